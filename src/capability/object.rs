@@ -1,0 +1,280 @@
+//! Kubernetes objects and their names, read from manifests that a component wrote.
+//!
+//! A manifest is guest-controlled text. What leaves here names exactly one object, by names that Kubernetes accepts, and
+//! carries nothing by which a component could reach around the grant: no `generateName` (an object nobody named), no
+//! `resourceVersion`, `uid` or `managedFields` (the host's business), no list of several objects.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::document;
+
+use super::kinds::Kinds;
+
+/// The longest manifest, in bytes: 1 MiB, more than the 1.5 MiB request limit of etcd lets through with overhead.
+/// Without it one call could make the host hold many copies of a huge document.
+pub const MAX_MANIFEST: usize = 1 << 20;
+
+/// Names one Kubernetes object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRef {
+    /// Group and version, such as `apps/v1`, or `v1` for the core group.
+    pub api_version: String,
+    /// Kind, such as `Deployment`.
+    pub kind: String,
+    /// None for objects that live outside namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name of the object.
+    pub name: String,
+}
+
+/// One object as a manifest describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    reference: ObjectRef,
+    body: Value,
+}
+
+/// Why a text is not a manifest, or a reference not one of an object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// A member that decides something has the wrong type or is missing.
+    #[error("`{0}` must be text")]
+    Member(&'static str),
+    /// A name that Kubernetes would not accept.
+    #[error("`{text}` is not a {what}")]
+    Name {
+        /// What it should have been.
+        what: &'static str,
+        /// The text, made visible and cut.
+        text: String,
+    },
+    /// A member that is not the component's to set.
+    #[error("a manifest may not set `{0}`")]
+    Reserved(&'static str),
+    /// The text is no document.
+    #[error("the manifest cannot be read: {0}")]
+    Text(String),
+    /// The manifest is longer than [`MAX_MANIFEST`].
+    #[error("the manifest has {0} bytes, more than {MAX_MANIFEST}")]
+    TooLong(usize),
+}
+
+impl ObjectRef {
+    /// The group, empty for the core group.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// The version without its group.
+    pub fn version(&self) -> &str {
+        self.api_version.split_once('/').map_or(&self.api_version, |(_, version)| version)
+    }
+
+    /// `group/Kind`, or the bare kind for the core group: how scopes write it.
+    pub fn group_kind(&self) -> String {
+        match self.group() {
+            "" => self.kind.clone(),
+            group => format!("{group}/{}", self.kind),
+        }
+    }
+
+    /// The object's identity, whatever version of its group it was written in.
+    pub fn key(&self) -> (String, Option<&str>, &str) {
+        (self.group_kind(), self.namespace.as_deref(), &self.name)
+    }
+
+    /// Checks every part, and puts an object without a namespace where it belongs: into `namespace`, or outside
+    /// namespaces if its kind lives there.
+    ///
+    /// # Errors
+    /// [`Invalid::Name`] for what Kubernetes would not accept.
+    pub fn resolved(mut self, namespace: &str, kinds: &Kinds) -> Result<Self, Invalid> {
+        self.check()?;
+        if kinds.is_namespaced(&self) {
+            self.namespace.get_or_insert_with(|| namespace.to_owned());
+        } else {
+            self.namespace = None;
+        }
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        let (group, version) = (self.group(), self.version());
+        let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group) || group.is_empty())
+            && is_label(version);
+        named("API version", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
+        named("kind", &self.kind, is_kind(&self.kind))?;
+        named("name of an object", &self.name, is_object_name(&self.name))?;
+        self.namespace.as_deref().map_or(Ok(()), |namespace| named("namespace", namespace, is_label(namespace)))
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.group_kind(), self.name),
+            None => write!(f, "{} {}", self.group_kind(), self.name),
+        }
+    }
+}
+
+impl Object {
+    /// Reads one manifest (YAML or JSON, one object).
+    ///
+    /// # Errors
+    /// [`Invalid`] for what is not one well-named object.
+    pub fn parse(manifest: &str, namespace: &str, kinds: &Kinds) -> Result<Self, Invalid> {
+        if manifest.len() > MAX_MANIFEST {
+            return Err(Invalid::TooLong(manifest.len()));
+        }
+        let value = document::yaml(manifest).map_err(|error| Invalid::Text(error.to_string()))?;
+        Self::of(value, namespace, kinds)
+    }
+
+    /// Takes a document that is already read.
+    ///
+    /// # Errors
+    /// [`Invalid`] for what is not one well-named object.
+    pub fn of(value: Value, namespace: &str, kinds: &Kinds) -> Result<Self, Invalid> {
+        let Value::Object(mut body) = document::sorted(&value) else {
+            return Err(Invalid::Text("it is not a mapping".into()));
+        };
+        let reference = named_by(&body)?.resolved(namespace, kinds)?;
+        refuse_reserved(&body)?;
+        settle(&mut body, &reference);
+        Ok(Self { reference, body: Value::Object(body) })
+    }
+
+    /// What the object is called.
+    pub fn reference(&self) -> &ObjectRef {
+        &self.reference
+    }
+
+    /// The object, its members sorted, its namespace filled in.
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
+    /// The same object with an annotation of the host's own.
+    #[must_use]
+    pub fn annotated(mut self, key: &str, value: &str) -> Self {
+        if let Some(Value::Object(metadata)) = self.body.get_mut("metadata")
+            && let Value::Object(annotations) = metadata.entry("annotations").or_insert_with(|| Map::new().into())
+        {
+            annotations.insert(key.into(), value.into());
+            self.body = document::sorted(&self.body);
+        }
+        self
+    }
+}
+
+/// The reference that a manifest declares, unchecked.
+fn named_by(body: &Map<String, Value>) -> Result<ObjectRef, Invalid> {
+    let text = |value: Option<&Value>, name| {
+        value.and_then(Value::as_str).map(str::to_owned).ok_or(Invalid::Member(name))
+    };
+    let metadata = body.get("metadata").and_then(Value::as_object).ok_or(Invalid::Member("metadata.name"))?;
+    if metadata.contains_key("generateName") {
+        return Err(Invalid::Reserved("metadata.generateName"));
+    }
+    let namespace = match metadata.get("namespace") {
+        None | Some(Value::Null) => None,
+        namespace => Some(text(namespace, "metadata.namespace")?),
+    };
+    Ok(ObjectRef {
+        api_version: text(body.get("apiVersion"), "apiVersion")?,
+        kind: text(body.get("kind"), "kind")?,
+        namespace,
+        name: text(metadata.get("name"), "metadata.name")?,
+    })
+}
+
+/// Members by which a component could claim what only the server or the host may say.
+fn refuse_reserved(body: &Map<String, Value>) -> Result<(), Invalid> {
+    const RESERVED: [(&str, &str); 8] = [
+        ("creationTimestamp", "metadata.creationTimestamp"),
+        ("deletionTimestamp", "metadata.deletionTimestamp"),
+        ("generation", "metadata.generation"),
+        ("managedFields", "metadata.managedFields"),
+        ("ownerReferences", "metadata.ownerReferences"),
+        ("resourceVersion", "metadata.resourceVersion"),
+        ("selfLink", "metadata.selfLink"),
+        ("uid", "metadata.uid"),
+    ];
+    let metadata = body.get("metadata").and_then(Value::as_object);
+    let reserved = RESERVED.iter().find(|(name, _)| metadata.is_some_and(|m| m.get(*name).is_some_and(|v| !v.is_null())));
+    if let Some((_, path)) = reserved {
+        return Err(Invalid::Reserved(path));
+    }
+    if body.contains_key("items") && body.get("kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("List")) {
+        return Err(Invalid::Text("it is a list, not one object".into()));
+    }
+    annotations_are_ours(metadata)
+}
+
+/// Annotations below `carnet.dev/` say who owns an object and where credentials are: the host writes them.
+fn annotations_are_ours(metadata: Option<&Map<String, Value>>) -> Result<(), Invalid> {
+    let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
+    match annotations {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(all)) if all.keys().any(|key| key.starts_with("carnet.dev/")) => {
+            Err(Invalid::Reserved("metadata.annotations[carnet.dev/…]"))
+        }
+        Some(Value::Object(_)) => Ok(()),
+        Some(_) => Err(Invalid::Text("`metadata.annotations` must be a mapping".into())),
+    }
+}
+
+fn settle(body: &mut Map<String, Value>, reference: &ObjectRef) {
+    let Some(Value::Object(metadata)) = body.get_mut("metadata") else { return };
+    metadata.retain(|_, value| !value.is_null());
+    metadata.remove("namespace");
+    if let Some(namespace) = &reference.namespace {
+        metadata.insert("namespace".into(), namespace.clone().into());
+    }
+    let sorted = document::sorted(&Value::Object(std::mem::take(metadata)));
+    if let Value::Object(sorted) = sorted {
+        *metadata = sorted;
+    }
+}
+
+fn named(what: &'static str, text: &str, fits: bool) -> Result<(), Invalid> {
+    if fits { Ok(()) } else { Err(Invalid::Name { what, text: document::visible(text).chars().take(100).collect() }) }
+}
+
+/// An RFC 1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63.
+pub fn is_label(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+fn is_kind(text: &str) -> bool {
+    text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// A path segment name as the API server accepts it for the most permissive kinds (RBAC's `system:node`): no `/`, no
+/// `%`, not `.` or `..`. We also leave out what no kind needs, so that a name is safe in a file name and in a URL.
+fn is_object_name(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:_".contains(&b);
+    !text.is_empty()
+        && text.len() <= 253
+        && ![".", ".."].contains(&text)
+        && text.bytes().all(|b| inner(b) || b.is_ascii_uppercase())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}

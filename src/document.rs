@@ -1,0 +1,304 @@
+//! Turns untrusted JSON and YAML text into values, strictly and within bounds.
+//!
+//! Everything that carnet reads was written by somebody else: bundles, OCI documents, grants, policies, manifests,
+//! stored state. They all come through here, so that the same things are refused everywhere: duplicate member names
+//! (two readers would disagree about them), a byte order mark, trailing bytes, deep nesting, alias bombs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// The longest text that is parsed, in bytes: 4 MiB, the size that registries must accept for a manifest. A longer one
+/// could only be an attempt to use up memory.
+pub const MAX_BYTES: usize = 4 << 20;
+
+/// How deep values may be nested. Without it, a few kilobytes of `[` would use up the stack of whatever walks them.
+pub const MAX_DEPTH: usize = 64;
+
+/// Why a document was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// The JSON text breaks a rule.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// The text is longer than [`MAX_BYTES`].
+    #[error("the document has {0} bytes, more than the {MAX_BYTES} that are read")]
+    TooLong(usize),
+    /// A strict reader found members that it does not know.
+    #[error("unknown member{} {}", if .0.len() == 1 { "" } else { "s" }, list(.0))]
+    Unknown(Vec<String>),
+    /// The bytes are not UTF-8.
+    #[error("the document is not UTF-8 text")]
+    Utf8,
+    /// The YAML text breaks a rule.
+    #[error("{0}")]
+    Yaml(String),
+}
+
+/// Reads one JSON document (RFC 8259, I-JSON's rule of unique names).
+///
+/// # Errors
+/// [`Invalid`] for what is not JSON, duplicate member names, trailing bytes, and whatever is over the limits.
+pub fn json(bytes: &[u8]) -> Result<Value, Invalid> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Invalid::TooLong(bytes.len()));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// Reads one JSON document into `T`, and names the members that `T` has no place for (as JSON pointers).
+///
+/// # Errors
+/// [`Invalid`] as for [`json`], and for what `T` does not accept.
+pub fn json_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Vec<String>), Invalid> {
+    typed(json(bytes)?)
+}
+
+/// Turns a value into `T`, and names the members that `T` has no place for (as JSON pointers).
+///
+/// # Errors
+/// [`Invalid::Json`] for what `T` does not accept.
+pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), Invalid> {
+    let mut unknown = Vec::new();
+    let value = serde_ignored::deserialize(value, |path| unknown.push(pointer(&path)))?;
+    Ok((value, unknown))
+}
+
+/// Reads one YAML document, in which every mapping has text for keys and no key twice.
+///
+/// # Errors
+/// [`Invalid`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the limits.
+pub fn yaml(text: &str) -> Result<Value, Invalid> {
+    if text.len() > MAX_BYTES {
+        return Err(Invalid::TooLong(text.len()));
+    }
+    let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
+    let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
+    serde_saphyr::from_str_with_options::<Unsorted>(text, options)
+        .map(|Unsorted(value)| value)
+        .map_err(|error| Invalid::Yaml(error.to_string()))
+}
+
+/// Reads one YAML document into `T`; members that `T` has no place for are refused.
+///
+/// # Errors
+/// [`Invalid`] as for [`yaml`], [`Invalid::Unknown`], and for what `T` does not accept.
+pub fn yaml_as<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
+    match typed(yaml(text)?)? {
+        (value, unknown) if unknown.is_empty() => Ok(value),
+        (_, unknown) => Err(Invalid::Unknown(unknown)),
+    }
+}
+
+/// `text` with everything that could deceive a reader made visible: control characters, line breaks, bidirectional and
+/// zero-width characters become `\u{…}`. For each text from a bundle, a guest or a server that is shown on one line.
+pub fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if deceives(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+/// A copy of `value` whose members are sorted by name, at every depth: the order does not depend on who wrote it.
+pub fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+fn deceives(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{}`", visible(name))).collect::<Vec<_>>().join(", ")
+}
+
+fn pointer(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}/{index}", pointer(parent)),
+        Path::Map { parent, key } => format!("{}/{}", pointer(parent), key.replace('~', "~0").replace('/', "~1")),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => pointer(parent),
+    }
+}
+
+/// A YAML value, read by the same rules as JSON.
+struct Unsorted(Value);
+
+impl<'de> serde::Deserialize<'de> for Unsorted {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Strict { depth: MAX_DEPTH }.deserialize(deserializer).map(Self)
+    }
+}
+
+/// Builds a [`Value`] and refuses duplicate names and deep nesting on the way.
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl Strict {
+    fn below<E: serde::de::Error>(self) -> Result<Self, E> {
+        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("the document is nested too deeply"))?;
+        Ok(Self { depth })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let below = self.below()?;
+        let mut values = Vec::new();
+        while let Some(value) = items.next_element_seed(below)? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let below = self.below()?;
+        let mut values = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if values.contains_key(&name) {
+                return Err(A::Error::custom(format!("the member `{}` occurs twice", visible(&name))));
+            }
+            let value = members.next_value_seed(below)?;
+            values.insert(name, value);
+        }
+        Ok(Value::Object(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        json(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn duplicate_names_are_refused_at_every_depth() {
+        assert!(refusal(r#"{"a":1,"a":2}"#).contains("`a` occurs twice"));
+        assert!(refusal(r#"[{"a":{"b":1,"b":1}}]"#).contains("`b` occurs twice"));
+        assert!(yaml("a: 1\na: 2").unwrap_err().to_string().contains("duplicate"));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let deep = "[".repeat(1000);
+        assert!(refusal(&deep).contains("nested too deeply"));
+        assert!(yaml(&deep).is_err());
+        assert!(json("[".repeat(60).as_bytes()).unwrap_err().to_string().contains("EOF"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_trailing_bytes_are_refused() {
+        assert!(refusal("\u{feff}{}").contains("expected value"));
+        assert!(refusal("{} {}").contains("trailing characters"));
+        assert!(yaml("a: 1\n---\nb: 2").is_err());
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for n in 1..10 {
+            let alias = vec![format!("*a{}", n - 1); 10].join(", ");
+            text.push_str(&format!("a{n}: &a{n} [{alias}]\n"));
+        }
+        assert!(yaml(&text).is_err());
+    }
+
+    #[test]
+    fn unknown_members_are_named_by_pointer() {
+        #[derive(serde::Deserialize)]
+        struct Known {
+            _list: Vec<BTreeMap<String, Inner>>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Inner {}
+        let (_, unknown) = json_as::<Known>(br#"{"_list":[{"a/b":{"x":1}}],"y":2}"#).unwrap();
+        assert_eq!(unknown, ["/_list/0/a~1b/x", "/y"]);
+    }
+
+    #[test]
+    fn numbers_and_text_keep_their_types_in_yaml() {
+        let value = yaml("port: 8080\nratio: 0.5\nversion: '1.0'\non: true\nnone:\n").unwrap();
+        assert_eq!(value, serde_json::json!({"port":8080,"ratio":0.5,"version":"1.0","on":true,"none":null}));
+    }
+
+    #[test]
+    fn what_could_deceive_a_reader_is_made_visible() {
+        assert_eq!(visible("a\u{1b}[31mb\u{202e}c\u{200b}\n"), "a\\u{1b}[31mb\\u{202e}c\\u{200b}\\u{a}");
+        assert_eq!(visible("Grüße, 世界"), "Grüße, 世界");
+    }
+}

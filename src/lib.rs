@@ -1,0 +1,10 @@
+//! **carnet** runs installers that you do not have to trust.
+//!
+//! The modules stand in the order in which a bundle passes through them, and each uses only modules above it.
+
+pub mod digest;
+pub mod reference;
+pub mod document;
+pub mod capability;
+pub mod grant;
+pub mod target;

@@ -1,0 +1,230 @@
+//! References: where a bundle is, as a person types it, parsed once and kept.
+//!
+//! `registry.example/acme/web:1.2@sha256:…` · `layout:DIR[:TAG][@sha256:…]` · `archive:FILE` · a path. There is no
+//! implicit registry and no implicit `latest`: what is not written is not guessed.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::digest::Digest;
+
+/// Where a bundle is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// `archive:FILE`: an OCI image layout as one tar file.
+    Archive(PathBuf),
+    /// `layout:DIR[:TAG][@DIGEST]`: an OCI image layout.
+    Layout(Layout),
+    /// `/…`, `./…` or `../…`: a source directory, layout or archive, whichever is found there.
+    Path(PathBuf),
+    /// `REGISTRY/REPOSITORY[:TAG][@DIGEST]`: a bundle in a registry.
+    Registry(Registry),
+}
+
+/// A bundle in an OCI image layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The directory that holds `oci-layout` and `index.json`.
+    pub directory: PathBuf,
+    /// The tag, an `org.opencontainers.image.ref.name` of the layout's index. None where the layout holds one bundle.
+    pub tag: Option<String>,
+    /// The digest that the bundle must have.
+    pub digest: Option<Digest>,
+}
+
+/// A bundle in a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// Host and port.
+    pub host: String,
+    /// Path of the repository, without a leading `/`.
+    pub repository: String,
+    /// The tag. A reference has a tag, a digest, or both.
+    pub tag: Option<String>,
+    /// The digest that the bundle must have.
+    pub digest: Option<Digest>,
+}
+
+/// Why a text is not a reference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// The part after `@` is not a digest.
+    #[error(transparent)]
+    Digest(#[from] crate::digest::Invalid),
+    /// Nothing follows `layout:` or `archive:`.
+    #[error("`{0}` names no file or directory")]
+    Empty(String),
+    /// There is no registry host in front.
+    #[error("`{0}` names no registry: write `HOST/{0}`, `layout:{0}` or `./{0}`")]
+    Host(String),
+    /// Neither tag nor digest.
+    #[error("`{0}` has neither a tag nor a digest")]
+    Open(String),
+    /// The repository is not a path of lower-case segments.
+    #[error("`{0}` is not the name of a repository")]
+    Repository(String),
+    /// The tag does not follow the distribution specification.
+    #[error("`{0}` is not a tag")]
+    Tag(String),
+}
+
+impl FromStr for Reference {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if let Some(rest) = text.strip_prefix("layout:") {
+            return layout(rest).map(Self::Layout);
+        }
+        if let Some(file) = text.strip_prefix("archive:") {
+            return path(file).map(Self::Archive);
+        }
+        if [".", ".."].contains(&text) || ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
+            return path(text).map(Self::Path);
+        }
+        registry(text.strip_prefix("oci://").unwrap_or(text)).map(Self::Registry)
+    }
+}
+
+impl Reference {
+    /// Whether the bundle is on this machine. Only such a bundle may be run unsigned.
+    pub fn is_local(&self) -> bool {
+        !matches!(self, Self::Registry(_))
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive(file) => write!(f, "archive:{}", file.display()),
+            Self::Layout(layout) => {
+                write!(f, "layout:{}", layout.directory.display())?;
+                suffix(f, layout.tag.as_deref(), layout.digest)
+            }
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Registry(registry) => {
+                write!(f, "{}/{}", registry.host, registry.repository)?;
+                suffix(f, registry.tag.as_deref(), registry.digest)
+            }
+        }
+    }
+}
+
+fn suffix(f: &mut fmt::Formatter<'_>, tag: Option<&str>, digest: Option<Digest>) -> fmt::Result {
+    if let Some(tag) = tag {
+        write!(f, ":{tag}")?;
+    }
+    digest.map_or(Ok(()), |digest| write!(f, "@{digest}"))
+}
+
+fn path(text: &str) -> Result<PathBuf, Invalid> {
+    if text.is_empty() { Err(Invalid::Empty(text.into())) } else { Ok(text.into()) }
+}
+
+fn layout(text: &str) -> Result<Layout, Invalid> {
+    let (rest, digest) = split_digest(text)?;
+    // A colon inside the last path segment starts a tag; one before a `/` belongs to the path.
+    let (directory, tag) = match rest.rsplit_once(':') {
+        Some((directory, tag)) if !tag.contains('/') => (directory, Some(checked_tag(tag)?)),
+        _ => (rest, None),
+    };
+    Ok(Layout { directory: path(directory)?, tag, digest })
+}
+
+fn registry(text: &str) -> Result<Registry, Invalid> {
+    let (rest, digest) = split_digest(text)?;
+    let (host, rest) = rest.split_once('/').ok_or_else(|| Invalid::Host(text.into()))?;
+    if !is_host(host) {
+        return Err(Invalid::Host(text.into()));
+    }
+    let (repository, tag) = match rest.rsplit_once(':') {
+        Some((repository, tag)) => (repository, Some(checked_tag(tag)?)),
+        None => (rest, None),
+    };
+    if !repository.split('/').all(is_segment) {
+        return Err(Invalid::Repository(repository.into()));
+    }
+    if tag.is_none() && digest.is_none() {
+        return Err(Invalid::Open(text.into()));
+    }
+    Ok(Registry { host: host.into(), repository: repository.into(), tag, digest })
+}
+
+fn split_digest(text: &str) -> Result<(&str, Option<Digest>), Invalid> {
+    match text.rsplit_once('@') {
+        Some((rest, digest)) => Ok((rest, Some(digest.parse()?))),
+        None => Ok((text, None)),
+    }
+}
+
+/// A host has a dot or a port, or is `localhost`: that tells it from the first segment of a repository.
+fn is_host(host: &str) -> bool {
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let name_fits = !name.is_empty()
+        && name.split('.').all(|label| {
+            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        });
+    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    name_fits && port_fits && (name.contains('.') || port.is_some() || name == "localhost")
+}
+
+/// A path segment of the distribution specification: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+fn is_segment(segment: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = segment.as_bytes();
+    edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(b))
+        && !["..", "___", "._", "_.", "-.", ".-", "-_", "_-"].iter().any(|pair| segment.contains(pair))
+}
+
+fn checked_tag(tag: &str) -> Result<String, Invalid> {
+    let start = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let fits = tag.len() <= 128
+        && tag.as_bytes().first().is_some_and(start)
+        && tag.bytes().all(|b| start(&b) || b == b'.' || b == b'-');
+    if fits { Ok(tag.into()) } else { Err(Invalid::Tag(tag.into())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    #[test]
+    fn what_is_parsed_prints_as_it_was_written() {
+        for text in [
+            "registry.example/acme/web:1.2".to_owned(),
+            format!("registry.example/acme/web@{DIGEST}"),
+            format!("localhost:5000/web:1.2@{DIGEST}"),
+            "layout:bundles/web".into(),
+            "layout:./a:b/web:1.0".into(),
+            format!("layout:bundles/web:1.0@{DIGEST}"),
+            "archive:web.tar".into(),
+            "./web".into(),
+            "/srv/web".into(),
+        ] {
+            assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
+        }
+        assert_eq!("oci://a.b/c:1".parse::<Reference>(), "a.b/c:1".parse());
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        for (text, reason) in [
+            ("web", Invalid::Host("web".into())),
+            ("acme/web:1.0", Invalid::Host("acme/web:1.0".into())),
+            ("registry.example/web", Invalid::Open("registry.example/web".into())),
+            ("registry.example/We/b:1", Invalid::Repository("We/b".into())),
+            ("registry.example/../b:1", Invalid::Repository("../b".into())),
+            ("registry.example/web:-1", Invalid::Tag("-1".into())),
+            ("layout:", Invalid::Empty(String::new())),
+            ("layout:x:", Invalid::Tag(String::new())),
+        ] {
+            assert_eq!(text.parse::<Reference>(), Err(reason), "{text}");
+        }
+        assert!(matches!("a.b/c@sha256:xyz".parse::<Reference>(), Err(Invalid::Digest(_))));
+    }
+}

@@ -1,0 +1,1 @@
+//! Where objects go: a Kubernetes cluster, or a directory of manifests.
