@@ -5,6 +5,8 @@
 pub mod digest;
 pub mod reference;
 pub mod document;
+pub mod bundle;
 pub mod capability;
+pub mod verify;
 pub mod grant;
 pub mod target;
