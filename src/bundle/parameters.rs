@@ -1,0 +1,1 @@
+//! Turns what people give into the values of parameters.
