@@ -1,1 +1,3 @@
 //! Where objects go: a Kubernetes cluster, or a directory of manifests.
+
+pub mod ready;
