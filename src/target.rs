@@ -130,10 +130,15 @@ pub enum Error {
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     /// A file that was changed by hand.
-    #[error("{0} was changed by hand ({})", .1.display())]
-    Edited(ObjectRef, PathBuf),
+    #[error("{object} was changed by hand ({})", file.display())]
+    Edited {
+        /// Which object.
+        object: ObjectRef,
+        /// Its file.
+        file: PathBuf,
+    },
     /// An object that this installation did not make.
-    #[error("{object} is already there and belongs to {}", owner.as_deref().map_or("nobody that is known".into(), |owner| format!("the installation {owner}")))]
+    #[error("{object} is already there and belongs to {}", owner.as_deref().unwrap_or("nobody that is known"))]
     Foreign {
         /// Which object.
         object: ObjectRef,

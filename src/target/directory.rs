@@ -179,7 +179,7 @@ impl Directory {
         match inventory.find(object) {
             Some(recorded) if recorded.digests().any(|known| known == digest) => Ok(()),
             Some(_) if overrides.force_conflicts => Ok(()),
-            Some(_) => Err(Error::Edited(object.clone(), self.path.join(file(object)))),
+            Some(_) => Err(Error::Edited { object: object.clone(), file: self.path.join(file(object)) }),
             None if overrides.take_ownership => Ok(()),
             None => Err(Error::Foreign { object: object.clone(), owner: owner(bytes) }),
         }
