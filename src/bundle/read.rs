@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 
-use super::definition::Definition;
+use super::definition::{Budget, Definition};
 use super::lint::{Fault, Purpose, Severity};
 use super::{
     Action, BUILT_IN_ACTIONS, Content, Credential, Destination, Image, Maintainer, Output, Parameter,
@@ -45,11 +45,12 @@ struct Walk {
     purpose: Purpose,
     faults: Vec<Fault>,
     refused: bool,
+    budget: Budget,
 }
 
 /// Reads the content of a bundle. It is there if and only if no fault is an error.
 pub(super) fn content(value: &Value, purpose: Purpose) -> (Option<Content>, Vec<Fault>) {
-    let mut walk = Walk { purpose, faults: Vec::new(), refused: false };
+    let mut walk = Walk { purpose, faults: Vec::new(), refused: false, budget: Budget::default() };
     let content = walk.bundle(value).filter(|_| !walk.refused);
     (content, walk.faults)
 }
@@ -465,7 +466,7 @@ impl Walk {
 
     fn definition(&mut self, at: String, _: &str, value: &Value) -> Option<Value> {
         const RULE: &str = "CNAB 101 #38";
-        match Definition::new(value) {
+        match Definition::within(&mut self.budget, value) {
             Ok(definition) => {
                 if let Some(Err(faults)) = definition.default().map(|default| definition.check(default)) {
                     let what = format!("breaks its own schema: {}", faults.join("; "));
