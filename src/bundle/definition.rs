@@ -22,6 +22,13 @@ const MAX_PATTERN_BYTES: usize = 256 << 10;
 /// stack.
 const MAX_DEPTH: usize = 128;
 
+/// How many times a schema may be applied to a part of a value. Without it, ten thousand schemas for the items of a
+/// list of a million would keep the host busy for minutes.
+const MAX_WORK: usize = 5_000_000;
+
+/// How many bytes of text weigh as much as one value.
+const TEXT_WEIGHT: usize = 64;
+
 /// The most faults of one value that are told.
 const MAX_FAULTS: usize = 10;
 
@@ -36,6 +43,8 @@ const NAMED_SCHEMAS: [&str; 4] = ["definitions", "dependencies", "patternPropert
 /// A definition, ready to check values.
 pub struct Definition<'a> {
     schema: &'a Value,
+    /// How many schemas it consists of, with references written out.
+    schemas: usize,
     validator: Validator,
 }
 
@@ -88,7 +97,9 @@ impl<'a> Definition<'a> {
         if has_inner_id(schema, true) {
             return Err(Invalid::Id);
         }
+        let before = budget.schemas;
         WrittenOut { root: schema, budget, open: Vec::new() }.visit(schema, 0)?;
+        let schemas = before - budget.schemas;
         let wrong = |error: ValidationError<'_>| {
             let at = error.instance_path().to_string();
             Invalid::Schema(if at.is_empty() { error.to_string() } else { format!("`{at}`: {error}") })
@@ -101,7 +112,7 @@ impl<'a> Definition<'a> {
         let options =
             jsonschema::options().with_draft(Draft::Draft7).with_pattern_options(patterns).offline();
         let validator = options.build(schema).map_err(wrong)?;
-        Ok(Self { schema, validator })
+        Ok(Self { schema, schemas, validator })
     }
 
     /// Checks a value.
@@ -109,6 +120,9 @@ impl<'a> Definition<'a> {
     /// # Errors
     /// What is wrong with it, one text per fault. The texts never repeat the value, which may be a secret.
     pub fn check(&self, value: &Value) -> Result<(), Vec<String>> {
+        if weight(value).saturating_mul(self.schemas) > MAX_WORK {
+            return Err(vec!["value is too large to be checked by its definition".into()]);
+        }
         let faults: Vec<_> =
             self.validator.iter_errors(value).take(MAX_FAULTS).map(|error| self.tell(&error)).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
@@ -233,6 +247,16 @@ impl<'a> WrittenOut<'a, '_> {
 fn spend(budget: &mut usize, amount: usize) -> Result<(), Invalid> {
     *budget = budget.checked_sub(amount).ok_or(Invalid::Large)?;
     Ok(())
+}
+
+/// How much there is to check in a value.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(members) => 1 + members.values().map(weight).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / TEXT_WEIGHT,
+        _ => 1,
+    }
 }
 
 /// The schemas directly inside a schema, each with the member that holds it.
@@ -369,6 +393,16 @@ mod tests {
         assert!(Definition::new(&schema).unwrap().check(&value).is_err());
         let many: Vec<_> = (0..301).map(|i| json!({"pattern": i.to_string()})).collect();
         assert_eq!(refusal(&json!({"anyOf": many})), Invalid::Large);
+    }
+
+    #[test]
+    fn a_value_that_would_take_too_long_is_not_checked() {
+        let schemas: Vec<_> = (0..5_000).map(|number| json!({"minimum": number})).collect();
+        let schema = json!({"items": {"allOf": schemas}});
+        let definition = Definition::new(&schema).unwrap();
+        let faults = definition.check(&json!(vec![5_000; 2_000])).unwrap_err();
+        assert_eq!(faults, ["value is too large to be checked by its definition"]);
+        assert_eq!(definition.check(&json!(vec![5_000; 200])), Ok(()));
     }
 
     #[test]
