@@ -12,6 +12,7 @@ use carnet::bundle::canonical::canonical;
 use carnet::bundle::index::{
     Descriptor, EMPTY_BLOB, Form, Index, Listing, config_manifest, config_of, relocation_map, write_index,
 };
+use carnet::bundle::lint::{Fault, lint};
 use carnet::digest::Digest;
 use carnet::document;
 
@@ -116,4 +117,49 @@ fn our_own_form_reads_back() {
         assert!(config.check(bundle.bytes()).is_ok());
         assert_eq!(config.digest, Descriptor::of("", bundle.bytes()).digest);
     }
+}
+
+/// The verdicts of `faults` as the manifest of the vectors has them.
+fn verdict(faults: &[Fault]) -> &'static str {
+    if faults.iter().any(Fault::is_error) {
+        "reject"
+    } else if faults.is_empty() {
+        "accept"
+    } else {
+        "warn"
+    }
+}
+
+#[test]
+fn every_document_is_judged_as_its_vector_says() {
+    let manifest = document::json(&vector("validate/manifest.json")).unwrap();
+    let cases = manifest.as_array().unwrap().iter().filter(|case| case["kind"] == "bundle");
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for case in cases {
+        count += 1;
+        let (id, bytes) =
+            (case["id"].as_str().unwrap(), vector(&format!("validate/{}", case["file"].as_str().unwrap())));
+        let mut faults = lint(&bytes);
+        if id != "b115-not-canonical" {
+            // No case is canonical, and each is about one point alone.
+            faults.retain(|fault| !fault.what.contains("not canonical"));
+        }
+        if case["lint"] != verdict(&faults) {
+            wrong.push(format!("{id}: lint {} became {}: {faults:?}", case["lint"], verdict(&faults)));
+        }
+        let read = match Bundle::parse(&bytes) {
+            Ok((_, faults)) => verdict(&faults),
+            Err(_) => "reject",
+        };
+        if case["read"] != read {
+            wrong.push(format!("{id}: read {} became {read}: {faults:?}", case["read"]));
+        }
+        if let Some(published) = case.get("published") {
+            let read = if Bundle::parse_published(&bytes).is_ok() { "accept" } else { "reject" };
+            assert_eq!(*published, read, "{id}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(count, 67);
 }

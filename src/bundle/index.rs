@@ -664,3 +664,284 @@ fn familiar(repository: &str) -> &str {
 fn size_of(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn image(name: &str, size: u64) -> Value {
+        json!({"image": format!("registry.example/{name}:1"), "imageType": "oci", "mediaType": OCI_MANIFEST,
+            "contentDigest": Digest::of(name.as_bytes()).to_string(), "size": size})
+    }
+
+    fn bundle() -> Bundle {
+        let text = json!({
+            "schemaVersion": "v1.2.0", "name": "shop", "version": "1.0.0", "description": "a & b",
+            "keywords": ["<x>"], "maintainers": [{"name": "Q&A", "email": ""}],
+            "invocationImages": [image("component", 412)],
+            "images": {"web": image("web", 10), "db": image("db", 11)},
+        });
+        Bundle::parse(text.to_string().as_bytes()).unwrap().0
+    }
+
+    fn written() -> Value {
+        document::json(&write_index(&bundle(), Form::Default, Listing::Oci).unwrap()).unwrap()
+    }
+
+    /// What happens to an index after a change: why it is refused, by itself or beside its bundle.
+    fn refusal(change: impl FnOnce(&mut Value)) -> String {
+        let mut index = written();
+        change(&mut index);
+        let bundle = bundle();
+        let checked = Index::parse(index.to_string().as_bytes()).and_then(|index| index.check(&bundle));
+        checked.unwrap_err().to_string()
+    }
+
+    fn children(index: &mut Value) -> &mut Vec<Value> {
+        index["manifests"].as_array_mut().unwrap()
+    }
+
+    #[test]
+    fn an_index_names_config_component_and_images_in_the_order_of_their_names() {
+        let index = Index::parse(written().to_string().as_bytes()).unwrap();
+        index.check(&bundle()).unwrap();
+        assert_eq!(index.invocation().digest, Digest::of(b"component"));
+        assert_eq!(index.components().keys().collect::<Vec<_>>(), ["db", "web"]);
+        let map = relocation_map(&index, &bundle(), "docker.io/library/shop");
+        assert_eq!(map["registry.example/web:1"], format!("shop@{}", Digest::of(b"web")));
+        assert_eq!(map.len(), 3);
+    }
+
+    #[test]
+    fn lists_inside_annotations_are_escaped_twice() {
+        let text = String::from_utf8(write_index(&bundle(), Form::Default, Listing::Oci).unwrap()).unwrap();
+        assert!(text.contains(r#""io.cnab.keywords":"[\"\\u003cx\\u003e\"]""#), "{text}");
+        assert!(
+            text.contains(r#""org.opencontainers.image.authors":"[{\"name\":\"Q\\u0026A\"}]""#),
+            "{text}"
+        );
+        assert!(text.contains(r#""org.opencontainers.image.description":"a \u0026 b""#), "{text}");
+    }
+
+    #[test]
+    fn an_index_without_exactly_one_config_at_its_head_is_refused() {
+        let head = "the index must start with its only config manifest";
+        assert_eq!(refusal(|index| drop(children(index).remove(0))), head);
+        assert_eq!(refusal(|index| children(index).clear()), head);
+        assert_eq!(refusal(|index| children(index).swap(0, 1)), head);
+        assert_eq!(
+            refusal(|index| {
+                let config = children(index)[0].clone();
+                children(index).push(config);
+            }),
+            head
+        );
+    }
+
+    #[test]
+    fn an_index_without_exactly_one_component_is_refused() {
+        let one = "the index must name exactly one invocation image, right after the config manifest";
+        assert_eq!(refusal(|index| drop(children(index).remove(1))), one);
+        assert_eq!(
+            refusal(|index| {
+                let invocation = children(index)[1].clone();
+                children(index).push(invocation);
+            }),
+            one
+        );
+    }
+
+    #[test]
+    fn index_and_bundle_must_have_the_same_images() {
+        assert_eq!(
+            refusal(|index| drop(children(index).pop())),
+            "the image `web` is not in both, index and bundle"
+        );
+        let named = |name: &'static str| {
+            move |index: &mut Value| {
+                let mut child = children(index)[2].clone();
+                child["annotations"][COMPONENT_NAME] = name.into();
+                children(index).push(child);
+            }
+        };
+        assert_eq!(refusal(named("cache")), "the image `cache` is not in both, index and bundle");
+        assert_eq!(refusal(named("web")), "the index names the image `web` twice");
+    }
+
+    #[test]
+    fn a_child_that_differs_from_the_bundle_is_refused() {
+        for (child, name) in [(1, "invocation image"), (2, "db")] {
+            let differs = |what: &str| format!("`{name}` has another {what} in the index than in the bundle");
+            let digest = Digest::of(b"evil").to_string();
+            assert_eq!(refusal(|index| children(index)[child]["digest"] = digest.into()), differs("digest"));
+            assert_eq!(refusal(|index| children(index)[child]["size"] = 413.into()), differs("size"));
+            let media_type = refusal(|index| children(index)[child]["mediaType"] = OCI_INDEX.into());
+            assert_eq!(media_type, differs("media type"));
+        }
+    }
+
+    #[test]
+    fn a_child_of_an_unknown_kind_is_refused() {
+        let child = format!(
+            "child {} of the index is neither `config` nor `invocation` nor a named `component`",
+            Digest::of(b"web")
+        );
+        assert_eq!(refusal(|index| children(index)[3]["annotations"] = json!({})), child);
+        assert_eq!(
+            refusal(|index| children(index)[3]["annotations"] = json!({MANIFEST_TYPE: "sbom"})),
+            child
+        );
+        assert_eq!(
+            refusal(|index| children(index)[3]["annotations"] = json!({MANIFEST_TYPE: "component"})),
+            child
+        );
+        let media_type = refusal(|index| children(index)[3]["mediaType"] = WASM.into());
+        assert_eq!(media_type, "the media type is `application/wasm`");
+        for (name, value) in [("urls", json!(["http://evil.example/"])), ("data", json!("e30="))] {
+            let embedded = refusal(|index| children(index)[3][name] = value);
+            assert_eq!(embedded, format!("a child of the index has a member `{name}`"));
+        }
+    }
+
+    #[test]
+    fn annotations_must_speak_of_the_bundle() {
+        for name in ["org.opencontainers.image.title", "org.opencontainers.image.version", ARTIFACT_TYPE] {
+            let wrong = format!("the annotation `{name}` of the index is not what the bundle says");
+            assert_eq!(refusal(|index| index["annotations"][name] = "other".into()), wrong);
+            assert_eq!(
+                refusal(|index| drop(index["annotations"].as_object_mut().unwrap().remove(name))),
+                wrong
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused() {
+        assert_eq!(refusal(|index| index["schemaVersion"] = 1.into()), "`schemaVersion` is not 2");
+        assert_eq!(refusal(|index| index["schemaVersion"] = "2".into()), "`schemaVersion` is not 2");
+        let mixed = "the document has `manifests` beside `config` or `layers`";
+        assert_eq!(refusal(|index| index["layers"] = json!([])), mixed);
+        assert_eq!(refusal(|index| index["config"] = Value::Null), mixed);
+        let media_type = refusal(|index| index["mediaType"] = OCI_MANIFEST.into());
+        assert_eq!(media_type, format!("the media type is `{OCI_MANIFEST}`"));
+        for (name, value) in [("digest", json!("sha256:zz")), ("size", json!(-1)), ("size", json!(1.5))] {
+            let wrong = refusal(|index| children(index)[1][name] = value);
+            assert_eq!(wrong, format!("the member `{name}` is missing or of the wrong type"));
+        }
+        assert!(matches!(
+            Index::parse(br#"{"schemaVersion":2,"schemaVersion":2}"#),
+            Err(IndexError::Document(_))
+        ));
+        assert!(matches!(Index::parse(b"[]"), Err(IndexError::Member(_))));
+        assert!(matches!(
+            Index::parse(&vec![b' '; document::MAX_BYTES + 1]),
+            Err(IndexError::Document(document::Invalid::TooLong(_)))
+        ));
+    }
+
+    fn config_refusal(media_type: &str, manifest: &Value) -> String {
+        let bytes = manifest.to_string().into_bytes();
+        config_of(&Descriptor::of(media_type, &bytes), &bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_form_of_config_manifest_is_read_and_nothing_else() {
+        for form in [Form::Cnab, Form::Default, Form::Docker, Form::OciImage] {
+            let bytes = config_manifest(b"{}", form);
+            let config = config_of(&Descriptor::of(form.media_type(), &bytes), &bytes).unwrap();
+            assert_eq!((config.digest, config.size), (Digest::of(b"{}"), 2), "{form:?}");
+        }
+        let config = json!({"mediaType": CNAB_CONFIG, "digest": Digest::of(b"").to_string(), "size": 0});
+        let manifest = |name: &str, value: Value| {
+            let mut manifest = json!({"schemaVersion": 2, "config": config});
+            manifest[name] = value;
+            manifest
+        };
+        let layers = "the config manifest has layers that mean something";
+        assert_eq!(config_refusal(OCI_MANIFEST, &manifest("layers", json!([config]))), layers);
+        let empty = json!({"mediaType": EMPTY, "digest": Digest::of(EMPTY_BLOB).to_string(), "size": 2});
+        assert_eq!(config_refusal(OCI_MANIFEST, &manifest("layers", json!([empty]))), layers);
+        assert_eq!(
+            config_refusal(OCI_MANIFEST, &manifest("manifests", json!([]))),
+            "the document has `manifests` beside `config` or `layers`"
+        );
+        assert_eq!(
+            config_refusal(OCI_MANIFEST, &manifest("mediaType", DOCKER_MANIFEST.into())),
+            format!("the media type is `{OCI_MANIFEST}`")
+        );
+        assert_eq!(
+            config_refusal(DOCKER_MANIFEST, &manifest("layers", Value::Null)),
+            format!("the media type is `{DOCKER_MANIFEST}`")
+        );
+        assert_eq!(
+            config_refusal(OCI_MANIFEST, &manifest("schemaVersion", 1.into())),
+            "`schemaVersion` is not 2"
+        );
+    }
+
+    #[test]
+    fn other_bytes_than_those_described_are_refused() {
+        let bytes = config_manifest(b"{}", Form::Default);
+        let child = Descriptor::of(OCI_MANIFEST, &bytes);
+        let mut longer = bytes.clone();
+        longer.push(b'\n');
+        assert!(matches!(config_of(&child, &longer), Err(IndexError::Size { .. })));
+        let mut changed = bytes;
+        changed[1] = b' ';
+        assert!(matches!(config_of(&child, &changed), Err(IndexError::Bytes(_))));
+    }
+
+    fn component_refusal(change: impl FnOnce(&mut Value)) -> String {
+        let bytes = component_manifest(&Descriptor::of(WASM_CONFIG, b"{}"), &Descriptor::of(WASM, b"\0asm"));
+        let mut manifest = document::json(&bytes).unwrap();
+        change(&mut manifest);
+        let bytes = manifest.to_string().into_bytes();
+        component_of(&Descriptor::of(OCI_MANIFEST, &bytes), &bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_component_has_one_layer_and_a_wasm_configuration() {
+        let bytes = component_manifest(&Descriptor::of(WASM_CONFIG, b"{}"), &Descriptor::of(WASM, b"\0asm"));
+        let (config, layer) = component_of(&Descriptor::of(OCI_MANIFEST, &bytes), &bytes).unwrap();
+        assert_eq!((config, layer), (Descriptor::of(WASM_CONFIG, b"{}"), Descriptor::of(WASM, b"\0asm")));
+        let reason = |what| format!("the OCI manifest describes no WebAssembly component: {what}");
+        let two = |manifest: &mut Value| {
+            let layer = manifest["layers"][0].clone();
+            manifest["layers"].as_array_mut().unwrap().push(layer);
+        };
+        assert_eq!(component_refusal(two), reason("it has 2 layers instead of one"));
+        assert_eq!(component_refusal(|m| m["layers"] = json!([])), reason("it has 0 layers instead of one"));
+        assert_eq!(
+            component_refusal(|m| m["layers"][0]["mediaType"] = "text/plain".into()),
+            reason("its layer has the media type `text/plain`")
+        );
+        assert_eq!(
+            component_refusal(|m| m["config"]["mediaType"] = "text/plain".into()),
+            reason("its config has the media type `text/plain`")
+        );
+        assert_eq!(
+            component_refusal(|m| m["mediaType"] = DOCKER_MANIFEST.into()),
+            format!("the media type is `{OCI_MANIFEST}`")
+        );
+        assert_eq!(
+            component_refusal(|m| drop(m.as_object_mut().unwrap().remove("mediaType"))),
+            "the member `mediaType` is missing or of the wrong type"
+        );
+    }
+
+    #[test]
+    fn a_bundle_that_lacks_what_an_index_needs_is_not_written() {
+        for (name, what) in [("size", "size"), ("mediaType", "media type")] {
+            let mut component = image("component", 412);
+            component["imageType"] = "wasm".into();
+            component.as_object_mut().unwrap().remove(name);
+            let text = json!({"schemaVersion": "v1.2.0", "name": "a", "version": "1.0.0",
+                "invocationImages": [component]});
+            let (bundle, _) = Bundle::parse(text.to_string().as_bytes()).unwrap();
+            let error = write_index(&bundle, Form::Default, Listing::Oci).unwrap_err();
+            assert_eq!(error.to_string(), format!("`invocation image` has no {what}, which an index needs"));
+        }
+    }
+}

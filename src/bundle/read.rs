@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 
-use super::definition::Definition;
+use super::definition::{Budget, Definition};
 use super::lint::{Fault, Purpose, Severity};
 use super::{
     Action, BUILT_IN_ACTIONS, Content, Credential, Destination, Image, Maintainer, Output, Parameter,
@@ -20,6 +20,9 @@ use super::{OUTPUTS, is_graphic};
 /// The most faults that are collected. Without it, a hostile document of a few megabytes would turn into an answer of
 /// hundreds.
 const MAX_FAULTS: usize = 200;
+
+/// The longest text of a fault, in characters.
+const MAX_TEXT: usize = 500;
 
 /// How bad it is to break a rule.
 #[derive(Debug, Clone, Copy)]
@@ -45,11 +48,12 @@ struct Walk {
     purpose: Purpose,
     faults: Vec<Fault>,
     refused: bool,
+    budget: Budget,
 }
 
 /// Reads the content of a bundle. It is there if and only if no fault is an error.
 pub(super) fn content(value: &Value, purpose: Purpose) -> (Option<Content>, Vec<Fault>) {
-    let mut walk = Walk { purpose, faults: Vec::new(), refused: false };
+    let mut walk = Walk { purpose, faults: Vec::new(), refused: false, budget: Budget::default() };
     let content = walk.bundle(value).filter(|_| !walk.refused);
     (content, walk.faults)
 }
@@ -65,7 +69,7 @@ impl Walk {
     fn fault(&mut self, weight: Weight, pointer: String, what: impl Into<String>, rule: &'static str) {
         let Some(severity) = self.severity(weight) else { return };
         self.refused |= severity == Severity::Error;
-        let fault = Fault { pointer, what: what.into(), rule, severity };
+        let fault = Fault { pointer: clip(pointer), what: clip(what.into()), rule, severity };
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
         } else if severity == Severity::Error && !self.faults.iter().any(Fault::is_error) {
@@ -465,7 +469,7 @@ impl Walk {
 
     fn definition(&mut self, at: String, _: &str, value: &Value) -> Option<Value> {
         const RULE: &str = "CNAB 101 #38";
-        match Definition::new(value) {
+        match Definition::within(&mut self.budget, value) {
             Ok(definition) => {
                 if let Some(Err(faults)) = definition.default().map(|default| definition.check(default)) {
                     let what = format!("breaks its own schema: {}", faults.join("; "));
@@ -715,6 +719,15 @@ impl Walk {
 const LOST: &str = "is lost when tools written in Go publish the bundle again, which voids its signature";
 const NOT_DOTTED: &str = "should be a dotted name: letters and `-`, with at least one `.`";
 
+/// Names and texts of the document may be as long as the document, and a fault must not.
+fn clip(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 fn below(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
@@ -767,4 +780,208 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 
 fn is_below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{Bundle, Invalid};
+    use super::*;
+
+    fn base() -> Value {
+        let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+        json!({
+            "schemaVersion": "v1.2.0", "name": "shop", "version": "1.0.0",
+            "invocationImages": [{"image": "registry.example/c:1", "contentDigest": digest("c")}],
+            "images": {"web": {"image": format!("registry.example/w@{}", digest("w")), "contentDigest": digest("w")}},
+            "actions": {"org.example.rotate": {"modifies": true}},
+            "definitions": {"text": {"type": "string"}},
+            "parameters": {"P": {"definition": "text", "destination": {"env": "P", "path": "in/p"}}},
+            "credentials": {"c": {"env": "C", "path": "/in/c"}},
+            "outputs": {"o": {"definition": "text", "path": "/cnab/app/outputs/./o"}},
+        })
+    }
+
+    /// What a reader is told after a change at a JSON pointer; `None` takes the member away.
+    fn faults(purpose: Purpose, pointer: &str, value: Option<Value>) -> Vec<String> {
+        let mut bundle = base();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let name = name.replace("~1", "/");
+        let parent = bundle.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        match value {
+            Some(value) => drop(parent.insert(name, value)),
+            None => drop(parent.remove(&name)),
+        }
+        content(&bundle, purpose).1.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_bundle_is_what_its_document_says() {
+        let (bundle, faults) = Bundle::parse(base().to_string().as_bytes()).unwrap();
+        assert_eq!(faults, []);
+        assert_eq!((bundle.name(), bundle.version().to_string().as_str()), ("shop", "1.0.0"));
+        assert_eq!(bundle.parameters()["P"].destination.path.as_deref(), Some("/in/p"));
+        assert_eq!(bundle.outputs()["o"].path, "/cnab/app/outputs/o");
+        assert!(bundle.has_action("org.example.rotate") && bundle.has_action("install"));
+        assert!(!bundle.has_action("org.example.other"));
+        assert_eq!(bundle.invocation_image().map(|image| image.image_type.as_str()), Some("oci"));
+    }
+
+    #[test]
+    fn what_must_not_be_read_is_refused_with_its_place_and_reason() {
+        let image = "/invocationImages";
+        for (pointer, value, expected) in [
+            ("/schemaVersion", json!("v1.2.x"), "/schemaVersion: `v1.2.x` is not a version such as `v1.2.0`"),
+            ("/schemaVersion", json!("1.2.0"), "/schemaVersion: `1.2.0` is not a version such as `v1.2.0`"),
+            ("/name", json!("a\tb"), "/name: may have visible characters only"),
+            ("/name", json!("a\u{202e}b"), "/name: may have visible characters only"),
+            ("/version", json!("x1y"), "/version: `x1y` is not a version"),
+            (image, Value::Null, "/invocationImages: is missing"),
+            (image, json!({}), "/invocationImages: must be an array"),
+            (image, json!([[]]), "/invocationImages/0: must be an object"),
+            ("/images", json!([]), "/images: must be an object"),
+            ("/images/web/size", json!(1.5), "/images/web/size: must be a number of bytes"),
+            ("/images/web/contentDigest", json!("11"), "/images/web/contentDigest: `11` is not a digest"),
+            ("/actions/upgrade", json!({}), "/actions/upgrade: is built in"),
+            (
+                "/actions/org.example.rotate/stateless",
+                json!("no"),
+                "/actions/org.example.rotate/stateless: must be true",
+            ),
+            ("/parameters/P/definition", json!("x"), "/parameters/P/definition: `x` is not defined"),
+            ("/parameters/P/required", json!("true"), "/parameters/P/required: must be true or false"),
+            ("/parameters/P/applyTo", json!("install"), "/parameters/P/applyTo: must be an array"),
+            ("/parameters/P/applyTo", json!([1]), "/parameters/P/applyTo/0: must be a string"),
+            (
+                "/parameters/P/destination/env",
+                json!("A=B"),
+                "/parameters/P/destination/env: is not the name of",
+            ),
+            (
+                "/parameters/P/destination/env",
+                json!("A\0"),
+                "/parameters/P/destination/env: is not the name of",
+            ),
+            ("/parameters/P/destination/path", json!("/"), "/parameters/P/destination/path: names no file"),
+            (
+                "/parameters/P/destination/path",
+                json!("a\0"),
+                "/parameters/P/destination/path: must not contain a NUL",
+            ),
+            (
+                "/parameters/P/destination/path",
+                json!("/cnab/app/run"),
+                "/parameters/P/destination/path: is reserved",
+            ),
+            (
+                "/parameters/P/destination/path",
+                json!("/in/c"),
+                "/parameters/P/destination/path: `/in/c` is the same path as `/credentials/c/path`",
+            ),
+            (
+                "/credentials/c/path",
+                json!("/in/p/c"),
+                "/credentials/c/path: `/in/p/c` is the same path as `/parameters/P/destination/path`, or inside it",
+            ),
+            ("/credentials/c/path", json!("/cnab/app/outputs/c"), "/credentials/c/path: must not be below"),
+            (
+                "/credentials/\n",
+                json!({"env": "X"}),
+                "/credentials/\\u{a}: must have a name of visible characters",
+            ),
+            ("/outputs/o/path", json!("/etc/o"), "/outputs/o/path: must be a path below `/cnab/app/outputs`"),
+            ("/outputs/o/path", json!("cnab/app/outputs/o"), "/outputs/o/path: must be a path below"),
+            ("/outputs/o/definition", json!("x"), "/outputs/o/definition: `x` is not defined"),
+            (
+                "/definitions/text",
+                json!({"minLength": -1}),
+                "/definitions/text: is not a JSON Schema (draft-07): `/minLength`",
+            ),
+            (
+                "/definitions/text",
+                json!({"pattern": "("}),
+                "/definitions/text: is not a JSON Schema (draft-07)",
+            ),
+            ("/definitions/text", json!(null), "/definitions/text: is not a JSON Schema (draft-07)"),
+            ("/custom", json!([]), "/custom: must be an object"),
+            ("/requiredExtensions", json!([1]), "/requiredExtensions/0: must be a string"),
+            (
+                "/images/c",
+                json!({"image": "registry.example/c:1", "contentDigest": Digest::of(b"x").to_string()}),
+                "/images/c/image: stands for",
+            ),
+        ] {
+            let faults = faults(Purpose::Read, pointer, Some(value));
+            assert!(
+                faults.first().is_some_and(|fault| fault.starts_with(expected)),
+                "{expected}: {faults:?}"
+            );
+        }
+        let faults = faults(Purpose::Read, "/parameters/P/destination", None);
+        assert_eq!(faults, ["/parameters/P/destination: is missing (CNAB 101 #46)"]);
+    }
+
+    #[test]
+    fn authors_are_told_more_than_readers() {
+        for (pointer, value, expected) in [
+            ("/license", json!("do what you want"), "should be an SPDX identifier"),
+            ("/images/web/image", json!("registry.example/w:1"), "should name its digest, not a tag"),
+            ("/actions/org.example.rotate/title", json!("Rotate"), "is lost when tools written in Go"),
+            (
+                "/definitions/text",
+                json!({"type": "array", "maxItems": 1}),
+                "is lost when tools written in Go",
+            ),
+            ("/outputs/o/applyTo", json!(["org.example.none"]), "names the action `org.example.none`"),
+            ("/invocationImages/0/imageType", json!("docker"), "has no OCI artifact"),
+            ("/custom", json!({"dev.k8s": 1}), "should be a dotted name"),
+        ] {
+            let (pointer, value) = match pointer.strip_prefix("/invocationImages/0/") {
+                Some(name) => {
+                    let mut image = base()["invocationImages"][0].clone();
+                    image[name] = value;
+                    ("/invocationImages", json!([image]))
+                }
+                None => (pointer, value),
+            };
+            let quiet = faults(Purpose::Read, pointer, Some(value.clone()));
+            assert_eq!(quiet, Vec::<String>::new(), "{pointer}");
+            let told = faults(Purpose::Lint, pointer, Some(value));
+            assert!(told.iter().any(|fault| fault.contains(expected)), "{expected}: {told:?}");
+        }
+        for good in ["Apache-2.0", "MIT OR Apache-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"] {
+            assert!(is_license_expression(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn paths_that_only_look_alike_are_apart() {
+        for path in ["/cnab/app/outputs-other/x", "/in/c2", "/cnab/app/porter/x", "/in/./p"] {
+            let faults = faults(Purpose::Read, "/parameters/P/destination/path", Some(json!(path)));
+            assert_eq!(faults, Vec::<String>::new(), "{path}");
+        }
+    }
+
+    fn faults_of_long_name() -> Vec<Fault> {
+        let mut bundle = base();
+        bundle["images"]["x".repeat(100_000)] = json!({"image": 1});
+        content(&bundle, Purpose::Read).1
+    }
+
+    #[test]
+    fn a_document_full_of_faults_gives_a_bounded_answer_that_says_why_it_is_refused() {
+        let mut bundle = base();
+        for number in 0..1000 {
+            bundle[format!("x{number}")] = 1.into();
+        }
+        bundle["version"] = "latest".into();
+        let Err(Invalid::Rules(faults)) = Bundle::parse(bundle.to_string().as_bytes()) else {
+            panic!("it was read")
+        };
+        assert_eq!(faults.len(), MAX_FAULTS);
+        assert_eq!(faults.iter().filter(|fault| fault.is_error()).count(), 1);
+        let long = faults_of_long_name();
+        assert!(long.iter().all(|fault| fault.to_string().len() < 2 * MAX_TEXT), "{long:?}");
+    }
 }
