@@ -290,6 +290,11 @@ impl Granted {
         &self.names
     }
 
+    /// Whether anything of this kind is granted, so that the target may be asked how the kind is served.
+    pub fn concerns(&self, group_kind: &str) -> bool {
+        self.requested.kubernetes.concerns(group_kind) && self.allowed.kubernetes.concerns(group_kind)
+    }
+
     /// Decides about reading an object.
     ///
     /// # Errors
@@ -453,6 +458,11 @@ impl Granted {
         lines.extend(credentials.map(|name| format!("(refused by `deny`) the credential {name}")));
         lines
     }
+}
+
+/// Looking at an object before it is removed: to show it in the plan, never to the component.
+pub fn before_delete(permit: &Permitted<Delete>) -> Permitted<Get> {
+    Permitted::assertion(Get(permit.0.0.clone()))
 }
 
 /// Permits for what an installation's own record names. They are the runtime's, for what the operator asks of an

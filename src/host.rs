@@ -21,9 +21,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::grant::{Denied, Granted};
 
 pub use credentials::{Credential, Supplied};
-pub use installation::{Context, Entry, Level};
+pub use installation::{Context, Entry, Installation, Level, Log};
 
-use installation::Installation;
 use kubernetes::Kubernetes;
 use meter::Meter;
 use work::Work;
@@ -68,9 +67,10 @@ impl Host {
         let meter = Meter::new(granted.limits());
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        let wasi = wasi::context(&context, &meter);
+        let log = Log::new(Arc::clone(&work.watcher));
+        let wasi = wasi::context(&context, &meter, &log);
         Self {
-            installation: Installation::new(context),
+            installation: Installation::new(context, log),
             granted,
             meter,
             work,

@@ -10,3 +10,4 @@ pub mod capability;
 pub mod verify;
 pub mod grant;
 pub mod target;
+pub mod host;

@@ -281,6 +281,11 @@ impl KubernetesScope {
         self.0.iter().any(|rule| rule.allows(verb, object))
     }
 
+    /// Whether anything of this kind is in the set.
+    pub fn concerns(&self, group_kind: &str) -> bool {
+        self.0.iter().any(|rule| rule.kinds.iter().any(|pattern| pattern.matches(group_kind)))
+    }
+
     /// Whether everything in `other` is in this set.
     pub fn covers(&self, other: &Self) -> bool {
         other.0.iter().flat_map(Rule::atoms).all(|atom| self.covers_atom(&atom))

@@ -4,6 +4,7 @@
 //! acting pass does the same steps and no others; one that differs ends the run before it is taken.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,9 @@ use crate::capability::kinds::Kinds;
 use crate::capability::object::{Object, ObjectRef};
 use crate::digest::Digest;
 use crate::target::lent::{Lent, Placements};
-use crate::target::{Change, Inventory, Ledger, Overrides, Preview, Target};
+use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target};
+
+use super::installation::Entry;
 
 /// A target, and what one pass of a run does to it.
 pub struct Work {
@@ -36,15 +39,26 @@ pub struct Work {
     pub steps: Vec<Step>,
     /// What each object's last step did.
     pub changes: Vec<ObjectChange>,
-    /// Called while the run waits, with what is not ready.
-    pub watcher: Box<dyn Watcher>,
+    /// What the target refused, in order.
+    pub failures: Vec<target::Error>,
+    /// Sees what the run waits for.
+    pub watcher: Arc<dyn Watcher>,
 }
 
-/// Sees what a run waits for.
-pub trait Watcher: Send {
-    /// These objects are not ready, each with the reason. None when the waiting is over.
-    fn waiting(&mut self, objects: &[(ObjectRef, String)]);
+/// Sees a run while it goes on.
+pub trait Watcher: Send + Sync {
+    /// These objects are not ready, each with the reason. An empty list when the waiting is over.
+    fn waiting(&self, objects: &[Unready]);
+
+    /// The component wrote a message.
+    fn logged(&self, entry: &Entry);
 }
+
+/// An object that is not ready, why, and whether it will not become so by itself.
+pub type Unready = (ObjectRef, String, bool);
+
+/// The most refusals of the target that are kept for the operator.
+const MAX_FAILURES: usize = 100;
 
 /// How long the run may wait for its target.
 #[derive(Debug, Clone, Copy)]
@@ -203,6 +217,13 @@ impl Work {
         };
         let after = (change != Change::Delete).then_some(after);
         self.changes.push(ObjectChange { object: object.clone(), change, before, after, placements });
+    }
+
+    /// Notes what the target refused.
+    pub fn failed(&mut self, error: target::Error) {
+        if self.failures.len() < MAX_FAILURES {
+            self.failures.push(error);
+        }
     }
 
     /// How long the run may still wait.
