@@ -63,8 +63,10 @@ pub struct Request<T> {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Request<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut members = Map::deserialize(deserializer)?;
-        let reason = members.remove("reason").map(String::deserialize).transpose().map_err(D::Error::custom)?;
-        let optional = members.remove("optional").map(bool::deserialize).transpose().map_err(D::Error::custom)?;
+        let reason =
+            members.remove("reason").map(String::deserialize).transpose().map_err(D::Error::custom)?;
+        let optional =
+            members.remove("optional").map(bool::deserialize).transpose().map_err(D::Error::custom)?;
         let text = T::deserialize(Value::Object(members)).map_err(D::Error::custom)?;
         Ok(Self { text, reason: reason.unwrap_or_default(), optional: optional.unwrap_or_default() })
     }
@@ -129,7 +131,10 @@ impl Requests {
     /// # Errors
     /// [`Invalid::Handles`] for an action that is not built in.
     pub fn check(&self) -> Result<(), Invalid> {
-        let unknown = self.handles.iter().find(|action| !["install", "upgrade", "uninstall"].contains(&action.as_str()));
+        let unknown = self
+            .handles
+            .iter()
+            .find(|action| !["install", "upgrade", "uninstall"].contains(&action.as_str()));
         unknown.map_or(Ok(()), |action| Err(Invalid::Handles(document::visible(action))))
     }
 

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use crate::capability::credentials::CredentialScope;
 use crate::capability::files::FileScope;
 use crate::capability::functions::{unprovided, unrequested};
-use crate::capability::kubernetes::{KubernetesScope, Verb};
+use crate::capability::kubernetes::{self, KubernetesScope, Verb};
 use crate::capability::object::{Object, ObjectRef};
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
@@ -336,9 +336,13 @@ impl Granted {
     pub fn read(&self, name: &str) -> Result<Permitted<ReadFile>, Denied> {
         let action = format!("read the file {name}");
         let bound = self.files.iter().find(|(pattern, _)| pattern.matches(name));
-        self.decide(action, self.requested.files.allows(name), bound.is_some(), self.refused.files.allows(name), || {
-            format!("--allow-file '{name}=PATH'")
-        })?;
+        self.decide(
+            action,
+            self.requested.files.allows(name),
+            bound.is_some(),
+            self.refused.files.allows(name),
+            || format!("--allow-file '{name}=PATH'"),
+        )?;
         let Some((pattern, path)) = bound else { return Err(Denied::unbound(name)) };
         let path = match pattern {
             Pattern::Exact(_) => BoundPath::File(path.clone()),
@@ -368,7 +372,8 @@ impl Granted {
     /// # Errors
     /// [`Denied`] when it is not permitted.
     pub fn reveal(&self, name: &str) -> Result<Permitted<Reveal>, Denied> {
-        let refused = self.refused.credentials.iter().chain(&self.refused.reveal).any(|refused| refused == name);
+        let refused =
+            self.refused.credentials.iter().chain(&self.refused.reveal).any(|refused| refused == name);
         self.decide(
             format!("see the credential {name}"),
             self.requested.credentials.allows_reveal(name),
@@ -390,7 +395,13 @@ impl Granted {
             self.requested.credentials.allows_into(name, secret),
             self.allowed.credentials.allows_into(name, secret),
             refused,
-            || format!("--allow-credential {name}={}/Secret/{}", secret.namespace.as_deref().unwrap_or("?"), secret.name),
+            || {
+                format!(
+                    "--allow-credential {name}={}/Secret/{}",
+                    secret.namespace.as_deref().unwrap_or("?"),
+                    secret.name
+                )
+            },
         )?;
         Ok(Permitted::assertion(Place { credential: name.into(), secret: secret.clone() }))
     }
@@ -402,7 +413,9 @@ impl Granted {
             self.allowed.kubernetes.allows(verb, object),
             self.refused.kubernetes.allows(verb, object),
             || match &object.namespace {
-                Some(namespace) => format!("--allow-kube '{verb}:{}:{namespace}/{}'", object.group_kind(), object.name),
+                Some(namespace) => {
+                    format!("--allow-kube '{verb}:{}:{namespace}/{}'", object.group_kind(), object.name)
+                }
                 None => format!("--allow-kube '{verb}:{}:{}'", object.group_kind(), object.name),
             },
         )
@@ -434,7 +447,8 @@ impl Granted {
         lines.extend(files.names().map(|name| format!("(refused by `deny`) the file {name}")));
         let credentials = wanted.credentials.names().filter(|name| {
             self.refused.credentials.iter().any(|refused| refused == name)
-                || (wanted.credentials.allows_reveal(name) && self.refused.reveal.iter().any(|refused| refused == name))
+                || (wanted.credentials.allows_reveal(name)
+                    && self.refused.reveal.iter().any(|refused| refused == name))
         });
         lines.extend(credentials.map(|name| format!("(refused by `deny`) the credential {name}")));
         lines
@@ -517,10 +531,9 @@ fn allowed(terms: &Terms, names: &Names) -> Result<Capabilities, terms::Invalid>
 }
 
 fn files(terms: &Terms, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, terms::Invalid> {
-    let pattern = |name: &str| Ok(Pattern::parse(&names.fill(name).map_err(rule)?).map_err(rule)?);
-    terms.files.iter().map(|file| Ok((pattern(&file.name)?, file.path.clone()))).collect()
-}
-
-fn rule(error: impl Into<capability::kubernetes::Invalid>) -> capability::kubernetes::Invalid {
-    error.into()
+    let bind = |file: &terms::FileGrant| {
+        let name = names.fill(&file.name).map_err(kubernetes::Invalid::from)?;
+        Ok((Pattern::parse(&name).map_err(kubernetes::Invalid::from)?, file.path.clone()))
+    };
+    terms.files.iter().map(bind).collect()
 }

@@ -116,8 +116,12 @@ pub fn unversioned(interface: &str) -> &str {
 
 /// What wasmtime runs by default: the proposals of WebAssembly 2.0 and the component model.
 fn features() -> WasmFeatures {
-    WasmFeatures::WASM2 | WasmFeatures::COMPONENT_MODEL | WasmFeatures::TAIL_CALL | WasmFeatures::MULTI_MEMORY
-        | WasmFeatures::EXTENDED_CONST | WasmFeatures::RELAXED_SIMD
+    WasmFeatures::WASM2
+        | WasmFeatures::COMPONENT_MODEL
+        | WasmFeatures::TAIL_CALL
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::EXTENDED_CONST
+        | WasmFeatures::RELAXED_SIMD
 }
 
 fn check_form(bytes: &[u8]) -> Result<(), Invalid> {

@@ -143,9 +143,9 @@ impl Use {
         let into = match &text.into {
             None if text.reveal => Places::default(),
             None => Places::Any,
-            Some(texts) => {
-                Places::These(texts.iter().map(|text| Destination::parse(text, names)).collect::<Result<_, _>>()?)
-            }
+            Some(texts) => Places::These(
+                texts.iter().map(|text| Destination::parse(text, names)).collect::<Result<_, _>>()?,
+            ),
         };
         Ok(Self { into, reveal: text.reveal })
     }
@@ -209,7 +209,10 @@ impl Destination {
     }
 
     fn intersect(&self, other: &Self) -> Option<Self> {
-        Some(Self { namespace: self.namespace.intersect(&other.namespace)?, name: self.name.intersect(&other.name)? })
+        Some(Self {
+            namespace: self.namespace.intersect(&other.namespace)?,
+            name: self.name.intersect(&other.name)?,
+        })
     }
 }
 
@@ -259,16 +262,20 @@ pub(crate) mod tests {
     fn what_is_missing_is_named_by_the_flag_that_grants_it() {
         let granted = scope(Some("prod/Secret/db"), false);
         assert_eq!(granted.missing(&scope(Some("prod/Secret/db"), false)), [String::new(); 0]);
-        assert_eq!(granted.missing(&scope(Some("prod/Secret/*"), true)), [
-            "--allow-credential key=prod/Secret/*",
-            "--allow-reveal key"
-        ]);
+        assert_eq!(
+            granted.missing(&scope(Some("prod/Secret/*"), true)),
+            ["--allow-credential key=prod/Secret/*", "--allow-reveal key"]
+        );
         assert_eq!(granted.missing(&scope(None, false)), ["--allow-credential key"]);
     }
 
     #[test]
     fn a_destination_must_be_a_secret() {
-        let text = CredentialText { name: "key".into(), into: Some(vec!["prod/ConfigMap/db".into()]), reveal: false };
+        let text = CredentialText {
+            name: "key".into(),
+            into: Some(vec!["prod/ConfigMap/db".into()]),
+            reveal: false,
+        };
         let refusal = CredentialScope::resolve(&[text], &Names::default()).unwrap_err();
         assert_eq!(refusal, Invalid::Destination("prod/ConfigMap/db".into()));
     }

@@ -102,7 +102,11 @@ pub const INTERFACES: &[Interface] = &[
         without: Some("read any file"),
         requested: |requests| !requests.files.is_empty(),
     },
-    free("carnet:credentials/handles", &["[method]credential.placeholder"], "name a credential that it was lent"),
+    free(
+        "carnet:credentials/handles",
+        &["[method]credential.placeholder"],
+        "name a credential that it was lent",
+    ),
     free(
         "carnet:installation/context",
         &["image", "name", "namespace", "parameter", "revision"],
@@ -249,6 +253,9 @@ mod tests {
             Imports([("carnet:kubernetes/apply@0.1.0".to_owned(), functions)].into())
         };
         assert!(unrequested(&imports(&[]), &Requests::default()).is_empty());
-        assert_eq!(unrequested(&imports(&["apply"]), &Requests::default()), ["carnet:kubernetes/apply@0.1.0"]);
+        assert_eq!(
+            unrequested(&imports(&["apply"]), &Requests::default()),
+            ["carnet:kubernetes/apply@0.1.0"]
+        );
     }
 }

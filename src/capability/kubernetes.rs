@@ -143,7 +143,9 @@ impl Rule {
         namespaces: BTreeSet<Pattern>,
         names: BTreeSet<Pattern>,
     ) -> Result<Self, Invalid> {
-        for (set, is_empty) in [("verbs", verbs.is_empty()), ("kinds", kinds.is_empty()), ("names", names.is_empty())] {
+        for (set, is_empty) in
+            [("verbs", verbs.is_empty()), ("kinds", kinds.is_empty()), ("names", names.is_empty())]
+        {
             if is_empty {
                 return Err(Invalid::Empty(set));
             }
@@ -183,12 +185,16 @@ impl Rule {
     }
 
     fn allows(&self, verb: Verb, object: &ObjectRef) -> bool {
-        let any = |patterns: &BTreeSet<Pattern>, name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        let any =
+            |patterns: &BTreeSet<Pattern>, name: &str| patterns.iter().any(|pattern| pattern.matches(name));
         let place = match &object.namespace {
             Some(namespace) => any(&self.namespaces, namespace),
             None => self.namespaces.is_empty(),
         };
-        place && self.verbs.contains(&verb) && any(&self.kinds, &object.group_kind()) && any(&self.names, &object.name)
+        place
+            && self.verbs.contains(&verb)
+            && any(&self.kinds, &object.group_kind())
+            && any(&self.names, &object.name)
     }
 
     /// The rule as a union of atoms: one verb, one pattern for each of the rest.
@@ -212,12 +218,17 @@ impl Rule {
 
     /// Whether this rule alone holds all of the atom. See [`Pattern`]: if any union of rules does, one of them does.
     fn covers(&self, atom: &Atom) -> bool {
-        let any = |patterns: &BTreeSet<Pattern>, narrow: &Pattern| patterns.iter().any(|pattern| pattern.covers(narrow));
+        let any = |patterns: &BTreeSet<Pattern>, narrow: &Pattern| {
+            patterns.iter().any(|pattern| pattern.covers(narrow))
+        };
         let place = match &atom.namespace {
             Some(namespace) => any(&self.namespaces, namespace),
             None => self.namespaces.is_empty(),
         };
-        place && self.verbs.contains(&atom.verb) && any(&self.kinds, &atom.kind) && any(&self.names, &atom.name)
+        place
+            && self.verbs.contains(&atom.verb)
+            && any(&self.kinds, &atom.kind)
+            && any(&self.names, &atom.name)
     }
 
     fn intersect(&self, other: &Self) -> Option<Self> {
@@ -243,7 +254,10 @@ impl KubernetesScope {
     ///
     /// # Errors
     /// [`Invalid`] with the text that cannot be used.
-    pub fn resolve<'a>(rules: impl IntoIterator<Item = &'a RuleText>, names: &Names) -> Result<Self, Invalid> {
+    pub fn resolve<'a>(
+        rules: impl IntoIterator<Item = &'a RuleText>,
+        names: &Names,
+    ) -> Result<Self, Invalid> {
         rules.into_iter().map(|rule| rule.resolve(names)).collect::<Result<_, _>>().map(Self)
     }
 
@@ -312,7 +326,8 @@ impl KubernetesScope {
 
     /// The set, an atom a line, in the form `VERB:KIND:NAMESPACE/NAME`.
     pub fn lines(&self) -> Vec<String> {
-        let atoms: BTreeSet<String> = self.0.iter().flat_map(Rule::atoms).map(|atom| atom.to_string()).collect();
+        let atoms: BTreeSet<String> =
+            self.0.iter().flat_map(Rule::atoms).map(|atom| atom.to_string()).collect();
         atoms.into_iter().collect()
     }
 
@@ -353,7 +368,9 @@ impl fmt::Display for Atom {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let join = |patterns: &BTreeSet<Pattern>| patterns.iter().map(Pattern::to_string).collect::<Vec<_>>().join(", ");
+        let join = |patterns: &BTreeSet<Pattern>| {
+            patterns.iter().map(Pattern::to_string).collect::<Vec<_>>().join(", ")
+        };
         let verbs = self.verbs.iter().map(Verb::to_string).collect::<Vec<_>>().join(", ");
         write!(f, "{verbs} {}", join(&self.kinds))?;
         if self.namespaces.is_empty() {
@@ -388,7 +405,12 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn rule() -> impl Strategy<Value = Rule> {
-        (btree_set(verb(), 1..3), btree_set(pattern(), 1..3), btree_set(pattern(), 0..3), btree_set(pattern(), 1..3))
+        (
+            btree_set(verb(), 1..3),
+            btree_set(pattern(), 1..3),
+            btree_set(pattern(), 0..3),
+            btree_set(pattern(), 1..3),
+        )
             .prop_map(|(verbs, kinds, namespaces, names)| Rule { verbs, kinds, namespaces, names })
     }
 
@@ -397,9 +419,10 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn action() -> impl Strategy<Value = (Verb, ObjectRef)> {
-        let object = ("[ab]{1,3}", prop::option::of("[ab]{1,3}"), "[ab]{1,3}").prop_map(|(kind, namespace, name)| {
-            ObjectRef { api_version: "v1".into(), kind, namespace, name }
-        });
+        let object =
+            ("[ab]{1,3}", prop::option::of("[ab]{1,3}"), "[ab]{1,3}").prop_map(|(kind, namespace, name)| {
+                ObjectRef { api_version: "v1".into(), kind, namespace, name }
+            });
         (verb(), object)
     }
 
@@ -416,10 +439,21 @@ pub(crate) mod tests {
     #[test]
     fn a_rule_without_a_set_is_refused_rather_than_taken_for_everything() {
         let names = Names::default();
-        let text = RuleText { verbs: vec![], kinds: vec!["Service".into()], namespaces: vec![], names: vec!["a".into()] };
+        let text = RuleText {
+            verbs: vec![],
+            kinds: vec!["Service".into()],
+            namespaces: vec![],
+            names: vec!["a".into()],
+        };
         assert_eq!(text.resolve(&names), Err(Invalid::Empty("verbs")));
-        assert_eq!(RuleText { verbs: vec![Verb::Get], kinds: vec![], ..text.clone() }.resolve(&names), Err(Invalid::Empty("kinds")));
-        assert_eq!(RuleText { verbs: vec![Verb::Get], names: vec![], ..text }.resolve(&names), Err(Invalid::Empty("names")));
+        assert_eq!(
+            RuleText { verbs: vec![Verb::Get], kinds: vec![], ..text.clone() }.resolve(&names),
+            Err(Invalid::Empty("kinds"))
+        );
+        assert_eq!(
+            RuleText { verbs: vec![Verb::Get], names: vec![], ..text }.resolve(&names),
+            Err(Invalid::Empty("names"))
+        );
         assert_eq!(Rule::parse("get:Service:/a", &names), Err(Invalid::Pattern(pattern::Invalid::Empty)));
         assert_eq!(Rule::parse("list:Service:a/a", &names), Err(Invalid::Verb("list".into())));
         assert_eq!(Rule::parse("get:Service", &names), Err(Invalid::Form("get:Service".into())));
@@ -441,8 +475,12 @@ pub(crate) mod tests {
 
     #[test]
     fn reading_secrets_is_not_reading() {
-        let secret =
-            ObjectRef { api_version: "v1".into(), kind: "Secret".into(), namespace: Some("a".into()), name: "b".into() };
+        let secret = ObjectRef {
+            api_version: "v1".into(),
+            kind: "Secret".into(),
+            namespace: Some("a".into()),
+            name: "b".into(),
+        };
         assert_eq!(Verb::read(&secret), Verb::GetSecret);
         assert!(!parse("get:Secret:a/b").allows(Verb::read(&secret), &secret));
     }

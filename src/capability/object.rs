@@ -106,12 +106,15 @@ impl ObjectRef {
 
     fn check(&self) -> Result<(), Invalid> {
         let (group, version) = (self.group(), self.version());
-        let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group) || group.is_empty())
+        let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group)
+            || group.is_empty())
             && is_label(version);
         named("API version", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
         named("kind", &self.kind, is_kind(&self.kind))?;
         named("name of an object", &self.name, is_object_name(&self.name))?;
-        self.namespace.as_deref().map_or(Ok(()), |namespace| named("namespace", namespace, is_label(namespace)))
+        self.namespace
+            .as_deref()
+            .map_or(Ok(()), |namespace| named("namespace", namespace, is_label(namespace)))
     }
 }
 
@@ -165,7 +168,8 @@ impl Object {
     #[must_use]
     pub fn annotated(mut self, key: &str, value: &str) -> Self {
         if let Some(Value::Object(metadata)) = self.body.get_mut("metadata")
-            && let Value::Object(annotations) = metadata.entry("annotations").or_insert_with(|| Map::new().into())
+            && let Value::Object(annotations) =
+                metadata.entry("annotations").or_insert_with(|| Map::new().into())
         {
             annotations.insert(key.into(), value.into());
             self.body = document::sorted(&self.body);
@@ -208,11 +212,15 @@ fn refuse_reserved(body: &Map<String, Value>) -> Result<(), Invalid> {
         ("uid", "metadata.uid"),
     ];
     let metadata = body.get("metadata").and_then(Value::as_object);
-    let reserved = RESERVED.iter().find(|(name, _)| metadata.is_some_and(|m| m.get(*name).is_some_and(|v| !v.is_null())));
+    let reserved = RESERVED
+        .iter()
+        .find(|(name, _)| metadata.is_some_and(|m| m.get(*name).is_some_and(|v| !v.is_null())));
     if let Some((_, path)) = reserved {
         return Err(Invalid::Reserved(path));
     }
-    if body.contains_key("items") && body.get("kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("List")) {
+    if body.contains_key("items")
+        && body.get("kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("List"))
+    {
         return Err(Invalid::Text("it is a list, not one object".into()));
     }
     annotations_are_ours(metadata)
@@ -245,7 +253,11 @@ fn settle(body: &mut Map<String, Value>, reference: &ObjectRef) {
 }
 
 fn named(what: &'static str, text: &str, fits: bool) -> Result<(), Invalid> {
-    if fits { Ok(()) } else { Err(Invalid::Name { what, text: document::visible(text).chars().take(100).collect() }) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Invalid::Name { what, text: document::visible(text).chars().take(100).collect() })
+    }
 }
 
 /// An RFC 1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63.

@@ -32,7 +32,9 @@ pub enum Invalid {
         name: String,
     },
     /// Something else than the three that there are.
-    #[error("`${{{0}}}` is not known here: use `${{installation}}`, `${{namespace}}` or `${{parameters.NAME}}`")]
+    #[error(
+        "`${{{0}}}` is not known here: use `${{installation}}`, `${{namespace}}` or `${{parameters.NAME}}`"
+    )]
     Unknown(String),
     /// A value that would change the meaning of the scope, by a wildcard or a separator.
     #[error("the value of `${{{0}}}` may not be empty or hold `*`, `/`, `:` or white space here")]
@@ -68,7 +70,8 @@ impl Names {
             "installation" => Ok(&self.installation),
             "namespace" => Ok(&self.namespace),
             _ => {
-                let parameter = name.strip_prefix("parameters.").ok_or_else(|| Invalid::Unknown(name.into()))?;
+                let parameter =
+                    name.strip_prefix("parameters.").ok_or_else(|| Invalid::Unknown(name.into()))?;
                 let value = self.parameters.get(parameter).and_then(Value::as_str);
                 value.ok_or_else(|| Invalid::Parameter { text: text.into(), name: parameter.into() })
             }
@@ -81,7 +84,8 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        let parameters = [("team".to_owned(), Value::from("blue")), ("wild".to_owned(), Value::from("*"))].into();
+        let parameters =
+            [("team".to_owned(), Value::from("blue")), ("wild".to_owned(), Value::from("*"))].into();
         Names { installation: "web".into(), namespace: "prod".into(), parameters }
     }
 

@@ -325,7 +325,9 @@ fn parse_size(text: &str) -> Result<u64, Invalid> {
 /// [`Invalid::Limit`] for anything else.
 pub fn parse_time(text: &str) -> Result<Duration, Invalid> {
     let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-    let found = units.iter().find_map(|(unit, millis)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, *millis)));
+    let found = units
+        .iter()
+        .find_map(|(unit, millis)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, *millis)));
     let millis = found.and_then(|(number, millis)| number.checked_mul(millis));
     millis.map(Duration::from_millis).ok_or_else(|| Invalid::Limit(text.into()))
 }
