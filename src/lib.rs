@@ -7,6 +7,8 @@ pub mod reference;
 pub mod document;
 pub mod bundle;
 pub mod capability;
+pub mod fetch;
 pub mod verify;
+pub mod author;
 pub mod grant;
 pub mod target;
