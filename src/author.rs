@@ -1,0 +1,3 @@
+//! Turns a source directory into a signed bundle.
+
+pub mod key;
