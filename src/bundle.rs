@@ -16,6 +16,7 @@ pub mod component;
 pub mod canonical;
 pub mod definition;
 pub mod lint;
+mod walk;
 mod read;
 pub mod parameters;
 pub mod index;
