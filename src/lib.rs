@@ -13,3 +13,4 @@ pub mod author;
 pub mod grant;
 pub mod target;
 pub mod host;
+pub mod run;

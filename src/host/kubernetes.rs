@@ -23,7 +23,7 @@ const MAX_OBJECTS: usize = 500;
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What the functions reach: the grant that decides, the meter that counts, and the work on the target.
-pub struct Kubernetes<'a> {
+pub(super) struct Kubernetes<'a> {
     pub(super) granted: &'a Granted,
     pub(super) meter: &'a mut Meter,
     pub(super) work: &'a mut Work,

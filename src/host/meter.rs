@@ -107,7 +107,12 @@ impl Meter {
     pub fn hand_over(&mut self, bytes: usize) -> Result<(), LimitHit> {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         let limit = self.limits.bytes;
-        if self.bytes > limit { Err(LimitHit { limit: "bytes", value: size(limit) }) } else { Ok(()) }
+        if self.bytes > limit { Err(self.bytes_hit()) } else { Ok(()) }
+    }
+
+    /// The limit on bytes handed over, as hit.
+    pub fn bytes_hit(&self) -> LimitHit {
+        LimitHit { limit: "bytes", value: size(self.limits.bytes) }
     }
 
     /// Counts bytes of log.
@@ -126,11 +131,6 @@ impl Meter {
     /// The limit on log, as hit.
     pub fn log_hit(&self) -> LimitHit {
         LimitHit { limit: "log", value: size(self.limits.log) }
-    }
-
-    /// Whether the component has written more than it may.
-    pub fn has_flooded_log(&self) -> bool {
-        *self.text.lock().unwrap_or_else(PoisonError::into_inner) > self.limits.log
     }
 
     /// The limit on time, as hit.
