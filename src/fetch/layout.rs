@@ -243,7 +243,7 @@ fn system(name: &str) -> impl Fn(io::Error) -> FetchError {
 }
 
 /// Reads a plain file of at most `limit` bytes. Anything else is not even opened: opening a pipe would wait for ever.
-fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+pub(crate) fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
     if !directory.symlink_metadata(name).map_err(system(name))?.is_file() {
         return Err(FetchError::NotAFile(name.to_owned()));
     }
