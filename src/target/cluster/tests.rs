@@ -43,6 +43,8 @@ fn secret(namespace: &str, name: &str, members: Value) -> Value {
     body
 }
 
+mod live;
+
 mod pure {
     use super::*;
 
