@@ -14,11 +14,7 @@ use crate::document;
 use crate::grant::Granted;
 use crate::host::Host;
 use crate::host::work::{ObjectChange, Step};
-use crate::target::Change;
-
-/// Members of an object that the server writes, and that no plan is about.
-const SERVER_SIDE: [&str; 6] =
-    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+use crate::target::{Change, without_bookkeeping};
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -191,17 +187,11 @@ pub fn difference(object: &ObjectRef, before: Option<&Value>, after: Option<&Val
     TextDiff::from_lines(&text(before), &text(after)).unified_diff().context_radius(3).to_string()
 }
 
-/// An object without what the server writes.
+/// An object without what the server writes, and without copies of itself.
 pub fn comparable(value: &Value) -> Value {
-    let mut value = document::sorted(value);
-    if let Value::Object(body) = &mut value {
-        body.remove("status");
-        if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
-            metadata.retain(|name, _| !SERVER_SIDE.contains(&name.as_str()));
-            if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-                annotations.remove(LAST_APPLIED);
-            }
-        }
+    let mut value = document::sorted(&without_bookkeeping(value));
+    if let Some(Value::Object(annotations)) = value.pointer_mut("/metadata/annotations") {
+        annotations.remove(LAST_APPLIED);
     }
     value
 }

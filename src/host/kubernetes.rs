@@ -9,7 +9,7 @@ use crate::capability::object::{self, Object, ObjectRef};
 use crate::grant::{self, Apply, Denied, Granted, Permitted};
 use crate::target::lent::{self, Misplaced, Placements};
 use crate::target::ready::Readiness;
-use crate::target::{self, Change, OWNER, Prepared, Preview};
+use crate::target::{self, Change, cluster, OWNER, Prepared, Preview};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
@@ -184,7 +184,7 @@ impl Kubernetes<'_> {
     }
 
     async fn apply_one(&mut self, prepared: &Prepared, placements: Placements) -> Result<wit::apply::Change, Stop> {
-        let Work { target, inventory, kinds, overrides, pass, .. } = &mut *self.work;
+        let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
         let change = match pass {
             Pass::Planning { .. } => {
                 let preview = target.preview(prepared, inventory, kinds, *overrides).await?;
@@ -194,10 +194,10 @@ impl Kubernetes<'_> {
                 change
             }
             Pass::Acting { ledger, .. } => {
-                let (change, recorded) = target.apply(prepared, inventory, kinds, *overrides).await?;
+                let (change, recorded) = target.apply(prepared, seen.get(&prepared.object().to_string()), inventory, kinds, *overrides).await?;
                 ledger.applied(&recorded)?;
                 inventory.record(std::slice::from_ref(&recorded));
-                let preview = Preview { change, before: None, after: Value::Null };
+                let preview = Preview { change, before: None, after: Value::Null, unsure: false };
                 self.work.changed(prepared.object(), preview, placements);
                 change
             }
@@ -262,7 +262,7 @@ impl Kubernetes<'_> {
         };
         self.work.overlay(&permit.0, None);
         if before.is_some() {
-            let preview = Preview { change: Change::Delete, before, after: Value::Null };
+            let preview = Preview { change: Change::Delete, before, after: Value::Null, unsure: false };
             self.work.changed(&permit.0, preview, Placements::new());
         }
         Ok(())
@@ -349,11 +349,30 @@ fn shown(object: &ObjectRef, mut value: Value) -> Value {
 /// What a component is told of the target's refusal: its kind, and nothing that reading the object would have shown.
 fn told(error: &target::Error) -> GuestError {
     match error {
-        target::Error::Cluster(error) => error.told(),
+        target::Error::Cluster(error) => told_of_cluster(error),
         target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
         target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        _ => GuestError::Unavailable("the target cannot be used".into()),
+    }
+}
+
+fn told_of_cluster(error: &cluster::Error) -> GuestError {
+    use cluster::Error as Refusal;
+    match error {
+        Refusal::Denied { object, .. } => GuestError::Denied(format!("the target refuses {object}")),
+        Refusal::Changed(object) | Refusal::Conflict { object, .. } => {
+            GuestError::Conflict(format!("another owner holds {object}"))
+        }
+        Refusal::NotFound(object) => GuestError::NotFound(object.clone()),
+        Refusal::Immutable { object, .. }
+        | Refusal::Invalid { object, .. }
+        | Refusal::NoNamespace { object }
+        | Refusal::Scope { object, .. } => GuestError::Invalid(format!("the target does not accept {object}")),
+        Refusal::NoKind { api_version, kind } => {
+            GuestError::Invalid(format!("the target has no kind {kind} in {api_version}"))
+        }
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
 }

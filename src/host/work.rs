@@ -37,6 +37,8 @@ pub struct Work {
     pub lent: Lent,
     /// The steps taken, in order.
     pub steps: Vec<Step>,
+    /// Objects as they were when the run was planned, by what they are called.
+    pub seen: BTreeMap<String, Value>,
     /// What each object's last step did.
     pub changes: Vec<ObjectChange>,
     /// What the target refused, in order.
@@ -198,7 +200,7 @@ impl Work {
 
     /// Notes what happened to an object. Of several steps on one object, the plan shows the first state and the last.
     pub fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
-        let Preview { change, before, after } = preview;
+        let Preview { change, before, after, .. } = preview;
         let first = self.changes.iter().position(|row| row.object.key() == object.key());
         let (before, was_there) = match first.map(|at| self.changes.remove(at)) {
             Some(row) => {

@@ -25,6 +25,7 @@ use crate::capability::object::{ObjectRef, is_label};
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait};
 use crate::target::ready::{Readiness, readiness};
+use crate::target::{Change, Preview};
 
 use refusal::refusal;
 use send::{Answer, Ask};
@@ -52,31 +53,6 @@ pub struct Owner {
     pub namespace: String,
     /// Its name.
     pub installation: String,
-}
-
-/// What applying an object would do, or did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// The object comes into being.
-    Create,
-    /// It stays as it is.
-    Unchanged,
-    /// It becomes different.
-    Update,
-}
-
-/// What applying an object would do, as the server sees it. Nothing of it is in `Debug`, for it may be a Secret.
-#[derive(Clone, PartialEq)]
-pub struct Preview {
-    /// What would happen.
-    pub change: Change,
-    /// The object as it is.
-    pub before: Option<Value>,
-    /// The object as it would be.
-    pub after: Value,
-    /// `after` is only what was sent: the server cannot say more, since the namespace or the definition of the kind is
-    /// not there yet.
-    pub unsure: bool,
 }
 
 /// An object that was applied. Its content is not in `Debug`, for it may be a Secret.
@@ -160,12 +136,12 @@ impl Cluster {
         same_object(body, object)?;
         let before = match self.read(object, kinds).await {
             Err(Error::NoKind { .. }) if is_defined_here(object, kinds) => {
-                return Ok(Preview::unsure(body));
+                return Ok(unsure(body));
             }
             before => before?,
         };
         match self.patch(object, body, kinds, &Patch { force, dry_run: true }).await {
-            Err(Error::NoNamespace { .. }) if before.is_none() => Ok(Preview::unsure(body)),
+            Err(Error::NoNamespace { .. }) if before.is_none() => Ok(unsure(body)),
             answer => Ok(Preview::of(before, document_of(&answer?, object)?)),
         }
     }
@@ -325,30 +301,6 @@ impl Owner {
     }
 }
 
-impl Preview {
-    fn of(before: Option<Value>, after: Value) -> Self {
-        let change = match &before {
-            None => Change::Create,
-            Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
-            Some(_) => Change::Update,
-        };
-        Self { change, before, after, unsure: false }
-    }
-
-    fn unsure(body: &Value) -> Self {
-        Self { change: Change::Create, before: None, after: with_plain_data(body), unsure: true }
-    }
-}
-
-impl fmt::Debug for Preview {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Preview")
-            .field("change", &self.change)
-            .field("unsure", &self.unsure)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Applied {
     fn of(created: bool, after: Value, object: &ObjectRef) -> Result<Self, Error> {
         let text = |name: &str| Some(after.pointer("/metadata")?.get(name)?.as_str()?.to_owned());
@@ -383,19 +335,9 @@ impl Patch {
     }
 }
 
-/// The object without its status and without what the server writes by itself: what two states of it differ in, if they
-/// differ.
-pub fn without_bookkeeping(object: &Value) -> Value {
-    const WRITTEN_BY_THE_SERVER: [&str; 6] =
-        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
-    let mut bare = object.clone();
-    if let Value::Object(members) = &mut bare {
-        members.remove("status");
-        if let Some(Value::Object(metadata)) = members.get_mut("metadata") {
-            metadata.retain(|name, _| !WRITTEN_BY_THE_SERVER.contains(&name.as_str()));
-        }
-    }
-    bare
+/// The preview of an object that the server cannot try out.
+fn unsure(body: &Value) -> Preview {
+    Preview { change: Change::Create, before: None, after: with_plain_data(body), unsure: true }
 }
 
 /// `stringData` of a Secret moved to `data`, as the server does itself, though only after it has noted who holds which

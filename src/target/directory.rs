@@ -98,13 +98,13 @@ impl Directory {
         let object = permit.0.reference();
         let after = parsed(object, &rendered.bytes)?;
         let Some(bytes) = self.read(object)? else {
-            return Ok(Preview { change: Change::Create, before: None, after });
+            return Ok(Preview::of(None, after));
         };
         if bytes == rendered.bytes {
-            return Ok(Preview { change: Change::Unchanged, before: Some(after.clone()), after });
+            return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
-        Ok(Preview { change: Change::Update, before: parsed(object, &bytes).ok(), after })
+        Ok(Preview { change: Change::Update, before: parsed(object, &bytes).ok(), after, unsure: false })
     }
 
     /// Writes the object's file: whole, or not at all.
