@@ -266,7 +266,10 @@ impl Target {
             }
             (Self::Directory(directory), Form::File(rendered)) => {
                 let change = directory.apply(&prepared.permit, rendered, inventory, overrides)?;
-                Ok((change, Recorded { written: Some(rendered.digest()), intended: None, ..prepared.recorded() }))
+                Ok((
+                    change,
+                    Recorded { written: Some(rendered.digest()), intended: None, ..prepared.recorded() },
+                ))
             }
             _ => Err(Error::Ledger("the object was prepared for another target".into())),
         }
@@ -300,6 +303,17 @@ impl Target {
         match self {
             Self::Cluster(cluster) => Ok(cluster.readiness(permit, kinds).await?),
             Self::Directory(_) => Ok(Readiness::Ready),
+        }
+    }
+
+    /// Removes what a run that was killed left half-written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a directory cannot be read.
+    pub fn sweep(&self) -> Result<(), Error> {
+        match self {
+            Self::Cluster(_) => Ok(()),
+            Self::Directory(directory) => directory.sweep(),
         }
     }
 
@@ -394,7 +408,8 @@ fn check_owner(
     inventory: &Inventory,
     overrides: Overrides,
 ) -> Result<(), Error> {
-    let owner = |object: &Value| Some(object.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned());
+    let owner =
+        |object: &Value| Some(object.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned());
     let (theirs, ours) = (preview.before.as_ref().and_then(owner), owner(prepared.permit.0.body()));
     let is_foreign = theirs.is_some() && theirs != ours && inventory.find(prepared.object()).is_none();
     if is_foreign && !overrides.take_ownership {

@@ -14,7 +14,9 @@ use crate::bundle::canonical::canonical;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::{Object, ObjectRef};
 use crate::digest::Digest;
+use crate::grant::{Permitted, Wait};
 use crate::target::lent::{Lent, Placements};
+use crate::target::ready::Readiness;
 use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target};
 
 use super::installation::Entry;
@@ -59,6 +61,9 @@ pub trait Watcher: Send + Sync {
 /// An object that is not ready, why, and whether it will not become so by itself.
 pub type Unready = (ObjectRef, String, bool);
 
+/// How often an object that is not ready is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// The most refusals of the target that are kept for the operator.
 const MAX_FAILURES: usize = 100;
 
@@ -84,8 +89,6 @@ pub enum Pass {
     Planning {
         /// What reads see in the place of the target: an object, or that it is gone.
         overlay: BTreeMap<String, Option<Value>>,
-        /// Whether differences are computed; else only whether objects are there.
-        compare: bool,
     },
 }
 
@@ -226,6 +229,37 @@ impl Work {
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(error);
         }
+    }
+
+    /// Waits until every object is ready, one of them never will be, or the time is over; gives those that are not.
+    ///
+    /// # Errors
+    /// When the target cannot be read.
+    pub async fn await_ready(
+        &mut self,
+        permits: &[Permitted<Wait>],
+        until: Instant,
+    ) -> Result<Vec<Unready>, target::Error> {
+        loop {
+            let unready = self.unready(permits).await?;
+            self.watcher.waiting(&unready);
+            if unready.is_empty() || now() >= until || unready.iter().any(|row| row.2) {
+                return Ok(unready);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn unready(&mut self, permits: &[Permitted<Wait>]) -> Result<Vec<Unready>, target::Error> {
+        let mut unready = Vec::new();
+        for permit in permits {
+            match self.target.readiness(permit, &self.kinds).await? {
+                Readiness::Ready => {}
+                Readiness::NotReady(why) => unready.push((permit.0.clone(), why, false)),
+                Readiness::Failed(why) => unready.push((permit.0.clone(), why, true)),
+            }
+        }
+        Ok(unready)
     }
 
     /// How long the run may still wait.

@@ -16,7 +16,7 @@ use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted};
 
 use super::lent::{Filled, Lent};
-use super::{Change, Error, Inventory, Overrides, Preview, OWNER};
+use super::{Change, Error, Inventory, OWNER, Overrides, Preview};
 
 /// Files that are being written end so; one that is found was left behind by a run that was killed.
 const UNFINISHED: &str = ".carnet-unfinished";
@@ -73,8 +73,10 @@ impl Directory {
     /// [`Error`] when the file is there and cannot be read as an object.
     pub fn get(&self, permit: &Permitted<Get>) -> Result<Option<Value>, Error> {
         let Some(bytes) = self.read(&permit.0)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| Error::Unreadable(permit.0.clone(), "it is not UTF-8".into()))?;
-        let value = document::yaml(&text).map_err(|error| Error::Unreadable(permit.0.clone(), error.to_string()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::Unreadable(permit.0.clone(), "it is not UTF-8".into()))?;
+        let value =
+            document::yaml(&text).map_err(|error| Error::Unreadable(permit.0.clone(), error.to_string()))?;
         Ok(Some(value))
     }
 
