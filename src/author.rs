@@ -6,10 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::component;
-use crate::bundle::index::IndexError;
-use crate::bundle::lint::Fault;
-use crate::bundle::{self};
+use crate::bundle::{self, component, index::IndexError, lint::Fault};
 use crate::fetch::FetchError;
 use crate::verify::InvalidKey;
 use crate::{capability, document};
