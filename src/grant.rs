@@ -56,6 +56,14 @@ impl<T> Deref for Permitted<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Permitted<T> {
+    /// A permit that nobody checked, for tests of what takes one.
+    pub(crate) fn for_tests(action: T) -> Self {
+        Self(action)
+    }
+}
+
 /// Reading one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Get(pub ObjectRef);

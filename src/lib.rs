@@ -14,3 +14,5 @@ pub mod grant;
 pub mod target;
 pub mod host;
 pub mod run;
+pub mod plan;
+pub mod state;
