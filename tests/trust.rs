@@ -1,11 +1,10 @@
 //! Only what is whole and signed by a trusted key is let in: from a source directory to a verified bundle, and every way
 //! in which that is refused.
 
-#![allow(
+#![expect(
     clippy::disallowed_methods,
-    clippy::unwrap_used,
     clippy::panic,
-    clippy::expect_used,
+    clippy::unwrap_used,
     reason = "tests make and damage files"
 )]
 
@@ -269,7 +268,11 @@ fn a_copy_is_the_same_to_the_last_byte_and_still_signed() {
     assert_eq!(again.bundle().bytes(), fetched.bundle().bytes());
     assert_eq!(again.component().bytes(), fetched.component().bytes());
     let contents = |fetched: &Fetched| -> Vec<_> {
-        fetched.signatures().iter().map(|it| (it.carrier(), it.content().cloned().map_err(Clone::clone))).collect()
+        fetched
+            .signatures()
+            .iter()
+            .map(|it| (it.carrier(), it.content().cloned().map_err(Clone::clone)))
+            .collect()
     };
     assert_eq!(contents(&again), contents(&fetched));
     assert!(TrustPolicy::of_key(&key.public().to_pem()).unwrap().verify(again, now()).is_ok());
