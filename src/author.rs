@@ -88,6 +88,9 @@ pub enum AuthorError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The tag cannot be one of a bundle.
+    #[error("`{0}` cannot be the tag of a bundle")]
+    Tag(String),
     /// The component calls what nothing here provides.
     #[error("the component imports what carnet does not provide: {}", list(.0))]
     Unprovided(Vec<String>),
