@@ -6,10 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::component;
-use crate::bundle::index::IndexError;
-use crate::bundle::lint::Fault;
-use crate::bundle::{self};
+use crate::bundle::{self, component, index::IndexError, lint::Fault};
 use crate::fetch::FetchError;
 use crate::verify::InvalidKey;
 use crate::{capability, document};
@@ -91,6 +88,9 @@ pub enum AuthorError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The tag cannot be one of a bundle.
+    #[error("`{0}` cannot be the tag of a bundle")]
+    Tag(String),
     /// The component calls what nothing here provides.
     #[error("the component imports what carnet does not provide: {}", list(.0))]
     Unprovided(Vec<String>),

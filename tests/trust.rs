@@ -1,11 +1,10 @@
 //! Only what is whole and signed by a trusted key is let in: from a source directory to a verified bundle, and every way
 //! in which that is refused.
 
-#![allow(
+#![expect(
     clippy::disallowed_methods,
-    clippy::unwrap_used,
     clippy::panic,
-    clippy::expect_used,
+    clippy::unwrap_used,
     reason = "tests make and damage files"
 )]
 
@@ -18,7 +17,7 @@ use carnet::author::key::PrivateKey;
 use carnet::author::{AuthorError, build, sign};
 use carnet::bundle::index::{self, Descriptor};
 use carnet::digest::Digest;
-use carnet::fetch::{FetchError, Fetched, fetch};
+use carnet::fetch::{FetchError, Fetched, fetch, load};
 use carnet::reference::Reference;
 use carnet::verify::{Admission, Flaw, Refusal, TrustPolicy, Verified, dangerously_unsigned};
 use jiff::Timestamp;
@@ -494,6 +493,41 @@ fn a_list_of_signatures_that_cannot_be_read_is_an_error() {
     assert!(matches!(site.fetch(), Err(FetchError::Digest(_))));
     fs::remove_file(site.blob(digest)).unwrap();
     assert!(matches!(site.fetch(), Err(FetchError::Absent(_))));
+}
+
+#[test]
+fn a_stored_copy_is_judged_by_where_it_came_from() {
+    let key = key();
+    let site = Site::signed(&key);
+    let digest = site.fetch().unwrap().digest();
+    let stored = || {
+        let store = cap_std::fs::Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
+        load(&store, digest, "registry.example/acme/guestbook:1".parse().unwrap()).unwrap()
+    };
+    let verify = |scope: &str| {
+        let policy = TrustPolicy::parse(&policy(&[&key], &RULE.replace("layout", scope))).unwrap();
+        policy.verify(stored(), now())
+    };
+    assert!(verify("registry.example/acme/**").is_ok());
+    assert!(
+        matches!(verify("layout"), Err(Refusal::NoRule(place)) if place == "registry.example/acme/guestbook:1")
+    );
+    assert!(matches!(dangerously_unsigned(stored()), Err(Refusal::Remote(_))));
+    fs::write(site.blob(stored().component().digest()), b"other").unwrap();
+    let store = cap_std::fs::Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
+    assert!(matches!(load(&store, digest, site.reference()), Err(FetchError::Size { .. })));
+}
+
+#[test]
+fn a_tag_that_no_reference_could_name_is_refused() {
+    let site = Site::built();
+    for tag in ["", "a b", "a/b", "-a", "sha256-0000", &"a".repeat(129)] {
+        let error = build(&site.path("source"), &site.layout(), Some(tag)).unwrap_err();
+        assert!(matches!(error, AuthorError::Tag(found) if found == tag));
+    }
+    build(&site.path("source"), &site.layout(), Some("latest")).unwrap();
+    // One bundle under two tags is still one.
+    assert!(site.fetch().is_ok());
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::digest::Digest;
 use crate::document;
 use crate::fetch::layout::{Layout, read, tag_of};
 use crate::fetch::open_directory;
+use crate::reference::Reference;
 
 /// A bundle that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, A
     let config_manifest = index::config_manifest(bundle.bytes(), Form::Default);
     let index = index::write_index(&bundle, Form::Default, Listing::Oci)?;
 
-    let tag = tag.map_or_else(|| tag_of(&source.version), Into::into);
+    let tag = checked_tag(tag.map_or_else(|| tag_of(&source.version), Into::into))?;
     let mut layout = Layout::open_or_new(create_directory(layout).map_err(AuthorError::system(layout))?)?;
     for blob in
         [index::EMPTY_BLOB, &config, component.bytes(), &manifest, bundle.bytes(), &config_manifest, &index]
@@ -83,6 +84,15 @@ pub(super) fn create_directory(path: &Path) -> std::io::Result<Dir> {
     #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
     Dir::create_ambient_dir_all(path, cap_std::ambient_authority())?;
     open_directory(path)
+}
+
+/// A tag that a reference can name, and that no list of signatures has.
+fn checked_tag(tag: String) -> Result<String, AuthorError> {
+    let is_named = format!("layout:.:{tag}").parse::<Reference>().is_ok_and(|reference| match reference {
+        Reference::Layout(layout) => layout.tag.as_deref() == Some(&tag),
+        _ => false,
+    });
+    if is_named && !tag.starts_with("sha256-") { Ok(tag) } else { Err(AuthorError::Tag(tag)) }
 }
 
 fn text(directory: &Dir, name: &str) -> Result<String, AuthorError> {

@@ -258,7 +258,7 @@ pub(crate) fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, F
 }
 
 /// Writes a file that is there whole or not at all.
-fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), FetchError> {
+pub(crate) fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), FetchError> {
     // A random name keeps two writers of one blob apart.
     let mut random = [0; 8];
     aws_lc_rs::rand::fill(&mut random)
