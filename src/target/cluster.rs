@@ -14,11 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use kube::Client;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::capability::kinds::{Kinds, Resource, builtin};
 use crate::capability::object::{ObjectRef, is_label};
@@ -146,7 +144,8 @@ impl Cluster {
         }
     }
 
-    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it.
+    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it has
+    /// a `metadata.uid`, only the object with that identity is changed.
     ///
     /// # Errors
     /// As for [`preview`](Self::preview).
@@ -232,7 +231,7 @@ impl Cluster {
     ) -> Result<Answer, Error> {
         same_object(body, object)?;
         let url = format!("{}?{}", path(object, kinds)?, how.query(&self.manager));
-        let answer = Ask::apply(url, &with_plain_data(body)).send(&self.client).await?;
+        let answer = Ask::apply(url, body).send(&self.client).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer, "apply", object)) }
     }
 
@@ -337,27 +336,7 @@ impl Patch {
 
 /// The preview of an object that the server cannot try out.
 fn unsure(body: &Value) -> Preview {
-    Preview { change: Change::Create, before: None, after: with_plain_data(body), unsure: true }
-}
-
-/// `stringData` of a Secret moved to `data`, as the server does itself, though only after it has noted who holds which
-/// field: a key that a later version no longer has would stay for ever.
-fn with_plain_data(body: &Value) -> Value {
-    let mut body = body.clone();
-    let is_secret =
-        body.get("apiVersion") == Some(&"v1".into()) && body.get("kind") == Some(&"Secret".into());
-    let Value::Object(members) = &mut body else { return body };
-    if let Some(Value::Object(texts)) = members.get("stringData").filter(|_| is_secret).cloned()
-        && texts.values().all(Value::is_string)
-        && let Value::Object(data) = members.entry("data").or_insert_with(|| Map::new().into())
-    {
-        let plain = texts
-            .iter()
-            .filter_map(|(key, text)| Some((key.clone(), STANDARD.encode(text.as_str()?).into())));
-        data.extend(plain);
-        members.remove("stringData");
-    }
-    body
+    Preview { change: Change::Create, before: None, after: body.clone(), unsure: true }
 }
 
 /// Whether `body` is the object that `object` names.

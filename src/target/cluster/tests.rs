@@ -98,16 +98,6 @@ mod pure {
     }
 
     #[test]
-    fn the_text_of_a_secret_is_sent_where_the_server_stores_it() {
-        let body =
-            secret("prod", "db", json!({ "data": { "a": "YQ==" }, "stringData": { "b": "b", "a": "c" } }));
-        let plain = secret("prod", "db", json!({ "data": { "a": "Yw==", "b": "Yg==" } }));
-        assert_eq!(with_plain_data(&body), plain);
-        let wrong = secret("prod", "db", json!({ "stringData": { "b": 1 } }));
-        assert_eq!(with_plain_data(&wrong), wrong, "the server is to complain about it");
-    }
-
-    #[test]
     fn what_the_server_writes_makes_no_difference() {
         let before = json!({ "metadata": { "name": "x", "resourceVersion": "1", "managedFields": [] }, "status": { "a": 1 } });
         let after =
