@@ -333,6 +333,21 @@ mod scripted {
     }
 
     #[tokio::test]
+    async fn what_a_failing_credential_plugin_prints_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_kubeconfig(folder.path(), "https://127.0.0.1");
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        config["users"][0]["user"] = json!({ "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", "echo hunter$((1+1)); exit 3"],
+        } });
+        std::fs::write(&path, config.to_string()).unwrap();
+        let options = Options { kubeconfig: Some(path), ..Options::default() };
+        let error = Cluster::connect(&options, &owner()).await.unwrap_err().to_string();
+        assert!(error.starts_with("the connection cannot be prepared: the credential plugin `"), "{error}");
+        assert!(error.contains("exit status: 3") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
     async fn refusals_about_secrets_have_no_text_of_the_server() {
         let quoted = r#"{"kind":"Status","message":"webhook: hunter2 is too weak","reason":"Forbidden"}"#;
         let server = Server::answering(vec![answer(403, "", quoted)]);
