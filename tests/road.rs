@@ -1,0 +1,68 @@
+//! The whole road on the directory target, with the guestbook: from a signed bundle to a recorded installation and away.
+#![expect(clippy::disallowed_methods, reason = "tests read and write files")]
+
+mod support;
+
+use carnet::grant::Consent;
+use carnet::grant::terms::FileGrant;
+use carnet::host::Supplied;
+use carnet::install::{Error, Order};
+use carnet::verify::Verified;
+use support::{Home, example, signed};
+
+const PASSWORD: &str = "hunter2-in-the-clear";
+
+fn guestbook(home: &Home, example_name: &str) -> Verified {
+    let layout = home.path(example_name);
+    home.built(&example(example_name), example_name);
+    let (fetched, policy) = signed(&layout);
+    policy.verify(fetched, jiff::Timestamp::UNIX_EPOCH).unwrap()
+}
+
+fn order(home: &Home, action: &str, verified: &Verified) -> Order {
+    let mut consent = Consent { approve: Some(verified.digest()), ..Consent::default() };
+    let path = example("guestbook/site.conf");
+    consent.terms.files.push(FileGrant { name: "site.conf".into(), path });
+    Order {
+        consent,
+        credentials: Supplied::new([("db-password".to_owned(), PASSWORD.into())].into()),
+        ..home.order(action)
+    }
+}
+
+#[test]
+fn a_bundle_is_installed_upgraded_and_uninstalled() {
+    let home = Home::new();
+    let first = guestbook(&home, "guestbook");
+    let asked = order(&home, "install", &first);
+    let outcome = home.act(Some(first), asked).unwrap();
+    assert_eq!(outcome.outputs["url"], "https://guestbook.example/");
+    let installed = home.rendered();
+    assert_eq!(installed.len(), outcome.plan.changes.len());
+    assert!(installed.keys().any(|name| name == "prod/statefulset.apps_web-db.yaml"), "{:?}", installed.keys());
+
+    let second = guestbook(&home, "guestbook-1.1");
+    let asked = order(&home, "upgrade", &second);
+    let outcome = home.act(Some(second), asked).unwrap();
+    assert!(!outcome.plan.is_empty());
+    assert!(home.rendered().len() > installed.len());
+
+    home.act(None, home.order("uninstall")).unwrap();
+    assert!(home.rendered().is_empty(), "{:?}", home.rendered().keys());
+    let history = home.state().history("web").unwrap();
+    let actions: Vec<_> = history.iter().map(|row| (row.action.as_str(), row.result.as_str())).collect();
+    assert_eq!(actions, [("install", "succeeded"), ("upgrade", "succeeded"), ("uninstall", "succeeded")]);
+}
+
+#[test]
+fn installing_twice_is_refused_and_changes_nothing() {
+    let home = Home::new();
+    let bundle = guestbook(&home, "guestbook");
+    let asked = order(&home, "install", &bundle);
+    home.act(Some(bundle), asked).unwrap();
+    let before = home.rendered();
+    let bundle = guestbook(&home, "guestbook");
+    let asked = order(&home, "install", &bundle);
+    assert!(matches!(home.act(Some(bundle), asked), Err(Error::Exists(name)) if name == "web"));
+    assert_eq!(home.rendered(), before);
+}

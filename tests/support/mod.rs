@@ -1,0 +1,200 @@
+//! What the tests of the road share: a temporary home, bundles made on the spot, and an operator who says yes.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use carnet::author::key::PrivateKey;
+use carnet::author::{self};
+use carnet::capability::object::ObjectRef;
+use carnet::fetch::{Fetched, fetch};
+use carnet::grant::Consent;
+use carnet::grant::terms::Document;
+use carnet::host::work::{Unready, Watcher};
+use carnet::host::{Entry, Supplied};
+use carnet::install::{Decision, Error, Operator, Order, Outcome, Place, Tools, act};
+use carnet::plan::Plan;
+use carnet::reference::{Layout, Reference};
+use carnet::state::State;
+use carnet::target::directory::{Directory, Secrets};
+use carnet::target::{Overrides, Target};
+use carnet::verify::{TrustPolicy, Verified, dangerously_unsigned};
+
+/// A home that is gone after the test.
+pub struct Home {
+    pub root: tempfile::TempDir,
+}
+
+/// Says yes, and remembers what it saw.
+#[derive(Default)]
+pub struct Yes {
+    pub plans: Mutex<Vec<Plan>>,
+    pub log: Mutex<Vec<Entry>>,
+}
+
+impl Watcher for Yes {
+    fn waiting(&self, _: &[Unready]) {}
+
+    fn logged(&self, entry: &Entry) {
+        self.log.lock().unwrap().push(entry.clone());
+    }
+}
+
+impl Operator for Yes {
+    fn confirm(&self, plan: &Plan, _: &Decision) -> bool {
+        self.plans.lock().unwrap().push(plan.clone());
+        true
+    }
+}
+
+impl Home {
+    pub fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub fn state(&self) -> State {
+        State::open(&self.path("state")).unwrap()
+    }
+
+    /// Builds a source directory into a layout of this home.
+    pub fn built(&self, source: &Path, name: &str) -> Fetched {
+        let layout = self.path(name);
+        author::build(source, &layout, None).unwrap();
+        fetch(&reference(&layout)).unwrap()
+    }
+
+    /// A bundle of a component and some lines of `carnet.yaml`.
+    pub fn bundle(&self, name: &str, component: &[u8], rest: &str) -> Fetched {
+        let source = self.path(&format!("{name}-source"));
+        std::fs::create_dir_all(&source).unwrap();
+        std::fs::write(source.join("component.wasm"), component).unwrap();
+        let yaml = format!(
+            "apiVersion: carnet.dev/v1alpha1\nkind: Source\nname: {name}\nversion: 1.0.0\ndescription: a test\ncomponent: ./component.wasm\n{rest}"
+        );
+        std::fs::write(source.join("carnet.yaml"), yaml).unwrap();
+        self.built(&source, name)
+    }
+
+    /// An order to do something with an installation `web` in `prod`, into `rendered`.
+    pub fn order(&self, action: &str) -> Order {
+        Order {
+            action: action.into(),
+            name: "web".into(),
+            namespace: "prod".into(),
+            place: self.place(),
+            consent: Consent::default(),
+            parameters: BTreeMap::new(),
+            credentials: Supplied::default(),
+            overrides: Overrides::default(),
+            wait: true,
+            timeout: Duration::from_secs(5),
+            delete: Default::default(),
+            reference: "layout:test".into(),
+            dangers: Vec::new(),
+        }
+    }
+
+    pub fn place(&self) -> Place {
+        Place {
+            target: format!("dir:{}", self.path("rendered").display()),
+            kubeconfig: None,
+            context: None,
+            plain_secrets: false,
+        }
+    }
+
+    pub fn directory(&self) -> Target {
+        Target::Directory(Directory::open(&self.path("rendered"), Secrets::Omit).unwrap())
+    }
+
+    /// Carries out an order on the directory target.
+    pub fn act(&self, verified: Option<Verified>, order: Order) -> Result<Outcome, Error> {
+        self.act_watched(verified, order, Arc::new(Yes::default()))
+    }
+
+    pub fn act_watched(
+        &self,
+        verified: Option<Verified>,
+        order: Order,
+        operator: Arc<Yes>,
+    ) -> Result<Outcome, Error> {
+        let state = self.state();
+        let tools = Tools { state: &state, cache: Some(cache()), operator };
+        runtime().block_on(act(verified, self.directory(), order, &tools, false))
+    }
+
+    /// The files below `rendered`, by name.
+    pub fn rendered(&self) -> BTreeMap<String, String> {
+        let mut files = BTreeMap::new();
+        collect(&self.path("rendered"), "", &mut files);
+        files
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.map(Result::unwrap) {
+        let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), &format!("{name}/"), files);
+        } else {
+            files.insert(name, std::fs::read_to_string(entry.path()).unwrap());
+        }
+    }
+}
+
+/// Compiled components, kept between tests.
+pub fn cache() -> PathBuf {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    std::fs::create_dir_all(&cache).unwrap();
+    cache
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+pub fn reference(layout: &Path) -> Reference {
+    Reference::Layout(Layout { directory: layout.to_owned(), tag: None, digest: None })
+}
+
+pub fn unsigned(fetched: Fetched) -> Verified {
+    dangerously_unsigned(fetched).unwrap()
+}
+
+/// Signs a layout with a new key, and gives the policy that trusts it for local bundles of any name.
+pub fn signed(layout: &Path) -> (Fetched, TrustPolicy) {
+    let key = PrivateKey::generate().unwrap();
+    author::sign(&reference(layout), &key).unwrap();
+    let policy = TrustPolicy::of_key(&key.public().to_pem()).unwrap();
+    (fetch(&reference(layout)).unwrap(), policy)
+}
+
+/// Everything that a bundle requests is granted.
+pub fn approving(verified: &Verified) -> Consent {
+    Consent { approve: Some(verified.digest()), ..Consent::default() }
+}
+
+pub fn grant(text: &str, base: &Path) -> Document {
+    Document::parse(text, base).unwrap()
+}
+
+pub fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("guest-examples").join(name)
+}
+
+pub fn object(api_version: &str, kind: &str, name: &str) -> ObjectRef {
+    ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace: Some("prod".into()), name: name.into() }
+}
+
+/// The error and its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+}
