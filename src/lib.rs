@@ -14,3 +14,4 @@ pub mod grant;
 pub mod target;
 pub mod host;
 pub mod run;
+pub mod cli;
