@@ -165,6 +165,18 @@ pub fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
     }
 }
 
+/// Reads a bundle that [`Fetched::save`] wrote, and checks all of it again. `origin` is where it came from when it was
+/// saved: the trust policy goes by that, not by where the copy is.
+///
+/// # Errors
+/// [`FetchError`] as for [`fetch`].
+pub fn load(from: &Dir, digest: Digest, origin: Reference) -> Result<Fetched, FetchError> {
+    let directory = from.try_clone().map_err(|source| FetchError::System { name: ".".into(), source })?;
+    let layout = Layout::open(directory)?;
+    let (tag, index) = layout.resolve(None, Some(digest))?;
+    whole(&layout, origin, tag, index)
+}
+
 impl Fetched {
     /// Where the bundle is. For a path, what was found there.
     pub fn reference(&self) -> &Reference {
@@ -272,6 +284,16 @@ fn fetch_layout(reference: &LayoutReference) -> Result<Fetched, FetchError> {
     let system = |source| FetchError::System { name: reference.directory.display().to_string(), source };
     let layout = Layout::open(open_directory(&reference.directory).map_err(system)?)?;
     let (tag, index) = layout.resolve(reference.tag.as_deref(), reference.digest)?;
+    whole(&layout, Reference::Layout(reference.clone()), tag, index)
+}
+
+/// The bundle with this index, after every byte of it was checked.
+fn whole(
+    layout: &Layout,
+    reference: Reference,
+    tag: Option<String>,
+    index: Descriptor,
+) -> Result<Fetched, FetchError> {
     let mut blobs = BTreeMap::new();
     let mut read = |blob: &Descriptor, limit| {
         let bytes = layout.blob(blob, limit)?;
@@ -300,9 +322,9 @@ fn fetch_layout(reference: &LayoutReference) -> Result<Fetched, FetchError> {
         }
     }
     Ok(Fetched {
-        reference: Reference::Layout(reference.clone()),
+        reference,
         tag,
-        signatures: evidence::gather(&layout, index.digest)?,
+        signatures: evidence::gather(layout, index.digest)?,
         index,
         index_bytes,
         bundle,

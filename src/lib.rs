@@ -14,4 +14,7 @@ pub mod grant;
 pub mod target;
 pub mod host;
 pub mod run;
+pub mod plan;
+pub mod state;
+pub mod install;
 pub mod cli;

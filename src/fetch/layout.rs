@@ -243,7 +243,7 @@ fn system(name: &str) -> impl Fn(io::Error) -> FetchError {
 }
 
 /// Reads a plain file of at most `limit` bytes. Anything else is not even opened: opening a pipe would wait for ever.
-fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+pub(crate) fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
     if !directory.symlink_metadata(name).map_err(system(name))?.is_file() {
         return Err(FetchError::NotAFile(name.to_owned()));
     }
@@ -258,7 +258,7 @@ fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, FetchError> 
 }
 
 /// Writes a file that is there whole or not at all.
-fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), FetchError> {
+pub(crate) fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), FetchError> {
     // A random name keeps two writers of one blob apart.
     let mut random = [0; 8];
     aws_lc_rs::rand::fill(&mut random)

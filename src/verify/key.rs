@@ -8,6 +8,7 @@ use std::fmt;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, ParsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 
@@ -68,6 +69,11 @@ impl PublicKey {
     /// The SHA-256 of the key's SubjectPublicKeyInfo: what tells one key from another.
     pub fn id(&self) -> Digest {
         Digest::of(&self.spki)
+    }
+
+    /// What a Sigstore bundle says about the key that made it.
+    pub(crate) fn hint(&self) -> String {
+        STANDARD.encode(Sha256::digest(&self.spki))
     }
 
     /// The key as PEM `PUBLIC KEY`.
