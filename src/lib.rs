@@ -17,3 +17,4 @@ pub mod run;
 pub mod plan;
 pub mod state;
 pub mod install;
+pub mod cli;

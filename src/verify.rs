@@ -232,7 +232,11 @@ impl TrustPolicy {
         fetched.signatures().iter().map(report).collect()
     }
 
-    fn admission(&self, fetched: &Fetched, now: Timestamp) -> Result<Admission, Refusal> {
+    /// What [`TrustPolicy::verify`] would say, for people: nothing may run by it.
+    ///
+    /// # Errors
+    /// [`Refusal`] as for [`TrustPolicy::verify`].
+    pub fn admission(&self, fetched: &Fetched, now: Timestamp) -> Result<Admission, Refusal> {
         if self.refused.contains(&fetched.digest()) {
             return Err(Refusal::RefusedDigest(fetched.digest()));
         }

@@ -200,6 +200,23 @@ pub fn unrequested(imports: &Imports, requests: &Requests) -> Vec<String> {
     })
 }
 
+/// The interfaces without which some request could never be used: what is asked for, and the binary cannot call.
+pub fn unused(imports: &Imports, requests: &Requests) -> Vec<&'static str> {
+    let calls = |interface: &Interface| {
+        interface.functions.iter().any(|function| imports.calls(interface.name, function))
+    };
+    let is_waiting = imports.calls("carnet:kubernetes/wait", "wait");
+    let all_revealed = requests.credentials.iter().all(|request| request.text.reveal);
+    let wanted = |interface: &&Interface| match interface.name {
+        // Waiting for an object takes the same grant as reading it.
+        "carnet:kubernetes/get" => !is_waiting,
+        "carnet:credentials/lend" => !all_revealed,
+        _ => interface.without.is_some(),
+    };
+    let lacking = |interface: &&Interface| (interface.requested)(requests) && !calls(interface);
+    INTERFACES.iter().filter(wanted).filter(lacking).map(|interface| interface.name).collect()
+}
+
 fn select(imports: &Imports, wanted: impl Fn(Provision, bool) -> bool) -> Vec<String> {
     let matching = |(name, functions): &(&String, &std::collections::BTreeSet<String>)| {
         wanted(provision(name, functions.iter().map(String::as_str)), !functions.is_empty())
@@ -257,5 +274,26 @@ mod tests {
             unrequested(&imports(&["apply"]), &Requests::default()),
             ["carnet:kubernetes/apply@0.1.0"]
         );
+    }
+
+    #[test]
+    fn a_request_that_the_binary_cannot_use_is_named() {
+        let requests = |json: serde_json::Value| serde_json::from_value::<Requests>(json).unwrap();
+        let imports = |interfaces: &[(&str, &str)]| {
+            let one = |(name, function): &(&str, &str)| {
+                (format!("carnet:{name}@0.1.0"), [(*function).to_owned()].into())
+            };
+            Imports(interfaces.iter().map(one).collect())
+        };
+        let both = requests(serde_json::json!({
+            "kubernetes": [{"verbs": ["get", "delete"], "kinds": ["Pod"], "namespaces": ["a"], "names": ["b"]}],
+            "credentials": [{"name": "c", "reveal": true}],
+        }));
+        let all = ["carnet:credentials/reveal", "carnet:kubernetes/delete", "carnet:kubernetes/get"];
+        assert_eq!(unused(&imports(&[]), &both), all);
+        assert_eq!(unused(&imports(&[("kubernetes/wait", "wait")]), &both), all[..2]);
+        let all =
+            [("kubernetes/get", "get"), ("kubernetes/delete", "delete"), ("credentials/reveal", "reveal")];
+        assert!(unused(&imports(&all), &both).is_empty());
     }
 }

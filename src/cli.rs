@@ -1,0 +1,191 @@
+//! Turns arguments into calls of the library, and what comes back into text, documents and exit codes.
+//!
+//! One file per verb: `Args`, whose doc comment is the help, then `run`. Only this module prints, reads the environment
+//! and finds its own files; the library is handed everything.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use exit::Code;
+use inputs::{Settings, StatePlace, Trust};
+use ui::{Color, Format, Ui};
+
+pub mod acquire;
+pub mod exit;
+pub mod inputs;
+pub mod manual;
+pub mod ui;
+
+mod completion;
+mod inspect;
+mod verify;
+mod version;
+
+/// Install bundles that you do not have to trust
+///
+/// A bundle's installer is a WebAssembly component that can do only what you grant. Look at a bundle before you decide:
+/// what it can call is read from its binary, not from what its author says.
+#[derive(Debug, Parser)]
+#[command(name = "carnet", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "\
+Where a bundle is (REF):
+  registry.example/acme/web:1.2   in a registry, with a tag, a digest or both
+  layout:DIR[:TAG][@DIGEST]       in an OCI image layout
+  archive:FILE                    in an OCI image layout as one tar file
+  ./PATH, /PATH                   source directory, layout or archive, whichever is there
+
+Start with:
+  carnet inspect layout:DIR       what a bundle can do, before anything runs")]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags that every verb has.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Print a table for people, or exactly one document
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+    /// Use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// Print no status messages
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Print details
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Keep the state of installations here: a directory, or `kube` for the cluster
+    #[arg(long, global = true, value_name = "DIR", env = "CARNET_STATE", hide_env_values = true)]
+    state: Option<String>,
+    /// Decide by this trust policy
+    #[arg(long, global = true, value_name = "FILE", env = "CARNET_TRUST", hide_env_values = true)]
+    trust: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Verify(verify::Args),
+    Inspect(inspect::Args),
+    Completion(completion::Args),
+    Version(version::Args),
+}
+
+/// What every verb works with.
+#[derive(Debug)]
+pub struct Context {
+    /// Where results and messages go.
+    pub ui: Ui,
+    global: Global,
+}
+
+impl Context {
+    /// The user's configuration file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        Settings::load()
+    }
+
+    /// The trust policy, and where it comes from.
+    ///
+    /// # Errors
+    /// When there is one that cannot be read.
+    pub fn trust(&self) -> anyhow::Result<Trust> {
+        inputs::trust(self.global.trust.as_deref())
+    }
+
+    /// Where installations are recorded.
+    ///
+    /// # Errors
+    /// When no place is named and there is no home directory either.
+    pub fn state(&self) -> anyhow::Result<StatePlace> {
+        inputs::state(self.global.state.as_deref())
+    }
+}
+
+/// The colours of help. Meaning never depends on them.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default());
+
+/// Runs the program with these arguments, the first of which is its name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, &arguments).into(),
+    };
+    let context = Context { ui: Ui::new(&cli.global), global: cli.global };
+    let ended = dispatch(&cli.verb, &context).or_else(|error| failed(&error, &context.ui));
+    // What is read by nobody any more is no failure: the reader has seen enough.
+    ended.unwrap_or_else(|error| if is_closed_pipe(&error) { exit::DONE } else { exit::ERROR }).into()
+}
+
+/// The command line as clap sees it, from which completions and the reference are made.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
+    match verb {
+        Verb::Verify(args) => verify::run(args, context),
+        Verb::Inspect(args) => inspect::run(args, context),
+        Verb::Completion(args) => completion::run(args, context),
+        Verb::Version(args) => version::run(args, context),
+    }
+}
+
+/// Says what went wrong, and with which code the program ends.
+fn failed(error: &anyhow::Error, ui: &Ui) -> anyhow::Result<Code> {
+    if is_closed_pipe(error) {
+        return Ok(exit::DONE);
+    }
+    let failure = exit::Failure::of(error);
+    ui.failure(&failure)?;
+    Ok(failure.code)
+}
+
+/// What clap prints: help that was asked for, or a mistake in the arguments.
+fn misused(error: &clap::Error, arguments: &[OsString]) -> Code {
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // That nobody can be told is no reason to fail in another way.
+    drop(error.print());
+    if is_help {
+        return exit::DONE;
+    }
+    let format = wanted_format(arguments);
+    drop(Ui::plain(format).failure_document(&exit::Failure::of_arguments(&error.to_string())));
+    exit::USAGE
+}
+
+/// The format that a command line asks for although it cannot be parsed.
+fn wanted_format(arguments: &[OsString]) -> Format {
+    let texts: Vec<_> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let asks = |format: &str| {
+        let joined = [format!("-o{format}"), format!("-o={format}"), format!("--output={format}")];
+        texts.iter().any(|text| joined.iter().any(|form| form == text))
+            || texts.windows(2).any(|pair| ["-o", "--output"].contains(&pair[0]) && pair[1] == format)
+    };
+    match (asks("json"), asks("yaml")) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Yaml,
+        _ => Format::Table,
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ui::Unwritten>().is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,266 @@
+//! Exit codes, and the one place that says which error has which code and what to do about it.
+//!
+//! Scripts depend on the codes, so none of them ever gets another meaning.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use serde::{Serialize, Serializer};
+
+use crate::document::visible;
+use crate::fetch::FetchError;
+use crate::grant::Shortfall;
+use crate::host::GuestError;
+use crate::run::RunError;
+use crate::verify::{PolicyError, Refusal};
+
+use super::inputs::Untrusted;
+
+/// A code that the program ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code(u8);
+
+/// Done, or nothing to do.
+pub const DONE: Code = Code(0);
+/// Any error that has no code of its own.
+pub const ERROR: Code = Code(1);
+/// The command line was not understood.
+pub const USAGE: Code = Code(2);
+/// Changes are pending; only with `--exit-code`.
+pub const CHANGES: Code = Code(3);
+/// Signature, digest or policy.
+pub const NOT_TRUSTED: Code = Code(10);
+/// The grant is missing, or narrower than the request.
+pub const NOT_GRANTED: Code = Code(11);
+/// The rights in the cluster are not enough.
+pub const NO_RIGHTS: Code = Code(12);
+/// The plan no longer holds.
+pub const STALE: Code = Code(13);
+/// A limit was hit.
+pub const LIMIT: Code = Code(14);
+/// Objects were not ready in time.
+pub const NOT_READY: Code = Code(15);
+/// Another run holds the lock.
+pub const LOCKED: Code = Code(16);
+/// The component reported failure.
+pub const FAILED: Code = Code(17);
+
+/// Every code, with what it means.
+pub const CODES: &[(Code, &str)] = &[
+    (DONE, "done, or nothing to do"),
+    (ERROR, "error"),
+    (USAGE, "usage"),
+    (CHANGES, "changes pending (`--exit-code` only)"),
+    (NOT_TRUSTED, "not trusted (signature, digest, policy)"),
+    (NOT_GRANTED, "grant missing or narrower than the request"),
+    (NO_RIGHTS, "rights in the cluster insufficient"),
+    (STALE, "the plan no longer holds"),
+    (LIMIT, "a limit was hit"),
+    (NOT_READY, "not ready in time"),
+    (LOCKED, "locked by another run"),
+    (FAILED, "the component reported failure"),
+];
+
+impl Code {
+    /// The number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code.0)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.0)
+    }
+}
+
+/// The command line can be parsed and still makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Usage {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Usage {
+    /// A mistake, with what to write instead.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// An error as it is told: document of kind `Error`.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// What the program ends with.
+    pub code: Code,
+    /// What went wrong.
+    pub message: String,
+    /// Why, the nearest reason first.
+    pub causes: Vec<String>,
+    /// Lines that belong to the message: flags that would grant what is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// What an error of the library means to who typed the command. Every text is made visible: it may quote a bundle.
+    pub fn of(error: &anyhow::Error) -> Self {
+        let mut texts = error.chain().map(|cause| visible(&cause.to_string())).collect::<Vec<_>>();
+        // An error that only passes its source on would say everything twice.
+        texts.dedup();
+        let message = texts.remove(0);
+        let first = |of: fn(&(dyn Error + 'static)) -> Option<String>| error.chain().find_map(of);
+        Self {
+            code: error.chain().find_map(code_of).unwrap_or(ERROR),
+            message,
+            causes: texts,
+            details: error.chain().find_map(details_of).unwrap_or_default(),
+            hint: first(hint_of),
+        }
+    }
+
+    /// A mistake in the arguments, from clap's message.
+    pub fn of_arguments(text: &str) -> Self {
+        let message = text.lines().next().unwrap_or_default();
+        let message = visible(message.strip_prefix("error: ").unwrap_or(message));
+        let hint = Some("carnet --help".to_owned());
+        Self { code: USAGE, message, causes: Vec::new(), details: Vec::new(), hint }
+    }
+}
+
+fn code_of(error: &(dyn Error + 'static)) -> Option<Code> {
+    if error.is::<Usage>() {
+        Some(USAGE)
+    } else if error.is::<Refusal>() || error.is::<PolicyError>() || error.is::<Untrusted>() {
+        Some(NOT_TRUSTED)
+    } else if error.is::<Shortfall>() {
+        Some(NOT_GRANTED)
+    } else if let Some(error) = error.downcast_ref::<FetchError>() {
+        Some(of_fetch(error))
+    } else {
+        error.downcast_ref::<RunError>().map(of_run)
+    }
+}
+
+/// Bytes that are not what a digest promised are a matter of trust; the rest is a matter of files.
+fn of_fetch(error: &FetchError) -> Code {
+    match error {
+        FetchError::Digest(_) | FetchError::OtherDigest { .. } | FetchError::Size { .. } => NOT_TRUSTED,
+        _ => ERROR,
+    }
+}
+
+fn of_run(error: &RunError) -> Code {
+    match error {
+        RunError::Departed(_) => STALE,
+        RunError::Limit(_) => LIMIT,
+        RunError::Reported(GuestError::Denied(_)) => NOT_GRANTED,
+        RunError::Reported(GuestError::Timeout(_)) => NOT_READY,
+        RunError::Reported(GuestError::Failed(_)) => FAILED,
+        _ => ERROR,
+    }
+}
+
+fn details_of(error: &(dyn Error + 'static)) -> Option<Vec<String>> {
+    match error.downcast_ref::<Shortfall>()? {
+        Shortfall::Missing(lines) => Some(lines.iter().map(|line| visible(line)).collect()),
+        _ => None,
+    }
+}
+
+fn hint_of(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(usage) = error.downcast_ref::<Usage>() {
+        return usage.hint.clone();
+    }
+    if let Some(refusal) = error.downcast_ref::<Refusal>() {
+        return of_refusal(refusal).map(Into::into);
+    }
+    if let Some(shortfall) = error.downcast_ref::<Shortfall>() {
+        return of_shortfall(shortfall).map(Into::into);
+    }
+    let hint = match error.downcast_ref::<FetchError>()? {
+        FetchError::Source(path) => format!("carnet build {} --to LAYOUT", path.display()),
+        FetchError::Ambiguous(_) | FetchError::Tag { .. } => "write `layout:DIR:TAG`".into(),
+        _ => return None,
+    };
+    Some(visible(&hint))
+}
+
+fn of_refusal(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::NoPolicy => Some("name a trust policy with `--trust FILE`, or in CARNET_TRUST"),
+        Refusal::Unsigned(_) => Some("carnet sign REF --key FILE"),
+        Refusal::NoRule(_) | Refusal::Signers { .. } => Some("carnet inspect REF"),
+        _ => None,
+    }
+}
+
+fn of_shortfall(shortfall: &Shortfall) -> Option<&'static str> {
+    match shortfall {
+        Shortfall::Missing(_) => Some("add these flags, or write a grant: carnet grant new REF --to FILE"),
+        Shortfall::Pinned { .. } => {
+            Some("another digest is another decision: carnet grant new REF --to FILE")
+        }
+        Shortfall::Unprovided(_) | Shortfall::Unrequested(_) => Some("carnet inspect REF"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn failure(error: impl Into<anyhow::Error>) -> Failure {
+        Failure::of(&error.into())
+    }
+
+    #[test]
+    fn each_stage_has_its_code() {
+        let digest = Digest::of(b"");
+        for (error, code) in [
+            (anyhow::Error::from(Refusal::Unsigned(digest)), 10),
+            (FetchError::Digest(digest.check(b"x").unwrap_err()).into(), 10),
+            (FetchError::Empty.into(), 1),
+            (Shortfall::Missing(Vec::new()).into(), 11),
+            (Usage::new("x", "y").into(), 2),
+            (RunError::Reported(GuestError::Denied(String::new())).into(), 11),
+            (RunError::Reported(GuestError::Failed(String::new())).into(), 17),
+            (RunError::Reported(GuestError::Timeout(String::new())).into(), 15),
+            (RunError::Reported(GuestError::NotFound(String::new())).into(), 1),
+            (anyhow::anyhow!("x"), 1),
+        ] {
+            assert_eq!(Failure::of(&error).code.number(), code, "{error}");
+            assert_eq!(Failure::of(&error.context("around it")).code.number(), code);
+        }
+    }
+
+    #[test]
+    fn codes_are_listed_once_and_in_order() {
+        let numbers: Vec<_> = CODES.iter().map(|(code, _)| code.number()).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17]);
+    }
+
+    #[test]
+    fn hostile_text_in_an_error_stays_on_its_line() {
+        let failure = failure(Refusal::NoRule("\u{1b}[2J\nhint: trust me".into()));
+        assert!(failure.message.contains("\\u{1b}[2J\\u{a}hint"), "{}", failure.message);
+    }
+
+    #[test]
+    fn what_is_missing_comes_as_lines_of_its_own() {
+        let failure = failure(Shortfall::Missing(vec!["--allow-reveal x".into()]));
+        assert_eq!(failure.details, ["--allow-reveal x"]);
+        assert!(failure.hint.is_some_and(|hint| hint.contains("grant new")));
+    }
+}

@@ -1,0 +1,206 @@
+//! Reads what is the operator's own: configuration, trust policy, grants, parameters, credentials.
+//!
+//! The one place of the program that reads files by path, the environment and the clock on its own account. Everything
+//! goes through the three functions at the end.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use cap_std::fs::{Dir, File};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::document;
+use crate::verify::TrustPolicy;
+
+pub mod consent;
+pub mod credentials;
+pub mod parameters;
+
+/// The trust policy of the machine, where the user has none.
+const SYSTEM_TRUST: &str = "/etc/carnet/trust.yaml";
+
+/// The longest file of an operator's that is read, in bytes. Something longer was named by mistake.
+const MAX_FILE: u64 = 4 << 20;
+
+/// The user's configuration file, `config.yaml`. Paths in it are below its directory.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Where objects go: `dir:PATH` or `kube`.
+    pub target: Option<String>,
+    /// Where installations are recorded: a directory, or `kube`.
+    pub state: Option<String>,
+    /// The trust policy.
+    pub trust: Option<PathBuf>,
+}
+
+/// A trust policy, and where it comes from.
+#[derive(Debug)]
+pub struct Trust {
+    /// The policy. Where there is none, one that trusts nobody.
+    pub policy: TrustPolicy,
+    /// Its file.
+    pub file: Option<PathBuf>,
+}
+
+/// Where installations are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatePlace {
+    /// In this directory.
+    Directory(PathBuf),
+    /// In the cluster.
+    Kube,
+}
+
+/// The trust policy cannot be used, so nothing is trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("the trust policy `{}` cannot be used", .file.display())]
+pub struct Untrusted {
+    file: PathBuf,
+    source: anyhow::Error,
+}
+
+impl Settings {
+    /// Reads the configuration file; the default where there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn load() -> anyhow::Result<Self> {
+        let Some(directory) = directory("XDG_CONFIG_HOME", ".config") else { return Ok(Self::default()) };
+        let file = directory.join("config.yaml");
+        let Some(text) = text_if_there(&file)? else { return Ok(Self::default()) };
+        let mut settings: Self = document::yaml_as(&text).with_context(|| cannot_use(&file))?;
+        settings.trust = settings.trust.map(|path| directory.join(path));
+        if let Some(state) = settings.state.as_mut().filter(|state| *state != "kube") {
+            *state = directory.join(&state).display().to_string();
+        }
+        Ok(settings)
+    }
+}
+
+/// The trust policy: the one that is named, else the configured one, else the user's, else the machine's.
+///
+/// # Errors
+/// When there is one that cannot be used: nothing is trusted by mistake.
+pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
+    let settled = match named {
+        Some(path) => Some(path.to_owned()),
+        None => Settings::load()?.trust,
+    };
+    if let Some(file) = settled {
+        let policy = text(&file).and_then(|text| Ok(TrustPolicy::parse(&text)?));
+        return match policy {
+            Ok(policy) => Ok(Trust { policy, file: Some(file) }),
+            Err(source) => Err(Untrusted { file, source }.into()),
+        };
+    }
+    let user = directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("trust.yaml"));
+    for file in user.into_iter().chain([PathBuf::from(SYSTEM_TRUST)]) {
+        let policy =
+            text_if_there(&file).and_then(|text| Ok(text.as_deref().map(TrustPolicy::parse).transpose()?));
+        match policy {
+            Ok(None) => {}
+            Ok(Some(policy)) => return Ok(Trust { policy, file: Some(file) }),
+            Err(source) => return Err(Untrusted { file, source }.into()),
+        }
+    }
+    Ok(Trust { policy: TrustPolicy::none(), file: None })
+}
+
+/// Where installations are recorded: the place that is named, else the configured one, else the user's data directory.
+///
+/// # Errors
+/// When nothing says where, not even the home directory.
+pub fn state(named: Option<&str>) -> anyhow::Result<StatePlace> {
+    let settled = match named {
+        Some(text) => Some(text.to_owned()),
+        None => Settings::load()?.state,
+    };
+    match settled.as_deref() {
+        Some("kube") => Ok(StatePlace::Kube),
+        Some(path) => Ok(StatePlace::Directory(path.into())),
+        None => directory("XDG_DATA_HOME", ".local/share")
+            .map(StatePlace::Directory)
+            .context("neither `--state`, CARNET_STATE nor HOME says where installations are recorded"),
+    }
+}
+
+/// The directory for compiled code, which only the user may enter: it is native code that nothing authenticates when it
+/// is loaded. None where it cannot be made; then nothing is kept.
+pub fn cache() -> Option<PathBuf> {
+    let path = directory("XDG_CACHE_HOME", ".cache")?.join("code");
+    make_private(&path).ok().map(|()| path)
+}
+
+/// The text of a file that the operator named.
+///
+/// # Errors
+/// When it cannot be read, is too long or no text.
+pub fn text(path: &Path) -> anyhow::Result<String> {
+    let file = open(path).with_context(|| cannot_use(path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).with_context(|| cannot_use(path))?;
+    let is_long = u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE);
+    anyhow::ensure!(!is_long, "`{}` has more than the {MAX_FILE} bytes that are read", path.display());
+    String::from_utf8(bytes)
+        .map_err(|_| anyhow::Error::from(document::Invalid::Utf8))
+        .with_context(|| cannot_use(path))
+}
+
+/// The text of a file that need not be there.
+fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+    match text(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_absent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn cannot_use(path: &Path) -> String {
+    format!("cannot use `{}`", path.display())
+}
+
+/// Our directory below one of the XDG base directories. As their specification says, a relative path counts as none.
+fn directory(name: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let base = variable(name).map(PathBuf::from).and_then(absolute);
+    let home = || variable("HOME").map(PathBuf::from).and_then(absolute).map(|home| home.join(below_home));
+    base.or_else(home).map(|base| base.join("carnet"))
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "the user's cache directory is where the user says")]
+    Dir::create_ambient_dir_all(path, cap_std::ambient_authority())?;
+    #[cfg(unix)]
+    {
+        use cap_std::fs::{Permissions, PermissionsExt as _};
+        #[expect(clippy::disallowed_methods, reason = "the user's cache directory is where the user says")]
+        let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
+        directory.set_permissions(".", Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// A file that the operator named.
+fn open(path: &Path) -> io::Result<File> {
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    File::open_ambient(path, cap_std::ambient_authority())
+}
+
+/// A variable of the environment; none where it is empty or no text.
+pub(super) fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The time, which windows of trust are compared with and claims are stamped with.
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "the command line is where the clock is read")]
+    Timestamp::now()
+}

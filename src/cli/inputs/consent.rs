@@ -1,0 +1,166 @@
+//! The flags by which an operator grants, turned into the consent that the library decides by.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::capability::credentials::CredentialText;
+use crate::capability::files::FileText;
+use crate::capability::kubernetes::{self, RuleText};
+use crate::cli::exit::Usage;
+use crate::digest::Digest;
+use crate::grant::Consent;
+use crate::grant::terms::{Document, FileGrant, Terms};
+
+/// What may be done.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Grants")]
+pub struct ConsentArgs {
+    /// Grant what this file says; may be repeated
+    #[arg(long, value_name = "FILE")]
+    grants: Vec<PathBuf>,
+    /// Grant a verb on objects; without NAMESPACE/ for objects outside namespaces
+    #[arg(long, value_name = "VERB:KIND:NAMESPACE/NAME")]
+    allow_kube: Vec<String>,
+    /// Hand over a file under a name that the bundle knows
+    #[arg(long, value_name = "NAME=PATH")]
+    allow_file: Vec<String>,
+    /// Lend a credential, into these Secrets or into any that may be applied
+    #[arg(long, value_name = "NAME[=NAMESPACE/Secret/NAME]")]
+    allow_credential: Vec<String>,
+    /// Let the component see a credential
+    #[arg(long, value_name = "NAME")]
+    allow_reveal: Vec<String>,
+    /// Refuse a verb on objects, whatever else is granted
+    #[arg(long, value_name = "VERB:KIND:NAMESPACE/NAME")]
+    deny_kube: Vec<String>,
+    /// Refuse a file, whatever else is granted
+    #[arg(long, value_name = "NAME")]
+    deny_file: Vec<String>,
+    /// Refuse a credential, whatever else is granted
+    #[arg(long, value_name = "NAME")]
+    deny_credential: Vec<String>,
+    /// Refuse to let the component see a credential, whatever else is granted
+    #[arg(long, value_name = "NAME")]
+    deny_reveal: Vec<String>,
+    /// Grant all that the bundle of this digest requests, and no other
+    #[arg(long, value_name = "DIGEST")]
+    approve: Option<Digest>,
+    /// Accept a bare `*` in a grant
+    #[arg(long)]
+    dangerous_wildcards: bool,
+}
+
+impl ConsentArgs {
+    /// Reads the grant files and flags.
+    ///
+    /// # Errors
+    /// When a file or flag cannot be used.
+    pub fn read(&self) -> anyhow::Result<Consent> {
+        Ok(Consent {
+            documents: self.grants.iter().map(|file| grant(file)).collect::<Result<_, _>>()?,
+            terms: self.terms()?,
+            approve: self.approve,
+            dangerous_wildcards: self.dangerous_wildcards,
+        })
+    }
+
+    /// Whether a guard is lowered, which must be said in red.
+    pub fn is_dangerous(&self) -> bool {
+        self.dangerous_wildcards
+    }
+
+    fn terms(&self) -> Result<Terms, Usage> {
+        let mut terms = Terms {
+            kubernetes: rules("--allow-kube", &self.allow_kube)?,
+            files: parsed("--allow-file", &self.allow_file, FileGrant::parse)?,
+            credentials: self.allow_credential.iter().map(|text| lend(text)).collect(),
+            ..Terms::default()
+        };
+        let reveal = |name: &String| CredentialText { name: name.clone(), into: None, reveal: true };
+        terms.credentials.extend(self.allow_reveal.iter().map(reveal));
+        terms.deny.kubernetes = rules("--deny-kube", &self.deny_kube)?;
+        terms.deny.files = self.deny_file.iter().map(|name| FileText { name: name.clone() }).collect();
+        terms.deny.credentials.clone_from(&self.deny_credential);
+        terms.deny.reveal.clone_from(&self.deny_reveal);
+        Ok(terms)
+    }
+}
+
+/// Reads a grant file. Relative paths in it are below its directory.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn grant(file: &Path) -> anyhow::Result<Document> {
+    let text = super::text(file)?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    Document::parse(&text, base).with_context(|| format!("the grant `{}` cannot be used", file.display()))
+}
+
+fn rules(flag: &str, texts: &[String]) -> Result<Vec<RuleText>, Usage> {
+    parsed(flag, texts, rule)
+}
+
+fn parsed<T, E: std::error::Error>(
+    flag: &str,
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Usage> {
+    let usage = |error: E| Usage::new(format!("{flag}: {error}"), "carnet grant new --help");
+    texts.iter().map(|text| parse(text).map_err(usage)).collect()
+}
+
+/// Reads `VERB:KIND:NAMESPACE/NAME`, or `VERB:KIND:NAME` for objects outside namespaces. Patterns and placeholders stay
+/// as they are until the installation's names are known.
+fn rule(text: &str) -> Result<RuleText, kubernetes::Invalid> {
+    let form = || kubernetes::Invalid::Form(text.into());
+    let (verbs, rest) = text.split_once(':').ok_or_else(form)?;
+    let (kind, object) = rest.split_once(':').ok_or_else(form)?;
+    let (namespaces, name) = match object.split_once('/') {
+        Some((namespace, name)) => (vec![namespace.to_owned()], name),
+        None => (Vec::new(), object),
+    };
+    let verbs = verbs.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    Ok(RuleText { verbs, kinds: vec![kind.into()], namespaces, names: vec![name.into()] })
+}
+
+/// Reads `NAME` or `NAME=NAMESPACE/Secret/NAME`, with commas between several Secrets.
+fn lend(text: &str) -> CredentialText {
+    let (name, into) = match text.split_once('=') {
+        Some((name, into)) => (name, Some(into.split(',').map(Into::into).collect())),
+        None => (text, None),
+    };
+    CredentialText { name: name.into(), into, reveal: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::kubernetes::Verb;
+
+    #[test]
+    fn flags_become_terms() {
+        let args = ConsentArgs {
+            allow_kube: vec!["apply,delete:apps/Deployment:${namespace}/web-*".into(), "get:Node:n1".into()],
+            allow_file: vec!["site.conf=/etc/site.conf".into()],
+            allow_credential: vec!["a".into(), "b=prod/Secret/x,prod/Secret/y".into()],
+            allow_reveal: vec!["c".into()],
+            deny_reveal: vec!["d".into()],
+            ..ConsentArgs::default()
+        };
+        let terms = args.terms().unwrap();
+        assert_eq!(terms.kubernetes[0].verbs, [Verb::Apply, Verb::Delete]);
+        assert_eq!(terms.kubernetes[0].namespaces, ["${namespace}"]);
+        assert!(terms.kubernetes[1].namespaces.is_empty());
+        assert_eq!(terms.credentials[1].into.as_deref().unwrap(), ["prod/Secret/x", "prod/Secret/y"]);
+        assert!(terms.credentials[2].reveal && !terms.credentials[0].reveal);
+        assert_eq!(terms.deny.reveal, ["d"]);
+    }
+
+    #[test]
+    fn a_flag_that_cannot_be_read_is_named() {
+        let args = ConsentArgs { allow_kube: vec!["all:Pod:a/b".into()], ..ConsentArgs::default() };
+        let error = args.terms().unwrap_err().to_string();
+        assert!(error.starts_with("--allow-kube: `all` is not one of the verbs"), "{error}");
+    }
+}

@@ -1,0 +1,149 @@
+//! A CNAB credential set: where the values of credentials are found on this machine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::document;
+
+/// Where credentials come from.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CredentialArgs {
+    /// Take credentials from this CNAB credential set
+    #[arg(short, long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+}
+
+impl CredentialArgs {
+    /// The values of the credentials that `action` may use. Nothing else of the set is looked at.
+    ///
+    /// # Errors
+    /// When the set cannot be used, a source has no value, or a required credential is not in the set.
+    pub fn read(&self, bundle: &Bundle, action: &str) -> anyhow::Result<BTreeMap<String, SecretString>> {
+        let sources = self.credentials.as_deref().map(load).transpose()?.unwrap_or_default();
+        let mut values = BTreeMap::new();
+        for (name, credential) in bundle.credentials().iter().filter(|(_, wanted)| wanted.applies_to(action))
+        {
+            match sources.get(name) {
+                Some(source) => {
+                    let value = source.value().with_context(|| no_value(name))?;
+                    values.insert(name.clone(), value);
+                }
+                None if credential.required => {
+                    anyhow::bail!("the credential `{name}` is required and in no credential set (`-c FILE`)")
+                }
+                None => {}
+            }
+        }
+        Ok(values)
+    }
+}
+
+fn no_value(name: &str) -> String {
+    format!("the credential `{name}` has no value")
+}
+
+/// The set as written (CNAB 802, which is not normative: other programs add members of their own).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Set {
+    #[serde(rename = "schemaVersion")]
+    _schema_version: Option<String>,
+    #[serde(rename = "name")]
+    _name: String,
+    credentials: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    source: BTreeMap<String, Value>,
+}
+
+/// Where one value comes from.
+enum Source {
+    Env(String),
+    Path(PathBuf),
+    Value(SecretString),
+}
+
+impl Source {
+    /// Exactly one source, of a kind that runs nothing: other programs also know commands.
+    fn of(entry: &Entry) -> anyhow::Result<Self> {
+        let one = entry.source.iter().next().filter(|_| entry.source.len() == 1);
+        let source = one.and_then(|(kind, value)| Some((kind.as_str(), value.as_str()?)));
+        match source {
+            Some(("env", name)) => Ok(Self::Env(name.into())),
+            Some(("path", path)) => Ok(Self::Path(path.into())),
+            Some(("value", value)) => Ok(Self::Value(value.into())),
+            _ => anyhow::bail!(
+                "the source of the credential `{}` is not exactly one of `env`, `path`, `value`",
+                entry.name
+            ),
+        }
+    }
+
+    /// The value, as it is: a line break at the end of a file is part of it.
+    fn value(&self) -> anyhow::Result<SecretString> {
+        match self {
+            Self::Env(name) => super::variable(name)
+                .map(Into::into)
+                .with_context(|| format!("the environment has no variable `{name}`")),
+            Self::Path(path) => Ok(super::text(path)?.into()),
+            Self::Value(value) => Ok(value.clone()),
+        }
+    }
+}
+
+fn load(file: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
+    let text = super::text(file)?;
+    parse(&text).with_context(|| format!("the credential set `{}` cannot be used", file.display()))
+}
+
+fn parse(text: &str) -> anyhow::Result<BTreeMap<String, Source>> {
+    let (set, _) = document::typed::<Set>(document::yaml(text)?)?;
+    let mut sources = BTreeMap::new();
+    for entry in set.credentials {
+        let source = Source::of(&entry)?;
+        anyhow::ensure!(!sources.contains_key(&entry.name), "the credential `{}` occurs twice", entry.name);
+        sources.insert(entry.name, source);
+    }
+    Ok(sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret as _;
+
+    fn set(credentials: &str) -> anyhow::Result<BTreeMap<String, Source>> {
+        parse(&format!("schemaVersion: 1.0.1\nname: x\ncreated: today\ncredentials: {credentials}\n"))
+    }
+
+    #[test]
+    fn the_three_sources_are_read() {
+        let sources = set(
+            "[{name: a, source: {value: s3}}, {name: b, source: {path: /x}}, {name: c, source: {env: X}}]",
+        )
+        .unwrap();
+        assert_eq!(sources["a"].value().unwrap().expose_secret(), "s3");
+        assert!(matches!(&sources["b"], Source::Path(path) if path == Path::new("/x")));
+        assert!(matches!(&sources["c"], Source::Env(name) if name == "X"));
+    }
+
+    #[test]
+    fn commands_and_doubtful_sources_are_refused() {
+        for source in ["{command: rm}", "{}", "{env: A, value: b}", "{value: 1}", "{secret: x}"] {
+            let error = set(&format!("[{{name: a, source: {source}}}]")).err().unwrap().to_string();
+            assert!(error.contains("not exactly one of"), "{source}: {error}");
+        }
+        let twice = set("[{name: a, source: {value: x}}, {name: a, source: {value: y}}]");
+        assert!(twice.err().unwrap().to_string().contains("occurs twice"));
+    }
+}

@@ -1,0 +1,57 @@
+//! Parameters as an operator gives them: `--param NAME=VALUE` and files of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::bundle::parameters::value_from_text;
+use crate::cli::exit::Usage;
+use crate::document;
+
+/// Values for parameters.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Parameters")]
+pub struct ParameterArgs {
+    /// Set a parameter; text where its definition allows text, else JSON
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
+    /// Read parameters from a flat YAML map; `--param` wins over it
+    #[arg(short, long, value_name = "FILE")]
+    params: Vec<PathBuf>,
+}
+
+impl ParameterArgs {
+    /// The values that are given, by name. Whether the bundle accepts them is not decided here.
+    ///
+    /// # Errors
+    /// When a file or a flag cannot be used.
+    pub fn read(&self, bundle: &Bundle) -> anyhow::Result<BTreeMap<String, Value>> {
+        let mut values = BTreeMap::new();
+        for file in &self.params {
+            values.extend(map(file)?);
+        }
+        for text in &self.param {
+            let (name, value) = text.split_once('=').ok_or_else(|| {
+                Usage::new(
+                    format!("--param: `{text}` is not of the form NAME=VALUE"),
+                    "--param host=example.org",
+                )
+            })?;
+            values.insert(name.to_owned(), value_from_text(bundle, name, value)?);
+        }
+        Ok(values)
+    }
+}
+
+fn map(file: &Path) -> anyhow::Result<BTreeMap<String, Value>> {
+    let text = super::text(file)?;
+    let cannot_use = || format!("the parameters `{}` cannot be used", file.display());
+    match document::yaml(&text).with_context(cannot_use)? {
+        Value::Object(members) => Ok(members.into_iter().collect()),
+        Value::Null => Ok(BTreeMap::new()),
+        _ => Err(anyhow::anyhow!("the file is not a map of names to values")).with_context(cannot_use),
+    }
+}

@@ -1,0 +1,257 @@
+//! The page of `carnet inspect`, from top to bottom in the order in which an operator asks: who, what can it do, what
+//! does it want, what is in it, what can it not do.
+
+use std::fmt::Display;
+
+use crate::capability::Request;
+use crate::capability::credentials::CredentialText;
+use crate::capability::functions::Danger;
+use crate::capability::kubernetes::Verb;
+use crate::cli::ui::{Page, Report, Tone};
+use crate::cli::verify::Signature;
+
+use super::{ActionPart, ImagePart, Inspection, Power};
+
+impl Report for Inspection {
+    const KIND: &'static str = "Inspection";
+
+    fn show(&self, page: &mut Page) {
+        self.who(page);
+        self.can(page);
+        self.asks(page);
+        self.credentials(page);
+        self.disagreements(page);
+        self.images(page);
+        self.actions(page);
+        self.cannot(page);
+    }
+}
+
+impl Inspection {
+    fn who(&self, page: &mut Page) {
+        page.line("", Tone::Heading, &format!("{} {}", self.bundle.name, self.bundle.version));
+        page.line("", Tone::Plain, &self.digest.to_string());
+        if !self.bundle.description.is_empty() {
+            page.line("", Tone::Plain, &quoted(&self.bundle.description));
+        }
+
+        page.heading("Who signed it");
+        let rows: Vec<_> = self.signatures.iter().map(Signature::row).collect();
+        if self.has_policy {
+            page.rows(&rows);
+        }
+        let (tone, word, text) = self.verdict();
+        page.rows(&[(tone, word, text)]);
+    }
+
+    fn verdict(&self) -> (Tone, &'static str, String) {
+        let count = plural(self.signatures.len(), "signature");
+        match &self.reason {
+            None => (Tone::Good, "trusted", "your trust policy admits this bundle".into()),
+            Some(_) if !self.has_policy => {
+                (Tone::Caution, "NOT CHECKED", format!("no trust policy; the bundle has {count}"))
+            }
+            Some(reason) => (Tone::Danger, "NOT TRUSTED", reason.clone()),
+        }
+    }
+
+    fn can(&self, page: &mut Page) {
+        page.heading("What it can call (read from the binary)");
+        let (harmless, powers): (Vec<_>, Vec<_>) =
+            self.can.iter().partition(|power| power.level == Danger::None);
+        if powers.is_empty() {
+            page.line("  ", Tone::Good, "nothing that needs a grant");
+        }
+        page.rows(&powers.iter().map(|power| power.row()).collect::<Vec<_>>());
+        for name in &self.unprovided_imports {
+            page.rows(&[(Tone::Danger, "UNKNOWN", format!("nothing here provides {name}: it cannot run"))]);
+        }
+        if page.is_verbose() {
+            page.rows(&harmless.iter().map(|power| power.row()).collect::<Vec<_>>());
+            let row = |(name, meaning): &(String, &str)| (Tone::Quiet, "inert", format!("{name}: {meaning}"));
+            page.rows(&self.inert.iter().map(row).collect::<Vec<_>>());
+            return;
+        }
+        page.rows(&self.without_grant(harmless.len()));
+    }
+
+    fn without_grant(&self, harmless: usize) -> Vec<(Tone, &'static str, String)> {
+        let mut rows = Vec::new();
+        if harmless > 0 {
+            let text = format!("{} that need{} no grant (-v)", plural(harmless, "interface"), s(harmless));
+            rows.push((Tone::Quiet, "harmless", text));
+        }
+        if !self.inert.is_empty() {
+            let text = format!(
+                "{} that reach{} nothing (-v)",
+                plural(self.inert.len(), "WASI import"),
+                es(self.inert.len())
+            );
+            rows.push((Tone::Quiet, "inert", text));
+        }
+        rows
+    }
+
+    fn asks(&self, page: &mut Page) {
+        page.heading("What it asks for (in the author's words)");
+        if let Some(fault) = &self.requests_fault {
+            page.rows(&[(Tone::Danger, "UNUSABLE", fault)]);
+            return;
+        }
+        let requests = &self.requests;
+        let objects = requests
+            .kubernetes
+            .iter()
+            .map(|request| asked(request, verb_tone(&request.text.verbs), &request.text));
+        let files = requests
+            .files
+            .iter()
+            .map(|request| asked(request, Tone::Plain, format_args!("read the file {}", request.text.name)));
+        let credentials = requests.credentials.iter().map(|request| {
+            let (tone, what) =
+                if request.text.reveal { (Tone::Danger, "SEE") } else { (Tone::Caution, "use") };
+            asked(request, tone, format_args!("{what} the credential {}", request.text.name))
+        });
+        let rows: Vec<_> = objects.chain(files).chain(credentials).collect();
+        if rows.is_empty() {
+            page.line("  ", Tone::Good, "nothing");
+        }
+        page.rows(&rows);
+    }
+
+    fn credentials(&self, page: &mut Page) {
+        if self.requests.credentials.is_empty() {
+            return;
+        }
+        page.heading("Where credentials may go");
+        for credential in &self.requests.credentials {
+            page.rows(&destinations(&credential.text));
+        }
+    }
+
+    fn disagreements(&self, page: &mut Page) {
+        let unrequested = self.unrequested_imports.iter().map(|name| {
+            (
+                Tone::Danger,
+                "unasked",
+                format!("{name} is imported, but nothing requests it: it will be refused"),
+            )
+        });
+        let unused = self.unused_requests.iter().map(|name| {
+            (Tone::Caution, "unused", format!("{name} is requested, but the binary cannot call it"))
+        });
+        let warnings = self.warnings.iter().map(|warning| (Tone::Caution, "warning", warning.clone()));
+        let rows: Vec<_> = unrequested.chain(unused).chain(warnings).collect();
+        if !rows.is_empty() {
+            page.heading("What does not fit together");
+            page.rows(&rows);
+        }
+    }
+
+    fn images(&self, page: &mut Page) {
+        page.heading("What comes with it");
+        let size = format!("{} bytes, sha256:{}", self.component.size, self.component.digest.short());
+        page.rows(&[(Tone::Plain, "component", size)]);
+        page.rows(&self.images.iter().map(ImagePart::row).collect::<Vec<_>>());
+    }
+
+    fn actions(&self, page: &mut Page) {
+        page.heading("What it does");
+        page.rows(&self.actions.iter().map(ActionPart::row).collect::<Vec<_>>());
+    }
+
+    fn cannot(&self, page: &mut Page) {
+        page.heading("What it cannot do");
+        for what in &self.cannot {
+            page.line("  ", Tone::Good, what);
+        }
+    }
+}
+
+impl Power {
+    fn row(&self) -> (Tone, String, String) {
+        let (tone, word) = match self.level {
+            Danger::Reveals | Danger::Removes => (Tone::Danger, self.danger.to_uppercase()),
+            Danger::Changes | Danger::Places => (Tone::Caution, self.danger.into()),
+            Danger::Reads => (Tone::Plain, self.danger.into()),
+            Danger::None => (Tone::Quiet, self.danger.into()),
+        };
+        (tone, word, format!("{} ({})", self.meaning, self.interface))
+    }
+}
+
+impl ImagePart {
+    fn row(&self) -> (Tone, String, String) {
+        let absence = if self.present { "" } else { " (not in this place)" };
+        let tone = if self.present { Tone::Plain } else { Tone::Caution };
+        // The digest stands behind the reference in any case, so one inside it says nothing new.
+        let reference = self.reference.split_once('@').map_or(self.reference.as_str(), |(name, _)| name);
+        (tone, format!("image {}", self.name), format!("{reference} sha256:{}{absence}", self.digest.short()))
+    }
+}
+
+impl ActionPart {
+    fn row(&self) -> (Tone, &str, String) {
+        let notes = match (self.by, self.modifies, self.stateless) {
+            ("carnet", ..) => self.description.clone(),
+            (_, _, true) => {
+                format!("the component decides, without installation or credentials{}", self.says())
+            }
+            (_, false, _) => format!("the component decides, said to change nothing{}", self.says()),
+            _ => format!("the component decides{}", self.says()),
+        };
+        (Tone::Plain, &self.name, notes)
+    }
+
+    fn says(&self) -> String {
+        if self.description.is_empty() { String::new() } else { format!(": {}", quoted(&self.description)) }
+    }
+}
+
+fn asked<T>(request: &Request<T>, tone: Tone, what: impl Display) -> (Tone, &'static str, String) {
+    let word = if request.optional { "optional" } else { "required" };
+    let reason = if request.reason.is_empty() { "no reason given".into() } else { quoted(&request.reason) };
+    (tone, word, format!("{what}: {reason}"))
+}
+
+fn verb_tone(verbs: &[Verb]) -> Tone {
+    match verbs.iter().max() {
+        Some(Verb::Delete) => Tone::Danger,
+        _ if verbs.contains(&Verb::GetSecret) => Tone::Danger,
+        Some(Verb::Apply) => Tone::Caution,
+        _ => Tone::Plain,
+    }
+}
+
+fn destinations(credential: &CredentialText) -> Vec<(Tone, String, String)> {
+    let mut places = match &credential.into {
+        None if credential.reveal => Vec::new(),
+        None => vec![(Tone::Caution, "any Secret that it may apply".to_owned())],
+        Some(secrets) => secrets.iter().map(|secret| (Tone::Plain, secret.clone())).collect(),
+    };
+    if credential.reveal {
+        places.push((Tone::Danger, "THE COMPONENT SEES ITS VALUE".into()));
+    }
+    places.into_iter().map(|(tone, place)| (tone, credential.name.clone(), place)).collect()
+}
+
+fn quoted(text: &str) -> String {
+    format!("\u{201c}{text}\u{201d}")
+}
+
+fn plural(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// The ending of a verb whose subject is one.
+fn s(count: usize) -> &'static str {
+    if count == 1 { "s" } else { "" }
+}
+
+fn es(count: usize) -> &'static str {
+    if count == 1 { "es" } else { "" }
+}

@@ -1,0 +1,117 @@
+//! The command line reference, made from the same model that parses arguments, so that it cannot say anything else.
+
+use clap::{Arg, Command};
+
+use super::exit::CODES;
+
+/// The documents that verbs print with `-o json` and `-o yaml`: kind, by which verb, what is in it.
+const DOCUMENTS: &[(&str, &str, &str)] = &[
+    ("Error", "any", "`code`, `message`, `causes`, `details`, `hint`"),
+    (
+        "Inspection",
+        "`inspect`",
+        "`digest`, `bundle`, `trusted`, `reason`, `signatures`, `component`, `can`, `cannot`, `requests`, \
+         `requestsFault`, `unrequestedImports`, `unusedRequests`, `unprovidedImports`, `images`, `actions`, `warnings`",
+    ),
+    ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),
+    ("Version", "`version`", "`version`, `cnab`, `hostInterfaces`"),
+];
+
+/// The reference as Markdown.
+pub fn markdown() -> String {
+    let mut command = super::command();
+    command.build();
+    let mut page = String::from(
+        "# Command line\n\nMade from the program by `cargo test --test interface`; write it anew with `BLESS=1`.\n",
+    );
+    describe(&mut page, &command, "carnet");
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        verbs(&mut page, verb, &format!("carnet {}", verb.get_name()));
+    }
+    codes(&mut page);
+    documents(&mut page);
+    page
+}
+
+fn verbs(page: &mut String, command: &Command, name: &str) {
+    section(page, &format!("## `{name}`"));
+    describe(page, command, name);
+    for verb in command.get_subcommands() {
+        verbs(page, verb, &format!("{name} {}", verb.get_name()));
+    }
+}
+
+fn describe(page: &mut String, command: &Command, name: &str) {
+    if let Some(about) = command.get_long_about().or(command.get_about()) {
+        section(page, &about.to_string());
+    }
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ");
+    section(page, &format!("```\n{usage}\n```"));
+    let is_top = name == "carnet";
+    // Flags that every verb has are told once.
+    let own = |argument: &&Arg| is_top || !argument.is_global_set();
+    let rows: Vec<_> = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set() && !is_usual(argument))
+        .filter(own)
+        .map(row)
+        .collect();
+    if !rows.is_empty() {
+        section(page, &format!("| | |\n|---|---|\n{}", rows.join("\n")));
+    }
+    if let Some(examples) = command.get_after_help() {
+        section(page, &format!("```\n{examples}\n```"));
+    }
+}
+
+fn is_usual(argument: &Arg) -> bool {
+    ["help", "version"].contains(&argument.get_id().as_str())
+}
+
+fn row(argument: &Arg) -> String {
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let choices: Vec<_> =
+        argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+    let takes_value = argument.get_action().takes_values();
+    let choices =
+        if choices.is_empty() || !takes_value { String::new() } else { format!(": {}", choices.join(", ")) };
+    let env = argument.get_env().map(|name| format!(" (`{}`)", name.to_string_lossy())).unwrap_or_default();
+    format!("| `{}` | {}{choices}{env} |", signature(argument).replace('|', "\\|"), help.replace('|', "\\|"))
+}
+
+fn signature(argument: &Arg) -> String {
+    let value = argument.get_value_names().map(|names| names.join(" ")).unwrap_or_default();
+    if argument.is_positional() {
+        return value;
+    }
+    let short = argument.get_short().map(|short| format!("-{short}"));
+    let long = argument.get_long().map(|long| format!("--{long}"));
+    let names = short.into_iter().chain(long).collect::<Vec<_>>().join(", ");
+    if argument.get_action().takes_values() { format!("{names} {value}") } else { names }
+}
+
+fn codes(page: &mut String) {
+    section(page, "## Exit codes");
+    let rows: Vec<_> =
+        CODES.iter().map(|(code, meaning)| format!("| {} | {meaning} |", code.number())).collect();
+    section(page, &format!("| code | meaning |\n|---|---|\n{}", rows.join("\n")));
+}
+
+fn documents(page: &mut String) {
+    section(page, "## Documents");
+    section(
+        page,
+        "With `-o json` or `-o yaml` a verb prints exactly one document on stdout, with \
+         `apiVersion: carnet.dev/v1alpha1`, its `kind` and the members below. Everything else is on stderr.",
+    );
+    let rows: Vec<_> =
+        DOCUMENTS.iter().map(|(kind, verb, members)| format!("| `{kind}` | {verb} | {members} |")).collect();
+    section(page, &format!("| kind | verb | members |\n|---|---|---|\n{}", rows.join("\n")));
+}
+
+fn section(page: &mut String, text: &str) {
+    page.push('\n');
+    page.push_str(text.trim_end());
+    page.push('\n');
+}
