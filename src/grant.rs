@@ -125,6 +125,8 @@ pub struct Granted {
     refused: Refused,
     limits: Limits,
     names: Names,
+    /// Nothing may be changed, whatever is granted.
+    reading_only: bool,
 }
 
 /// What the operator refuses.
@@ -151,6 +153,9 @@ pub enum Reason {
     /// Nothing grants it.
     #[error("no grant allows it: {0}")]
     NotGranted(String),
+    /// The action is declared not to modify anything.
+    #[error("the bundle declares that this action modifies nothing")]
+    ReadingOnly,
     /// The bundle's author does not ask for it, so it cannot be granted.
     #[error("the bundle does not request it")]
     NotRequested,
@@ -263,9 +268,25 @@ impl Granted {
             requests,
             verified,
             names,
+            reading_only: false,
         };
         let missing = granted.missing(&required);
         if missing.is_empty() { Ok(granted) } else { Err(Shortfall::Missing(missing)) }
+    }
+
+    /// The same for an action that the bundle declares not to modify anything: so it cannot.
+    #[must_use]
+    pub fn reading_only(mut self) -> Self {
+        self.reading_only = true;
+        self
+    }
+
+    /// What of the requests is granted, a rule a line, for people.
+    pub fn explained(&self) -> Vec<String> {
+        let Capabilities { kubernetes, files, credentials } = self.capabilities();
+        let kubernetes = kubernetes.condensed().rules().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let files = files.names().map(|name| format!("read the file {name}")).collect::<Vec<_>>();
+        [kubernetes, files, credentials.explained()].concat()
     }
 
     /// The verified bundle.
@@ -420,6 +441,9 @@ impl Granted {
     }
 
     fn kubernetes(&self, verb: Verb, object: &ObjectRef) -> Result<(), Denied> {
+        if self.reading_only && matches!(verb, Verb::Apply | Verb::Delete) {
+            return Err(Denied { action: format!("{verb} {object}"), reason: Reason::ReadingOnly });
+        }
         self.decide(
             format!("{verb} {object}"),
             self.requested.kubernetes.allows(verb, object),

@@ -28,7 +28,14 @@ use meter::Meter;
 use work::Work;
 
 /// The bindings that wasmtime generates from `wit/`.
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::as_conversions, clippy::unwrap_used, reason = "generated")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::as_conversions,
+    clippy::unwrap_used,
+    reason = "generated"
+)]
 pub mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",

@@ -16,3 +16,4 @@ pub mod host;
 pub mod run;
 pub mod plan;
 pub mod state;
+pub mod install;

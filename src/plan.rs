@@ -12,13 +12,9 @@ use crate::capability::object::ObjectRef;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::Granted;
-use crate::host::Host;
-use crate::host::work::{ObjectChange, Step};
-use crate::target::Change;
-
-/// Members of an object that the server writes, and that no plan is about.
-const SERVER_SIDE: [&str; 6] =
-    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+use crate::host::meter::Calls;
+use crate::host::work::{ObjectChange, Step, Work};
+use crate::target::{Change, without_bookkeeping};
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -128,15 +124,21 @@ pub struct Subject {
 
 impl Plan {
     /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component.
-    pub fn new(subject: Subject, ran: Option<(&Granted, &Host)>, removed: Vec<ObjectChange>) -> Self {
-        let mut changes = ran.map(|(_, host)| host.work.changes.clone()).unwrap_or_default();
-        let mut steps = ran.map(|(_, host)| host.work.steps.clone()).unwrap_or_default();
-        steps.extend(removed.iter().map(|row| Step::delete(row.object.clone())));
-        changes.extend(removed);
+    pub fn new(
+        subject: Subject,
+        granted: Option<&Granted>,
+        work: &Work,
+        calls: &Calls,
+        removed: Vec<ObjectChange>,
+    ) -> Self {
+        let steps =
+            work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
+        let steps = steps.collect();
+        let changes: Vec<_> = work.changes.iter().cloned().chain(removed).collect();
         let mut plan = Self {
             digest: Digest::of(b""),
             bundle: subject.bundle,
-            component: ran.map(|(granted, _)| granted.verified().component().digest()),
+            component: granted.map(|granted| granted.verified().component().digest()),
             installation: subject.installation,
             action: subject.action,
             revision: subject.revision,
@@ -145,8 +147,8 @@ impl Plan {
             changes: changes.iter().map(Planned::of).collect(),
             rbac: Vec::new(),
             powers: Vec::new(),
-            host_calls: ran.map(|(_, host)| host_calls(host)).unwrap_or_default(),
-            withheld: ran.map(|(granted, _)| granted.withheld()).unwrap_or_default(),
+            host_calls: host_calls(calls),
+            withheld: granted.map(Granted::withheld).unwrap_or_default(),
             steps,
         };
         plan.digest = plan.computed();
@@ -186,22 +188,19 @@ impl Planned {
 /// The difference between two states of an object, as a unified diff of YAML without values of Secrets.
 pub fn difference(object: &ObjectRef, before: Option<&Value>, after: Option<&Value>) -> String {
     let (before, after) = (before.map(comparable), after.map(comparable));
-    let (before, after) = if object.group_kind() == "Secret" { hidden(before, after) } else { (before, after) };
-    let text = |value: Option<Value>| value.and_then(|value| serde_saphyr::to_string(&value).ok()).unwrap_or_default();
+    let (before, after) =
+        if object.group_kind() == "Secret" { hidden(before, after) } else { (before, after) };
+    let text = |value: Option<Value>| {
+        value.and_then(|value| serde_saphyr::to_string(&value).ok()).unwrap_or_default()
+    };
     TextDiff::from_lines(&text(before), &text(after)).unified_diff().context_radius(3).to_string()
 }
 
-/// An object without what the server writes.
+/// An object without what the server writes, and without copies of itself.
 pub fn comparable(value: &Value) -> Value {
-    let mut value = document::sorted(value);
-    if let Value::Object(body) = &mut value {
-        body.remove("status");
-        if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
-            metadata.retain(|name, _| !SERVER_SIDE.contains(&name.as_str()));
-            if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-                annotations.remove(LAST_APPLIED);
-            }
-        }
+    let mut value = document::sorted(&without_bookkeeping(value));
+    if let Some(Value::Object(annotations)) = value.pointer_mut("/metadata/annotations") {
+        annotations.remove(LAST_APPLIED);
     }
     value
 }
@@ -238,9 +237,9 @@ fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
     flows.into_iter().map(|(name, into)| Flow { name, into }).collect()
 }
 
-fn host_calls(host: &Host) -> Vec<HostCall> {
-    let calls = host.meter.calls().iter();
+fn host_calls(calls: &Calls) -> Vec<HostCall> {
     calls
+        .iter()
         .map(|((interface, function), count)| HostCall {
             interface: (*interface).to_owned(),
             function: (*function).to_owned(),
@@ -254,7 +253,12 @@ mod tests {
     use super::*;
 
     fn secret() -> ObjectRef {
-        ObjectRef { api_version: "v1".into(), kind: "Secret".into(), namespace: Some("a".into()), name: "b".into() }
+        ObjectRef {
+            api_version: "v1".into(),
+            kind: "Secret".into(),
+            namespace: Some("a".into()),
+            name: "b".into(),
+        }
     }
 
     #[test]
@@ -271,8 +275,10 @@ mod tests {
 
     #[test]
     fn what_the_server_writes_is_no_difference() {
-        let before = json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "2"}, "status": {"x": 1}});
-        let after = json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "3"}, "status": {"x": 2}});
+        let before =
+            json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "2"}, "status": {"x": 1}});
+        let after =
+            json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "3"}, "status": {"x": 2}});
         assert_eq!(difference(&secret(), Some(&before), Some(&after)), "");
     }
 }

@@ -143,7 +143,8 @@ impl Compiled {
 }
 
 async fn call(component: &BundlePre<Host>, store: &mut Store<Host>, action: &str) -> Result<(), RunError> {
-    let bundle: Bundle = component.instantiate_async(&mut *store).await.map_err(|error| ended(store, error))?;
+    let bundle: Bundle =
+        component.instantiate_async(&mut *store).await.map_err(|error| ended(store, error))?;
     let answer = bundle.carnet_bundle_installer().call_run(&mut *store, action).await;
     answer.map_err(|error| ended(store, error))?.map_err(RunError::Reported)
 }

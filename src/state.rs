@@ -48,7 +48,7 @@ pub struct Installation {
 }
 
 /// What an installation keeps between runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// `dir:PATH`, absolute, or `kube`.
@@ -308,14 +308,24 @@ impl State {
 
     /// Where a bundle is kept. It is read like any other: every digest is checked again.
     pub fn kept(&self, digest: Digest) -> Reference {
-        Reference::Layout(Layout { directory: self.bundle_directory(digest), tag: None, digest: Some(digest) })
+        Reference::Layout(Layout {
+            directory: self.bundle_directory(digest),
+            tag: None,
+            digest: Some(digest),
+        })
     }
 
     /// Writes down that an action begins. Claims that never ended are settled first: their runs were cut off.
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written; the action must not begin then.
-    pub fn begin(&self, name: &str, namespace: &str, settings: &Settings, claim: &Claim) -> Result<(), StateError> {
+    pub fn begin(
+        &self,
+        name: &str,
+        namespace: &str,
+        settings: &Settings,
+        claim: &Claim,
+    ) -> Result<(), StateError> {
         let mut database = self.database();
         let write = database.transaction()?;
         write.execute(schema::SETTLE, params![ulid(), timestamp(), name])?;
@@ -332,7 +342,8 @@ impl State {
         let result = ulid();
         let mut database = self.database();
         let write = database.transaction()?;
-        write.execute(schema::RESULT, params![result, claim.id, timestamp(), ending.status, ending.message])?;
+        write
+            .execute(schema::RESULT, params![result, claim.id, timestamp(), ending.status, ending.message])?;
         for (output, value) in ending.outputs {
             let value = value.to_string();
             let digest = Digest::of(value.as_bytes()).to_string();
@@ -348,7 +359,8 @@ impl State {
 
     fn inventory(&self, installation: i64) -> Result<Vec<Recorded>, StateError> {
         let database = self.database();
-        let mut query = database.prepare("select recorded from inventory where installation = ?1 order by at")?;
+        let mut query =
+            database.prepare("select recorded from inventory where installation = ?1 order by at")?;
         let rows = query.query_map([installation], |row| row.get::<_, String>(0))?;
         rows.map(|row| read(&row?)).collect()
     }
@@ -370,7 +382,8 @@ impl Revision {
         modifies: bool,
     ) -> Result<Self, StateError> {
         let claim = document::json(claim.as_bytes())?;
-        let text = |pointer: &str| claim.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |pointer: &str| claim.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let parameters = claim.get("parameters").and_then(Value::as_object).cloned().unwrap_or_default();
         let digest = text("/custom/dev.carnet.run/bundle").parse();
         Ok(Self {

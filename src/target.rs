@@ -8,6 +8,7 @@ pub mod directory;
 pub mod lent;
 pub mod ready;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -48,8 +49,8 @@ pub enum Change {
     Update,
 }
 
-/// What applying an object would do.
-#[derive(Debug)]
+/// What applying an object would do. Its content is not in `Debug`, for it may be a Secret.
+#[derive(Clone, PartialEq)]
 pub struct Preview {
     /// What would happen.
     pub change: Change,
@@ -57,6 +58,9 @@ pub struct Preview {
     pub before: Option<Value>,
     /// The object as it would be.
     pub after: Value,
+    /// `after` is only what was sent: the server cannot say more, since the namespace or the definition of the kind is
+    /// not there yet.
+    pub unsure: bool,
 }
 
 /// What the operator insists on.
@@ -159,6 +163,27 @@ pub enum Error {
     Unreadable(ObjectRef, String),
 }
 
+impl Preview {
+    /// What makes `after` of `before`.
+    pub fn of(before: Option<Value>, after: Value) -> Self {
+        let change = match &before {
+            None => Change::Create,
+            Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
+            Some(_) => Change::Update,
+        };
+        Self { change, before, after, unsure: false }
+    }
+}
+
+impl fmt::Debug for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Preview")
+            .field("change", &self.change)
+            .field("unsure", &self.unsure)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Target {
     /// Learns how the kind of an object is served, if only the target can know.
     ///
@@ -207,7 +232,10 @@ impl Target {
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                cluster.preview_owned(&prepared.permit, &filled.body, kinds, inventory, overrides).await
+                let force = overrides.forces(prepared.object(), inventory);
+                let preview = cluster.preview(&prepared.permit, &filled.body, kinds, force).await?;
+                check_owner(&preview, prepared, inventory, overrides)?;
+                Ok(preview)
             }
             (Self::Directory(directory), Form::File(rendered)) => {
                 directory.preview(&prepared.permit, rendered, inventory, overrides)
@@ -216,26 +244,32 @@ impl Target {
         }
     }
 
-    /// Applies an object.
+    /// Applies an object. `seen` is what was there when it was planned, to tell whether anything changed.
     ///
     /// # Errors
     /// [`Error`] when it was not applied.
     pub async fn apply(
         &mut self,
         prepared: &Prepared,
+        seen: Option<&Value>,
         inventory: &Inventory,
         kinds: &Kinds,
         overrides: Overrides,
     ) -> Result<(Change, Recorded), Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                let (change, uid) =
-                    cluster.apply_owned(&prepared.permit, &filled.body, kinds, inventory, overrides).await?;
-                Ok((change, Recorded { uid: Some(uid), ..prepared.recorded() }))
+                let force = overrides.forces(prepared.object(), inventory);
+                let applied = cluster.apply(&prepared.permit, &filled.body, kinds, force).await?;
+                let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null).clone()) };
+                let change = Preview::of(before, applied.after).change;
+                Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
             }
             (Self::Directory(directory), Form::File(rendered)) => {
                 let change = directory.apply(&prepared.permit, rendered, inventory, overrides)?;
-                Ok((change, Recorded { written: Some(rendered.digest()), intended: None, ..prepared.recorded() }))
+                Ok((
+                    change,
+                    Recorded { written: Some(rendered.digest()), intended: None, ..prepared.recorded() },
+                ))
             }
             _ => Err(Error::Ledger("the object was prepared for another target".into())),
         }
@@ -269,6 +303,17 @@ impl Target {
         match self {
             Self::Cluster(cluster) => Ok(cluster.readiness(permit, kinds).await?),
             Self::Directory(_) => Ok(Readiness::Ready),
+        }
+    }
+
+    /// Removes what a run that was killed left half-written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when a directory cannot be read.
+    pub fn sweep(&self) -> Result<(), Error> {
+        match self {
+            Self::Cluster(_) => Ok(()),
+            Self::Directory(directory) => directory.sweep(),
         }
     }
 
@@ -332,6 +377,45 @@ impl Inventory {
     pub fn forget(&mut self, object: &ObjectRef) {
         self.0.retain(|recorded| recorded.object.key() != object.key());
     }
+}
+
+/// The object without its status and without what the server writes by itself: what two states of it differ in, if they
+/// differ.
+pub fn without_bookkeeping(object: &Value) -> Value {
+    const WRITTEN_BY_THE_SERVER: [&str; 6] =
+        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+    let mut bare = object.clone();
+    if let Value::Object(members) = &mut bare {
+        members.remove("status");
+        if let Some(Value::Object(metadata)) = members.get_mut("metadata") {
+            metadata.retain(|name, _| !WRITTEN_BY_THE_SERVER.contains(&name.as_str()));
+        }
+    }
+    bare
+}
+
+impl Overrides {
+    /// Whether fields of others are taken over. Taking ownership does so only for objects that are not ours yet.
+    fn forces(self, object: &ObjectRef, inventory: &Inventory) -> bool {
+        self.force_conflicts || (self.take_ownership && inventory.find(object).is_none())
+    }
+}
+
+/// Objects of another installation are not ours to change.
+fn check_owner(
+    preview: &Preview,
+    prepared: &Prepared,
+    inventory: &Inventory,
+    overrides: Overrides,
+) -> Result<(), Error> {
+    let owner =
+        |object: &Value| Some(object.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned());
+    let (theirs, ours) = (preview.before.as_ref().and_then(owner), owner(prepared.permit.0.body()));
+    let is_foreign = theirs.is_some() && theirs != ours && inventory.find(prepared.object()).is_none();
+    if is_foreign && !overrides.take_ownership {
+        return Err(Error::Foreign { object: prepared.object().clone(), owner: theirs });
+    }
+    Ok(())
 }
 
 /// How a kind is served that a run's own definition brings.

@@ -125,6 +125,25 @@ impl CredentialScope {
         Self(self.0.iter().filter_map(both).collect())
     }
 
+    /// What may be done with each, a line each, for people.
+    pub fn explained(&self) -> Vec<String> {
+        let line = |(name, granted): (&String, &Use)| {
+            let into = match &granted.into {
+                Places::Any => " into any Secret it may apply".to_owned(),
+                Places::These(these) if these.is_empty() => String::new(),
+                Places::These(these) => {
+                    format!(
+                        " into {}",
+                        these.iter().map(Destination::to_string).collect::<Vec<_>>().join(", ")
+                    )
+                }
+            };
+            let verb = if granted.reveal { "SEE the credential" } else { "place the credential" };
+            format!("{verb} {name}{into}")
+        };
+        self.0.iter().map(line).collect()
+    }
+
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

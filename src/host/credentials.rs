@@ -72,7 +72,10 @@ impl wit::lend::Host for Host {
 }
 
 impl wit::reveal::Host for Host {
-    async fn reveal(&mut self, credential: Resource<Credential>) -> wasmtime::Result<Result<String, GuestError>> {
+    async fn reveal(
+        &mut self,
+        credential: Resource<Credential>,
+    ) -> wasmtime::Result<Result<String, GuestError>> {
         let _working = self.meter.call("carnet:credentials/reveal", "reveal", 0)?;
         let name = self.table.get(&credential)?.name.clone();
         let permit = match self.granted.reveal(&name) {

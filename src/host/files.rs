@@ -54,7 +54,8 @@ fn bytes(path: &BoundPath) -> io::Result<Vec<u8>> {
 fn open(path: &BoundPath) -> io::Result<File> {
     match path {
         BoundPath::File(file) => {
-            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder =
+                file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let name = file.file_name().ok_or(io::ErrorKind::NotFound)?;
             // The operator's own path may be a link; it is resolved before the handle is taken.
             match Dir::open_ambient_dir(folder, ambient_authority())?.open(name) {

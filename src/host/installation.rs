@@ -106,7 +106,8 @@ impl Installation {
 
     fn checked_output(&self, name: &str, text: &str) -> Result<Value, GuestError> {
         let schema = self.context.outputs.get(name);
-        let schema = schema.ok_or_else(|| GuestError::NotFound(format!("the bundle declares no output {name}")))?;
+        let schema =
+            schema.ok_or_else(|| GuestError::NotFound(format!("the bundle declares no output {name}")))?;
         if text.len() > MAX_OUTPUT {
             return Err(GuestError::Invalid(format!("the output {name} is larger than 1 MiB")));
         }

@@ -8,8 +8,7 @@ use serde_json::Value;
 use crate::capability::object::{self, Object, ObjectRef};
 use crate::grant::{self, Apply, Denied, Granted, Permitted};
 use crate::target::lent::{self, Misplaced, Placements};
-use crate::target::ready::Readiness;
-use crate::target::{self, Change, OWNER, Prepared, Preview};
+use crate::target::{self, Change, OWNER, Prepared, Preview, cluster};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
@@ -18,9 +17,6 @@ use super::{GuestError, deny};
 
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
 const MAX_OBJECTS: usize = 500;
-
-/// How often an object that is not ready is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// What the functions reach: the grant that decides, the meter that counts, and the work on the target.
 pub(super) struct Kubernetes<'a> {
@@ -145,7 +141,10 @@ impl Kubernetes<'_> {
     /// Nothing is applied unless all of it is permitted.
     async fn apply_all(&mut self, manifests: &[String]) -> Result<Vec<wit::apply::Applied>, Stop> {
         if manifests.len() > MAX_OBJECTS {
-            return Err(invalid(format!("{} manifests in one call, more than {MAX_OBJECTS}", manifests.len())));
+            return Err(invalid(format!(
+                "{} manifests in one call, more than {MAX_OBJECTS}",
+                manifests.len()
+            )));
         }
         let mut objects = Vec::new();
         for manifest in manifests {
@@ -183,8 +182,12 @@ impl Kubernetes<'_> {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    async fn apply_one(&mut self, prepared: &Prepared, placements: Placements) -> Result<wit::apply::Change, Stop> {
-        let Work { target, inventory, kinds, overrides, pass, .. } = &mut *self.work;
+    async fn apply_one(
+        &mut self,
+        prepared: &Prepared,
+        placements: Placements,
+    ) -> Result<wit::apply::Change, Stop> {
+        let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
         let change = match pass {
             Pass::Planning { .. } => {
                 let preview = target.preview(prepared, inventory, kinds, *overrides).await?;
@@ -194,10 +197,12 @@ impl Kubernetes<'_> {
                 change
             }
             Pass::Acting { ledger, .. } => {
-                let (change, recorded) = target.apply(prepared, inventory, kinds, *overrides).await?;
+                let (change, recorded) = target
+                    .apply(prepared, seen.get(&prepared.object().to_string()), inventory, kinds, *overrides)
+                    .await?;
                 ledger.applied(&recorded)?;
                 inventory.record(std::slice::from_ref(&recorded));
-                let preview = Preview { change, before: None, after: Value::Null };
+                let preview = Preview { change, before: None, after: Value::Null, unsure: false };
                 self.work.changed(prepared.object(), preview, placements);
                 change
             }
@@ -262,7 +267,7 @@ impl Kubernetes<'_> {
         };
         self.work.overlay(&permit.0, None);
         if before.is_some() {
-            let preview = Preview { change: Change::Delete, before, after: Value::Null };
+            let preview = Preview { change: Change::Delete, before, after: Value::Null, unsure: false };
             self.work.changed(&permit.0, preview, Placements::new());
         }
         Ok(())
@@ -277,29 +282,12 @@ impl Kubernetes<'_> {
             return Ok(());
         }
         let until = now() + limit.min(self.work.patience());
-        loop {
-            let unready = self.unready(&permits).await?;
-            self.work.watcher.waiting(&unready);
-            if unready.is_empty() {
-                return Ok(());
-            }
-            if now() >= until || unready.iter().any(|row| row.2) {
-                return Err(Stop::Guest(GuestError::Timeout(timeout_text(&unready))));
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
+        let unready = self.work.await_ready(&permits, until).await?;
+        if unready.is_empty() {
+            Ok(())
+        } else {
+            Err(Stop::Guest(GuestError::Timeout(timeout_text(&unready))))
         }
-    }
-
-    async fn unready(&mut self, permits: &[Permitted<grant::Wait>]) -> Result<Vec<Unready>, Stop> {
-        let mut unready = Vec::new();
-        for permit in permits {
-            match self.work.target.readiness(permit, &self.work.kinds).await? {
-                Readiness::Ready => {}
-                Readiness::NotReady(why) => unready.push((permit.0.clone(), why, false)),
-                Readiness::Failed(why) => unready.push((permit.0.clone(), why, true)),
-            }
-        }
-        Ok(unready)
     }
 
     async fn all_resolved(&mut self, objects: Vec<wit::wait::ObjectRef>) -> Result<Vec<ObjectRef>, Stop> {
@@ -349,11 +337,32 @@ fn shown(object: &ObjectRef, mut value: Value) -> Value {
 /// What a component is told of the target's refusal: its kind, and nothing that reading the object would have shown.
 fn told(error: &target::Error) -> GuestError {
     match error {
-        target::Error::Cluster(error) => error.told(),
+        target::Error::Cluster(error) => told_of_cluster(error),
         target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
         target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        _ => GuestError::Unavailable("the target cannot be used".into()),
+    }
+}
+
+fn told_of_cluster(error: &cluster::Error) -> GuestError {
+    use cluster::Error as Refusal;
+    match error {
+        Refusal::Denied { object, .. } => GuestError::Denied(format!("the target refuses {object}")),
+        Refusal::Changed(object) | Refusal::Conflict { object, .. } => {
+            GuestError::Conflict(format!("another owner holds {object}"))
+        }
+        Refusal::NotFound(object) => GuestError::NotFound(object.clone()),
+        Refusal::Immutable { object, .. }
+        | Refusal::Invalid { object, .. }
+        | Refusal::NoNamespace { object }
+        | Refusal::Scope { object, .. } => {
+            GuestError::Invalid(format!("the target does not accept {object}"))
+        }
+        Refusal::NoKind { api_version, kind } => {
+            GuestError::Invalid(format!("the target has no kind {kind} in {api_version}"))
+        }
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
 }
@@ -378,17 +387,30 @@ fn invalid(text: String) -> Stop {
 }
 
 fn length(object: &wit::get::ObjectRef) -> usize {
-    object.api_version.len() + object.kind.len() + object.name.len() + object.namespace.as_ref().map_or(0, String::len)
+    object.api_version.len()
+        + object.kind.len()
+        + object.name.len()
+        + object.namespace.as_ref().map_or(0, String::len)
 }
 
 impl From<wit::get::ObjectRef> for ObjectRef {
     fn from(object: wit::get::ObjectRef) -> Self {
-        Self { api_version: object.api_version, kind: object.kind, namespace: object.namespace, name: object.name }
+        Self {
+            api_version: object.api_version,
+            kind: object.kind,
+            namespace: object.namespace,
+            name: object.name,
+        }
     }
 }
 
 impl From<ObjectRef> for wit::get::ObjectRef {
     fn from(object: ObjectRef) -> Self {
-        Self { api_version: object.api_version, kind: object.kind, namespace: object.namespace, name: object.name }
+        Self {
+            api_version: object.api_version,
+            kind: object.kind,
+            namespace: object.namespace,
+            name: object.name,
+        }
     }
 }

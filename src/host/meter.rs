@@ -9,6 +9,9 @@ use wasmtime::ResourceLimiter;
 
 use crate::grant::terms::Limits;
 
+/// How often each function was called, by interface and name.
+pub type Calls = BTreeMap<(&'static str, &'static str), u64>;
+
 /// How much of everything a run has used. Each count is compared with its limit before the work it stands for is done.
 pub struct Meter {
     limits: Limits,
@@ -18,7 +21,7 @@ pub struct Meter {
     bytes: u64,
     memory: u64,
     tables: u64,
-    calls: BTreeMap<(&'static str, &'static str), u64>,
+    calls: Calls,
 }
 
 /// The component's own time: it stands still while the host works for it.
@@ -72,7 +75,7 @@ impl Meter {
             bytes: 0,
             memory: 0,
             tables: 0,
-            calls: BTreeMap::new(),
+            calls: Calls::new(),
         }
     }
 
@@ -90,7 +93,12 @@ impl Meter {
     ///
     /// # Errors
     /// [`LimitHit`] when it is one call or one byte too many.
-    pub fn call(&mut self, interface: &'static str, function: &'static str, bytes: usize) -> Result<Pause, LimitHit> {
+    pub fn call(
+        &mut self,
+        interface: &'static str,
+        function: &'static str,
+        bytes: usize,
+    ) -> Result<Pause, LimitHit> {
         self.host_calls += 1;
         if self.host_calls > self.limits.host_calls {
             return Err(LimitHit { limit: "hostCalls", value: self.limits.host_calls.to_string() });
@@ -136,12 +144,13 @@ impl Meter {
     /// The limit on time, as hit.
     pub fn time_hit(&self) -> LimitHit {
         let millis = self.limits.timeout.as_millis();
-        let value = if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") };
+        let value =
+            if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") };
         LimitHit { limit: "timeout", value }
     }
 
     /// How often each function was called.
-    pub fn calls(&self) -> &BTreeMap<(&'static str, &'static str), u64> {
+    pub fn calls(&self) -> &Calls {
         &self.calls
     }
 }

@@ -54,7 +54,9 @@ fn environment(context: &Context) -> [(&'static str, &str); 6] {
 
 /// Bytes without a pattern that a program would notice, and the same for everybody.
 fn seed(what: &str) -> Vec<u8> {
-    (0..128).flat_map(|block| Digest::of(format!("carnet {what} {block}").as_bytes()).hex().into_bytes()).collect()
+    (0..128)
+        .flat_map(|block| Digest::of(format!("carnet {what} {block}").as_bytes()).hex().into_bytes())
+        .collect()
 }
 
 /// A clock that counts its readings.

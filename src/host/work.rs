@@ -14,7 +14,9 @@ use crate::bundle::canonical::canonical;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::{Object, ObjectRef};
 use crate::digest::Digest;
+use crate::grant::{Permitted, Wait};
 use crate::target::lent::{Lent, Placements};
+use crate::target::ready::Readiness;
 use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target};
 
 use super::installation::Entry;
@@ -37,6 +39,8 @@ pub struct Work {
     pub lent: Lent,
     /// The steps taken, in order.
     pub steps: Vec<Step>,
+    /// Objects as they were when the run was planned, by what they are called.
+    pub seen: BTreeMap<String, Value>,
     /// What each object's last step did.
     pub changes: Vec<ObjectChange>,
     /// What the target refused, in order.
@@ -56,6 +60,9 @@ pub trait Watcher: Send + Sync {
 
 /// An object that is not ready, why, and whether it will not become so by itself.
 pub type Unready = (ObjectRef, String, bool);
+
+/// How often an object that is not ready is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The most refusals of the target that are kept for the operator.
 const MAX_FAILURES: usize = 100;
@@ -82,8 +89,6 @@ pub enum Pass {
     Planning {
         /// What reads see in the place of the target: an object, or that it is gone.
         overlay: BTreeMap<String, Option<Value>>,
-        /// Whether differences are computed; else only whether objects are there.
-        compare: bool,
     },
 }
 
@@ -198,7 +203,7 @@ impl Work {
 
     /// Notes what happened to an object. Of several steps on one object, the plan shows the first state and the last.
     pub fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
-        let Preview { change, before, after } = preview;
+        let Preview { change, before, after, .. } = preview;
         let first = self.changes.iter().position(|row| row.object.key() == object.key());
         let (before, was_there) = match first.map(|at| self.changes.remove(at)) {
             Some(row) => {
@@ -224,6 +229,37 @@ impl Work {
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(error);
         }
+    }
+
+    /// Waits until every object is ready, one of them never will be, or the time is over; gives those that are not.
+    ///
+    /// # Errors
+    /// When the target cannot be read.
+    pub async fn await_ready(
+        &mut self,
+        permits: &[Permitted<Wait>],
+        until: Instant,
+    ) -> Result<Vec<Unready>, target::Error> {
+        loop {
+            let unready = self.unready(permits).await?;
+            self.watcher.waiting(&unready);
+            if unready.is_empty() || now() >= until || unready.iter().any(|row| row.2) {
+                return Ok(unready);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn unready(&mut self, permits: &[Permitted<Wait>]) -> Result<Vec<Unready>, target::Error> {
+        let mut unready = Vec::new();
+        for permit in permits {
+            match self.target.readiness(permit, &self.kinds).await? {
+                Readiness::Ready => {}
+                Readiness::NotReady(why) => unready.push((permit.0.clone(), why, false)),
+                Readiness::Failed(why) => unready.push((permit.0.clone(), why, true)),
+            }
+        }
+        Ok(unready)
     }
 
     /// How long the run may still wait.

@@ -14,17 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use kube::Client;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::capability::kinds::{Kinds, Resource, builtin};
 use crate::capability::object::{ObjectRef, is_label};
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait};
 use crate::target::ready::{Readiness, readiness};
+use crate::target::{Change, Preview};
 
 use refusal::refusal;
 use send::{Answer, Ask};
@@ -52,31 +51,6 @@ pub struct Owner {
     pub namespace: String,
     /// Its name.
     pub installation: String,
-}
-
-/// What applying an object would do, or did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// The object comes into being.
-    Create,
-    /// It stays as it is.
-    Unchanged,
-    /// It becomes different.
-    Update,
-}
-
-/// What applying an object would do, as the server sees it. Nothing of it is in `Debug`, for it may be a Secret.
-#[derive(Clone, PartialEq)]
-pub struct Preview {
-    /// What would happen.
-    pub change: Change,
-    /// The object as it is.
-    pub before: Option<Value>,
-    /// The object as it would be.
-    pub after: Value,
-    /// `after` is only what was sent: the server cannot say more, since the namespace or the definition of the kind is
-    /// not there yet.
-    pub unsure: bool,
 }
 
 /// An object that was applied. Its content is not in `Debug`, for it may be a Secret.
@@ -160,17 +134,18 @@ impl Cluster {
         same_object(body, object)?;
         let before = match self.read(object, kinds).await {
             Err(Error::NoKind { .. }) if is_defined_here(object, kinds) => {
-                return Ok(Preview::unsure(body));
+                return Ok(unsure(body));
             }
             before => before?,
         };
         match self.patch(object, body, kinds, &Patch { force, dry_run: true }).await {
-            Err(Error::NoNamespace { .. }) if before.is_none() => Ok(Preview::unsure(body)),
+            Err(Error::NoNamespace { .. }) if before.is_none() => Ok(unsure(body)),
             answer => Ok(Preview::of(before, document_of(&answer?, object)?)),
         }
     }
 
-    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it.
+    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it has
+    /// a `metadata.uid`, only the object with that identity is changed.
     ///
     /// # Errors
     /// As for [`preview`](Self::preview).
@@ -256,7 +231,7 @@ impl Cluster {
     ) -> Result<Answer, Error> {
         same_object(body, object)?;
         let url = format!("{}?{}", path(object, kinds)?, how.query(&self.manager));
-        let answer = Ask::apply(url, &with_plain_data(body)).send(&self.client).await?;
+        let answer = Ask::apply(url, body).send(&self.client).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer, "apply", object)) }
     }
 
@@ -325,30 +300,6 @@ impl Owner {
     }
 }
 
-impl Preview {
-    fn of(before: Option<Value>, after: Value) -> Self {
-        let change = match &before {
-            None => Change::Create,
-            Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
-            Some(_) => Change::Update,
-        };
-        Self { change, before, after, unsure: false }
-    }
-
-    fn unsure(body: &Value) -> Self {
-        Self { change: Change::Create, before: None, after: with_plain_data(body), unsure: true }
-    }
-}
-
-impl fmt::Debug for Preview {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Preview")
-            .field("change", &self.change)
-            .field("unsure", &self.unsure)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Applied {
     fn of(created: bool, after: Value, object: &ObjectRef) -> Result<Self, Error> {
         let text = |name: &str| Some(after.pointer("/metadata")?.get(name)?.as_str()?.to_owned());
@@ -383,39 +334,9 @@ impl Patch {
     }
 }
 
-/// The object without its status and without what the server writes by itself: what two states of it differ in, if they
-/// differ.
-pub fn without_bookkeeping(object: &Value) -> Value {
-    const WRITTEN_BY_THE_SERVER: [&str; 6] =
-        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
-    let mut bare = object.clone();
-    if let Value::Object(members) = &mut bare {
-        members.remove("status");
-        if let Some(Value::Object(metadata)) = members.get_mut("metadata") {
-            metadata.retain(|name, _| !WRITTEN_BY_THE_SERVER.contains(&name.as_str()));
-        }
-    }
-    bare
-}
-
-/// `stringData` of a Secret moved to `data`, as the server does itself, though only after it has noted who holds which
-/// field: a key that a later version no longer has would stay for ever.
-fn with_plain_data(body: &Value) -> Value {
-    let mut body = body.clone();
-    let is_secret =
-        body.get("apiVersion") == Some(&"v1".into()) && body.get("kind") == Some(&"Secret".into());
-    let Value::Object(members) = &mut body else { return body };
-    if let Some(Value::Object(texts)) = members.get("stringData").filter(|_| is_secret).cloned()
-        && texts.values().all(Value::is_string)
-        && let Value::Object(data) = members.entry("data").or_insert_with(|| Map::new().into())
-    {
-        let plain = texts
-            .iter()
-            .filter_map(|(key, text)| Some((key.clone(), STANDARD.encode(text.as_str()?).into())));
-        data.extend(plain);
-        members.remove("stringData");
-    }
-    body
+/// The preview of an object that the server cannot try out.
+fn unsure(body: &Value) -> Preview {
+    Preview { change: Change::Create, before: None, after: body.clone(), unsure: true }
 }
 
 /// Whether `body` is the object that `object` names.

@@ -16,7 +16,7 @@ use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted};
 
 use super::lent::{Filled, Lent};
-use super::{Change, Error, Inventory, Overrides, Preview, OWNER};
+use super::{Change, Error, Inventory, OWNER, Overrides, Preview};
 
 /// Files that are being written end so; one that is found was left behind by a run that was killed.
 const UNFINISHED: &str = ".carnet-unfinished";
@@ -73,8 +73,10 @@ impl Directory {
     /// [`Error`] when the file is there and cannot be read as an object.
     pub fn get(&self, permit: &Permitted<Get>) -> Result<Option<Value>, Error> {
         let Some(bytes) = self.read(&permit.0)? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| Error::Unreadable(permit.0.clone(), "it is not UTF-8".into()))?;
-        let value = document::yaml(&text).map_err(|error| Error::Unreadable(permit.0.clone(), error.to_string()))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::Unreadable(permit.0.clone(), "it is not UTF-8".into()))?;
+        let value =
+            document::yaml(&text).map_err(|error| Error::Unreadable(permit.0.clone(), error.to_string()))?;
         Ok(Some(value))
     }
 
@@ -98,13 +100,13 @@ impl Directory {
         let object = permit.0.reference();
         let after = parsed(object, &rendered.bytes)?;
         let Some(bytes) = self.read(object)? else {
-            return Ok(Preview { change: Change::Create, before: None, after });
+            return Ok(Preview::of(None, after));
         };
         if bytes == rendered.bytes {
-            return Ok(Preview { change: Change::Unchanged, before: Some(after.clone()), after });
+            return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
-        Ok(Preview { change: Change::Update, before: parsed(object, &bytes).ok(), after })
+        Ok(Preview { change: Change::Update, before: parsed(object, &bytes).ok(), after, unsure: false })
     }
 
     /// Writes the object's file: whole, or not at all.

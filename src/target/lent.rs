@@ -120,7 +120,9 @@ impl Lent {
         let mut placements = Placements::new();
         if object.reference().group_kind() == "Secret" {
             for member in ["data", "stringData"] {
-                let Some(value) = outside.as_object_mut().and_then(|body| body.remove(member)) else { continue };
+                let Some(value) = outside.as_object_mut().and_then(|body| body.remove(member)) else {
+                    continue;
+                };
                 for (key, text) in texts(&value)? {
                     let names = self.named_in(key, text)?;
                     if member == "data" && !names.is_empty() && self.whole(text).is_none() {
@@ -232,7 +234,8 @@ impl Lent {
 /// `secret` as a component may read it: without the values that the host put there.
 pub fn redacted(mut secret: Value) -> Value {
     let annotation = secret.pointer("/metadata/annotations").and_then(|all| all.get(ANNOTATION));
-    let placed = annotation.and_then(Value::as_str).and_then(|text| serde_json::from_str::<Placements>(text).ok());
+    let placed =
+        annotation.and_then(Value::as_str).and_then(|text| serde_json::from_str::<Placements>(text).ok());
     let keys: BTreeSet<String> = placed.unwrap_or_default().into_keys().collect();
     for (member, value) in [("data", BASE64.encode(REDACTED)), ("stringData", REDACTED.to_owned())] {
         if let Some(Value::Object(values)) = secret.get_mut(member) {
@@ -304,10 +307,13 @@ mod tests {
     fn each_encoding_writes_the_credential_its_way() {
         let url = format!("postgres://me:{}@db/x", placeholder("db", Encoding::Url));
         let json = format!("{{\"password\":\"{}\"}}", placeholder("db", Encoding::Json));
-        let secret = object("Secret", json!({
-            "stringData": {"raw": placeholder("db", Encoding::Raw), "url": url, "json": json},
-            "data": {"base64": placeholder("db", Encoding::Base64), "other": "eA=="},
-        }));
+        let secret = object(
+            "Secret",
+            json!({
+                "stringData": {"raw": placeholder("db", Encoding::Raw), "url": url, "json": json},
+                "data": {"base64": placeholder("db", Encoding::Base64), "other": "eA=="},
+            }),
+        );
         let filled = lent().fill(&secret).unwrap();
         assert_eq!(decoded(&filled, "raw"), VALUE);
         assert_eq!(decoded(&filled, "base64"), VALUE);
@@ -345,7 +351,8 @@ mod tests {
 
     #[test]
     fn what_is_omitted_is_named_and_not_there() {
-        let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
+        let secret =
+            object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
         let filled = lent().omit(&secret).unwrap();
         assert_eq!(filled.body["stringData"], json!({"b": "x"}));
         assert_eq!(filled.body["metadata"]["annotations"][ANNOTATION], r#"{"a":["db"]}"#);
@@ -354,7 +361,8 @@ mod tests {
 
     #[test]
     fn a_component_reads_back_a_redacted_value() {
-        let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
+        let secret =
+            object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
         let read = redacted(lent().fill(&secret).unwrap().body);
         assert_eq!(read["data"]["a"], BASE64.encode(REDACTED));
         assert_eq!(read["data"]["b"], BASE64.encode("x"));

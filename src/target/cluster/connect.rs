@@ -80,22 +80,26 @@ fn kubeconfig(options: &Options) -> Result<Option<Kubeconfig>, Unconfigured> {
     if let Some(path) = &options.kubeconfig {
         return Kubeconfig::read_from(path).map(Some).map_err(unusable);
     }
-    // kubectl skips files of the list that do not exist.
-    let mut found = default_files().into_iter().filter(|path| path.is_file()).peekable();
-    if found.peek().is_none() {
+    let found = default_files();
+    if found.is_empty() {
         return Ok(None);
     }
-    let merged =
-        found.try_fold(Kubeconfig::default(), |merged, path| merged.merge(Kubeconfig::read_from(path)?));
+    let merged = found
+        .iter()
+        .try_fold(Kubeconfig::default(), |merged, path| merged.merge(Kubeconfig::read_from(path)?));
     merged.map(Some).map_err(unusable)
 }
 
+/// The files to merge. Like kubectl, those of the list that do not exist are skipped.
 #[expect(clippy::disallowed_methods, reason = "kubectl's rules for finding the kubeconfig")]
 fn default_files() -> Vec<PathBuf> {
-    match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
-        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
-        None => std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect(),
-    }
+    let listed = match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
+        Some(list) => std::env::split_paths(&list).collect(),
+        None => {
+            std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect::<Vec<_>>()
+        }
+    };
+    listed.into_iter().filter(|path| path.is_file()).collect()
 }
 
 /// The proxy that the kubeconfig itself sets. It holds whatever the environment says.

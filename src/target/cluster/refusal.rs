@@ -136,6 +136,7 @@ pub(super) fn refusal(answer: &Answer, verb: &'static str, object: &ObjectRef) -
             fields => Error::Conflict { object: name, fields },
         },
         StatusCode::TOO_MANY_REQUESTS => Error::Unavailable(text()),
+        StatusCode::UNPROCESSABLE_ENTITY if status.is_other_uid() => Error::Changed(name),
         StatusCode::UNPROCESSABLE_ENTITY if status.is_immutable() => {
             Error::Immutable { object: name, fields: status.fields() }
         }
@@ -198,6 +199,11 @@ impl Status {
         const WORDS: [&str; 3] =
             ["immutable", "may not be changed", "updates to statefulset spec for fields other than"];
         self.causes().any(|(_, _, message)| WORDS.iter().any(|words| message.contains(words)))
+    }
+
+    /// Another object has the name by now.
+    fn is_other_uid(&self) -> bool {
+        self.causes().any(|(_, field, _)| field == "metadata.uid")
     }
 
     fn fields(&self) -> Vec<String> {

@@ -98,16 +98,6 @@ mod pure {
     }
 
     #[test]
-    fn the_text_of_a_secret_is_sent_where_the_server_stores_it() {
-        let body =
-            secret("prod", "db", json!({ "data": { "a": "YQ==" }, "stringData": { "b": "b", "a": "c" } }));
-        let plain = secret("prod", "db", json!({ "data": { "a": "Yw==", "b": "Yg==" } }));
-        assert_eq!(with_plain_data(&body), plain);
-        let wrong = secret("prod", "db", json!({ "stringData": { "b": 1 } }));
-        assert_eq!(with_plain_data(&wrong), wrong, "the server is to complain about it");
-    }
-
-    #[test]
     fn what_the_server_writes_makes_no_difference() {
         let before = json!({ "metadata": { "name": "x", "resourceVersion": "1", "managedFields": [] }, "status": { "a": 1 } });
         let after =
@@ -340,6 +330,21 @@ mod scripted {
         let options = Options { kubeconfig, context: Some("nowhere".into()), as_user: None };
         let error = Cluster::connect(&options, &owner()).await.unwrap_err().to_string();
         assert!(error.starts_with("the kubeconfig cannot be used: ") && error.contains("nowhere"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_a_failing_credential_plugin_prints_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_kubeconfig(folder.path(), "https://127.0.0.1");
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        config["users"][0]["user"] = json!({ "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", "echo hunter$((1+1)); exit 3"],
+        } });
+        std::fs::write(&path, config.to_string()).unwrap();
+        let options = Options { kubeconfig: Some(path), ..Options::default() };
+        let error = Cluster::connect(&options, &owner()).await.unwrap_err().to_string();
+        assert!(error.starts_with("the connection cannot be prepared: the credential plugin `"), "{error}");
+        assert!(error.contains("exit status: 3") && !error.contains("hunter2"), "{error}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The same methods against a real API server.
 
 use super::*;
+use crate::target::without_bookkeeping;
 
 /// A cluster, what is known of its kinds, and a namespace that no other test uses.
 struct Live {
@@ -304,13 +305,14 @@ async fn no_error_about_a_secret_has_its_values() {
 
 #[tokio::test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
-async fn a_key_that_a_secret_no_longer_has_goes_away() {
-    let live = Live::new("keys").await;
-    let body = |texts: Value| live.secret("x", json!({ "stringData": texts }));
-    live.apply(&body(json!({ "a": "1", "b": "1" }))).await.unwrap();
-    assert_eq!(live.preview(&body(json!({ "a": "1", "b": "1" }))).await.unwrap().change, Change::Unchanged);
-    let applied = live.apply(&body(json!({ "a": "1" }))).await.unwrap();
-    assert_eq!(applied.after["data"], json!({ "a": "MQ==" }));
+async fn an_object_that_was_replaced_meanwhile_is_not_changed() {
+    let live = Live::new("replaced").await;
+    let mut body = live.config_map("x", json!({}));
+    live.apply(&body).await.unwrap();
+    let permit = permit_to_apply(&body, &live.kinds);
+    body["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000".into();
+    let error = live.cluster.apply(&permit, &body, &live.kinds, true).await.unwrap_err();
+    assert_eq!(error, Error::Changed(format!("ConfigMap {}/x", live.namespace)));
 }
 
 #[tokio::test]
