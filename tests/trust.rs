@@ -468,12 +468,51 @@ fn a_classic_signature_is_found_at_its_tag() {
     assert!(matches!(flaw(policy.verify(site.fetch().unwrap(), now())), Flaw::Unreadable(_)));
 }
 
+/// A key that signs whatever it is given, and its public part.
+fn plain_key() -> (EcdsaKeyPair, String) {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    let spki = STANDARD.encode(pair.public_key().as_der().unwrap().as_ref());
+    (pair, format!("-----BEGIN PUBLIC KEY-----\n{spki}\n-----END PUBLIC KEY-----\n"))
+}
+
+#[test]
+fn what_a_trusted_key_stated_is_a_signature_only_when_it_says_so() {
+    let (pair, pem) = plain_key();
+    let judged = |payload: &dyn Fn(Digest) -> String| {
+        let site = Site::built();
+        let payload = payload(site.fetch().unwrap().digest());
+        let kind = "application/vnd.in-toto+json";
+        let message = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
+        let signature = STANDARD.encode(pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap());
+        let envelope = json!({
+            "payload": STANDARD.encode(payload), "payloadType": kind, "signatures": [{"sig": signature, "keyid": ""}],
+        });
+        let material = json!({"publicKey": {"hint": ""}, "tlogEntries": []});
+        let bundle =
+            json!({"mediaType": SIGSTORE, "verificationMaterial": material, "dsseEnvelope": envelope});
+        site.attach(bundle.to_string().as_bytes());
+        TrustPolicy::of_key(&pem).unwrap().verify(site.fetch().unwrap(), now())
+    };
+    let statement = |kind: &str, predicate: &str, digest: Digest| {
+        let other = json!({"digest": {"sha256": Digest::of(b"other").hex()}});
+        let subjects = json!([other, {"digest": {"sha256": digest.hex()}, "annotations": {"a": "b"}}]);
+        json!({"_type": kind, "subject": subjects, "predicateType": predicate, "predicate": {}}).to_string()
+    };
+    let (v1, sign) = ("https://in-toto.io/Statement/v1", "https://sigstore.dev/cosign/sign/v1");
+    assert!(judged(&|digest| statement(v1, sign, digest)).is_ok());
+    let provenance = judged(&|digest| statement(v1, "https://slsa.dev/provenance/v1", digest));
+    assert!(matches!(flaw(provenance), Flaw::Predicate(found) if found.contains("slsa")));
+    let old = judged(&|digest| statement("https://in-toto.io/Statement/v0.1", sign, digest));
+    assert!(matches!(flaw(old), Flaw::Statement(_)));
+    let other = judged(&|_| statement(v1, sign, Digest::of(b"else")));
+    assert!(matches!(flaw(other), Flaw::OtherDigest));
+    let twice = judged(&|digest| statement(v1, sign, digest).replacen('{', "{\"predicateType\":\"\",", 1));
+    assert!(matches!(flaw(twice), Flaw::Malformed(_)));
+}
+
 #[test]
 fn a_classic_signature_by_a_trusted_key_counts() {
-    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-    let spki = pair.public_key().as_der().unwrap();
-    let pem =
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(spki.as_ref()));
+    let (pair, pem) = plain_key();
     let site = Site::built();
     let digest = site.fetch().unwrap().digest();
     let payload = include_str!("signatures/classic-payload.json");
