@@ -13,6 +13,11 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use carnet::author::key::PrivateKey;
 use carnet::author::{AuthorError, build, sign};
 use carnet::bundle::index::{self, Descriptor};
@@ -71,7 +76,9 @@ impl Site {
     }
 
     fn build(&self) -> Digest {
-        build(&self.path("source"), &self.layout(), None).unwrap().digest
+        let built = build(&self.path("source"), &self.layout(), None).unwrap();
+        assert_eq!(built.warnings, []);
+        built.digest
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -459,6 +466,106 @@ fn a_classic_signature_is_found_at_its_tag() {
     assert!(matches!(flaw(policy.verify(fetched, now())), Flaw::OtherDigest));
     fs::remove_file(site.blob(payload.digest)).unwrap();
     assert!(matches!(flaw(policy.verify(site.fetch().unwrap(), now())), Flaw::Unreadable(_)));
+}
+
+/// A key that signs whatever it is given, and its public part.
+fn plain_key() -> (EcdsaKeyPair, String) {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    let spki = STANDARD.encode(pair.public_key().as_der().unwrap().as_ref());
+    (pair, format!("-----BEGIN PUBLIC KEY-----\n{spki}\n-----END PUBLIC KEY-----\n"))
+}
+
+#[test]
+fn what_a_trusted_key_stated_is_a_signature_only_when_it_says_so() {
+    let (pair, pem) = plain_key();
+    let judged = |payload: &dyn Fn(Digest) -> String| {
+        let site = Site::built();
+        let payload = payload(site.fetch().unwrap().digest());
+        let kind = "application/vnd.in-toto+json";
+        let message = format!("DSSEv1 {} {kind} {} {payload}", kind.len(), payload.len());
+        let signature = STANDARD.encode(pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap());
+        let envelope = json!({
+            "payload": STANDARD.encode(payload), "payloadType": kind, "signatures": [{"sig": signature, "keyid": ""}],
+        });
+        let material = json!({"publicKey": {"hint": ""}, "tlogEntries": []});
+        let bundle =
+            json!({"mediaType": SIGSTORE, "verificationMaterial": material, "dsseEnvelope": envelope});
+        site.attach(bundle.to_string().as_bytes());
+        TrustPolicy::of_key(&pem).unwrap().verify(site.fetch().unwrap(), now())
+    };
+    let statement = |kind: &str, predicate: &str, digest: Digest| {
+        let other = json!({"digest": {"sha256": Digest::of(b"other").hex()}});
+        let subjects = json!([other, {"digest": {"sha256": digest.hex()}, "annotations": {"a": "b"}}]);
+        json!({"_type": kind, "subject": subjects, "predicateType": predicate, "predicate": {}}).to_string()
+    };
+    let (v1, sign) = ("https://in-toto.io/Statement/v1", "https://sigstore.dev/cosign/sign/v1");
+    assert!(judged(&|digest| statement(v1, sign, digest)).is_ok());
+    let provenance = judged(&|digest| statement(v1, "https://slsa.dev/provenance/v1", digest));
+    assert!(matches!(flaw(provenance), Flaw::Predicate(found) if found.contains("slsa")));
+    let old = judged(&|digest| statement("https://in-toto.io/Statement/v0.1", sign, digest));
+    assert!(matches!(flaw(old), Flaw::Statement(_)));
+    let other = judged(&|_| statement(v1, sign, Digest::of(b"else")));
+    assert!(matches!(flaw(other), Flaw::OtherDigest));
+    let twice = judged(&|digest| statement(v1, sign, digest).replacen('{', "{\"predicateType\":\"\",", 1));
+    assert!(matches!(flaw(twice), Flaw::Malformed(_)));
+}
+
+#[test]
+fn a_classic_signature_by_a_trusted_key_counts() {
+    let (pair, pem) = plain_key();
+    let site = Site::built();
+    let digest = site.fetch().unwrap().digest();
+    let payload = include_str!("signatures/classic-payload.json");
+    let signed = "sha256:086b73f78880ee1ce85219b942ace4b3566a3225979cfb401a282c20cb7eef03";
+    let payload = payload.replace(signed, &digest.to_string());
+    let signature = STANDARD.encode(pair.sign(&SystemRandom::new(), payload.as_bytes()).unwrap());
+    let layer = site.add(payload.as_bytes());
+    let config = site.add(include_bytes!("signatures/classic-sig-config.json"));
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": index::OCI_MANIFEST,
+        "config": {"mediaType": index::OCI_CONFIG, "digest": config.digest, "size": config.size},
+        "layers": [{
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": layer.digest, "size": layer.size,
+            "annotations": {"dev.cosignproject.cosign/signature": signature},
+        }],
+    });
+    let manifest = site.add(manifest.to_string().as_bytes());
+    site.enter(&manifest, Some(&format!("sha256-{}.sig", digest.hex())));
+    let policy = TrustPolicy::of_key(&pem).unwrap();
+    assert!(policy.verify(site.fetch().unwrap(), now()).is_ok());
+    // It is copied as well.
+    let copy = cap_std::fs::Dir::open_ambient_dir(site.0.path(), cap_std::ambient_authority()).unwrap();
+    site.fetch().unwrap().save(&copy).unwrap();
+    assert!(policy.verify(fetch(&reference(site.0.path(), "")).unwrap(), now()).is_ok());
+}
+
+#[test]
+fn a_list_of_signatures_is_read_within_bounds() {
+    let site = Site::signed(&key());
+    let fetched = site.fetch().unwrap();
+    let carrier = fetched.signatures()[0].carrier();
+    let entry = |digest: Digest, size: u64| json!({"mediaType": index::OCI_MANIFEST, "artifactType": SIGSTORE, "digest": digest, "size": size});
+    let listed = |entries: Vec<Value>| {
+        let list =
+            json!({"schemaVersion": 2, "mediaType": index::OCI_INDEX, "manifests": entries}).to_string();
+        let descriptor = Descriptor { media_type: index::OCI_INDEX.into(), ..site.add(list.as_bytes()) };
+        let mut index = site.json("index.json");
+        let tag = format!("sha256-{}", fetched.digest().hex());
+        let named = |it: &Value| it["annotations"]["org.opencontainers.image.ref.name"] == tag;
+        index["manifests"].as_array_mut().unwrap().retain(|it| !named(it));
+        fs::write(site.layout().join("index.json"), index.to_string()).unwrap();
+        site.enter(&descriptor, Some(&tag));
+        site.fetch()
+    };
+    let size = fs::metadata(site.blob(carrier)).unwrap().len();
+    assert_eq!(listed(vec![entry(carrier, size); 1000]).unwrap().signatures().len(), 1);
+    assert!(matches!(listed(vec![entry(carrier, size); 1001]), Err(FetchError::TooMany(_))));
+    // Five that claim 4 MiB each are too much together, whether they are there or not.
+    let absent = |n: u8| entry(Digest::of(&[n]), 4 << 20);
+    assert!(matches!(listed((0..5).map(absent).collect()), Err(FetchError::TooMany(_))));
+    let found = listed(vec![entry(carrier, size), absent(0)]).unwrap();
+    assert_eq!(found.signatures().iter().filter(|evidence| evidence.content().is_err()).count(), 1);
+    assert!(matches!(listed(vec![json!({"digest": "sha256:../x"})]), Err(FetchError::Index(_))));
 }
 
 #[test]
