@@ -1,4 +1,206 @@
-//! The words for what a component may do: what it imports, what its author requests, and the scopes of both.
+//! The words for what a component may do: what its author requests, the scopes of it, and what its imports mean.
+//!
+//! Everything here is pure. A request never grants anything; it is compared with what the binary imports on one side and
+//! with what the operator grants on the other.
 
+pub mod credentials;
+pub mod files;
+pub mod functions;
 pub mod kinds;
+pub mod kubernetes;
 pub mod object;
+pub mod pattern;
+pub mod template;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use crate::bundle::Bundle;
+use crate::document;
+
+use credentials::{CredentialScope, CredentialText};
+use files::{FileScope, FileText};
+use kubernetes::{KubernetesScope, RuleText, Verb};
+use template::Names;
+
+/// The key of the requests in a bundle's `custom` and `requiredExtensions`.
+pub const EXTENSION: &str = "dev.carnet.capabilities";
+
+/// What a bundle's author says that the component needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// The built-in actions that the component carries out itself. For the others the runtime does what is usual.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<String>,
+    /// Objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kubernetes: Vec<Request<RuleText>>,
+    /// Files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Request<FileText>>,
+    /// Credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<Request<CredentialText>>,
+}
+
+/// One request: a scope, the author's reason for it, and whether the bundle can do without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Request<T> {
+    /// The scope, its members beside the reason.
+    #[serde(flatten)]
+    pub text: T,
+    /// Why the author asks.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Whether a run can do without.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}
+
+/// By hand, because serde's `flatten` would pass over members that it does not know: each could ask for something that
+/// nobody would see.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Request<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Map::deserialize(deserializer)?;
+        let reason =
+            members.remove("reason").map(String::deserialize).transpose().map_err(D::Error::custom)?;
+        let optional =
+            members.remove("optional").map(bool::deserialize).transpose().map_err(D::Error::custom)?;
+        let text = T::deserialize(Value::Object(members)).map_err(D::Error::custom)?;
+        Ok(Self { text, reason: reason.unwrap_or_default(), optional: optional.unwrap_or_default() })
+    }
+}
+
+/// Scopes of all APIs together. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Objects.
+    pub kubernetes: KubernetesScope,
+    /// Files.
+    pub files: FileScope,
+    /// Credentials.
+    pub credentials: CredentialScope,
+}
+
+/// Why requests cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// The component is said to handle something that is no built-in action.
+    #[error("`handles` names `{0}`, which is not one of install, upgrade, uninstall")]
+    Handles(String),
+    /// The bundle has no requests, so it was not made for carnet.
+    #[error("the bundle has no `custom[\"{EXTENSION}\"]`")]
+    Missing,
+    /// The extension is there but not required, so that others could run the bundle without it.
+    #[error("`requiredExtensions` does not name `{EXTENSION}`")]
+    NotRequired,
+    /// A scope that cannot be used.
+    #[error(transparent)]
+    Scope(#[from] kubernetes::Invalid),
+    /// The document has the wrong shape.
+    #[error("`custom[\"{EXTENSION}\"]`: {0}")]
+    Shape(#[from] document::Invalid),
+    /// A request asks for something that carnet does not know.
+    #[error("`custom[\"{EXTENSION}\"]` has members that carnet does not know: {0}")]
+    Unknown(String),
+}
+
+impl Requests {
+    /// Reads the requests out of a bundle.
+    ///
+    /// # Errors
+    /// [`Invalid`] with what cannot be used. Unknown members are refused: they could ask for something that nobody would
+    /// see.
+    pub fn of(bundle: &Bundle) -> Result<Self, Invalid> {
+        let value = bundle.custom(EXTENSION).ok_or(Invalid::Missing)?;
+        if !bundle.required_extensions().iter().any(|name| name == EXTENSION) {
+            return Err(Invalid::NotRequired);
+        }
+        let (requests, unknown) = document::typed::<Self>(value.clone())?;
+        if !unknown.is_empty() {
+            return Err(Invalid::Unknown(document::visible(&unknown.join(", "))));
+        }
+        requests.check()?;
+        Ok(requests)
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// [`Invalid::Handles`] for an action that is not built in.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let unknown = self
+            .handles
+            .iter()
+            .find(|action| !["install", "upgrade", "uninstall"].contains(&action.as_str()));
+        unknown.map_or(Ok(()), |action| Err(Invalid::Handles(document::visible(action))))
+    }
+
+    /// Whether the component carries out this built-in action itself.
+    pub fn handle(&self, action: &str) -> bool {
+        self.handles.iter().any(|handled| handled == action)
+    }
+
+    /// Everything that is requested.
+    ///
+    /// # Errors
+    /// [`Invalid::Scope`] with the text that cannot be used.
+    pub fn all(&self, names: &Names) -> Result<Capabilities, Invalid> {
+        self.resolve(names, |_| true)
+    }
+
+    /// What a run cannot do without.
+    ///
+    /// # Errors
+    /// [`Invalid::Scope`] with the text that cannot be used.
+    pub fn required(&self, names: &Names) -> Result<Capabilities, Invalid> {
+        self.resolve(names, |optional| !optional)
+    }
+
+    fn resolve(&self, names: &Names, wanted: impl Fn(bool) -> bool) -> Result<Capabilities, Invalid> {
+        Ok(Capabilities {
+            kubernetes: KubernetesScope::resolve(&texts(&self.kubernetes, &wanted), names)?,
+            files: FileScope::resolve(&texts(&self.files, &wanted), names)?,
+            credentials: CredentialScope::resolve(&texts(&self.credentials, &wanted), names)?,
+        })
+    }
+
+    fn asks_for(&self, verbs: &[Verb]) -> bool {
+        self.kubernetes.iter().any(|request| request.text.verbs.iter().any(|verb| verbs.contains(verb)))
+    }
+}
+
+fn texts<T: Clone>(requests: &[Request<T>], wanted: impl Fn(bool) -> bool) -> Vec<T> {
+    requests.iter().filter(|request| wanted(request.optional)).map(|request| request.text.clone()).collect()
+}
+
+impl Capabilities {
+    /// Whether everything in `other` is in these.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.missing(other).is_empty()
+    }
+
+    /// What of `other` is not in these, as flags that would grant it.
+    pub fn missing(&self, other: &Self) -> Vec<String> {
+        let kubernetes = other.kubernetes.minus(&self.kubernetes).lines();
+        let files = self.files.missing(&other.files).map(|name| format!("--allow-file '{name}=PATH'"));
+        kubernetes
+            .iter()
+            .map(|line| format!("--allow-kube '{line}'"))
+            .chain(files)
+            .chain(self.credentials.missing(&other.credentials))
+            .collect()
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        Self {
+            kubernetes: self.kubernetes.intersect(&other.kubernetes),
+            files: self.files.intersect(&other.files),
+            credentials: self.credentials.intersect(&other.credentials),
+        }
+    }
+}

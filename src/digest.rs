@@ -60,6 +60,13 @@ impl Digest {
     }
 }
 
+/// The digest of no bytes.
+impl Default for Digest {
+    fn default() -> Self {
+        Self::of(b"")
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sha256:{}", self.hex())

@@ -79,7 +79,7 @@ pub fn yaml(text: &str) -> Result<Value, Invalid> {
         return Err(Invalid::TooLong(text.len()));
     }
     let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
-    let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
+    let options = serde_saphyr::options! { budget: budget, with_snippet: false };
     serde_saphyr::from_str_with_options::<Unsorted>(text, options)
         .map(|Unsorted(value)| value)
         .map_err(|error| Invalid::Yaml(error.to_string()))
@@ -113,7 +113,8 @@ pub fn visible(text: &str) -> String {
 pub fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let members: BTreeMap<_, _> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            let members: BTreeMap<_, _> =
+                members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
             Value::Object(members.into_iter().collect())
         }
         Value::Array(items) => items.iter().map(sorted).collect(),
@@ -137,8 +138,12 @@ fn pointer(path: &serde_ignored::Path<'_>) -> String {
     match path {
         Path::Root => String::new(),
         Path::Seq { parent, index } => format!("{}/{index}", pointer(parent)),
-        Path::Map { parent, key } => format!("{}/{}", pointer(parent), key.replace('~', "~0").replace('/', "~1")),
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => pointer(parent),
+        Path::Map { parent, key } => {
+            format!("{}/{}", pointer(parent), key.replace('~', "~0").replace('/', "~1"))
+        }
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            pointer(parent)
+        }
     }
 }
 
@@ -159,7 +164,8 @@ struct Strict {
 
 impl Strict {
     fn below<E: serde::de::Error>(self) -> Result<Self, E> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("the document is nested too deeply"))?;
+        let depth =
+            self.depth.checked_sub(1).ok_or_else(|| E::custom("the document is nested too deeply"))?;
         Ok(Self { depth })
     }
 }

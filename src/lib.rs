@@ -5,6 +5,15 @@
 pub mod digest;
 pub mod reference;
 pub mod document;
+pub mod bundle;
 pub mod capability;
+pub mod fetch;
+pub mod verify;
+pub mod author;
 pub mod grant;
 pub mod target;
+pub mod host;
+pub mod run;
+pub mod plan;
+pub mod state;
+pub mod install;

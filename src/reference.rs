@@ -162,9 +162,9 @@ fn split_digest(text: &str) -> Result<(&str, Option<Digest>), Invalid> {
 fn is_host(host: &str) -> bool {
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
     let name_fits = !name.is_empty()
-        && name.split('.').all(|label| {
-            !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        });
+        && name
+            .split('.')
+            .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
     let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok());
     name_fits && port_fits && (name.contains('.') || port.is_some() || name == "localhost")
 }

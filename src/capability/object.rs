@@ -104,14 +104,21 @@ impl ObjectRef {
         Ok(self)
     }
 
-    fn check(&self) -> Result<(), Invalid> {
+    /// Checks every part.
+    ///
+    /// # Errors
+    /// [`Invalid::Name`] for what Kubernetes would not accept.
+    pub fn check(&self) -> Result<(), Invalid> {
         let (group, version) = (self.group(), self.version());
-        let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group) || group.is_empty())
+        let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group)
+            || group.is_empty())
             && is_label(version);
-        named("API version", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
-        named("kind", &self.kind, is_kind(&self.kind))?;
-        named("name of an object", &self.name, is_object_name(&self.name))?;
-        self.namespace.as_deref().map_or(Ok(()), |namespace| named("namespace", namespace, is_label(namespace)))
+        fits("API version", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
+        fits("kind", &self.kind, is_kind(&self.kind))?;
+        fits("name of an object", &self.name, is_object_name(&self.name))?;
+        self.namespace
+            .as_deref()
+            .map_or(Ok(()), |namespace| fits("namespace", namespace, is_label(namespace)))
     }
 }
 
@@ -130,11 +137,7 @@ impl Object {
     /// # Errors
     /// [`Invalid`] for what is not one well-named object.
     pub fn parse(manifest: &str, namespace: &str, kinds: &Kinds) -> Result<Self, Invalid> {
-        if manifest.len() > MAX_MANIFEST {
-            return Err(Invalid::TooLong(manifest.len()));
-        }
-        let value = document::yaml(manifest).map_err(|error| Invalid::Text(error.to_string()))?;
-        Self::of(value, namespace, kinds)
+        Self::of(read(manifest)?, namespace, kinds)
     }
 
     /// Takes a document that is already read.
@@ -165,7 +168,8 @@ impl Object {
     #[must_use]
     pub fn annotated(mut self, key: &str, value: &str) -> Self {
         if let Some(Value::Object(metadata)) = self.body.get_mut("metadata")
-            && let Value::Object(annotations) = metadata.entry("annotations").or_insert_with(|| Map::new().into())
+            && let Value::Object(annotations) =
+                metadata.entry("annotations").or_insert_with(|| Map::new().into())
         {
             annotations.insert(key.into(), value.into());
             self.body = document::sorted(&self.body);
@@ -174,7 +178,25 @@ impl Object {
     }
 }
 
-/// The reference that a manifest declares, unchecked.
+/// Reads the text of a manifest, without asking what is in it.
+///
+/// # Errors
+/// [`Invalid`] for what is too long or no document.
+pub fn read(manifest: &str) -> Result<Value, Invalid> {
+    if manifest.len() > MAX_MANIFEST {
+        return Err(Invalid::TooLong(manifest.len()));
+    }
+    document::yaml(manifest).map_err(|error| Invalid::Text(error.to_string()))
+}
+
+/// The reference that a document declares, unchecked.
+///
+/// # Errors
+/// [`Invalid`] for a document that does not name one object.
+pub fn named(value: &Value) -> Result<ObjectRef, Invalid> {
+    value.as_object().ok_or_else(|| Invalid::Text("it is not a mapping".into())).and_then(named_by)
+}
+
 fn named_by(body: &Map<String, Value>) -> Result<ObjectRef, Invalid> {
     let text = |value: Option<&Value>, name| {
         value.and_then(Value::as_str).map(str::to_owned).ok_or(Invalid::Member(name))
@@ -208,11 +230,15 @@ fn refuse_reserved(body: &Map<String, Value>) -> Result<(), Invalid> {
         ("uid", "metadata.uid"),
     ];
     let metadata = body.get("metadata").and_then(Value::as_object);
-    let reserved = RESERVED.iter().find(|(name, _)| metadata.is_some_and(|m| m.get(*name).is_some_and(|v| !v.is_null())));
+    let reserved = RESERVED
+        .iter()
+        .find(|(name, _)| metadata.is_some_and(|m| m.get(*name).is_some_and(|v| !v.is_null())));
     if let Some((_, path)) = reserved {
         return Err(Invalid::Reserved(path));
     }
-    if body.contains_key("items") && body.get("kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("List")) {
+    if body.contains_key("items")
+        && body.get("kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("List"))
+    {
         return Err(Invalid::Text("it is a list, not one object".into()));
     }
     annotations_are_ours(metadata)
@@ -244,8 +270,12 @@ fn settle(body: &mut Map<String, Value>, reference: &ObjectRef) {
     }
 }
 
-fn named(what: &'static str, text: &str, fits: bool) -> Result<(), Invalid> {
-    if fits { Ok(()) } else { Err(Invalid::Name { what, text: document::visible(text).chars().take(100).collect() }) }
+fn fits(what: &'static str, text: &str, fits: bool) -> Result<(), Invalid> {
+    if fits {
+        Ok(())
+    } else {
+        Err(Invalid::Name { what, text: document::visible(text).chars().take(100).collect() })
+    }
 }
 
 /// An RFC 1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63.

@@ -1,0 +1,110 @@
+//! Turns a source directory into a signed bundle.
+//!
+//! [`build()`] writes the bundle into an OCI layout, [`sign()`] adds a signature to it, [`init()`] makes a directory to
+//! start from. Nothing here is needed to run a bundle.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::bundle::{self, component, index::IndexError, lint::Fault};
+use crate::fetch::FetchError;
+use crate::verify::InvalidKey;
+use crate::{capability, document};
+
+mod build;
+mod init;
+pub mod key;
+mod sign;
+mod source;
+
+pub use build::{Built, build};
+pub use init::init;
+pub use sign::{Signed, sign};
+
+/// Why a bundle was not built or signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorError {
+    /// The bundle breaks a rule.
+    #[error("the bundle is not valid")]
+    Bundle(#[from] bundle::Invalid),
+    /// The component breaks a rule.
+    #[error("the component cannot be used")]
+    Component(#[from] component::Invalid),
+    /// A document cannot be read or written.
+    #[error("a document is not valid")]
+    Document(#[from] document::Invalid),
+    /// The file is a core module without what it takes to become a component.
+    #[error("the core module cannot be made a component: {0}")]
+    Encode(String),
+    /// The layout, the source or the bundle to sign cannot be read or written.
+    #[error("the files cannot be used")]
+    Fetch(#[from] FetchError),
+    /// An image is not named by its digest.
+    #[error("`{file}`, /images/{0}: the image must be named by its digest (`…@sha256:…`)", file = source::FILE)]
+    Image(String),
+    /// The index cannot be written.
+    #[error("the index cannot be written")]
+    Index(#[from] IndexError),
+    /// The key cannot be used.
+    #[error("the key cannot be used")]
+    Key(#[from] key::KeyError),
+    /// The file is something else.
+    #[error("the file is of `{api_version}`, kind `{kind}`, not of `carnet.dev/v1alpha1`, kind `Source`")]
+    Kind {
+        /// Its `apiVersion`.
+        api_version: String,
+        /// Its `kind`.
+        kind: String,
+    },
+    /// The bundle breaks rules of CNAB.
+    #[error("the bundle breaks the rules of CNAB: {}", list(.0.iter().map(ToString::to_string)))]
+    Lint(Vec<Fault>),
+    /// A bundle is signed in a layout.
+    #[error("`{0}` is not in a layout")]
+    NotALayout(String),
+    /// A directory to start from would overwrite something.
+    #[error("`{}` is not empty", .0.display())]
+    NotEmpty(PathBuf),
+    /// The key's public part cannot be used.
+    #[error("the public key cannot be used")]
+    PublicKey(#[from] InvalidKey),
+    /// The requests break a rule.
+    #[error("the requests cannot be used")]
+    Requests(#[from] capability::Invalid),
+    /// `carnet.yaml` breaks a rule.
+    #[error("`{file}`, {}", if .at.is_empty() { "/" } else { .at }, file = source::FILE)]
+    Source {
+        /// Where, as a JSON pointer.
+        at: String,
+        /// What is wrong.
+        source: document::Invalid,
+    },
+    /// The system did not let us read or write.
+    #[error("cannot access `{}`", .name.display())]
+    System {
+        /// The file or directory.
+        name: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The tag cannot be one of a bundle.
+    #[error("`{0}` cannot be the tag of a bundle")]
+    Tag(String),
+    /// The component calls what nothing here provides.
+    #[error("the component imports what carnet does not provide: {}", list(.0))]
+    Unprovided(Vec<String>),
+    /// The component can call what nobody requests.
+    #[error("the component imports what `requests` does not ask for: {}", list(.0))]
+    Unrequested(Vec<String>),
+}
+
+impl AuthorError {
+    fn system(name: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { name: name.to_owned(), source }
+    }
+}
+
+fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.as_ref().to_owned()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,145 @@
+//! Turns a source directory into a bundle in an OCI layout.
+//!
+//! The same directory gives the same digest on every machine: no time, no path and no name of a machine goes in.
+
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use serde_json::json;
+use wasmparser::Parser;
+use wit_component::ComponentEncoder;
+
+use super::AuthorError;
+use super::source::{FILE, Source};
+use crate::bundle::Bundle;
+use crate::bundle::canonical::canonical;
+use crate::bundle::component::{Component, MAX_COMPONENT};
+use crate::bundle::index::{self, Descriptor, Form, Listing, OCI_INDEX, OCI_MANIFEST, WASM, WASM_CONFIG};
+use crate::bundle::lint::{Fault, lint};
+use crate::capability::Requests;
+use crate::capability::functions::{unprovided, unrequested};
+use crate::digest::Digest;
+use crate::document;
+use crate::fetch::layout::{Layout, read, tag_of};
+use crate::fetch::open_directory;
+use crate::reference::Reference;
+
+/// A bundle that was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// The digest of its index.
+    pub digest: Digest,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its tag in the layout.
+    pub tag: String,
+    /// The digest of its component's bytes.
+    pub component: Digest,
+    /// What is not as it should be, without being wrong.
+    pub warnings: Vec<Fault>,
+}
+
+/// Builds the bundle of a source directory into an OCI layout, which is made where there is none. Other bundles of the
+/// layout stay. The tag is the bundle's version where none is given.
+///
+/// # Errors
+/// [`AuthorError`] with the mistake in `carnet.yaml` or the component, or the file that cannot be written.
+pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
+    let directory = open_directory(source).map_err(AuthorError::system(source))?;
+    let source = Source::parse(&text(&directory, FILE)?)?;
+    let component = component(&directory, &source)?;
+
+    let config = component_config(&component)?;
+    let wasm_config = Descriptor::of(WASM_CONFIG, &config);
+    let manifest = index::component_manifest(&wasm_config, &Descriptor::of(WASM, component.bytes()));
+    let bytes = canonical(&source.bundle(&Descriptor::of(OCI_MANIFEST, &manifest))?)
+        .map_err(document::Invalid::from)?;
+    let (bundle, warnings) = checked(&bytes)?;
+    let config_manifest = index::config_manifest(bundle.bytes(), Form::Default);
+    let index = index::write_index(&bundle, Form::Default, Listing::Oci)?;
+
+    let tag = checked_tag(tag.map_or_else(|| tag_of(&source.version), Into::into))?;
+    let mut layout = Layout::open_or_new(create_directory(layout).map_err(AuthorError::system(layout))?)?;
+    for blob in
+        [index::EMPTY_BLOB, &config, component.bytes(), &manifest, bundle.bytes(), &config_manifest, &index]
+    {
+        layout.add(blob)?;
+    }
+    layout.tag(&tag, &Descriptor::of(OCI_INDEX, &index));
+    layout.write()?;
+    Ok(Built {
+        digest: Digest::of(&index),
+        name: source.name,
+        version: source.version,
+        tag,
+        component: component.digest(),
+        warnings,
+    })
+}
+
+/// Opens a directory that a person named, and makes it where it is not there.
+pub(super) fn create_directory(path: &Path) -> std::io::Result<Dir> {
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    Dir::create_ambient_dir_all(path, cap_std::ambient_authority())?;
+    open_directory(path)
+}
+
+/// A tag that a reference can name, and that no list of signatures has.
+fn checked_tag(tag: String) -> Result<String, AuthorError> {
+    let is_named = format!("layout:.:{tag}").parse::<Reference>().is_ok_and(|reference| match reference {
+        Reference::Layout(layout) => layout.tag.as_deref() == Some(&tag),
+        _ => false,
+    });
+    if is_named && !tag.starts_with("sha256-") { Ok(tag) } else { Err(AuthorError::Tag(tag)) }
+}
+
+fn text(directory: &Dir, name: &str) -> Result<String, AuthorError> {
+    let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
+    String::from_utf8(read(directory, name, limit)?).map_err(|_| document::Invalid::Utf8.into())
+}
+
+/// The component, with requests for everything that it can call.
+fn component(directory: &Dir, source: &Source) -> Result<Component, AuthorError> {
+    let limit = u64::try_from(MAX_COMPONENT).unwrap_or(u64::MAX);
+    let mut bytes = read(directory, &source.component, limit)?;
+    if Parser::is_core_wasm(&bytes) {
+        // Compilers that know nothing of components leave a core module, which carries its world and lacks only the
+        // wrapping.
+        let encoded =
+            ComponentEncoder::default().validate(true).module(&bytes).and_then(|mut module| module.encode());
+        bytes = encoded.map_err(|error| AuthorError::Encode(format!("{error:#}")))?;
+    }
+    let component = Component::read(bytes)?;
+    let unprovided = unprovided(component.imports());
+    if !unprovided.is_empty() {
+        return Err(AuthorError::Unprovided(unprovided));
+    }
+    let unrequested = unrequested(component.imports(), &source.requests);
+    if unrequested.is_empty() { Ok(component) } else { Err(AuthorError::Unrequested(unrequested)) }
+}
+
+/// The configuration of the component's artifact. What it says of imports is for people and registries: nothing here
+/// reads it.
+fn component_config(component: &Component) -> Result<Vec<u8>, AuthorError> {
+    let imports: Vec<_> = component.imports().0.keys().collect();
+    let config = json!({
+        "architecture": "wasm",
+        "component": { "exports": ["carnet:bundle/installer@0.1.0"], "imports": imports },
+        "layerDigests": [component.digest()],
+        "os": "wasip2",
+    });
+    Ok(canonical(&config).map_err(document::Invalid::from)?)
+}
+
+/// The bundle, if it keeps every rule for those who publish one.
+fn checked(bytes: &[u8]) -> Result<(Bundle, Vec<Fault>), AuthorError> {
+    let (errors, warnings): (Vec<_>, Vec<_>) = lint(bytes).into_iter().partition(Fault::is_error);
+    if !errors.is_empty() {
+        return Err(AuthorError::Lint(errors));
+    }
+    let (bundle, _) = Bundle::parse_published(bytes)?;
+    Requests::of(&bundle)?;
+    Ok((bundle, warnings))
+}

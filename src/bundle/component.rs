@@ -1,0 +1,179 @@
+//! Reads what a component imports out of its bytes, without compiling or running anything.
+//!
+//! This is the proof that the rest of the road builds on: whatever a component is to call, its binary has to name. It is
+//! computed from the bytes that were hashed, never from what a document claims about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasmparser::{Parser, Validator, WasmFeatures};
+use wit_parser::decoding::{DecodedWasm, decode};
+use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
+
+use crate::digest::Digest;
+
+/// The largest component, in bytes: 64 MiB, three times a Python interpreter. A larger one would make every host that
+/// inspects it spend memory and time before anybody trusts it.
+pub const MAX_COMPONENT: usize = 64 << 20;
+
+/// The interface that a component exports, without its version.
+const INSTALLER: &str = "carnet:bundle/installer";
+
+/// A component whose bytes were read and found well-formed. Nothing is known about who made it.
+#[derive(Clone)]
+pub struct Component {
+    bytes: Vec<u8>,
+    digest: Digest,
+    imports: Imports,
+}
+
+/// The interfaces that a component imports, each with the functions of it that the binary names, both sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imports(pub BTreeMap<String, BTreeSet<String>>);
+
+/// Why bytes are not a component that could be an installer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// A core module: it has no typed imports.
+    #[error("this is a core WebAssembly module, not a component")]
+    CoreModule,
+    /// No bytes at all.
+    #[error("the component is empty")]
+    Empty,
+    /// It exports no `carnet:bundle/installer`.
+    #[error("the component does not export `{INSTALLER}@0.1.0`, so there is nothing to run")]
+    NoInstaller,
+    /// Neither a component nor a core module.
+    #[error("this is not a WebAssembly component")]
+    NotWasm,
+    /// An import at the root that is not a named interface: nobody could say what it means.
+    #[error("the component imports `{0}`, which is not an interface with a package")]
+    RootImport(String),
+    /// More than [`MAX_COMPONENT`] bytes.
+    #[error("the component has {0} bytes, more than the {MAX_COMPONENT} that are read")]
+    TooLarge(usize),
+    /// The bytes break a rule of WebAssembly or the component model.
+    #[error("the component is not valid: {0}")]
+    Wasm(String),
+    /// An encoded WIT package, which is a component in form only.
+    #[error("this is an encoded WIT package, not a component that can run")]
+    WitPackage,
+}
+
+impl Component {
+    /// Checks that `bytes` are a component with an installer in it, and reads its imports.
+    ///
+    /// # Errors
+    /// [`Invalid`] with what is wrong.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, Invalid> {
+        check_form(&bytes)?;
+        Validator::new_with_features(features())
+            .validate_all(&bytes)
+            .map_err(|error| Invalid::Wasm(error.to_string()))?;
+        let (resolve, world) = match decode(&bytes).map_err(|error| Invalid::Wasm(error.to_string()))? {
+            DecodedWasm::Component(resolve, world) => (resolve, world),
+            DecodedWasm::WitPackage(..) => return Err(Invalid::WitPackage),
+        };
+        if !exports_installer(&resolve, world) {
+            return Err(Invalid::NoInstaller);
+        }
+        let imports = imports(&resolve, world)?;
+        Ok(Self { digest: Digest::of(&bytes), bytes, imports })
+    }
+
+    /// The component's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The digest of the bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What the binary can call.
+    pub fn imports(&self) -> &Imports {
+        &self.imports
+    }
+}
+
+impl Imports {
+    /// The interfaces whose name starts with `prefix`, such as `wasi:`.
+    pub fn starting_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(move |name| name.starts_with(prefix))
+    }
+
+    /// Whether the binary names the function of this interface, whatever the version of its package.
+    pub fn calls(&self, interface: &str, function: &str) -> bool {
+        self.0.iter().any(|(name, functions)| unversioned(name) == interface && functions.contains(function))
+    }
+}
+
+/// The name of an interface without `@version`.
+pub fn unversioned(interface: &str) -> &str {
+    interface.split_once('@').map_or(interface, |(name, _)| name)
+}
+
+/// What wasmtime runs by default: the proposals of WebAssembly 2.0 and the component model.
+fn features() -> WasmFeatures {
+    WasmFeatures::WASM2
+        | WasmFeatures::COMPONENT_MODEL
+        | WasmFeatures::TAIL_CALL
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::EXTENDED_CONST
+        | WasmFeatures::RELAXED_SIMD
+}
+
+fn check_form(bytes: &[u8]) -> Result<(), Invalid> {
+    if bytes.is_empty() {
+        return Err(Invalid::Empty);
+    }
+    if bytes.len() > MAX_COMPONENT {
+        return Err(Invalid::TooLarge(bytes.len()));
+    }
+    if Parser::is_core_wasm(bytes) {
+        return Err(Invalid::CoreModule);
+    }
+    if Parser::is_component(bytes) { Ok(()) } else { Err(Invalid::NotWasm) }
+}
+
+fn exports_installer(resolve: &Resolve, world: WorldId) -> bool {
+    resolve.worlds[world].exports.iter().any(|(key, item)| match item {
+        WorldItem::Interface { id, .. } => {
+            unversioned(&resolve.name_world_key(key)) == INSTALLER
+                && resolve.interfaces[*id].functions.contains_key("run")
+        }
+        _ => false,
+    })
+}
+
+fn imports(resolve: &Resolve, world: WorldId) -> Result<Imports, Invalid> {
+    let mut imports = Imports::default();
+    for (key, item) in &resolve.worlds[world].imports {
+        let name = resolve.name_world_key(key);
+        let (WorldKey::Interface(_), WorldItem::Interface { id, .. }) = (key, item) else {
+            return Err(Invalid::RootImport(name));
+        };
+        imports.0.insert(name, resolve.interfaces[*id].functions.keys().cloned().collect());
+    }
+    Ok(imports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(bytes: &[u8]) -> String {
+        Component::read(bytes.to_vec()).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_not_a_component_is_told_apart() {
+        assert_eq!(refusal(b""), Invalid::Empty.to_string());
+        assert_eq!(refusal(b"\0asm\x01\0\0\0"), Invalid::CoreModule.to_string());
+        assert_eq!(refusal(&[0; 1 << 20]), Invalid::NotWasm.to_string());
+        assert_eq!(refusal(b"\0asm\x0d\0\x01\0"), Invalid::NoInstaller.to_string());
+        assert_eq!(refusal(&vec![0; MAX_COMPONENT + 1]), Invalid::TooLarge(MAX_COMPONENT + 1).to_string());
+        assert!(refusal(b"\0asm\x0d\0\x01\0\x63").starts_with("the component is not valid"));
+    }
+}

@@ -1,0 +1,432 @@
+//! Turns a definition of a bundle into a check of values: JSON Schema draft-07, within bounds, nothing ever fetched.
+//!
+//! A definition is written by the bundle's author and applied by the host to values of operators and components, so it
+//! must not be able to keep the host busy: it may not refer to itself, and what it says with all its references written
+//! out is limited. Then the work is at most the size of the definition times the size of the value.
+
+use std::fmt;
+
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value};
+
+use crate::document;
+
+/// How often a regular expression may go back. Without it, a pattern and a value that belong together could keep the
+/// host busy for years.
+const MAX_BACKTRACKING: usize = 100_000;
+
+/// How much memory a compiled regular expression may take, in bytes. Without it, `(a{1000}){1000}` would take all.
+const MAX_PATTERN_BYTES: usize = 256 << 10;
+
+/// How deep schemas may be nested once references are written out. Without it, a chain of references would use up the
+/// stack.
+const MAX_DEPTH: usize = 128;
+
+/// How many times a schema may be applied to a part of a value. Without it, ten thousand schemas for the items of a
+/// list of a million would keep the host busy for minutes.
+const MAX_WORK: usize = 5_000_000;
+
+/// How many bytes of text weigh as much as one value.
+const TEXT_WEIGHT: usize = 64;
+
+/// The most faults of one value that are told.
+const MAX_FAULTS: usize = 10;
+
+/// Members of a schema that hold one schema.
+const SCHEMA: [&str; 8] =
+    ["additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then"];
+/// Members that hold a list of schemas. `items` holds one or many.
+const SCHEMAS: [&str; 4] = ["allOf", "anyOf", "items", "oneOf"];
+/// Members that map names to schemas. An entry of `dependencies` may also be a list of names.
+const NAMED_SCHEMAS: [&str; 4] = ["definitions", "dependencies", "patternProperties", "properties"];
+
+/// A definition, ready to check values.
+pub struct Definition<'a> {
+    schema: &'a Value,
+    /// How many schemas it consists of, with references written out.
+    schemas: usize,
+    validator: Validator,
+}
+
+/// Why a definition is not one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// Written out, it is nested too deeply or has too many schemas or patterns.
+    #[error("is too large: with references written out, too many schemas, patterns or levels")]
+    Large,
+    /// It moves the place that references start from.
+    #[error("has an `$id` inside, so that its references would lead elsewhere")]
+    Id,
+    /// `enum` allows nothing.
+    #[error("has an `enum` without values")]
+    NoValues,
+    /// It refers to itself.
+    #[error("refers to itself by the `$ref` `{0}`")]
+    Recursive(String),
+    /// It refers to something outside the definition. Nothing is ever fetched.
+    #[error(
+        "has the `$ref` `{0}`, which does not start with `#/` or leads nowhere: only places in the definition count"
+    )]
+    Reference(String),
+    /// It is not JSON Schema draft-07.
+    #[error("is not a JSON Schema (draft-07): {0}")]
+    Schema(String),
+    /// `writeOnly` is neither true nor false.
+    #[error("has a `writeOnly` that is neither true nor false")]
+    WriteOnly,
+}
+
+/// How much the definitions of one bundle may hold in total.
+#[derive(Debug)]
+pub(super) struct Budget {
+    schemas: usize,
+    patterns: usize,
+}
+
+impl<'a> Definition<'a> {
+    /// Reads a definition.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it is not JSON Schema draft-07 within bounds.
+    pub fn new(schema: &'a Value) -> Result<Self, Invalid> {
+        Self::within(&mut Budget::default(), schema)
+    }
+
+    pub(super) fn within(budget: &mut Budget, schema: &'a Value) -> Result<Self, Invalid> {
+        if has_inner_id(schema, true) {
+            return Err(Invalid::Id);
+        }
+        let before = budget.schemas;
+        WrittenOut { root: schema, budget, open: Vec::new() }.visit(schema, 0)?;
+        let schemas = before - budget.schemas;
+        let wrong = |error: ValidationError<'_>| {
+            let at = error.instance_path().to_string();
+            Invalid::Schema(if at.is_empty() { error.to_string() } else { format!("`{at}`: {error}") })
+        };
+        jsonschema::draft7::meta::validate(schema).map_err(wrong)?;
+        let patterns = PatternOptions::fancy_regex()
+            .backtrack_limit(MAX_BACKTRACKING)
+            .size_limit(MAX_PATTERN_BYTES)
+            .dfa_size_limit(MAX_PATTERN_BYTES);
+        let options =
+            jsonschema::options().with_draft(Draft::Draft7).with_pattern_options(patterns).offline();
+        let validator = options.build(schema).map_err(wrong)?;
+        Ok(Self { schema, schemas, validator })
+    }
+
+    /// Checks a value.
+    ///
+    /// # Errors
+    /// What is wrong with it, one text per fault. The texts never repeat the value, which may be a secret.
+    pub fn check(&self, value: &Value) -> Result<(), Vec<String>> {
+        if weight(value).saturating_mul(self.schemas) > MAX_WORK {
+            return Err(vec!["value is too large to be checked by its definition".into()]);
+        }
+        let faults: Vec<_> =
+            self.validator.iter_errors(value).take(MAX_FAULTS).map(|error| self.tell(&error)).collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Whether values must not be shown.
+    pub fn is_write_only(&self) -> bool {
+        is_write_only(self.schema)
+    }
+
+    /// Whether a value that was set must not change any more.
+    pub fn is_read_only(&self) -> bool {
+        self.schema.get("readOnly").and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The value that is used where none is given.
+    pub fn default(&self) -> Option<&'a Value> {
+        self.schema.get("default")
+    }
+
+    /// Whether the type says that a string may be a value. A definition without a type says so too.
+    pub fn allows_string(&self) -> bool {
+        match self.schema.get("type") {
+            None => self.schema != &Value::Bool(false),
+            Some(Value::Array(types)) => types.iter().any(|name| name == "string"),
+            Some(name) => name == "string",
+        }
+    }
+
+    /// The value that `text` stands for: the text itself where a string may be a value, else what it says as JSON.
+    /// Where the definition names no type, the first of the two that satisfies it.
+    ///
+    /// # Errors
+    /// Where the text has to be JSON and is not.
+    pub fn value_of(&self, text: &str) -> Result<Value, document::Invalid> {
+        let plain = Value::String(text.into());
+        if !self.allows_string() {
+            return document::json(text.as_bytes());
+        }
+        if self.schema.get("type").is_some() || self.check(&plain).is_ok() {
+            return Ok(plain);
+        }
+        Ok(document::json(text.as_bytes()).ok().filter(|value| self.check(value).is_ok()).unwrap_or(plain))
+    }
+
+    /// Names of members can be as secret as values, so of a hidden value only the broken keyword is told.
+    fn tell(&self, error: &ValidationError<'_>) -> String {
+        if self.is_write_only() {
+            return format!("value breaks the rule `{}`", error.kind().keyword());
+        }
+        let (at, what) = (error.instance_path().to_string(), error.masked());
+        if at.is_empty() { what.to_string() } else { format!("`{at}`: {what}") }
+    }
+}
+
+impl fmt::Debug for Definition<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Definition").field(self.schema).finish()
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { schemas: 10_000, patterns: 300 }
+    }
+}
+
+/// Whether values of this schema, or parts of them, must not be shown.
+pub fn is_write_only(schema: &Value) -> bool {
+    schema.get("writeOnly") == Some(&Value::Bool(true))
+        || children(schema).any(|(_, child)| is_write_only(child))
+}
+
+/// Walks through a schema and everything that it refers to, as a validator would.
+struct WrittenOut<'a, 'b> {
+    root: &'a Value,
+    budget: &'b mut Budget,
+    /// The references that are being followed.
+    open: Vec<&'a str>,
+}
+
+impl<'a> WrittenOut<'a, '_> {
+    fn visit(&mut self, schema: &'a Value, depth: usize) -> Result<(), Invalid> {
+        spend(&mut self.budget.schemas, 1)?;
+        if depth > MAX_DEPTH {
+            return Err(Invalid::Large);
+        }
+        let Value::Object(members) = schema else { return Ok(()) };
+        if let Some(Value::String(reference)) = members.get("$ref") {
+            // In draft-07, nothing beside a `$ref` counts.
+            return self.follow(reference, depth);
+        }
+        self.check(members)?;
+        children(schema).try_for_each(|(_, child)| self.visit(child, depth + 1))
+    }
+
+    fn follow(&mut self, reference: &'a str, depth: usize) -> Result<(), Invalid> {
+        if self.open.contains(&reference) {
+            return Err(Invalid::Recursive(reference.into()));
+        }
+        let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(&decoded(pointer)?));
+        let target = target.ok_or_else(|| Invalid::Reference(reference.into()))?;
+        self.open.push(reference);
+        self.visit(target, depth + 1)?;
+        self.open.pop();
+        Ok(())
+    }
+
+    fn check(&mut self, members: &Map<String, Value>) -> Result<(), Invalid> {
+        let named = members.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+        spend(&mut self.budget.patterns, named + usize::from(members.contains_key("pattern")))?;
+        if members.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            return Err(Invalid::NoValues);
+        }
+        match members.get("writeOnly") {
+            None | Some(Value::Bool(_)) => Ok(()),
+            Some(_) => Err(Invalid::WriteOnly),
+        }
+    }
+}
+
+fn spend(budget: &mut usize, amount: usize) -> Result<(), Invalid> {
+    *budget = budget.checked_sub(amount).ok_or(Invalid::Large)?;
+    Ok(())
+}
+
+/// How much there is to check in a value.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(members) => 1 + members.values().map(weight).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / TEXT_WEIGHT,
+        _ => 1,
+    }
+}
+
+/// The schemas directly inside a schema, each with the member that holds it.
+fn children(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let members = schema.as_object().into_iter().flatten();
+    members.flat_map(|(name, value)| inside(name, value).map(move |child| (name.as_str(), child)))
+}
+
+fn inside<'a>(name: &str, value: &'a Value) -> Box<dyn Iterator<Item = &'a Value> + 'a> {
+    match value {
+        Value::Array(items) if SCHEMAS.contains(&name) => Box::new(items.iter()),
+        Value::Object(members) if NAMED_SCHEMAS.contains(&name) => {
+            Box::new(members.values().filter(|value| !value.is_array()))
+        }
+        Value::Object(_) if SCHEMA.contains(&name) || name == "items" => Box::new(std::iter::once(value)),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// Whether there is an `$id` below the root that is more than a name. Everything that looks like one counts, wherever
+/// it stands: a reference might make a schema of it.
+fn has_inner_id(value: &Value, root: bool) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| has_inner_id(item, false)),
+        Value::Object(members) => {
+            let moves = |id: &Value| id.as_str().is_some_and(|id| !id.starts_with('#'));
+            (!root && members.get("$id").is_some_and(moves))
+                || members.values().any(|value| has_inner_id(value, false))
+        }
+        _ => false,
+    }
+}
+
+/// A JSON pointer from the fragment of a URI.
+fn decoded(fragment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(fragment.len());
+    let mut rest = fragment.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let digits = [*high, *low];
+                bytes.push(u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?);
+                rest = after;
+            }
+            (b'%', _) => return None,
+            (byte, after) => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(schema: &Value) -> Invalid {
+        Definition::new(schema).unwrap_err()
+    }
+
+    #[test]
+    fn values_are_checked_by_draft_07_whatever_the_definition_claims_to_be() {
+        let schema = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "array",
+            "items": [{"type": "integer"}], "additionalItems": false});
+        let definition = Definition::new(&schema).unwrap();
+        assert_eq!(definition.check(&json!([1])), Ok(()));
+        assert_eq!(definition.check(&json!(["1"])).unwrap_err(), ["`/0`: value is not of type \"integer\""]);
+        assert!(definition.check(&json!([1, 2])).is_err());
+    }
+
+    #[test]
+    fn base64_is_checked() {
+        let schema = json!({"type": "string", "contentEncoding": "base64"});
+        let definition = Definition::new(&schema).unwrap();
+        assert_eq!(definition.check(&json!("aGk=")), Ok(()));
+        assert!(definition.check(&json!("%")).is_err());
+    }
+
+    #[test]
+    fn a_secret_value_is_in_no_fault() {
+        let schema = json!({"type": "object", "properties": {"a": {"writeOnly": true, "pattern": "^x"}},
+            "additionalProperties": false});
+        let faults =
+            Definition::new(&schema).unwrap().check(&json!({"a": "hunter2", "hunter3": 1})).unwrap_err();
+        assert!(!faults.is_empty() && !faults.join(" ").contains("hunter"), "{faults:?}");
+    }
+
+    #[test]
+    fn references_stay_inside_the_definition() {
+        let schema = json!({"$ref": "#/definitions/a%25b", "definitions": {"a%b": {"type": "integer"}}});
+        assert!(Definition::new(&schema).unwrap().check(&json!("x")).is_err());
+        for reference in
+            ["http://evil.example/schema.json", "other.json", "#name", "#/nowhere", "file:///etc/passwd"]
+        {
+            let schema = json!({"items": {"$ref": reference}});
+            assert_eq!(refusal(&schema), Invalid::Reference(reference.into()));
+        }
+        for id in ["http://evil.example/", "other.json"] {
+            assert_eq!(refusal(&json!({"items": {"$id": id, "$ref": "#/definitions/a"}})), Invalid::Id);
+        }
+    }
+
+    #[test]
+    fn a_definition_that_refers_to_itself_is_refused() {
+        assert_eq!(refusal(&json!({"$ref": "#"})), Invalid::Recursive("#".into()));
+        assert_eq!(refusal(&json!({"properties": {"a": {"$ref": "#"}}})), Invalid::Recursive("#".into()));
+        let schema = json!({"$ref": "#/definitions/a", "definitions": {
+            "a": {"allOf": [{"$ref": "#/definitions/b"}]}, "b": {"not": {"$ref": "#/definitions/a"}}}});
+        assert_eq!(refusal(&schema), Invalid::Recursive("#/definitions/a".into()));
+    }
+
+    #[test]
+    fn a_definition_that_grows_when_written_out_is_refused() {
+        let mut definitions = Map::new();
+        for level in 0..40 {
+            let next = json!({"$ref": format!("#/definitions/{}", level + 1)});
+            definitions.insert(level.to_string(), json!({"allOf": [next, next]}));
+        }
+        definitions.insert("40".into(), json!({"type": "string"}));
+        assert_eq!(refusal(&json!({"$ref": "#/definitions/0", "definitions": definitions})), Invalid::Large);
+    }
+
+    #[test]
+    fn patterns_cannot_keep_the_host_busy() {
+        for pattern in ["(a{1000}){1000}".to_owned(), "(".repeat(100_000), "[".repeat(10_000)] {
+            assert!(matches!(refusal(&json!({"pattern": pattern})), Invalid::Schema(_)));
+        }
+        let schema = json!({"pattern": "^(?=(a+)+$)(a+)+$"});
+        let value = json!("a".repeat(40) + "b");
+        assert!(Definition::new(&schema).unwrap().check(&value).is_err());
+        let many: Vec<_> = (0..301).map(|i| json!({"pattern": i.to_string()})).collect();
+        assert_eq!(refusal(&json!({"anyOf": many})), Invalid::Large);
+    }
+
+    #[test]
+    fn a_value_that_would_take_too_long_is_not_checked() {
+        let schemas: Vec<_> = (0..5_000).map(|number| json!({"minimum": number})).collect();
+        let schema = json!({"items": {"allOf": schemas}});
+        let definition = Definition::new(&schema).unwrap();
+        let faults = definition.check(&json!(vec![5_000; 2_000])).unwrap_err();
+        assert_eq!(faults, ["value is too large to be checked by its definition"]);
+        assert_eq!(definition.check(&json!(vec![5_000; 200])), Ok(()));
+    }
+
+    #[test]
+    fn what_cnab_demands_beyond_draft_07_is_checked_at_every_depth() {
+        assert_eq!(refusal(&json!({"items": {"enum": []}})), Invalid::NoValues);
+        assert_eq!(refusal(&json!({"properties": {"a": {"writeOnly": "yes"}}})), Invalid::WriteOnly);
+    }
+
+    #[test]
+    fn text_is_a_string_where_the_type_allows_one_and_json_elsewhere() {
+        for (schema, text, value) in [
+            (json!({"type": "string"}), "8080", json!("8080")),
+            (json!({"type": ["null", "string"]}), "null", json!("null")),
+            (json!({"type": "integer"}), "8080", json!(8080)),
+            (json!({"type": "object"}), r#"{"a":1}"#, json!({"a": 1})),
+            (json!({"enum": [1, "two"]}), "1", json!(1)),
+            (json!({"enum": [1, "two"]}), "two", json!("two")),
+            (json!({}), "1", json!("1")),
+        ] {
+            assert_eq!(Definition::new(&schema).unwrap().value_of(text).unwrap(), value, "{schema}");
+        }
+        assert!(Definition::new(&json!({"type": "integer"})).unwrap().value_of("a").is_err());
+        let duplicate =
+            Definition::new(&json!({"type": "object"})).unwrap().value_of(r#"{"a":1,"a":2}"#).unwrap_err();
+        assert!(duplicate.to_string().contains("twice"));
+    }
+}

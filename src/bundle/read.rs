@@ -1,0 +1,789 @@
+//! Turns the JSON value of a `bundle.json` into its content, and collects everything that is wrong on the way.
+//!
+//! One walk serves the reader and the linter, so that they can never disagree about what a rule is, only about how bad
+//! it is to break it ([`Weight`]).
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use serde_json::{Map, Value};
+
+use crate::digest::Digest;
+
+use super::definition::Definition;
+use super::lint::{Fault, Purpose};
+use super::walk::{Members, Walk, Weight, below};
+use super::{
+    Action, BUILT_IN_ACTIONS, Content, Credential, Destination, Image, Maintainer, Output, Parameter,
+};
+use super::{OUTPUTS, is_graphic};
+
+/// Reads the content of a bundle. It is there if and only if no fault is an error.
+pub(super) fn content(value: &Value, purpose: Purpose) -> (Option<Content>, Vec<Fault>) {
+    let mut walk = Walk::new(purpose);
+    let content = walk.bundle(value).filter(|_| !walk.refused);
+    (content, walk.faults)
+}
+
+/// The parts of a bundle.
+impl Walk {
+    fn bundle(&mut self, value: &Value) -> Option<Content> {
+        const KNOWN: [&str; 16] = [
+            "actions",
+            "credentials",
+            "custom",
+            "definitions",
+            "description",
+            "images",
+            "invocationImages",
+            "keywords",
+            "license",
+            "maintainers",
+            "name",
+            "outputs",
+            "parameters",
+            "requiredExtensions",
+            "schemaVersion",
+            "version",
+        ];
+        let members = self.object(String::new(), value, &KNOWN)?;
+        let schema_version = self.schema_version(&members);
+        let name = self.name(&members);
+        let version = self.version(&members);
+        let license = self.license(&members);
+        let invocation_images = self.invocation_images(&members);
+        let images = self
+            .entries(&members, "images", "CNAB 101 #34", |walk, at, _, value| walk.image(at, value, true));
+        let actions = self.entries(&members, "actions", "CNAB 101 #84", Self::action);
+        let definitions = self.entries(&members, "definitions", "CNAB 101 #38", Self::definition);
+        let parameters = self.entries(&members, "parameters", "CNAB 101 #45", |walk, at, name, value| {
+            walk.parameter(at, name, value, &definitions)
+        });
+        let credentials = self.entries(&members, "credentials", "CNAB 101 #69", |walk, at, _, value| {
+            walk.credential(at, value)
+        });
+        let outputs = self.entries(&members, "outputs", "CNAB 101 #103", |walk, at, _, value| {
+            walk.output(at, value, &definitions)
+        });
+        let content = Content {
+            schema_version: schema_version?,
+            name: name?,
+            version: version?,
+            description: self.description(&members),
+            license,
+            keywords: self.texts(&members, "keywords", "CNAB 101 #16"),
+            maintainers: self.items(&members, "maintainers", "CNAB 101 #16", Self::maintainer),
+            invocation_images: invocation_images?,
+            images,
+            actions,
+            parameters,
+            credentials,
+            outputs,
+            definitions,
+            custom: self.custom(&members),
+            required_extensions: self.required_extensions(&members),
+        };
+        self.check_images(&content);
+        self.check_destinations(&content);
+        self.check_outputs(&content);
+        self.check_actions(&content);
+        Some(content)
+    }
+
+    fn schema_version(&mut self, members: &Members<'_>) -> Option<String> {
+        let text = self.required_text(members, "schemaVersion", "CNAB 101 #11")?;
+        let pointer = members.below("schemaVersion");
+        match parse_schema_version(&text) {
+            Some(version) if version.major != 1 => {
+                self.fault(
+                    Weight::Must,
+                    pointer,
+                    format!("`{text}` is not a version 1 of CNAB Core"),
+                    "CNAB 901 #5",
+                );
+            }
+            Some(version) if !version.pre.is_empty() => {
+                let what = format!("`{text}` is a draft, and drafts are compatible with nothing");
+                self.fault(Weight::Must, pointer, what, "CNAB 901 #6");
+            }
+            Some(_) => {}
+            None => {
+                self.fault(
+                    Weight::Must,
+                    pointer,
+                    format!("`{text}` is not a version such as `v1.2.0`"),
+                    "CNAB 101 #11",
+                );
+            }
+        }
+        Some(text)
+    }
+
+    fn name(&mut self, members: &Members<'_>) -> Option<String> {
+        let name = self.required_text(members, "name", "CNAB 101 #12")?;
+        if !name.is_empty() && !is_graphic(&name) {
+            self.fault(
+                Weight::Must,
+                members.below("name"),
+                "may have visible characters only",
+                "CNAB 101 #13",
+            );
+        }
+        Some(name)
+    }
+
+    fn version(&mut self, members: &Members<'_>) -> Option<Version> {
+        let text = self.required_text(members, "version", "CNAB 101 #12")?;
+        let version = Version::parse(&text).ok();
+        if version.is_none() {
+            let what = format!("`{text}` is not a version such as `1.2.3` (Semantic Versioning 2)");
+            self.fault(Weight::Must, members.below("version"), what, "CNAB 101 #14");
+        }
+        version
+    }
+
+    fn license(&mut self, members: &Members<'_>) -> Option<String> {
+        let license = self.text(members, "license", "CNAB 101 #15")?;
+        if !is_license_expression(&license) {
+            self.fault(
+                Weight::Advice,
+                members.below("license"),
+                "should be an SPDX identifier",
+                "CNAB 101 #15",
+            );
+        }
+        Some(license)
+    }
+
+    fn maintainer(&mut self, at: String, value: &Value) -> Option<Maintainer> {
+        const RULE: &str = "CNAB 101, bundle schema";
+        let members = self.object(at, value, &["email", "name", "url"])?;
+        if self.member(&members, "name").is_none() {
+            self.fault(Weight::Author, members.below("name"), "is missing", RULE);
+        }
+        Some(Maintainer {
+            name: self.text(&members, "name", RULE).unwrap_or_default(),
+            email: self.text(&members, "email", RULE),
+            url: self.text(&members, "url", RULE),
+        })
+    }
+
+    fn invocation_images(&mut self, members: &Members<'_>) -> Option<Vec<Image>> {
+        const NAME: &str = "invocationImages";
+        self.required(members, NAME, "CNAB 101 #22")?;
+        let faults = self.faults.len();
+        let images =
+            self.items(members, NAME, "CNAB 101 #22", |walk, at, value| walk.image(at, value, false))?;
+        let pointer = members.below(NAME);
+        if images.iter().any(Image::is_runnable) {
+        } else if images.iter().any(|image| ["docker", "oci"].contains(&image.image_type.as_str())) {
+            let what = "has no OCI artifact, so carnet could run no action of this bundle";
+            self.fault(Weight::Advice, pointer, what, "CNAB 101 #23");
+        } else if !images.is_empty() {
+            self.fault(Weight::Form, pointer, "has no image of a type that can be run", "CNAB 101 #31");
+        } else if self.faults.len() == faults {
+            self.fault(Weight::Must, pointer, "must have at least one image", "CNAB 101 #22");
+        }
+        Some(images)
+    }
+
+    fn image(&mut self, at: String, value: &Value, described: bool) -> Option<Image> {
+        const KNOWN: [&str; 7] =
+            ["contentDigest", "description", "image", "imageType", "labels", "mediaType", "size"];
+        let members = self.object(at, value, &KNOWN)?;
+        if !described && members.map.contains_key("description") {
+            let what = "is a member that CNAB does not know here; it is ignored";
+            self.fault(Weight::Author, members.below("description"), what, "CNAB 101 #17");
+        }
+        let image = self.required_text(&members, "image", "CNAB 101 #25");
+        let digest = self.content_digest(&members);
+        if let (Some(image), Some(digest)) = (&image, digest) {
+            self.check_reference(&members, image, digest);
+        }
+        Some(Image {
+            size: self.size(&members),
+            media_type: self.text(&members, "mediaType", "CNAB 101 #33").filter(|text| !text.is_empty()),
+            image_type: self
+                .text(&members, "imageType", "CNAB 101 #31")
+                .filter(|text| !text.is_empty())
+                .unwrap_or_else(|| "oci".into()),
+            description: self.description(&members),
+            labels: self.labels(&members),
+            image: image?,
+            digest: digest?,
+        })
+    }
+
+    fn content_digest(&mut self, members: &Members<'_>) -> Option<Digest> {
+        let text = self.required_text(members, "contentDigest", "CNAB 101 #26")?;
+        let digest = text.parse();
+        if let Err(invalid) = &digest {
+            let invalid: &crate::digest::Invalid = invalid;
+            self.fault(Weight::Must, members.below("contentDigest"), invalid.to_string(), "CNAB 101 #26");
+        }
+        digest.ok()
+    }
+
+    fn check_reference(&mut self, members: &Members<'_>, image: &str, digest: Digest) {
+        let Some((_, pinned)) = image.split_once('@') else {
+            self.fault(
+                Weight::Advice,
+                members.below("image"),
+                "should name its digest, not a tag",
+                "CNAB 101 #34",
+            );
+            return;
+        };
+        if pinned != digest.to_string() {
+            let what = format!("names another digest than `contentDigest`, {digest}");
+            self.fault(Weight::Must, members.below("image"), what, "CNAB 101 #35");
+        }
+    }
+
+    fn size(&mut self, members: &Members<'_>) -> Option<u64> {
+        let value = self.member(members, "size")?;
+        let size = value.as_u64();
+        if size.is_none() {
+            let what = "must be a number of bytes: whole and not negative";
+            self.fault(Weight::Must, members.below("size"), what, "CNAB 101 #32");
+        }
+        size
+    }
+
+    fn labels(&mut self, members: &Members<'_>) -> BTreeMap<String, String> {
+        const RULE: &str = "CNAB 101 #33";
+        let Some(value) = self.member(members, "labels") else { return BTreeMap::new() };
+        let Some(labels) = self.map(members.below("labels"), value, RULE) else { return BTreeMap::new() };
+        let read = |(name, value): (&String, &Value)| {
+            if !value.is_string() {
+                self.fault(Weight::Must, labels.below(name), "must be a string", RULE);
+            }
+            Some((name.clone(), value.as_str()?.to_owned()))
+        };
+        labels.map.iter().filter_map(read).collect()
+    }
+
+    fn action(&mut self, at: String, name: &str, value: &Value) -> Option<Action> {
+        if BUILT_IN_ACTIONS.contains(&name) {
+            self.fault(Weight::Must, at.clone(), "is built in and must not be declared", "CNAB 101 #84");
+        } else if !is_dotted(name) {
+            self.fault(Weight::Advice, at.clone(), NOT_DOTTED, "CNAB 101 #85");
+        }
+        let members = self.object(at, value, &["description", "modifies", "stateless", "title"])?;
+        if members.map.contains_key("title") {
+            self.fault(Weight::Advice, members.below("title"), LOST, "CNAB 101 #87");
+        }
+        Some(Action {
+            title: self.text(&members, "title", "CNAB 101 #87"),
+            description: self.description(&members),
+            modifies: self.flag(&members, "modifies", "CNAB 101 #86"),
+            stateless: self.flag(&members, "stateless", "CNAB 101 #88"),
+        })
+    }
+
+    fn definition(&mut self, at: String, _: &str, value: &Value) -> Option<Value> {
+        const RULE: &str = "CNAB 101 #38";
+        match Definition::within(&mut self.budget, value) {
+            Ok(definition) => {
+                if let Some(Err(faults)) = definition.default().map(|default| definition.check(default)) {
+                    let what = format!("breaks its own schema: {}", faults.join("; "));
+                    self.fault(Weight::Author, below(&at, "default"), what, "CNAB 101 #41");
+                }
+            }
+            Err(invalid) => self.fault(Weight::Must, at.clone(), invalid.to_string(), RULE),
+        }
+        for name in ["maxItems", "maxProperties"] {
+            if value.get(name).is_some() {
+                self.fault(Weight::Advice, below(&at, name), LOST, RULE);
+            }
+        }
+        Some(value.clone())
+    }
+
+    fn named_definition(
+        &mut self,
+        members: &Members<'_>,
+        definitions: &BTreeMap<String, Value>,
+        rule: &'static str,
+    ) -> Option<String> {
+        let name = self.required_text(members, "definition", rule)?;
+        if !definitions.contains_key(&name) {
+            self.fault(Weight::Must, members.below("definition"), format!("`{name}` is not defined"), rule);
+        }
+        Some(name)
+    }
+
+    fn parameter(
+        &mut self,
+        at: String,
+        name: &str,
+        value: &Value,
+        definitions: &BTreeMap<String, Value>,
+    ) -> Option<Parameter> {
+        if !name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') {
+            let what = "should be named like a variable, in `A` to `Z`, `0` to `9` and `_`";
+            self.fault(Weight::Advice, at.clone(), what, "CNAB 101 #51");
+        }
+        let members =
+            self.object(at, value, &["applyTo", "definition", "description", "destination", "required"])?;
+        let definition = self.named_definition(&members, definitions, "CNAB 101 #45");
+        Some(Parameter {
+            description: self.description(&members),
+            required: self.flag(&members, "required", "CNAB 101 #50"),
+            apply_to: self.texts(&members, "applyTo", "CNAB 101 #49").unwrap_or_default(),
+            destination: self.parameter_destination(&members)?,
+            definition: definition?,
+        })
+    }
+
+    fn parameter_destination(&mut self, members: &Members<'_>) -> Option<Destination> {
+        let value = self.required(members, "destination", "CNAB 101 #46")?;
+        let members = self.object(members.below("destination"), value, &["env", "path"])?;
+        let path = self.text(&members, "path", "CNAB 101 #62");
+        // A relative path means one below `/` (CNAB 103).
+        self.destination(&members, path.map(|path| if path.is_empty() { path } else { format!("/{path}") }))
+    }
+
+    fn credential(&mut self, at: String, value: &Value) -> Option<Credential> {
+        let members = self.object(at, value, &["applyTo", "description", "env", "path", "required"])?;
+        let path = self.text(&members, "path", "CNAB 101 #70");
+        if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
+            self.fault(Weight::Must, members.below("path"), "must be an absolute path", "CNAB 101 #70");
+        }
+        Some(Credential {
+            description: self.description(&members),
+            required: self.flag(&members, "required", "CNAB 101 #73"),
+            apply_to: self.texts(&members, "applyTo", "CNAB 101 #74").unwrap_or_default(),
+            destination: self.destination(&members, path)?,
+        })
+    }
+
+    fn destination(&mut self, members: &Members<'_>, path: Option<String>) -> Option<Destination> {
+        let env = self.text(members, "env", "CNAB 101 #46");
+        if env.is_none() && path.is_none() {
+            let what = "must have at least one of `env` and `path`";
+            self.fault(Weight::Must, members.at.clone(), what, "CNAB 101 #46");
+            return None;
+        }
+        if let Some(env) = &env {
+            self.check_variable(members.below("env"), env);
+        }
+        let path = path.map(|path| {
+            self.check_path(members.below("path"), &path);
+            clean(&path)
+        });
+        Some(Destination { env, path })
+    }
+
+    fn check_variable(&mut self, at: String, name: &str) {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            self.fault(Weight::Must, at, "is not the name of a variable", "CNAB 101 #46");
+        } else if name.starts_with("CNAB_") {
+            self.fault(Weight::Must, at, "must not start with `CNAB_`", "CNAB 101 #81");
+        }
+    }
+
+    fn check_path(&mut self, at: String, path: &str) {
+        let clean = clean(path);
+        let parts: Vec<_> = segments(&clean).collect();
+        let what = match parts.as_slice() {
+            _ if path.contains('\0') => "must not contain a NUL",
+            [] => "names no file",
+            ["cnab", "app", "outputs", ..] => "must not be below `/cnab/app/outputs`",
+            // What lies in a directory of the author's own below `/cnab/app` is the author's.
+            ["cnab", "app", _, _, ..] => return,
+            ["cnab", ..] => "is reserved: below `/cnab` only `/cnab/app/DIRECTORY/…` is free",
+            _ => return,
+        };
+        self.fault(Weight::Must, at, what, "CNAB 101 #47, 102 #111");
+    }
+
+    fn output(&mut self, at: String, value: &Value, definitions: &BTreeMap<String, Value>) -> Option<Output> {
+        let members = self.object(at, value, &["applyTo", "definition", "description", "path"])?;
+        let definition = self.named_definition(&members, definitions, "CNAB 101 #104");
+        let path = self.required_text(&members, "path", "CNAB 101 #103");
+        if let Some(path) = &path
+            && (!path.starts_with('/') || path.contains('\0') || !is_below(&clean(path), OUTPUTS))
+        {
+            let what = format!("must be a path below `{OUTPUTS}`");
+            self.fault(Weight::Must, members.below("path"), what, "CNAB 101 #103");
+        }
+        Some(Output {
+            description: self.description(&members),
+            apply_to: self.texts(&members, "applyTo", "CNAB 101 #106").unwrap_or_default(),
+            path: clean(&path?),
+            definition: definition?,
+        })
+    }
+
+    fn custom(&mut self, members: &Members<'_>) -> Map<String, Value> {
+        let Some(value) = self.member(members, "custom") else { return Map::new() };
+        let Some(custom) = self.map(members.below("custom"), value, "CNAB 101 #98") else {
+            return Map::new();
+        };
+        for name in custom.map.keys().filter(|name| !is_dotted(name)) {
+            self.fault(Weight::Advice, custom.below(name), NOT_DOTTED, "CNAB 101 #98");
+        }
+        custom.map.clone()
+    }
+
+    fn required_extensions(&mut self, members: &Members<'_>) -> Vec<String> {
+        const NAME: &str = "requiredExtensions";
+        const RULE: &str = "CNAB 101 #99";
+        let names = self.texts(members, NAME, RULE).unwrap_or_default();
+        let custom = members.map.get("custom").and_then(Value::as_object);
+        let mut seen = std::collections::BTreeSet::new();
+        for name in &names {
+            if !seen.insert(name) {
+                self.fault(Weight::Must, members.below(NAME), format!("names `{name}` twice"), RULE);
+            }
+            if !custom.is_some_and(|custom| custom.contains_key(name)) {
+                let what = format!("names `{name}`, which `custom` does not have");
+                self.fault(Weight::Must, members.below(NAME), what, RULE);
+            }
+        }
+        names
+    }
+}
+
+/// What the parts of a bundle owe each other.
+impl Walk {
+    /// The relocation map has one entry per reference, so one reference cannot stand for two images.
+    fn check_images(&mut self, content: &Content) {
+        let mut digests: BTreeMap<&str, Digest> = BTreeMap::new();
+        let invocation = content
+            .invocation_images
+            .iter()
+            .enumerate()
+            .map(|(index, image)| (format!("/invocationImages/{index}/image"), image));
+        let named =
+            content.images.iter().map(|(name, image)| (below(&below("/images", name), "image"), image));
+        for (at, image) in invocation.chain(named) {
+            let digest = *digests.entry(&image.image).or_insert(image.digest);
+            if digest != image.digest {
+                let what = format!("stands for {digest} elsewhere in this bundle");
+                self.fault(Weight::Must, at, what, "CNAB 103 #130");
+            }
+        }
+    }
+
+    /// Which of two values a component would see must not depend on the order in which they are put in place.
+    fn check_destinations(&mut self, content: &Content) {
+        let parameters = content.parameters.iter().map(|(name, parameter)| {
+            (below(&below("/parameters", name), "destination"), &parameter.destination)
+        });
+        let credentials = content
+            .credentials
+            .iter()
+            .map(|(name, credential)| (below("/credentials", name), &credential.destination));
+        let destinations: Vec<_> = parameters.chain(credentials).collect();
+        let mut variables = BTreeMap::new();
+        for (at, destination) in &destinations {
+            let Some(env) = &destination.env else { continue };
+            if let Some(other) = variables.insert(env, at) {
+                let what = format!("is the same variable as `{other}/env`");
+                self.fault(Weight::Must, below(at, "env"), what, "CNAB 101 #78");
+            }
+        }
+        let paths = destinations
+            .iter()
+            .filter_map(|(at, destination)| Some((destination.path.as_deref()?, at.clone())));
+        self.check_apart(paths.collect(), "CNAB 101 #79");
+    }
+
+    fn check_outputs(&mut self, content: &Content) {
+        let paths =
+            content.outputs.iter().map(|(name, output)| (output.path.as_str(), below("/outputs", name)));
+        self.check_apart(paths.collect(), "CNAB 101 #103");
+    }
+
+    /// No path may be another one or a directory above it. Sorted by segments, such a pair always stands side by side
+    /// with another such pair, so neighbours are all that is compared.
+    fn check_apart(&mut self, paths: Vec<(&str, String)>, rule: &'static str) {
+        let mut sorted: Vec<_> =
+            paths.iter().map(|(path, at)| (segments(path).collect::<Vec<_>>(), *path, at)).collect();
+        sorted.sort();
+        for pair in sorted.windows(2) {
+            let [(upper, _, other), (lower, path, at)] = pair else { continue };
+            if lower.starts_with(upper) {
+                let what = format!("`{path}` is the same path as `{other}/path`, or inside it");
+                self.fault(Weight::Must, below(at, "path"), what, rule);
+            }
+        }
+    }
+
+    /// `applyTo` should speak of actions that there are.
+    fn check_actions(&mut self, content: &Content) {
+        let parameters =
+            content.parameters.iter().map(|(name, part)| (below("/parameters", name), &part.apply_to));
+        let credentials =
+            content.credentials.iter().map(|(name, part)| (below("/credentials", name), &part.apply_to));
+        let outputs = content.outputs.iter().map(|(name, part)| (below("/outputs", name), &part.apply_to));
+        for (at, apply_to) in parameters.chain(credentials).chain(outputs) {
+            for action in apply_to {
+                if !BUILT_IN_ACTIONS.contains(&action.as_str()) && !content.actions.contains_key(action) {
+                    let what = format!("names the action `{action}`, which is not declared");
+                    self.fault(Weight::Advice, below(&at, "applyTo"), what, "CNAB 101 #49");
+                }
+            }
+        }
+    }
+}
+
+const LOST: &str = "is lost when tools written in Go publish the bundle again, which voids its signature";
+const NOT_DOTTED: &str = "should be a dotted name: letters and `-`, with at least one `.`";
+
+/// `v1`, `v1.2` and `v1.2.0`; the marker of a draft follows a `-`.
+fn parse_schema_version(text: &str) -> Option<Version> {
+    let text = text.strip_prefix('v')?;
+    let padded = match text.bytes().filter(|b| *b == b'.').count() {
+        0 => format!("{text}.0.0"),
+        1 if !text.contains(['-', '+']) => format!("{text}.0"),
+        _ => text.into(),
+    };
+    Version::parse(&padded).ok()
+}
+
+/// A dotted name (CNAB 101): components of letters and `-`, at least two.
+fn is_dotted(name: &str) -> bool {
+    name.contains('.')
+        && name.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphabetic() || c == '-'))
+}
+
+/// The form of an SPDX expression. Whether the licence exists is not looked up.
+fn is_license_expression(text: &str) -> bool {
+    let is_word = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || ".-+:()".contains(c));
+    let words: Vec<_> = text.split(' ').collect();
+    let joined = |pair: &[&str]| pair.iter().any(|word| ["AND", "OR", "WITH"].contains(word));
+    !text.is_empty()
+        && words.iter().all(|word| !word.is_empty() && is_word(word))
+        && words.windows(2).all(joined)
+}
+
+/// `path` as an absolute path without empty segments, `.` and `..`. Nothing is above `/`.
+fn clean(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in segments(path) {
+        match part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
+}
+
+fn is_below(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::walk::{MAX_FAULTS, MAX_TEXT};
+    use super::super::{Bundle, Invalid};
+    use super::*;
+
+    fn base() -> Value {
+        let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
+        json!({
+            "schemaVersion": "v1.2.0", "name": "shop", "version": "1.0.0",
+            "invocationImages": [{"image": "registry.example/c:1", "contentDigest": digest("c")}],
+            "images": {"web": {"image": format!("registry.example/w@{}", digest("w")), "contentDigest": digest("w")}},
+            "actions": {"org.example.rotate": {"modifies": true}},
+            "definitions": {"text": {"type": "string"}},
+            "parameters": {"P": {"definition": "text", "destination": {"env": "P", "path": "in/p"}}},
+            "credentials": {"c": {"env": "C", "path": "/in/c"}},
+            "outputs": {"o": {"definition": "text", "path": "/cnab/app/outputs/./o"}},
+        })
+    }
+
+    /// What a reader is told after a change at a JSON pointer; `None` takes the member away.
+    fn faults(purpose: Purpose, pointer: &str, value: Option<Value>) -> Vec<String> {
+        let mut bundle = base();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let name = name.replace("~1", "/");
+        let parent = bundle.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        match value {
+            Some(value) => drop(parent.insert(name, value)),
+            None => drop(parent.remove(&name)),
+        }
+        content(&bundle, purpose).1.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_bundle_is_what_its_document_says() {
+        let (bundle, faults) = Bundle::parse(base().to_string().as_bytes()).unwrap();
+        assert_eq!(faults, []);
+        assert_eq!((bundle.name(), bundle.version().to_string().as_str()), ("shop", "1.0.0"));
+        assert_eq!(bundle.parameters()["P"].destination.path.as_deref(), Some("/in/p"));
+        assert_eq!(bundle.outputs()["o"].path, "/cnab/app/outputs/o");
+        assert!(bundle.has_action("org.example.rotate") && bundle.has_action("install"));
+        assert!(!bundle.has_action("org.example.other"));
+        assert_eq!(bundle.invocation_image().map(|image| image.image_type.as_str()), Some("oci"));
+    }
+
+    #[test]
+    fn what_must_not_be_read_is_refused_with_its_place_and_reason() {
+        let image = "/invocationImages";
+        for (pointer, value, expected) in [
+            ("/schemaVersion", json!("v1.2.x"), "/schemaVersion: `v1.2.x` is not a version such as `v1.2.0`"),
+            ("/schemaVersion", json!("1.2.0"), "/schemaVersion: `1.2.0` is not a version such as `v1.2.0`"),
+            ("/name", json!("a\tb"), "/name: may have visible characters only"),
+            ("/name", json!("a\u{202e}b"), "/name: may have visible characters only"),
+            ("/version", json!("x1y"), "/version: `x1y` is not a version"),
+            (image, Value::Null, "/invocationImages: is missing"),
+            (image, json!({}), "/invocationImages: must be an array"),
+            (image, json!([[]]), "/invocationImages/0: must be an object"),
+            ("/images", json!([]), "/images: must be an object"),
+            ("/images/web/size", json!(1.5), "/images/web/size: must be a number of bytes"),
+            ("/images/web/contentDigest", json!("11"), "/images/web/contentDigest: `11` is not a digest"),
+            ("/actions/upgrade", json!({}), "/actions/upgrade: is built in"),
+            (
+                "/actions/org.example.rotate/stateless",
+                json!("no"),
+                "/actions/org.example.rotate/stateless: must be true",
+            ),
+            ("/parameters/P/definition", json!("x"), "/parameters/P/definition: `x` is not defined"),
+            ("/parameters/P/required", json!("true"), "/parameters/P/required: must be true or false"),
+            ("/parameters/P/applyTo", json!("install"), "/parameters/P/applyTo: must be an array"),
+            ("/parameters/P/applyTo", json!([1]), "/parameters/P/applyTo/0: must be a string"),
+            (
+                "/parameters/P/destination/env",
+                json!("A=B"),
+                "/parameters/P/destination/env: is not the name of",
+            ),
+            (
+                "/parameters/P/destination/env",
+                json!("A\0"),
+                "/parameters/P/destination/env: is not the name of",
+            ),
+            ("/parameters/P/destination/path", json!("/"), "/parameters/P/destination/path: names no file"),
+            (
+                "/parameters/P/destination/path",
+                json!("a\0"),
+                "/parameters/P/destination/path: must not contain a NUL",
+            ),
+            (
+                "/parameters/P/destination/path",
+                json!("/cnab/app/run"),
+                "/parameters/P/destination/path: is reserved",
+            ),
+            (
+                "/parameters/P/destination/path",
+                json!("/in/c"),
+                "/parameters/P/destination/path: `/in/c` is the same path as `/credentials/c/path`",
+            ),
+            (
+                "/credentials/c/path",
+                json!("/in/p/c"),
+                "/credentials/c/path: `/in/p/c` is the same path as `/parameters/P/destination/path`, or inside it",
+            ),
+            ("/credentials/c/path", json!("/cnab/app/outputs/c"), "/credentials/c/path: must not be below"),
+            (
+                "/credentials/\n",
+                json!({"env": "X"}),
+                "/credentials/\\u{a}: must have a name of visible characters",
+            ),
+            ("/outputs/o/path", json!("/etc/o"), "/outputs/o/path: must be a path below `/cnab/app/outputs`"),
+            ("/outputs/o/path", json!("cnab/app/outputs/o"), "/outputs/o/path: must be a path below"),
+            ("/outputs/o/definition", json!("x"), "/outputs/o/definition: `x` is not defined"),
+            (
+                "/definitions/text",
+                json!({"minLength": -1}),
+                "/definitions/text: is not a JSON Schema (draft-07): `/minLength`",
+            ),
+            (
+                "/definitions/text",
+                json!({"pattern": "("}),
+                "/definitions/text: is not a JSON Schema (draft-07)",
+            ),
+            ("/definitions/text", json!(null), "/definitions/text: is not a JSON Schema (draft-07)"),
+            ("/custom", json!([]), "/custom: must be an object"),
+            ("/requiredExtensions", json!([1]), "/requiredExtensions/0: must be a string"),
+            (
+                "/images/c",
+                json!({"image": "registry.example/c:1", "contentDigest": Digest::of(b"x").to_string()}),
+                "/images/c/image: stands for",
+            ),
+        ] {
+            let faults = faults(Purpose::Read, pointer, Some(value));
+            assert!(
+                faults.first().is_some_and(|fault| fault.starts_with(expected)),
+                "{expected}: {faults:?}"
+            );
+        }
+        let faults = faults(Purpose::Read, "/parameters/P/destination", None);
+        assert_eq!(faults, ["/parameters/P/destination: is missing (CNAB 101 #46)"]);
+    }
+
+    #[test]
+    fn authors_are_told_more_than_readers() {
+        for (pointer, value, expected) in [
+            ("/license", json!("do what you want"), "should be an SPDX identifier"),
+            ("/images/web/image", json!("registry.example/w:1"), "should name its digest, not a tag"),
+            ("/actions/org.example.rotate/title", json!("Rotate"), "is lost when tools written in Go"),
+            (
+                "/definitions/text",
+                json!({"type": "array", "maxItems": 1}),
+                "is lost when tools written in Go",
+            ),
+            ("/outputs/o/applyTo", json!(["org.example.none"]), "names the action `org.example.none`"),
+            ("/invocationImages/0/imageType", json!("docker"), "has no OCI artifact"),
+            ("/custom", json!({"dev.k8s": 1}), "should be a dotted name"),
+        ] {
+            let (pointer, value) = match pointer.strip_prefix("/invocationImages/0/") {
+                Some(name) => {
+                    let mut image = base()["invocationImages"][0].clone();
+                    image[name] = value;
+                    ("/invocationImages", json!([image]))
+                }
+                None => (pointer, value),
+            };
+            let quiet = faults(Purpose::Read, pointer, Some(value.clone()));
+            assert_eq!(quiet, Vec::<String>::new(), "{pointer}");
+            let told = faults(Purpose::Lint, pointer, Some(value));
+            assert!(told.iter().any(|fault| fault.contains(expected)), "{expected}: {told:?}");
+        }
+        for good in ["Apache-2.0", "MIT OR Apache-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"] {
+            assert!(is_license_expression(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn paths_that_only_look_alike_are_apart() {
+        for path in ["/cnab/app/outputs-other/x", "/in/c2", "/cnab/app/porter/x", "/in/./p"] {
+            let faults = faults(Purpose::Read, "/parameters/P/destination/path", Some(json!(path)));
+            assert_eq!(faults, Vec::<String>::new(), "{path}");
+        }
+    }
+
+    fn faults_of_long_name() -> Vec<Fault> {
+        let mut bundle = base();
+        bundle["images"]["x".repeat(100_000)] = json!({"image": 1});
+        content(&bundle, Purpose::Read).1
+    }
+
+    #[test]
+    fn a_document_full_of_faults_gives_a_bounded_answer_that_says_why_it_is_refused() {
+        let mut bundle = base();
+        for number in 0..1000 {
+            bundle[format!("x{number}")] = 1.into();
+        }
+        bundle["version"] = "latest".into();
+        let Err(Invalid::Rules(faults)) = Bundle::parse(bundle.to_string().as_bytes()) else {
+            panic!("it was read")
+        };
+        assert_eq!(faults.len(), MAX_FAULTS);
+        assert_eq!(faults.iter().filter(|fault| fault.is_error()).count(), 1);
+        let long = faults_of_long_name();
+        assert!(long.iter().all(|fault| fault.to_string().len() < 2 * MAX_TEXT), "{long:?}");
+    }
+}

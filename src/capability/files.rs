@@ -1,0 +1,64 @@
+//! The scope of `carnet:files`: logical names, never paths.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::kubernetes::{Invalid, patterns};
+use super::pattern::Pattern;
+use super::template::Names;
+
+/// A set of logical file names. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct FileScope(BTreeSet<Pattern>);
+
+/// A file, or with a trailing `*` the files below a directory, as a document names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileText {
+    /// The logical name, such as `site.conf` or `certs/*`.
+    pub name: String,
+}
+
+impl FileScope {
+    /// The files with these names.
+    pub fn of(names: impl IntoIterator<Item = Pattern>) -> Self {
+        Self(names.into_iter().collect())
+    }
+
+    /// Reads names and fills their placeholders.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the text that cannot be used.
+    pub fn resolve(files: &[FileText], names: &Names) -> Result<Self, Invalid> {
+        let texts: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
+        patterns(&texts, names).map(Self)
+    }
+
+    /// Whether the file of this name is in the set.
+    pub fn allows(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Whether every file of `other` is in this set.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.missing(other).next().is_none()
+    }
+
+    /// The names of `other` that are not in this set.
+    pub fn missing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Pattern> {
+        other.0.iter().filter(|name| !self.0.iter().any(|pattern| pattern.covers(name)))
+    }
+
+    /// The files that are in both sets.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        Self(self.0.iter().flat_map(|a| other.0.iter().filter_map(|b| a.intersect(b))).collect())
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &Pattern> {
+        self.0.iter()
+    }
+}

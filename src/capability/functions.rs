@@ -1,0 +1,261 @@
+//! Every function that the host provides, what it means in plain words, and what a bundle must request to import it.
+//!
+//! The table is the one gate: `inspect` explains from it, the check of imports against requests reads it, and a test
+//! compares it with the host's linker, so that no function can be added without a decision about it.
+
+use crate::bundle::component::{Imports, unversioned};
+
+use super::Requests;
+use super::kubernetes::Verb;
+
+/// How much a power can do, the most dangerous first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Danger {
+    /// It shows secrets to the component.
+    Reveals,
+    /// It removes things.
+    Removes,
+    /// It changes things.
+    Changes,
+    /// It places secrets without showing them.
+    Places,
+    /// It reads.
+    Reads,
+    /// It needs no grant.
+    None,
+}
+
+/// An interface of the host.
+#[derive(Debug)]
+pub struct Interface {
+    /// The name without version.
+    pub name: &'static str,
+    /// Its functions.
+    pub functions: &'static [&'static str],
+    /// How much it can do.
+    pub danger: Danger,
+    /// What a component that imports it can do, as the end of the sentence "it can …".
+    pub meaning: &'static str,
+    /// What carnet's default says where the component does not import it, as the end of "it cannot …".
+    pub without: Option<&'static str>,
+    requested: fn(&Requests) -> bool,
+}
+
+/// The version of every package of the host API.
+pub const VERSION: semver::Version = semver::Version::new(0, 1, 0);
+
+/// What the host provides.
+pub const INTERFACES: &[Interface] = &[
+    Interface {
+        name: "carnet:credentials/reveal",
+        functions: &["reveal"],
+        danger: Danger::Reveals,
+        meaning: "see the value of a credential",
+        without: Some("see the value of any credential"),
+        requested: |requests| requests.credentials.iter().any(|request| request.text.reveal),
+    },
+    Interface {
+        name: "carnet:kubernetes/delete",
+        functions: &["delete"],
+        danger: Danger::Removes,
+        meaning: "delete objects",
+        without: Some("delete any object"),
+        requested: |requests| requests.asks_for(&[Verb::Delete]),
+    },
+    Interface {
+        name: "carnet:kubernetes/apply",
+        functions: &["apply"],
+        danger: Danger::Changes,
+        meaning: "create and change objects",
+        without: Some("create or change any object"),
+        requested: |requests| requests.asks_for(&[Verb::Apply]),
+    },
+    Interface {
+        name: "carnet:credentials/lend",
+        functions: &["lend"],
+        danger: Danger::Places,
+        meaning: "place a credential into a Secret without seeing it",
+        without: Some("use any credential"),
+        requested: |requests| !requests.credentials.is_empty(),
+    },
+    Interface {
+        name: "carnet:kubernetes/get",
+        functions: &["get"],
+        danger: Danger::Reads,
+        meaning: "read objects",
+        without: Some("read any object"),
+        requested: |requests| requests.asks_for(&[Verb::Get, Verb::GetSecret]),
+    },
+    Interface {
+        name: "carnet:kubernetes/wait",
+        functions: &["wait"],
+        danger: Danger::Reads,
+        meaning: "wait until objects are ready",
+        without: None,
+        requested: |requests| requests.asks_for(&[Verb::Apply, Verb::Get, Verb::GetSecret]),
+    },
+    Interface {
+        name: "carnet:files/read",
+        functions: &["read"],
+        danger: Danger::Reads,
+        meaning: "read files that you hand to it",
+        without: Some("read any file"),
+        requested: |requests| !requests.files.is_empty(),
+    },
+    free(
+        "carnet:credentials/handles",
+        &["[method]credential.placeholder"],
+        "name a credential that it was lent",
+    ),
+    free(
+        "carnet:installation/context",
+        &["image", "name", "namespace", "parameter", "revision"],
+        "know its name, namespace, revision, parameters and images",
+    ),
+    free("carnet:installation/log", &["log"], "write to the log"),
+    free("carnet:installation/outputs", &["set"], "set the outputs that the bundle declares"),
+    free("carnet:types/types", &[], "use shared types"),
+];
+
+const fn free(name: &'static str, functions: &'static [&'static str], meaning: &'static str) -> Interface {
+    Interface { name, functions, danger: Danger::None, meaning, without: None, requested: |_| true }
+}
+
+/// WASI interfaces that are answered by an empty, deterministic context, with what that means.
+const INERT: &[(&str, &str)] = &[
+    ("wasi:cli/environment", "the CNAB variables of this run, and nothing of yours"),
+    ("wasi:cli/exit", "ending itself"),
+    ("wasi:cli/stderr", "text that lands in the log"),
+    ("wasi:cli/stdin", "always at its end"),
+    ("wasi:cli/stdout", "text that lands in the log"),
+    ("wasi:cli/terminal-input", "there is no terminal"),
+    ("wasi:cli/terminal-output", "there is no terminal"),
+    ("wasi:cli/terminal-stderr", "there is no terminal"),
+    ("wasi:cli/terminal-stdin", "there is no terminal"),
+    ("wasi:cli/terminal-stdout", "there is no terminal"),
+    ("wasi:clocks/monotonic-clock", "a virtual clock that starts at zero"),
+    ("wasi:clocks/wall-clock", "a virtual clock that starts in 1970"),
+    ("wasi:filesystem/preopens", "an empty list"),
+    ("wasi:filesystem/types", "there is nothing to open"),
+    ("wasi:io/error", "text of errors"),
+    ("wasi:io/poll", "waiting, bounded by the time limit"),
+    ("wasi:io/streams", "streams of the interfaces named here"),
+    ("wasi:random/insecure", "the same numbers in every run"),
+    ("wasi:random/insecure-seed", "the same seed in every run"),
+    ("wasi:random/random", "the same numbers in every run"),
+    ("wasi:sockets/instance-network", "no address can be reached"),
+    ("wasi:sockets/ip-name-lookup", "no name can be looked up"),
+    ("wasi:sockets/network", "no address can be reached"),
+    ("wasi:sockets/tcp", "no address can be reached"),
+    ("wasi:sockets/tcp-create-socket", "no address can be reached"),
+    ("wasi:sockets/udp", "no address can be reached"),
+    ("wasi:sockets/udp-create-socket", "no address can be reached"),
+];
+
+/// The WASI version that the host answers.
+const WASI: semver::Version = semver::Version::new(0, 2, 12);
+
+/// What an import is to the host.
+#[derive(Debug, Clone, Copy)]
+pub enum Provision {
+    /// WASI that reaches nothing, with what stands behind it.
+    Inert(&'static str),
+    /// Nothing here provides it: such a component cannot run.
+    None,
+    /// An interface of the host.
+    Provided(&'static Interface),
+}
+
+/// What the import of an interface, with these functions of it, is to the host.
+pub fn provision<'a>(interface: &str, functions: impl IntoIterator<Item = &'a str>) -> Provision {
+    let name = unversioned(interface);
+    let Some(version) = interface.split_once('@').and_then(|(_, version)| version.parse().ok()) else {
+        return Provision::None;
+    };
+    if let Some((_, meaning)) = INERT.iter().find(|(inert, _)| *inert == name) {
+        return if is_compatible(&version, &WASI) { Provision::Inert(meaning) } else { Provision::None };
+    }
+    let found = INTERFACES.iter().find(|provided| provided.name == name);
+    match found {
+        Some(provided)
+            if is_compatible(&version, &VERSION)
+                && functions.into_iter().all(|function| provided.functions.contains(&function)) =>
+        {
+            Provision::Provided(provided)
+        }
+        _ => Provision::None,
+    }
+}
+
+/// The imports that nothing here provides.
+pub fn unprovided(imports: &Imports) -> Vec<String> {
+    select(imports, |provision, _| matches!(provision, Provision::None))
+}
+
+/// The imports that call for a request which is not there.
+pub fn unrequested(imports: &Imports, requests: &Requests) -> Vec<String> {
+    select(imports, |provision, calls| match provision {
+        Provision::Provided(interface) => calls && !(interface.requested)(requests),
+        Provision::Inert(_) | Provision::None => false,
+    })
+}
+
+fn select(imports: &Imports, wanted: impl Fn(Provision, bool) -> bool) -> Vec<String> {
+    let matching = |(name, functions): &(&String, &std::collections::BTreeSet<String>)| {
+        wanted(provision(name, functions.iter().map(String::as_str)), !functions.is_empty())
+    };
+    imports.0.iter().filter(matching).map(|(name, _)| name.clone()).collect()
+}
+
+/// The rule by which wasmtime's linker matches versions: equal up to the first part that is not zero.
+fn is_compatible(wanted: &semver::Version, provided: &semver::Version) -> bool {
+    let track = |version: &semver::Version| match version {
+        semver::Version { major: 0, minor: 0, patch, .. } => (0, 0, *patch),
+        semver::Version { major: 0, minor, .. } => (0, *minor, 0),
+        semver::Version { major, .. } => (*major, 0, 0),
+    };
+    wanted.pre == provided.pre && track(wanted) == track(provided)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(interface: &str, functions: &[&str]) -> &'static str {
+        match provision(interface, functions.iter().copied()) {
+            Provision::Inert(_) => "inert",
+            Provision::None => "none",
+            Provision::Provided(_) => "provided",
+        }
+    }
+
+    #[test]
+    fn versions_match_as_the_linker_matches_them() {
+        assert_eq!(kind("carnet:kubernetes/apply@0.1.0", &["apply"]), "provided");
+        assert_eq!(kind("carnet:kubernetes/apply@0.1.7", &["apply"]), "provided");
+        assert_eq!(kind("carnet:kubernetes/apply@0.2.0", &["apply"]), "none");
+        assert_eq!(kind("carnet:kubernetes/apply@0.1.0-rc", &["apply"]), "none");
+        assert_eq!(kind("carnet:kubernetes/apply", &["apply"]), "none");
+        assert_eq!(kind("wasi:cli/environment@0.2.6", &[]), "inert");
+        assert_eq!(kind("wasi:cli/environment@0.3.0", &[]), "none");
+        assert_eq!(kind("wasi:http/outgoing-handler@0.2.6", &[]), "none");
+    }
+
+    #[test]
+    fn a_function_that_the_host_lacks_makes_the_import_unprovided() {
+        assert_eq!(kind("carnet:kubernetes/apply@0.1.1", &["apply", "force"]), "none");
+    }
+
+    #[test]
+    fn an_interface_that_only_brings_types_asks_for_nothing() {
+        let imports = |functions: &[&str]| {
+            let functions = functions.iter().map(|f| (*f).to_owned()).collect();
+            Imports([("carnet:kubernetes/apply@0.1.0".to_owned(), functions)].into())
+        };
+        assert!(unrequested(&imports(&[]), &Requests::default()).is_empty());
+        assert_eq!(
+            unrequested(&imports(&["apply"]), &Requests::default()),
+            ["carnet:kubernetes/apply@0.1.0"]
+        );
+    }
+}

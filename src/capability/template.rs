@@ -1,0 +1,108 @@
+//! Fills `${installation}`, `${namespace}` and `${parameters.NAME}` into the texts of scopes, before anything is
+//! compared or shown.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What the placeholders stand for in one installation.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// The installation's name.
+    pub installation: String,
+    /// The installation's namespace.
+    pub namespace: String,
+    /// The parameters, as resolved for the action.
+    pub parameters: BTreeMap<String, Value>,
+}
+
+/// Why a text could not be filled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// A `${` without its `}`.
+    #[error("`{0}` has a `${{` without a `}}`")]
+    Open(String),
+    /// A parameter that is not set, or is no text.
+    #[error("`{text}` needs the parameter `{name}` to be a text")]
+    Parameter {
+        /// The text with the placeholder.
+        text: String,
+        /// The parameter's name.
+        name: String,
+    },
+    /// Something else than the three that there are.
+    #[error(
+        "`${{{0}}}` is not known here: use `${{installation}}`, `${{namespace}}` or `${{parameters.NAME}}`"
+    )]
+    Unknown(String),
+    /// A value that would change the meaning of the scope, by a wildcard or a separator.
+    #[error("the value of `${{{0}}}` may not be empty or hold `*`, `/`, `:` or white space here")]
+    Value(String),
+}
+
+impl Names {
+    /// `text` with its placeholders filled. Values come from the operator, but parameters may have been computed by
+    /// others, so none may bring in a wildcard or a separator.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the placeholder that cannot be filled.
+    pub fn fill(&self, text: &str) -> Result<String, Invalid> {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}').ok_or_else(|| Invalid::Open(text.into()))?;
+            let value = self.value(text, name)?;
+            let deceives = |c: char| "*/:".contains(c) || c.is_whitespace() || c.is_control();
+            if value.is_empty() || value.contains(deceives) {
+                return Err(Invalid::Value(name.into()));
+            }
+            filled.push_str(before);
+            filled.push_str(value);
+            rest = after;
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    fn value(&self, text: &str, name: &str) -> Result<&str, Invalid> {
+        match name {
+            "installation" => Ok(&self.installation),
+            "namespace" => Ok(&self.namespace),
+            _ => {
+                let parameter =
+                    name.strip_prefix("parameters.").ok_or_else(|| Invalid::Unknown(name.into()))?;
+                let value = self.parameters.get(parameter).and_then(Value::as_str);
+                value.ok_or_else(|| Invalid::Parameter { text: text.into(), name: parameter.into() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let parameters =
+            [("team".to_owned(), Value::from("blue")), ("wild".to_owned(), Value::from("*"))].into();
+        Names { installation: "web".into(), namespace: "prod".into(), parameters }
+    }
+
+    #[test]
+    fn the_three_placeholders_are_filled() {
+        assert_eq!(
+            names().fill("${namespace}/${installation}-${parameters.team}-*"),
+            Ok("prod/web-blue-*".into())
+        );
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        assert_eq!(names().fill("${env.HOME}"), Err(Invalid::Unknown("env.HOME".into())));
+        assert_eq!(names().fill("${installation"), Err(Invalid::Open("${installation".into())));
+        assert_eq!(names().fill("${parameters.wild}"), Err(Invalid::Value("parameters.wild".into())));
+        let unset = Invalid::Parameter { text: "${parameters.x}".into(), name: "x".into() };
+        assert_eq!(names().fill("${parameters.x}"), Err(unset));
+    }
+}

@@ -1,0 +1,70 @@
+//! The host side of `carnet:files`: the operator's files, by the names that the operator gave them.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File};
+
+use crate::grant::{BoundPath, Permitted, ReadFile};
+
+use super::bindings::carnet::files as wit;
+use super::{GuestError, Host};
+
+/// The largest file, in bytes: 1 MiB. A larger one could not go into an object anyway.
+const MAX_FILE: u64 = 1 << 20;
+
+impl wit::read::Host for Host {
+    async fn read(&mut self, name: String) -> wasmtime::Result<Result<String, GuestError>> {
+        let _working = self.meter.call("carnet:files/read", "read", name.len())?;
+        let permit = match self.granted.read(&name) {
+            Ok(permit) => permit,
+            Err(denied) => return Ok(Err(self.denied(denied))),
+        };
+        Ok(match text(&permit) {
+            Ok(text) => {
+                self.meter.hand_over(text.len())?;
+                Ok(text)
+            }
+            Err(error) => Err(error),
+        })
+    }
+}
+
+/// The texts for the component name the file as it knows it, never the path.
+fn text(permit: &Permitted<ReadFile>) -> Result<String, GuestError> {
+    let name = &permit.name;
+    let bytes = bytes(&permit.path).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => GuestError::Invalid(format!("the file {name} is larger than 1 MiB")),
+        _ => GuestError::NotFound(format!("file {name}")),
+    })?;
+    String::from_utf8(bytes).map_err(|_| GuestError::Invalid(format!("the file {name} is not UTF-8 text")))
+}
+
+fn bytes(path: &BoundPath) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Opens a file that the operator bound to a name. Below a directory no name and no link leads out of it.
+fn open(path: &BoundPath) -> io::Result<File> {
+    match path {
+        BoundPath::File(file) => {
+            let folder =
+                file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let name = file.file_name().ok_or(io::ErrorKind::NotFound)?;
+            // The operator's own path may be a link; it is resolved before the handle is taken.
+            match Dir::open_ambient_dir(folder, ambient_authority())?.open(name) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    File::open_ambient(file, ambient_authority())
+                }
+                opened => opened,
+            }
+        }
+        BoundPath::Below(folder, name) => Dir::open_ambient_dir(folder, ambient_authority())?.open(name),
+    }
+}

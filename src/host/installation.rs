@@ -1,0 +1,180 @@
+//! The host side of `carnet:installation`: what the component is installing, its outputs and its log.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use crate::bundle::definition::Definition;
+use crate::bundle::parameters::text_of;
+
+use super::bindings::carnet::installation as wit;
+use super::work::Watcher;
+use super::{GuestError, Host};
+
+/// The largest output, in bytes: 1 MiB. Without it outputs would fill the state database.
+const MAX_OUTPUT: usize = 1 << 20;
+
+/// The longest message of a log, in bytes: 16 KiB; what is longer is cut. Without it one message could be all of the log.
+const MAX_MESSAGE: usize = 16 << 10;
+
+/// What a component is told about its installation.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The action, which is also `CNAB_ACTION`.
+    pub action: String,
+    /// Name of the installation.
+    pub name: String,
+    /// Namespace of the installation.
+    pub namespace: String,
+    /// The revision, a ULID.
+    pub revision: String,
+    /// Name of the bundle.
+    pub bundle_name: String,
+    /// Version of the bundle.
+    pub bundle_version: String,
+    /// The resolved parameters.
+    pub parameters: BTreeMap<String, Value>,
+    /// References of the bundle's images by digest, by name.
+    pub images: BTreeMap<String, String>,
+    /// The schemas of the outputs that the action may set, by name.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+/// How much a message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Only for whoever wrote the component.
+    Debug,
+    /// Something went as it should.
+    Info,
+    /// Something may need a look.
+    Warn,
+    /// Something went wrong.
+    Error,
+}
+
+/// One message of a log. Its text is the component's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// How much it matters.
+    pub level: Level,
+    /// The text, unchecked.
+    pub text: String,
+}
+
+/// The log of a run, shared with captured output.
+#[derive(Clone)]
+pub struct Log {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    watcher: Arc<dyn Watcher>,
+}
+
+/// What a run says about itself.
+pub struct Installation {
+    pub(super) context: Context,
+    /// The outputs that were set.
+    pub outputs: BTreeMap<String, Value>,
+    /// The log.
+    pub log: Log,
+}
+
+impl Log {
+    /// An empty log.
+    pub fn new(watcher: Arc<dyn Watcher>) -> Self {
+        Self { entries: Arc::default(), watcher }
+    }
+
+    /// Adds a message.
+    pub fn write(&self, level: Level, text: &str) {
+        let end = text.floor_char_boundary(MAX_MESSAGE);
+        let entry = Entry { level, text: text[..end].to_owned() };
+        self.watcher.logged(&entry);
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// The messages so far.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Installation {
+    pub(super) fn new(context: Context, log: Log) -> Self {
+        Self { context, outputs: BTreeMap::new(), log }
+    }
+
+    fn checked_output(&self, name: &str, text: &str) -> Result<Value, GuestError> {
+        let schema = self.context.outputs.get(name);
+        let schema =
+            schema.ok_or_else(|| GuestError::NotFound(format!("the bundle declares no output {name}")))?;
+        if text.len() > MAX_OUTPUT {
+            return Err(GuestError::Invalid(format!("the output {name} is larger than 1 MiB")));
+        }
+        let invalid = |what: String| GuestError::Invalid(format!("the output {name}: {what}"));
+        let definition = Definition::new(schema).map_err(|error| invalid(error.to_string()))?;
+        let value = definition.value_of(text).map_err(|error| invalid(error.to_string()))?;
+        definition.check(&value).map_err(|faults| invalid(faults.join("; ")))?;
+        Ok(value)
+    }
+}
+
+impl wit::context::Host for Host {
+    async fn name(&mut self) -> wasmtime::Result<String> {
+        let _working = self.meter.call("carnet:installation/context", "name", 0)?;
+        self.handed(self.installation.context.name.clone())
+    }
+
+    async fn namespace(&mut self) -> wasmtime::Result<String> {
+        let _working = self.meter.call("carnet:installation/context", "namespace", 0)?;
+        self.handed(self.installation.context.namespace.clone())
+    }
+
+    async fn revision(&mut self) -> wasmtime::Result<String> {
+        let _working = self.meter.call("carnet:installation/context", "revision", 0)?;
+        self.handed(self.installation.context.revision.clone())
+    }
+
+    async fn parameter(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        let _working = self.meter.call("carnet:installation/context", "parameter", name.len())?;
+        let value = self.installation.context.parameters.get(&name).map(|value| text_of(Some(value)));
+        value.map(|text| self.handed(text)).transpose()
+    }
+
+    async fn image(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        let _working = self.meter.call("carnet:installation/context", "image", name.len())?;
+        let image = self.installation.context.images.get(&name).cloned();
+        image.map(|text| self.handed(text)).transpose()
+    }
+}
+
+impl wit::outputs::Host for Host {
+    async fn set(&mut self, name: String, value: String) -> wasmtime::Result<Result<(), GuestError>> {
+        let _working = self.meter.call("carnet:installation/outputs", "set", name.len() + value.len())?;
+        Ok(self.installation.checked_output(&name, &value).map(|value| {
+            self.installation.outputs.insert(name, value);
+        }))
+    }
+}
+
+impl wit::log::Host for Host {
+    async fn log(&mut self, level: wit::log::Level, message: String) -> wasmtime::Result<()> {
+        let _working = self.meter.call("carnet:installation/log", "log", 0)?;
+        self.meter.log(message.len())?;
+        let level = match level {
+            wit::log::Level::Debug => Level::Debug,
+            wit::log::Level::Info => Level::Info,
+            wit::log::Level::Warn => Level::Warn,
+            wit::log::Level::Error => Level::Error,
+        };
+        self.installation.log.write(level, &message);
+        Ok(())
+    }
+}
+
+impl Host {
+    fn handed(&mut self, text: String) -> wasmtime::Result<String> {
+        self.meter.hand_over(text.len())?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,416 @@
+//! The host side of `carnet:kubernetes`: reading, applying, deleting and waiting for objects of the target.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::capability::object::{self, Object, ObjectRef};
+use crate::grant::{self, Apply, Denied, Granted, Permitted};
+use crate::target::lent::{self, Misplaced, Placements};
+use crate::target::{self, Change, OWNER, Prepared, Preview, cluster};
+
+use super::bindings::carnet::kubernetes as wit;
+use super::meter::Meter;
+use super::work::{Pass, Step, Unready, Work, now};
+use super::{GuestError, deny};
+
+/// The most objects in one call. Without it one call could start more requests than all the others together may.
+const MAX_OBJECTS: usize = 500;
+
+/// What the functions reach: the grant that decides, the meter that counts, and the work on the target.
+pub(super) struct Kubernetes<'a> {
+    pub(super) granted: &'a Granted,
+    pub(super) meter: &'a mut Meter,
+    pub(super) work: &'a mut Work,
+    pub(super) denials: &'a mut Vec<Denied>,
+}
+
+type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
+
+impl wit::get::Host for Kubernetes<'_> {
+    async fn get(&mut self, object: wit::get::ObjectRef) -> Answer<String> {
+        let _working = self.meter.call("carnet:kubernetes/get", "get", length(&object))?;
+        let answer = match self.read(object.into()).await {
+            Ok(answer) => answer,
+            Err(stop) => return stop.answer(self),
+        };
+        self.meter.hand_over(answer.len())?;
+        Ok(Ok(answer))
+    }
+}
+
+impl wit::apply::Host for Kubernetes<'_> {
+    async fn apply(&mut self, manifests: Vec<String>) -> Answer<Vec<wit::apply::Applied>> {
+        let bytes = manifests.iter().map(String::len).sum();
+        let _working = self.meter.call("carnet:kubernetes/apply", "apply", bytes)?;
+        match self.apply_all(&manifests).await {
+            Ok(applied) => Ok(Ok(applied)),
+            Err(stop) => stop.answer(self),
+        }
+    }
+}
+
+impl wit::delete::Host for Kubernetes<'_> {
+    async fn delete(&mut self, objects: Vec<wit::delete::ObjectRef>) -> Answer<()> {
+        let bytes = objects.iter().map(length).sum();
+        let _working = self.meter.call("carnet:kubernetes/delete", "delete", bytes)?;
+        match self.delete_all(objects).await {
+            Ok(()) => Ok(Ok(())),
+            Err(stop) => stop.answer(self),
+        }
+    }
+}
+
+impl wit::wait::Host for Kubernetes<'_> {
+    async fn wait(&mut self, objects: Vec<wit::wait::ObjectRef>, seconds: u32) -> Answer<()> {
+        let bytes = objects.iter().map(length).sum();
+        let _working = self.meter.call("carnet:kubernetes/wait", "wait", bytes)?;
+        match self.wait_all(objects, Duration::from_secs(seconds.into())).await {
+            Ok(()) => Ok(Ok(())),
+            Err(stop) => stop.answer(self),
+        }
+    }
+}
+
+/// Why a call was not carried out.
+enum Stop {
+    /// Not permitted.
+    Denied(Denied),
+    /// An answer that the component may have.
+    Guest(GuestError),
+    /// The run ends.
+    Run(wasmtime::Error),
+    /// The target refused. The component learns what kind of refusal, the operator all of it.
+    Target(target::Error),
+}
+
+impl Stop {
+    fn answer<T>(self, host: &mut Kubernetes<'_>) -> Answer<T> {
+        match self {
+            Self::Denied(denied) => Ok(Err(deny(host.denials, denied))),
+            Self::Guest(error) => Ok(Err(error)),
+            Self::Run(error) => Err(error),
+            Self::Target(error) => {
+                let told = told(&error);
+                host.work.failed(error);
+                Ok(Err(told))
+            }
+        }
+    }
+}
+
+impl From<Denied> for Stop {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<object::Invalid> for Stop {
+    fn from(error: object::Invalid) -> Self {
+        Self::Guest(GuestError::Invalid(error.to_string()))
+    }
+}
+
+impl From<target::Error> for Stop {
+    fn from(error: target::Error) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl From<Misplaced> for Stop {
+    fn from(error: Misplaced) -> Self {
+        Self::Guest(GuestError::Invalid(error.to_string()))
+    }
+}
+
+impl Kubernetes<'_> {
+    async fn read(&mut self, object: ObjectRef) -> Result<String, Stop> {
+        let object = self.resolved(object).await?;
+        let permit = self.granted.get(object)?;
+        let found = match self.work.overlaid(&permit.0) {
+            Some(overlaid) => overlaid,
+            None => self.work.target.get(&permit, &self.work.kinds).await?,
+        };
+        let Some(value) = found else {
+            return Err(Stop::Guest(GuestError::NotFound(permit.0.to_string())));
+        };
+        Ok(shown(&permit.0, value).to_string())
+    }
+
+    /// Nothing is applied unless all of it is permitted.
+    async fn apply_all(&mut self, manifests: &[String]) -> Result<Vec<wit::apply::Applied>, Stop> {
+        if manifests.len() > MAX_OBJECTS {
+            return Err(invalid(format!(
+                "{} manifests in one call, more than {MAX_OBJECTS}",
+                manifests.len()
+            )));
+        }
+        let mut objects = Vec::new();
+        for manifest in manifests {
+            objects.push(self.parsed(manifest).await?);
+        }
+        check_distinct(objects.iter().map(|(object, _)| object.reference()))?;
+        let mut prepared = Vec::new();
+        for (object, placements) in objects {
+            let permit = self.granted.apply(object)?;
+            let step = Step::apply(&permit.0);
+            prepared.push((step, self.prepared(permit)?, placements));
+        }
+        self.carry_out(prepared).await
+    }
+
+    async fn carry_out(
+        &mut self,
+        prepared: Vec<(Step, Prepared, Placements)>,
+    ) -> Result<Vec<wit::apply::Applied>, Stop> {
+        for (step, ..) in &prepared {
+            self.work.step(step.clone()).map_err(|departure| Stop::Run(departure.into()))?;
+        }
+        let recorded: Vec<_> = prepared.iter().map(|(_, prepared, _)| prepared.recorded()).collect();
+        if let Pass::Acting { ledger, .. } = &mut self.work.pass {
+            ledger.intend(&recorded)?;
+            self.work.inventory.record(&recorded);
+        }
+        let mut answers: Vec<Option<wit::apply::Applied>> = prepared.iter().map(|_| None).collect();
+        let mut order: Vec<_> = prepared.into_iter().enumerate().collect();
+        order.sort_by_key(|(_, (step, ..))| rank(&step.object));
+        for (at, (step, prepared, placements)) in order {
+            let change = self.apply_one(&prepared, placements).await?;
+            answers[at] = Some(wit::apply::Applied { object: step.object.into(), change });
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    async fn apply_one(
+        &mut self,
+        prepared: &Prepared,
+        placements: Placements,
+    ) -> Result<wit::apply::Change, Stop> {
+        let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
+        let change = match pass {
+            Pass::Planning { .. } => {
+                let preview = target.preview(prepared, inventory, kinds, *overrides).await?;
+                let change = preview.change;
+                self.work.overlay(prepared.object(), Some(preview.after.clone()));
+                self.work.changed(prepared.object(), preview, placements);
+                change
+            }
+            Pass::Acting { ledger, .. } => {
+                let (change, recorded) = target
+                    .apply(prepared, seen.get(&prepared.object().to_string()), inventory, kinds, *overrides)
+                    .await?;
+                ledger.applied(&recorded)?;
+                inventory.record(std::slice::from_ref(&recorded));
+                let preview = Preview { change, before: None, after: Value::Null, unsure: false };
+                self.work.changed(prepared.object(), preview, placements);
+                change
+            }
+        };
+        Ok(match change {
+            Change::Create => wit::apply::Change::Created,
+            Change::Unchanged => wit::apply::Change::Unchanged,
+            Change::Update | Change::Delete => wit::apply::Change::Updated,
+        })
+    }
+
+    /// Reads a manifest and finds the credentials in it, each of which must be permitted to go there.
+    async fn parsed(&mut self, manifest: &str) -> Result<(Object, Placements), Stop> {
+        let value = object::read(manifest)?;
+        let named = object::named(&value)?;
+        self.learn(&named).await?;
+        let names = self.granted.names();
+        let object = Object::of(value, &names.namespace, &self.work.kinds)?;
+        if object.reference().group_kind() == "apiextensions.k8s.io/CustomResourceDefinition"
+            && let Some((group_kind, resource)) = target::defined(object.body())
+        {
+            self.work.kinds.learn(&group_kind, resource);
+        }
+        let placements = self.work.lent.placements(&object)?;
+        for credential in placements.values().flatten() {
+            self.granted.place(credential, object.reference())?;
+        }
+        Ok((object.annotated(OWNER, &format!("{}/{}", names.namespace, names.installation)), placements))
+    }
+
+    fn prepared(&self, permit: Permitted<Apply>) -> Result<Prepared, Stop> {
+        Ok(self.work.target.prepare(permit, &self.work.lent)?)
+    }
+
+    async fn delete_all(&mut self, objects: Vec<wit::delete::ObjectRef>) -> Result<(), Stop> {
+        let mut permits = Vec::new();
+        for object in self.all_resolved(objects).await? {
+            permits.push(self.granted.delete(object)?);
+        }
+        check_distinct(permits.iter().map(|permit| &permit.0))?;
+        for permit in &permits {
+            let step = Step::delete(permit.0.clone());
+            self.work.step(step).map_err(|departure| Stop::Run(departure.into()))?;
+        }
+        for permit in permits {
+            self.delete_one(&permit).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_one(&mut self, permit: &Permitted<grant::Delete>) -> Result<(), Stop> {
+        let Work { target, inventory, kinds, overrides, pass, .. } = &mut *self.work;
+        if let Pass::Acting { ledger, .. } = pass {
+            target.delete(permit, inventory, kinds, *overrides).await?;
+            ledger.removed(&permit.0)?;
+            inventory.forget(&permit.0);
+            return Ok(());
+        }
+        let before = match self.work.overlaid(&permit.0) {
+            Some(overlaid) => overlaid,
+            None => self.work.target.get(&grant::before_delete(permit), &self.work.kinds).await?,
+        };
+        self.work.overlay(&permit.0, None);
+        if before.is_some() {
+            let preview = Preview { change: Change::Delete, before, after: Value::Null, unsure: false };
+            self.work.changed(&permit.0, preview, Placements::new());
+        }
+        Ok(())
+    }
+
+    async fn wait_all(&mut self, objects: Vec<wit::wait::ObjectRef>, limit: Duration) -> Result<(), Stop> {
+        let mut permits = Vec::new();
+        for object in self.all_resolved(objects).await? {
+            permits.push(self.granted.wait(object)?);
+        }
+        if matches!(self.work.pass, Pass::Planning { .. }) || !self.work.waiting.enabled {
+            return Ok(());
+        }
+        let until = now() + limit.min(self.work.patience());
+        let unready = self.work.await_ready(&permits, until).await?;
+        if unready.is_empty() {
+            Ok(())
+        } else {
+            Err(Stop::Guest(GuestError::Timeout(timeout_text(&unready))))
+        }
+    }
+
+    async fn all_resolved(&mut self, objects: Vec<wit::wait::ObjectRef>) -> Result<Vec<ObjectRef>, Stop> {
+        if objects.len() > MAX_OBJECTS {
+            return Err(invalid(format!("{} objects in one call, more than {MAX_OBJECTS}", objects.len())));
+        }
+        let mut resolved = Vec::new();
+        for object in objects {
+            resolved.push(self.resolved(object.into()).await?);
+        }
+        Ok(resolved)
+    }
+
+    async fn resolved(&mut self, object: ObjectRef) -> Result<ObjectRef, Stop> {
+        self.learn(&object).await?;
+        Ok(object.resolved(&self.granted.names().namespace, &self.work.kinds)?)
+    }
+
+    /// Only of a kind that the grant mentions is anything asked of the target: for the others the refusal comes first,
+    /// and nobody can tell by it what the target serves.
+    async fn learn(&mut self, object: &ObjectRef) -> Result<(), Stop> {
+        object.check()?;
+        if self.work.kinds.find(object).is_none() && self.granted.concerns(&object.group_kind()) {
+            self.work.target.learn(object, &mut self.work.kinds).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Namespaces and definitions come first: the others may live in or be made of them.
+fn rank(object: &ObjectRef) -> u8 {
+    match object.group_kind().as_str() {
+        "Namespace" => 0,
+        "apiextensions.k8s.io/CustomResourceDefinition" => 1,
+        _ => 2,
+    }
+}
+
+/// An object as a component reads it.
+fn shown(object: &ObjectRef, mut value: Value) -> Value {
+    if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
+        metadata.remove("managedFields");
+    }
+    if object.group_kind() == "Secret" { lent::redacted(value) } else { value }
+}
+
+/// What a component is told of the target's refusal: its kind, and nothing that reading the object would have shown.
+fn told(error: &target::Error) -> GuestError {
+    match error {
+        target::Error::Cluster(error) => told_of_cluster(error),
+        target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
+            GuestError::Conflict(format!("another owner holds {object}"))
+        }
+        target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        _ => GuestError::Unavailable("the target cannot be used".into()),
+    }
+}
+
+fn told_of_cluster(error: &cluster::Error) -> GuestError {
+    use cluster::Error as Refusal;
+    match error {
+        Refusal::Denied { object, .. } => GuestError::Denied(format!("the target refuses {object}")),
+        Refusal::Changed(object) | Refusal::Conflict { object, .. } => {
+            GuestError::Conflict(format!("another owner holds {object}"))
+        }
+        Refusal::NotFound(object) => GuestError::NotFound(object.clone()),
+        Refusal::Immutable { object, .. }
+        | Refusal::Invalid { object, .. }
+        | Refusal::NoNamespace { object }
+        | Refusal::Scope { object, .. } => {
+            GuestError::Invalid(format!("the target does not accept {object}"))
+        }
+        Refusal::NoKind { api_version, kind } => {
+            GuestError::Invalid(format!("the target has no kind {kind} in {api_version}"))
+        }
+        _ => GuestError::Unavailable("the target cannot be used".into()),
+    }
+}
+
+fn timeout_text(unready: &[Unready]) -> String {
+    let rows: Vec<_> = unready.iter().map(|(object, why, _)| format!("{object}: {why}")).collect();
+    format!("not ready: {}", rows.join("; "))
+}
+
+fn check_distinct<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> Result<(), Stop> {
+    let mut seen = BTreeSet::new();
+    for object in objects {
+        if !seen.insert(object.to_string()) {
+            return Err(invalid(format!("{object} occurs twice in one call")));
+        }
+    }
+    Ok(())
+}
+
+fn invalid(text: String) -> Stop {
+    Stop::Guest(GuestError::Invalid(text))
+}
+
+fn length(object: &wit::get::ObjectRef) -> usize {
+    object.api_version.len()
+        + object.kind.len()
+        + object.name.len()
+        + object.namespace.as_ref().map_or(0, String::len)
+}
+
+impl From<wit::get::ObjectRef> for ObjectRef {
+    fn from(object: wit::get::ObjectRef) -> Self {
+        Self {
+            api_version: object.api_version,
+            kind: object.kind,
+            namespace: object.namespace,
+            name: object.name,
+        }
+    }
+}
+
+impl From<ObjectRef> for wit::get::ObjectRef {
+    fn from(object: ObjectRef) -> Self {
+        Self {
+            api_version: object.api_version,
+            kind: object.kind,
+            namespace: object.namespace,
+            name: object.name,
+        }
+    }
+}

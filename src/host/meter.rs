@@ -1,0 +1,285 @@
+//! What a run uses up, and the end of it when that is too much.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use wasmtime::ResourceLimiter;
+
+use crate::grant::terms::Limits;
+
+/// How often each function was called, by interface and name.
+pub type Calls = BTreeMap<(&'static str, &'static str), u64>;
+
+/// How much of everything a run has used. Each count is compared with its limit before the work it stands for is done.
+pub struct Meter {
+    limits: Limits,
+    clock: Clock,
+    text: Arc<Mutex<u64>>,
+    host_calls: u64,
+    bytes: u64,
+    memory: u64,
+    tables: u64,
+    calls: Calls,
+}
+
+/// The component's own time: it stands still while the host works for it.
+#[derive(Clone)]
+pub struct Clock(Arc<Mutex<Running>>);
+
+struct Running {
+    spent: Duration,
+    /// None while the host works.
+    since: Option<Instant>,
+}
+
+/// Stops the clock until it is dropped.
+pub struct Pause(Clock);
+
+/// A limit that a run hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitHit {
+    /// The member of `limits` that would raise it.
+    pub limit: &'static str,
+    /// Its value, as a grant writes it.
+    pub value: String,
+}
+
+impl fmt::Display for LimitHit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the limit `{}` of {} was hit", self.limit, self.value)
+    }
+}
+
+impl std::error::Error for LimitHit {}
+
+impl LimitHit {
+    /// The line of a grant that would raise the limit, to twice what it is.
+    pub fn line(&self) -> String {
+        let digits: String = self.value.chars().take_while(char::is_ascii_digit).collect();
+        let unit = &self.value[digits.len()..];
+        let twice = digits.parse::<u64>().map_or(digits, |number| number.saturating_mul(2).to_string());
+        format!("limits: {{ {}: {twice}{unit} }}", self.limit)
+    }
+}
+
+impl Meter {
+    /// A meter at zero.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            clock: Clock::stopped(),
+            text: Arc::default(),
+            host_calls: 0,
+            bytes: 0,
+            memory: 0,
+            tables: 0,
+            calls: Calls::new(),
+        }
+    }
+
+    /// The component's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Counts a call, and `bytes` that came with it. The component's clock stands still until the answer is dropped.
+    ///
+    /// # Errors
+    /// [`LimitHit`] when it is one call or one byte too many.
+    pub fn call(
+        &mut self,
+        interface: &'static str,
+        function: &'static str,
+        bytes: usize,
+    ) -> Result<Pause, LimitHit> {
+        self.host_calls += 1;
+        if self.host_calls > self.limits.host_calls {
+            return Err(LimitHit { limit: "hostCalls", value: self.limits.host_calls.to_string() });
+        }
+        *self.calls.entry((interface, function)).or_default() += 1;
+        self.hand_over(bytes)?;
+        Ok(self.clock.pause())
+    }
+
+    /// Counts bytes that are handed over, in either direction.
+    ///
+    /// # Errors
+    /// [`LimitHit`] when it is one byte too many.
+    pub fn hand_over(&mut self, bytes: usize) -> Result<(), LimitHit> {
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let limit = self.limits.bytes;
+        if self.bytes > limit { Err(self.bytes_hit()) } else { Ok(()) }
+    }
+
+    /// The limit on bytes handed over, as hit.
+    pub fn bytes_hit(&self) -> LimitHit {
+        LimitHit { limit: "bytes", value: size(self.limits.bytes) }
+    }
+
+    /// Counts bytes of log.
+    ///
+    /// # Errors
+    /// [`LimitHit`] when it is one byte too many.
+    pub fn log(&mut self, bytes: usize) -> Result<(), LimitHit> {
+        if count(&self.text, bytes) > self.limits.log { Err(self.log_hit()) } else { Ok(()) }
+    }
+
+    /// The count of log bytes, shared with captured output, and its limit.
+    pub(super) fn shared_log(&self) -> (Arc<Mutex<u64>>, u64) {
+        (Arc::clone(&self.text), self.limits.log)
+    }
+
+    /// The limit on log, as hit.
+    pub fn log_hit(&self) -> LimitHit {
+        LimitHit { limit: "log", value: size(self.limits.log) }
+    }
+
+    /// The limit on time, as hit.
+    pub fn time_hit(&self) -> LimitHit {
+        let millis = self.limits.timeout.as_millis();
+        let value =
+            if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") };
+        LimitHit { limit: "timeout", value }
+    }
+
+    /// How often each function was called.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+}
+
+/// Adds to a shared count.
+pub(super) fn count(shared: &Mutex<u64>, bytes: usize) -> u64 {
+    let mut written = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    *written = written.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    *written
+}
+
+/// Memory and tables of all instances of the component together: several memories would otherwise each have the limit.
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
+        self.memory = self.memory.saturating_add(more);
+        self.check_memory()
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // An element of a table takes up to two words in the host.
+        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX).saturating_mul(16);
+        self.tables = self.tables.saturating_add(more);
+        self.check_memory()
+    }
+}
+
+impl Meter {
+    fn check_memory(&self) -> wasmtime::Result<bool> {
+        if self.memory.saturating_add(self.tables) > self.limits.memory {
+            // An error rather than `false`: a component that is told "no memory" would trap without saying why.
+            return Err(LimitHit { limit: "memory", value: size(self.limits.memory) }.into());
+        }
+        Ok(true)
+    }
+}
+
+impl Clock {
+    fn stopped() -> Self {
+        Self(Arc::new(Mutex::new(Running { spent: Duration::ZERO, since: None })))
+    }
+
+    /// Lets the clock run.
+    #[expect(clippy::disallowed_methods, reason = "the component's time is measured, never shown to it")]
+    pub fn start(&self) {
+        self.with(|running| {
+            running.since.get_or_insert_with(Instant::now);
+        });
+    }
+
+    /// Stops the clock until the answer is dropped.
+    pub fn pause(&self) -> Pause {
+        self.with(|running| {
+            running.spent = running.total();
+            running.since = None;
+        });
+        Pause(self.clone())
+    }
+
+    /// The component's own time so far.
+    pub fn spent(&self) -> Duration {
+        self.with(|running| running.total())
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Running) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Running {
+    fn total(&self) -> Duration {
+        self.spent + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.0.start();
+    }
+}
+
+fn size(bytes: u64) -> String {
+    let units = [(30, "Gi"), (20, "Mi"), (10, "Ki")];
+    let whole = units.iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift));
+    whole.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_call_too_many_is_named_with_the_line_that_allows_it() {
+        let mut meter = Meter::new(&Limits { host_calls: 1, ..Limits::default() });
+        assert!(meter.call("a", "b", 0).is_ok());
+        let hit = meter.call("a", "b", 0).err().unwrap();
+        assert_eq!(hit.to_string(), "the limit `hostCalls` of 1 was hit");
+        assert_eq!(hit.line(), "limits: { hostCalls: 2 }");
+        assert_eq!(meter.calls().values().sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn bytes_add_up_over_calls() {
+        let mut meter = Meter::new(&Limits { bytes: 1 << 20, ..Limits::default() });
+        assert!(meter.call("a", "b", 1 << 20).is_ok());
+        let hit = meter.hand_over(1).unwrap_err();
+        assert_eq!((hit.line(), hit.value), ("limits: { bytes: 2Mi }".into(), "1Mi".into()));
+    }
+
+    #[test]
+    fn several_memories_share_one_limit() {
+        let mut meter = Meter::new(&Limits { memory: 1 << 20, ..Limits::default() });
+        assert!(meter.memory_growing(0, 1 << 19, None).is_ok());
+        assert!(meter.memory_growing(0, 1 << 19, None).is_ok());
+        let error = meter.memory_growing(0, 1, None).unwrap_err();
+        assert_eq!(error.downcast_ref::<LimitHit>().map(|hit| hit.limit), Some("memory"));
+    }
+
+    #[test]
+    fn the_clock_stands_still_while_the_host_works() {
+        let mut meter = Meter::new(&Limits::default());
+        meter.clock().start();
+        let clock = meter.clock().clone();
+        let pause = meter.call("a", "b", 0);
+        let before = clock.spent();
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(clock.spent(), before);
+        drop(pause);
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(clock.spent() > before);
+    }
+}

@@ -1,0 +1,279 @@
+//! What a run does to its target, in the planning pass and in the acting one.
+//!
+//! The planning pass writes nothing: it notes each step, and reads see what the run would have done (the overlay). The
+//! acting pass does the same steps and no others; one that differs ends the run before it is taken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::bundle::canonical::canonical;
+use crate::capability::kinds::Kinds;
+use crate::capability::object::{Object, ObjectRef};
+use crate::digest::Digest;
+use crate::grant::{Permitted, Wait};
+use crate::target::lent::{Lent, Placements};
+use crate::target::ready::Readiness;
+use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target};
+
+use super::installation::Entry;
+
+/// A target, and what one pass of a run does to it.
+pub struct Work {
+    /// The target.
+    pub target: Target,
+    /// How kinds are served.
+    pub kinds: Kinds,
+    /// What the installation has there.
+    pub inventory: Inventory,
+    /// What the operator insists on.
+    pub overrides: Overrides,
+    /// Whether the run waits until objects are ready.
+    pub waiting: Waiting,
+    /// Which pass this is.
+    pub pass: Pass,
+    /// The credentials that were lent.
+    pub lent: Lent,
+    /// The steps taken, in order.
+    pub steps: Vec<Step>,
+    /// Objects as they were when the run was planned, by what they are called.
+    pub seen: BTreeMap<String, Value>,
+    /// What each object's last step did.
+    pub changes: Vec<ObjectChange>,
+    /// What the target refused, in order.
+    pub failures: Vec<target::Error>,
+    /// Sees what the run waits for.
+    pub watcher: Arc<dyn Watcher>,
+}
+
+/// Sees a run while it goes on.
+pub trait Watcher: Send + Sync {
+    /// These objects are not ready, each with the reason. An empty list when the waiting is over.
+    fn waiting(&self, objects: &[Unready]);
+
+    /// The component wrote a message.
+    fn logged(&self, entry: &Entry);
+}
+
+/// An object that is not ready, why, and whether it will not become so by itself.
+pub type Unready = (ObjectRef, String, bool);
+
+/// How often an object that is not ready is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The most refusals of the target that are kept for the operator.
+const MAX_FAILURES: usize = 100;
+
+/// How long the run may wait for its target.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    /// Whether it waits at all.
+    pub enabled: bool,
+    /// When it ends, for all waiting together.
+    pub until: Instant,
+}
+
+/// The two passes of a run.
+pub enum Pass {
+    /// Everything is done again, and compared with the plan.
+    Acting {
+        /// The steps of the plan.
+        planned: Vec<Step>,
+        /// Where it is written down.
+        ledger: Box<dyn Ledger>,
+    },
+    /// Nothing is written. Objects that the run would have applied or deleted.
+    Planning {
+        /// What reads see in the place of the target: an object, or that it is gone.
+        overlay: BTreeMap<String, Option<Value>>,
+    },
+}
+
+/// One write to the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Whether the object is removed, rather than applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete: bool,
+    /// Which object.
+    pub object: ObjectRef,
+    /// The digest of the manifest, with placeholders in the place of credentials.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manifest: Option<Digest>,
+}
+
+/// What happens to one object.
+#[derive(Debug, Clone)]
+pub struct ObjectChange {
+    /// Which object.
+    pub object: ObjectRef,
+    /// What happens.
+    pub change: Change,
+    /// The object as it is.
+    pub before: Option<Value>,
+    /// The object as it would be.
+    pub after: Option<Value>,
+    /// The credentials that flow into it.
+    pub placements: Placements,
+}
+
+/// The run departed from its plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the run departs from its plan: {actual}, where the plan has {planned}")]
+pub struct Departure {
+    /// What the plan has at this place.
+    pub planned: String,
+    /// What the component did.
+    pub actual: String,
+}
+
+impl Step {
+    /// The step that applies an object.
+    pub fn apply(object: &Object) -> Self {
+        let manifest = canonical(object.body()).ok().map(|bytes| Digest::of(&bytes));
+        Self { delete: false, object: object.reference().clone(), manifest }
+    }
+
+    /// The step that removes an object.
+    pub fn delete(object: ObjectRef) -> Self {
+        Self { delete: true, object, manifest: None }
+    }
+
+    fn describe(&self) -> String {
+        match (self.delete, &self.manifest) {
+            (true, _) => format!("delete {}", self.object),
+            (false, Some(manifest)) => format!("apply {} ({})", self.object, manifest.short()),
+            (false, None) => format!("apply {}", self.object),
+        }
+    }
+}
+
+impl Work {
+    /// Takes a step: notes it when planning, compares it with the plan when acting.
+    ///
+    /// # Errors
+    /// [`Departure`] when the plan has something else at this place.
+    pub fn step(&mut self, step: Step) -> Result<(), Departure> {
+        // Invariant: what is applied is what was planned, or it stops.
+        if let Pass::Acting { planned, .. } = &self.pass {
+            match planned.get(self.steps.len()) {
+                Some(expected) if *expected == step => {}
+                expected => {
+                    let planned = expected.map_or_else(|| "nothing more".to_owned(), Step::describe);
+                    return Err(Departure { planned, actual: step.describe() });
+                }
+            }
+        }
+        self.steps.push(step);
+        Ok(())
+    }
+
+    /// Checks at the end of a run that it took all steps of its plan.
+    ///
+    /// # Errors
+    /// [`Departure`] when the plan has more.
+    pub fn finished(&self) -> Result<(), Departure> {
+        match &self.pass {
+            Pass::Acting { planned, .. } => match planned.get(self.steps.len()) {
+                Some(next) => Err(Departure { planned: next.describe(), actual: "it ended".into() }),
+                None => Ok(()),
+            },
+            Pass::Planning { .. } => Ok(()),
+        }
+    }
+
+    /// What reads see in the place of the target: `None` where the target itself is to be asked.
+    pub fn overlaid(&self, object: &ObjectRef) -> Option<Option<Value>> {
+        match &self.pass {
+            Pass::Planning { overlay, .. } => overlay.get(&key(object)).cloned(),
+            Pass::Acting { .. } => None,
+        }
+    }
+
+    /// Notes what the run would have made of an object.
+    pub fn overlay(&mut self, object: &ObjectRef, value: Option<Value>) {
+        if let Pass::Planning { overlay, .. } = &mut self.pass {
+            overlay.insert(key(object), value);
+        }
+    }
+
+    /// Notes what happened to an object. Of several steps on one object, the plan shows the first state and the last.
+    pub fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
+        let Preview { change, before, after, .. } = preview;
+        let first = self.changes.iter().position(|row| row.object.key() == object.key());
+        let (before, was_there) = match first.map(|at| self.changes.remove(at)) {
+            Some(row) => {
+                let was_there = row.change != Change::Create;
+                (row.before, was_there)
+            }
+            None => (before, change != Change::Create),
+        };
+        let change = match change {
+            Change::Delete if !was_there => return,
+            Change::Delete => Change::Delete,
+            _ if !was_there => Change::Create,
+            _ if before.as_ref() == Some(&after) => Change::Unchanged,
+            Change::Unchanged if first.is_none() => Change::Unchanged,
+            _ => Change::Update,
+        };
+        let after = (change != Change::Delete).then_some(after);
+        self.changes.push(ObjectChange { object: object.clone(), change, before, after, placements });
+    }
+
+    /// Notes what the target refused.
+    pub fn failed(&mut self, error: target::Error) {
+        if self.failures.len() < MAX_FAILURES {
+            self.failures.push(error);
+        }
+    }
+
+    /// Waits until every object is ready, one of them never will be, or the time is over; gives those that are not.
+    ///
+    /// # Errors
+    /// When the target cannot be read.
+    pub async fn await_ready(
+        &mut self,
+        permits: &[Permitted<Wait>],
+        until: Instant,
+    ) -> Result<Vec<Unready>, target::Error> {
+        loop {
+            let unready = self.unready(permits).await?;
+            self.watcher.waiting(&unready);
+            if unready.is_empty() || now() >= until || unready.iter().any(|row| row.2) {
+                return Ok(unready);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn unready(&mut self, permits: &[Permitted<Wait>]) -> Result<Vec<Unready>, target::Error> {
+        let mut unready = Vec::new();
+        for permit in permits {
+            match self.target.readiness(permit, &self.kinds).await? {
+                Readiness::Ready => {}
+                Readiness::NotReady(why) => unready.push((permit.0.clone(), why, false)),
+                Readiness::Failed(why) => unready.push((permit.0.clone(), why, true)),
+            }
+        }
+        Ok(unready)
+    }
+
+    /// How long the run may still wait.
+    pub fn patience(&self) -> Duration {
+        self.waiting.until.saturating_duration_since(now())
+    }
+}
+
+/// The moment.
+#[expect(clippy::disallowed_methods, reason = "waiting for the target ends at the command's --timeout")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+fn key(object: &ObjectRef) -> String {
+    object.to_string()
+}

@@ -1,0 +1,284 @@
+//! What a run would change, as a document that can be shown, stored and compared.
+//!
+//! A plan holds no secret: credentials are placeholders in it, and values of Secrets are shown as changed or unchanged.
+//! Its digest stands for everything that decides what a run does.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use crate::bundle::canonical::canonical;
+use crate::capability::object::ObjectRef;
+use crate::digest::Digest;
+use crate::document;
+use crate::grant::Granted;
+use crate::host::meter::Calls;
+use crate::host::work::{ObjectChange, Step, Work};
+use crate::target::{Change, without_bookkeeping};
+
+/// An annotation in which kubectl keeps whole objects, values of Secrets included.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The plan of one action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The digest of all the rest, the revision apart.
+    pub digest: Digest,
+    /// The bundle.
+    pub bundle: BundleName,
+    /// The digest of the component; none where the runtime acts alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub component: Option<Digest>,
+    /// The installation.
+    pub installation: InstallationName,
+    /// The action.
+    pub action: String,
+    /// The revision that the action makes, a ULID.
+    pub revision: String,
+    /// The target, as the command line writes it.
+    pub target: String,
+    /// Every object, in the order of the run.
+    pub changes: Vec<Planned>,
+    /// The rights that the run takes.
+    pub rbac: Vec<Value>,
+    /// What the installed objects will be able to do.
+    pub powers: Vec<Value>,
+    /// Where credentials go.
+    pub credentials: Vec<Flow>,
+    /// How often the component calls the host.
+    pub host_calls: Vec<HostCall>,
+    /// Requests that are not granted, as lines that would grant them.
+    pub withheld: Vec<String>,
+    /// The writes of the run, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A bundle's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleName {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The digest of its index.
+    pub digest: Digest,
+}
+
+/// An installation's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallationName {
+    /// The name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+/// What happens to one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// What happens.
+    pub action: Change,
+    /// Which object.
+    #[serde(flatten)]
+    pub object: ObjectRef,
+    /// The difference, as a unified diff of YAML.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub diff: Option<String>,
+}
+
+/// Where a credential goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// The credential.
+    pub name: String,
+    /// `NAMESPACE/Secret/NAME:KEY`, each.
+    pub into: Vec<String>,
+}
+
+/// How often a function is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostCall {
+    /// The interface.
+    pub interface: String,
+    /// The function.
+    pub function: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What a plan is about.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The bundle.
+    pub bundle: BundleName,
+    /// The installation.
+    pub installation: InstallationName,
+    /// The action.
+    pub action: String,
+    /// The revision.
+    pub revision: String,
+    /// The target.
+    pub target: String,
+}
+
+impl Plan {
+    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component.
+    pub fn new(
+        subject: Subject,
+        granted: Option<&Granted>,
+        work: &Work,
+        calls: &Calls,
+        removed: Vec<ObjectChange>,
+    ) -> Self {
+        let steps =
+            work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
+        let steps = steps.collect();
+        let changes: Vec<_> = work.changes.iter().cloned().chain(removed).collect();
+        let mut plan = Self {
+            digest: Digest::of(b""),
+            bundle: subject.bundle,
+            component: granted.map(|granted| granted.verified().component().digest()),
+            installation: subject.installation,
+            action: subject.action,
+            revision: subject.revision,
+            target: subject.target,
+            credentials: flows(&changes),
+            changes: changes.iter().map(Planned::of).collect(),
+            rbac: Vec::new(),
+            powers: Vec::new(),
+            host_calls: host_calls(calls),
+            withheld: granted.map(Granted::withheld).unwrap_or_default(),
+            steps,
+        };
+        plan.digest = plan.computed();
+        plan
+    }
+
+    /// Whether anything would change.
+    pub fn is_empty(&self) -> bool {
+        self.changes.iter().all(|row| row.action == Change::Unchanged)
+    }
+
+    /// How many objects a change would happen to.
+    pub fn count(&self, change: Change) -> usize {
+        self.changes.iter().filter(|row| row.action == change).count()
+    }
+
+    fn computed(&self) -> Digest {
+        let mut value = json!(self);
+        if let Value::Object(members) = &mut value {
+            members.remove("digest");
+            members.remove("revision");
+        }
+        Digest::of(&canonical(&value).unwrap_or_default())
+    }
+}
+
+impl Planned {
+    fn of(row: &ObjectChange) -> Self {
+        let diff = match row.change {
+            Change::Update => Some(difference(&row.object, row.before.as_ref(), row.after.as_ref())),
+            Change::Create | Change::Delete | Change::Unchanged => None,
+        };
+        Self { action: row.change, object: row.object.clone(), diff }
+    }
+}
+
+/// The difference between two states of an object, as a unified diff of YAML without values of Secrets.
+pub fn difference(object: &ObjectRef, before: Option<&Value>, after: Option<&Value>) -> String {
+    let (before, after) = (before.map(comparable), after.map(comparable));
+    let (before, after) =
+        if object.group_kind() == "Secret" { hidden(before, after) } else { (before, after) };
+    let text = |value: Option<Value>| {
+        value.and_then(|value| serde_saphyr::to_string(&value).ok()).unwrap_or_default()
+    };
+    TextDiff::from_lines(&text(before), &text(after)).unified_diff().context_radius(3).to_string()
+}
+
+/// An object without what the server writes, and without copies of itself.
+pub fn comparable(value: &Value) -> Value {
+    let mut value = document::sorted(&without_bookkeeping(value));
+    if let Some(Value::Object(annotations)) = value.pointer_mut("/metadata/annotations") {
+        annotations.remove(LAST_APPLIED);
+    }
+    value
+}
+
+/// Values of Secrets become words that tell only whether they differ.
+fn hidden(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option<Value>) {
+    let old = before.clone().unwrap_or_default();
+    let hide = |value: Option<Value>, word: &str| {
+        value.map(|mut value| {
+            for member in ["data", "stringData"] {
+                let Some(Value::Object(values)) = value.get_mut(member) else { continue };
+                for (key, held) in values.iter_mut() {
+                    let same = old.get(member).and_then(|old| old.get(key)) == Some(held);
+                    *held = Value::from(if same { "(a value)" } else { word });
+                }
+            }
+            value
+        })
+    };
+    (hide(before, "(a value)"), hide(after, "(another value)"))
+}
+
+fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
+    let mut flows = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for row in changes {
+        for (key, names) in &row.placements {
+            for name in names {
+                let namespace = row.object.namespace.as_deref().unwrap_or_default();
+                let place = format!("{namespace}/Secret/{}:{key}", row.object.name);
+                flows.entry(name.clone()).or_default().push(place);
+            }
+        }
+    }
+    flows.into_iter().map(|(name, into)| Flow { name, into }).collect()
+}
+
+fn host_calls(calls: &Calls) -> Vec<HostCall> {
+    calls
+        .iter()
+        .map(|((interface, function), count)| HostCall {
+            interface: (*interface).to_owned(),
+            function: (*function).to_owned(),
+            count: *count,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret() -> ObjectRef {
+        ObjectRef {
+            api_version: "v1".into(),
+            kind: "Secret".into(),
+            namespace: Some("a".into()),
+            name: "b".into(),
+        }
+    }
+
+    #[test]
+    fn a_difference_never_shows_a_value_of_a_secret() {
+        let before = json!({"data": {"same": "c2FtZQ==", "other": "b25l"},
+            "metadata": {"annotations": {LAST_APPLIED: "b25l"}}});
+        let after = json!({"data": {"same": "c2FtZQ==", "other": "dHdv", "new": "bmV3"}, "metadata": {"annotations": {}}});
+        let diff = difference(&secret(), Some(&before), Some(&after));
+        for value in ["c2FtZQ==", "b25l", "dHdv", "bmV3"] {
+            assert!(!diff.contains(value), "{diff}");
+        }
+        assert!(diff.contains("-  other: (a value)") && diff.contains("+  other: (another value)"), "{diff}");
+    }
+
+    #[test]
+    fn what_the_server_writes_is_no_difference() {
+        let before =
+            json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "2"}, "status": {"x": 1}});
+        let after =
+            json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "3"}, "status": {"x": 2}});
+        assert_eq!(difference(&secret(), Some(&before), Some(&after)), "");
+    }
+}

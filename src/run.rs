@@ -1,0 +1,211 @@
+//! Runs a component's action under its limits.
+//!
+//! One engine per process, one store per run. The component's own time is measured by a clock that stands still while
+//! the host works; whether it computes or sleeps, the run ends when that clock reaches its limit. Whatever ends a run is a
+//! value: a limit, a departure from the plan, the component's own error, or a trap.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Cache, CacheConfig, Config, Store, Strategy};
+
+use crate::grant::Granted;
+use crate::host::bindings::{Bundle, BundlePre};
+use crate::host::meter::{Clock, LimitHit};
+use crate::host::work::Departure;
+use crate::host::{GuestError, Host};
+
+/// How often a computing component gives way, so that its clock can be read.
+const TICK: Duration = Duration::from_millis(5);
+
+/// The most handles of resources that a component may hold, beside the host's own bound on what they stand for.
+const MAX_HANDLES: usize = 10_000;
+
+/// Compiles and links components. Making one takes milliseconds, so a process has one.
+pub struct Engine {
+    engine: wasmtime::Engine,
+    linker: Linker<Host>,
+}
+
+/// A component, compiled and linked: it may be run any number of times, each time in a store of its own.
+pub struct Compiled {
+    engine: wasmtime::Engine,
+    component: BundlePre<Host>,
+}
+
+/// How a run ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The run departed from its plan.
+    #[error(transparent)]
+    Departed(#[from] Departure),
+    /// The engine itself failed: no component had a part in it.
+    #[error("the WebAssembly engine cannot be set up: {0}")]
+    Engine(String),
+    /// A limit was hit.
+    #[error(transparent)]
+    Limit(#[from] LimitHit),
+    /// The component does not fit the host.
+    #[error("the component cannot be linked: {0}")]
+    Link(String),
+    /// The component returned an error.
+    #[error("the component reports: {}", Reported(.0))]
+    Reported(GuestError),
+    /// The component did what WebAssembly forbids, or the host failed under it.
+    #[error("the component trapped: {0}")]
+    Trapped(String),
+}
+
+/// A component's error, as one line.
+struct Reported<'a>(&'a GuestError);
+
+impl std::fmt::Display for Reported<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kind, text) = match self.0 {
+            GuestError::Conflict(text) => ("conflict", text),
+            GuestError::Denied(text) => ("denied", text),
+            GuestError::Failed(text) => ("failed", text),
+            GuestError::Invalid(text) => ("invalid", text),
+            GuestError::NotFound(text) => ("not found", text),
+            GuestError::Timeout(text) => ("timeout", text),
+            GuestError::Unavailable(text) => ("unavailable", text),
+        };
+        let text: String = crate::document::visible(text).chars().take(2000).collect();
+        write!(f, "{kind}: {text}")
+    }
+}
+
+impl Engine {
+    /// Sets up the engine. Compiled code is kept below `cache`, which must be private to the user: it is native code that
+    /// is not authenticated when it is loaded.
+    ///
+    /// # Errors
+    /// [`RunError::Engine`] when the cache cannot be used.
+    pub fn new(cache: Option<&Path>) -> Result<Self, RunError> {
+        let mut config = Config::new();
+        config
+            .strategy(Strategy::Cranelift)
+            .wasm_component_model(true)
+            .epoch_interruption(true)
+            // The same inputs give the same calls, on every machine.
+            .cranelift_nan_canonicalization(true)
+            .relaxed_simd_deterministic(true)
+            .cache(cache.map(open_cache).transpose()?);
+        let engine = wasmtime::Engine::new(&config).map_err(failed)?;
+        let mut linker = Linker::new(&engine);
+        Host::add_to_linker(&mut linker).map_err(failed)?;
+        Ok(Self { engine, linker })
+    }
+
+    /// Compiles a granted bundle's component and links it with the host. Runs nothing.
+    ///
+    /// # Errors
+    /// [`RunError::Link`] when the component does not fit.
+    pub fn compile(&self, granted: &Granted) -> Result<Compiled, RunError> {
+        // Invariant: no component is instantiated that no trusted key signed; `Granted` holds the proof.
+        let bytes = granted.verified().component().bytes();
+        let link = |error: wasmtime::Error| RunError::Link(format!("{error:#}"));
+        let component = Component::from_binary(&self.engine, bytes).map_err(link)?;
+        let linked = self.linker.instantiate_pre(&component).map_err(link)?;
+        Ok(Compiled { engine: self.engine.clone(), component: BundlePre::new(linked).map_err(link)? })
+    }
+}
+
+impl Compiled {
+    /// Runs one action, and gives back the host with whatever happened in it, also when the run failed.
+    pub async fn run(&self, host: Host, action: &str) -> (Host, Result<(), RunError>) {
+        let limits = host.meter.limits().clone();
+        let (clock, time_hit) = (host.meter.clock().clone(), host.meter.time_hit());
+        let mut store = Store::new(&self.engine, host);
+        store.limiter(|host| &mut host.meter);
+        store.set_hostcall_fuel(usize::try_from(limits.bytes).unwrap_or(usize::MAX));
+        store.set_max_component_handles(MAX_HANDLES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+
+        let ticker = Ticker::start(&self.engine);
+        clock.start();
+        let ended = tokio::select! {
+            biased;
+            ended = call(&self.component, &mut store, action) => ended,
+            () = expired(&clock, limits.timeout) => Err(time_hit.into()),
+        };
+        drop(clock.pause());
+        drop(ticker);
+        let host = store.into_data();
+        let ended = ended.and_then(|()| Ok(host.work.finished()?));
+        (host, ended)
+    }
+}
+
+async fn call(component: &BundlePre<Host>, store: &mut Store<Host>, action: &str) -> Result<(), RunError> {
+    let bundle: Bundle =
+        component.instantiate_async(&mut *store).await.map_err(|error| ended(store, error))?;
+    let answer = bundle.carnet_bundle_installer().call_run(&mut *store, action).await;
+    answer.map_err(|error| ended(store, error))?.map_err(RunError::Reported)
+}
+
+/// Ends when the component has used up its time.
+async fn expired(clock: &Clock, limit: Duration) {
+    loop {
+        match limit.checked_sub(clock.spent()) {
+            Some(left) if !left.is_zero() => tokio::time::sleep(left.max(TICK)).await,
+            _ => return,
+        }
+    }
+}
+
+/// What ended a call that did not return.
+fn ended(store: &Store<Host>, error: wasmtime::Error) -> RunError {
+    if let Some(hit) = error.downcast_ref::<LimitHit>() {
+        return hit.clone().into();
+    }
+    if let Some(departure) = error.downcast_ref::<Departure>() {
+        return departure.clone().into();
+    }
+    let text = format!("{error:#}");
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return store.data().meter.bytes_hit().into();
+    }
+    RunError::Trapped(crate::document::visible(&text).chars().take(2000).collect())
+}
+
+fn open_cache(directory: &Path) -> Result<Cache, RunError> {
+    let mut config = CacheConfig::new();
+    config.with_directory(directory);
+    Cache::new(config).map_err(failed)
+}
+
+fn failed(error: wasmtime::Error) -> RunError {
+    RunError::Engine(format!("{error:#}"))
+}
+
+/// Advances the engine's epoch while a component runs.
+struct Ticker(Arc<AtomicBool>);
+
+impl Ticker {
+    fn start(engine: &wasmtime::Engine) -> Self {
+        let running = Arc::new(AtomicBool::new(true));
+        let (engine, watched) = (engine.weak(), Arc::clone(&running));
+        std::thread::spawn(move || {
+            while watched.load(Ordering::Relaxed) {
+                std::thread::sleep(TICK);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        });
+        Self(running)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,119 @@
+//! The tables of the state database, and the statements on them.
+
+use rusqlite::Connection;
+
+use super::StateError;
+
+/// The version of the tables.
+pub(super) const VERSION: i64 = 1;
+
+const TABLES: &str = "
+create table installations (
+  id integer primary key,
+  name text not null unique,
+  namespace text not null,
+  settings text not null
+) strict;
+create table claims (
+  id text primary key,
+  installation integer not null references installations,
+  document text not null,
+  modifies integer not null
+) strict;
+create table results (
+  id text primary key,
+  claim text not null references claims,
+  created text not null,
+  status text not null,
+  message text
+) strict;
+create table outputs (
+  result text not null references results,
+  name text not null,
+  value text not null,
+  digest text not null,
+  primary key (result, name)
+) strict;
+create table inventory (
+  at integer primary key,
+  installation integer not null references installations,
+  object text not null,
+  recorded text not null,
+  unique (installation, object)
+) strict;
+";
+
+/// The claims of an installation, oldest first, each with its last result.
+pub(super) const HISTORY: &str = "
+select c.document,
+  (select status from results where claim = c.id order by id desc limit 1),
+  (select message from results where claim = c.id order by id desc limit 1),
+  c.modifies
+from claims c join installations i on i.id = c.installation
+where i.name = ?1 order by c.id";
+
+/// The last value of each output, last one last.
+pub(super) const OUTPUTS: &str = "
+select o.name, o.value
+from outputs o join results r on r.id = o.result join claims c on c.id = r.claim
+join installations i on i.id = c.installation
+where i.name = ?1 order by r.id";
+
+/// A result `unknown` for each claim that has none.
+pub(super) const SETTLE: &str = "
+insert into results (id, claim, created, status, message)
+select substr(?1, 1, 18) || substr(c.id, 19), c.id, ?2, 'unknown', 'the run was interrupted'
+from claims c join installations i on i.id = c.installation
+where i.name = ?3 and not exists (select 1 from results where claim = c.id)";
+
+pub(super) const UPSERT: &str = "
+insert into installations (name, namespace, settings) values (?1, ?2, ?3)
+on conflict (name) do update set namespace = excluded.namespace, settings = excluded.settings";
+
+pub(super) const CLAIM: &str = "
+insert into claims (id, installation, document, modifies)
+select ?1, id, ?2, ?3 from installations where name = ?4";
+
+pub(super) const RESULT: &str =
+    "insert into results (id, claim, created, status, message) values (?1, ?2, ?3, ?4, ?5)";
+
+pub(super) const OUTPUT: &str = "insert into outputs (result, name, value, digest) values (?1, ?2, ?3, ?4)";
+
+pub(super) const RECORDED: &str = "
+select recorded from inventory n join installations i on i.id = n.installation where i.name = ?1 and object = ?2";
+
+pub(super) const RECORD: &str = "
+insert into inventory (installation, object, recorded)
+select id, ?2, ?3 from installations where name = ?1
+on conflict (installation, object) do update set recorded = excluded.recorded";
+
+pub(super) const FORGET: &str = "
+delete from inventory
+where object = ?2 and installation = (select id from installations where name = ?1)";
+
+/// Makes the tables where there are none.
+pub(super) fn prepare(connection: &Connection) -> Result<(), StateError> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    match version(connection)? {
+        0 => create(connection),
+        VERSION => Ok(()),
+        newer => Err(StateError::Newer(newer)),
+    }
+}
+
+/// Two programs may find an empty database at once: the second one waits, and finds the first one's tables.
+fn create(connection: &Connection) -> Result<(), StateError> {
+    connection.execute_batch("begin immediate")?;
+    if version(connection)? == 0 {
+        connection.execute_batch(TABLES)?;
+        connection.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(connection.execute_batch("commit")?)
+}
+
+fn version(connection: &Connection) -> Result<i64, StateError> {
+    Ok(connection.query_row("pragma user_version", [], |row| row.get(0))?)
+}

@@ -1,0 +1,441 @@
+//! The cluster as a target: reads, previews, applies and deletes single objects of a Kubernetes API server.
+//!
+//! Every method that is about an object takes the permit for exactly that, and names the object in the URL by what the
+//! permit says. Objects are only ever written by server-side apply, under a field manager of the installation's own, so
+//! that the server knows what belongs to whom, and a right to create can be given by name.
+
+mod connect;
+mod refusal;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use kube::Client;
+use serde_json::{Map, Value, json};
+
+use crate::capability::kinds::{Kinds, Resource, builtin};
+use crate::capability::object::{ObjectRef, is_label};
+use crate::digest::Digest;
+use crate::grant::{Apply, Delete, Get, Permitted, Wait};
+use crate::target::ready::{Readiness, readiness};
+use crate::target::{Change, Preview};
+
+use refusal::refusal;
+use send::{Answer, Ask};
+
+pub use connect::{Options, Unconfigured};
+pub use refusal::{Error, Field};
+
+/// The longest name of a field manager that the API server accepts, in characters.
+const MAX_MANAGER: usize = 128;
+
+/// A Kubernetes API server, and the installation on whose behalf it is asked.
+pub struct Cluster {
+    client: Client,
+    namespace: String,
+    server: String,
+    manager: String,
+    /// The resources of each group version that have a status, as far as somebody asked.
+    with_status: Mutex<BTreeMap<String, BTreeSet<String>>>,
+}
+
+/// The installation that owns what is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The namespace of the installation.
+    pub namespace: String,
+    /// Its name.
+    pub installation: String,
+}
+
+/// An object that was applied. Its content is not in `Debug`, for it may be a Secret.
+#[derive(Clone, PartialEq)]
+pub struct Applied {
+    /// Whether it came into being. (False also where the answer to a first try was lost, and a second one found it.)
+    pub created: bool,
+    /// The identity that the server gave it.
+    pub uid: String,
+    /// Its version, for comparison only.
+    pub resource_version: String,
+    /// The object as it is now.
+    pub after: Value,
+}
+
+impl Cluster {
+    /// Prepares to talk to the cluster that kubectl would talk to. Sends nothing; must be called within a runtime.
+    ///
+    /// # Ambient Authority
+    /// Reads the kubeconfig files and the environment as kubectl does, and runs the credential plugin that they name.
+    ///
+    /// # Errors
+    /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
+    pub async fn connect(options: &Options, owner: &Owner) -> Result<Self, Unconfigured> {
+        let connect::Place { client, namespace, server } = connect::place(options).await?;
+        Ok(Self { client, namespace, server, manager: owner.manager(), with_status: Mutex::default() })
+    }
+
+    /// The namespace of the context, else `default`.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The address of the server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The name under which the fields of what is applied are held.
+    pub fn field_manager(&self) -> &str {
+        &self.manager
+    }
+
+    /// Adds what the server knows about the kind of `object` to `kinds`, unless it is there already: one request, which
+    /// brings all other kinds of the same group and version too. To be called before a reference is resolved, since
+    /// only then is it known whether the object has a namespace.
+    ///
+    /// # Errors
+    /// [`Error::NoKind`] when the server has no such kind, and whatever goes wrong on the way.
+    pub async fn learn(&self, object: &ObjectRef, kinds: &mut Kinds) -> Result<(), Error> {
+        if kinds.find(object).is_some() {
+            return Ok(());
+        }
+        for (kind, resource) in self.discover(object).await? {
+            kinds.learn(&ObjectRef { kind, ..object.clone() }.group_kind(), resource);
+        }
+        kinds.find(object).map(|_| ()).ok_or_else(|| no_kind(object))
+    }
+
+    /// Reads an object. None: it is not there.
+    ///
+    /// # Errors
+    /// [`Error`] for every other answer.
+    pub async fn get(&self, permit: &Permitted<Get>, kinds: &Kinds) -> Result<Option<Value>, Error> {
+        self.read(&permit.0, kinds).await
+    }
+
+    /// Finds out what applying `body` would do. Writes nothing: the server does all but storing the result.
+    ///
+    /// # Errors
+    /// [`Error::OtherObject`] when `body` is not what the permit names, [`Error::Conflict`] for fields of others (unless
+    /// `force`), [`Error::Immutable`] for fields that cannot change, and [`Error`] for whatever else the server objects to.
+    pub async fn preview(
+        &self,
+        permit: &Permitted<Apply>,
+        body: &Value,
+        kinds: &Kinds,
+        force: bool,
+    ) -> Result<Preview, Error> {
+        let object = permit.0.reference();
+        same_object(body, object)?;
+        let before = match self.read(object, kinds).await {
+            Err(Error::NoKind { .. }) if is_defined_here(object, kinds) => {
+                return Ok(unsure(body));
+            }
+            before => before?,
+        };
+        match self.patch(object, body, kinds, &Patch { force, dry_run: true }).await {
+            Err(Error::NoNamespace { .. }) if before.is_none() => Ok(unsure(body)),
+            answer => Ok(Preview::of(before, document_of(&answer?, object)?)),
+        }
+    }
+
+    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it.
+    ///
+    /// # Errors
+    /// As for [`preview`](Self::preview).
+    pub async fn apply(
+        &self,
+        permit: &Permitted<Apply>,
+        body: &Value,
+        kinds: &Kinds,
+        force: bool,
+    ) -> Result<Applied, Error> {
+        let object = permit.0.reference();
+        let answer = self.patch(object, body, kinds, &Patch { force, dry_run: false }).await?;
+        Applied::of(answer.status == StatusCode::CREATED, document_of(&answer, object)?, object)
+    }
+
+    /// Deletes an object, and in the background what it owns. With a UID, only the object that has it. False: it was gone
+    /// already, or another has taken its name. (False also where the answer to a first try was lost.)
+    ///
+    /// # Errors
+    /// [`Error`] for every other answer.
+    pub async fn delete(
+        &self,
+        permit: &Permitted<Delete>,
+        uid: Option<&str>,
+        kinds: &Kinds,
+    ) -> Result<bool, Error> {
+        let object = &permit.0;
+        let mut options =
+            json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
+        if let (Some(uid), Value::Object(members)) = (uid, &mut options) {
+            members.insert("preconditions".into(), json!({ "uid": uid }));
+        }
+        let answer = Ask::delete(path(object, kinds)?, &options).send(&self.client).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::CONFLICT if uid.is_some() && self.is_gone(object, uid, kinds).await? => Ok(false),
+            status if status.is_success() => Ok(true),
+            _ => Err(refusal(&answer, "delete", object)),
+        }
+    }
+
+    /// Whether a deleted object is really gone: no longer there, or there is another with its name.
+    ///
+    /// # Errors
+    /// [`Error`] when the server does not say.
+    pub async fn gone(
+        &self,
+        permit: &Permitted<Delete>,
+        uid: Option<&str>,
+        kinds: &Kinds,
+    ) -> Result<bool, Error> {
+        self.is_gone(&permit.0, uid, kinds).await
+    }
+
+    /// How ready an object is at this moment.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is not there, [`Error`] when the server does not say.
+    pub async fn readiness(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Result<Readiness, Error> {
+        let object = &permit.0;
+        let found = self.read(object, kinds).await?.ok_or_else(|| Error::NotFound(object.to_string()))?;
+        let expects_status = found.get("status").is_none() && self.has_status(object, kinds).await?;
+        Ok(readiness(&found, expects_status))
+    }
+
+    async fn read(&self, object: &ObjectRef, kinds: &Kinds) -> Result<Option<Value>, Error> {
+        let answer = Ask::get(path(object, kinds)?).send(&self.client).await?;
+        if answer.status.is_success() {
+            return document_of(&answer, object).map(Some);
+        }
+        match refusal(&answer, "get", object) {
+            Error::NotFound(_) => Ok(None),
+            error => Err(error),
+        }
+    }
+
+    async fn patch(
+        &self,
+        object: &ObjectRef,
+        body: &Value,
+        kinds: &Kinds,
+        how: &Patch,
+    ) -> Result<Answer, Error> {
+        same_object(body, object)?;
+        let url = format!("{}?{}", path(object, kinds)?, how.query(&self.manager));
+        let answer = Ask::apply(url, &with_plain_data(body)).send(&self.client).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer, "apply", object)) }
+    }
+
+    async fn is_gone(&self, object: &ObjectRef, uid: Option<&str>, kinds: &Kinds) -> Result<bool, Error> {
+        match self.read(object, kinds).await {
+            Ok(Some(found)) => {
+                Ok(uid.is_some_and(|uid| found.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid)))
+            }
+            Ok(None) | Err(Error::NoKind { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the server keeps a status for objects of a custom kind.
+    async fn has_status(&self, object: &ObjectRef, kinds: &Kinds) -> Result<bool, Error> {
+        if builtin(object.group(), &object.kind).is_some() {
+            return Ok(false);
+        }
+        let plural = resource(object, kinds)?.plural;
+        let asked = |known: &BTreeMap<String, BTreeSet<String>>| {
+            Some(known.get(&object.api_version)?.contains(&*plural))
+        };
+        if let Some(answer) = asked(&self.statuses()) {
+            return Ok(answer);
+        }
+        self.discover(object).await?;
+        Ok(asked(&self.statuses()).unwrap_or(false))
+    }
+
+    /// The kinds that the server has in the group and version of `object`.
+    async fn discover(&self, object: &ObjectRef) -> Result<Vec<(String, Resource)>, Error> {
+        let answer = Ask::get(root(object)).send(&self.client).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => return Err(no_kind(object)),
+            status if !status.is_success() => return Err(refusal(&answer, "get", object)),
+            _ => {}
+        }
+        let list = answer.json().map_err(|error| unusable(object, &error))?;
+        let resources =
+            list.get("resources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let names = resources.iter().filter_map(|it| it.get("name")?.as_str()?.strip_suffix("/status"));
+        self.statuses().insert(object.api_version.clone(), names.map(str::to_owned).collect());
+        Ok(resources.iter().filter_map(served).collect())
+    }
+
+    fn statuses(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+        self.with_status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl Owner {
+    /// `carnet/NAMESPACE/INSTALLATION`. What is too long for the server ends in a hash of the whole.
+    fn manager(&self) -> String {
+        let full = format!("carnet/{}/{}", self.namespace, self.installation);
+        if full.chars().count() <= MAX_MANAGER {
+            return full;
+        }
+        let hash: String = Digest::of(full.as_bytes()).hex().chars().take(32).collect();
+        format!("{}-{hash}", full.chars().take(MAX_MANAGER - 33).collect::<String>())
+    }
+}
+
+impl Applied {
+    fn of(created: bool, after: Value, object: &ObjectRef) -> Result<Self, Error> {
+        let text = |name: &str| Some(after.pointer("/metadata")?.get(name)?.as_str()?.to_owned());
+        let (Some(uid), Some(resource_version)) = (text("uid"), text("resourceVersion")) else {
+            return Err(Error::Answer { object: object.to_string(), why: "it has no identity".into() });
+        };
+        Ok(Self { created, uid, resource_version, after })
+    }
+}
+
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Applied")
+            .field("created", &self.created)
+            .field("uid", &self.uid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an object is applied.
+struct Patch {
+    force: bool,
+    dry_run: bool,
+}
+
+impl Patch {
+    /// Validation is strict: a misspelt member would otherwise be dropped without a word, and what is there would not be
+    /// what was planned.
+    fn query(&self, manager: &str) -> String {
+        let dry_run = if self.dry_run { "&dryRun=All" } else { "" };
+        format!("fieldManager={}&fieldValidation=Strict&force={}{dry_run}", encoded(manager), self.force)
+    }
+}
+
+/// The preview of an object that the server cannot try out.
+fn unsure(body: &Value) -> Preview {
+    Preview { change: Change::Create, before: None, after: with_plain_data(body), unsure: true }
+}
+
+/// `stringData` of a Secret moved to `data`, as the server does itself, though only after it has noted who holds which
+/// field: a key that a later version no longer has would stay for ever.
+fn with_plain_data(body: &Value) -> Value {
+    let mut body = body.clone();
+    let is_secret =
+        body.get("apiVersion") == Some(&"v1".into()) && body.get("kind") == Some(&"Secret".into());
+    let Value::Object(members) = &mut body else { return body };
+    if let Some(Value::Object(texts)) = members.get("stringData").filter(|_| is_secret).cloned()
+        && texts.values().all(Value::is_string)
+        && let Value::Object(data) = members.entry("data").or_insert_with(|| Map::new().into())
+    {
+        let plain = texts
+            .iter()
+            .filter_map(|(key, text)| Some((key.clone(), STANDARD.encode(text.as_str()?).into())));
+        data.extend(plain);
+        members.remove("stringData");
+    }
+    body
+}
+
+/// Whether `body` is the object that `object` names.
+fn names(body: &Value, object: &ObjectRef) -> bool {
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
+    text("/apiVersion") == Some(&*object.api_version)
+        && text("/kind") == Some(&*object.kind)
+        && text("/metadata/name") == Some(&*object.name)
+        && text("/metadata/namespace") == object.namespace.as_deref()
+}
+
+fn same_object(body: &Value, object: &ObjectRef) -> Result<(), Error> {
+    if names(body, object) { Ok(()) } else { Err(Error::OtherObject(object.to_string())) }
+}
+
+/// The object in an answer. It must be the one that was asked for: whoever reads it takes its name for granted.
+fn document_of(answer: &Answer, object: &ObjectRef) -> Result<Value, Error> {
+    let found = answer.json().map_err(|error| unusable(object, &error))?;
+    if names(&found, object) {
+        Ok(found)
+    } else {
+        Err(Error::Answer { object: object.to_string(), why: "it is about another object".into() })
+    }
+}
+
+fn unusable(object: &ObjectRef, error: &crate::document::Invalid) -> Error {
+    Error::Answer { object: object.to_string(), why: error.to_string() }
+}
+
+/// Whether the kind is one that the run defines itself: known, though not from the table.
+fn is_defined_here(object: &ObjectRef, kinds: &Kinds) -> bool {
+    builtin(object.group(), &object.kind).is_none() && kinds.find(object).is_some()
+}
+
+fn no_kind(object: &ObjectRef) -> Error {
+    Error::NoKind { api_version: object.api_version.clone(), kind: object.kind.clone() }
+}
+
+fn resource(object: &ObjectRef, kinds: &Kinds) -> Result<Resource, Error> {
+    kinds.find(object).ok_or_else(|| no_kind(object))
+}
+
+/// One line of discovery, unless it is a part of another resource or has a name that cannot stand in a URL.
+fn served(entry: &Value) -> Option<(String, Resource)> {
+    let plural = entry.get("name")?.as_str().filter(|name| is_label(name))?;
+    let namespaced = entry.get("namespaced")?.as_bool()?;
+    Some((entry.get("kind")?.as_str()?.to_owned(), Resource { plural: plural.to_owned().into(), namespaced }))
+}
+
+/// Where the group and version of an object is served.
+fn root(object: &ObjectRef) -> String {
+    match object.group() {
+        "" => format!("/api/{}", encoded(object.version())),
+        group => format!("/apis/{}/{}", encoded(group), encoded(object.version())),
+    }
+}
+
+/// Where an object is served. A namespace on a kind that has none is refused rather than left out: the permit was given
+/// for something else.
+fn path(object: &ObjectRef, kinds: &Kinds) -> Result<String, Error> {
+    let resource = resource(object, kinds)?;
+    let namespace = match (&object.namespace, resource.namespaced) {
+        (Some(namespace), true) => format!("/namespaces/{}", encoded(namespace)),
+        (None, false) => String::new(),
+        (_, namespaced) => return Err(Error::Scope { object: object.to_string(), namespaced }),
+    };
+    Ok(format!("{}{namespace}/{}/{}", root(object), encoded(&resource.plural), encoded(&object.name)))
+}
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986. References are checked long before; this makes
+/// the URL safe even if one day they are not.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut url, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            url.push(char::from(byte));
+        } else {
+            url.push_str(&format!("%{byte:02X}"));
+        }
+        url
+    })
+}

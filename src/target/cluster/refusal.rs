@@ -1,0 +1,243 @@
+//! Turns what the API server refuses into errors that name the object, and nothing that is in it.
+//!
+//! The server quotes values in its messages. For most objects that helps whoever wrote them. A Secret holds credentials
+//! that its author never saw, so for Secrets only the code, the reason and the paths of fields leave this module.
+
+use std::fmt;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::capability::object::ObjectRef;
+use crate::document;
+
+use super::send::{Answer, Silence};
+
+/// The longest text of the server that is passed on, in characters.
+const MAX_TEXT: usize = 1000;
+
+/// Why the cluster did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The answer is not what the API promises.
+    #[error("the server's answer about `{object}` cannot be used: {why}")]
+    Answer {
+        /// What was asked about.
+        object: String,
+        /// What is wrong with the answer.
+        why: String,
+    },
+    /// The object was changed by somebody else at the same moment.
+    #[error("`{0}` was changed meanwhile")]
+    Changed(String),
+    /// Fields of the object belong to other managers.
+    #[error("fields of `{object}` belong to others: {}", list(.fields))]
+    Conflict {
+        /// The object.
+        object: String,
+        /// The fields, with their owners.
+        fields: Vec<Field>,
+    },
+    /// The identity lacks a right, or the cluster's admission refuses.
+    #[error("the server refuses to {verb} `{object}`: {text}")]
+    Denied {
+        /// What was tried: `get`, `apply` or `delete`.
+        verb: &'static str,
+        /// The object.
+        object: String,
+        /// The server's reason.
+        text: String,
+    },
+    /// The change touches fields that stay as they were created; only a new object can have others.
+    #[error("`{object}` cannot be changed in {}", list(.fields))]
+    Immutable {
+        /// The object.
+        object: String,
+        /// The fields, as paths.
+        fields: Vec<String>,
+    },
+    /// The server does not accept the object.
+    #[error("the server does not accept `{object}`: {text}")]
+    Invalid {
+        /// The object.
+        object: String,
+        /// The server's reason.
+        text: String,
+    },
+    /// The server serves no such kind, or not in this version.
+    #[error("the server has no kind `{kind}` in `{api_version}`")]
+    NoKind {
+        /// Group and version.
+        api_version: String,
+        /// The kind.
+        kind: String,
+    },
+    /// The namespace of the object does not exist.
+    #[error("`{object}` cannot be there: its namespace does not exist")]
+    NoNamespace {
+        /// The object.
+        object: String,
+    },
+    /// The object does not exist.
+    #[error("`{0}` does not exist")]
+    NotFound(String),
+    /// What was to be sent is not the object that the permit names.
+    #[error("the body is not that of `{0}`")]
+    OtherObject(String),
+    /// The reference has a namespace and the kind has none, or the other way round.
+    #[error("`{object}` is of a kind that lives {}", if *.namespaced { "in namespaces" } else { "outside namespaces" })]
+    Scope {
+        /// The object.
+        object: String,
+        /// Whether objects of its kind have a namespace.
+        namespaced: bool,
+    },
+    /// The server does not know the caller.
+    #[error("the server does not accept the credentials of the kubeconfig")]
+    Unauthenticated,
+    /// The server cannot be reached, or is too busy.
+    #[error("the cluster is not available: {0}")]
+    Unavailable(String),
+}
+
+/// A field that another manager holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Where it is, such as `.spec.replicas`.
+    pub path: String,
+    /// Who holds it, such as `kubectl-client-side-apply`.
+    pub manager: String,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.path, self.manager)
+    }
+}
+
+impl From<Silence> for Error {
+    fn from(silence: Silence) -> Self {
+        Self::Unavailable(silence.why)
+    }
+}
+
+/// What the server's refusal to do `verb` with `object` means.
+pub(super) fn refusal(answer: &Answer, verb: &'static str, object: &ObjectRef) -> Error {
+    let status = Status(answer.json().unwrap_or_default());
+    let text = || status.text(answer.status, object);
+    let name = object.to_string();
+    match answer.status {
+        StatusCode::UNAUTHORIZED => Error::Unauthenticated,
+        StatusCode::FORBIDDEN => Error::Denied { verb, object: name, text: text() },
+        StatusCode::NOT_FOUND => status.missing(object),
+        StatusCode::CONFLICT => match status.conflicts() {
+            fields if fields.is_empty() => Error::Changed(name),
+            fields => Error::Conflict { object: name, fields },
+        },
+        StatusCode::TOO_MANY_REQUESTS => Error::Unavailable(text()),
+        StatusCode::UNPROCESSABLE_ENTITY if status.is_immutable() => {
+            Error::Immutable { object: name, fields: status.fields() }
+        }
+        code if code.is_client_error() => Error::Invalid { object: name, text: text() },
+        StatusCode::INTERNAL_SERVER_ERROR if status.reason().is_none() && status.message().is_some() => {
+            Error::Invalid { object: name, text: text() }
+        }
+        code if code.is_server_error() => Error::Unavailable(text()),
+        code => Error::Answer { object: name, why: format!("code {}", code.as_u16()) },
+    }
+}
+
+/// A `Status` document. Everything in it is optional: a proxy in between answers with text of its own.
+struct Status(Value);
+
+impl Status {
+    fn message(&self) -> Option<&str> {
+        self.0.get("message")?.as_str()
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.0.get("reason")?.as_str()
+    }
+
+    fn detail(&self, name: &str) -> Option<&str> {
+        self.0.pointer("/details")?.get(name)?.as_str()
+    }
+
+    fn causes(&self) -> impl Iterator<Item = (Option<&str>, &str, &str)> {
+        let all = self.0.pointer("/details/causes").and_then(Value::as_array).into_iter().flatten();
+        all.map(|cause| {
+            let text = |name| cause.get(name).and_then(Value::as_str);
+            (text("reason"), text("field").unwrap_or_default(), text("message").unwrap_or_default())
+        })
+    }
+
+    /// A 404 says one of three things: no such object, no such namespace, no such kind.
+    fn missing(&self, object: &ObjectRef) -> Error {
+        match (self.detail("kind"), self.detail("name")) {
+            (Some("namespaces"), Some(name)) if object.namespace.as_deref() == Some(name) => {
+                Error::NoNamespace { object: object.to_string() }
+            }
+            (_, Some(name)) if name == object.name => Error::NotFound(object.to_string()),
+            _ => Error::NoKind { api_version: object.api_version.clone(), kind: object.kind.clone() },
+        }
+    }
+
+    /// `conflict with "MANAGER" using VERSION`, once for each field.
+    fn conflicts(&self) -> Vec<Field> {
+        let held = self.causes().filter(|(reason, ..)| *reason == Some("FieldManagerConflict"));
+        held.map(|(_, field, message)| Field {
+            path: shown(field),
+            manager: shown(message.split('"').nth(1).unwrap_or("unknown")),
+        })
+        .collect()
+    }
+
+    /// The server has no reason of its own for this; these are the words of its validation.
+    fn is_immutable(&self) -> bool {
+        const WORDS: [&str; 3] =
+            ["immutable", "may not be changed", "updates to statefulset spec for fields other than"];
+        self.causes().any(|(_, _, message)| WORDS.iter().any(|words| message.contains(words)))
+    }
+
+    fn fields(&self) -> Vec<String> {
+        self.causes().map(|(_, field, _)| shown(field)).filter(|field| !field.is_empty()).collect()
+    }
+
+    fn text(&self, code: StatusCode, object: &ObjectRef) -> String {
+        match self.message() {
+            Some(message) if !is_secret(object) => shown(message),
+            _ => self.bare_text(code),
+        }
+    }
+
+    /// Code, reason and fields.
+    fn bare_text(&self, code: StatusCode) -> String {
+        let mut fields = self.fields();
+        fields.extend(self.message().and_then(field_of_patch_error));
+        let reason = self.reason().or(code.canonical_reason()).unwrap_or("no reason");
+        let place = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
+        format!("{} {}{place}", code.as_u16(), shown(reason))
+    }
+}
+
+/// The path in `failed to create typed patch object (…): .data.a: expected string, got …`, which ends in the value.
+fn field_of_patch_error(message: &str) -> Option<String> {
+    let (_, rest) = message.strip_prefix("failed to create typed patch object (")?.split_once("): ")?;
+    let (path, _) = rest.split_once(':')?;
+    let fits =
+        path.starts_with('.') && path.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+    fits.then(|| path.to_owned())
+}
+
+fn is_secret(object: &ObjectRef) -> bool {
+    object.group().is_empty() && object.kind == "Secret"
+}
+
+fn shown(text: &str) -> String {
+    document::visible(text).chars().take(MAX_TEXT).collect()
+}
+
+fn list(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,354 @@
+//! Tests of the cluster target: first against a server that says what it is told to, then against a real API server,
+//! whose kubeconfig `CARNET_TEST_KUBECONFIG` names (`.ci/cluster/up.sh` starts one).
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests find their servers through files, sockets and the environment"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::capability::object::Object;
+
+fn reference(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
+    let namespace = namespace.map(str::to_owned);
+    ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace, name: name.into() }
+}
+
+fn owner() -> Owner {
+    Owner { namespace: "prod".into(), installation: "web".into() }
+}
+
+fn object(body: Value) -> Object {
+    Object::of(body, "default", &Kinds::default()).unwrap()
+}
+
+fn permit_to_apply(body: &Value, kinds: &Kinds) -> Permitted<Apply> {
+    Permitted::for_tests(Apply(Object::of(body.clone(), "default", kinds).unwrap()))
+}
+
+fn config_map(namespace: &str, name: &str, data: Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": namespace }, "data": data })
+}
+
+fn secret(namespace: &str, name: &str, members: Value) -> Value {
+    let mut body =
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": namespace } });
+    body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    body
+}
+
+mod live;
+
+mod pure {
+    use super::*;
+
+    #[test]
+    fn urls_hold_nothing_but_checked_names() {
+        let mut kinds = Kinds::default();
+        kinds.learn("example.com/Widget", Resource { plural: "widgets".into(), namespaced: false });
+        let shown = |api_version, kind, namespace, name| {
+            path(&reference(api_version, kind, namespace, name), &kinds).unwrap()
+        };
+        assert_eq!(shown("v1", "Secret", Some("prod"), "db"), "/api/v1/namespaces/prod/secrets/db");
+        assert_eq!(
+            shown("apps/v1", "Deployment", Some("p"), "d"),
+            "/apis/apps/v1/namespaces/p/deployments/d"
+        );
+        assert_eq!(shown("example.com/v1", "Widget", None, "w"), "/apis/example.com/v1/widgets/w");
+        assert_eq!(
+            shown("rbac.authorization.k8s.io/v1", "ClusterRole", None, "system:a"),
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Aa"
+        );
+        assert_eq!(
+            shown("v1", "Secret", Some("a/b"), "../x?y#z%"),
+            "/api/v1/namespaces/a%2Fb/secrets/..%2Fx%3Fy%23z%25"
+        );
+    }
+
+    #[test]
+    fn a_namespace_must_fit_the_kind() {
+        let kinds = Kinds::default();
+        let role = reference("rbac.authorization.k8s.io/v1", "ClusterRole", Some("prod"), "x");
+        let error = path(&role, &kinds).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`rbac.authorization.k8s.io/ClusterRole prod/x` is of a kind that lives outside namespaces"
+        );
+        let error = path(&reference("v1", "Secret", None, "x"), &kinds).unwrap_err();
+        assert_eq!(error.to_string(), "`Secret x` is of a kind that lives in namespaces");
+        let error = path(&reference("example.com/v1", "Widget", None, "x"), &kinds).unwrap_err();
+        assert_eq!(error.to_string(), "the server has no kind `Widget` in `example.com/v1`");
+    }
+
+    #[test]
+    fn a_long_owner_still_has_a_field_manager_of_its_own() {
+        let of = |installation: &str| {
+            Owner { namespace: "n".repeat(63), installation: installation.into() }.manager()
+        };
+        assert_eq!(owner().manager(), "carnet/prod/web");
+        let (one, other) = (of(&"i".repeat(80)), of(&"i".repeat(81)));
+        assert_eq!((one.len(), other.len()), (MAX_MANAGER, MAX_MANAGER));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn the_text_of_a_secret_is_sent_where_the_server_stores_it() {
+        let body =
+            secret("prod", "db", json!({ "data": { "a": "YQ==" }, "stringData": { "b": "b", "a": "c" } }));
+        let plain = secret("prod", "db", json!({ "data": { "a": "Yw==", "b": "Yg==" } }));
+        assert_eq!(with_plain_data(&body), plain);
+        let wrong = secret("prod", "db", json!({ "stringData": { "b": 1 } }));
+        assert_eq!(with_plain_data(&wrong), wrong, "the server is to complain about it");
+    }
+
+    #[test]
+    fn what_the_server_writes_makes_no_difference() {
+        let before = json!({ "metadata": { "name": "x", "resourceVersion": "1", "managedFields": [] }, "status": { "a": 1 } });
+        let after =
+            json!({ "metadata": { "name": "x", "resourceVersion": "2", "generation": 2, "uid": "u" } });
+        assert_eq!(Preview::of(Some(before.clone()), after).change, Change::Unchanged);
+        assert_eq!(Preview::of(Some(before), json!({ "metadata": { "name": "y" } })).change, Change::Update);
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let body = secret("prod", "db", json!({ "data": { "a": "hunter2" } }));
+        let applied =
+            Applied { created: true, uid: "u".into(), resource_version: "1".into(), after: body.clone() };
+        assert!(!format!("{applied:?} {:?}", Preview::of(Some(body.clone()), body)).contains("hunter2"));
+    }
+}
+
+mod scripted {
+    use super::*;
+
+    /// A server that gives the answers of a list, one for each request, and tells what it was asked.
+    struct Server {
+        asked: Receiver<String>,
+        kubeconfig: PathBuf,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Server {
+        fn answering(answers: Vec<String>) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let kubeconfig =
+                write_kubeconfig(folder.path(), &format!("http://{}", listener.local_addr().unwrap()));
+            let (tell, asked) = channel();
+            std::thread::spawn(move || {
+                for (answer, stream) in answers.into_iter().zip(listener.incoming()) {
+                    let mut stream = stream.unwrap();
+                    tell.send(read_request(&stream)).unwrap();
+                    // A client that has had enough hangs up.
+                    drop(stream.write_all(answer.as_bytes()));
+                }
+            });
+            Self { asked, kubeconfig, _folder: folder }
+        }
+
+        async fn cluster(&self) -> Cluster {
+            let options = Options { kubeconfig: Some(self.kubeconfig.clone()), ..Options::default() };
+            Cluster::connect(&options, &owner()).await.unwrap()
+        }
+
+        fn requests(&self) -> Vec<String> {
+            self.asked.try_iter().collect()
+        }
+    }
+
+    fn write_kubeconfig(folder: &Path, server: &str) -> PathBuf {
+        let path = folder.join("kubeconfig");
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "clusters": [{ "name": "a", "cluster": { "server": server } }],
+            "users": [{ "name": "a", "user": { "token": "hunter2" } }],
+            "contexts": [{ "name": "a", "context": { "cluster": "a", "user": "a", "namespace": "here" } }],
+        });
+        std::fs::write(&path, config.to_string()).unwrap();
+        path
+    }
+
+    fn read_request(stream: &TcpStream) -> String {
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "the request ends in its head");
+        }
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        head + &String::from_utf8(body).unwrap()
+    }
+
+    fn answer(code: u16, headers: &str, body: &str) -> String {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {code} x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+        )
+    }
+
+    fn found() -> String {
+        let mut body = config_map("prod", "x", json!({ "a": "1" }));
+        body["metadata"]["uid"] = "u".into();
+        body["metadata"]["resourceVersion"] = "7".into();
+        answer(200, "", &body.to_string())
+    }
+
+    fn get() -> Permitted<Get> {
+        Permitted::for_tests(Get(reference("v1", "ConfigMap", Some("prod"), "x")))
+    }
+
+    #[tokio::test]
+    async fn connecting_sends_nothing_and_each_request_says_who_asks() {
+        let server = Server::answering(vec![found()]);
+        let cluster = server.cluster().await;
+        assert_eq!(cluster.namespace(), "here");
+        assert!(server.requests().is_empty());
+        cluster.get(&get(), &Kinds::default()).await.unwrap().unwrap();
+        let asked = server.requests().concat();
+        assert!(asked.starts_with("GET /api/v1/namespaces/prod/configmaps/x HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains(concat!("user-agent: carnet/", env!("CARGO_PKG_VERSION"), "\r\n")), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn an_apply_is_one_patch_with_the_manager_and_strict_validation() {
+        let server = Server::answering(vec![found()]);
+        let body = config_map("prod", "x", json!({ "a": "1" }));
+        let permit = permit_to_apply(&body, &Kinds::default());
+        let applied = server.cluster().await.apply(&permit, &body, &Kinds::default(), false).await.unwrap();
+        assert_eq!((applied.created, &*applied.uid, &*applied.resource_version), (false, "u", "7"));
+        let asked = server.requests().concat();
+        let line = "PATCH /api/v1/namespaces/prod/configmaps/x?fieldManager=carnet%2Fprod%2Fweb&fieldValidation=Strict&force=false HTTP/1.1";
+        assert!(asked.starts_with(line), "{asked}");
+        assert!(
+            asked.contains("content-type: application/apply-patch+yaml\r\n")
+                && asked.ends_with(&body.to_string()),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_asked_again_after_the_pause_it_wants() {
+        let server =
+            Server::answering(vec![answer(429, "retry-after: 1\r\n", ""), answer(503, "", ""), found()]);
+        let begin = Instant::now();
+        server.cluster().await.get(&get(), &Kinds::default()).await.unwrap().unwrap();
+        assert!(begin.elapsed() > Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert_eq!(server.requests().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_is_tried_again() {
+        let server = Server::answering(vec![String::new(), found()]);
+        server.cluster().await.get(&get(), &Kinds::default()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stays_busy_is_unavailable() {
+        let server = Server::answering(vec![answer(503, "", r#"{"message":"not yet"}"#); 9]);
+        let error = server.cluster().await.get(&get(), &Kinds::default()).await.unwrap_err();
+        assert_eq!(error, Error::Unavailable("not yet".into()));
+        assert_eq!(server.requests().len(), 5);
+    }
+
+    #[tokio::test]
+    async fn other_refusals_are_final() {
+        let refused = answer(403, "", r#"{"kind":"Status","message":"no \u001b[2J","reason":"Forbidden"}"#);
+        let server = Server::answering(vec![refused; 9]);
+        let error = server.cluster().await.get(&get(), &Kinds::default()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the server refuses to get `ConfigMap prod/x`: no \\u{1b}[2J");
+        assert_eq!(server.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_read() {
+        let server = Server::answering(vec![answer(200, "", &"x".repeat(crate::document::MAX_BYTES + 1)); 9]);
+        let error = server.cluster().await.get(&get(), &Kinds::default()).await.unwrap_err();
+        assert_eq!(error, Error::Unavailable("length limit exceeded".into()));
+        assert_eq!(server.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_must_be_strict_json_about_the_object() {
+        let other = config_map("prod", "y", json!({})).to_string();
+        for (body, why) in [
+            (r#"{"kind":"a","kind":"b"}"#, "kind"),
+            ("<html>", "expected value"),
+            ("{}", "another object"),
+            (other.as_str(), "another object"),
+        ] {
+            let server = Server::answering(vec![answer(200, "", body)]);
+            let error = server.cluster().await.get(&get(), &Kinds::default()).await.unwrap_err();
+            let Error::Answer { why: actual, .. } = &error else { panic!("{error}") };
+            assert!(actual.contains(why), "{actual}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_another_object_is_never_sent() {
+        let server = Server::answering(vec![found()]);
+        let permitted = config_map("prod", "x", json!({}));
+        let permit = permit_to_apply(&permitted, &Kinds::default());
+        for other in [
+            config_map("prod", "y", json!({})),
+            config_map("dev", "x", json!({})),
+            secret("prod", "x", json!({})),
+            json!([permitted]),
+        ] {
+            let cluster = server.cluster().await;
+            let error = cluster.apply(&permit, &other, &Kinds::default(), true).await.unwrap_err();
+            assert_eq!(error, Error::OtherObject("ConfigMap prod/x".into()));
+            let error = cluster.preview(&permit, &other, &Kinds::default(), true).await.unwrap_err();
+            assert_eq!(error, Error::OtherObject("ConfigMap prod/x".into()));
+        }
+        assert!(server.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn discovery_cannot_redirect_requests() {
+        let list = r#"{"resources":[{"name":"../../secrets","kind":"Widget","namespaced":true}]}"#;
+        let server = Server::answering(vec![answer(200, "", list)]);
+        let widget = reference("example.com/v1", "Widget", None, "x");
+        let error = server.cluster().await.learn(&widget, &mut Kinds::default()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the server has no kind `Widget` in `example.com/v1`");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_unavailable() {
+        let folder = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let kubeconfig = Some(write_kubeconfig(folder.path(), &format!("https://{free}")));
+        let cluster =
+            Cluster::connect(&Options { kubeconfig, ..Options::default() }, &owner()).await.unwrap();
+        let error = cluster.get(&get(), &Kinds::default()).await.unwrap_err();
+        let Error::Unavailable(why) = &error else { panic!("{error}") };
+        assert!(why.contains("Connection refused"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_context_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let kubeconfig = Some(write_kubeconfig(folder.path(), "https://127.0.0.1"));
+        let options = Options { kubeconfig, context: Some("nowhere".into()), as_user: None };
+        let error = Cluster::connect(&options, &owner()).await.unwrap_err().to_string();
+        assert!(error.starts_with("the kubeconfig cannot be used: ") && error.contains("nowhere"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn refusals_about_secrets_have_no_text_of_the_server() {
+        let quoted = r#"{"kind":"Status","message":"webhook: hunter2 is too weak","reason":"Forbidden"}"#;
+        let server = Server::answering(vec![answer(403, "", quoted)]);
+        let body = secret("prod", "db", json!({ "stringData": { "a": "hunter2" } }));
+        let permit = Permitted::for_tests(Apply(object(body.clone())));
+        let error = server.cluster().await.apply(&permit, &body, &Kinds::default(), false).await.unwrap_err();
+        assert_eq!(error.to_string(), "the server refuses to apply `Secret prod/db`: 403 Forbidden");
+    }
+}

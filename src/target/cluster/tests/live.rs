@@ -1,0 +1,424 @@
+//! The same methods against a real API server.
+
+use super::*;
+
+/// A cluster, what is known of its kinds, and a namespace that no other test uses.
+struct Live {
+    cluster: Cluster,
+    kinds: Kinds,
+    namespace: String,
+}
+
+fn kubeconfig() -> PathBuf {
+    std::env::var_os("CARNET_TEST_KUBECONFIG").expect("CARNET_TEST_KUBECONFIG names a kubeconfig").into()
+}
+
+async fn connect(installation: &str, as_user: Option<&str>) -> Cluster {
+    let owner = Owner { namespace: "prod".into(), installation: installation.into() };
+    let options =
+        Options { kubeconfig: Some(kubeconfig()), context: None, as_user: as_user.map(str::to_owned) };
+    Cluster::connect(&options, &owner).await.unwrap()
+}
+
+impl Live {
+    /// A fresh namespace, whose name ends in the process id: what an earlier run left behind may still be going away.
+    async fn new(test: &str) -> Self {
+        let namespace = format!("carnet-{test}-{}", std::process::id());
+        let live = Self { cluster: connect("web", None).await, kinds: Kinds::default(), namespace };
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": live.namespace } });
+        assert!(live.apply(&body).await.unwrap().created);
+        live
+    }
+
+    fn config_map(&self, name: &str, data: Value) -> Value {
+        config_map(&self.namespace, name, data)
+    }
+
+    fn secret(&self, name: &str, members: Value) -> Value {
+        secret(&self.namespace, name, members)
+    }
+
+    fn workload(&self, kind: &str, name: &str, spec: Value, outcome: &str) -> Value {
+        let (api_version, restart) =
+            if kind == "Job" { ("batch/v1", "Never") } else { ("apps/v1", "Always") };
+        let mut body = json!({
+            "apiVersion": api_version, "kind": kind, "metadata": { "name": name, "namespace": self.namespace },
+            "spec": { "template": {
+                "metadata": { "labels": { "app": name, "pretend/outcome": outcome } },
+                "spec": { "restartPolicy": restart, "containers": [{ "name": "c", "image": "registry.invalid/app:1" }] },
+            } },
+        });
+        if kind != "Job" {
+            body["spec"]["selector"] = json!({ "matchLabels": { "app": name } });
+        }
+        body["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        body
+    }
+
+    async fn apply(&self, body: &Value) -> Result<Applied, Error> {
+        self.cluster.apply(&permit_to_apply(body, &self.kinds), body, &self.kinds, false).await
+    }
+
+    async fn preview(&self, body: &Value) -> Result<Preview, Error> {
+        self.cluster.preview(&permit_to_apply(body, &self.kinds), body, &self.kinds, false).await
+    }
+
+    async fn get(&self, body: &Value) -> Option<Value> {
+        let permit = Permitted::for_tests(Get(self.reference(body)));
+        self.cluster.get(&permit, &self.kinds).await.unwrap()
+    }
+
+    async fn delete(&self, body: &Value, uid: Option<&str>) -> bool {
+        let permit = Permitted::for_tests(Delete(self.reference(body)));
+        self.cluster.delete(&permit, uid, &self.kinds).await.unwrap()
+    }
+
+    async fn gone(&self, body: &Value, uid: Option<&str>) -> bool {
+        let permit = Permitted::for_tests(Delete(self.reference(body)));
+        self.cluster.gone(&permit, uid, &self.kinds).await.unwrap()
+    }
+
+    fn reference(&self, body: &Value) -> ObjectRef {
+        Object::of(body.clone(), "default", &self.kinds).unwrap().reference().clone()
+    }
+
+    /// What the object's readiness comes to within 20 seconds.
+    async fn settles(&self, body: &Value) -> Readiness {
+        let permit = Permitted::for_tests(Wait(self.reference(body)));
+        for _ in 0..200 {
+            let readiness = self.cluster.readiness(&permit, &self.kinds).await.unwrap();
+            if !matches!(readiness, Readiness::NotReady(_)) {
+                return readiness;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.cluster.readiness(&permit, &self.kinds).await.unwrap()
+    }
+
+    /// The definition of a kind of this test's own, and an object of it.
+    fn custom(&self, scope: &str, has_status: bool) -> (Value, Value) {
+        let group = format!("{}.example.com", self.namespace);
+        let subresources = if has_status { json!({ "status": {} }) } else { json!({}) };
+        let definition = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": { "name": format!("widgets.{group}") },
+            "spec": { "group": group, "scope": scope, "names": { "kind": "Widget", "plural": "widgets" }, "versions": [{
+                "name": "v1", "served": true, "storage": true, "subresources": subresources,
+                "schema": { "openAPIV3Schema": { "type": "object", "properties": {
+                    "spec": { "type": "object", "properties": { "size": { "type": "integer", "maximum": 9 } } },
+                    "status": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+                } } },
+            }] },
+        });
+        let mut widget = json!({ "apiVersion": format!("{group}/v1"), "kind": "Widget", "metadata": { "name": "w" }, "spec": { "size": 1 } });
+        if scope == "Namespaced" {
+            widget["metadata"]["namespace"] = self.namespace.clone().into();
+        }
+        (definition, widget)
+    }
+}
+
+/// The managers of an object with the way in which they hold fields, sorted.
+fn managers(object: &Value) -> BTreeSet<(&str, &str)> {
+    let entries = object["metadata"]["managedFields"].as_array().unwrap();
+    entries.iter().map(|it| (it["manager"].as_str().unwrap(), it["operation"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn an_object_is_created_kept_and_changed() {
+    let live = Live::new("change").await;
+    let body = live.config_map("x", json!({ "a": "1", "b": "1" }));
+    let preview = live.preview(&body).await.unwrap();
+    assert_eq!((preview.change, preview.before.is_none(), preview.unsure), (Change::Create, true, false));
+    assert_eq!(live.get(&body).await, None, "a preview writes nothing");
+
+    let applied = live.apply(&body).await.unwrap();
+    assert!(applied.created);
+    assert_eq!(without_bookkeeping(&applied.after), without_bookkeeping(&preview.after));
+    assert_eq!(managers(&applied.after), [("carnet/prod/web", "Apply")].into());
+    assert_eq!(live.preview(&body).await.unwrap().change, Change::Unchanged);
+    let again = live.apply(&body).await.unwrap();
+    assert_eq!((again.created, again.resource_version), (false, applied.resource_version));
+
+    let changed = live.config_map("x", json!({ "a": "2" }));
+    let preview = live.preview(&changed).await.unwrap();
+    assert_eq!(
+        (preview.change, &preview.after["data"]),
+        (Change::Update, &json!({ "a": "2" })),
+        "`b` is no longer ours"
+    );
+    assert_eq!(preview.before.unwrap()["data"], json!({ "a": "1", "b": "1" }));
+    assert_eq!(live.apply(&changed).await.unwrap().after["data"], json!({ "a": "2" }));
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn a_conflict_names_the_field_and_its_manager() {
+    let live = Live::new("conflict").await;
+    live.apply(&live.config_map("x", json!({ "a": "1", "b": "1" }))).await.unwrap();
+    let other = connect("other", None).await;
+    let body = live.config_map("x", json!({ "a": "2", "b": "1" }));
+    let permit = permit_to_apply(&body, &live.kinds);
+    let field = Field { path: ".data.a".into(), manager: "carnet/prod/web".into() };
+    let conflict = Error::Conflict { object: format!("ConfigMap {}/x", live.namespace), fields: vec![field] };
+    assert_eq!(other.preview(&permit, &body, &live.kinds, false).await.unwrap_err(), conflict);
+    assert_eq!(other.apply(&permit, &body, &live.kinds, false).await.unwrap_err(), conflict);
+    assert_eq!(other.preview(&permit, &body, &live.kinds, true).await.unwrap().change, Change::Update);
+    let taken = other.apply(&permit, &body, &live.kinds, true).await.unwrap();
+    assert_eq!(taken.after["data"], json!({ "a": "2", "b": "1" }));
+    assert_eq!(managers(&taken.after), [("carnet/prod/other", "Apply"), ("carnet/prod/web", "Apply")].into());
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn only_the_object_with_the_recorded_identity_is_deleted() {
+    let live = Live::new("delete").await;
+    let body = live.config_map("x", json!({}));
+    let uid = live.apply(&body).await.unwrap().uid;
+    assert!(!live.delete(&body, Some("00000000-0000-0000-0000-000000000000")).await);
+    assert!(live.get(&body).await.is_some(), "another's identity leaves it alone");
+    assert!(live.gone(&body, Some("00000000-0000-0000-0000-000000000000")).await);
+    assert!(!live.gone(&body, Some(&uid)).await);
+    assert!(live.delete(&body, Some(&uid)).await);
+    assert!(live.gone(&body, Some(&uid)).await);
+    assert!(!live.delete(&body, Some(&uid)).await, "it is gone already");
+    assert!(!live.delete(&body, None).await);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn objects_outside_namespaces_are_reached_too() {
+    let live = Live::new("cluster").await;
+    let role = |verbs: Value| {
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": live.namespace },
+                "rules": [{ "apiGroups": [""], "resources": ["pods"], "verbs": verbs }] })
+    };
+    assert!(live.apply(&role(json!(["get"]))).await.unwrap().created);
+    assert_eq!(live.preview(&role(json!(["list"]))).await.unwrap().change, Change::Update);
+    assert!(live.delete(&role(json!([])), None).await);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn a_definition_and_its_first_object_can_be_planned_and_applied() {
+    let mut live = Live::new("custom").await;
+    let (definition, widget) = live.custom("Namespaced", true);
+    let reference = reference(widget["apiVersion"].as_str().unwrap(), "Widget", Some(&live.namespace), "w");
+    let unknown = live.cluster.learn(&reference, &mut live.kinds).await.unwrap_err();
+    assert_eq!(unknown, Error::NoKind { api_version: reference.api_version.clone(), kind: "Widget".into() });
+
+    // A plan learns the kind from the definition that it is about to apply.
+    live.kinds.learn(&reference.group_kind(), Resource { plural: "widgets".into(), namespaced: true });
+    let preview = live.preview(&widget).await.unwrap();
+    assert_eq!((preview.change, preview.unsure, &preview.after), (Change::Create, true, &widget));
+
+    live.apply(&definition).await.unwrap();
+    assert_eq!(live.settles(&definition).await, Readiness::Ready);
+    live.kinds = Kinds::default();
+    live.cluster.learn(&reference, &mut live.kinds).await.unwrap();
+    assert!(!live.preview(&widget).await.unwrap().unsure);
+    assert!(live.apply(&widget).await.unwrap().created);
+    let permit = Permitted::for_tests(Wait(reference));
+    let readiness = live.cluster.readiness(&permit, &live.kinds).await.unwrap();
+    assert_eq!(readiness, Readiness::NotReady("it has no status yet".into()));
+
+    let mut too_big = widget.clone();
+    too_big["spec"]["size"] = 10.into();
+    let error = live.preview(&too_big).await.unwrap_err().to_string();
+    assert!(error.contains("spec.size") && error.contains("should be less than or equal to 9"), "{error}");
+    let mut misspelt = widget;
+    misspelt["spec"]["sise"] = 1.into();
+    let error = live.preview(&misspelt).await.unwrap_err();
+    assert!(matches!(&error, Error::Invalid { text, .. } if text.contains(".spec.sise")), "{error}");
+    assert!(live.delete(&definition, None).await);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn a_custom_resource_without_a_place_for_status_is_ready_at_once() {
+    let mut live = Live::new("plain").await;
+    let (definition, widget) = live.custom("Cluster", false);
+    live.apply(&definition).await.unwrap();
+    assert_eq!(live.settles(&definition).await, Readiness::Ready);
+    let reference = reference(widget["apiVersion"].as_str().unwrap(), "Widget", None, "w");
+    live.cluster.learn(&reference, &mut live.kinds).await.unwrap();
+    assert!(!live.kinds.is_namespaced(&reference));
+    live.apply(&widget).await.unwrap();
+    assert_eq!(live.settles(&widget).await, Readiness::Ready);
+    assert!(live.delete(&definition, None).await);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn an_object_for_a_namespace_to_come_is_planned_from_what_is_sent() {
+    let live = Live::new("nowhere").await;
+    let body = config_map("carnet-not-there", "x", json!({ "a": "1" }));
+    let preview = live.preview(&body).await.unwrap();
+    assert_eq!((preview.change, preview.unsure, preview.after), (Change::Create, true, body.clone()));
+    let error = live.apply(&body).await.unwrap_err();
+    assert_eq!(error, Error::NoNamespace { object: "ConfigMap carnet-not-there/x".into() });
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn somebody_without_rights_is_refused_with_the_servers_reason() {
+    let live = Live::new("denied").await;
+    let nobody = connect("web", Some("carnet-nobody")).await;
+    let body = live.config_map("x", json!({}));
+    let permit = permit_to_apply(&body, &live.kinds);
+    let why = r#"User "carnet-nobody" cannot"#;
+    let error = nobody.apply(&permit, &body, &live.kinds, false).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied { verb: "apply", text, .. } if text.contains(why)), "{error}");
+    let get = Permitted::for_tests(Get(live.reference(&body)));
+    let error = nobody.get(&get, &live.kinds).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied { verb: "get", text, .. } if text.contains(why)), "{error}");
+    assert_eq!(live.get(&body).await, None);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn no_error_about_a_secret_has_its_values() {
+    let live = Live::new("secret").await;
+    let fixed = |text: &str| live.secret("fixed", json!({ "immutable": true, "stringData": { "a": text } }));
+    live.apply(&fixed("before")).await.unwrap();
+    let cases = [
+        (live.secret("x", json!({ "data": { "a": "hunter2!" } })), "500 Internal Server Error"),
+        (live.secret("x", json!({ "data": { "a": ["hunter2"] } })), "500 Internal Server Error (.data.a)"),
+        (live.secret("x", json!({ "stringData": { "a": { "b": "hunter2" } } })), "500 Internal Server Error (.stringData.a)"),
+        (live.secret("x", json!({ "hunter": "hunter2" })), "500 Internal Server Error (.hunter)"),
+        (
+            live.secret("x", json!({ "type": "kubernetes.io/dockerconfigjson", "stringData": { ".dockerconfigjson": "hunter2" } })),
+            "422 Invalid (data[.dockerconfigjson])",
+        ),
+        (live.secret("x", json!({ "stringData": { "hunter 2": "hunter2" } })), "422 Invalid (data[hunter 2])"),
+        (fixed("hunter2"), "cannot be changed in data"),
+    ];
+    for (body, expected) in cases {
+        let error = live.apply(&body).await.unwrap_err();
+        assert!(error.to_string().ends_with(expected), "{error} instead of {expected}");
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+        assert_eq!(live.preview(&body).await.unwrap_err(), error);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn a_key_that_a_secret_no_longer_has_goes_away() {
+    let live = Live::new("keys").await;
+    let body = |texts: Value| live.secret("x", json!({ "stringData": texts }));
+    live.apply(&body(json!({ "a": "1", "b": "1" }))).await.unwrap();
+    assert_eq!(live.preview(&body(json!({ "a": "1", "b": "1" }))).await.unwrap().change, Change::Unchanged);
+    let applied = live.apply(&body(json!({ "a": "1" }))).await.unwrap();
+    assert_eq!(applied.after["data"], json!({ "a": "MQ==" }));
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn fields_that_cannot_change_are_named() {
+    let live = Live::new("fixed").await;
+    for (kind, spec, field) in [
+        (
+            "Deployment",
+            json!({ "selector": { "matchLabels": { "app": "x", "pretend/outcome": "runs" } } }),
+            "spec.selector",
+        ),
+        ("StatefulSet", json!({ "serviceName": "other" }), "spec"),
+        ("Job", json!({ "completions": 2 }), "spec.completions"),
+    ] {
+        live.apply(&live.workload(kind, "x", json!({}), "runs")).await.unwrap();
+        let error = live.preview(&live.workload(kind, "x", spec, "runs")).await.unwrap_err();
+        let Error::Immutable { fields, .. } = &error else { panic!("{kind}: {error}") };
+        assert_eq!(*fields, [field]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn a_misspelt_member_is_refused_and_not_tried_again() {
+    let live = Live::new("typo").await;
+    let mut body = live.config_map("x", json!({}));
+    body["dta"] = json!({ "a": "1" });
+    let begin = Instant::now();
+    let error = live.apply(&body).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Invalid { text, .. } if text.contains(".dta: field not declared in schema")),
+        "{error}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    let old = reference("batch/v1beta1", "CronJob", Some(&live.namespace), "x");
+    let error = live.cluster.get(&Permitted::for_tests(Get(old)), &live.kinds).await.unwrap_err();
+    assert_eq!(error.to_string(), "the server has no kind `CronJob` in `batch/v1beta1`");
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn workloads_become_ready_or_fail() {
+    let live = Live::new("ready").await;
+    let good = [
+        live.workload("Deployment", "web", json!({ "replicas": 2 }), "runs"),
+        live.workload("StatefulSet", "db", json!({ "replicas": 2 }), "runs"),
+        live.workload("DaemonSet", "agent", json!({}), "runs"),
+        live.workload("Job", "migrate", json!({}), "runs"),
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": live.namespace } }),
+    ];
+    for body in &good {
+        live.apply(body).await.unwrap();
+    }
+    for body in &good {
+        assert_eq!(live.settles(body).await, Readiness::Ready, "{}", body["kind"]);
+    }
+    let bad = live.workload("Job", "broken", json!({ "backoffLimit": 0 }), "fail");
+    live.apply(&bad).await.unwrap();
+    let readiness = live.settles(&bad).await;
+    assert!(matches!(&readiness, Readiness::Failed(why) if why.starts_with("it failed: ")), "{readiness:?}");
+    let stuck = live.workload("Deployment", "stuck", json!({}), "stuck");
+    live.apply(&stuck).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let permit = Permitted::for_tests(Wait(live.reference(&stuck)));
+    let readiness = live.cluster.readiness(&permit, &live.kinds).await.unwrap();
+    assert_eq!(readiness, Readiness::NotReady("0 of 1 available".into()));
+    let absent = Permitted::for_tests(Wait(live.reference(&live.config_map("absent", json!({})))));
+    let error = live.cluster.readiness(&absent, &live.kinds).await.unwrap_err();
+    assert_eq!(error, Error::NotFound(format!("ConfigMap {}/absent", live.namespace)));
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn the_audit_log_shows_patches_by_our_user_agent_only() {
+    let live = Live::new("audit").await;
+    let body = live.config_map("x", json!({}));
+    live.preview(&body).await.unwrap();
+    live.apply(&body).await.unwrap();
+    live.delete(&body, None).await;
+    let log = std::fs::read_to_string(kubeconfig().with_file_name("log").join("audit.log")).unwrap();
+    let ours: Vec<Value> = log
+        .lines()
+        .filter(|line| line.contains(&live.namespace) && line.contains("/configmaps/x"))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let agent = concat!("carnet/", env!("CARGO_PKG_VERSION"));
+    assert!(ours.iter().all(|it| it["userAgent"] == agent), "{ours:?}");
+    let verbs: Vec<_> = ours.iter().map(|it| it["verb"].as_str().unwrap()).collect();
+    assert_eq!(verbs, ["get", "patch", "patch", "delete"]);
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn the_table_of_kinds_is_what_the_server_serves() {
+    let cluster = connect("web", None).await;
+    let groups = Ask::get("/apis".into()).send(&cluster.client).await.unwrap().json().unwrap();
+    let served_at =
+        groups["groups"].as_array().unwrap().iter().flat_map(|group| group["versions"].as_array().unwrap());
+    let versions: Vec<_> =
+        served_at.map(|it| it["groupVersion"].as_str().unwrap().to_owned()).chain(["v1".into()]).collect();
+    let mut seen = 0;
+    for api_version in versions.iter().filter(|it| !it.contains("example.com")) {
+        let any = reference(api_version, "Any", None, "x");
+        for (kind, resource) in cluster.discover(&any).await.unwrap() {
+            assert_eq!(builtin(any.group(), &kind), Some(resource), "{api_version} {kind}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "{seen}");
+}

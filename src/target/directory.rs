@@ -1,0 +1,267 @@
+//! The directory target: one YAML file per object, with stable names and bytes.
+//!
+//! Files are reached through one directory handle, so no name and no link leads out of it. A file that somebody changed
+//! by hand is neither overwritten nor removed unless the operator says so.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+use serde_json::Value;
+
+use crate::capability::object::ObjectRef;
+use crate::digest::Digest;
+use crate::document;
+use crate::grant::{Apply, Delete, Get, Permitted};
+
+use super::lent::{Filled, Lent};
+use super::{Change, Error, Inventory, OWNER, Overrides, Preview};
+
+/// Files that are being written end so; one that is found was left behind by a run that was killed.
+const UNFINISHED: &str = ".carnet-unfinished";
+
+/// What Secrets become in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Secrets {
+    /// Files without the credentials' values.
+    #[default]
+    Omit,
+    /// Files with them, readable by their owner alone.
+    Plain,
+}
+
+/// A directory of manifests.
+pub struct Directory {
+    path: PathBuf,
+    /// None while nobody has written there: planning creates nothing.
+    root: Option<Dir>,
+    secrets: Secrets,
+}
+
+/// An object as its file will hold it.
+pub(super) struct Rendered {
+    bytes: Vec<u8>,
+    is_secret: bool,
+}
+
+impl Directory {
+    /// Opens the directory, if it is there.
+    ///
+    /// # Ambient Authority
+    /// The path is the operator's own word (`--target dir:PATH`).
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it is there and cannot be opened.
+    pub fn open(path: &Path, secrets: Secrets) -> Result<Self, Error> {
+        let root = match Dir::open_ambient_dir(path, ambient_authority()) {
+            Ok(root) => Some(root),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::Io(path.to_owned(), error)),
+        };
+        Ok(Self { path: path.to_owned(), root, secrets })
+    }
+
+    /// The directory's path, as the operator wrote it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads an object's file.
+    ///
+    /// # Errors
+    /// [`Error`] when the file is there and cannot be read as an object.
+    pub fn get(&self, permit: &Permitted<Get>) -> Result<Option<Value>, Error> {
+        let Some(bytes) = self.read(&permit.0)? else { return Ok(None) };
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::Unreadable(permit.0.clone(), "it is not UTF-8".into()))?;
+        let value =
+            document::yaml(&text).map_err(|error| Error::Unreadable(permit.0.clone(), error.to_string()))?;
+        Ok(Some(value))
+    }
+
+    /// What the object's file will hold.
+    pub(super) fn render(&self, permit: &Permitted<Apply>, lent: &Lent) -> Result<Rendered, Error> {
+        let Filled { body, is_secret } = match self.secrets {
+            Secrets::Omit => lent.omit(&permit.0)?,
+            Secrets::Plain => lent.fill(&permit.0)?,
+        };
+        Ok(Rendered { bytes: yaml(&body), is_secret })
+    }
+
+    /// Compares what will be written with what is there.
+    pub(super) fn preview(
+        &self,
+        permit: &Permitted<Apply>,
+        rendered: &Rendered,
+        inventory: &Inventory,
+        overrides: Overrides,
+    ) -> Result<Preview, Error> {
+        let object = permit.0.reference();
+        let after = parsed(object, &rendered.bytes)?;
+        let Some(bytes) = self.read(object)? else {
+            return Ok(Preview::of(None, after));
+        };
+        if bytes == rendered.bytes {
+            return Ok(Preview::of(Some(after.clone()), after));
+        }
+        self.may_replace(object, &bytes, inventory, overrides)?;
+        Ok(Preview { change: Change::Update, before: parsed(object, &bytes).ok(), after, unsure: false })
+    }
+
+    /// Writes the object's file: whole, or not at all.
+    pub(super) fn apply(
+        &mut self,
+        permit: &Permitted<Apply>,
+        rendered: &Rendered,
+        inventory: &Inventory,
+        overrides: Overrides,
+    ) -> Result<Change, Error> {
+        let change = self.preview(permit, rendered, inventory, overrides)?.change;
+        if change != Change::Unchanged {
+            let object = permit.0.reference();
+            self.write(object, rendered).map_err(|error| Error::Io(self.path.join(file(object)), error))?;
+        }
+        Ok(change)
+    }
+
+    /// Removes the object's file, and its folder when that is empty.
+    pub(super) fn delete(
+        &mut self,
+        permit: &Permitted<Delete>,
+        inventory: &Inventory,
+        overrides: Overrides,
+    ) -> Result<bool, Error> {
+        let Some(bytes) = self.read(&permit.0)? else { return Ok(false) };
+        self.may_replace(&permit.0, &bytes, inventory, overrides)?;
+        let file = file(&permit.0);
+        let Some(root) = &self.root else { return Ok(false) };
+        root.remove_file(&file).map_err(|error| Error::Io(self.path.join(&file), error))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        // A folder that holds something else stays; that is the usual case and no failure.
+        drop(root.remove_dir(folder));
+        Ok(true)
+    }
+
+    /// Removes what a run that was killed left half-written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the directory cannot be read.
+    pub fn sweep(&self) -> Result<(), Error> {
+        let Some(root) = &self.root else { return Ok(()) };
+        self.sweep_folders(root).map_err(|error| Error::Io(self.path.clone(), error))
+    }
+
+    fn sweep_folders(&self, root: &Dir) -> io::Result<()> {
+        for folder in root.entries()? {
+            let folder = folder?;
+            if !folder.file_type()?.is_dir() {
+                continue;
+            }
+            let dir = folder.open_dir()?;
+            for entry in dir.entries()? {
+                let name = entry?.file_name();
+                if name.to_string_lossy().ends_with(UNFINISHED) {
+                    dir.remove_file(&name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A file may be replaced when it is as this installation last wrote it, or was about to.
+    fn may_replace(
+        &self,
+        object: &ObjectRef,
+        bytes: &[u8],
+        inventory: &Inventory,
+        overrides: Overrides,
+    ) -> Result<(), Error> {
+        let digest = Digest::of(bytes);
+        match inventory.find(object) {
+            Some(recorded) if recorded.digests().any(|known| known == digest) => Ok(()),
+            Some(_) if overrides.force_conflicts => Ok(()),
+            Some(_) => Err(Error::Edited { object: object.clone(), file: self.path.join(file(object)) }),
+            None if overrides.take_ownership => Ok(()),
+            None => Err(Error::Foreign { object: object.clone(), owner: owner(bytes) }),
+        }
+    }
+
+    fn read(&self, object: &ObjectRef) -> Result<Option<Vec<u8>>, Error> {
+        let Some(root) = &self.root else { return Ok(None) };
+        let file = file(object);
+        let read = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
+            root.open(&file)?.take(limit + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::Io(self.path.join(&file), error)),
+        }
+    }
+
+    fn write(&mut self, object: &ObjectRef, rendered: &Rendered) -> io::Result<()> {
+        let root = self.writable()?;
+        let file = file(object);
+        let unfinished = file.with_added_extension(&UNFINISHED[1..]);
+        root.create_dir_all(file.parent().unwrap_or(Path::new("")))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        if rendered.is_secret {
+            use cap_std::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        root.open_with(&unfinished, &options)?.write_all(&rendered.bytes)?;
+        root.rename(&unfinished, root, &file)
+    }
+
+    fn writable(&mut self) -> io::Result<&Dir> {
+        if self.root.is_none() {
+            Dir::create_ambient_dir_all(&self.path, ambient_authority())?;
+            self.root = Some(Dir::open_ambient_dir(&self.path, ambient_authority())?);
+        }
+        self.root.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Rendered {
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
+    }
+}
+
+/// The object's file: `NAMESPACE/KIND.GROUP_NAME.yaml`, with `_cluster` for objects outside namespaces. No part can hold
+/// `/` or `_` where it would matter, so no two objects share a file.
+pub(super) fn file(object: &ObjectRef) -> PathBuf {
+    let folder = object.namespace.as_deref().unwrap_or("_cluster");
+    let kind = object.kind.to_lowercase();
+    let kind = if object.group().is_empty() { kind } else { format!("{kind}.{}", object.group()) };
+    // A colon is legal in names of roles, and not in file names everywhere.
+    let name = object.name.replace(':', "%3A");
+    PathBuf::from(folder).join(format!("{kind}_{name}.yaml"))
+}
+
+/// YAML whose bytes depend on the object alone. Should a reader of YAML ever see something else in it, it is JSON, which
+/// is YAML too.
+fn yaml(body: &Value) -> Vec<u8> {
+    let body = document::sorted(body);
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let text = serde_saphyr::to_string_with_options(&body, options).unwrap_or_default();
+    let same = document::yaml(&text).is_ok_and(|read| read == body);
+    if same { text.into_bytes() } else { format!("{body:#}\n").into_bytes() }
+}
+
+fn parsed(object: &ObjectRef, bytes: &[u8]) -> Result<Value, Error> {
+    let unreadable = |why: String| Error::Unreadable(object.clone(), why);
+    let text = std::str::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
+    document::yaml(text).map_err(|error| unreadable(error.to_string()))
+}
+
+fn owner(bytes: &[u8]) -> Option<String> {
+    let value = document::yaml(std::str::from_utf8(bytes).ok()?).ok()?;
+    Some(value.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned())
+}

@@ -1,0 +1,370 @@
+//! Turns fetched bytes into a bundle that may run, or refuses them.
+//!
+//! Everything after this stage takes [`Verified`], which only this module makes: from a signature that satisfies the
+//! operator's trust policy, or from the one exception, [`dangerously_unsigned`], which says so in what it makes.
+//!
+//! The steps, in this order, for one index digest:
+//!
+//! 1. The reference was resolved once; index and children match their digests ([`crate::fetch`]).
+//! 2. Signatures were gathered; an error while gathering was an error ([`crate::fetch`]).
+//! 3. For each: one signature in the envelope, made by a key of the policy over the exact bytes; only then is the payload
+//!    read: its type, what it states, and that it is about this digest.
+//! 4. The rule for the place: refused digests, validity windows, distinct signers, the name in the signed bundle.
+//! 5. No policy, no rule, no signature, nothing readable, too few signers: refused.
+//! 6. What is recorded names the digest, the signers and the policy; everything later goes by the digest.
+
+use jiff::Timestamp;
+
+use crate::bundle::Bundle;
+use crate::bundle::component::Component;
+use crate::digest::Digest;
+use crate::document;
+use crate::fetch::{Content, Evidence, Fetched};
+use crate::reference::Reference;
+
+mod classic;
+mod key;
+mod policy;
+pub(crate) mod sigstore;
+
+pub use key::{Invalid as InvalidKey, PublicKey};
+pub(crate) use key::{pem_body, to_pem};
+use policy::{Key, Rule};
+pub use policy::{PolicyError, TrustPolicy};
+
+/// A bundle that may run: a signature over its digest satisfied the trust policy.
+///
+/// ```compile_fail
+/// let verified = carnet::verify::Verified { fetched: todo!(), admission: todo!() };
+/// ```
+#[derive(Debug)]
+pub struct Verified {
+    fetched: Fetched,
+    admission: Admission,
+}
+
+/// Why a bundle may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Enough trusted keys signed it.
+    Signed {
+        /// The scope of the rule that it satisfied.
+        rule: String,
+        /// The keys that count, each once.
+        signers: Vec<Signer>,
+        /// The digest of the policy.
+        policy: Digest,
+    },
+    /// Somebody said that it need not be signed.
+    Unsigned,
+}
+
+/// A key that signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// The key's name in the policy.
+    pub name: String,
+    /// The SHA-256 of the key's SubjectPublicKeyInfo in hexadecimal digits.
+    pub key_id: String,
+}
+
+/// What is to be said about one signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureReport {
+    /// `sigstore-bundle` or `cosign-classic`.
+    pub format: &'static str,
+    /// The digest of the OCI manifest that carries the signature.
+    pub carrier: Digest,
+    /// The id of the key that made it; where no key of the policy did, the id that the signature claims.
+    pub key_id: Option<String>,
+    /// The name of the key in the policy.
+    pub key: Option<String>,
+    /// Whether it counts towards the rule.
+    pub is_trusted: bool,
+    /// Why it does not count.
+    pub reason: Option<String>,
+}
+
+/// Why a bundle may not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The rule does not admit the name that the signed bundle gives itself.
+    #[error("rule `{rule}` does not admit bundles named `{}`", document::visible(.name))]
+    Name {
+        /// The name in `bundle.json`.
+        name: String,
+        /// The rule's scope.
+        rule: String,
+    },
+    /// There is no trust policy.
+    #[error("there is no trust policy, so nothing is trusted")]
+    NoPolicy,
+    /// No rule is about the place.
+    #[error("no rule of the trust policy matches `{0}`")]
+    NoRule(String),
+    /// The policy refuses this digest, whoever signed it.
+    #[error("the trust policy refuses {0}")]
+    RefusedDigest(Digest),
+    /// Only what is on this machine may run unsigned.
+    #[error("`{0}` is not on this machine, so it must be signed")]
+    Remote(String),
+    /// Signatures are there, but not enough of them count.
+    #[error("rule `{rule}` wants {threshold} trusted signer{}, and there {}{}", plural(*.threshold), are(*.found), list(.flaws))]
+    Signers {
+        /// The rule's scope.
+        rule: String,
+        /// How many distinct keys the rule demands.
+        threshold: usize,
+        /// How many there are.
+        found: usize,
+        /// What is wrong with the other signatures, by the OCI manifest that carries each.
+        flaws: Vec<(Digest, Flaw)>,
+    },
+    /// There is no signature at all.
+    #[error("{0} is not signed")]
+    Unsigned(Digest),
+}
+
+/// Why one signature does not count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// Text that should be base64 is not.
+    #[error("it holds something else where base64 should be")]
+    Base64,
+    /// The envelope does not have exactly one signature.
+    #[error("its envelope holds {0} signatures, not one")]
+    Envelope(usize),
+    /// The key's time is over.
+    #[error("key `{key}` was valid until {until}")]
+    Expired {
+        /// The key's name in the policy.
+        key: String,
+        /// When it ended.
+        until: Timestamp,
+    },
+    /// The JSON breaks a rule.
+    #[error("it is malformed: {0}")]
+    Malformed(#[from] document::Invalid),
+    /// The blob is something else.
+    #[error("it is of media type `{}`, not a Sigstore bundle v0.3", document::visible(.0))]
+    MediaType(String),
+    /// The key's time has not come.
+    #[error("key `{key}` is valid from {from}")]
+    NotYetValid {
+        /// The key's name in the policy.
+        key: String,
+        /// When it begins.
+        from: Timestamp,
+    },
+    /// It is a good signature of something else.
+    #[error("it signs another digest")]
+    OtherDigest,
+    /// The envelope holds something else than an in-toto statement.
+    #[error("its payload is of type `{}`, not an in-toto statement", document::visible(.0))]
+    PayloadType(String),
+    /// The key's holder stated something else than "I signed this".
+    #[error("it states `{}`, which is not a signature", document::visible(.0))]
+    Predicate(String),
+    /// The payload is something else.
+    #[error("it signs a document of type `{}`", document::visible(.0))]
+    Statement(String),
+    /// It is longer than any signature.
+    #[error("it has {0} bytes, more than are read")]
+    TooLong(usize),
+    /// The key is in the policy, but not in the rule.
+    #[error("key `{0}` signed it, which the rule does not list")]
+    Unlisted(String),
+    /// No key of the policy made it. The id is what it claims.
+    #[error("no key of the trust policy made it{}", .0.map(|id| format!(" (it claims key {})", id.short())).unwrap_or_default())]
+    UnknownKey(Option<Digest>),
+    /// The bytes could not be read, or are not what their digest says.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Lets a bundle of this machine run although nobody signed it.
+///
+/// # Errors
+/// [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who asks.
+pub fn dangerously_unsigned(fetched: Fetched) -> Result<Verified, Refusal> {
+    if fetched.reference().is_local() {
+        Ok(Verified::assertion(fetched, Admission::Unsigned))
+    } else {
+        Err(Refusal::Remote(fetched.reference().to_string()))
+    }
+}
+
+impl TrustPolicy {
+    /// Lets a bundle run that enough trusted keys signed. `now` is the time that validity windows are compared with.
+    ///
+    /// # Errors
+    /// [`Refusal`] for everything else.
+    pub fn verify(&self, fetched: Fetched, now: Timestamp) -> Result<Verified, Refusal> {
+        self.admission(&fetched, now).map(|admission| Verified::assertion(fetched, admission))
+    }
+
+    /// What is to be said about each signature, for people: nothing is decided here.
+    pub fn examine(&self, fetched: &Fetched, now: Timestamp) -> Vec<SignatureReport> {
+        let rule = self.rule(fetched.reference());
+        let report = |evidence: &Evidence| {
+            let opened = self.open(evidence, fetched.digest());
+            let signer = match (&opened, rule) {
+                (Ok((_, key)), Some(rule)) => self.signer(key, rule, now).map_err(|flaw| flaw.to_string()),
+                (Ok(_), None) => Err(self.without_rule(fetched.reference()).to_string()),
+                (Err(flaw), _) => Err(flaw.to_string()),
+            };
+            SignatureReport {
+                format: evidence.format(),
+                carrier: evidence.carrier(),
+                key_id: opened
+                    .as_ref()
+                    .ok()
+                    .map(|(_, key)| key.public.id())
+                    .or(claimed(evidence))
+                    .map(|id| id.hex()),
+                key: signer.as_ref().ok().cloned().or(opened.ok().map(|(name, _)| name.clone())),
+                is_trusted: signer.is_ok(),
+                reason: signer.err(),
+            }
+        };
+        fetched.signatures().iter().map(report).collect()
+    }
+
+    fn admission(&self, fetched: &Fetched, now: Timestamp) -> Result<Admission, Refusal> {
+        if self.refused.contains(&fetched.digest()) {
+            return Err(Refusal::RefusedDigest(fetched.digest()));
+        }
+        let rule = self.rule(fetched.reference()).ok_or_else(|| self.without_rule(fetched.reference()))?;
+        let signers = self.signers(fetched, rule, now)?;
+        // Invariant: what the bundle says about itself counts only after its signature did.
+        let name = fetched.bundle().name();
+        if !rule.admits(name) {
+            return Err(Refusal::Name { name: name.to_owned(), rule: rule.scope.to_string() });
+        }
+        Ok(Admission::Signed { rule: rule.scope.to_string(), signers, policy: self.digest() })
+    }
+
+    /// The distinct trusted keys that signed, if they are enough.
+    fn signers(&self, fetched: &Fetched, rule: &Rule, now: Timestamp) -> Result<Vec<Signer>, Refusal> {
+        if fetched.signatures().is_empty() {
+            return Err(Refusal::Unsigned(fetched.digest()));
+        }
+        let (mut signers, mut flaws) = (Vec::<Signer>::new(), Vec::new());
+        for evidence in fetched.signatures() {
+            let found = self.open(evidence, fetched.digest()).and_then(|(_, key)| {
+                Ok(Signer { name: self.signer(key, rule, now)?, key_id: key.public.id().hex() })
+            });
+            match found {
+                Ok(signer) if signers.iter().any(|other| other.key_id == signer.key_id) => {}
+                Ok(signer) => signers.push(signer),
+                Err(flaw) => flaws.push((evidence.carrier(), flaw)),
+            }
+        }
+        if signers.len() < rule.threshold {
+            let (rule, threshold, found) = (rule.scope.to_string(), rule.threshold, signers.len());
+            return Err(Refusal::Signers { rule, threshold, found, flaws });
+        }
+        Ok(signers)
+    }
+
+    /// The key of the policy that signed `digest` by this evidence.
+    fn open(&self, evidence: &Evidence, digest: Digest) -> Result<(&String, &Key), Flaw> {
+        let keys = || self.keys.iter().map(|(name, key)| ((name, key), &key.public));
+        match evidence.content() {
+            Ok(Content::Bundle(bytes)) => {
+                let (key, statement) = sigstore::Envelope::parse(bytes)?.open(keys())?;
+                statement.check(digest).map(|()| key)
+            }
+            Ok(Content::Classic { payload, signature }) => {
+                let (key, payload) = classic::open(payload, signature, keys())?;
+                payload.check(digest).map(|()| key)
+            }
+            Err(error) => Err(Flaw::Unreadable(error.clone())),
+        }
+    }
+
+    /// The name under which the rule lists `key` for now.
+    fn signer(&self, key: &Key, rule: &Rule, now: Timestamp) -> Result<String, Flaw> {
+        let same = |name: &&String| self.keys.get(*name).is_some_and(|other| other.public == key.public);
+        let listed: Vec<&String> = rule.any_of.iter().filter(same).collect();
+        let Some(last) = listed.last() else {
+            let name = self.keys.keys().find(same).cloned();
+            return Err(Flaw::Unlisted(name.unwrap_or_default()));
+        };
+        let valid = listed.iter().find(|name| self.window(name, now).is_ok());
+        valid.map_or_else(|| self.window(last, now).map(|()| (*last).clone()), |name| Ok((*name).clone()))
+    }
+
+    fn window(&self, name: &str, now: Timestamp) -> Result<(), Flaw> {
+        let Some(Key { from, until, .. }) = self.keys.get(name) else {
+            return Err(Flaw::Unlisted(name.to_owned()));
+        };
+        match (*from, *until) {
+            (Some(from), _) if now < from => Err(Flaw::NotYetValid { key: name.to_owned(), from }),
+            (_, Some(until)) if now >= until => Err(Flaw::Expired { key: name.to_owned(), until }),
+            _ => Ok(()),
+        }
+    }
+
+    fn without_rule(&self, reference: &Reference) -> Refusal {
+        if self.is_configured { Refusal::NoRule(reference.to_string()) } else { Refusal::NoPolicy }
+    }
+}
+
+impl Verified {
+    /// The only maker. Invariant: no component is instantiated that no trusted key signed.
+    fn assertion(fetched: Fetched, admission: Admission) -> Self {
+        Self { fetched, admission }
+    }
+
+    /// What was fetched.
+    pub fn fetched(&self) -> &Fetched {
+        &self.fetched
+    }
+
+    /// The bundle.
+    pub fn bundle(&self) -> &Bundle {
+        self.fetched.bundle()
+    }
+
+    /// The bundle's component.
+    pub fn component(&self) -> &Component {
+        self.fetched.component()
+    }
+
+    /// The digest of the bundle's index, which is what was signed.
+    pub fn digest(&self) -> Digest {
+        self.fetched.digest()
+    }
+
+    /// Why the bundle may run.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+}
+
+/// The key id that the evidence claims, which proves nothing.
+fn claimed(evidence: &Evidence) -> Option<Digest> {
+    match evidence.content() {
+        Ok(Content::Bundle(bytes)) => sigstore::Envelope::parse(bytes).ok()?.hint(),
+        _ => None,
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn are(count: usize) -> String {
+    match count {
+        0 => "is none".into(),
+        1 => "is 1".into(),
+        more => format!("are {more}"),
+    }
+}
+
+fn list(flaws: &[(Digest, Flaw)]) -> String {
+    flaws.iter().map(|(carrier, flaw)| format!("; signature {}: {flaw}", carrier.short())).collect()
+}

@@ -1,0 +1,165 @@
+//! The bytes of published bundles equal those of the reference tools, and documents are judged by every rule of CNAB.
+//!
+//! `vectors/` holds inputs and expected outputs; `vectors/validate/manifest.json` says what is right about each document.
+
+#![expect(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "tests read fixtures")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use carnet::bundle::Bundle;
+use carnet::bundle::canonical::canonical;
+use carnet::bundle::index::{
+    Descriptor, EMPTY_BLOB, Form, Index, Listing, config_manifest, config_of, relocation_map, write_index,
+};
+use carnet::bundle::lint::{Fault, lint};
+use carnet::digest::Digest;
+use carnet::document;
+
+const SETS: [&str; 3] = ["01-minimal-wasm", "02-full", "05-dockerhub"];
+const HISTORICAL: [(Form, &str, &str); 3] =
+    [(Form::Cnab, "1", "1-cnab"), (Form::OciImage, "2", "2-ociimg"), (Form::Docker, "3", "3-docker")];
+
+fn vector(path: &str) -> Vec<u8> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path);
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn bundle(set: &str) -> Bundle {
+    Bundle::parse_published(&vector(&format!("{set}/config.json"))).unwrap().0
+}
+
+#[test]
+fn canonical_json_of_the_source_is_the_published_blob() {
+    for set in SETS {
+        let mut source = document::json(&vector(&format!("src/{set}.bundle.json"))).unwrap();
+        if let Some(image) = source.pointer_mut("/images/alpha") {
+            image["description"] = "".into(); // the only thing that the reference tools add in these sets
+        }
+        assert_eq!(canonical(&source).unwrap(), vector(&format!("{set}/config.json")), "{set}");
+    }
+}
+
+#[test]
+fn config_manifests_and_indexes_have_the_bytes_of_the_reference_tools() {
+    for set in SETS {
+        let bundle = bundle(set);
+        for (form, number, name) in HISTORICAL {
+            let expected = vector(&format!("{set}/config-manifest.{name}.json"));
+            assert_eq!(config_manifest(bundle.bytes(), form), expected, "{set} {name}");
+            for (listing, name) in [(Listing::Oci, "oci"), (Listing::Docker, "dockerlist")] {
+                let expected = vector(&format!("{set}/index.{name}.cfg{number}.json"));
+                assert_eq!(write_index(&bundle, form, listing).unwrap(), expected, "{set} {name} {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn our_own_form_has_the_digests_that_were_published() {
+    for (set, manifest_size, manifest, index_size, index) in [
+        (
+            "01-minimal-wasm",
+            384,
+            "sha256:dd1503b40a3afdea1ce4fe88694221d65d1aa68c8942b674e9d356b69fafc7ff",
+            723,
+            "sha256:9986743753ce17559b601e109fb1be89b6302109e2d2e866d4504e271ec90f3b",
+        ),
+        (
+            "02-full",
+            385,
+            "sha256:69d075c01e2006af61882fa46a88e21af138a194304cccfda70752dd99cae5b4",
+            1635,
+            "sha256:eb7bf754969d3e63d37cba9b3a15087d691108dab6d229060ce8e9b114bcd9b9",
+        ),
+    ] {
+        let bundle = bundle(set);
+        let bytes = config_manifest(bundle.bytes(), Form::Default);
+        assert_eq!((bytes.len(), Digest::of(&bytes).to_string()), (manifest_size, manifest.into()), "{set}");
+        let bytes = write_index(&bundle, Form::Default, Listing::Oci).unwrap();
+        assert_eq!((bytes.len(), Digest::of(&bytes).to_string()), (index_size, index.into()), "{set}");
+    }
+    assert_eq!(
+        Digest::of(EMPTY_BLOB).hex(),
+        "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    );
+}
+
+#[test]
+fn every_form_reads_back_as_the_same_bundle_and_the_same_relocation_map() {
+    for set in SETS {
+        let bundle = bundle(set);
+        let target = String::from_utf8(vector(&format!("src/{set}.target"))).unwrap();
+        let repository = target.trim().split(':').next().unwrap();
+        let expected = vector(&format!("{set}/relocation-map.json"));
+        for (_, number, name) in HISTORICAL {
+            let manifest = vector(&format!("{set}/config-manifest.{name}.json"));
+            for kind in ["oci", "dockerlist"] {
+                let index = Index::parse(&vector(&format!("{set}/index.{kind}.cfg{number}.json"))).unwrap();
+                index.check(&bundle).unwrap();
+                let config = config_of(index.config(), &manifest).unwrap();
+                config.check(bundle.bytes()).unwrap();
+                let map: BTreeMap<_, _> = relocation_map(&index, &bundle, repository);
+                let map = canonical(&serde_json::to_value(map).unwrap()).unwrap();
+                assert_eq!(map, expected, "{set} {kind} {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn our_own_form_reads_back() {
+    for set in SETS {
+        let bundle = bundle(set);
+        let index = Index::parse(&write_index(&bundle, Form::Default, Listing::Oci).unwrap()).unwrap();
+        index.check(&bundle).unwrap();
+        let config = config_of(index.config(), &config_manifest(bundle.bytes(), Form::Default)).unwrap();
+        assert!(config.check(bundle.bytes()).is_ok());
+        assert_eq!(config.digest, Descriptor::of("", bundle.bytes()).digest);
+    }
+}
+
+/// The verdicts of `faults` as the manifest of the vectors has them.
+fn verdict(faults: &[Fault]) -> &'static str {
+    if faults.iter().any(Fault::is_error) {
+        "reject"
+    } else if faults.is_empty() {
+        "accept"
+    } else {
+        "warn"
+    }
+}
+
+#[test]
+fn every_document_is_judged_as_its_vector_says() {
+    let manifest = document::json(&vector("validate/manifest.json")).unwrap();
+    let cases = manifest.as_array().unwrap().iter().filter(|case| case["kind"] == "bundle");
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for case in cases {
+        count += 1;
+        let (id, bytes) =
+            (case["id"].as_str().unwrap(), vector(&format!("validate/{}", case["file"].as_str().unwrap())));
+        let mut faults = lint(&bytes);
+        if id != "b115-not-canonical" {
+            // No case is canonical, and each is about one point alone.
+            faults.retain(|fault| !fault.what.contains("not canonical"));
+        }
+        if case["lint"] != verdict(&faults) {
+            wrong.push(format!("{id}: lint {} became {}: {faults:?}", case["lint"], verdict(&faults)));
+        }
+        let read = match Bundle::parse(&bytes) {
+            Ok((_, faults)) => verdict(&faults),
+            Err(_) => "reject",
+        };
+        if case["read"] != read {
+            wrong.push(format!("{id}: read {} became {read}: {faults:?}", case["read"]));
+        }
+        if let Some(published) = case.get("published") {
+            let read = if Bundle::parse_published(&bytes).is_ok() { "accept" } else { "reject" };
+            assert_eq!(*published, read, "{id}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(count, 67);
+}
