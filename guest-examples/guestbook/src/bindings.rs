@@ -16,12 +16,11 @@ pub mod carnet {
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Encoding {
-                /// As it is: in a value of `stringData`, alone or as part of a longer text. The credential must be UTF-8.
+                /// As it is: in a value of `stringData`, alone or as part of a longer text.
                 Raw,
-                /// In base64 (RFC 4648, padded): as a whole value of `data`, and nothing else with it. Takes any bytes.
+                /// In base64 (RFC 4648, padded): as a whole value of `data`, and nothing else with it.
                 Base64,
-                /// As the inside of a JSON string, without the quotes: in a value of `stringData`, as part of a JSON text. The
-                /// credential must be UTF-8.
+                /// As the inside of a JSON string, without the quotes: in a value of `stringData`, as part of a JSON text.
                 Json,
                 /// Percent-encoded, all but RFC 3986's unreserved characters: in a value of `stringData`, as part of a URL.
                 Url,
@@ -98,7 +97,8 @@ pub mod carnet {
                 #[allow(unused_unsafe, clippy::all)]
                 /// Text for a manifest that the host replaces by the credential when it applies it: in values of `data` and
                 /// `stringData` of the Secrets that the grant names for this credential, and nowhere else; a manifest with a
-                /// placeholder in any other place is `invalid`. The same text for the same credential and encoding.
+                /// placeholder in any other place is `invalid`. It is the same text in every run, but stands for nothing in a run
+                /// that has not lent the credential.
                 #[allow(async_fn_in_trait)]
                 pub fn placeholder(&self, encoding: Encoding) -> _rt::String {
                     unsafe {
@@ -1053,9 +1053,9 @@ pub mod carnet {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Writes one message, in the order of the calls. Control characters are made visible. Of one message the first 16
-            /// KiB are kept, of all messages of a run the first 1 MiB, unless the grant says otherwise; the rest is dropped,
-            /// and the log says so.
+            /// Writes one message, in the order of the calls. Of one message the first 16 KiB are kept, and control characters
+            /// are made visible when it is shown. All messages of a run together may have 1 MiB, unless the grant says
+            /// otherwise; a run that says more is ended.
             #[allow(async_fn_in_trait)]
             pub fn log(level: Level, message: &str) -> () {
                 unsafe {
@@ -1092,7 +1092,7 @@ pub mod carnet {
             /// are redacted in it. Kinds that hold secrets need the verb `get-secret`; `get` never covers them. Without a
             /// namespace in the reference, the installation's is meant where the kind has one.
             ///
-            /// Errors: `denied`, `not-found` (also where the target does not serve the kind), `invalid` (not a reference),
+            /// Errors: `denied`, `not-found`, `invalid` (not a reference, or of a kind that the target does not serve),
             /// `unavailable`.
             #[allow(async_fn_in_trait)]
             pub fn get(
@@ -1737,8 +1737,8 @@ pub mod carnet {
             /// is the longest time, and the operator's own limit (`--timeout`) ends it earlier. 0 asks once. Time spent here is
             /// not the run's own time.
             ///
-            /// An object may be waited for if it may be read or applied. While a plan is made, and on a directory, every object
-            /// counts as ready.
+            /// An object may be waited for if it may be read or applied. While a plan is made, on a directory, and when the
+            /// operator wants no waiting (`--no-wait`), every object counts as ready.
             ///
             /// Errors: `timeout` (not ready in time; for an object that cannot become ready any more, such as a Job that
             /// failed, at once and with the reason), `denied`, `not-found`, `invalid`, `unavailable`.

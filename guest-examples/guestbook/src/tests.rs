@@ -22,7 +22,9 @@ fn every_template_can_be_filled() {
     ] {
         values.set(name, "1");
     }
-    for template in [&manifest::DATABASE[..], &manifest::MIGRATION, &manifest::WEB, &manifest::BACKUP].concat() {
+    for template in
+        [&manifest::DATABASE[..], &manifest::MIGRATION, &manifest::WEB, &manifest::BACKUP].concat()
+    {
         assert!(!values.fill(template).unwrap().contains('$'), "{template}");
     }
 }
