@@ -22,8 +22,14 @@ pub mod inputs;
 pub mod manual;
 pub mod ui;
 
+mod build;
 mod completion;
+mod grant;
+mod init;
 mod inspect;
+mod key;
+mod lint;
+mod sign;
 mod verify;
 mod version;
 
@@ -75,8 +81,14 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::Args),
+    Build(build::Args),
+    Lint(lint::Args),
+    Key(key::Args),
+    Sign(sign::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
+    Grant(grant::Args),
     Completion(completion::Args),
     Version(version::Args),
 }
@@ -141,8 +153,14 @@ pub fn command() -> clap::Command {
 
 fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
     match verb {
+        Verb::Init(args) => init::run(args, context),
+        Verb::Build(args) => build::run(args, context),
+        Verb::Lint(args) => lint::run(args, context),
+        Verb::Key(args) => key::run(args, context),
+        Verb::Sign(args) => sign::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),
+        Verb::Grant(args) => grant::run(args, context),
         Verb::Completion(args) => completion::run(args, context),
         Verb::Version(args) => version::run(args, context),
     }

@@ -19,6 +19,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
 
+use crate::bundle::Bundle;
+use crate::bundle::component::Component;
 use crate::capability::credentials::CredentialScope;
 use crate::capability::files::FileScope;
 use crate::capability::functions::{unprovided, unrequested};
@@ -256,7 +258,7 @@ impl Granted {
     /// [`Shortfall`], with the lines to add where something is missing.
     pub fn new(verified: Verified, terms: &Terms, names: Names) -> Result<Self, Shortfall> {
         let requests = Requests::of(verified.bundle())?;
-        check_imports(&verified, &requests)?;
+        check_imports(verified.component(), &requests)?;
         let requested = requests.all(&names)?;
         let required = requests.required(&names)?;
         let granted = Self {
@@ -477,18 +479,30 @@ impl Granted {
 
     /// What of `wanted` would be denied, as lines for the operator.
     fn missing(&self, wanted: &Capabilities) -> Vec<String> {
-        let mut lines = self.allowed.missing(wanted);
-        let refused = wanted.kubernetes.intersect(&self.refused.kubernetes).lines();
-        lines.extend(refused.iter().map(|line| format!("(refused by `deny`) {line}")));
-        let files = wanted.files.intersect(&self.refused.files);
-        lines.extend(files.names().map(|name| format!("(refused by `deny`) the file {name}")));
-        let credentials = wanted.credentials.names().filter(|name| {
-            self.refused.credentials.iter().any(|refused| refused == name)
-                || (wanted.credentials.allows_reveal(name)
-                    && self.refused.reveal.iter().any(|refused| refused == name))
-        });
-        lines.extend(credentials.map(|name| format!("(refused by `deny`) the credential {name}")));
-        lines
+        self.refused.missing(&self.allowed, wanted)
+    }
+}
+
+/// Makes the checks of [`Granted::new`] for somebody who is still deciding, about a bundle that nobody vouches for:
+/// nothing may be done by it. The answer is what an optional request would lack, as flags that would grant it.
+///
+/// # Errors
+/// [`Shortfall`] as for [`Granted::new`].
+pub fn shortfall(
+    bundle: &Bundle,
+    component: &Component,
+    terms: &Terms,
+    names: &Names,
+) -> Result<Vec<String>, Shortfall> {
+    let requests = Requests::of(bundle)?;
+    check_imports(component, &requests)?;
+    let (allowed, refused) = (allowed(terms, names)?, Refused::resolve(terms, names)?);
+    terms.limits.resolve()?;
+    let missing = refused.missing(&allowed, &requests.required(names)?);
+    if missing.is_empty() {
+        Ok(refused.missing(&allowed, &requests.all(names)?))
+    } else {
+        Err(Shortfall::Missing(missing))
     }
 }
 
@@ -552,10 +566,26 @@ impl Refused {
             reveal: terms.deny.reveal.clone(),
         })
     }
+
+    /// What of `wanted` would be denied to who is allowed this much.
+    fn missing(&self, allowed: &Capabilities, wanted: &Capabilities) -> Vec<String> {
+        let mut lines = allowed.missing(wanted);
+        let refused = wanted.kubernetes.intersect(&self.kubernetes).lines();
+        lines.extend(refused.iter().map(|line| format!("(refused by `deny`) {line}")));
+        let files = wanted.files.intersect(&self.files);
+        lines.extend(files.names().map(|name| format!("(refused by `deny`) the file {name}")));
+        let credentials = wanted.credentials.names().filter(|name| {
+            self.credentials.iter().any(|refused| refused == name)
+                || (wanted.credentials.allows_reveal(name)
+                    && self.reveal.iter().any(|refused| refused == name))
+        });
+        lines.extend(credentials.map(|name| format!("(refused by `deny`) the credential {name}")));
+        lines
+    }
 }
 
-fn check_imports(verified: &Verified, requests: &Requests) -> Result<(), Shortfall> {
-    let imports = verified.component().imports();
+fn check_imports(component: &Component, requests: &Requests) -> Result<(), Shortfall> {
+    let imports = component.imports();
     let unprovided = unprovided(imports);
     if !unprovided.is_empty() {
         return Err(Shortfall::Unprovided(unprovided));

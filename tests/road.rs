@@ -39,7 +39,11 @@ fn a_bundle_is_installed_upgraded_and_uninstalled() {
     assert_eq!(outcome.outputs["url"], "https://guestbook.example/");
     let installed = home.rendered();
     assert_eq!(installed.len(), outcome.plan.changes.len());
-    assert!(installed.keys().any(|name| name == "prod/statefulset.apps_web-db.yaml"), "{:?}", installed.keys());
+    assert!(
+        installed.keys().any(|name| name == "prod/statefulset.apps_web-db.yaml"),
+        "{:?}",
+        installed.keys()
+    );
 
     let second = guestbook(&home, "guestbook-1.1");
     let asked = order(&home, "upgrade", &second);

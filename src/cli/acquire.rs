@@ -1,10 +1,15 @@
 //! Brings a bundle here: from where a reference says to fetched, and on to verified.
 
+use std::io;
 use std::path::Path;
 
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use crate::author::{self, Built};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Fetched, fetch};
-use crate::reference::Reference;
+use crate::reference::{Layout, Reference};
 use crate::verify::{Verified, dangerously_unsigned};
 
 use super::Context;
@@ -53,9 +58,30 @@ pub fn verified(
     Ok(trust.policy.verify(fetched, inputs::now())?)
 }
 
-fn built(directory: &Path, context: &Context) -> anyhow::Result<Fetched> {
+/// Builds a source directory into a layout that is gone when the handle is.
+///
+/// # Errors
+/// [`author::AuthorError`], and when there is no place for temporary files.
+pub fn build(directory: &Path, context: &Context) -> anyhow::Result<(TempDir, Built)> {
     context.ui.status(format_args!("Building `{}`.", directory.display()));
-    anyhow::bail!(FetchError::Source(directory.into()))
+    let layout = temporary().context("there is no place for temporary files")?;
+    let built = author::build(directory, layout.path(), None)?;
+    Ok((layout, built))
+}
+
+/// A fetched bundle holds all of its bytes, so the layout need not outlive this.
+fn built(directory: &Path, context: &Context) -> anyhow::Result<Fetched> {
+    let (layout, built) = build(directory, context)?;
+    for warning in built.warnings {
+        context.ui.warning(warning);
+    }
+    let place = Layout { directory: layout.path().to_owned(), tag: None, digest: Some(built.digest) };
+    Ok(fetch(&Reference::Layout(place))?)
+}
+
+fn temporary() -> io::Result<TempDir> {
+    #[expect(clippy::disallowed_methods, reason = "what is built only to be looked at has to lie somewhere")]
+    tempfile::tempdir()
 }
 
 fn short(digest: Digest) -> String {

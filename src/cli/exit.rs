@@ -11,7 +11,10 @@ use crate::document::visible;
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::host::GuestError;
+use crate::install;
 use crate::run::RunError;
+use crate::state::StateError;
+use crate::target::{self, cluster};
 use crate::verify::{PolicyError, Refusal};
 
 use super::inputs::Untrusted;
@@ -118,14 +121,13 @@ impl Failure {
         let mut texts = error.chain().map(|cause| visible(&cause.to_string())).collect::<Vec<_>>();
         // An error that only passes its source on would say everything twice.
         texts.dedup();
-        let message = texts.remove(0);
-        let first = |of: fn(&(dyn Error + 'static)) -> Option<String>| error.chain().find_map(of);
+        let meaning = error.chain().find_map(meaning).unwrap_or_else(|| ERROR.into());
         Self {
-            code: error.chain().find_map(code_of).unwrap_or(ERROR),
-            message,
+            code: meaning.code,
+            message: texts.remove(0),
             causes: texts,
-            details: error.chain().find_map(details_of).unwrap_or_default(),
-            hint: first(hint_of),
+            details: meaning.details.iter().map(|line| visible(line)).collect(),
+            hint: meaning.hint.map(|hint| visible(&hint)),
         }
     }
 
@@ -138,81 +140,135 @@ impl Failure {
     }
 }
 
-fn code_of(error: &(dyn Error + 'static)) -> Option<Code> {
-    if error.is::<Usage>() {
-        Some(USAGE)
-    } else if error.is::<Refusal>() || error.is::<PolicyError>() || error.is::<Untrusted>() {
-        Some(NOT_TRUSTED)
-    } else if error.is::<Shortfall>() {
-        Some(NOT_GRANTED)
-    } else if let Some(error) = error.downcast_ref::<FetchError>() {
-        Some(of_fetch(error))
-    } else {
-        error.downcast_ref::<RunError>().map(of_run)
+/// What an error means to who typed the command.
+struct Meaning {
+    code: Code,
+    details: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Meaning {
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn details(self, details: &[String]) -> Self {
+        Self { details: details.to_vec(), ..self }
+    }
+}
+
+impl From<Code> for Meaning {
+    fn from(code: Code) -> Self {
+        Self { code, details: Vec::new(), hint: None }
+    }
+}
+
+/// What one error of a chain means, if it is one of the library's stages.
+fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
+    None.or_else(|| error.downcast_ref().map(of_install))
+        .or_else(|| error.downcast_ref().map(of_usage))
+        .or_else(|| error.downcast_ref().map(of_refusal))
+        .or_else(|| error.downcast_ref().map(|_: &PolicyError| NOT_TRUSTED.into()))
+        .or_else(|| error.downcast_ref().map(|_: &Untrusted| NOT_TRUSTED.into()))
+        .or_else(|| error.downcast_ref().map(of_shortfall))
+        .or_else(|| error.downcast_ref().map(of_state))
+        .or_else(|| error.downcast_ref().map(of_fetch))
+        .or_else(|| error.downcast_ref().map(of_target))
+        .or_else(|| error.downcast_ref().map(of_run))
+}
+
+fn of_usage(usage: &Usage) -> Meaning {
+    Meaning { hint: usage.hint.clone(), ..USAGE.into() }
+}
+
+fn of_refusal(refusal: &Refusal) -> Meaning {
+    let meaning = Meaning::from(NOT_TRUSTED);
+    match refusal {
+        Refusal::NoPolicy => meaning.hint("name a trust policy with `--trust FILE`, or in CARNET_TRUST"),
+        Refusal::NoRule(_) | Refusal::Signers { .. } => meaning.hint("carnet inspect REF"),
+        Refusal::Unsigned(_) => meaning.hint("carnet sign REF --key FILE"),
+        _ => meaning,
+    }
+}
+
+fn of_shortfall(shortfall: &Shortfall) -> Meaning {
+    let meaning = Meaning::from(NOT_GRANTED);
+    match shortfall {
+        Shortfall::Missing(lines) => {
+            meaning.details(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
+        }
+        Shortfall::Pinned { .. } => {
+            meaning.hint("another digest is another decision: carnet grant new REF --to FILE")
+        }
+        Shortfall::Unprovided(_) | Shortfall::Unrequested(_) => meaning.hint("carnet inspect REF"),
+        _ => meaning,
     }
 }
 
 /// Bytes that are not what a digest promised are a matter of trust; the rest is a matter of files.
-fn of_fetch(error: &FetchError) -> Code {
+fn of_fetch(error: &FetchError) -> Meaning {
     match error {
-        FetchError::Digest(_) | FetchError::OtherDigest { .. } | FetchError::Size { .. } => NOT_TRUSTED,
-        _ => ERROR,
+        FetchError::Digest(_) | FetchError::OtherDigest { .. } | FetchError::Size { .. } => {
+            NOT_TRUSTED.into()
+        }
+        FetchError::Ambiguous(_) | FetchError::Tag { .. } => {
+            Meaning::from(ERROR).hint("write `layout:DIR:TAG`")
+        }
+        FetchError::Source(path) => {
+            Meaning::from(ERROR).hint(format!("carnet build {} --to LAYOUT", path.display()))
+        }
+        _ => ERROR.into(),
     }
 }
 
-fn of_run(error: &RunError) -> Code {
+fn of_target(error: &target::Error) -> Meaning {
     match error {
+        target::Error::Cluster(cluster::Error::Denied { .. }) => NO_RIGHTS.into(),
+        target::Error::Cluster(cluster::Error::Conflict { .. }) => {
+            Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
+        }
+        target::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
+        target::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
+        _ => ERROR.into(),
+    }
+}
+
+fn of_run(error: &RunError) -> Meaning {
+    let code = match error {
         RunError::Departed(_) => STALE,
         RunError::Limit(_) => LIMIT,
         RunError::Reported(GuestError::Denied(_)) => NOT_GRANTED,
         RunError::Reported(GuestError::Timeout(_)) => NOT_READY,
         RunError::Reported(GuestError::Failed(_)) => FAILED,
         _ => ERROR,
-    }
-}
-
-fn details_of(error: &(dyn Error + 'static)) -> Option<Vec<String>> {
-    match error.downcast_ref::<Shortfall>()? {
-        Shortfall::Missing(lines) => Some(lines.iter().map(|line| visible(line)).collect()),
-        _ => None,
-    }
-}
-
-fn hint_of(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(usage) = error.downcast_ref::<Usage>() {
-        return usage.hint.clone();
-    }
-    if let Some(refusal) = error.downcast_ref::<Refusal>() {
-        return of_refusal(refusal).map(Into::into);
-    }
-    if let Some(shortfall) = error.downcast_ref::<Shortfall>() {
-        return of_shortfall(shortfall).map(Into::into);
-    }
-    let hint = match error.downcast_ref::<FetchError>()? {
-        FetchError::Source(path) => format!("carnet build {} --to LAYOUT", path.display()),
-        FetchError::Ambiguous(_) | FetchError::Tag { .. } => "write `layout:DIR:TAG`".into(),
-        _ => return None,
     };
-    Some(visible(&hint))
+    code.into()
 }
 
-fn of_refusal(refusal: &Refusal) -> Option<&'static str> {
-    match refusal {
-        Refusal::NoPolicy => Some("name a trust policy with `--trust FILE`, or in CARNET_TRUST"),
-        Refusal::Unsigned(_) => Some("carnet sign REF --key FILE"),
-        Refusal::NoRule(_) | Refusal::Signers { .. } => Some("carnet inspect REF"),
-        _ => None,
+fn of_state(error: &StateError) -> Meaning {
+    match error {
+        StateError::Bundle(error) => of_fetch(error),
+        StateError::Locked(_) => LOCKED.into(),
+        StateError::Missing(_) => Meaning::from(ERROR).hint("carnet list"),
+        _ => ERROR.into(),
     }
 }
 
-fn of_shortfall(shortfall: &Shortfall) -> Option<&'static str> {
-    match shortfall {
-        Shortfall::Missing(_) => Some("add these flags, or write a grant: carnet grant new REF --to FILE"),
-        Shortfall::Pinned { .. } => {
-            Some("another digest is another decision: carnet grant new REF --to FILE")
+fn of_install(error: &install::Error) -> Meaning {
+    match error {
+        install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
+        install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
+        install::Error::Run { source, refusal, denials, .. } => {
+            let run = of_run(source);
+            let of_target = refusal.as_deref().map(of_target).filter(|_| run.code == ERROR);
+            of_target.unwrap_or(run).details(denials)
         }
-        Shortfall::Unprovided(_) | Shortfall::Unrequested(_) => Some("carnet inspect REF"),
-        _ => None,
+        install::Error::SetUp(error) => of_run(error),
+        install::Error::Shortfall(error) => of_shortfall(error),
+        install::Error::State(error) => of_state(error),
+        install::Error::Target(error) => of_target(error),
+        install::Error::Unready(_) => NOT_READY.into(),
+        _ => ERROR.into(),
     }
 }
 
@@ -233,6 +289,10 @@ mod tests {
             (FetchError::Digest(digest.check(b"x").unwrap_err()).into(), 10),
             (FetchError::Empty.into(), 1),
             (Shortfall::Missing(Vec::new()).into(), 11),
+            (install::Error::Shortfall(Shortfall::Missing(Vec::new())).into(), 11),
+            (install::Error::State(StateError::Locked(String::new())).into(), 16),
+            (install::Error::Unready(Vec::new()).into(), 15),
+            (StateError::Bundle(FetchError::Digest(digest.check(b"x").unwrap_err())).into(), 10),
             (Usage::new("x", "y").into(), 2),
             (RunError::Reported(GuestError::Denied(String::new())).into(), 11),
             (RunError::Reported(GuestError::Failed(String::new())).into(), 17),

@@ -1,22 +1,24 @@
 //! Reads what is the operator's own: configuration, trust policy, grants, parameters, credentials.
 //!
 //! The one place of the program that reads files by path, the environment and the clock on its own account. Everything
-//! goes through the three functions at the end.
+//! goes through the functions at the end.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cap_std::fs::{Dir, File};
+use cap_std::fs::File;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::document;
+use crate::state::private_directory;
 use crate::verify::TrustPolicy;
 
 pub mod consent;
 pub mod credentials;
 pub mod parameters;
+pub mod password;
 
 /// The trust policy of the machine, where the user has none.
 const SYSTEM_TRUST: &str = "/etc/carnet/trust.yaml";
@@ -131,7 +133,7 @@ pub fn state(named: Option<&str>) -> anyhow::Result<StatePlace> {
 /// is loaded. None where it cannot be made; then nothing is kept.
 pub fn cache() -> Option<PathBuf> {
     let path = directory("XDG_CACHE_HOME", ".cache")?.join("code");
-    make_private(&path).ok().map(|()| path)
+    private_directory(&path).ok().map(|()| path)
 }
 
 /// The text of a file that the operator named.
@@ -174,29 +176,42 @@ fn directory(name: &str, below_home: &str) -> Option<PathBuf> {
     base.or_else(home).map(|base| base.join("carnet"))
 }
 
-fn make_private(path: &Path) -> io::Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "the user's cache directory is where the user says")]
-    Dir::create_ambient_dir_all(path, cap_std::ambient_authority())?;
-    #[cfg(unix)]
-    {
-        use cap_std::fs::{Permissions, PermissionsExt as _};
-        #[expect(clippy::disallowed_methods, reason = "the user's cache directory is where the user says")]
-        let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority())?;
-        directory.set_permissions(".", Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
 /// A file that the operator named.
 fn open(path: &Path) -> io::Result<File> {
     #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
     File::open_ambient(path, cap_std::ambient_authority())
 }
 
+/// Writes a file whole or not at all, and over another one only where that is wanted.
+///
+/// # Errors
+/// When the file is there, or cannot be written.
+pub fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cannot_write = || format!("cannot write `{}`", path.display());
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // As any new file: the user's umask takes the rest away.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    let mut file = builder.tempfile_in(directory).with_context(cannot_write)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(cannot_write)?;
+    let persisted = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    persisted.map(drop).map_err(|error| error.error).with_context(cannot_write)
+}
+
 /// A variable of the environment; none where it is empty or no text.
-pub(super) fn variable(name: &str) -> Option<String> {
+fn variable(name: &str) -> Option<String> {
+    raw_variable(name).filter(|value| !value.is_empty())
+}
+
+/// A variable of the environment, which may be empty.
+fn raw_variable(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    std::env::var(name).ok()
 }
 
 /// The time, which windows of trust are compared with and claims are stamped with.

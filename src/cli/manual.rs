@@ -6,13 +6,20 @@ use super::exit::CODES;
 
 /// The documents that verbs print with `-o json` and `-o yaml`: kind, by which verb, what is in it.
 const DOCUMENTS: &[(&str, &str, &str)] = &[
+    ("Build", "`build`", "`reference`, `digest`, `name`, `version`, `tag`, `component`, `warnings`"),
     ("Error", "any", "`code`, `message`, `causes`, `details`, `hint`"),
+    ("Grant", "`grant new`", "`metadata`, `spec`: the grant itself"),
+    ("GrantCheck", "`grant check`", "`digest`, `covered`, `missing`, `optional`"),
     (
         "Inspection",
         "`inspect`",
         "`digest`, `bundle`, `trusted`, `reason`, `signatures`, `component`, `can`, `cannot`, `requests`, \
          `requestsFault`, `unrequestedImports`, `unusedRequests`, `unprovidedImports`, `images`, `actions`, `warnings`",
     ),
+    ("KeyPair", "`key generate`", "`keyId`, `private`, `public`"),
+    ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`"),
+    ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
+    ("SourceDirectory", "`init`", "`name`, `directory`"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),
     ("Version", "`version`", "`version`, `cnab`, `hostInterfaces`"),
 ];

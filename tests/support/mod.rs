@@ -190,7 +190,12 @@ pub fn example(name: &str) -> PathBuf {
 }
 
 pub fn object(api_version: &str, kind: &str, name: &str) -> ObjectRef {
-    ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace: Some("prod".into()), name: name.into() }
+    ObjectRef {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        namespace: Some("prod".into()),
+        name: name.into(),
+    }
 }
 
 /// The error and its causes, on one line.

@@ -96,6 +96,11 @@ impl Page {
         }
     }
 
+    /// A line that scripts read as well: it is never broken.
+    pub fn unwrapped(&mut self, text: &str) {
+        self.push(&visible(text));
+    }
+
     /// Rows of a word in its tone and a text, the texts below each other.
     pub fn rows<W: AsRef<str>, T: AsRef<str>>(&mut self, rows: &[(Tone, W, T)]) {
         let words: Vec<_> = rows.iter().map(|(_, word, _)| visible(word.as_ref())).collect();

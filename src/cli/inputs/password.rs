@@ -1,0 +1,49 @@
+//! The password of a key: from the environment, or typed without being shown.
+
+use std::io::IsTerminal as _;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::cli::exit::Usage;
+
+/// Where cosign looks for it. Set and empty, it means that there is none.
+const VARIABLE: &str = "COSIGN_PASSWORD";
+
+/// The password of a key that is there.
+///
+/// # Errors
+/// [`Usage`] when nobody can be asked.
+pub fn known() -> anyhow::Result<SecretString> {
+    match super::raw_variable(VARIABLE) {
+        Some(password) => Ok(password.into()),
+        None => ask("Password of the key: "),
+    }
+}
+
+/// A password for a new key, typed twice.
+///
+/// # Errors
+/// [`Usage`] when nobody can be asked; an error when the two differ or are empty.
+pub fn new() -> anyhow::Result<SecretString> {
+    if let Some(password) = super::raw_variable(VARIABLE) {
+        return Ok(password.into());
+    }
+    let first = ask("Password for the new key: ")?;
+    anyhow::ensure!(
+        !first.expose_secret().is_empty(),
+        "the password is empty: set {VARIABLE} to nothing if you mean it"
+    );
+    let second = ask("The same again: ")?;
+    anyhow::ensure!(first.expose_secret() == second.expose_secret(), "the two passwords differ");
+    Ok(first)
+}
+
+fn ask(question: &str) -> anyhow::Result<SecretString> {
+    let terminal = console::Term::stderr();
+    if !terminal.is_term() || !std::io::stdin().is_terminal() {
+        let message = "a password is needed, and there is no terminal to ask on";
+        return Err(Usage::new(message, format!("set {VARIABLE}")).into());
+    }
+    terminal.write_str(question)?;
+    Ok(terminal.read_secure_line()?.into())
+}

@@ -1,0 +1,74 @@
+//! `carnet key`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::author::key::PrivateKey;
+use crate::digest::Digest;
+
+use super::Context;
+use super::exit::{self, Code};
+use super::inputs::password;
+use super::ui::{Page, Report, Tone};
+
+/// Make keys to sign bundles with
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Generate(Generate),
+}
+
+/// Make a key: PREFIX.key to sign with, PREFIX.pub to verify with
+///
+/// The files are cosign's. The private key is encrypted with a password: the one in COSIGN_PASSWORD, or one that is
+/// asked for on a terminal. A key is never overwritten.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  carnet key generate keys/release")]
+struct Generate {
+    /// Where the files go, without `.key` and `.pub`
+    #[arg(value_name = "PREFIX")]
+    prefix: PathBuf,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyPair {
+    key_id: Digest,
+    private: String,
+    public: String,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let Verb::Generate(args) = &args.verb;
+    let password = password::new()?;
+    let key = PrivateKey::generate()?;
+    key.write(&args.prefix, &password)?;
+    let prefix = args.prefix.display();
+    context.ui.report(&KeyPair {
+        key_id: key.public().id(),
+        private: format!("{prefix}.key"),
+        public: format!("{prefix}.pub"),
+    })?;
+    Ok(exit::DONE)
+}
+
+impl Report for KeyPair {
+    const KIND: &'static str = "KeyPair";
+
+    fn show(&self, page: &mut Page) {
+        page.rows(&[
+            (Tone::Plain, "private", self.private.as_str()),
+            (Tone::Plain, "public", &self.public),
+            (Tone::Plain, "key id", &self.key_id.hex()),
+        ]);
+    }
+}
