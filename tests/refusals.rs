@@ -50,15 +50,16 @@ fn install_with(home: &Home, fetched: Fetched, spec: &str) -> Result<Outcome, Er
     let text = format!(
         "apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata: {{name: test}}\nspec:\n  bundle: {bundle}\n{spec}"
     );
-    let consent =
-        Consent { documents: vec![support::grant(&text, Path::new(""))], ..Consent::default() };
+    let consent = Consent { documents: vec![support::grant(&text, Path::new(""))], ..Consent::default() };
     home.act(Some(verified), Order { consent, ..home.order("install") })
 }
 
 /// What the component was told, and what the operator was told beside.
 fn denied(result: Result<Outcome, Error>) -> (String, Vec<String>) {
     match result {
-        Err(Error::Run { source: RunError::Reported(GuestError::Denied(text)), denials, .. }) => (text, denials),
+        Err(Error::Run { source: RunError::Reported(GuestError::Denied(text)), denials, .. }) => {
+            (text, denials)
+        }
         other => panic!("not denied: {other:?}"),
     }
 }
@@ -92,7 +93,9 @@ fn without_a_signature_or_with_that_of_another_key_nothing_is_verified() {
 /// What stands between the bytes of a layout and a run: everything that can refuse, in one text.
 fn verified(layout: &Path, policy: &TrustPolicy) -> Result<Verified, String> {
     let fetched = fetch(&reference(layout)).map_err(|error| format!("fetch: {}", support::chain(&error)))?;
-    policy.verify(fetched, Timestamp::UNIX_EPOCH).map_err(|error| format!("verify: {}", support::chain(&error)))
+    policy
+        .verify(fetched, Timestamp::UNIX_EPOCH)
+        .map_err(|error| format!("verify: {}", support::chain(&error)))
 }
 
 #[test]
@@ -112,7 +115,8 @@ fn one_flipped_bit_in_any_blob_is_refused() {
             changed[at] ^= 1;
             std::fs::write(&path, changed).unwrap();
             let refused = verified(&layout, &policy).unwrap_err();
-            let named = refused.contains("not the one that its name says") || refused.contains("cannot be read");
+            let named =
+                refused.contains("not the one that its name says") || refused.contains("cannot be read");
             assert!(named, "{}: {refused}", path.display());
             damaged += 1;
         }
@@ -205,7 +209,8 @@ fn an_import_that_is_not_requested_is_refused_when_building_and_when_granting() 
 fn an_import_that_nothing_provides_is_refused_when_building_and_when_granting() {
     let home = Home::new();
     let honest = home.bundle("maps", &one_map(), MAPS);
-    for (interface, function) in [("carnet:later/orders@0.1.0", "give"), ("wasi:http/requests@0.2.6", "send")] {
+    for (interface, function) in [("carnet:later/orders@0.1.0", "give"), ("wasi:http/requests@0.2.6", "send")]
+    {
         let guest = component(&format!(
             r#"(module (import "{interface}" "{function}" (func $f))
               (memory (export "memory") 1)
@@ -214,7 +219,10 @@ fn an_import_that_nothing_provides_is_refused_when_building_and_when_granting() 
         ));
         std::fs::write(home.path("maps-source/component.wasm"), &guest).unwrap();
         let built = author::build(&home.path("maps-source"), &home.path("other"), None);
-        assert!(matches!(&built, Err(AuthorError::Unprovided(found)) if found[..] == [interface]), "{built:?}");
+        assert!(
+            matches!(&built, Err(AuthorError::Unprovided(found)) if found[..] == [interface]),
+            "{built:?}"
+        );
 
         let forged = home.forged(function, &honest, &guest, |_| ());
         let refused = shortfall(install(&home, fetch(&reference(&forged)).unwrap()));
@@ -242,7 +250,10 @@ fn what_is_no_installer_is_never_fetched() {
 
         std::fs::write(home.path("maps-source/component.wasm"), bytes).unwrap();
         let built = author::build(&home.path("maps-source"), &home.path("other"), None);
-        assert!(matches!(built, Err(AuthorError::Component(_) | AuthorError::Encode(_))), "{name}: {built:?}");
+        assert!(
+            matches!(built, Err(AuthorError::Component(_) | AuthorError::Encode(_))),
+            "{name}: {built:?}"
+        );
     }
     home.assert_untouched();
 }
@@ -267,7 +278,8 @@ fn a_component_that_is_too_large_is_refused_by_its_size_alone() {
 fn a_required_request_that_is_not_granted_is_named_with_the_line_that_grants_it() {
     let home = Home::new();
     let bundle = home.bundle("maps", &one_map(), MAPS);
-    let narrower = "  kubernetes: [{verbs: [get, apply], kinds: [ConfigMap], namespaces: [prod], names: [web-*]}]";
+    let narrower =
+        "  kubernetes: [{verbs: [get, apply], kinds: [ConfigMap], namespaces: [prod], names: [web-*]}]";
     let Shortfall::Missing(lines) = shortfall(install_with(&home, bundle, narrower)) else { panic!() };
     assert_eq!(lines, ["--allow-kube 'delete:ConfigMap:prod/web-*'"]);
     home.assert_untouched();
@@ -353,7 +365,8 @@ fn of_several_objects_in_one_call_none_is_applied_when_one_is_denied() {
 fn a_deny_wins_over_every_grant() {
     let home = Home::new();
     let granted = "  kubernetes: [{verbs: [apply, delete, get], kinds: [ConfigMap], namespaces: [prod], names: [web-*]}]\n";
-    let refused = "  deny: {kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: [prod], names: [web-a]}]}";
+    let refused =
+        "  deny: {kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: [prod], names: [web-a]}]}";
     let bundle = home.bundle("maps", &one_map(), MAPS);
     let spec = format!("{granted}{refused}");
     let Shortfall::Missing(lines) = shortfall(install_with(&home, bundle, &spec)) else { panic!() };
@@ -391,7 +404,8 @@ fn a_grant_or_an_approval_for_another_digest_grants_nothing() {
 #[test]
 fn a_bare_wildcard_is_refused_unless_the_operator_insists() {
     let home = Home::new();
-    let wide = "  kubernetes: [{verbs: [apply, delete, get], kinds: [ConfigMap], namespaces: [prod], names: ['*']}]";
+    let wide =
+        "  kubernetes: [{verbs: [apply, delete, get], kinds: [ConfigMap], namespaces: [prod], names: ['*']}]";
     let refused = shortfall(install_with(&home, home.bundle("maps", &one_map(), MAPS), wide));
     let Shortfall::Terms(Invalid::Wildcard(rule)) = refused else { panic!("{refused:?}") };
     assert_eq!(rule, "apply, delete, get ConfigMap in prod named *");
@@ -425,8 +439,7 @@ fn a_file_is_read_by_its_granted_name_alone() {
         let verified = unsigned(home.bundle(&format!("b{}", name.len()), &guest, &requests));
         let mut consent = approving(&verified);
         consent.terms.files.push(FileGrant { name: "mine".into(), path: home.path("mine") });
-        let (told, denials) =
-            denied(home.act(Some(verified), Order { consent, ..home.order("install") }));
+        let (told, denials) = denied(home.act(Some(verified), Order { consent, ..home.order("install") }));
         assert_eq!(told, format!("not permitted: read the file {name}"));
         assert_eq!(denials, [explained]);
     }
@@ -470,7 +483,10 @@ fn an_action_that_modifies_nothing_can_modify_nothing() {
     let consent = approving(&verified);
     let order = Order { consent, ..home.order("dev.carnet.test.look") };
     let (_, denials) = denied(home.act(Some(verified), order));
-    assert_eq!(denials, ["apply ConfigMap prod/web-a: the bundle declares that this action modifies nothing"]);
+    assert_eq!(
+        denials,
+        ["apply ConfigMap prod/web-a: the bundle declares that this action modifies nothing"]
+    );
     assert_eq!(home.rendered(), before);
 }
 
@@ -522,7 +538,11 @@ impl Operator for Changing {
 fn what_departs_from_the_plan_is_stopped_before_it_is_done() {
     let cases = [
         (config_map("web-b"), "apply ConfigMap prod/web-b", "apply ConfigMap prod/web-a"),
-        (config_map("web-a").replace("a: b", "a: c"), "apply ConfigMap prod/web-a", "apply ConfigMap prod/web-a"),
+        (
+            config_map("web-a").replace("a: b", "a: c"),
+            "apply ConfigMap prod/web-a",
+            "apply ConfigMap prod/web-a",
+        ),
     ];
     for (text, actual, planned) in cases {
         let home = Home::new();
@@ -534,7 +554,9 @@ fn what_departs_from_the_plan_is_stopped_before_it_is_done() {
         consent.terms.files.push(FileGrant { name: "manifest".into(), path: path.clone() });
         let order = Order { consent, ..home.order("install") };
         let result = home.act_watched(Some(verified), order, Arc::new(Changing { path, text }));
-        let Err(Error::Run { source: RunError::Departed(departure), .. }) = result else { panic!("{result:?}") };
+        let Err(Error::Run { source: RunError::Departed(departure), .. }) = result else {
+            panic!("{result:?}")
+        };
         assert!(departure.actual.starts_with(actual), "{departure}");
         assert!(departure.planned.starts_with(planned), "{departure}");
         assert_ne!(departure.actual, departure.planned);

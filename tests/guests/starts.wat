@@ -60,5 +60,13 @@
   (func $run (param "action" string) (result (result (error $error)))
     (canon lift (core func $main "run")
       (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
-  (instance $installer (export "error" (type $error)) (export "run" (func $run)))
+  (component $Installer
+    (type $error' (variant
+      (case "denied" string) (case "not-found" string) (case "invalid" string) (case "conflict" string)
+      (case "unavailable" string) (case "timeout" string) (case "failed" string)))
+    (import "error" (type $error (eq $error')))
+    (import "run" (func $run (param "action" string) (result (result (error $error)))))
+    (export $exported "error" (type $error))
+    (export "run" (func $run) (func (param "action" string) (result (result (error $exported))))))
+  (instance $installer (instantiate $Installer (with "error" (type $error)) (with "run" (func $run))))
   (export "carnet:bundle/installer@0.1.0" (instance $installer)))
