@@ -1,5 +1,5 @@
 //! What the tests of the road share: a temporary home, bundles made on the spot, and an operator who says yes.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
