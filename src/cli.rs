@@ -88,7 +88,7 @@ enum Verb {
     Sign(sign::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
-    Grant(grant::Args),
+    Grant(Box<grant::Args>),
     Completion(completion::Args),
     Version(version::Args),
 }
