@@ -95,7 +95,7 @@ enum Verb {
     Sign(sign::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
-    Grant(grant::Args),
+    Grant(Box<grant::Args>),
     Plan(plan::Args),
     Install(Box<install::Install>),
     Upgrade(Box<install::Upgrade>),

@@ -53,6 +53,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::Io`] when it is there and cannot be opened.
+    #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
     pub fn open(path: &Path, secrets: Secrets) -> Result<Self, Error> {
         let root = match Dir::open_ambient_dir(path, ambient_authority()) {
             Ok(root) => Some(root),
@@ -219,6 +220,7 @@ impl Directory {
         root.rename(&unfinished, root, &file)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
     fn writable(&mut self) -> io::Result<&Dir> {
         if self.root.is_none() {
             Dir::create_ambient_dir_all(&self.path, ambient_authority())?;
