@@ -58,7 +58,8 @@ impl Console {
             self.ui.status("The change was not confirmed: there is no terminal to ask on. Add `--yes`.");
             return false;
         }
-        drop(rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush));
+        // Where nothing can be thrown away, nothing was typed ahead.
+        let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
         drop(write!(terminal, "\nCarry out this plan? Type yes to go on: "));
         let mut answer = String::new();
         let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_ANSWER);
