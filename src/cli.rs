@@ -96,7 +96,7 @@ enum Verb {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Grant(Box<grant::Args>),
-    Plan(plan::Args),
+    Plan(Box<plan::Args>),
     Install(Box<install::Install>),
     Upgrade(Box<install::Upgrade>),
     Invoke(Box<invoke::Args>),
