@@ -96,7 +96,7 @@ enum Verb {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Grant(Box<grant::Args>),
-    Plan(plan::Args),
+    Plan(Box<plan::Args>),
     Install(Box<install::Install>),
     Upgrade(Box<install::Upgrade>),
     Invoke(Box<invoke::Args>),
@@ -132,7 +132,7 @@ impl Context {
     /// # Errors
     /// When there is one that cannot be read.
     pub fn trust(&self) -> anyhow::Result<Trust> {
-        inputs::trust(self.global.trust.as_deref())
+        inputs::trust(self.global.trust.as_deref().filter(|file| !file.as_os_str().is_empty()))
     }
 
     /// Where installations are recorded.
@@ -140,7 +140,7 @@ impl Context {
     /// # Errors
     /// When no place is named and there is no home directory either.
     pub fn state(&self) -> anyhow::Result<StatePlace> {
-        inputs::state(self.global.state.as_deref())
+        inputs::state(self.global.state.as_deref().filter(|place| !place.is_empty()))
     }
 }
 

@@ -360,7 +360,7 @@ fn decide(
     let requests = Requests::of(verified.bundle())?;
     let mut terms = order.consent.terms(verified.digest(), &requests)?;
     let kept =
-        earlier.filter(|_| order.action != "install").and_then(|earlier| kept(&verified, order, earlier));
+        earlier.filter(|earlier| continues(earlier, order, mode)).and_then(|earlier| kept(&verified, order, earlier));
     let carried_over = kept.as_ref().is_some_and(|(_, is_new)| *is_new);
     if let Some((kept, _)) = kept {
         terms.add(kept).map_err(Shortfall::from)?;
@@ -380,6 +380,11 @@ fn decide(
     let decision =
         Decision { admission, granted: granted.explained(), carried_over, warnings: resolved.warnings };
     Ok(Decided { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
+}
+
+/// Whether what was decided about the installation still counts: not for one that is installed anew.
+fn continues(earlier: &Installation, order: &Order, mode: Mode) -> bool {
+    mode == Mode::Examine || (order.action != "install" && !earlier.is_deleted())
 }
 
 /// The grant of the last run, for the same bundle, or for a new one that the same rule admitted (Design §4). An explicit

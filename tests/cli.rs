@@ -216,3 +216,26 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+#[test]
+fn the_users_own_policy_and_configuration_are_found() {
+    let root = tempfile::tempdir().unwrap();
+    let site = Site { root: root.path().to_owned() };
+    site.layout("signed", HELLO);
+    let key = site.key("release");
+    sign(&reference(&site.root.join("signed")), &key).unwrap();
+    let verify = || site.carnet(&["verify", "layout:signed"]).status.code();
+    assert_eq!(verify(), Some(10));
+
+    let config = site.root.join(".config/carnet");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("trust.yaml"), policy(&key)).unwrap();
+    assert_eq!(verify(), Some(0));
+
+    fs::write(config.join("config.yaml"), "trust: strict.yaml\n").unwrap();
+    assert_eq!(verify(), Some(10), "a configured policy that is not there is no policy");
+    fs::write(config.join("strict.yaml"), policy(&site.key("other"))).unwrap();
+    assert_eq!(verify(), Some(10), "the configured policy is used, not the other one");
+    fs::write(config.join("config.yaml"), "trusted: strict.yaml\n").unwrap();
+    assert_eq!(verify(), Some(1), "an unknown setting is an error");
+}

@@ -70,7 +70,7 @@ impl Component {
         Validator::new_with_features(features())
             .validate_all(&bytes)
             .map_err(|error| Invalid::Wasm(error.to_string()))?;
-        let (resolve, world) = match decode(&bytes).map_err(|error| Invalid::Wasm(error.to_string()))? {
+        let (resolve, world) = match decode(&bytes).map_err(|error| Invalid::Wasm(format!("{error:#}")))? {
             DecodedWasm::Component(resolve, world) => (resolve, world),
             DecodedWasm::WitPackage(..) => return Err(Invalid::WitPackage),
         };

@@ -134,6 +134,7 @@ pub fn state(named: Option<&str>) -> anyhow::Result<StatePlace> {
 /// # Errors
 /// When there is no current directory.
 pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "what is recorded must mean the same elsewhere")]
     std::path::absolute(path).with_context(|| format!("`{}`", path.display()))
 }
 

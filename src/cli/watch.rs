@@ -52,7 +52,7 @@ pub(super) struct Outputs {
     name: String,
     /// Show this output alone, as it is
     #[arg(value_name = "OUTPUT")]
-    output: Option<String>,
+    only: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -142,7 +142,7 @@ pub(super) fn outputs(args: &Outputs, context: &Context) -> anyhow::Result<Code>
     let state = act::state(context)?;
     state.get(&args.name)?;
     let outputs = state.outputs(&args.name)?;
-    match &args.output {
+    match &args.only {
         None => context.ui.report(&OutputList { name: args.name.clone(), outputs })?,
         Some(name) => {
             let value = outputs.get(name);
@@ -297,16 +297,11 @@ impl Report for RevisionList {
             .items
             .iter()
             .map(|row| {
-                vec![
-                    row.revision.clone(),
-                    row.created.clone(),
-                    row.action.clone(),
-                    row.bundle.clone(),
-                    row.result.clone(),
-                ]
+                let time: String = row.created.replace('T', " ").chars().take(19).collect();
+                vec![time, row.action.clone(), row.bundle.clone(), row.result.clone()]
             })
             .collect();
-        page.table(&["REVISION", "TIME", "ACTION", "BUNDLE", "RESULT"], &rows);
+        page.table(&["TIME (UTC)", "ACTION", "BUNDLE", "RESULT"], &rows);
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the tests of the road share: a temporary home, bundles made on the spot, and an operator who says yes.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
 
+pub mod guest;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -8,7 +10,13 @@ use std::time::Duration;
 
 use carnet::author::key::PrivateKey;
 use carnet::author::{self};
+use carnet::bundle::Bundle;
+use carnet::bundle::canonical::canonical;
+use carnet::bundle::index::{
+    self, Descriptor, EMPTY_BLOB, Form, Listing, OCI_INDEX, OCI_MANIFEST, WASM, WASM_CONFIG,
+};
 use carnet::capability::object::ObjectRef;
+use carnet::digest::Digest;
 use carnet::fetch::{Fetched, fetch};
 use carnet::grant::Consent;
 use carnet::grant::terms::Document;
@@ -21,6 +29,7 @@ use carnet::state::State;
 use carnet::target::directory::{Directory, Secrets};
 use carnet::target::{Overrides, Target};
 use carnet::verify::{TrustPolicy, Verified, dangerously_unsigned};
+use serde_json::{Value, json};
 
 /// A home that is gone after the test.
 pub struct Home {
@@ -81,6 +90,47 @@ impl Home {
         self.built(&source, name)
     }
 
+    /// A bundle like another one, with another `bundle.json` or component: as somebody makes it who uses no `carnet`.
+    pub fn forged(
+        &self,
+        name: &str,
+        like: &Fetched,
+        component: &[u8],
+        change: impl FnOnce(&mut Value),
+    ) -> PathBuf {
+        let layout = self.path(name);
+        let config = json!({"architecture": "wasm", "os": "wasip2", "layerDigests": [Digest::of(component)]});
+        let config = canonical(&config).unwrap();
+        let of = Descriptor::of;
+        let manifest = index::component_manifest(&of(WASM_CONFIG, &config), &of(WASM, component));
+        let mut bundle: Value = serde_json::from_slice(like.bundle().bytes()).unwrap();
+        let image = of(OCI_MANIFEST, &manifest);
+        bundle["invocationImages"][0]["image"] = format!("carnet.invalid/x@{}", image.digest).into();
+        bundle["invocationImages"][0]["contentDigest"] = json!(image.digest);
+        bundle["invocationImages"][0]["size"] = json!(image.size);
+        change(&mut bundle);
+        let (bundle, _) = Bundle::parse_published(&canonical(&bundle).unwrap()).unwrap();
+        let index = index::write_index(&bundle, Form::Default, Listing::Oci).unwrap();
+        let config_manifest = index::config_manifest(bundle.bytes(), Form::Default);
+        let blobs: [&[u8]; 7] =
+            [EMPTY_BLOB, &config, component, &manifest, bundle.bytes(), &config_manifest, &index];
+        std::fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
+        for blob in blobs {
+            std::fs::write(layout.join("blobs/sha256").join(Digest::of(blob).hex()), blob).unwrap();
+        }
+        let entry = json!({"mediaType": OCI_INDEX, "digest": Digest::of(&index), "size": index.len()});
+        let entries = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]});
+        std::fs::write(layout.join("index.json"), entries.to_string()).unwrap();
+        std::fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        layout
+    }
+
+    /// Asserts that nothing was ever done here.
+    pub fn assert_untouched(&self) {
+        assert_eq!(self.rendered(), BTreeMap::new());
+        assert!(self.state().find("web").unwrap().is_none());
+    }
+
     /// An order to do something with an installation `web` in `prod`, into `rendered`.
     pub fn order(&self, action: &str) -> Order {
         Order {
@@ -122,7 +172,7 @@ impl Home {
         &self,
         verified: Option<Verified>,
         order: Order,
-        operator: Arc<Yes>,
+        operator: Arc<dyn Operator>,
     ) -> Result<Outcome, Error> {
         let state = self.state();
         let tools = Tools { state: &state, cache: Some(cache()), operator };
@@ -202,4 +252,9 @@ pub fn object(api_version: &str, kind: &str, name: &str) -> ObjectRef {
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+}
+
+/// A ConfigMap of this name, as a manifest.
+pub fn config_map(name: &str) -> String {
+    format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{a: b}}}}")
 }

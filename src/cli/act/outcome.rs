@@ -140,7 +140,7 @@ pub(in crate::cli) fn diff_lines(page: &mut Page, diff: &str) {
             Some(b'@') => Tone::Quiet,
             _ => Tone::Plain,
         };
-        page.line("  ", tone, line);
+        page.verbatim("  ", tone, line);
     }
 }
 

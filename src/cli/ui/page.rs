@@ -101,6 +101,14 @@ impl Page {
         self.push(&visible(text));
     }
 
+    /// A line whose white space means something. What does not fit goes on below.
+    pub fn verbatim(&mut self, indent: &str, tone: Tone, text: &str) {
+        let text: Vec<char> = visible(text).chars().collect();
+        for line in text.chunks(self.width - columns(indent)) {
+            self.push(&format!("{indent}{}", tone.paint(&line.iter().collect::<String>())));
+        }
+    }
+
     /// Rows of a word in its tone and a text, the texts below each other. A word that is too long has a line of its own.
     pub fn rows<W: AsRef<str>, T: AsRef<str>>(&mut self, rows: &[(Tone, W, T)]) {
         let words: Vec<_> = rows.iter().map(|(_, word, _)| visible(word.as_ref())).collect();
