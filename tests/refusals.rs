@@ -1,5 +1,10 @@
 //! One test for each way in which a bundle or a call is refused. Each says why it was refused, and that nothing was done.
-#![expect(clippy::disallowed_methods, clippy::panic, reason = "tests read and damage files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests read and damage files"
+)]
 
 mod support;
 
