@@ -359,8 +359,9 @@ fn decide(
 
     let requests = Requests::of(verified.bundle())?;
     let mut terms = order.consent.terms(verified.digest(), &requests)?;
-    let kept =
-        earlier.filter(|earlier| continues(earlier, order, mode)).and_then(|earlier| kept(&verified, order, earlier));
+    let kept = earlier
+        .filter(|earlier| continues(earlier, order, mode))
+        .and_then(|earlier| kept(&verified, order, earlier));
     let carried_over = kept.as_ref().is_some_and(|(_, is_new)| *is_new);
     if let Some((kept, _)) = kept {
         terms.add(kept).map_err(Shortfall::from)?;
@@ -558,7 +559,8 @@ impl Run<'_> {
         let seen =
             changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
         let pass = Pass::Acting { planned: steps, ledger: self.tools.state.ledger(&self.order.name) };
-        let watcher: Arc<dyn Watcher> = Arc::clone(&self.tools.operator) as Arc<dyn Watcher>;
+        let operator = Arc::clone(&self.tools.operator);
+        let watcher: Arc<dyn Watcher> = operator;
         let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
         remove(&mut ran.work, &removed).await?;
         await_ready(&mut ran.work).await?;

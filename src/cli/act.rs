@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use crate::bundle::Bundle;
 use crate::grant::terms::parse_time;
 use crate::host::Supplied;
-use crate::install::{Kept, Mode, Order, Outcome, Place, Tools, act};
+use crate::install::{Kept, Mode, Operator, Order, Outcome, Place, Tools, act};
 use crate::reference::Reference;
 use crate::state::{Installation, State};
 use crate::target::cluster::{Cluster, Options, Owner};
@@ -309,7 +309,8 @@ fn run(
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
-    let tools = Tools { state, cache: inputs::cache(), operator: Arc::clone(&console) as Arc<_> };
+    let operator: Arc<dyn Operator> = console.clone();
+    let tools = Tools { state, cache: inputs::cache(), operator };
     let acted = runtime.block_on(act(verified, target, order, &tools, asked.mode));
     console.done();
     Ok((acted?, console))
@@ -353,7 +354,8 @@ fn dangers(asked: &Asked<'_>, place: &Place) -> Vec<String> {
         (place.plain_secrets, "--secrets plain"),
     ]
     .into_iter()
-    .filter_map(|(is_set, flag)| is_set.then(|| flag.to_owned()))
+    .filter(|(is_set, _)| *is_set)
+    .map(|(_, flag)| flag.to_owned())
     .collect()
 }
 
