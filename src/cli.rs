@@ -23,15 +23,22 @@ pub mod manual;
 pub mod ui;
 
 mod build;
+mod act;
 mod completion;
+mod diff;
 mod grant;
 mod init;
 mod inspect;
+mod install;
+mod invoke;
 mod key;
 mod lint;
 mod sign;
+mod plan;
+mod uninstall;
 mod verify;
 mod version;
+mod watch;
 
 /// Install bundles that you do not have to trust
 ///
@@ -88,7 +95,17 @@ enum Verb {
     Sign(sign::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
-    Grant(grant::Args),
+    Grant(Box<grant::Args>),
+    Plan(Box<plan::Args>),
+    Install(Box<install::Install>),
+    Upgrade(Box<install::Upgrade>),
+    Invoke(Box<invoke::Args>),
+    Uninstall(Box<uninstall::Args>),
+    List(watch::List),
+    Status(watch::Status),
+    History(watch::History),
+    Diff(diff::Args),
+    Outputs(watch::Outputs),
     Completion(completion::Args),
     Version(version::Args),
 }
@@ -115,7 +132,7 @@ impl Context {
     /// # Errors
     /// When there is one that cannot be read.
     pub fn trust(&self) -> anyhow::Result<Trust> {
-        inputs::trust(self.global.trust.as_deref())
+        inputs::trust(self.global.trust.as_deref().filter(|file| !file.as_os_str().is_empty()))
     }
 
     /// Where installations are recorded.
@@ -123,7 +140,7 @@ impl Context {
     /// # Errors
     /// When no place is named and there is no home directory either.
     pub fn state(&self) -> anyhow::Result<StatePlace> {
-        inputs::state(self.global.state.as_deref())
+        inputs::state(self.global.state.as_deref().filter(|place| !place.is_empty()))
     }
 }
 
@@ -161,6 +178,16 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Verify(args) => verify::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),
         Verb::Grant(args) => grant::run(args, context),
+        Verb::Plan(args) => plan::run(args, context),
+        Verb::Install(args) => install::install(args, context),
+        Verb::Upgrade(args) => install::upgrade(args, context),
+        Verb::Invoke(args) => invoke::run(args, context),
+        Verb::Uninstall(args) => uninstall::run(args, context),
+        Verb::List(args) => watch::list(args, context),
+        Verb::Status(args) => watch::status(args, context),
+        Verb::History(args) => watch::history(args, context),
+        Verb::Diff(args) => diff::run(args, context),
+        Verb::Outputs(args) => watch::outputs(args, context),
         Verb::Completion(args) => completion::run(args, context),
         Verb::Version(args) => version::run(args, context),
     }

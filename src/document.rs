@@ -79,7 +79,7 @@ pub fn yaml(text: &str) -> Result<Value, Invalid> {
         return Err(Invalid::TooLong(text.len()));
     }
     let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
-    let options = serde_saphyr::options! { budget: budget, with_snippet: false };
+    let options = serde_saphyr::options! { budget: budget, with_snippet: false, strict_booleans: true };
     serde_saphyr::from_str_with_options::<Unsorted>(text, options)
         .map(|Unsorted(value)| value)
         .map_err(|error| Invalid::Yaml(error.to_string()))

@@ -194,6 +194,17 @@ pub enum Error {
     UnknownAction(String),
 }
 
+/// How far an order is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All the way.
+    Act,
+    /// Only the plan of what was done last, without its credentials: to compare it with what is there.
+    Examine,
+    /// Only the plan.
+    Plan,
+}
+
 /// What is needed to act at all.
 pub struct Tools<'a> {
     /// The state.
@@ -205,7 +216,7 @@ pub struct Tools<'a> {
 }
 
 /// Carries out an action of a bundle, whatever it is: decides, plans, asks, records, does what was planned, and records
-/// what came of it. With `only_plan`, it ends with the plan.
+/// what came of it.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
@@ -214,18 +225,18 @@ pub async fn act(
     target: Target,
     order: Order,
     tools: &Tools<'_>,
-    only_plan: bool,
+    mode: Mode,
 ) -> Result<Outcome, Error> {
-    let _lock = if only_plan { None } else { Some(tools.state.lock(&order.name)?) };
+    let _lock = if mode == Mode::Act { Some(tools.state.lock(&order.name)?) } else { None };
     let earlier = tools.state.find(&order.name)?;
-    order.check(earlier.as_ref())?;
+    order.check(earlier.as_ref(), mode)?;
     let part = Part::of(verified.as_ref(), &order)?;
-    let decided = decide(verified, &order, earlier.as_ref(), &part)?;
+    let decided = decide(verified, &order, earlier.as_ref(), &part, mode)?;
     let compiled = decided.compile(tools, &part)?;
 
-    let run = Run { order: &order, tools, earlier: earlier.as_ref(), part, decided, compiled };
+    let run = Run { order: &order, tools, earlier: earlier.as_ref(), part, decided, compiled, mode };
     let planned = run.plan(target).await?;
-    if only_plan {
+    if mode != Mode::Act {
         return Ok(planned.into_outcome());
     }
     if !tools.operator.confirm(&planned.plan, &run.decided.decision) {
@@ -281,12 +292,12 @@ impl Part {
 }
 
 impl Order {
-    fn check(&self, earlier: Option<&Installation>) -> Result<(), Error> {
+    fn check(&self, earlier: Option<&Installation>, mode: Mode) -> Result<(), Error> {
         if !is_label(&self.name) {
             return Err(Error::Name(self.name.clone()));
         }
         match (self.action.as_str(), earlier) {
-            ("install", Some(earlier)) => self.check_new(earlier),
+            ("install", Some(earlier)) if mode != Mode::Examine => self.check_new(earlier),
             ("install", None) => Ok(()),
             (_, Some(earlier)) if !earlier.is_deleted() => self.check_same(earlier),
             _ => Err(StateError::Missing(self.name.clone()).into()),
@@ -319,6 +330,7 @@ struct Decided {
     granted: Option<Arc<Granted>>,
     terms: Terms,
     context: Context,
+    credentials: Supplied,
     decision: Decision,
 }
 
@@ -327,6 +339,7 @@ fn decide(
     order: &Order,
     earlier: Option<&Installation>,
     part: &Part,
+    mode: Mode,
 ) -> Result<Decided, Error> {
     let Some(verified) = verified else { return Ok(Decided::by_the_runtime(earlier)) };
     let previous = earlier.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
@@ -337,12 +350,18 @@ fn decide(
         &previous.unwrap_or_default(),
     )
     .map_err(Error::Parameters)?;
-    check_credentials(verified.bundle(), order, part)?;
+    let credentials = if mode == Mode::Examine {
+        stand_ins(verified.bundle(), order)
+    } else {
+        check_credentials(verified.bundle(), order, part)?;
+        order.credentials.clone()
+    };
 
     let requests = Requests::of(verified.bundle())?;
     let mut terms = order.consent.terms(verified.digest(), &requests)?;
-    let kept =
-        earlier.filter(|_| order.action != "install").and_then(|earlier| kept(&verified, order, earlier));
+    let kept = earlier
+        .filter(|earlier| continues(earlier, order, mode))
+        .and_then(|earlier| kept(&verified, order, earlier));
     let carried_over = kept.as_ref().is_some_and(|(_, is_new)| *is_new);
     if let Some((kept, _)) = kept {
         terms.add(kept).map_err(Shortfall::from)?;
@@ -361,7 +380,12 @@ fn decide(
     };
     let decision =
         Decision { admission, granted: granted.explained(), carried_over, warnings: resolved.warnings };
-    Ok(Decided { granted: Some(Arc::new(granted)), terms, context, decision })
+    Ok(Decided { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
+}
+
+/// Whether what was decided about the installation still counts: not for one that is installed anew.
+fn continues(earlier: &Installation, order: &Order, mode: Mode) -> bool {
+    mode == Mode::Examine || (order.action != "install" && !earlier.is_deleted())
 }
 
 /// The grant of the last run, for the same bundle, or for a new one that the same rule admitted (Design §4). An explicit
@@ -387,6 +411,12 @@ fn check_credentials(bundle: &Bundle, order: &Order, part: &Part) -> Result<(), 
             && !order.credentials.names().any(|given| given == *name)
     });
     missing.map_or(Ok(()), |(name, _)| Err(Error::Credential(name.clone())))
+}
+
+/// Credentials whose values do not matter, because nothing that holds one is compared.
+fn stand_ins(bundle: &Bundle, order: &Order) -> Supplied {
+    let wanted = bundle.credentials().iter().filter(|(_, credential)| credential.applies_to(&order.action));
+    Supplied::new(wanted.map(|(name, _)| (name.clone(), "unknown".into())).collect())
 }
 
 fn context(bundle: &Bundle, order: &Order, parameters: BTreeMap<String, Value>) -> Context {
@@ -425,6 +455,7 @@ impl Decided {
             granted: None,
             terms: earlier.map(|earlier| earlier.settings.terms.clone()).unwrap_or_default(),
             context: Context { revision: ulid(), ..Context::default() },
+            credentials: Supplied::default(),
             decision: Decision {
                 admission: None,
                 granted: Vec::new(),
@@ -449,6 +480,7 @@ struct Run<'a> {
     part: Part,
     decided: Decided,
     compiled: Option<Compiled>,
+    mode: Mode,
 }
 
 /// What one pass of a run left.
@@ -475,6 +507,9 @@ impl Run<'_> {
         let watcher: Arc<dyn Watcher> = Arc::new(Silent);
         let work = self.work(target, Kinds::default(), pass, BTreeMap::new(), watcher);
         let mut ran = self.pass(work).await?;
+        if self.mode == Mode::Examine {
+            ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
+        }
         let (removable, kept) = self.removable(&ran.work);
         let rows = removals(&mut ran.work, &removable).await?;
         let plan =
@@ -524,7 +559,8 @@ impl Run<'_> {
         let seen =
             changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
         let pass = Pass::Acting { planned: steps, ledger: self.tools.state.ledger(&self.order.name) };
-        let watcher: Arc<dyn Watcher> = Arc::clone(&self.tools.operator) as Arc<dyn Watcher>;
+        let operator = Arc::clone(&self.tools.operator);
+        let watcher: Arc<dyn Watcher> = operator;
         let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
         remove(&mut ran.work, &removed).await?;
         await_ready(&mut ran.work).await?;
@@ -542,7 +578,7 @@ impl Run<'_> {
             return Ok(Ran::nothing(work));
         };
         let context = self.decided.context.clone();
-        let host = Host::new(Arc::clone(granted), context, self.order.credentials.clone(), work);
+        let host = Host::new(Arc::clone(granted), context, self.decided.credentials.clone(), work);
         let (host, ended) = compiled.run(host, action).await;
         let ran = Ran::of(host);
         match ended {

@@ -193,7 +193,7 @@ pub fn difference(object: &ObjectRef, before: Option<&Value>, after: Option<&Val
     let text = |value: Option<Value>| {
         value.and_then(|value| serde_saphyr::to_string(&value).ok()).unwrap_or_default()
     };
-    TextDiff::from_lines(&text(before), &text(after)).unified_diff().context_radius(3).to_string()
+    TextDiff::from_lines(text(before), text(after)).unified_diff().context_radius(3).to_string()
 }
 
 /// An object without what the server writes, and without copies of itself.

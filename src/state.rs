@@ -298,6 +298,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
+    #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
     pub fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         let place = self.bundle_directory(fetched.digest());
         let io = |error| StateError::Io(place.clone(), error);

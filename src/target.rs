@@ -137,7 +137,7 @@ pub enum Error {
     #[error("{object} was changed by hand ({})", file.display())]
     Edited {
         /// Which object.
-        object: ObjectRef,
+        object: String,
         /// Its file.
         file: PathBuf,
     },
@@ -145,7 +145,7 @@ pub enum Error {
     #[error("{object} is already there and belongs to {}", owner.as_deref().unwrap_or("nobody that is known"))]
     Foreign {
         /// Which object.
-        object: ObjectRef,
+        object: String,
         /// The installation it belongs to, if it says so.
         owner: Option<String>,
     },
@@ -160,7 +160,7 @@ pub enum Error {
     Misplaced(#[from] Misplaced),
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
-    Unreadable(ObjectRef, String),
+    Unreadable(String, String),
 }
 
 impl Preview {
@@ -232,9 +232,9 @@ impl Target {
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                let force = overrides.forces(prepared.object(), inventory);
+                let force = overrides.forces();
                 let preview = cluster.preview(&prepared.permit, &filled.body, kinds, force).await?;
-                check_owner(&preview, prepared, inventory, overrides)?;
+                check_owner(&preview, prepared, overrides)?;
                 Ok(preview)
             }
             (Self::Directory(directory), Form::File(rendered)) => {
@@ -258,8 +258,9 @@ impl Target {
     ) -> Result<(Change, Recorded), Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                let force = overrides.forces(prepared.object(), inventory);
-                let applied = cluster.apply(&prepared.permit, &filled.body, kinds, force).await?;
+                let force = overrides.forces();
+                let body = same_as_seen(&filled.body, seen);
+                let applied = cluster.apply(&prepared.permit, &body, kinds, force).await?;
                 let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null).clone()) };
                 let change = Preview::of(before, applied.after).change;
                 Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
@@ -395,25 +396,29 @@ pub fn without_bookkeeping(object: &Value) -> Value {
 }
 
 impl Overrides {
-    /// Whether fields of others are taken over. Taking ownership does so only for objects that are not ours yet.
-    fn forces(self, object: &ObjectRef, inventory: &Inventory) -> bool {
-        self.force_conflicts || (self.take_ownership && inventory.find(object).is_none())
+    /// Whether fields of others are taken over.
+    fn forces(self) -> bool {
+        self.force_conflicts || self.take_ownership
     }
 }
 
+/// The body with the UID of the object that was seen when it was planned: one that has taken its name since is refused.
+fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
+    let mut body = body.clone();
+    let uid = seen.and_then(|seen| seen.pointer("/metadata/uid")).cloned();
+    if let (Some(uid), Some(Value::Object(metadata))) = (uid, body.get_mut("metadata")) {
+        metadata.insert("uid".into(), uid);
+    }
+    body
+}
+
 /// Objects of another installation are not ours to change.
-fn check_owner(
-    preview: &Preview,
-    prepared: &Prepared,
-    inventory: &Inventory,
-    overrides: Overrides,
-) -> Result<(), Error> {
+fn check_owner(preview: &Preview, prepared: &Prepared, overrides: Overrides) -> Result<(), Error> {
     let owner =
         |object: &Value| Some(object.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned());
     let (theirs, ours) = (preview.before.as_ref().and_then(owner), owner(prepared.permit.0.body()));
-    let is_foreign = theirs.is_some() && theirs != ours && inventory.find(prepared.object()).is_none();
-    if is_foreign && !overrides.take_ownership {
-        return Err(Error::Foreign { object: prepared.object().clone(), owner: theirs });
+    if theirs.is_some() && theirs != ours && !overrides.take_ownership {
+        return Err(Error::Foreign { object: prepared.object().to_string(), owner: theirs });
     }
     Ok(())
 }

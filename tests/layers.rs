@@ -170,8 +170,8 @@ fn source(file: &Path) -> Source {
     let module = path.trim_end_matches(".rs").split('/').map(Into::into).collect();
     let text = fs::read_to_string(file).unwrap();
     // Tests stand last in a file and may use what they like.
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let code = code.split("#[cfg(test)]\npub(crate) mod tests").next().unwrap_or_default();
+    let tests = text.find("mod tests {").and_then(|end| text[..end].rfind("#[cfg(test)]"));
+    let code = &text[..tests.unwrap_or(text.len())];
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     Source { module, code: lines.collect::<Vec<_>>().join("\n"), path }
 }

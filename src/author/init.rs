@@ -33,6 +33,7 @@ pub fn init(path: &Path) -> Result<String, AuthorError> {
         return Err(AuthorError::NotEmpty(path.to_owned()));
     }
     // The name comes from the whole path, so that `.` has one as well.
+    #[expect(clippy::disallowed_methods, reason = "a relative path has a name only where it is")]
     let whole = std::path::absolute(path).map_err(system())?;
     let name = name(whole.file_name().and_then(|name| name.to_str()));
     directory.create_dir_all("src").and_then(|()| directory.create_dir_all("wit/deps")).map_err(system())?;
@@ -61,6 +62,7 @@ fn name(directory: Option<&str>) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
     use crate::author::source::Source;

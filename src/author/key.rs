@@ -256,6 +256,7 @@ fn write_new(directory: &Dir, name: &str, mode: u32, text: &str) -> Result<(), K
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
 

@@ -280,7 +280,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_missing_is_named_by_the_flag_that_grants_it() {
         let granted = scope(Some("prod/Secret/db"), false);
-        assert_eq!(granted.missing(&scope(Some("prod/Secret/db"), false)), [String::new(); 0]);
+        assert_eq!(granted.missing(&scope(Some("prod/Secret/db"), false)), Vec::<String>::new());
         assert_eq!(
             granted.missing(&scope(Some("prod/Secret/*"), true)),
             ["--allow-credential key=prod/Secret/*", "--allow-reveal key"]

@@ -242,7 +242,10 @@ fn of_run(error: &RunError) -> Meaning {
         RunError::Reported(GuestError::Failed(_)) => FAILED,
         _ => ERROR,
     };
-    code.into()
+    match error {
+        RunError::Limit(hit) => Meaning::from(code).hint(format!("raise it in the grant: {}", hit.line())),
+        _ => code.into(),
+    }
 }
 
 fn of_state(error: &StateError) -> Meaning {
@@ -257,19 +260,40 @@ fn of_state(error: &StateError) -> Meaning {
 fn of_install(error: &install::Error) -> Meaning {
     match error {
         install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
+        install::Error::Declined => Meaning::from(ERROR).hint("add `--yes` to confirm the change"),
+        install::Error::Parameters(_) => {
+            Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
+        }
+        install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
         install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
         install::Error::Run { source, refusal, denials, .. } => {
-            let run = of_run(source);
-            let of_target = refusal.as_deref().map(of_target).filter(|_| run.code == ERROR);
-            of_target.unwrap_or(run).details(denials)
+            of_failed_run(source, refusal.as_deref(), denials)
         }
         install::Error::SetUp(error) => of_run(error),
         install::Error::Shortfall(error) => of_shortfall(error),
         install::Error::State(error) => of_state(error),
         install::Error::Target(error) => of_target(error),
-        install::Error::Unready(_) => NOT_READY.into(),
+        install::Error::Unready(_) => {
+            Meaning::from(NOT_READY).hint("wait longer with `--timeout`, or not with `--no-wait`")
+        }
         _ => ERROR.into(),
     }
+}
+
+/// What the target refused says more than the component's word for it; the component may have handed it on, or not.
+fn of_failed_run(source: &RunError, refusal: Option<&target::Error>, denials: &[String]) -> Meaning {
+    let run = of_run(source);
+    let Some(refusal) = refusal else { return run.details(denials) };
+    let told: Vec<String> =
+        std::iter::once(format!("the target: {}", chain(refusal))).chain(denials.to_vec()).collect();
+    let target = of_target(refusal);
+    let decides = run.code == ERROR || target.code == NO_RIGHTS && run.code == NOT_GRANTED;
+    if decides { target } else { run }.details(&told)
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     New(new::Args),
-    Check(check::Args),
+    Check(Box<check::Args>),
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {

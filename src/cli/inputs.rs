@@ -129,6 +129,15 @@ pub fn state(named: Option<&str>) -> anyhow::Result<StatePlace> {
     }
 }
 
+/// A path that does not depend on the current directory any more.
+///
+/// # Errors
+/// When there is no current directory.
+pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "what is recorded must mean the same elsewhere")]
+    std::path::absolute(path).with_context(|| format!("`{}`", path.display()))
+}
+
 /// The directory for compiled code, which only the user may enter: it is native code that nothing authenticates when it
 /// is loaded. None where it cannot be made; then nothing is kept.
 pub fn cache() -> Option<PathBuf> {

@@ -70,6 +70,9 @@ struct Inspection {
     warnings: Vec<String>,
     #[serde(skip)]
     has_policy: bool,
+    /// The reason without what is wrong with each signature, which its own row says.
+    #[serde(skip)]
+    verdict: Option<String>,
     #[serde(skip)]
     inert: Vec<(String, &'static str)>,
 }
@@ -152,6 +155,7 @@ impl Inspection {
             bundle: Named::of(bundle),
             trusted: refusal.is_none(),
             has_policy: !matches!(refusal, Some(Refusal::NoPolicy)),
+            verdict: refusal.as_ref().map(verdict),
             reason: refusal.map(|refusal| refusal.to_string()),
             signatures: trust.policy.examine(fetched, now).into_iter().map(Into::into).collect(),
             component: ComponentPart::of(fetched),
@@ -197,6 +201,16 @@ impl From<Requests> for Asked {
     fn from(requests: Requests) -> Self {
         let Requests { handles, kubernetes, files, credentials } = requests;
         Self { handles, kubernetes, files, credentials }
+    }
+}
+
+/// Why a bundle is refused, apart from what is wrong with each signature.
+pub(super) fn verdict(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Signers { rule, threshold, found, .. } => {
+            format!("rule `{rule}` wants {threshold} trusted, and {found} of the signatures count")
+        }
+        other => other.to_string(),
     }
 }
 

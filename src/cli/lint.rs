@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let errors = report.faults.iter().filter(|fault| fault.severity == "error").count();
     context.ui.report(&report)?;
     let warnings = report.faults.len() - errors;
-    context.ui.status(format_args!("Found {errors} errors and {warnings} warnings."));
+    context.ui.status(format_args!("Errors: {errors}. Warnings: {warnings}."));
     Ok(if errors == 0 { exit::DONE } else { exit::ERROR })
 }
 
@@ -118,13 +118,14 @@ fn source(directory: &Path, context: &Context) -> anyhow::Result<Vec<Found>> {
 impl Found {
     /// A document that could not be read as what it should be.
     fn whole(error: &dyn Error, rule: &str) -> Self {
-        let mut what = error.to_string();
+        let mut texts = vec![error.to_string()];
         let mut cause = error.source();
         while let Some(error) = cause {
-            what = format!("{what}: {error}");
+            texts.push(error.to_string());
             cause = error.source();
         }
-        Self { pointer: String::new(), what, rule: rule.into(), severity: "error" }
+        texts.dedup();
+        Self { pointer: String::new(), what: texts.join(": "), rule: rule.into(), severity: "error" }
     }
 
     fn line(&self) -> String {

@@ -7,6 +7,7 @@ use super::exit::CODES;
 /// The documents that verbs print with `-o json` and `-o yaml`: kind, by which verb, what is in it.
 const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Build", "`build`", "`reference`, `digest`, `name`, `version`, `tag`, `component`, `warnings`"),
+    ("Difference", "`diff`", "`name`, `changes`"),
     ("Error", "any", "`code`, `message`, `causes`, `details`, `hint`"),
     ("Grant", "`grant new`", "`metadata`, `spec`: the grant itself"),
     ("GrantCheck", "`grant check`", "`digest`, `covered`, `missing`, `optional`"),
@@ -16,8 +17,32 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`digest`, `bundle`, `trusted`, `reason`, `signatures`, `component`, `can`, `cannot`, `requests`, \
          `requestsFault`, `unrequestedImports`, `unusedRequests`, `unprovidedImports`, `images`, `actions`, `warnings`",
     ),
+    (
+        "Installation",
+        "`status`",
+        "`name`, `namespace`, `bundle`, `digest`, `target`, `revision`, `action`, `result`, `message`, `signers`, \
+         `dangers`, `objects`, `outputs`",
+    ),
+    ("InstallationList", "`list`", "`items`: each like an `Installation`"),
     ("KeyPair", "`key generate`", "`keyId`, `private`, `public`"),
     ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`"),
+    (
+        "Outcome",
+        "`install`, `upgrade`, `invoke`, `uninstall`",
+        "`name`, `namespace`, `action`, `bundle`, `revision`, `result`, `plan`, `changes`, `outputs`, `denied`, `kept`",
+    ),
+    ("OutputList", "`outputs`", "`name`, `outputs`"),
+    (
+        "Plan",
+        "`plan`",
+        "`digest`, `bundle`, `component`, `installation`, `action`, `revision`, `target`, `changes`, `rbac`, \
+         `powers`, `credentials`, `hostCalls`, `withheld`, `steps`",
+    ),
+    (
+        "RevisionList",
+        "`history`",
+        "`items`: each with `claim`, `revision`, `created`, `action`, `bundle`, `digest`, `result`, `message` and more",
+    ),
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
     ("SourceDirectory", "`init`", "`name`, `directory`"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),

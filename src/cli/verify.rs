@@ -10,6 +10,7 @@ use crate::verify::{Admission, Refusal, SignatureReport, Signer, TrustPolicy, Ve
 
 use super::exit::{self, Code, Failure};
 use super::inputs::{self, Trust};
+use super::inspect::verdict;
 use super::ui::{Page, Report, Tone};
 use super::{Context, acquire};
 
@@ -42,6 +43,8 @@ struct Verification {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     signatures: Vec<Signature>,
+    #[serde(skip)]
+    verdict: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -75,11 +78,15 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         by: Vec::new(),
         rule: None,
         reason: None,
+        verdict: None,
         signatures: trust.policy.examine(&fetched, now).into_iter().map(Into::into).collect(),
     };
     match trust.policy.verify(fetched, now) {
         Ok(verified) => report.admit(&verified),
-        Err(refusal) => return refused(report, refusal, context),
+        Err(refusal) => {
+            report.verdict = Some(verdict(&refusal));
+            return refused(report, refusal, context);
+        }
     }
     context.ui.report(&report)?;
     Ok(exit::DONE)
@@ -161,7 +168,7 @@ impl Report for Verification {
 
 impl Verification {
     fn verdict(&self, word: &str) -> String {
-        match (&self.rule, &self.reason) {
+        match (&self.rule, &self.verdict) {
             (Some(rule), _) => format!("{word} by rule `{rule}`"),
             (None, Some(reason)) => format!("{word}: {reason}"),
             (None, None) => word.into(),

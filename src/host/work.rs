@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::grant::{Permitted, Wait};
 use crate::target::lent::{Lent, Placements};
 use crate::target::ready::Readiness;
-use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target};
+use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target, without_bookkeeping};
 
 use super::installation::Entry;
 
@@ -129,6 +129,24 @@ pub struct Departure {
     pub planned: String,
     /// What the component did.
     pub actual: String,
+}
+
+impl ObjectChange {
+    /// The same change, if the values that hold credentials are as they should be: for comparing without knowing them.
+    pub fn without_credentials(&mut self) {
+        let (Some(before), Some(after)) = (&self.before, &mut self.after) else { return };
+        for key in self.placements.keys() {
+            let held = before.get("data").and_then(|data| data.get(key)).cloned();
+            if let (Some(held), Some(value)) =
+                (held, after.pointer_mut("/data").and_then(|data| data.get_mut(key)))
+            {
+                *value = held;
+            }
+        }
+        if self.change == Change::Update && without_bookkeeping(before) == without_bookkeeping(after) {
+            self.change = Change::Unchanged;
+        }
+    }
 }
 
 impl Step {

@@ -79,6 +79,12 @@ impl Cluster {
         Ok(Self { client, namespace, server, manager: owner.manager(), with_status: Mutex::default() })
     }
 
+    /// The same cluster, on behalf of another installation.
+    #[must_use]
+    pub fn owned_by(self, owner: &Owner) -> Self {
+        Self { manager: owner.manager(), ..self }
+    }
+
     /// The namespace of the context, else `default`.
     pub fn namespace(&self) -> &str {
         &self.namespace

@@ -53,6 +53,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::Io`] when it is there and cannot be opened.
+    #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
     pub fn open(path: &Path, secrets: Secrets) -> Result<Self, Error> {
         let root = match Dir::open_ambient_dir(path, ambient_authority()) {
             Ok(root) => Some(root),
@@ -74,9 +75,9 @@ impl Directory {
     pub fn get(&self, permit: &Permitted<Get>) -> Result<Option<Value>, Error> {
         let Some(bytes) = self.read(&permit.0)? else { return Ok(None) };
         let text = String::from_utf8(bytes)
-            .map_err(|_| Error::Unreadable(permit.0.clone(), "it is not UTF-8".into()))?;
-        let value =
-            document::yaml(&text).map_err(|error| Error::Unreadable(permit.0.clone(), error.to_string()))?;
+            .map_err(|_| Error::Unreadable(permit.0.to_string(), "it is not UTF-8".into()))?;
+        let value = document::yaml(&text)
+            .map_err(|error| Error::Unreadable(permit.0.to_string(), error.to_string()))?;
         Ok(Some(value))
     }
 
@@ -181,9 +182,9 @@ impl Directory {
         match inventory.find(object) {
             Some(recorded) if recorded.digests().any(|known| known == digest) => Ok(()),
             Some(_) if overrides.force_conflicts => Ok(()),
-            Some(_) => Err(Error::Edited { object: object.clone(), file: self.path.join(file(object)) }),
+            Some(_) => Err(Error::Edited { object: object.to_string(), file: self.path.join(file(object)) }),
             None if overrides.take_ownership => Ok(()),
-            None => Err(Error::Foreign { object: object.clone(), owner: owner(bytes) }),
+            None => Err(Error::Foreign { object: object.to_string(), owner: owner(bytes) }),
         }
     }
 
@@ -219,6 +220,7 @@ impl Directory {
         root.rename(&unfinished, root, &file)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
     fn writable(&mut self) -> io::Result<&Dir> {
         if self.root.is_none() {
             Dir::create_ambient_dir_all(&self.path, ambient_authority())?;
@@ -256,7 +258,7 @@ fn yaml(body: &Value) -> Vec<u8> {
 }
 
 fn parsed(object: &ObjectRef, bytes: &[u8]) -> Result<Value, Error> {
-    let unreadable = |why: String| Error::Unreadable(object.clone(), why);
+    let unreadable = |why: String| Error::Unreadable(object.to_string(), why);
     let text = std::str::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
     document::yaml(text).map_err(|error| unreadable(error.to_string()))
 }

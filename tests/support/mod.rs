@@ -28,7 +28,7 @@ use carnet::grant::Consent;
 use carnet::grant::terms::Document;
 use carnet::host::work::{Unready, Watcher};
 use carnet::host::{Entry, Supplied};
-use carnet::install::{Decision, Error, Operator, Order, Outcome, Place, Tools, act};
+use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
 use carnet::plan::Plan;
 use carnet::reference::{Layout, Reference};
 use carnet::state::State;
@@ -182,7 +182,7 @@ impl Home {
     ) -> Result<Outcome, Error> {
         let state = self.state();
         let tools = Tools { state: &state, cache: Some(cache()), operator };
-        runtime().block_on(act(verified, self.directory(), order, &tools, false))
+        runtime().block_on(act(verified, self.directory(), order, &tools, Mode::Act))
     }
 
     /// The files below `rendered`, by name.

@@ -18,6 +18,9 @@ use crate::grant::terms::{Document, FileGrant, Terms};
 /// What stands for a path where the bundle's name for the file suggests none.
 const NO_PATH: &str = "CHANGE-ME";
 
+/// The longest list on one line, in bytes.
+const MAX_LINE: usize = 90;
+
 /// The text of a grant of all these requests.
 pub(super) fn grant(name: &str, bundle: Digest, requests: &Requests) -> String {
     let mut text = format!(
@@ -76,11 +79,11 @@ fn comment(reason: &str, is_optional: bool) -> String {
 
 fn rule(rule: &RuleText) -> Vec<String> {
     let verbs: Vec<_> = rule.verbs.iter().map(ToString::to_string).collect();
-    let mut members = vec![format!("verbs: {}", values(&verbs)), format!("kinds: {}", values(&rule.kinds))];
+    let mut members = vec![values("verbs", &verbs), values("kinds", &rule.kinds)];
     if !rule.namespaces.is_empty() {
-        members.push(format!("namespaces: {}", values(&rule.namespaces)));
+        members.push(values("namespaces", &rule.namespaces));
     }
-    members.push(format!("names: {}", values(&rule.names)));
+    members.push(values("names", &rule.names));
     members
 }
 
@@ -90,7 +93,7 @@ fn file(file: &FileText) -> Vec<String> {
 
 fn credential(credential: &CredentialText) -> Vec<String> {
     let mut members = vec![format!("name: {}", value(&credential.name))];
-    members.extend(credential.into.as_ref().map(|into| format!("into: {}", values(into))));
+    members.extend(credential.into.as_ref().map(|into| values("into", into)));
     if credential.reveal {
         members.push("reveal: true".into());
     }
@@ -103,9 +106,11 @@ fn path(name: &str) -> String {
     format!("./{}", if is_word(last) { last } else { NO_PATH })
 }
 
-fn values(texts: &[String]) -> String {
+/// A list on one line, or where that would be long, a line for each.
+fn values(name: &str, texts: &[String]) -> String {
     let texts: Vec<_> = texts.iter().map(|text| value(text)).collect();
-    format!("[{}]", texts.join(", "))
+    let line = format!("{name}: [{}]", texts.join(", "));
+    if line.len() <= MAX_LINE { line } else { format!("{name}:\n    - {}", texts.join("\n    - ")) }
 }
 
 /// A text as YAML: as it is where it is a plain word, else quoted as JSON, which YAML reads as well.

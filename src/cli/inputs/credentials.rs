@@ -23,21 +23,13 @@ impl CredentialArgs {
     /// The values of the credentials that `action` may use. Nothing else of the set is looked at.
     ///
     /// # Errors
-    /// When the set cannot be used, a source has no value, or a required credential is not in the set.
+    /// When the set cannot be used, or a source has no value. What the action cannot do without is decided elsewhere.
     pub fn read(&self, bundle: &Bundle, action: &str) -> anyhow::Result<BTreeMap<String, SecretString>> {
         let sources = self.credentials.as_deref().map(load).transpose()?.unwrap_or_default();
         let mut values = BTreeMap::new();
-        for (name, credential) in bundle.credentials().iter().filter(|(_, wanted)| wanted.applies_to(action))
-        {
-            match sources.get(name) {
-                Some(source) => {
-                    let value = source.value().with_context(|| no_value(name))?;
-                    values.insert(name.clone(), value);
-                }
-                None if credential.required => {
-                    anyhow::bail!("the credential `{name}` is required and in no credential set (`-c FILE`)")
-                }
-                None => {}
+        for (name, _) in bundle.credentials().iter().filter(|(_, wanted)| wanted.applies_to(action)) {
+            if let Some(source) = sources.get(name) {
+                values.insert(name.clone(), source.value().with_context(|| no_value(name))?);
             }
         }
         Ok(values)
@@ -77,11 +69,13 @@ impl Source {
     /// Exactly one source, of a kind that runs nothing: other programs also know commands.
     fn of(entry: &Entry) -> anyhow::Result<Self> {
         let one = entry.source.iter().next().filter(|_| entry.source.len() == 1);
-        let source = one.and_then(|(kind, value)| Some((kind.as_str(), value.as_str()?)));
-        match source {
-            Some(("env", name)) => Ok(Self::Env(name.into())),
-            Some(("path", path)) => Ok(Self::Path(path.into())),
-            Some(("value", value)) => Ok(Self::Value(value.into())),
+        match one.map(|(kind, value)| (kind.as_str(), value.as_str())) {
+            Some(("env", Some(name))) => Ok(Self::Env(name.into())),
+            Some(("path", Some(path))) => Ok(Self::Path(path.into())),
+            Some(("value", Some(value))) => Ok(Self::Value(value.into())),
+            Some(("env" | "path" | "value", None)) => {
+                anyhow::bail!("the source of the credential `{}` is not text: put it in quotes", entry.name)
+            }
             _ => anyhow::bail!(
                 "the source of the credential `{}` is not exactly one of `env`, `path`, `value`",
                 entry.name
@@ -139,11 +133,13 @@ mod tests {
 
     #[test]
     fn commands_and_doubtful_sources_are_refused() {
-        for source in ["{command: rm}", "{}", "{env: A, value: b}", "{value: 1}", "{secret: x}"] {
+        for source in ["{command: rm}", "{}", "{env: A, value: b}", "{secret: x}"] {
             let error = set(&format!("[{{name: a, source: {source}}}]")).err().unwrap().to_string();
             assert!(error.contains("not exactly one of"), "{source}: {error}");
         }
-        let twice = set("[{name: a, source: {value: x}}, {name: a, source: {value: y}}]");
+        let number = set("[{name: a, source: {value: 1}}]").err().unwrap().to_string();
+        assert!(number.contains("put it in quotes"), "{number}");
+        let twice = set("[{name: a, source: {value: x}}, {name: a, source: {value: b}}]");
         assert!(twice.err().unwrap().to_string().contains("occurs twice"));
     }
 }

@@ -46,7 +46,7 @@ impl Inspection {
 
     fn verdict(&self) -> (Tone, &'static str, String) {
         let count = plural(self.signatures.len(), "signature");
-        match &self.reason {
+        match &self.verdict {
             None => (Tone::Good, "trusted", "your trust policy admits this bundle".into()),
             Some(_) if !self.has_policy => {
                 (Tone::Caution, "NOT CHECKED", format!("no trust policy; the bundle has {count}"))
@@ -57,39 +57,28 @@ impl Inspection {
 
     fn can(&self, page: &mut Page) {
         page.heading("What it can call (read from the binary)");
-        let (harmless, powers): (Vec<_>, Vec<_>) =
-            self.can.iter().partition(|power| power.level == Danger::None);
-        if powers.is_empty() {
-            page.line("  ", Tone::Good, "nothing that needs a grant");
-        }
-        page.rows(&powers.iter().map(|power| power.row()).collect::<Vec<_>>());
-        for name in &self.unprovided_imports {
-            page.rows(&[(Tone::Danger, "UNKNOWN", format!("nothing here provides {name}: it cannot run"))]);
+        let unknown = self.unprovided_imports.iter();
+        let mut rows: Vec<_> = unknown
+            .map(|name| {
+                (Tone::Danger, "UNKNOWN".into(), format!("nothing here provides {name}: it cannot run"))
+            })
+            .collect();
+        let is_free = |power: &&Power| power.level == Danger::None;
+        rows.extend(self.can.iter().filter(|power| !is_free(power)).map(Power::row));
+        if rows.is_empty() {
+            rows.push((Tone::Good, "nothing".into(), "that needs a grant".into()));
         }
         if page.is_verbose() {
-            page.rows(&harmless.iter().map(|power| power.row()).collect::<Vec<_>>());
-            let row = |(name, meaning): &(String, &str)| (Tone::Quiet, "inert", format!("{name}: {meaning}"));
-            page.rows(&self.inert.iter().map(row).collect::<Vec<_>>());
-            return;
+            rows.extend(self.can.iter().filter(is_free).map(Power::row));
+            let row = |(name, meaning): &(String, &str)| {
+                (Tone::Quiet, "inert".into(), format!("{name}: {meaning}"))
+            };
+            rows.extend(self.inert.iter().map(row));
+        } else {
+            rows.extend(counted("harmless", self.can.iter().filter(is_free).count(), "that need no grant"));
+            rows.extend(counted("inert", self.inert.len(), "of WASI that reach nothing"));
         }
-        page.rows(&self.without_grant(harmless.len()));
-    }
-
-    fn without_grant(&self, harmless: usize) -> Vec<(Tone, &'static str, String)> {
-        let mut rows = Vec::new();
-        if harmless > 0 {
-            let text = format!("{} that need{} no grant (-v)", plural(harmless, "interface"), s(harmless));
-            rows.push((Tone::Quiet, "harmless", text));
-        }
-        if !self.inert.is_empty() {
-            let text = format!(
-                "{} that reach{} nothing (-v)",
-                plural(self.inert.len(), "WASI import"),
-                es(self.inert.len())
-            );
-            rows.push((Tone::Quiet, "inert", text));
-        }
-        rows
+        page.rows(&rows);
     }
 
     fn asks(&self, page: &mut Page) {
@@ -112,7 +101,7 @@ impl Inspection {
                 if request.text.reveal { (Tone::Danger, "SEE") } else { (Tone::Caution, "use") };
             asked(request, tone, format_args!("{what} the credential {}", request.text.name))
         });
-        let rows: Vec<_> = objects.chain(files).chain(credentials).collect();
+        let rows: Vec<_> = objects.chain(files).chain(credentials).flatten().collect();
         if rows.is_empty() {
             page.line("  ", Tone::Good, "nothing");
         }
@@ -195,10 +184,10 @@ impl ActionPart {
         let notes = match (self.by, self.modifies, self.stateless) {
             ("carnet", ..) => self.description.clone(),
             (_, _, true) => {
-                format!("the component decides, without installation or credentials{}", self.says())
+                format!("the component carries it out, without installation or credentials{}", self.says())
             }
-            (_, false, _) => format!("the component decides, said to change nothing{}", self.says()),
-            _ => format!("the component decides{}", self.says()),
+            (_, false, _) => format!("the component carries it out, said to change nothing{}", self.says()),
+            _ => format!("the component carries it out{}", self.says()),
         };
         (Tone::Plain, &self.name, notes)
     }
@@ -208,10 +197,11 @@ impl ActionPart {
     }
 }
 
-fn asked<T>(request: &Request<T>, tone: Tone, what: impl Display) -> (Tone, &'static str, String) {
+/// What is asked for, and below it why.
+fn asked<T>(request: &Request<T>, tone: Tone, what: impl Display) -> [(Tone, &'static str, String); 2] {
     let word = if request.optional { "optional" } else { "required" };
-    let reason = if request.reason.is_empty() { "no reason given".into() } else { quoted(&request.reason) };
-    (tone, word, format!("{what}: {reason}"))
+    let reason = if request.reason.is_empty() { "(no reason given)".into() } else { quoted(&request.reason) };
+    [(tone, word, what.to_string()), (Tone::Plain, "", reason)]
 }
 
 fn verb_tone(verbs: &[Verb]) -> Tone {
@@ -247,11 +237,7 @@ fn plural(count: usize, what: &str) -> String {
     }
 }
 
-/// The ending of a verb whose subject is one.
-fn s(count: usize) -> &'static str {
-    if count == 1 { "s" } else { "" }
-}
-
-fn es(count: usize) -> &'static str {
-    if count == 1 { "es" } else { "" }
+/// Interfaces that are only counted, unless details are wanted.
+fn counted(word: &str, count: usize, what: &str) -> Option<(Tone, String, String)> {
+    (count > 0).then(|| (Tone::Quiet, word.into(), format!("{count} {what} (-v)")))
 }

@@ -101,13 +101,28 @@ impl Page {
         self.push(&visible(text));
     }
 
-    /// Rows of a word in its tone and a text, the texts below each other.
+    /// A line whose white space means something. What does not fit goes on below.
+    pub fn verbatim(&mut self, indent: &str, tone: Tone, text: &str) {
+        let text: Vec<char> = visible(text).chars().collect();
+        for line in text.chunks(self.width - columns(indent)) {
+            self.push(&format!("{indent}{}", tone.paint(&line.iter().collect::<String>())));
+        }
+    }
+
+    /// Rows of a word in its tone and a text, the texts below each other. A word that is too long has a line of its own.
     pub fn rows<W: AsRef<str>, T: AsRef<str>>(&mut self, rows: &[(Tone, W, T)]) {
         let words: Vec<_> = rows.iter().map(|(_, word, _)| visible(word.as_ref())).collect();
-        let left = words.iter().map(|word| columns(word)).max().unwrap_or(0).min(self.width / 3);
+        let fits = |width: &usize| *width <= self.width / 3;
+        let left = words.iter().map(|word| columns(word)).filter(fits).max().unwrap_or(MIN_COLUMN);
+        let right = self.width - left - 4;
         for ((tone, _, text), word) in rows.iter().zip(&words) {
-            let cells = [wrapped(word, left), wrapped(&visible(text.as_ref()), self.width - left - 4)];
-            self.cells(&cells, &[left, self.width - left - 4], *tone);
+            let mut word = word.as_str();
+            if columns(word) > left {
+                self.line("  ", *tone, word);
+                word = "";
+            }
+            let cells = [wrapped(word, left), wrapped(&visible(text.as_ref()), right)];
+            self.columns(&cells, &[left, right], *tone, "  ");
         }
     }
 
@@ -123,10 +138,6 @@ impl Page {
             let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| wrapped(cell, *width)).collect();
             self.columns(&cells, &widths, tone, "");
         }
-    }
-
-    fn cells(&mut self, cells: &[Vec<String>], widths: &[usize], tone: Tone) {
-        self.columns(cells, widths, tone, "  ");
     }
 
     /// Cells beside each other, each a list of lines. The first has the tone.

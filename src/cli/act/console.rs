@@ -1,0 +1,165 @@
+//! The operator at the terminal: sees what was decided and planned, is asked, and follows the run.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::ui::{Page, Tone, Ui};
+use crate::document::visible;
+use crate::host::work::{Unready, Watcher};
+use crate::host::{Entry, Level};
+use crate::install::{Decision, Operator};
+use crate::plan::Plan;
+use crate::verify::Admission;
+
+use super::outcome::plan_page;
+
+/// The longest answer that is read: who sends more is no person.
+const MAX_ANSWER: u64 = 64;
+
+/// The operator.
+pub(in crate::cli) struct Console {
+    ui: Ui,
+    confirms: bool,
+    spinner: Mutex<Option<ProgressBar>>,
+    said: Mutex<String>,
+}
+
+impl Console {
+    /// An operator who has said yes beforehand, or has to be asked.
+    pub(in crate::cli) fn new(ui: Ui, confirms: bool) -> Self {
+        Self { ui, confirms, spinner: Mutex::default(), said: Mutex::default() }
+    }
+
+    /// Nothing is waited for any more.
+    pub(in crate::cli) fn done(&self) {
+        if let Some(spinner) = self.spinner.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    fn show(&self, plan: &Plan, decision: &Decision) {
+        if !self.ui.is_for_people() {
+            return;
+        }
+        let mut page = Page::new(self.ui.is_verbose());
+        decision_page(&mut page, plan, decision);
+        plan_page(&mut page, plan);
+        // Whoever closed the pipe has seen enough; the change itself goes on.
+        drop(self.ui.text(&page.into_text()));
+    }
+
+    /// Asks on the terminal. What was typed before the question is not an answer to it.
+    fn ask(&self) -> bool {
+        let mut terminal = console::Term::stderr();
+        if !terminal.is_term() || !std::io::stdin().is_terminal() {
+            self.ui.status("The change was not confirmed: there is no terminal to ask on. Add `--yes`.");
+            return false;
+        }
+        if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
+            return false;
+        }
+        drop(write!(terminal, "\nCarry out this plan? Type yes to go on: "));
+        let mut answer = String::new();
+        let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_ANSWER);
+        input.read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
+    }
+}
+
+impl Operator for Console {
+    fn confirm(&self, plan: &Plan, decision: &Decision) -> bool {
+        for warning in &decision.warnings {
+            self.ui.warning(visible(warning));
+        }
+        self.show(plan, decision);
+        self.confirms || plan.is_empty() || self.ask()
+    }
+}
+
+impl Watcher for Console {
+    fn waiting(&self, objects: &[Unready]) {
+        let text = objects
+            .first()
+            .map(|(object, why, _)| {
+                let more = if objects.len() > 1 {
+                    format!(" and {} more", objects.len() - 1)
+                } else {
+                    String::new()
+                };
+                visible(&format!("Waiting for {object}{more}: {why}."))
+            })
+            .unwrap_or_default();
+        if text.is_empty() {
+            return self.done();
+        }
+        if console::Term::stderr().is_term() {
+            let mut spinner = self.spinner.lock().unwrap_or_else(PoisonError::into_inner);
+            spinner.get_or_insert_with(spinner_on_stderr).set_message(text);
+            return;
+        }
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said != text {
+            self.ui.status(&text);
+            *said = text;
+        }
+    }
+
+    fn logged(&self, entry: &Entry) {
+        let text = visible(&entry.text);
+        match entry.level {
+            Level::Debug => self.ui.detail(format_args!("  | {text}")),
+            Level::Info => self.ui.status(format_args!("  | {text}")),
+            Level::Warn | Level::Error => self.ui.warning(format_args!("the component says: {text}")),
+        }
+    }
+}
+
+fn spinner_on_stderr() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
+        spinner.set_style(style);
+    }
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    spinner
+}
+
+/// Who signed, and what is granted.
+fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
+    page.heading(&format!("{} {} as {}", plan.bundle.name, plan.bundle.version, plan.installation.name));
+    page.line("  ", Tone::Quiet, &plan.bundle.digest.to_string());
+    match &decision.admission {
+        Some(Admission::Signed { rule, signers, .. }) => {
+            let names: Vec<_> = signers.iter().map(|signer| signer.name.as_str()).collect();
+            let text = format!("signed by {}, trusted by rule `{rule}`", names.join(", "));
+            page.line("  ", Tone::Good, &text);
+        }
+        Some(Admission::Unsigned) => page.line("  ", Tone::Danger, "UNSIGNED: nobody vouches for it"),
+        None => {}
+    }
+    if !decision.granted.is_empty() {
+        page.heading("It may");
+        for line in &decision.granted {
+            let tone = if line.starts_with("SEE") || line.contains("get-secret") {
+                Tone::Danger
+            } else {
+                Tone::Plain
+            };
+            page.line("  ", tone, line);
+        }
+    }
+    if decision.carried_over {
+        page.line(
+            "  ",
+            Tone::Caution,
+            "(the grant of the last run was carried over: the same rule admitted both bundles)",
+        );
+    }
+    if !plan.withheld.is_empty() {
+        page.heading("It may not, though it would like to");
+        for line in &plan.withheld {
+            page.line("  ", Tone::Quiet, line);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Plans and outcomes, as pages and as documents.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::ui::{Page, Report, Tone, Ui};
+use crate::install::Outcome;
+use crate::plan::Plan;
+use crate::target::Change;
+
+/// A plan as a result of its own.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(in crate::cli) struct PlanReport<'a>(pub(in crate::cli) &'a Plan);
+
+impl Report for PlanReport<'_> {
+    const KIND: &'static str = "Plan";
+
+    fn show(&self, page: &mut Page) {
+        plan_page(page, self.0);
+    }
+}
+
+/// What came of an action.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OutcomeReport<'a> {
+    #[serde(skip)]
+    outcome: &'a Outcome,
+    name: &'a str,
+    namespace: &'a str,
+    action: &'a str,
+    bundle: &'a crate::plan::BundleName,
+    revision: &'a str,
+    result: &'static str,
+    plan: crate::digest::Digest,
+    changes: &'a [crate::plan::Planned],
+    outputs: BTreeMap<&'a str, Value>,
+    denied: &'a [String],
+    kept: Vec<String>,
+}
+
+/// Prints what came of an action.
+///
+/// # Errors
+/// When stdout takes no more.
+pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
+    for denial in &outcome.denials {
+        ui.warning(format_args!("not permitted: {}", crate::document::visible(denial)));
+    }
+    let plan = &outcome.plan;
+    ui.report(&OutcomeReport {
+        outcome,
+        name: &plan.installation.name,
+        namespace: &plan.installation.namespace,
+        action: &plan.action,
+        bundle: &plan.bundle,
+        revision: &plan.revision,
+        result: "succeeded",
+        plan: plan.digest,
+        changes: &plan.changes,
+        outputs: shown(outcome),
+        denied: &outcome.denials,
+        kept: outcome.kept.iter().map(ToString::to_string).collect(),
+    })
+}
+
+impl Report for OutcomeReport<'_> {
+    const KIND: &'static str = "Outcome";
+
+    fn show(&self, page: &mut Page) {
+        let plan = &self.outcome.plan;
+        page.heading(&format!("Done: {} of {} in {}", self.action, self.name, plan.target));
+        page.line("  ", Tone::Good, &summary(plan));
+        for object in &self.kept {
+            page.line("  ", Tone::Caution, &format!("kept: {object} (remove it with --delete)"));
+        }
+        let rows: Vec<_> =
+            self.outputs.iter().map(|(name, value)| (Tone::Plain, *name, text(value))).collect();
+        if !rows.is_empty() {
+            page.heading("Outputs");
+            page.rows(&rows);
+        }
+    }
+}
+
+/// The outputs, without the values that must not be shown.
+fn shown(outcome: &Outcome) -> BTreeMap<&str, Value> {
+    let show = |(name, value)| {
+        let name: &String = name;
+        let value: &Value = value;
+        let hidden = outcome.write_only.contains(name);
+        (name.as_str(), if hidden { Value::from("(not shown)") } else { value.clone() })
+    };
+    outcome.outputs.iter().map(show).collect()
+}
+
+/// The objects of a plan, a line each, then where credentials go and how often the host is called.
+pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
+    page.heading(&format!(
+        "Plan: {} into {}, namespace {}",
+        plan.action, plan.target, plan.installation.namespace
+    ));
+    let rows: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|row| {
+            let (tone, word) = word(row.action);
+            (tone, word, row.object.to_string())
+        })
+        .collect();
+    page.rows(&rows);
+    for (object, diff) in plan.changes.iter().filter_map(|row| Some((&row.object, row.diff.as_ref()?))) {
+        page.heading(&object.to_string());
+        diff_lines(page, diff);
+    }
+    for flow in &plan.credentials {
+        page.heading(&format!("The credential {} goes into", flow.name));
+        for place in &flow.into {
+            page.line("  ", Tone::Caution, place);
+        }
+    }
+    page.heading(&summary(plan));
+    page.line("  ", Tone::Quiet, &format!("plan {}", plan.digest));
+    if page.is_verbose() {
+        for call in &plan.host_calls {
+            page.line("  ", Tone::Quiet, &format!("{} × {} {}", call.count, call.interface, call.function));
+        }
+    }
+}
+
+/// A difference, line by line.
+pub(in crate::cli) fn diff_lines(page: &mut Page, diff: &str) {
+    for line in diff.lines() {
+        let tone = match line.as_bytes().first() {
+            Some(b'+') => Tone::Good,
+            Some(b'-') => Tone::Danger,
+            Some(b'@') => Tone::Quiet,
+            _ => Tone::Plain,
+        };
+        page.verbatim("  ", tone, line);
+    }
+}
+
+fn word(change: Change) -> (Tone, &'static str) {
+    match change {
+        Change::Create => (Tone::Good, "create"),
+        Change::Delete => (Tone::Danger, "delete"),
+        Change::Unchanged => (Tone::Quiet, "unchanged"),
+        Change::Update => (Tone::Caution, "update"),
+    }
+}
+
+fn summary(plan: &Plan) -> String {
+    let counts = [Change::Create, Change::Update, Change::Delete, Change::Unchanged];
+    let texts: Vec<_> = counts
+        .into_iter()
+        .map(|change| (plan.count(change), word(change).1))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    if texts.is_empty() { "no objects".into() } else { texts.join(", ") }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,82 @@
+//! `carnet diff`.
+
+use serde::Serialize;
+
+use crate::install::Mode;
+use crate::plan::Planned;
+use crate::target::Change;
+
+use super::Context;
+use super::acquire::UnsignedArgs;
+use super::act::{self, Asked, ChangeArgs, InputArgs, diff_lines};
+use super::exit::Code;
+use super::inputs::consent::ConsentArgs;
+use super::ui::{Page, Report, Tone};
+
+/// Show how the target differs from what was installed
+///
+/// Makes the plan of the last action once more, from the bundle and inputs that are recorded, and compares it with what
+/// is there. Changes nothing. Values of Secrets are never shown, and those that hold credentials are not compared.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet diff web
+  carnet diff web --exit-code")]
+pub(super) struct Args {
+    /// Name of the installation
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Exit with 3 when anything differs
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    inputs: InputArgs,
+}
+
+#[derive(Serialize)]
+struct Difference {
+    name: String,
+    changes: Vec<Planned>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let installation = act::state(context)?.get(&args.name)?;
+    anyhow::ensure!(!installation.is_deleted(), "the installation `{}` is uninstalled", args.name);
+    let action = installation.last.map_or_else(|| "install".to_owned(), |last| last.action);
+    let action = if ["install", "upgrade"].contains(&action.as_str()) { action } else { "upgrade".into() };
+    let asked = Asked {
+        action: &action,
+        name: &args.name,
+        reference: String::new(),
+        consent: &ConsentArgs::default(),
+        inputs: &args.inputs,
+        unsigned: UnsignedArgs::default(),
+        change: &ChangeArgs::overriding(true, true),
+        mode: Mode::Examine,
+    };
+    let (outcome, _) = act::on_installation(asked, context)?;
+    let changes = outcome.plan.changes.into_iter().filter(|row| row.action != Change::Unchanged);
+    let report = Difference { name: args.name.clone(), changes: changes.collect() };
+    context.ui.report(&report)?;
+    Ok(act::pending(args.exit_code, !report.changes.is_empty()))
+}
+
+impl Report for Difference {
+    const KIND: &'static str = "Difference";
+
+    fn show(&self, page: &mut Page) {
+        if self.changes.is_empty() {
+            page.line("", Tone::Good, "Everything is as it was installed.");
+        }
+        for row in &self.changes {
+            let what = match row.action {
+                Change::Create => "is missing",
+                Change::Delete => "should not be there",
+                Change::Update | Change::Unchanged => "differs",
+            };
+            page.heading(&format!("{} {what}", row.object));
+            // The difference leads from what is there to what was installed.
+            diff_lines(page, row.diff.as_deref().unwrap_or_default());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `carnet install`, `carnet upgrade`.
+
+use crate::install::Mode;
+
+use super::Context;
+use super::act::{self, BundleArgs, ChangeArgs};
+use super::exit::{self, Code};
+
+/// Install a bundle
+///
+/// Verifies it, checks what it asks for against what you grant, shows every object it would make, asks, and does just
+/// that. An installation that failed or was cut off is finished by the same command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet install web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml
+  carnet install web layout:bundles/web --target kube --grants grants.yaml -p params.yaml -c credentials.yaml
+  carnet install web ./web --dangerous-unsigned --target dir:rendered --allow-kube apply:ConfigMap:default/web")]
+pub(super) struct Install {
+    #[command(flatten)]
+    bundle: BundleArgs,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// Bring an installation to another bundle, or to other inputs
+///
+/// What was granted stays granted as long as the bundle is the same, or the same trust rule admits the new one. A bundle
+/// that asks for more is refused with the lines that would grant it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet upgrade web layout:bundles/web-1.1
+  carnet upgrade web layout:bundles/web-1.1 --allow-kube 'apply:batch/CronJob:prod/web-*'")]
+pub(super) struct Upgrade {
+    #[command(flatten)]
+    bundle: BundleArgs,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+pub(super) fn install(args: &Install, context: &Context) -> anyhow::Result<Code> {
+    run("install", &args.bundle, &args.change, context)
+}
+
+pub(super) fn upgrade(args: &Upgrade, context: &Context) -> anyhow::Result<Code> {
+    run("upgrade", &args.bundle, &args.change, context)
+}
+
+fn run(action: &str, bundle: &BundleArgs, change: &ChangeArgs, context: &Context) -> anyhow::Result<Code> {
+    let (outcome, _) = act::on_bundle(action, bundle, change, Mode::Act, context)?;
+    act::report(&outcome, &context.ui)?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,42 @@
+//! `carnet plan`.
+
+use crate::install::Mode;
+
+use super::Context;
+use super::act::{self, BundleArgs, ChangeArgs, PlanReport};
+use super::exit::Code;
+
+/// Show what an install or upgrade would change, and change nothing
+///
+/// Runs the component against the target in plan mode: reads are real, writes are only noted. It is the plan of an
+/// upgrade where there is an installation of this name, else of an install.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet plan web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml
+  carnet plan web layout:bundles/web-1.1 -o json --exit-code")]
+pub(super) struct Args {
+    #[command(flatten)]
+    bundle: BundleArgs,
+    /// Exit with 3 when anything would change
+    #[arg(long)]
+    exit_code: bool,
+    /// Show what overwriting the changes of others would do
+    #[arg(long)]
+    force_conflicts: bool,
+    /// Show what taking over objects of others would do
+    #[arg(long)]
+    take_ownership: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let earlier = act::state(context)?.find(&args.bundle.name)?;
+    let is_installed = earlier.is_some_and(|earlier| {
+        !earlier.is_deleted() && earlier.last.is_some_and(|last| last.result == "succeeded")
+    });
+    let action = if is_installed { "upgrade" } else { "install" };
+    let change = ChangeArgs::overriding(args.force_conflicts, args.take_ownership);
+    let (outcome, _) = act::on_bundle(action, &args.bundle, &change, Mode::Plan, context)?;
+    context.ui.report(&PlanReport(&outcome.plan))?;
+    Ok(act::pending(args.exit_code, !outcome.plan.is_empty()))
+}
