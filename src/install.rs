@@ -563,11 +563,22 @@ impl Run<'_> {
         let watcher: Arc<dyn Watcher> = operator;
         let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
         remove(&mut ran.work, &removed).await?;
+        self.let_go(&mut ran.work, &kept)?;
         await_ready(&mut ran.work).await?;
         let outputs = self.settled_outputs(ran.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
         let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept };
         Ok((outcome, stored))
+    }
+
+    /// What an uninstall leaves in place is nobody's any more.
+    fn let_go(&self, work: &mut Work, kept: &[ObjectRef]) -> Result<(), Error> {
+        if let Pass::Acting { ledger, .. } = &mut work.pass
+            && self.part.remove
+        {
+            kept.iter().try_for_each(|object| ledger.removed(object))?;
+        }
+        Ok(())
     }
 
     /// Runs the component over the target, if it has a part in this.
