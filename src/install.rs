@@ -553,8 +553,8 @@ impl Run<'_> {
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
         let Planned { plan, ran, removed, kept } = planned;
-        let steps = plan.steps.iter().take(plan.steps.len() - removed.len()).cloned().collect();
-        let Work { target, kinds, changes, .. } = ran.work;
+        // The steps of the component alone: what is removed after it is not compared, and may be gone already.
+        let Work { target, kinds, changes, steps, .. } = ran.work;
         target.sweep()?;
         let seen =
             changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
