@@ -553,8 +553,8 @@ impl Run<'_> {
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
         let Planned { plan, ran, removed, kept } = planned;
-        let steps = plan.steps.iter().take(plan.steps.len() - removed.len()).cloned().collect();
-        let Work { target, kinds, changes, .. } = ran.work;
+        // The steps of the component alone: what is removed after it is not compared, and may be gone already.
+        let Work { target, kinds, changes, steps, .. } = ran.work;
         target.sweep()?;
         let seen =
             changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
@@ -563,11 +563,22 @@ impl Run<'_> {
         let watcher: Arc<dyn Watcher> = operator;
         let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
         remove(&mut ran.work, &removed).await?;
+        self.let_go(&mut ran.work, &kept)?;
         await_ready(&mut ran.work).await?;
         let outputs = self.settled_outputs(ran.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
         let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept };
         Ok((outcome, stored))
+    }
+
+    /// What an uninstall leaves in place is nobody's any more.
+    fn let_go(&self, work: &mut Work, kept: &[ObjectRef]) -> Result<(), Error> {
+        if let Pass::Acting { ledger, .. } = &mut work.pass
+            && self.part.remove
+        {
+            kept.iter().try_for_each(|object| ledger.removed(object))?;
+        }
+        Ok(())
     }
 
     /// Runs the component over the target, if it has a part in this.
