@@ -103,7 +103,7 @@ fn a_credential_is_nowhere_after_an_installation() {
     let asked = order(&home, "install", &verified);
     let outcome = home.act(Some(verified), asked).unwrap();
     assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
-    assert_eq!(leaking(&home), [PathBuf::new(); 0]);
+    assert_eq!(leaking(&home), Vec::<PathBuf>::new());
 
     let verified = guestbook(&home);
     let asked = order(&home, "upgrade", &verified);
@@ -111,7 +111,7 @@ fn a_credential_is_nowhere_after_an_installation() {
     assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
     assert_eq!(leaks(format!("{:?}", home.state().get("web").unwrap()).as_bytes()), [""; 0]);
     home.act(None, home.order("uninstall")).unwrap();
-    assert_eq!(leaking(&home), [PathBuf::new(); 0]);
+    assert_eq!(leaking(&home), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_credential_is_in_no_error() {
     let error = home.act(Some(verified), asked).unwrap_err();
     assert!(matches!(&error, Error::Run { refusal: Some(_), .. }), "{error:?}");
     assert_eq!(leaks(format!("{error:?} {}", support::chain(&error)).as_bytes()), [""; 0]);
-    assert_eq!(leaking(&home), [PathBuf::new(); 0]);
+    assert_eq!(leaking(&home), Vec::<PathBuf>::new());
 }
 
 #[cfg(unix)]
@@ -147,7 +147,7 @@ fn a_credential_that_is_asked_for_in_plain_is_in_one_file_of_its_owner() {
     let asked = order(&home, "upgrade", &verified);
     let outcome = home.act(Some(verified), asked).unwrap();
     assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
-    assert_eq!(leaking(&home), [PathBuf::new(); 0]);
+    assert_eq!(leaking(&home), Vec::<PathBuf>::new());
     let verified = guestbook(&home);
     let asked = plain(order(&home, "upgrade", &verified));
     home.act(Some(verified), asked).unwrap();

@@ -3,6 +3,7 @@
     dead_code,
     unreachable_pub,
     missing_docs,
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     reason = "each test file uses its own part, and a test may fail anywhere"
 )]
