@@ -18,7 +18,6 @@ use carnet::fetch::{FetchError, Fetched, fetch};
 use carnet::grant::terms::{FileGrant, Invalid};
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
-use carnet::host::watch::Entry;
 use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Operator, Order, Outcome};
 use carnet::plan::Plan;
