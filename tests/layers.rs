@@ -16,7 +16,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["main.rs", "cli"]),
     ("kube", &["target/cluster", "operator"]),
     ("rusqlite", &["state"]),
-    ("tracing_subscriber", &["main.rs", "cli"]),
     ("wasmtime", &["host", "run"]),
     ("wasmtime_wasi", &["host", "run"]),
 ];

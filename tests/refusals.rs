@@ -17,7 +17,7 @@ use carnet::digest::Digest;
 use carnet::fetch::{FetchError, Fetched, fetch};
 use carnet::grant::terms::{FileGrant, Invalid};
 use carnet::grant::{Consent, Shortfall};
-use carnet::host::work::{Unready, Watcher};
+use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::host::{Entry, GuestError};
 use carnet::install::{Decision, Error, Operator, Order, Outcome};
 use carnet::plan::Plan;

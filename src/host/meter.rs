@@ -164,13 +164,29 @@ pub(super) fn count(shared: &Mutex<u64>, bytes: usize) -> u64 {
 
 /// Memory and tables of all instances of the component together: several memories would otherwise each have the limit.
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        most: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if is_beyond(desired, most) {
+            return Ok(false);
+        }
         let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
         self.memory = self.memory.saturating_add(more);
         self.check_memory()
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        most: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if is_beyond(desired, most) {
+            return Ok(false);
+        }
         // An element of a table takes up to two words in the host.
         let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX).saturating_mul(16);
         self.tables = self.tables.saturating_add(more);
@@ -186,6 +202,11 @@ impl Meter {
         }
         Ok(true)
     }
+}
+
+/// Whether the component asks for more than it declared itself: it gets nothing then, so nothing is counted.
+fn is_beyond(desired: usize, most: Option<usize>) -> bool {
+    most.is_some_and(|most| desired > most)
 }
 
 impl Clock {
@@ -267,6 +288,16 @@ mod tests {
         assert!(meter.memory_growing(0, 1 << 19, None).is_ok());
         let error = meter.memory_growing(0, 1, None).unwrap_err();
         assert_eq!(error.downcast_ref::<LimitHit>().map(|hit| hit.limit), Some("memory"));
+    }
+
+    #[test]
+    fn what_a_component_asks_for_beyond_its_own_maximum_does_not_count() {
+        let mut meter = Meter::new(&Limits { memory: 1 << 20, ..Limits::default() });
+        for _ in 0..3 {
+            assert!(!meter.memory_growing(0, 1 << 20, Some(1 << 19)).unwrap());
+            assert!(!meter.table_growing(0, 1 << 20, Some(1)).unwrap());
+        }
+        assert!(meter.memory_growing(0, 1 << 20, Some(1 << 20)).unwrap());
     }
 
     #[test]
