@@ -17,8 +17,8 @@ use carnet::digest::Digest;
 use carnet::fetch::{FetchError, Fetched, fetch};
 use carnet::grant::terms::{FileGrant, Invalid};
 use carnet::grant::{Consent, Shortfall};
-use carnet::host::work::{Unready, Watcher};
-use carnet::host::{Entry, GuestError};
+use carnet::host::GuestError;
+use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Operator, Order, Outcome};
 use carnet::plan::Plan;
 use carnet::run::RunError;
@@ -243,7 +243,8 @@ fn what_is_no_installer_is_never_fetched() {
     let honest = home.bundle("maps", &one_map(), MAPS);
     let nothing = wat::parse_str("(component)").unwrap();
     let core = wat::parse_str("(module)").unwrap();
-    let cases: [(&str, &[u8], fn(&component::Invalid) -> bool); 4] = [
+    type Expected = fn(&component::Invalid) -> bool;
+    let cases: [(&str, &[u8], Expected); 4] = [
         ("component", &nothing, |error| matches!(error, component::Invalid::NoInstaller)),
         ("core", &core, |error| matches!(error, component::Invalid::CoreModule)),
         ("empty", b"", |error| matches!(error, component::Invalid::Empty)),
@@ -565,7 +566,7 @@ fn a_credential_is_neither_lent_nor_shown_beyond_its_grant() {
     assert_eq!(denials, ["use the credential b: the bundle does not request it"]);
 
     // The binary imports `reveal` because another credential may be shown.
-    let requests = requests.replace("requests:", "requests:").replace(
+    let requests = requests.replace(
         "credentials: [{name: a,",
         "credentials: [{name: b, reveal: true, optional: true}, {name: a,",
     );

@@ -1,11 +1,11 @@
 //! What the tests of the road share: a temporary home, bundles made on the spot, and an operator who says yes.
 #![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "each test file uses its own part, and a test may fail anywhere"
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test file uses its own part, and tests read and write files"
 )]
 
 pub mod guest;
@@ -27,8 +27,8 @@ use carnet::digest::Digest;
 use carnet::fetch::{Fetched, fetch};
 use carnet::grant::Consent;
 use carnet::grant::terms::Document;
-use carnet::host::work::{Unready, Watcher};
-use carnet::host::{Entry, Supplied};
+use carnet::host::Supplied;
+use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
 use carnet::plan::Plan;
 use carnet::reference::{Layout, Reference};
