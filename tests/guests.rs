@@ -1,5 +1,5 @@
 //! The hand-written components of `guests/`: the one that behaves installs, and each of the others is used somewhere.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read files")]
+#![expect(clippy::disallowed_methods, reason = "tests read files")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! A component cannot make its host use unbounded time, memory, log, disk or requests: each limit ends the run, by name.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests may fail anywhere")]
+#![expect(clippy::disallowed_methods, clippy::panic, reason = "tests measure time")]
 
 mod support;
 
