@@ -99,6 +99,14 @@ fn a_flood_of_log_is_ended_whichever_way_it_comes() {
 }
 
 #[test]
+fn log_adds_up_to_the_last_byte() {
+    let guest = Script::new().log("four").log("five+").component();
+    let log = |bytes: usize| LimitTexts { log: Some(bytes.to_string()), ..LimitTexts::default() };
+    assert_eq!(hit(&guest, log(8)).to_string(), "the limit `log` of 8 was hit");
+    assert_eq!(run(&Home::new(), &guest, log(9)).unwrap().log.len(), 2);
+}
+
+#[test]
 fn of_a_long_message_the_beginning_is_kept() {
     let home = Home::new();
     let text = "é".repeat(10_000);
