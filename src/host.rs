@@ -6,6 +6,7 @@
 //! or the host itself failed.
 
 pub mod meter;
+pub mod watch;
 pub mod work;
 mod credentials;
 mod files;
@@ -21,7 +22,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::grant::{Denied, Granted};
 
 pub use credentials::{Credential, Supplied};
-pub use installation::{Context, Entry, Installation, Level, Log};
+pub use installation::{Context, Installation, Log};
 
 use kubernetes::Kubernetes;
 use meter::Meter;

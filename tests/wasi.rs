@@ -5,14 +5,14 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use carnet::bundle::component::unversioned;
 use carnet::capability::functions::{INTERFACES, Provision, provision};
 use carnet::host::Host;
-use carnet::install::{Order, Outcome, Tools, act};
+use carnet::install::{Order, Outcome};
+use carnet::verify::Verified;
 use support::guest::written;
-use support::{Home, Yes, approving, unsigned};
+use support::{Home, approving, unsigned};
 use wasmtime::component::Linker;
 use wit_parser::Resolve;
 
@@ -26,18 +26,26 @@ fn texts(outcome: &Outcome) -> Vec<&str> {
     outcome.log.iter().map(|entry| entry.text.as_str()).collect()
 }
 
-fn run(home: &Home, guest: &str, requests: &str, only_plan: bool) -> Outcome {
+fn order(home: &Home, guest: &str, requests: &str) -> (Option<Verified>, Order) {
     let verified = unsigned(home.bundle("guest", &written(guest), requests));
     let order = Order { consent: approving(&verified), ..home.order("install") };
-    let state = home.state();
-    let tools = Tools { state: &state, cache: Some(support::cache()), operator: Arc::new(Yes::default()) };
-    support::runtime().block_on(act(Some(verified), home.directory(), order, &tools, only_plan)).unwrap()
+    (Some(verified), order)
+}
+
+fn run(home: &Home, guest: &str, requests: &str) -> Outcome {
+    let (verified, order) = order(home, guest, requests);
+    home.act(verified, order).unwrap()
+}
+
+fn plan(home: &Home, guest: &str, requests: &str) -> Outcome {
+    let (verified, order) = order(home, guest, requests);
+    home.plan(verified, order).unwrap()
 }
 
 #[test]
 fn a_component_sees_cnab_variables_a_clock_that_counts_and_no_directory() {
     let home = Home::new();
-    let outcome = run(&home, "reports", MAPS, false);
+    let outcome = run(&home, "reports", MAPS);
     let told = texts(&outcome);
     let variables: Vec<_> = told[..12].chunks(2).map(|pair| (pair[0], pair[1])).collect();
     let revision = outcome.plan.revision.as_str();
@@ -63,7 +71,7 @@ fn a_component_sees_cnab_variables_a_clock_that_counts_and_no_directory() {
 #[test]
 fn two_runs_make_the_same_calls_with_the_same_numbers() {
     let home = Home::new();
-    let (one, two) = (run(&home, "reports", MAPS, true), run(&home, "reports", MAPS, true));
+    let (one, two) = (plan(&home, "reports", MAPS), plan(&home, "reports", MAPS));
     assert_ne!(one.plan.revision, two.plan.revision);
     assert_eq!(one.plan.steps, two.plan.steps);
     assert_eq!(one.plan.digest, two.plan.digest);
@@ -77,7 +85,7 @@ fn two_runs_make_the_same_calls_with_the_same_numbers() {
 
 #[test]
 fn no_socket_is_made_and_no_name_is_looked_up() {
-    let outcome = run(&Home::new(), "dials", "", false);
+    let outcome = run(&Home::new(), "dials", "");
     // Access denied, twice, and what WASI has for a name that nobody looks up: error 20, a permanent failure.
     assert_eq!(texts(&outcome), ["11", "11", "1D"]);
 }

@@ -274,6 +274,7 @@ pub(super) fn on_installation(
     let verified = kept(&asked, &state, &installation, context)?;
     let place = recorded(&installation);
     let namespace = Some(installation.namespace);
+    let asked = Asked { reference: installation.settings.reference, ..asked };
     run(asked, verified, &state, (place, namespace, None), context)
 }
 

@@ -9,7 +9,7 @@ use crate::bundle::definition::Definition;
 use crate::bundle::parameters::text_of;
 
 use super::bindings::carnet::installation as wit;
-use super::work::Watcher;
+use super::watch::{Entry, Level, Watcher};
 use super::{GuestError, Host};
 
 /// The largest output, in bytes: 1 MiB. Without it outputs would fill the state database.
@@ -39,28 +39,6 @@ pub struct Context {
     pub images: BTreeMap<String, String>,
     /// The schemas of the outputs that the action may set, by name.
     pub outputs: BTreeMap<String, Value>,
-}
-
-/// How much a message matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Only for whoever wrote the component.
-    Debug,
-    /// Something went as it should.
-    Info,
-    /// Something may need a look.
-    Warn,
-    /// Something went wrong.
-    Error,
-}
-
-/// One message of a log. Its text is the component's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// How much it matters.
-    pub level: Level,
-    /// The text, unchecked.
-    pub text: String,
 }
 
 /// The log of a run, shared with captured output.

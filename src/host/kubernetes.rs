@@ -12,7 +12,8 @@ use crate::target::{self, Change, OWNER, Prepared, Preview, cluster};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
-use super::work::{Pass, Step, Unready, Work, now};
+use super::watch::Unready;
+use super::work::{Pass, Step, Work, now};
 use super::{GuestError, deny};
 
 /// The most objects in one call. Without it one call could start more requests than all the others together may.

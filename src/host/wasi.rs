@@ -16,8 +16,9 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, 
 
 use crate::digest::Digest;
 
-use super::installation::{Context, Level, Log};
+use super::installation::{Context, Log};
 use super::meter::{LimitHit, Meter, count};
+use super::watch::Level;
 
 /// How far a virtual clock moves with each reading: a loop that waits for time to pass comes to an end.
 const TICK: Duration = Duration::from_millis(1);

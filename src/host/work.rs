@@ -19,7 +19,7 @@ use crate::target::lent::{Lent, Placements};
 use crate::target::ready::Readiness;
 use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target, without_bookkeeping};
 
-use super::installation::Entry;
+use super::watch::{Unready, Watcher};
 
 /// A target, and what one pass of a run does to it.
 pub struct Work {
@@ -48,18 +48,6 @@ pub struct Work {
     /// Sees what the run waits for.
     pub watcher: Arc<dyn Watcher>,
 }
-
-/// Sees a run while it goes on.
-pub trait Watcher: Send + Sync {
-    /// These objects are not ready, each with the reason. An empty list when the waiting is over.
-    fn waiting(&self, objects: &[Unready]);
-
-    /// The component wrote a message.
-    fn logged(&self, entry: &Entry);
-}
-
-/// An object that is not ready, why, and whether it will not become so by itself.
-pub type Unready = (ObjectRef, String, bool);
 
 /// How often an object that is not ready is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);

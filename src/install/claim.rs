@@ -7,7 +7,7 @@ use crate::fetch;
 use crate::plan::Plan;
 use crate::state::{Claim, Settings, timestamp, ulid};
 
-use super::Run;
+use super::run::Run;
 
 /// Where a claim says how carnet ran the action: which bundle, who signed it, what was granted.
 const CUSTOM: &str = "dev.carnet.run";

@@ -26,8 +26,8 @@ use carnet::digest::Digest;
 use carnet::fetch::{Fetched, fetch};
 use carnet::grant::Consent;
 use carnet::grant::terms::Document;
-use carnet::host::work::{Unready, Watcher};
-use carnet::host::{Entry, Supplied};
+use carnet::host::Supplied;
+use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
 use carnet::plan::Plan;
 use carnet::reference::{Layout, Reference};
@@ -182,7 +182,16 @@ impl Home {
     ) -> Result<Outcome, Error> {
         let state = self.state();
         let tools = Tools { state: &state, cache: Some(cache()), operator };
-        runtime().block_on(act(verified, self.directory(), order, &tools, Mode::Act))
+        let secrets = if order.place.plain_secrets { Secrets::Plain } else { Secrets::Omit };
+        let directory = Directory::open(&self.path("rendered"), secrets).unwrap();
+        runtime().block_on(act(verified, Target::Directory(directory), order, &tools, Mode::Act))
+    }
+
+    /// Only plans an order on the directory target.
+    pub fn plan(&self, verified: Option<Verified>, order: Order) -> Result<Outcome, Error> {
+        let state = self.state();
+        let tools = Tools { state: &state, cache: Some(cache()), operator: Arc::new(Yes::default()) };
+        runtime().block_on(act(verified, self.directory(), order, &tools, Mode::Plan))
     }
 
     /// The files below `rendered`, by name.

@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::ui::{Page, Tone, Ui};
 use crate::document::visible;
-use crate::host::work::{Unready, Watcher};
-use crate::host::{Entry, Level};
+use crate::host::watch::{Entry, Level};
+use crate::host::watch::{Unready, Watcher};
 use crate::install::{Decision, Operator};
 use crate::plan::Plan;
 use crate::verify::Admission;

@@ -70,10 +70,14 @@ impl ConsentArgs {
         self.dangerous_wildcards
     }
 
-    fn terms(&self) -> Result<Terms, Usage> {
+    fn terms(&self) -> anyhow::Result<Terms> {
+        let mut files = parsed("--allow-file", &self.allow_file, FileGrant::parse)?;
+        for file in &mut files {
+            file.path = super::absolute(&file.path)?;
+        }
         let mut terms = Terms {
             kubernetes: rules("--allow-kube", &self.allow_kube)?,
-            files: parsed("--allow-file", &self.allow_file, FileGrant::parse)?,
+            files,
             credentials: self.allow_credential.iter().map(|text| lend(text)).collect(),
             ..Terms::default()
         };
@@ -93,7 +97,9 @@ impl ConsentArgs {
 /// When it cannot be used.
 pub fn grant(file: &Path) -> anyhow::Result<Document> {
     let text = super::text(file)?;
-    let base = file.parent().unwrap_or(Path::new(""));
+    // Paths are kept with the installation, so they must not depend on where a later command is typed.
+    let whole = super::absolute(file)?;
+    let base = whole.parent().unwrap_or(Path::new("/"));
     Document::parse(&text, base).with_context(|| format!("the grant `{}` cannot be used", file.display()))
 }
 

@@ -1,0 +1,371 @@
+//! The two passes of an action: the plan, and the same again for real, written down before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::capability::kinds::Kinds;
+use crate::capability::object::ObjectRef;
+use crate::grant::{Denied, recorded};
+use crate::host::Host;
+use crate::host::meter::Calls;
+use crate::host::watch::Entry;
+use crate::host::watch::{Unready, Watcher};
+use crate::host::work::{ObjectChange, Pass, Waiting, Work, now};
+use crate::plan::{BundleName, InstallationName, Plan, Subject};
+use crate::run::{Compiled, RunError};
+use crate::state::{Claim, Ending, Installation, Settings};
+use crate::target::lent::Lent;
+use crate::target::{self, Change, Inventory, Target};
+use crate::verify::Admission;
+
+use super::decide::{Decided, Part};
+use super::{Error, Kept, Mode, Order, Outcome, Place, Tools, claim};
+
+/// One action, decided about.
+pub(super) struct Run<'a> {
+    pub(super) order: &'a Order,
+    pub(super) tools: &'a Tools<'a>,
+    pub(super) earlier: Option<&'a Installation>,
+    pub(super) part: Part,
+    pub(super) decided: Decided,
+    pub(super) compiled: Option<Compiled>,
+    pub(super) mode: Mode,
+}
+
+/// What one pass of a run left.
+struct Ran {
+    work: Work,
+    calls: Calls,
+    outputs: BTreeMap<String, Value>,
+    log: Vec<Entry>,
+    denials: Vec<String>,
+}
+
+/// A planned action: what will be done, and the target to do it to.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    ran: Ran,
+    removed: Vec<ObjectRef>,
+    kept: Vec<ObjectRef>,
+}
+
+impl Run<'_> {
+    /// The planning pass: reads only.
+    pub(super) async fn plan(&self, target: Target) -> Result<Planned, Error> {
+        let pass = Pass::Planning { overlay: BTreeMap::new() };
+        let watcher: Arc<dyn Watcher> = Arc::new(Silent);
+        let work = self.work(target, Kinds::default(), pass, BTreeMap::new(), watcher);
+        let mut ran = self.pass(work).await?;
+        if self.mode == Mode::Examine {
+            ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
+        }
+        let (removable, kept) = self.removable(&ran.work);
+        let rows = removals(&mut ran.work, &removable).await?;
+        let plan =
+            Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
+        Ok(Planned { plan, ran, removed: removable, kept })
+    }
+
+    /// Does what was planned, and records it.
+    pub(super) async fn carry_out(&self, planned: Planned) -> Result<Outcome, Error> {
+        if self.part.stateless {
+            return Ok(self.act(planned).await?.0);
+        }
+        let claim = self.record(&planned)?;
+        let acted = tokio::select! {
+            acted = self.act(planned) => acted,
+            _ = tokio::signal::ctrl_c() => Err(Error::Canceled),
+        };
+        let ending = match &acted {
+            Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
+            Err(error) => {
+                Ending { status: error.status(), message: Some(error.summary()), outputs: &BTreeMap::new() }
+            }
+        };
+        self.tools.state.finish(&claim, &ending)?;
+        acted.map(|(outcome, _)| outcome)
+    }
+
+    /// Writes down that the action begins, with all that is needed to finish or undo it.
+    fn record(&self, planned: &Planned) -> Result<Claim, Error> {
+        let state = self.tools.state;
+        if let Some(granted) = &self.decided.granted {
+            state.keep(granted.verified().fetched())?;
+        }
+        let settings = self.settings();
+        let claim = claim::document(self, &settings, &planned.plan);
+        state.begin(&self.order.name, &self.order.namespace, &settings, &claim)?;
+        Ok(claim)
+    }
+
+    /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
+    /// may be stored.
+    async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
+        let Planned { plan, ran, removed, kept } = planned;
+        // The steps of the component alone: what is removed after it is not compared, and may be gone already.
+        let Work { target, kinds, changes, steps, .. } = ran.work;
+        target.sweep()?;
+        let seen =
+            changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
+        let pass = Pass::Acting { planned: steps, ledger: self.tools.state.ledger(&self.order.name) };
+        let operator = Arc::clone(&self.tools.operator);
+        let watcher: Arc<dyn Watcher> = operator;
+        let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
+        remove(&mut ran.work, &removed).await?;
+        self.let_go(&mut ran.work, &kept)?;
+        await_ready(&mut ran.work).await?;
+        let outputs = self.settled_outputs(ran.outputs)?;
+        let (write_only, stored) = self.split_outputs(&outputs);
+        let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept };
+        Ok((outcome, stored))
+    }
+
+    /// What an uninstall leaves in place is nobody's any more.
+    fn let_go(&self, work: &mut Work, kept: &[ObjectRef]) -> Result<(), Error> {
+        if let Pass::Acting { ledger, .. } = &mut work.pass
+            && self.part.remove
+        {
+            kept.iter().try_for_each(|object| ledger.removed(object))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the component over the target, if it has a part in this.
+    async fn pass(&self, work: Work) -> Result<Ran, Error> {
+        let (Some(compiled), Some(granted), Some(action)) =
+            (&self.compiled, &self.decided.granted, &self.part.component)
+        else {
+            return Ok(Ran::nothing(work));
+        };
+        let context = self.decided.context.clone();
+        let host = Host::new(Arc::clone(granted), context, self.decided.credentials.clone(), work);
+        let (host, ended) = compiled.run(host, action).await;
+        let ran = Ran::of(host);
+        match ended {
+            Ok(()) => Ok(ran),
+            Err(source) => Err(ran.failed(source)),
+        }
+    }
+
+    fn work(
+        &self,
+        target: Target,
+        kinds: Kinds,
+        pass: Pass,
+        seen: BTreeMap<String, Value>,
+        watcher: Arc<dyn Watcher>,
+    ) -> Work {
+        Work {
+            target,
+            kinds,
+            pass,
+            seen,
+            watcher,
+            inventory: Inventory(self.earlier.map(|earlier| earlier.inventory.clone()).unwrap_or_default()),
+            overrides: self.order.overrides,
+            waiting: Waiting { enabled: self.order.wait, until: now() + self.order.timeout },
+            lent: Lent::default(),
+            steps: Vec::new(),
+            changes: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// What the runtime removes after the component, last applied first, and what it leaves in place.
+    fn removable(&self, work: &Work) -> (Vec<ObjectRef>, Vec<ObjectRef>) {
+        if !self.part.prune && !self.part.remove {
+            return (Vec::new(), Vec::new());
+        }
+        let touched = |object: &ObjectRef| work.steps.iter().any(|step| step.object.key() == object.key());
+        let gone = work.inventory.0.iter().rev().map(|recorded| recorded.object.clone());
+        let is_directory = matches!(work.target, Target::Directory(_));
+        gone.filter(|object| !touched(object)).partition(|object| {
+            is_directory || Kept::of(object).is_none_or(|kind| self.order.delete.contains(&kind))
+        })
+    }
+
+    fn subject(&self, work: &Work) -> Subject {
+        let settings = self.settings();
+        Subject {
+            bundle: BundleName {
+                name: settings.bundle_name,
+                version: settings.bundle_version,
+                digest: settings.bundle,
+            },
+            installation: InstallationName {
+                name: self.order.name.clone(),
+                namespace: self.order.namespace.clone(),
+            },
+            action: self.order.action.clone(),
+            revision: self.revision(),
+            target: work.target.describe(),
+        }
+    }
+
+    /// CNAB Claims: a new revision for whatever may change something, the last one for the rest.
+    fn revision(&self) -> String {
+        let last = self.earlier.and_then(|earlier| earlier.last.as_ref()).filter(|_| !self.part.modifies);
+        last.map_or_else(|| self.decided.context.revision.clone(), |last| last.revision.clone())
+    }
+
+    /// What the installation keeps after this run.
+    fn settings(&self) -> Settings {
+        let Place { target, kubeconfig, context, plain_secrets } = self.order.place.clone();
+        let Some(granted) = &self.decided.granted else {
+            // Where only the runtime acts, an installation is there, and nothing about it was decided anew.
+            return self.earlier.map(|earlier| earlier.settings.clone()).unwrap_or_default();
+        };
+        let verified = granted.verified();
+        let (rule, signers) = match verified.admission() {
+            Admission::Signed { rule, signers, .. } => {
+                (Some(rule.clone()), signers.iter().map(|signer| signer.name.clone()).collect())
+            }
+            Admission::Unsigned => (None, Vec::new()),
+        };
+        Settings {
+            target,
+            kubeconfig,
+            context,
+            plain_secrets,
+            bundle: verified.digest(),
+            bundle_name: verified.bundle().name().to_owned(),
+            bundle_version: verified.bundle().version().to_string(),
+            reference: self.order.reference.clone(),
+            rule,
+            signers,
+            terms: self.decided.terms.clone(),
+            dangers: self.order.dangers.clone(),
+        }
+    }
+
+    /// CNAB 101: an output that the component did not set has its default; without one the action has failed.
+    fn settled_outputs(&self, mut set: BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, Error> {
+        for (name, schema) in &self.decided.context.outputs {
+            if !set.contains_key(name) {
+                let default = schema.get("default").ok_or_else(|| Error::Output(name.clone()))?;
+                set.insert(name.clone(), default.clone());
+            }
+        }
+        Ok(set)
+    }
+
+    /// The names of outputs that must not be shown, and the outputs that may be stored.
+    fn split_outputs(
+        &self,
+        outputs: &BTreeMap<String, Value>,
+    ) -> (BTreeSet<String>, BTreeMap<String, Value>) {
+        let bundle = self.decided.granted.as_ref().map(|granted| granted.verified().bundle());
+        let is_hidden = |name: &String| bundle.is_some_and(|bundle| bundle.is_write_only_output(name));
+        let hidden: BTreeSet<String> = outputs.keys().filter(|name| is_hidden(name)).cloned().collect();
+        let shown = outputs.iter().filter(|(name, _)| !hidden.contains(*name));
+        let shown = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+        (hidden, shown)
+    }
+}
+
+impl Ran {
+    fn nothing(work: Work) -> Self {
+        Self { work, calls: Calls::new(), outputs: BTreeMap::new(), log: Vec::new(), denials: Vec::new() }
+    }
+
+    fn of(host: Host) -> Self {
+        Self {
+            calls: host.meter.calls().clone(),
+            outputs: host.installation.outputs.clone(),
+            log: host.installation.log.entries(),
+            denials: host.denials.iter().map(Denied::explained).collect(),
+            work: host.work,
+        }
+    }
+
+    fn failed(self, source: RunError) -> Error {
+        let mut failures = self.work.failures;
+        // The component hands the target's refusal on; the operator is told all of it.
+        let refusal = failures.pop().map(Box::new);
+        Error::Run { source, refusal, denials: self.denials, log: self.log }
+    }
+}
+
+impl Planned {
+    pub(super) fn into_outcome(self) -> Outcome {
+        Outcome {
+            plan: self.plan,
+            outputs: BTreeMap::new(),
+            write_only: BTreeSet::new(),
+            log: self.ran.log,
+            denials: self.ran.denials,
+            kept: self.kept,
+        }
+    }
+}
+
+/// The rows of a plan for what the runtime removes. What is gone already has none.
+async fn removals(work: &mut Work, objects: &[ObjectRef]) -> Result<Vec<ObjectChange>, Error> {
+    let mut rows = Vec::new();
+    for object in objects {
+        learn(work, object).await?;
+        let before = work.target.get(&recorded::get(object.clone()), &work.kinds).await;
+        if let Some(before) = before.or_else(gone)? {
+            rows.push(ObjectChange {
+                object: object.clone(),
+                change: Change::Delete,
+                before: Some(before),
+                after: None,
+                placements: BTreeMap::new(),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+async fn remove(work: &mut Work, objects: &[ObjectRef]) -> Result<(), Error> {
+    for object in objects {
+        let permit = recorded::delete(object.clone());
+        let Work { target, inventory, kinds, overrides, pass, .. } = work;
+        target.delete(&permit, inventory, kinds, *overrides).await.or_else(gone)?;
+        if let Pass::Acting { ledger, .. } = pass {
+            ledger.removed(object)?;
+        }
+        inventory.forget(object);
+    }
+    Ok(())
+}
+
+/// A custom resource whose definition is gone is gone with it.
+async fn learn(work: &mut Work, object: &ObjectRef) -> Result<(), Error> {
+    Ok(work.target.learn(object, &mut work.kinds).await.or_else(gone)?)
+}
+
+fn gone<T: Default>(error: target::Error) -> Result<T, target::Error> {
+    match error {
+        target::Error::Cluster(target::cluster::Error::NoKind { .. }) => Ok(T::default()),
+        error => Err(error),
+    }
+}
+
+/// Waits for everything that the run applied.
+async fn await_ready(work: &mut Work) -> Result<(), Error> {
+    if !work.waiting.enabled {
+        return Ok(());
+    }
+    let applied: BTreeSet<ObjectRef> =
+        work.steps.iter().filter(|step| !step.delete).map(|step| step.object.clone()).collect();
+    let left: Vec<_> = applied
+        .into_iter()
+        .filter(|object| work.inventory.find(object).is_some())
+        .map(recorded::wait)
+        .collect();
+    let unready = work.await_ready(&left, work.waiting.until).await?;
+    if unready.is_empty() { Ok(()) } else { Err(Error::Unready(unready)) }
+}
+
+/// Sees nothing: the planning pass writes the same log as the acting one.
+struct Silent;
+
+impl Watcher for Silent {
+    fn waiting(&self, _: &[Unready]) {}
+
+    fn logged(&self, _: &Entry) {}
+}
