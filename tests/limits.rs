@@ -3,7 +3,6 @@
 
 mod support;
 
-
 use carnet::grant::terms::LimitTexts;
 use carnet::host::meter::LimitHit;
 use carnet::install::{Error, Order, Outcome};
