@@ -95,6 +95,14 @@ impl Cluster {
         &self.server
     }
 
+    /// Whether this is the installation that an object names as its owner, `NAMESPACE/NAME`.
+    pub fn acts_for(&self, owner: &str) -> bool {
+        owner.split_once('/').is_some_and(|(namespace, installation)| {
+            let owner = Owner { namespace: namespace.into(), installation: installation.into() };
+            owner.manager() == self.manager
+        })
+    }
+
     /// The name under which the fields of what is applied are held.
     pub fn field_manager(&self) -> &str {
         &self.manager
