@@ -389,7 +389,7 @@ fn objects_of_another_installation_stay_theirs_unless_taken_over() {
     };
     let said = refused(&["--force-conflicts"]).refused(1, &[&reason]);
     assert!(text(&said.document["hint"]).contains("--take-ownership"), "{said}");
-    refused(&[]).refused(1, &[]);
+    refused(&[]).refused(1, &[&reason]);
     assert_eq!(site.versions(), before);
     assert_eq!(site.carnet(&["--state", &other, "list", "--all"]).done().document["items"], json!([]));
 
