@@ -14,6 +14,7 @@ mod installation;
 mod kubernetes;
 mod wasi;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
@@ -63,6 +64,8 @@ pub struct Host {
     /// What it says about itself.
     pub installation: Installation,
     credentials: Supplied,
+    /// The operator's files as they were first read: they read the same all through one run.
+    files: BTreeMap<String, Result<String, GuestError>>,
     table: ResourceTable,
     wasi: WasiCtx,
     /// Calls that were not permitted, in order.
@@ -83,6 +86,7 @@ impl Host {
             meter,
             work,
             credentials,
+            files: BTreeMap::new(),
             table,
             wasi,
             denials: Vec::new(),
@@ -123,6 +127,16 @@ impl Host {
     fn denied(&mut self, denied: Denied) -> GuestError {
         deny(&mut self.denials, denied)
     }
+}
+
+/// The longest name of a file or credential, in bytes. Without it a refusal would repeat megabytes to the operator.
+const MAX_NAME: usize = 1024;
+
+fn check_name(name: &str) -> Result<(), GuestError> {
+    if name.len() > MAX_NAME {
+        return Err(GuestError::Invalid(format!("a name has at most {MAX_NAME} bytes")));
+    }
+    Ok(())
 }
 
 /// The most refusals that are kept for the operator: each further one would only repeat what is wrong.

@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::capability::object::ObjectRef;
 use crate::digest::Digest;
 use crate::document;
-use crate::fetch::Fetched;
+use crate::fetch::{self, Fetched};
 use crate::grant::terms::Terms;
 use crate::reference::{Layout, Reference};
 use crate::target::{self, Inventory, Ledger, Recorded};
@@ -144,7 +144,7 @@ pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 pub enum StateError {
     /// A bundle could not be kept.
     #[error("the bundle could not be kept")]
-    Bundle(#[from] crate::fetch::FetchError),
+    Bundle(#[from] fetch::FetchError),
     /// The database refused.
     #[error("the state database")]
     Database(#[from] rusqlite::Error),
@@ -298,22 +298,26 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
-    #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
     pub fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         let place = self.bundle_directory(fetched.digest());
         let io = |error| StateError::Io(place.clone(), error);
         private_directory(&place).map_err(io)?;
-        let directory = Dir::open_ambient_dir(&place, ambient_authority()).map_err(io)?;
-        Ok(fetched.save(&directory)?)
+        Ok(fetched.save(&open_directory(&place).map_err(io)?)?)
     }
 
-    /// Where a bundle is kept. It is read like any other: every digest is checked again.
-    pub fn kept(&self, digest: Digest) -> Reference {
-        Reference::Layout(Layout {
-            directory: self.bundle_directory(digest),
-            tag: None,
-            digest: Some(digest),
-        })
+    /// Reads a bundle that is kept, and checks all of it again. `origin` is where it came from, as it was typed: trust is
+    /// decided by that, not by where the copy is.
+    ///
+    /// # Errors
+    /// [`StateError::Bundle`] when it is not there any more, or not what its digest says.
+    pub fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
+        let place = self.bundle_directory(digest);
+        let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
+        let origin = match origin.parse() {
+            Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
+            _ => Reference::Layout(Layout { directory: place, tag: None, digest: Some(digest) }),
+        };
+        Ok(fetch::load(&directory, digest, origin)?)
     }
 
     /// Writes down that an action begins. Claims that never ended are settled first: their runs were cut off.
@@ -464,6 +468,11 @@ pub fn ulid() -> String {
 #[expect(clippy::disallowed_methods, reason = "claims say when they were made")]
 pub fn timestamp() -> String {
     jiff::Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default().to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
+fn open_directory(path: &Path) -> std::io::Result<Dir> {
+    Dir::open_ambient_dir(path, ambient_authority())
 }
 
 /// Makes a directory that only its user can enter.

@@ -42,7 +42,7 @@ const GUESTBOOK: [&str; 12] = [
 
 const BACKUP: &str = "dev.carnet.guestbook.backup";
 
-fn pairs<'a>(history: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+fn pairs(history: &[(String, String)]) -> Vec<(&str, &str)> {
     history.iter().map(|(action, result)| (&**action, &**result)).collect()
 }
 

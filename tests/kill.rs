@@ -1,7 +1,12 @@
 //! Whatever is interrupted, wherever, leaves an installation that the next command finishes: the program itself is killed
 //! at random moments, a hundred times.
 #![cfg(unix)]
-#![expect(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "tests run the program")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests run the program"
+)]
 
 mod support;
 

@@ -22,6 +22,7 @@ use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Operator, Order, Outcome};
 use carnet::plan::Plan;
 use carnet::run::RunError;
+use carnet::state::StateError;
 use carnet::verify::{Flaw, Refusal, TrustPolicy, Verified};
 use jiff::Timestamp;
 use serde_json::json;
@@ -242,7 +243,8 @@ fn what_is_no_installer_is_never_fetched() {
     let honest = home.bundle("maps", &one_map(), MAPS);
     let nothing = wat::parse_str("(component)").unwrap();
     let core = wat::parse_str("(module)").unwrap();
-    let cases: [(&str, &[u8], fn(&component::Invalid) -> bool); 4] = [
+    type Expected = fn(&component::Invalid) -> bool;
+    let cases: [(&str, &[u8], Expected); 4] = [
         ("component", &nothing, |error| matches!(error, component::Invalid::NoInstaller)),
         ("core", &core, |error| matches!(error, component::Invalid::CoreModule)),
         ("empty", b"", |error| matches!(error, component::Invalid::Empty)),
@@ -451,6 +453,108 @@ fn a_file_is_read_by_its_granted_name_alone() {
     home.assert_untouched();
 }
 
+/// What a component is told when it reads these names, of which it was granted `conf/*`.
+fn told_of_files(home: &Home, names: &[&str]) -> Vec<String> {
+    let script = names.iter().fold(Script::new().tolerant(), |script, name| script.read(name));
+    let requests = "requests: {files: [{name: conf/*}]}\n";
+    let verified = unsigned(home.bundle("below", &script.component(), requests));
+    let mut consent = approving(&verified);
+    consent.terms.files.push(FileGrant { name: "conf/*".into(), path: home.path("folder") });
+    let outcome = home.plan(Some(verified), Order { consent, ..home.order("install") }).unwrap();
+    outcome.log.into_iter().map(|entry| entry.text).collect()
+}
+
+#[test]
+fn below_a_granted_directory_no_name_and_no_link_leads_out() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("folder")).unwrap();
+    std::fs::write(home.path("secret"), "out of reach").unwrap();
+    std::fs::write(home.path("folder/inside"), "within reach").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(home.path("secret"), home.path("folder/link")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("../secret", home.path("folder/relative")).unwrap();
+    assert_eq!(told_of_files(&home, &["conf/inside"]), [""; 0]);
+    let out = ["conf/../secret", "conf//etc/passwd", "conf/inside/../../secret", "conf/."];
+    let expected = out.map(|name| format!("the file {name} is not below a directory"));
+    assert_eq!(told_of_files(&home, &out), expected);
+    let absent = ["conf/link", "conf/relative", "conf/nothing"];
+    let expected = absent.map(|name| format!("file {name}"));
+    assert_eq!(told_of_files(&home, &absent), expected);
+}
+
+/// Changes a file whenever the component says something.
+struct Meddling(std::path::PathBuf);
+
+impl Watcher for Meddling {
+    fn waiting(&self, _: &[Unready]) {}
+
+    fn logged(&self, _: &Entry) {
+        std::fs::write(&self.0, "changed").unwrap();
+    }
+}
+
+impl Operator for Meddling {
+    fn confirm(&self, _: &Plan, _: &Decision) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_file_reads_the_same_all_through_one_run() {
+    let home = Home::new();
+    let path = home.path("mine");
+    std::fs::write(&path, "as it was").unwrap();
+    let guest = Script::new().tell("mine").tell("mine").component();
+    let verified = unsigned(home.bundle("twice", &guest, "requests: {files: [{name: mine}]}\n"));
+    let mut consent = approving(&verified);
+    consent.terms.files.push(FileGrant { name: "mine".into(), path: path.clone() });
+    let order = Order { consent, ..home.order("install") };
+    let outcome = home.act_watched(Some(verified), order, Arc::new(Meddling(path.clone()))).unwrap();
+    let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();
+    assert_eq!(told, ["as it was", "as it was"]);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "changed");
+}
+
+#[test]
+fn a_refusal_repeats_no_megabytes_to_the_operator() {
+    let home = Home::new();
+    let long = "x".repeat(1 << 20);
+    let requests = "requests: {files: [{name: mine, optional: true}], credentials: [{name: c, into: [a/Secret/b], optional: true}]}\n";
+    let guest = Script::new().tolerant().read(&long).lend(&long).component();
+    let outcome = install(&home, home.bundle("long", &guest, requests)).unwrap();
+    let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();
+    assert_eq!(told, ["a name has at most 1024 bytes"; 2]);
+    assert_eq!(outcome.denials, [""; 0]);
+}
+
+#[test]
+fn while_another_run_holds_the_installation_nothing_is_done() {
+    let home = Home::new();
+    let state = home.state();
+    let held = state.lock("web").unwrap();
+    let result = install(&home, home.bundle("maps", &one_map(), MAPS));
+    let Err(Error::State(StateError::Locked(name))) = result else { panic!("{result:?}") };
+    assert_eq!(name, "web");
+    home.assert_untouched();
+    drop(held);
+    install(&home, fetch(&reference(&home.path("maps"))).unwrap()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn no_link_in_the_target_leads_out_of_it() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("rendered")).unwrap();
+    std::fs::create_dir(home.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(home.path("elsewhere"), home.path("rendered/prod")).unwrap();
+    let error = install(&home, home.bundle("maps", &one_map(), MAPS)).unwrap_err();
+    let text = format!("{error:?}");
+    assert!(matches!(&error, Error::Run { refusal: Some(_), .. }), "{text}");
+    assert_eq!(std::fs::read_dir(home.path("elsewhere")).unwrap().count(), 0);
+    assert!(home.state().find("web").unwrap().is_none());
+}
+
 #[test]
 fn a_credential_is_neither_lent_nor_shown_beyond_its_grant() {
     let home = Home::new();
@@ -462,7 +566,7 @@ fn a_credential_is_neither_lent_nor_shown_beyond_its_grant() {
     assert_eq!(denials, ["use the credential b: the bundle does not request it"]);
 
     // The binary imports `reveal` because another credential may be shown.
-    let requests = requests.replace("requests:", "requests:").replace(
+    let requests = requests.replace(
         "credentials: [{name: a,",
         "credentials: [{name: b, reveal: true, optional: true}, {name: a,",
     );

@@ -1,5 +1,5 @@
 //! The whole road on the directory target, with the guestbook: from a signed bundle to a recorded installation and away.
-#![expect(clippy::disallowed_methods, reason = "tests read and write files")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read and write files")]
 
 mod support;
 
@@ -69,4 +69,23 @@ fn installing_twice_is_refused_and_changes_nothing() {
     let asked = order(&home, "install", &bundle);
     assert!(matches!(home.act(Some(bundle), asked), Err(Error::Exists(name)) if name == "web"));
     assert_eq!(home.rendered(), before);
+}
+
+#[test]
+fn what_is_gone_already_is_neither_missed_nor_in_the_way() {
+    let home = Home::new();
+    let bundle = guestbook(&home, "guestbook");
+    let asked = order(&home, "install", &bundle);
+    home.act(Some(bundle), asked).unwrap();
+    let installed = home.rendered();
+    std::fs::remove_file(home.path("rendered/prod/deployment.apps_web-web.yaml")).unwrap();
+
+    let bundle = guestbook(&home, "guestbook");
+    let asked = order(&home, "upgrade", &bundle);
+    home.act(Some(bundle), asked).unwrap();
+    assert_eq!(home.rendered(), installed);
+
+    std::fs::remove_file(home.path("rendered/prod/deployment.apps_web-web.yaml")).unwrap();
+    home.act(None, home.order("uninstall")).unwrap();
+    assert!(home.rendered().is_empty());
 }

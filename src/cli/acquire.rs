@@ -47,7 +47,14 @@ pub fn verified(
     unsigned: UnsignedArgs,
     context: &Context,
 ) -> anyhow::Result<Verified> {
-    let fetched = fetched(reference, context)?;
+    admitted(fetched(reference, context)?, unsigned, context)
+}
+
+/// Verifies a fetched bundle, or, where the operator says so, lets it pass unsigned.
+///
+/// # Errors
+/// A [`crate::verify::Refusal`].
+pub fn admitted(fetched: Fetched, unsigned: UnsignedArgs, context: &Context) -> anyhow::Result<Verified> {
     if unsigned.dangerous_unsigned {
         context
             .ui

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::bundle::Bundle;
+use crate::capability::Requests;
 use crate::grant::terms::parse_time;
 use crate::host::Supplied;
 use crate::install::{Kept, Mode, Operator, Order, Outcome, Place, Tools, act};
@@ -278,25 +279,23 @@ pub(super) fn on_installation(
     run(asked, verified, &state, (place, namespace, None), context)
 }
 
-/// An uninstall that the component does not handle needs no bundle, so a lost trust policy cannot keep it from happening.
+/// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle needs none,
+/// so neither a lost trust policy nor a damaged copy can keep it from happening.
 fn kept(
     asked: &Asked<'_>,
     state: &State,
     installation: &Installation,
     context: &Context,
 ) -> anyhow::Result<Option<Verified>> {
-    let reference = state.kept(installation.settings.bundle);
+    let settings = &installation.settings;
+    let fetched = state.load(settings.bundle, &settings.reference);
     if asked.action == "uninstall" {
-        let fetched = acquire::fetched(&reference, context)?;
-        let requests = crate::capability::Requests::of(fetched.bundle());
-        if !requests.is_ok_and(|requests| requests.handle("uninstall")) {
+        let requests = fetched.as_ref().ok().and_then(|fetched| Requests::of(fetched.bundle()).ok());
+        if !requests.is_some_and(|requests| requests.handle("uninstall")) {
             return Ok(None);
         }
     }
-    let unsigned = UnsignedArgs {
-        dangerous_unsigned: asked.unsigned.dangerous_unsigned || installation.settings.rule.is_none(),
-    };
-    acquire::verified(&reference, unsigned, context).map(Some)
+    acquire::admitted(fetched?, asked.unsigned, context).map(Some)
 }
 
 fn run(

@@ -31,6 +31,8 @@ pub(super) struct Args {
     exit_code: bool,
     #[command(flatten)]
     inputs: InputArgs,
+    #[command(flatten)]
+    unsigned: UnsignedArgs,
 }
 
 #[derive(Serialize)]
@@ -50,7 +52,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         reference: String::new(),
         consent: &ConsentArgs::default(),
         inputs: &args.inputs,
-        unsigned: UnsignedArgs::default(),
+        unsigned: args.unsigned,
         change: &ChangeArgs::overriding(true, true),
         mode: Mode::Examine,
     };

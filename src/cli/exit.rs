@@ -227,6 +227,9 @@ fn of_target(error: &target::Error) -> Meaning {
         target::Error::Cluster(cluster::Error::Conflict { .. }) => {
             Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
         }
+        target::Error::Cluster(cluster::Error::NoNamespace { .. }) => {
+            Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE")
+        }
         target::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
         target::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
         _ => ERROR.into(),

@@ -9,7 +9,7 @@ use wasmtime::component::Resource;
 use crate::target::lent::{self, Encoding};
 
 use super::bindings::carnet::credentials as wit;
-use super::{GuestError, Host};
+use super::{GuestError, Host, check_name};
 
 /// A credential that a component holds: its name, never its value.
 pub struct Credential {
@@ -59,6 +59,9 @@ impl wit::handles::HostCredential for Host {
 impl wit::lend::Host for Host {
     async fn lend(&mut self, name: String) -> wasmtime::Result<Result<Resource<Credential>, GuestError>> {
         let _working = self.meter.call("carnet:credentials/lend", "lend", name.len())?;
+        if let Err(error) = check_name(&name) {
+            return Ok(Err(error));
+        }
         let permit = match self.granted.lend(&name) {
             Ok(permit) => permit,
             Err(denied) => return Ok(Err(self.denied(denied))),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::capability::kinds;
 use crate::capability::object::{self, Object, ObjectRef};
 use crate::grant::{self, Apply, Denied, Granted, Permitted};
 use crate::target::lent::{self, Misplaced, Placements};
@@ -193,6 +194,9 @@ impl Kubernetes<'_> {
             Pass::Planning { .. } => {
                 let preview = target.preview(prepared, inventory, kinds, *overrides).await?;
                 let change = preview.change;
+                if preview.unsure {
+                    self.check_place(prepared.object())?;
+                }
                 self.work.overlay(prepared.object(), Some(preview.after.clone()));
                 self.work.changed(prepared.object(), preview, placements);
                 change
@@ -213,6 +217,21 @@ impl Kubernetes<'_> {
             Change::Unchanged => wit::apply::Change::Unchanged,
             Change::Update | Change::Delete => wit::apply::Change::Updated,
         })
+    }
+
+    /// What the target cannot try out must go into something that this run brings: a namespace, or a definition.
+    fn check_place(&self, object: &ObjectRef) -> Result<(), Stop> {
+        let Some(namespace) = &object.namespace else { return Ok(()) };
+        let home = ObjectRef {
+            api_version: "v1".into(),
+            kind: "Namespace".into(),
+            namespace: None,
+            name: namespace.clone(),
+        };
+        let is_ours =
+            self.work.overlaid(&home).is_some() || kinds::builtin(object.group(), &object.kind).is_none();
+        let missing = cluster::Error::NoNamespace { object: object.to_string() };
+        if is_ours { Ok(()) } else { Err(Stop::Target(missing.into())) }
     }
 
     /// Reads a manifest and finds the credentials in it, each of which must be permitted to go there.

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::document;
-use crate::fetch;
 use crate::plan::Plan;
 use crate::state::{Claim, Settings, timestamp, ulid};
 
@@ -41,7 +40,7 @@ pub(super) fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) -> Claim
 
 /// The whole bundle definition; where only the runtime acts, the one that is kept.
 fn bundle(run: &Run<'_>, settings: &Settings) -> Value {
-    let kept = || fetch::fetch(&run.tools.state.kept(settings.bundle)).ok();
+    let kept = || run.tools.state.load(settings.bundle, &settings.reference).ok();
     let bytes = match &run.decided.granted {
         Some(granted) => Some(granted.verified().bundle().bytes().to_vec()),
         None => kept().map(|fetched| fetched.bundle().bytes().to_vec()),
