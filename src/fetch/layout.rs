@@ -285,6 +285,7 @@ mod tests {
     use crate::fetch::open_directory;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test makes a folder")]
     fn a_layout_whose_writer_was_cut_off_is_begun_again() {
         let home = tempfile::tempdir().unwrap();
         let directory = || open_directory(home.path()).unwrap();
