@@ -521,6 +521,21 @@ fn a_server_that_cannot_be_reached_is_named() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn an_uninstall_that_finds_no_server_forgets_nothing() {
+    let site = Site::with_volume();
+    site.install(&[]).done();
+    let mut command = site.command(&["uninstall", "guestbook", "--yes"]);
+    let said = Said::of(command.env("KUBECONFIG", site.kubeconfig_at(1)).output().unwrap());
+    said.refused(1, &["the cluster is not available", "127.0.0.1:1"]);
+    let status = site.carnet(&["status", "guestbook"]).done().document;
+    assert_eq!(status["objects"].as_array().unwrap().len(), GUESTBOOK.len());
+    assert_eq!(site.names(), GUESTBOOK);
+    site.carnet(&["uninstall", "guestbook", "--yes"]).done();
+    eventually("all is gone", || site.names().is_empty());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn a_run_that_loses_its_server_has_failed_and_can_be_finished() {
     let site = Site::new();
     let relay = Relay::to(site.server());
