@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::capability::kinds::{Kinds, Resource};
 use crate::capability::object::ObjectRef;
 use crate::digest::Digest;
-use crate::grant::{Apply, Delete, Get, Permitted, Wait};
+use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
 
 use cluster::Cluster;
 use directory::{Directory, Rendered};
@@ -233,7 +233,8 @@ impl Target {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let force = overrides.forces();
-                let preview = cluster.preview(&prepared.permit, &filled.body, kinds, force).await?;
+                let preview = cluster.preview(&prepared.permit, &filled.body, kinds, force).await;
+                let preview = preview.map_err(refused)?;
                 check_owner(&preview, prepared, overrides)?;
                 Ok(preview)
             }
@@ -260,7 +261,7 @@ impl Target {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let force = overrides.forces();
                 let body = same_as_seen(&filled.body, seen);
-                let applied = cluster.apply(&prepared.permit, &body, kinds, force).await?;
+                let applied = cluster.apply(&prepared.permit, &body, kinds, force).await.map_err(refused)?;
                 let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null).clone()) };
                 let change = Preview::of(before, applied.after).change;
                 Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
@@ -273,6 +274,25 @@ impl Target {
                 ))
             }
             _ => Err(Error::Ledger("the object was prepared for another target".into())),
+        }
+    }
+
+    /// Whether an object that was found may be removed. It may not when it belongs to another installation by now, or to
+    /// nobody and a run that was to write it never did.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] when it is not this installation's.
+    pub fn check_removal(
+        &self,
+        object: &ObjectRef,
+        found: &Value,
+        inventory: &Inventory,
+        overrides: Overrides,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Cluster(cluster) => check_removal(cluster, object, found, inventory, overrides),
+            // The bytes of its file tell, when it is removed.
+            Self::Directory(_) => Ok(()),
         }
     }
 
@@ -289,7 +309,10 @@ impl Target {
     ) -> Result<bool, Error> {
         match self {
             Self::Cluster(cluster) => {
-                let uid = inventory.find(&permit.0).and_then(|recorded| recorded.uid.as_deref());
+                let Some(found) = cluster.get(&before_delete(permit), kinds).await? else { return Ok(false) };
+                check_removal(cluster, &permit.0, &found, inventory, overrides)?;
+                let recorded = inventory.find(&permit.0).and_then(|recorded| recorded.uid.as_deref());
+                let uid = recorded.or_else(|| found.pointer("/metadata/uid")?.as_str());
                 Ok(cluster.delete(permit, uid, kinds).await?)
             }
             Self::Directory(directory) => directory.delete(permit, inventory, overrides),
@@ -414,13 +437,42 @@ fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
 
 /// Objects of another installation are not ours to change.
 fn check_owner(preview: &Preview, prepared: &Prepared, overrides: Overrides) -> Result<(), Error> {
-    let owner =
-        |object: &Value| Some(object.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned());
     let (theirs, ours) = (preview.before.as_ref().and_then(owner), owner(prepared.permit.0.body()));
     if theirs.is_some() && theirs != ours && !overrides.take_ownership {
         return Err(Error::Foreign { object: prepared.object().to_string(), owner: theirs });
     }
     Ok(())
+}
+
+fn check_removal(
+    cluster: &Cluster,
+    object: &ObjectRef,
+    found: &Value,
+    inventory: &Inventory,
+    overrides: Overrides,
+) -> Result<(), Error> {
+    let owner = owner(found);
+    let is_ours = match &owner {
+        Some(owner) => cluster.acts_for(owner),
+        None => inventory.find(object).is_none_or(|recorded| recorded.uid.is_some()),
+    };
+    if is_ours || overrides.take_ownership {
+        return Ok(());
+    }
+    Err(Error::Foreign { object: object.to_string(), owner })
+}
+
+/// The installation that an object names as its owner.
+fn owner(object: &Value) -> Option<String> {
+    Some(object.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned())
+}
+
+/// What the cluster's refusal means: a conflict about the owner is one about the object, not about a field.
+fn refused(error: cluster::Error) -> Error {
+    let cluster::Error::Conflict { object, fields } = &error else { return error.into() };
+    let Some(held) = fields.iter().find(|field| field.path.ends_with(OWNER)) else { return error.into() };
+    let owner = held.manager.strip_prefix("carnet/").unwrap_or(&held.manager).to_owned();
+    Error::Foreign { object: object.clone(), owner: Some(owner) }
 }
 
 /// How a kind is served that a run's own definition brings.

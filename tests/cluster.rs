@@ -389,7 +389,7 @@ fn objects_of_another_installation_stay_theirs_unless_taken_over() {
     };
     let said = refused(&["--force-conflicts"]).refused(1, &[&reason]);
     assert!(text(&said.document["hint"]).contains("--take-ownership"), "{said}");
-    refused(&[]).refused(1, &[]);
+    refused(&[]).refused(1, &[&reason]);
     assert_eq!(site.versions(), before);
     assert_eq!(site.carnet(&["--state", &other, "list", "--all"]).done().document["items"], json!([]));
 
@@ -517,6 +517,21 @@ fn a_server_that_cannot_be_reached_is_named() {
     let kubeconfig = site.kubeconfig_at(1);
     site.install(&["--kubeconfig", &kubeconfig]).refused(1, &["127.0.0.1:1"]);
     site.assert_untouched();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn an_uninstall_that_finds_no_server_forgets_nothing() {
+    let site = Site::with_volume();
+    site.install(&[]).done();
+    let mut command = site.command(&["uninstall", "guestbook", "--yes"]);
+    let said = Said::of(command.env("KUBECONFIG", site.kubeconfig_at(1)).output().unwrap());
+    said.refused(1, &["the cluster is not available", "127.0.0.1:1"]);
+    let status = site.carnet(&["status", "guestbook"]).done().document;
+    assert_eq!(status["objects"].as_array().unwrap().len(), GUESTBOOK.len());
+    assert_eq!(site.names(), GUESTBOOK);
+    site.carnet(&["uninstall", "guestbook", "--yes"]).done();
+    eventually("all is gone", || site.names().is_empty());
 }
 
 #[test]

@@ -46,9 +46,9 @@ impl Layout {
         Ok(Self { directory, entries })
     }
 
-    /// Opens a layout, or begins one where there is none.
+    /// Opens a layout, or begins one where there is none, or where somebody who began one was cut off.
     pub(crate) fn open_or_new(directory: Dir) -> Result<Self, FetchError> {
-        if directory.exists(LAYOUT) || directory.exists(INDEX) {
+        if directory.exists(INDEX) {
             Self::open(directory)
         } else {
             Ok(Self { directory, entries: Vec::new() })
@@ -132,11 +132,12 @@ impl Layout {
         Ok(digest)
     }
 
-    /// Writes what makes the blobs a layout. Until then a new one is none, and an old one is as it was.
+    /// Writes what makes the blobs a layout. Until then a new one is none, and an old one is as it was. `index.json` is
+    /// last: where it is, all of it is.
     pub(crate) fn write(&self) -> Result<(), FetchError> {
         let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": self.entries });
-        write(&self.directory, INDEX, document::sorted(&index).to_string().as_bytes())?;
-        write(&self.directory, LAYOUT, br#"{"imageLayoutVersion":"1.0.0"}"#)
+        write(&self.directory, LAYOUT, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        write(&self.directory, INDEX, document::sorted(&index).to_string().as_bytes())
     }
 
     /// The one bundle of the layout, or the one with this digest.
@@ -276,4 +277,24 @@ pub(crate) fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), Fet
         drop(directory.remove_file(&temporary));
         system(name)(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::open_directory;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test makes a folder")]
+    fn a_layout_whose_writer_was_cut_off_is_begun_again() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = || open_directory(home.path()).unwrap();
+        let written = Layout::open_or_new(directory()).unwrap();
+        written.add(b"a blob").unwrap();
+        written.write().unwrap();
+        // Of what is written, this comes last.
+        directory().remove_file(INDEX).unwrap();
+        Layout::open_or_new(directory()).unwrap().write().unwrap();
+        Layout::open(directory()).unwrap();
+    }
 }

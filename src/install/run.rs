@@ -301,13 +301,15 @@ impl Planned {
     }
 }
 
-/// The rows of a plan for what the runtime removes. What is gone already has none.
+/// The rows of a plan for what the runtime removes. What is gone already, or somebody else's by now, has none.
 async fn removals(work: &mut Work, objects: &[ObjectRef]) -> Result<Vec<ObjectChange>, Error> {
     let mut rows = Vec::new();
     for object in objects {
         learn(work, object).await?;
         let before = work.target.get(&recorded::get(object.clone()), &work.kinds).await;
-        if let Some(before) = before.or_else(gone)? {
+        let Work { target, inventory, overrides, .. } = &*work;
+        let is_ours = |before: &Value| target.check_removal(object, before, inventory, *overrides).is_ok();
+        if let Some(before) = before.or_else(gone)?.filter(is_ours) {
             rows.push(ObjectChange {
                 object: object.clone(),
                 change: Change::Delete,
@@ -324,7 +326,7 @@ async fn remove(work: &mut Work, objects: &[ObjectRef]) -> Result<(), Error> {
     for object in objects {
         let permit = recorded::delete(object.clone());
         let Work { target, inventory, kinds, overrides, pass, .. } = work;
-        target.delete(&permit, inventory, kinds, *overrides).await.or_else(gone)?;
+        target.delete(&permit, inventory, kinds, *overrides).await.or_else(gone).or_else(lost)?;
         if let Pass::Acting { ledger, .. } = pass {
             ledger.removed(object)?;
         }
@@ -341,6 +343,14 @@ async fn learn(work: &mut Work, object: &ObjectRef) -> Result<(), Error> {
 fn gone<T: Default>(error: target::Error) -> Result<T, target::Error> {
     match error {
         target::Error::Cluster(target::cluster::Error::NoKind { .. }) => Ok(T::default()),
+        error => Err(error),
+    }
+}
+
+/// What belongs to somebody else by now stays with them.
+fn lost<T: Default>(error: target::Error) -> Result<T, target::Error> {
+    match error {
+        target::Error::Foreign { .. } => Ok(T::default()),
         error => Err(error),
     }
 }

@@ -26,7 +26,7 @@ use crate::target::ready::{Readiness, readiness};
 use crate::target::{Change, Preview};
 
 use refusal::refusal;
-use send::{Answer, Ask};
+use send::{Answer, Ask, Silence};
 
 pub use connect::{Options, Unconfigured};
 pub use refusal::{Error, Field};
@@ -93,6 +93,14 @@ impl Cluster {
     /// The address of the server.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Whether this is the installation that an object names as its owner, `NAMESPACE/NAME`.
+    pub fn acts_for(&self, owner: &str) -> bool {
+        owner.split_once('/').is_some_and(|(namespace, installation)| {
+            let owner = Owner { namespace: namespace.into(), installation: installation.into() };
+            owner.manager() == self.manager
+        })
     }
 
     /// The name under which the fields of what is applied are held.
@@ -184,7 +192,7 @@ impl Cluster {
         if let (Some(uid), Value::Object(members)) = (uid, &mut options) {
             members.insert("preconditions".into(), json!({ "uid": uid }));
         }
-        let answer = Ask::delete(path(object, kinds)?, &options).send(&self.client).await?;
+        let answer = self.ask(&Ask::delete(path(object, kinds)?, &options)).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(false),
             StatusCode::CONFLICT if uid.is_some() && self.is_gone(object, uid, kinds).await? => Ok(false),
@@ -218,7 +226,7 @@ impl Cluster {
     }
 
     async fn read(&self, object: &ObjectRef, kinds: &Kinds) -> Result<Option<Value>, Error> {
-        let answer = Ask::get(path(object, kinds)?).send(&self.client).await?;
+        let answer = self.ask(&Ask::get(path(object, kinds)?)).await?;
         if answer.status.is_success() {
             return document_of(&answer, object).map(Some);
         }
@@ -237,7 +245,7 @@ impl Cluster {
     ) -> Result<Answer, Error> {
         same_object(body, object)?;
         let url = format!("{}?{}", path(object, kinds)?, how.query(&self.manager));
-        let answer = Ask::apply(url, body).send(&self.client).await?;
+        let answer = self.ask(&Ask::apply(url, body)).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer, "apply", object)) }
     }
 
@@ -269,7 +277,7 @@ impl Cluster {
 
     /// The kinds that the server has in the group and version of `object`.
     async fn discover(&self, object: &ObjectRef) -> Result<Vec<(String, Resource)>, Error> {
-        let answer = Ask::get(root(object)).send(&self.client).await?;
+        let answer = self.ask(&Ask::get(root(object))).await?;
         match answer.status {
             StatusCode::NOT_FOUND => return Err(no_kind(object)),
             status if !status.is_success() => return Err(refusal(&answer, "get", object)),
@@ -281,6 +289,12 @@ impl Cluster {
         let names = resources.iter().filter_map(|it| it.get("name")?.as_str()?.strip_suffix("/status"));
         self.statuses().insert(object.api_version.clone(), names.map(str::to_owned).collect());
         Ok(resources.iter().filter_map(served).collect())
+    }
+
+    /// Asks the server. Where it does not answer, the error says which one that is.
+    async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
+        let silent = |silence: Silence| Error::Unavailable(format!("{}: {}", self.server, silence.why));
+        ask.send(&self.client).await.map_err(silent)
     }
 
     fn statuses(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {

@@ -269,7 +269,7 @@ impl Drop for Site {
     fn drop(&mut self) {
         for what in ["namespace", "persistentvolume"] {
             let arguments = ["delete", what, &self.namespace, "--wait=false", "--ignore-not-found"];
-            drop(self.kubectl_command(&arguments).stdout(Stdio::null()).status());
+            drop(self.kubectl_command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).status());
         }
     }
 }

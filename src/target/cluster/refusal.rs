@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::capability::object::ObjectRef;
 use crate::document;
 
-use super::send::{Answer, Silence};
+use super::send::Answer;
 
 /// The longest text of the server that is passed on, in characters.
 const MAX_TEXT: usize = 1000;
@@ -113,12 +113,6 @@ pub struct Field {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.path, self.manager)
-    }
-}
-
-impl From<Silence> for Error {
-    fn from(silence: Silence) -> Self {
-        Self::Unavailable(silence.why)
     }
 }
 

@@ -111,6 +111,8 @@ impl Ask {
 async fn exchange(client: &Client, request: Request<Body>) -> Result<Answer, Silence> {
     let response = client.send(request).await.map_err(|error| match error {
         kube::Error::Auth(_) => Silence { why: explain(&error), is_final: true },
+        // Its own text adds nothing but the name of the library's part.
+        kube::Error::Service(error) => silence(error.as_ref()),
         error => silence(&error),
     })?;
     let (status, pause) = (response.status(), asked_pause(response.headers()));

@@ -261,8 +261,9 @@ mod scripted {
     #[tokio::test]
     async fn an_answer_without_end_is_not_read() {
         let server = Server::answering(vec![answer(200, "", &"x".repeat(crate::document::MAX_BYTES + 1)); 9]);
-        let error = server.cluster().await.get(&get(), &Kinds::default()).await.unwrap_err();
-        assert_eq!(error, Error::Unavailable("length limit exceeded".into()));
+        let cluster = server.cluster().await;
+        let error = cluster.get(&get(), &Kinds::default()).await.unwrap_err();
+        assert_eq!(error, Error::Unavailable(format!("{}: length limit exceeded", cluster.server())));
         assert_eq!(server.requests().len(), 1);
     }
 
