@@ -146,7 +146,22 @@ async fn call(component: &BundlePre<Host>, store: &mut Store<Host>, action: &str
     let bundle: Bundle =
         component.instantiate_async(&mut *store).await.map_err(|error| ended(store, error))?;
     let answer = bundle.carnet_bundle_installer().call_run(&mut *store, action).await;
-    answer.map_err(|error| ended(store, error))?.map_err(RunError::Reported)
+    let answer = answer.map_err(|error| ended(store, error))?;
+    answer.map_err(|error| RunError::Reported(without_credentials(store.data(), error)))
+}
+
+/// A component's error without the credentials that it was shown.
+fn without_credentials(host: &Host, error: GuestError) -> GuestError {
+    let scrubbed = |text: String| host.installation.log.scrubbed(&text);
+    match error {
+        GuestError::Conflict(text) => GuestError::Conflict(scrubbed(text)),
+        GuestError::Denied(text) => GuestError::Denied(scrubbed(text)),
+        GuestError::Failed(text) => GuestError::Failed(scrubbed(text)),
+        GuestError::Invalid(text) => GuestError::Invalid(scrubbed(text)),
+        GuestError::NotFound(text) => GuestError::NotFound(scrubbed(text)),
+        GuestError::Timeout(text) => GuestError::Timeout(scrubbed(text)),
+        GuestError::Unavailable(text) => GuestError::Unavailable(scrubbed(text)),
+    }
 }
 
 /// Ends when the component has used up its time.

@@ -315,3 +315,25 @@ fn a_file_of_somebody_else_is_not_taken_unless_the_operator_insists() {
     assert!(home.state().find("web").unwrap().is_none());
     assert_eq!(home.rendered().len(), 1);
 }
+
+#[test]
+fn a_component_that_was_shown_a_credential_cannot_put_it_into_its_log_by_carelessness() {
+    let home = Home::new();
+    let rest = "handles: [install]
+credentials:
+  key: { required: true }
+requests:
+  credentials:
+  - { name: key, reveal: true, reason: to look at it }
+";
+    let bundle = unsigned(home.bundle("careless", &Script::new().reveal("key").component(), rest));
+    let order = Order {
+        consent: approving(&bundle),
+        credentials: Supplied::new([("key".to_owned(), PASSWORD.into())].into()),
+        ..home.order("install")
+    };
+    let outcome = home.act(Some(bundle), order).unwrap();
+    let texts: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();
+    assert_eq!(texts, ["<redacted>"]);
+    assert_eq!(leaking(&home), Vec::<PathBuf>::new());
+}

@@ -85,11 +85,12 @@ impl wit::reveal::Host for Host {
             Ok(permit) => permit,
             Err(denied) => return Ok(Err(self.denied(denied))),
         };
-        let value = self.credentials.0.get(&permit.0).map(|value| value.expose_secret().to_owned());
-        let Some(value) = value else {
+        let Some(value) = self.credentials.0.get(&permit.0).cloned() else {
             return Ok(Err(GuestError::NotFound(format!("credential {name}"))));
         };
-        self.meter.hand_over(value.len())?;
-        Ok(Ok(value))
+        let shown = value.expose_secret().to_owned();
+        self.meter.hand_over(shown.len())?;
+        self.installation.log.hide(value);
+        Ok(Ok(shown))
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::bundle::definition::Definition;
 use crate::bundle::parameters::text_of;
+use crate::target::lent::REDACTED;
 
 use super::bindings::carnet::installation as wit;
 use super::watch::{Entry, Level, Watcher};
@@ -17,6 +19,9 @@ const MAX_OUTPUT: usize = 1 << 20;
 
 /// The longest message of a log, in bytes: 16 KiB; what is longer is cut. Without it one message could be all of the log.
 const MAX_MESSAGE: usize = 16 << 10;
+
+/// The shortest credential that is kept out of texts: a shorter one would be found in every word.
+const MIN_HIDDEN: usize = 4;
 
 /// What a component is told about its installation.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +50,7 @@ pub struct Context {
 #[derive(Clone)]
 pub struct Log {
     entries: Arc<Mutex<Vec<Entry>>>,
+    hidden: Arc<Mutex<Vec<SecretString>>>,
     watcher: Arc<dyn Watcher>,
 }
 
@@ -60,15 +66,29 @@ pub struct Installation {
 impl Log {
     /// An empty log.
     pub fn new(watcher: Arc<dyn Watcher>) -> Self {
-        Self { entries: Arc::default(), watcher }
+        Self { entries: Arc::default(), hidden: Arc::default(), watcher }
     }
 
     /// Adds a message.
     pub fn write(&self, level: Level, text: &str) {
-        let end = text.floor_char_boundary(MAX_MESSAGE);
-        let entry = Entry { level, text: text[..end].to_owned() };
+        let mut text = self.scrubbed(text);
+        text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+        let entry = Entry { level, text };
         self.watcher.logged(&entry);
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// From here on this value is kept out of whatever the component says.
+    pub(super) fn hide(&self, value: SecretString) {
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).push(value);
+    }
+
+    /// A text of the component without the credentials that it was shown. A component that means harm can still write
+    /// them in another form; one that is careless cannot leak them.
+    pub fn scrubbed(&self, text: &str) -> String {
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let long = hidden.iter().map(ExposeSecret::expose_secret).filter(|value| value.len() >= MIN_HIDDEN);
+        long.fold(text.to_owned(), |text, value| text.replace(value, REDACTED))
     }
 
     /// The messages so far.
@@ -91,6 +111,9 @@ impl Installation {
         }
         let invalid = |what: String| GuestError::Invalid(format!("the output {name}: {what}"));
         let definition = Definition::new(schema).map_err(|error| invalid(error.to_string()))?;
+        if self.log.scrubbed(text) != text {
+            return Err(invalid("it may not hold a credential".into()));
+        }
         let value = definition.value_of(text).map_err(|error| invalid(error.to_string()))?;
         definition.check(&value).map_err(|faults| invalid(faults.join("; ")))?;
         Ok(value)
