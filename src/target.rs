@@ -235,7 +235,7 @@ impl Target {
                 let force = overrides.forces();
                 let preview = cluster.preview(&prepared.permit, &filled.body, kinds, force).await;
                 let preview = preview.map_err(refused)?;
-                check_owner(&preview, prepared, overrides)?;
+                check_owner(&preview, prepared, inventory, overrides)?;
                 Ok(preview)
             }
             (Self::Directory(directory), Form::File(rendered)) => {
@@ -435,13 +435,24 @@ fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
     body
 }
 
-/// Objects of another installation are not ours to change.
-fn check_owner(preview: &Preview, prepared: &Prepared, overrides: Overrides) -> Result<(), Error> {
-    let (theirs, ours) = (preview.before.as_ref().and_then(owner), owner(prepared.permit.0.body()));
-    if theirs.is_some() && theirs != ours && !overrides.take_ownership {
-        return Err(Error::Foreign { object: prepared.object().to_string(), owner: theirs });
+/// Objects of another installation are not ours to change, nor are those that were there before: an uninstall would
+/// remove them.
+fn check_owner(
+    preview: &Preview,
+    prepared: &Prepared,
+    inventory: &Inventory,
+    overrides: Overrides,
+) -> Result<(), Error> {
+    let Some(before) = &preview.before else { return Ok(()) };
+    let theirs = owner(before);
+    let is_ours = match &theirs {
+        Some(_) => theirs == owner(prepared.permit.0.body()),
+        None => inventory.find(prepared.object()).is_some_and(|recorded| recorded.uid.is_some()),
+    };
+    if is_ours || overrides.take_ownership {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::Foreign { object: prepared.object().to_string(), owner: theirs })
 }
 
 fn check_removal(

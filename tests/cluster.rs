@@ -407,6 +407,24 @@ fn objects_of_another_installation_stay_theirs_unless_taken_over() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn objects_that_were_there_before_stay_as_they_are_unless_taken_over() {
+    let (site, home) = (Site::new(), Home::new());
+    let rest = bundle(&site, &home, "late", "ConfigMap", &[&config_map("test-map")]);
+    site.apply(&config_map("test-map").replace("a: b", "mine: precious"));
+    let before = site.versions();
+    let reason = "is already there and belongs to nobody that is known";
+    let said = site.carnet(&with(&["install", "test"], &rest)).refused(1, &[reason]);
+    assert!(text(&said.document["hint"]).contains("--take-ownership"), "{said}");
+    assert_eq!(site.versions(), before);
+
+    site.carnet(&with(&["install", "test", "--take-ownership"], &rest)).done();
+    site.carnet(&with(&["upgrade", "test"], &rest)).done();
+    site.carnet(&["uninstall", "test", "--yes"]).done();
+    assert_eq!(site.names(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn a_plan_writes_nothing_and_a_run_only_what_is_its_own() {
     let site = Site::with_volume();
     let verbs = |events: &[Value]| -> BTreeMap<String, usize> {
