@@ -65,6 +65,8 @@ pub struct Order {
 pub struct Place {
     /// `dir:PATH`, absolute, or `kube`.
     pub target: String,
+    /// The address of a cluster: another kubeconfig may lead to another one.
+    pub server: Option<String>,
     /// The kubeconfig of a cluster.
     pub kubeconfig: Option<PathBuf>,
     /// The context of a cluster.

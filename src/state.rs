@@ -53,6 +53,9 @@ pub struct Installation {
 pub struct Settings {
     /// `dir:PATH`, absolute, or `kube`.
     pub target: String,
+    /// The address of a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// The kubeconfig and context of a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<PathBuf>,

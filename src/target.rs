@@ -341,6 +341,14 @@ impl Target {
         }
     }
 
+    /// The address of a cluster.
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Self::Cluster(cluster) => Some(cluster.server()),
+            Self::Directory(_) => None,
+        }
+    }
+
     /// How the target is written on the command line.
     pub fn describe(&self) -> String {
         match self {

@@ -180,7 +180,7 @@ impl TargetArgs {
         };
         let kubeconfig = self.kubeconfig.as_deref().map(inputs::absolute).transpose()?;
         let plain_secrets = self.secrets == SecretsArg::Plain;
-        Ok(Place { target, kubeconfig, context: self.context.clone(), plain_secrets })
+        Ok(Place { target, server: None, kubeconfig, context: self.context.clone(), plain_secrets })
     }
 
     /// Whether a flag names a place at all.
@@ -308,6 +308,7 @@ fn run(
     let runtime = runtime()?;
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
+    let place = Place { server: target.server().map(str::to_owned), ..place };
     let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
     let operator: Arc<dyn Operator> = console.clone();
     let tools = Tools { state, cache: inputs::cache(), operator };
@@ -364,6 +365,7 @@ pub(super) fn recorded(installation: &Installation) -> Place {
     let settings = &installation.settings;
     Place {
         target: settings.target.clone(),
+        server: settings.server.clone(),
         kubeconfig: settings.kubeconfig.clone(),
         context: settings.context.clone(),
         plain_secrets: settings.plain_secrets,

@@ -89,13 +89,20 @@ impl Order {
     }
 
     fn check_same(&self, earlier: &Installation) -> Result<(), Error> {
-        if (&self.place.target, &self.namespace) == (&earlier.settings.target, &earlier.namespace) {
+        let settings = &earlier.settings;
+        if (&self.place.target, &self.place.server, &self.namespace)
+            == (&settings.target, &settings.server, &earlier.namespace)
+        {
             return Ok(());
         }
+        let place = |target: &str, server: &Option<String>, namespace: &str| match server {
+            Some(server) => format!("{target} at {server} (namespace {namespace})"),
+            None => format!("{target} (namespace {namespace})"),
+        };
         Err(Error::Place {
             name: self.name.clone(),
-            recorded: format!("{} (namespace {})", earlier.settings.target, earlier.namespace),
-            asked: format!("{} (namespace {})", self.place.target, self.namespace),
+            recorded: place(&settings.target, &settings.server, &earlier.namespace),
+            asked: place(&self.place.target, &self.place.server, &self.namespace),
         })
     }
 }

@@ -212,7 +212,7 @@ impl Run<'_> {
 
     /// What the installation keeps after this run.
     fn settings(&self) -> Settings {
-        let Place { target, kubeconfig, context, plain_secrets } = self.order.place.clone();
+        let Place { target, server, kubeconfig, context, plain_secrets } = self.order.place.clone();
         let Some(granted) = &self.decided.granted else {
             // Where only the runtime acts, an installation is there, and nothing about it was decided anew.
             return self.earlier.map(|earlier| earlier.settings.clone()).unwrap_or_default();
@@ -226,6 +226,7 @@ impl Run<'_> {
         };
         Settings {
             target,
+            server,
             kubeconfig,
             context,
             plain_secrets,

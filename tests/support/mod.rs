@@ -160,6 +160,7 @@ impl Home {
     pub fn place(&self) -> Place {
         Place {
             target: format!("dir:{}", self.path("rendered").display()),
+            server: None,
             kubeconfig: None,
             context: None,
             plain_secrets: false,
