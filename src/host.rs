@@ -93,7 +93,7 @@ impl Host {
         }
     }
 
-    /// Adds every function that a component can call.
+    /// Adds every function of the host API.
     ///
     /// # Errors
     /// When a function is defined twice.
@@ -111,6 +111,14 @@ impl Host {
         carnet::installation::context::add_to_linker::<_, HasHost>(linker, |host| host)?;
         carnet::installation::outputs::add_to_linker::<_, HasHost>(linker, |host| host)?;
         carnet::installation::log::add_to_linker::<_, HasHost>(linker, |host| host)?;
+        Ok(())
+    }
+
+    /// Adds WASI, which reaches nothing here.
+    ///
+    /// # Errors
+    /// When a function is defined twice.
+    pub fn add_wasi_to_linker(linker: &mut Linker<Self>) -> wasmtime::Result<()> {
         wasmtime_wasi::p2::add_to_linker_async(linker)
     }
 

@@ -24,10 +24,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// The most handles of resources that a component may hold, beside the host's own bound on what they stand for.
 const MAX_HANDLES: usize = 10_000;
 
-/// Compiles and links components. Making one takes milliseconds, so a process has one.
+/// Compiles and links components. A process has one.
 pub struct Engine {
     engine: wasmtime::Engine,
-    linker: Linker<Host>,
 }
 
 /// A component, compiled and linked: it may be run any number of times, each time in a store of its own.
@@ -95,10 +94,7 @@ impl Engine {
             .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true)
             .cache(cache.map(open_cache).transpose()?);
-        let engine = wasmtime::Engine::new(&config).map_err(failed)?;
-        let mut linker = Linker::new(&engine);
-        Host::add_to_linker(&mut linker).map_err(failed)?;
-        Ok(Self { engine, linker })
+        Ok(Self { engine: wasmtime::Engine::new(&config).map_err(failed)? })
     }
 
     /// Compiles a granted bundle's component and links it with the host. Runs nothing.
@@ -107,10 +103,16 @@ impl Engine {
     /// [`RunError::Link`] when the component does not fit.
     pub fn compile(&self, granted: &Granted) -> Result<Compiled, RunError> {
         // Invariant: no component is instantiated that no trusted key signed; `Granted` holds the proof.
-        let bytes = granted.verified().component().bytes();
+        let component = granted.verified().component();
         let link = |error: wasmtime::Error| RunError::Link(format!("{error:#}"));
-        let component = Component::from_binary(&self.engine, bytes).map_err(link)?;
-        let linked = self.linker.instantiate_pre(&component).map_err(link)?;
+        let mut linker = Linker::new(&self.engine);
+        Host::add_to_linker(&mut linker).map_err(failed)?;
+        // Most components need none of it, and defining it takes as long as all the rest.
+        if component.imports().starting_with("wasi:").next().is_some() {
+            Host::add_wasi_to_linker(&mut linker).map_err(failed)?;
+        }
+        let component = Component::from_binary(&self.engine, component.bytes()).map_err(link)?;
+        let linked = linker.instantiate_pre(&component).map_err(link)?;
         Ok(Compiled { engine: self.engine.clone(), component: BundlePre::new(linked).map_err(link)? })
     }
 }

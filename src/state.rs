@@ -174,6 +174,11 @@ impl Installation {
         self.last.as_ref().is_none_or(|last| last.action == "uninstall" && last.result == "succeeded")
     }
 
+    /// Whether the last modifying action left something that can be upgraded.
+    pub fn is_installed(&self) -> bool {
+        !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
+    }
+
     /// Whether the last run was cut off.
     pub fn is_interrupted(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.result == "unknown")

@@ -157,6 +157,7 @@ fn is_there(linker: &mut Linker<Host>, interface: &str, name: &str) -> bool {
 fn the_linker_provides_what_the_tables_say() {
     let mut linker = Linker::<Host>::new(&wasmtime::Engine::default());
     Host::add_to_linker(&mut linker).unwrap();
+    Host::add_wasi_to_linker(&mut linker).unwrap();
     for interface in INTERFACES {
         for function in interface.functions {
             let name = format!("{}@0.1.0", interface.name);

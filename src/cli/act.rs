@@ -231,9 +231,10 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("the program cannot wait for anything")
 }
 
-/// Acts on a bundle that is named on the command line.
+/// Acts on a bundle that is named on the command line. Without an action, it is an upgrade where there is something to
+/// upgrade, else an install.
 pub(super) fn on_bundle(
-    action: &str,
+    action: Option<&str>,
     args: &BundleArgs,
     change: &ChangeArgs,
     mode: Mode,
@@ -242,6 +243,8 @@ pub(super) fn on_bundle(
     let state = state(context)?;
     let verified = acquire::verified(&args.reference, args.unsigned, context)?;
     let earlier = state.find(&args.name)?;
+    let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
+    let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
     let place = match &earlier {
         Some(earlier) if !args.target.is_named() && !earlier.is_deleted() => recorded(earlier),
         _ => args.target.place(context)?,

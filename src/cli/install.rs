@@ -48,7 +48,7 @@ pub(super) fn upgrade(args: &Upgrade, context: &Context) -> anyhow::Result<Code>
 }
 
 fn run(action: &str, bundle: &BundleArgs, change: &ChangeArgs, context: &Context) -> anyhow::Result<Code> {
-    let (outcome, _) = act::on_bundle(action, bundle, change, Mode::Act, context)?;
+    let (outcome, _) = act::on_bundle(Some(action), bundle, change, Mode::Act, context)?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

@@ -30,13 +30,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let earlier = act::state(context)?.find(&args.bundle.name)?;
-    let is_installed = earlier.is_some_and(|earlier| {
-        !earlier.is_deleted() && earlier.last.is_some_and(|last| last.result == "succeeded")
-    });
-    let action = if is_installed { "upgrade" } else { "install" };
     let change = ChangeArgs::overriding(args.force_conflicts, args.take_ownership);
-    let (outcome, _) = act::on_bundle(action, &args.bundle, &change, Mode::Plan, context)?;
+    let (outcome, _) = act::on_bundle(None, &args.bundle, &change, Mode::Plan, context)?;
     context.ui.report(&PlanReport(&outcome.plan))?;
     Ok(act::pending(args.exit_code, !outcome.plan.is_empty()))
 }

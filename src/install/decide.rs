@@ -81,8 +81,7 @@ impl Order {
 
     /// An installation that failed, was cut off or is gone may be installed; one that succeeded is upgraded.
     fn check_new(&self, earlier: &Installation) -> Result<(), Error> {
-        let last = earlier.last.as_ref();
-        if !earlier.is_deleted() && last.is_some_and(|last| last.result == "succeeded") {
+        if earlier.is_installed() {
             return Err(Error::Exists(self.name.clone()));
         }
         if earlier.inventory.is_empty() { Ok(()) } else { self.check_same(earlier) }
