@@ -41,6 +41,7 @@ pub struct Directory {
 
 /// An object as its file will hold it.
 pub(super) struct Rendered {
+    body: Value,
     bytes: Vec<u8>,
     is_secret: bool,
 }
@@ -87,7 +88,7 @@ impl Directory {
             Secrets::Omit => lent.omit(&permit.0)?,
             Secrets::Plain => lent.fill(&permit.0)?,
         };
-        Ok(Rendered { bytes: yaml(&body), is_secret })
+        Ok(Rendered { bytes: yaml(&body), body, is_secret })
     }
 
     /// Compares what will be written with what is there.
@@ -99,7 +100,7 @@ impl Directory {
         overrides: Overrides,
     ) -> Result<Preview, Error> {
         let object = permit.0.reference();
-        let after = parsed(object, &rendered.bytes)?;
+        let after = rendered.body.clone();
         let Some(bytes) = self.read(object)? else {
             return Ok(Preview::of(None, after));
         };
