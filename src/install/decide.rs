@@ -88,21 +88,22 @@ impl Order {
     }
 
     fn check_same(&self, earlier: &Installation) -> Result<(), Error> {
+        let same = (&self.place.target, &self.namespace) == (&earlier.settings.target, &earlier.namespace);
+        if same { Ok(()) } else { Err(self.elsewhere(earlier)) }
+    }
+
+    /// The installation is in another place than the one that is asked for.
+    pub(super) fn elsewhere(&self, earlier: &Installation) -> Error {
         let settings = &earlier.settings;
-        if (&self.place.target, &self.place.server, &self.namespace)
-            == (&settings.target, &settings.server, &earlier.namespace)
-        {
-            return Ok(());
-        }
         let place = |target: &str, server: &Option<String>, namespace: &str| match server {
             Some(server) => format!("{target} at {server} (namespace {namespace})"),
             None => format!("{target} (namespace {namespace})"),
         };
-        Err(Error::Place {
+        Error::Place {
             name: self.name.clone(),
             recorded: place(&settings.target, &settings.server, &earlier.namespace),
             asked: place(&self.place.target, &self.place.server, &self.namespace),
-        })
+        }
     }
 }
 

@@ -63,9 +63,19 @@ impl Run<'_> {
         }
         let (removable, kept) = self.removable(&ran.work);
         let rows = removals(&mut ran.work, &removable).await?;
+        self.check_cluster(&removable, &rows)?;
         let plan =
             Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
         Ok(Planned { plan, ran, removed: removable, kept })
+    }
+
+    /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
+    /// forget what is still in the right one. An address alone proves nothing, since a cluster may have several.
+    fn check_cluster(&self, removable: &[ObjectRef], rows: &[ObjectChange]) -> Result<(), Error> {
+        let Some(earlier) = self.earlier else { return Ok(()) };
+        let finds_nothing = self.part.remove && rows.is_empty() && !removable.is_empty();
+        let is_elsewhere = earlier.settings.server != self.order.place.server;
+        if finds_nothing && is_elsewhere { Err(self.order.elsewhere(earlier)) } else { Ok(()) }
     }
 
     /// Does what was planned, and records it.
