@@ -554,6 +554,19 @@ fn an_uninstall_that_finds_no_server_forgets_nothing() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn an_uninstall_that_finds_nothing_at_another_address_forgets_nothing() {
+    let site = Site::with_volume();
+    site.install(&[]).done();
+    site.kubectl(&["delete", "namespace", &site.namespace]);
+    let relay = Relay::to(site.server());
+    let mut command = site.command(&["uninstall", "guestbook", "--yes"]);
+    let said = Said::of(command.env("KUBECONFIG", site.kubeconfig_at(relay.port)).output().unwrap());
+    said.refused(1, &["the installation `guestbook` is in kube at", &format!("127.0.0.1:{}", relay.port)]);
+    site.carnet(&["uninstall", "guestbook", "--yes"]).done();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn a_run_that_loses_its_server_has_failed_and_can_be_finished() {
     let site = Site::new();
     let relay = Relay::to(site.server());
