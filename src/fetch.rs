@@ -43,7 +43,6 @@ pub struct Fetched {
     index_bytes: Vec<u8>,
     bundle: Bundle,
     component: Component,
-    component_manifest: Digest,
     /// Whatever else was read: config manifest, `bundle.json`, OCI manifests of component and images.
     blobs: BTreeMap<Digest, Vec<u8>>,
     signatures: Vec<Evidence>,
@@ -203,11 +202,6 @@ impl Fetched {
         &self.component
     }
 
-    /// The digest of the component's OCI manifest, by which registries know it.
-    pub fn component_manifest_digest(&self) -> Digest {
-        self.component_manifest
-    }
-
     /// What may be signatures of the bundle, readable or not, in the order of their digests. None of them was checked.
     pub fn signatures(&self) -> &[Evidence] {
         &self.signatures
@@ -329,7 +323,6 @@ fn whole(
         index_bytes,
         bundle,
         component,
-        component_manifest: children.invocation().digest,
         blobs,
         absent_images,
         warnings,

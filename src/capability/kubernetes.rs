@@ -174,11 +174,6 @@ impl Rule {
         .resolve(names)
     }
 
-    /// Whether a bare `*` stands for every kind, namespace or name.
-    pub fn holds_everything(&self) -> bool {
-        [&self.kinds, &self.namespaces, &self.names].into_iter().flatten().any(Pattern::is_everything)
-    }
-
     /// The verbs.
     pub fn verbs(&self) -> impl Iterator<Item = Verb> {
         self.verbs.iter().copied()

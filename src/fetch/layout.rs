@@ -260,11 +260,9 @@ pub(crate) fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, F
 
 /// Writes a file that is there whole or not at all.
 pub(crate) fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), FetchError> {
-    // A random name keeps two writers of one blob apart.
-    let mut random = [0; 8];
-    aws_lc_rs::rand::fill(&mut random)
-        .map_err(|_| system(name)(io::Error::other("there is no randomness")))?;
-    let temporary = format!("{name}.{:016x}", u64::from_be_bytes(random));
+    // A name of its own keeps two writers of one blob apart. It need not be a secret: the cryptographic generator would
+    // take 40 ms to gather entropy before its first byte.
+    let temporary = format!("{name}.{}", ulid::Ulid::generate());
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     let written = directory.open_with(&temporary, &options).and_then(|mut file| {

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::capability::credentials::CredentialText;
 use crate::capability::files::FileText;
 use crate::capability::kubernetes::{self, RuleText};
-use crate::capability::object;
 use crate::digest::Digest;
 use crate::document;
 
@@ -330,11 +329,6 @@ pub fn parse_time(text: &str) -> Result<Duration, Invalid> {
         .find_map(|(unit, millis)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, *millis)));
     let millis = found.and_then(|(number, millis)| number.checked_mul(millis));
     millis.map(Duration::from_millis).ok_or_else(|| Invalid::Limit(text.into()))
-}
-
-/// Whether `text` may name an installation: it becomes part of names of objects.
-pub fn is_installation_name(text: &str) -> bool {
-    object::is_label(text)
 }
 
 #[cfg(test)]

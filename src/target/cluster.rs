@@ -103,11 +103,6 @@ impl Cluster {
         })
     }
 
-    /// The name under which the fields of what is applied are held.
-    pub fn field_manager(&self) -> &str {
-        &self.manager
-    }
-
     /// Adds what the server knows about the kind of `object` to `kinds`, unless it is there already: one request, which
     /// brings all other kinds of the same group and version too. To be called before a reference is resolved, since
     /// only then is it known whether the object has a namespace.
