@@ -194,9 +194,6 @@ fn ended(store: &Store<Host>, error: wasmtime::Error) -> RunError {
 fn open_cache(directory: &Path) -> Result<Cache, RunError> {
     let mut config = CacheConfig::new();
     config.with_directory(directory);
-    // A second, slower compression of what is used again takes longer than all the rest of a run, and saves a few
-    // kilobytes.
-    config.with_optimized_compression_usage_counter_threshold(u64::MAX);
     Cache::new(config).map_err(failed)
 }
 
