@@ -6,6 +6,7 @@
 mod claim;
 mod decide;
 mod run;
+mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,11 +18,12 @@ use serde_json::Value;
 use crate::bundle::parameters::ParameterError;
 use crate::capability;
 use crate::capability::object::ObjectRef;
+use crate::capability::severity::Severity;
 use crate::grant::{Consent, Shortfall};
 use crate::host::Supplied;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
-use crate::plan::Plan;
+use crate::plan::{Plan, powers};
 use crate::run::RunError;
 use crate::state::{State, StateError};
 use crate::target::{self, Overrides, Target};
@@ -52,6 +54,10 @@ pub struct Order {
     pub wait: bool,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
+    /// Whether the change is confirmed beforehand, so that nobody looks at the plan.
+    pub confirmed: bool,
+    /// From which severity on nothing may be installed that has such powers.
+    pub refuse_powers: Option<Severity>,
     /// Kinds that are removed although what they hold would go with them.
     pub delete: BTreeSet<Kept>,
     /// Where the bundle came from, as it was typed.
@@ -162,6 +168,15 @@ pub enum Error {
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
+    /// What it installs could do too much.
+    #[error("what it installs could do too much")]
+    Powers {
+        /// What is refused, and by whom.
+        #[source]
+        refused: powers::Refused,
+        /// The plan, to be looked at.
+        plan: Box<Plan>,
+    },
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
     Requests(#[from] capability::Invalid),

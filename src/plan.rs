@@ -3,6 +3,8 @@
 //! A plan holds no secret: credentials are placeholders in it, and values of Secrets are shown as changed or unchanged.
 //! Its digest stands for everything that decides what a run does.
 
+pub mod powers;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use similar::TextDiff;
@@ -15,6 +17,8 @@ use crate::grant::Granted;
 use crate::host::meter::Calls;
 use crate::host::work::{ObjectChange, Step, Work};
 use crate::target::{Change, without_bookkeeping};
+
+use powers::{Images, Power, Powers, Reader, Surroundings};
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -42,8 +46,11 @@ pub struct Plan {
     pub changes: Vec<Planned>,
     /// The rights that the run takes.
     pub rbac: Vec<Value>,
-    /// What the installed objects will be able to do.
-    pub powers: Vec<Value>,
+    /// What the installed objects will be able to do, the worst first.
+    pub powers: Vec<Power>,
+    /// What those that are there could do, and no longer will.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub powers_gone: Vec<Power>,
     /// Where credentials go.
     pub credentials: Vec<Flow>,
     /// How often the component calls the host.
@@ -94,6 +101,9 @@ pub struct Flow {
     pub name: String,
     /// `NAMESPACE/Secret/NAME:KEY`, each.
     pub into: Vec<String>,
+    /// What reads it there.
+    #[serde(default)]
+    pub readers: Vec<Reader>,
 }
 
 /// How often a function is called.
@@ -123,18 +133,22 @@ pub struct Subject {
 }
 
 impl Plan {
-    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component.
+    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component;
+    /// `surroundings` is what is known of rights beside the plan.
     pub fn new(
         subject: Subject,
         granted: Option<&Granted>,
         work: &Work,
         calls: &Calls,
         removed: Vec<ObjectChange>,
+        surroundings: &Surroundings,
     ) -> Self {
         let steps =
             work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
         let steps = steps.collect();
         let changes: Vec<_> = work.changes.iter().cloned().chain(removed).collect();
+        let images = granted.map(|granted| Images::of(granted.verified().bundle()));
+        let powers = Powers::of(&changes, images.as_ref(), surroundings);
         let mut plan = Self {
             digest: Digest::of(b""),
             bundle: subject.bundle,
@@ -143,10 +157,11 @@ impl Plan {
             action: subject.action,
             revision: subject.revision,
             target: subject.target,
-            credentials: flows(&changes),
+            credentials: flows(&changes, surroundings),
             changes: changes.iter().map(Planned::of).collect(),
             rbac: Vec::new(),
-            powers: Vec::new(),
+            powers: powers.there,
+            powers_gone: powers.gone,
             host_calls: host_calls(calls),
             withheld: granted.map(Granted::withheld).unwrap_or_default(),
             steps,
@@ -170,6 +185,13 @@ impl Plan {
         if let Value::Object(members) = &mut value {
             members.remove("digest");
             members.remove("revision");
+            // They are read off the objects, which count themselves, and off whatever else is in the cluster at the moment.
+            members.remove("powers");
+            members.remove("powersGone");
+        }
+        let flows = value.pointer_mut("/credentials").and_then(Value::as_array_mut);
+        for flow in flows.into_iter().flatten().filter_map(Value::as_object_mut) {
+            flow.remove("readers");
         }
         Digest::of(&canonical(&value).unwrap_or_default())
     }
@@ -223,7 +245,8 @@ fn hidden(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option
     (hide(before, "(a value)"), hide(after, "(another value)"))
 }
 
-fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
+fn flows(changes: &[ObjectChange], surroundings: &Surroundings) -> Vec<Flow> {
+    let mut readers = powers::readers(changes, surroundings);
     let mut flows = std::collections::BTreeMap::<String, Vec<String>>::new();
     for row in changes {
         for (key, names) in &row.placements {
@@ -234,7 +257,10 @@ fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
             }
         }
     }
-    flows.into_iter().map(|(name, into)| Flow { name, into }).collect()
+    flows
+        .into_iter()
+        .map(|(name, into)| Flow { readers: readers.remove(&name).unwrap_or_default(), name, into })
+        .collect()
 }
 
 fn host_calls(calls: &Calls) -> Vec<HostCall> {

@@ -2,6 +2,7 @@
 
 mod console;
 mod outcome;
+mod powers;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 
 use crate::bundle::Bundle;
 use crate::capability::Requests;
+use crate::capability::severity::Severity;
 use crate::grant::terms::parse_time;
 use crate::host::Supplied;
 use crate::install::{Kept, Mode, Operator, Order, Outcome, Place, Tools, act};
@@ -88,9 +90,19 @@ pub(super) struct ChangeArgs {
     /// Take over objects that this installation did not make
     #[arg(long)]
     take_ownership: bool,
+    #[command(flatten)]
+    powers: PowerArgs,
     /// Also remove these kinds in a cluster, with all that goes with them
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     delete: Vec<KeptArg>,
+}
+
+/// What installed objects may be able to do.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct PowerArgs {
+    /// Refuse to install anything with powers of this severity: low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY")]
+    refuse_powers: Option<Severity>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -153,6 +165,7 @@ impl Default for ChangeArgs {
             timeout: Duration::from_secs(300),
             force_conflicts: false,
             take_ownership: false,
+            powers: PowerArgs::default(),
             delete: Vec::new(),
         }
     }
@@ -162,6 +175,11 @@ impl ChangeArgs {
     /// A change that is only looked at.
     pub(super) fn overriding(force_conflicts: bool, take_ownership: bool) -> Self {
         Self { force_conflicts, take_ownership, ..Self::default() }
+    }
+
+    /// The same, refusing some powers.
+    pub(super) fn refusing(self, powers: PowerArgs) -> Self {
+        Self { powers, ..self }
     }
 }
 
@@ -346,6 +364,8 @@ fn order(
         },
         wait: change.wait || !change.no_wait,
         timeout: change.timeout,
+        confirmed: change.yes,
+        refuse_powers: change.powers.refuse_powers,
         delete: change.delete.iter().map(KeptArg::kind).collect::<BTreeSet<_>>(),
         reference: asked.reference.clone(),
     })

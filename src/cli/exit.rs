@@ -15,6 +15,7 @@ use crate::install;
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::target::{self, cluster};
+use crate::plan::powers::{By, Refused};
 use crate::verify::{PolicyError, Refusal};
 
 use super::inputs::Untrusted;
@@ -267,6 +268,7 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
+        install::Error::Powers { refused, .. } => of_powers(refused),
         install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
         install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
         install::Error::Run { source, refusal, denials, .. } => {
@@ -281,6 +283,16 @@ fn of_install(error: &install::Error) -> Meaning {
         }
         _ => ERROR.into(),
     }
+}
+
+/// What a policy refuses is not trusted; what the operator refuses for this run is not granted.
+fn of_powers(refused: &Refused) -> Meaning {
+    let code = match refused.by {
+        By::Operator => NOT_GRANTED,
+        By::Policy(_) => NOT_TRUSTED,
+    };
+    let powers: Vec<_> = refused.powers.iter().map(ToString::to_string).collect();
+    Meaning::from(code).details(&powers).hint("carnet plan NAME REF")
 }
 
 /// What the target refused says more than the component's word for it; the component may have handed it on, or not.

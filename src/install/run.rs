@@ -7,12 +7,14 @@ use serde_json::Value;
 
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
+use crate::capability::severity::Severity;
 use crate::grant::{Denied, recorded};
 use crate::host::Host;
 use crate::host::meter::Calls;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
 use crate::host::work::{ObjectChange, Pass, Waiting, Work, now};
+use crate::plan::powers::{By, Powers};
 use crate::plan::{BundleName, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Settings};
@@ -21,6 +23,7 @@ use crate::target::{self, Change, Inventory, Target};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};
+use super::surroundings::surroundings;
 use super::{Error, Kept, Mode, Order, Outcome, Place, Tools, claim};
 
 /// One action, decided about.
@@ -64,9 +67,40 @@ impl Run<'_> {
         let (removable, kept) = self.removable(&ran.work);
         let rows = removals(&mut ran.work, &removable).await?;
         self.check_cluster(&removable, &rows)?;
-        let plan =
-            Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
+        let there = surroundings(&ran.work, &rows, self.is_shown()).await;
+        let granted = self.decided.granted.as_deref();
+        let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &there);
+        self.check_powers(&plan)?;
         Ok(Planned { plan, ran, removed: removable, kept })
+    }
+
+    /// Whether anybody looks at what the plan says beyond its changes: people do, and so does who refuses some of it.
+    fn is_shown(&self) -> bool {
+        match self.mode {
+            Mode::Act => !self.order.confirmed || !self.ceilings().is_empty(),
+            Mode::Examine => false,
+            Mode::Plan => true,
+        }
+    }
+
+    /// From which severity on powers are refused, and by whom. The policy is asked first.
+    fn ceilings(&self) -> Vec<(By, Severity)> {
+        let by_policy = match &self.decided.decision.admission {
+            Some(Admission::Signed { rule, refuse_powers, .. }) => {
+                refuse_powers.map(|refused| (By::Policy(rule.clone()), refused))
+            }
+            _ => None,
+        };
+        by_policy.into_iter().chain(self.order.refuse_powers.map(|refused| (By::Operator, refused))).collect()
+    }
+
+    /// Nothing has been written yet.
+    fn check_powers(&self, plan: &Plan) -> Result<(), Error> {
+        if self.mode == Mode::Examine {
+            return Ok(());
+        }
+        let checked = self.ceilings().into_iter().try_for_each(|(by, refused)| Powers::check(&plan.powers, by, refused));
+        checked.map_err(|refused| Error::Powers { refused, plan: Box::new(plan.clone()) })
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would

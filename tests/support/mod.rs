@@ -151,6 +151,8 @@ impl Home {
             overrides: Overrides::default(),
             wait: true,
             timeout: Duration::from_secs(5),
+            confirmed: false,
+            refuse_powers: None,
             delete: Default::default(),
             reference: "layout:test".into(),
             dangers: Vec::new(),
