@@ -12,13 +12,16 @@ use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::host::GuestError;
 use crate::install;
+use crate::plan::powers::{By, Refused};
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::target::{self, cluster};
-use crate::plan::powers::{By, Refused};
 use crate::verify::{PolicyError, Refusal};
 
 use super::inputs::Untrusted;
+
+/// The most powers that an error lists.
+const MAX_POWERS: usize = 50;
 
 /// A code that the program ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,7 +294,9 @@ fn of_powers(refused: &Refused) -> Meaning {
         By::Operator => NOT_GRANTED,
         By::Policy(_) => NOT_TRUSTED,
     };
-    let powers: Vec<_> = refused.powers.iter().map(ToString::to_string).collect();
+    let mut powers: Vec<_> = refused.powers.iter().take(MAX_POWERS).map(ToString::to_string).collect();
+    let more = refused.powers.len() - powers.len();
+    powers.extend((more > 0).then(|| format!("and {more} more")));
     Meaning::from(code).details(&powers).hint("carnet plan NAME REF")
 }
 

@@ -99,7 +99,10 @@ impl Run<'_> {
         if self.mode == Mode::Examine {
             return Ok(());
         }
-        let checked = self.ceilings().into_iter().try_for_each(|(by, refused)| Powers::check(&plan.powers, by, refused));
+        let checked = self
+            .ceilings()
+            .into_iter()
+            .try_for_each(|(by, refused)| Powers::check(&plan.powers, by, refused));
         checked.map_err(|refused| Error::Powers { refused, plan: Box::new(plan.clone()) })
     }
 

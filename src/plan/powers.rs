@@ -325,10 +325,9 @@ fn told(by: &By, refused: Severity, powers: &[Power]) -> String {
         By::Operator => "`--refuse-powers`".to_owned(),
         By::Policy(rule) => format!("rule `{rule}` of the trust policy"),
     };
-    let worst = powers.first().map(ToString::to_string).unwrap_or_default();
-    let more = match powers.len().saturating_sub(1) {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
+    let count = match powers.len() {
+        1 => "there is 1".to_owned(),
+        count => format!("there are {count}"),
     };
-    format!("{who} refuses the severity {refused} and above; {worst}{more}")
+    format!("{who} refuses powers of severity {refused} and above, and {count}")
 }

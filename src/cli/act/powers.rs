@@ -17,11 +17,12 @@ pub(super) fn section(page: &mut Page, plan: &Plan) {
     if !plan.changes.iter().any(|row| row.action != Change::Delete) {
         return;
     }
-    page.heading("What it will be able to do");
+    page.heading("Powers: what it will be able to do");
     let is_verbose = page.is_verbose();
     let mut rows: Vec<_> = plan.powers.iter().filter(|power| is_verbose || is_shown(power)).collect();
     rows.sort_by_key(|power| (Reverse(power.new), Reverse(power.severity)));
-    let rows: Vec<_> = rows.into_iter().map(|power| (tone(power.severity), word(power), text(power))).collect();
+    let rows: Vec<_> =
+        rows.into_iter().map(|power| (tone(power.severity), word(power), text(power))).collect();
     page.rows(&rows);
     let hidden = plan.powers.len() - rows.len();
     if hidden > 0 {
@@ -46,7 +47,7 @@ pub(super) fn credentials(page: &mut Page, flows: &[Flow]) {
             page.line("  ", Tone::Plain, "and from there to");
         }
         for reader in &flow.readers {
-            page.line("    ", Tone::Plain, &told(reader));
+            page.line("    ", Tone::Plain, &told(reader, page.is_verbose()));
         }
     }
 }
@@ -63,11 +64,11 @@ fn text(power: &Power) -> String {
     format!("{} {}", power.object, power.what)
 }
 
-fn told(reader: &Reader) -> String {
-    match &reader.image {
-        Some(image) => format!("{}: {} ({image})", reader.object, reader.how),
-        None => format!("{}: {}", reader.object, reader.how),
-    }
+fn told(reader: &Reader, is_verbose: bool) -> String {
+    let whole = reader.image.as_deref().unwrap_or_default();
+    let image = whole.split_once('@').filter(|_| !is_verbose).map_or(whole, |(name, _)| name);
+    let image = if image.is_empty() { String::new() } else { format!(" (image {image})") };
+    format!("{}: {}{image}", reader.object, reader.how)
 }
 
 fn tone(severity: Severity) -> Tone {

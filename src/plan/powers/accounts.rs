@@ -169,7 +169,9 @@ impl<'a> Rbac<'a> {
                 let labels = body.pointer("/metadata/labels");
                 wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
             };
-            rules.extend(others.filter(|(_, body)| is_meant(body)).flat_map(|(_, body)| items(body, "/rules")));
+            rules.extend(
+                others.filter(|(_, body)| is_meant(body)).flat_map(|(_, body)| items(body, "/rules")),
+            );
         }
         rules
     }
@@ -203,7 +205,11 @@ impl<'a> Rbac<'a> {
             found.add(danger.severity, danger.rule, format!("lets {who} {}", danger.what));
         }
         match granted {
-            None => found.add(self.unknown(Medium), "rbac/unknown", format!("gives {who} the rights of {role}, which are not known here")),
+            None => found.add(
+                self.unknown(Medium),
+                "rbac/unknown",
+                format!("gives {who} the rights of {role}, which are not known here"),
+            ),
             Some(rules) if dangers.is_empty() && !rules.is_empty() => {
                 found.add(Low, "rbac/other", format!("gives {who} the rights of {role}"));
             }
@@ -212,7 +218,9 @@ impl<'a> Rbac<'a> {
         let everybody = everybody(item);
         if let Some((name, is_anonymous)) = everybody {
             let least = if is_anonymous { High } else { Medium };
-            let severity = dangers.first().map_or(least, |worst| worst.severity.max(if is_anonymous { Critical } else { High }));
+            let severity = dangers
+                .first()
+                .map_or(least, |worst| worst.severity.max(if is_anonymous { Critical } else { High }));
             let what = format!("gives the rights of {role} to everybody in {}", quoted(name));
             found.add(severity, "rbac/everybody", what);
         }
@@ -251,7 +259,11 @@ impl<'a> Rbac<'a> {
     fn look_at_token(&self, account: &Account, found: &mut Found) {
         let rights = self.rights(account);
         let worst = rights.dangers.first().map_or(Medium, |danger| danger.severity.max(Medium));
-        let what = format!("holds a token of the service account {} that never expires{}", shown(account), rights.told());
+        let what = format!(
+            "holds a token of the service account {} that never expires{}",
+            shown(account),
+            rights.told()
+        );
         found.add(worst, "secret/service-account-token", what);
     }
 
@@ -266,7 +278,8 @@ impl<'a> Rbac<'a> {
         let Some(account) = self.carried(item, pod) else { return };
         let rights = known.entry(account.clone()).or_insert_with(|| self.rights(&account));
         if let Some(worst) = rights.dangers.first() {
-            let what = format!("carries the token of the service account {}{}", shown(&account), rights.told());
+            let what =
+                format!("carries the token of the service account {}{}", shown(&account), rights.told());
             found.add(worst.severity, "pod/service-account", what);
         }
         let why = match self.known {
@@ -291,7 +304,8 @@ impl<'a> Rbac<'a> {
         let is_mounted = is_true(pod.spec, own) || !is_false(pod.spec, own) && !of_account;
         let sources = items(pod.spec, "/volumes").flat_map(|volume| items(volume, "/projected/sources"));
         let mut tokens = sources.filter(|source| is_on(source, "/serviceAccountToken"));
-        let is_projected = tokens.any(|source| text(source, "/serviceAccountToken/audience").is_none_or(str::is_empty));
+        let is_projected =
+            tokens.any(|source| text(source, "/serviceAccountToken/audience").is_none_or(str::is_empty));
         (is_mounted || is_projected).then_some(account)
     }
 }
@@ -313,7 +327,8 @@ impl Rights {
 pub(super) fn of_token(item: &Item<'_>) -> Option<Account> {
     let is_token = item.object.group_kind() == "Secret"
         && text(item.body, "/type") == Some("kubernetes.io/service-account-token");
-    let name = || item.body.pointer("/metadata/annotations")?.get("kubernetes.io/service-account.name")?.as_str();
+    let name =
+        || item.body.pointer("/metadata/annotations")?.get("kubernetes.io/service-account.name")?.as_str();
     let account = || (item.object.namespace.clone().unwrap_or_default(), name().unwrap_or("?").to_owned());
     is_token.then(account)
 }
@@ -353,7 +368,8 @@ pub(super) fn role(item: &Item<'_>) -> Option<ObjectRef> {
 
 fn everybody(item: &Item<'_>) -> Option<(&'static str, bool)> {
     let is_meant = |kind: &str, name: &str| {
-        items(item.body, "/subjects").any(|it| text(it, "/kind") == Some(kind) && text(it, "/name") == Some(name))
+        items(item.body, "/subjects")
+            .any(|it| text(it, "/kind") == Some(kind) && text(it, "/name") == Some(name))
     };
     let found = EVERYBODY.iter().filter(|(kind, name, _)| is_meant(kind, name));
     found.max_by_key(|(.., is_anonymous)| *is_anonymous).map(|(_, name, is_anonymous)| (*name, *is_anonymous))
@@ -366,7 +382,8 @@ fn role_key<'a>(object: &'a ObjectRef, body: &'a Value) -> Option<(Option<&'a st
 }
 
 fn role_name(binding: &Value) -> String {
-    let (kind, name) = (text(binding, "/roleRef/kind").unwrap_or("?"), text(binding, "/roleRef/name").unwrap_or("?"));
+    let (kind, name) =
+        (text(binding, "/roleRef/kind").unwrap_or("?"), text(binding, "/roleRef/name").unwrap_or("?"));
     quoted(&format!("{kind} {name}"))
 }
 

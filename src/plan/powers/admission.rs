@@ -80,7 +80,8 @@ impl Reach {
         let mut resources: Vec<_> = resources.collect();
         resources.sort_unstable();
         resources.dedup();
-        let is_narrowed = is_selective(webhook, "/namespaceSelector") || is_selective(webhook, "/objectSelector");
+        let is_narrowed =
+            is_selective(webhook, "/namespaceSelector") || is_selective(webhook, "/objectSelector");
         let narrowed = if is_narrowed { ", where a selector picks them" } else { "" };
         let scope = items(webhook, "/rules").all(|rule| text(rule, "/scope") == Some("Cluster"));
         let place = if scope { "" } else { " in every namespace" };
@@ -88,7 +89,8 @@ impl Reach {
             what: format!("{}{place}{narrowed}", listed(resources)),
             sees_everything: sees("*", &[]),
             sees_secrets: sees("", &["secrets"]),
-            sees_workloads: sees("", &["pods"]) || sees("apps", &["daemonsets", "deployments", "statefulsets"]),
+            sees_workloads: sees("", &["pods"])
+                || sees("apps", &["daemonsets", "deployments", "statefulsets"]),
             is_narrowed,
         }
     }
@@ -121,7 +123,8 @@ fn definition(body: &Value, found: &mut Found) {
     let kind = quoted(&format!("{}/{}", name("/spec/group"), name("/spec/names/kind")));
     found.add(Low, "crd/new-kind", format!("adds the kind {kind} to the cluster, for everybody"));
     if text(body, "/spec/conversion/strategy") == Some("Webhook") {
-        let what = format!("sends every object of the kind {kind} to a webhook, which may change it as it is read");
+        let what =
+            format!("sends every object of the kind {kind} to a webhook, which may change it as it is read");
         found.add(Medium, "crd/conversion-webhook", what);
     }
 }

@@ -47,8 +47,9 @@ pub(in crate::plan) fn readers(
     surroundings: &Surroundings,
 ) -> BTreeMap<String, Vec<Reader>> {
     let placed = changes.iter().filter(|row| !row.placements.is_empty());
-    let secrets: BTreeSet<Name<'_>> =
-        placed.map(|row| (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str())).collect();
+    let secrets: BTreeSet<Name<'_>> = placed
+        .map(|row| (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str()))
+        .collect();
     if secrets.is_empty() {
         return BTreeMap::new();
     }
@@ -58,7 +59,8 @@ pub(in crate::plan) fn readers(
         let name = (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str());
         for (key, credentials) in &row.placements {
             let of_key = users.found.get(&name).into_iter().flatten();
-            let of_key = of_key.filter(|(_, keys)| keys.as_ref().is_none_or(|keys| keys.contains(key.as_str())));
+            let of_key =
+                of_key.filter(|(_, keys)| keys.as_ref().is_none_or(|keys| keys.contains(key.as_str())));
             for (reader, _) in of_key {
                 credentials.iter().for_each(|credential| {
                     readers.entry(credential.clone()).or_default().insert(reader.clone());
@@ -73,7 +75,11 @@ fn bounded(readers: BTreeSet<Reader>, omitted: usize) -> Vec<Reader> {
     let omitted = omitted + readers.len().saturating_sub(MAX_READERS);
     let mut shown: Vec<_> = readers.into_iter().take(MAX_READERS).collect();
     if omitted > 0 {
-        shown.push(Reader { object: "the plan".into(), image: None, how: format!("there may be {omitted} more readers") });
+        shown.push(Reader {
+            object: "the plan".into(),
+            image: None,
+            how: format!("there may be {omitted} more readers"),
+        });
     }
     shown
 }
@@ -138,7 +144,13 @@ impl<'a> Users<'a> {
             if let Some(secret) = text(variable, "/valueFrom/secretKeyRef/name") {
                 let keys = text(variable, "/valueFrom/secretKeyRef/key").map(|key| Rc::new([key].into()));
                 let name = quoted(text(variable, "/name").unwrap_or("?"));
-                self.note(item, secret, keys, image, &format!("environment variable {name} of container {of}"));
+                self.note(
+                    item,
+                    secret,
+                    keys,
+                    image,
+                    &format!("environment variable {name} of container {of}"),
+                );
             }
         }
         for source in items(container.body, "/envFrom") {
@@ -179,9 +191,16 @@ impl<'a> Users<'a> {
             }
         }
         // Drivers of storage get Secrets of their own.
-        for (kind, source) in members(volume, "").filter(|(kind, _)| !["projected", "secret"].contains(kind)) {
+        for (kind, source) in members(volume, "").filter(|(kind, _)| !["projected", "secret"].contains(kind))
+        {
             for (secret, _) in named_in(source) {
-                self.note(item, secret, None, None, &format!("volume {name}, by its driver {}", quoted(kind)));
+                self.note(
+                    item,
+                    secret,
+                    None,
+                    None,
+                    &format!("volume {name}, by its driver {}", quoted(kind)),
+                );
             }
         }
     }
@@ -202,7 +221,10 @@ impl<'a> Users<'a> {
         let Some(account) = self.rbac.carried(item, pod) else { return };
         let may_read = |(namespace, name): &&Name<'a>| self.rbac.reads_secret(&account, namespace, name);
         let readable: Vec<_> = self.secrets.iter().filter(may_read).copied().collect();
-        let how = format!("through the API, as service account {}", quoted(&format!("{}/{}", account.0, account.1)));
+        let how = format!(
+            "through the API, as service account {}",
+            quoted(&format!("{}/{}", account.0, account.1))
+        );
         for secret in readable {
             for container in pod.containers() {
                 self.add(item, secret, None, text(container.body, "/image"), &how);
@@ -229,7 +251,8 @@ impl<'a> Users<'a> {
     /// Objects of kinds that are not Kubernetes' own, where a member says plainly that it names a Secret.
     fn mentions(&mut self, item: &Item<'a>) {
         let is_known = crate::capability::kinds::builtin(item.object.group(), &item.object.kind).is_some();
-        let parts = members(item.body, "").filter(|(name, _)| !is_known && !["metadata", "status"].contains(name));
+        let parts =
+            members(item.body, "").filter(|(name, _)| !is_known && !["metadata", "status"].contains(name));
         for (part, value) in parts {
             for (secret, member) in named_in(value) {
                 let how = format!("is named at {} of its `{}`", quoted(member), cut(part, 50));

@@ -34,18 +34,24 @@ fn service(body: &Value, found: &mut Found) {
             found.add(Medium, "exposure/load-balancer", what);
         }
         Some("NodePort") => {
-            let what = format!("can be reached through every node of the cluster, in front of port {}", ports());
+            let what =
+                format!("can be reached through every node of the cluster, in front of port {}", ports());
             found.add(Medium, "exposure/node-port", what);
         }
         Some("ExternalName") => {
             let host = quoted(text(body, "/spec/externalName").unwrap_or("?"));
-            found.add(Low, "exposure/external-name", format!("leads whoever uses it to {host}, outside the cluster"));
+            found.add(
+                Low,
+                "exposure/external-name",
+                format!("leads whoever uses it to {host}, outside the cluster"),
+            );
         }
         _ => {}
     }
     if is_there(body, "/spec/externalIPs") {
         let addresses = listed(texts(body, "/spec/externalIPs"));
-        let what = format!("takes traffic of the cluster to the addresses {addresses}, whoever they belong to");
+        let what =
+            format!("takes traffic of the cluster to the addresses {addresses}, whoever they belong to");
         found.add(High, "exposure/external-ips", what);
     }
 }
@@ -61,7 +67,10 @@ fn ingress(body: &Value, found: &mut Found) {
     let code = members(body, "/metadata/annotations").map(|(name, _)| name);
     let code: Vec<_> = code.filter(|name| name.ends_with("-snippet")).collect();
     if !code.is_empty() {
-        let what = format!("brings configuration text for the ingress controller, which runs it as its own: {}", listed(code));
+        let what = format!(
+            "brings configuration text for the ingress controller, which runs it as its own: {}",
+            listed(code)
+        );
         found.add(High, "exposure/ingress-snippet", what);
     }
 }

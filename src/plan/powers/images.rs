@@ -24,6 +24,13 @@ impl Images {
     }
 }
 
+#[cfg(test)]
+impl FromIterator<Digest> for Images {
+    fn from_iter<I: IntoIterator<Item = Digest>>(digests: I) -> Self {
+        Self(digests.into_iter().collect())
+    }
+}
+
 /// Looks at the images of one pod.
 pub(super) fn look(pod: &Pod<'_>, images: Option<&Images>, found: &mut Found) {
     let mut by_image = BTreeMap::<&str, Vec<&str>>::new();
@@ -46,9 +53,11 @@ fn judged(image: &str, images: Option<&Images>) -> Option<(Severity, &'static st
     let shown = cut(image, MAX_IMAGE);
     let digest = image.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
     match (digest, images) {
-        (None, _) if image.is_empty() => {
-            Some((Severity::Low, "image/unset", "has a container without an image: something else must set it".into()))
-        }
+        (None, _) if image.is_empty() => Some((
+            Severity::Low,
+            "image/unset",
+            "has a container without an image: something else must set it".into(),
+        )),
         (None, _) => Some((
             Severity::Medium,
             "image/not-pinned",

@@ -69,7 +69,8 @@ impl<'a> Pod<'a> {
 
     /// What stands where containers belong, and is none.
     pub(super) fn check_shape(&self, found: &mut Found) {
-        let is_list = |list| !is_there(self.spec, list) || self.spec.pointer(list).is_some_and(Value::is_array);
+        let is_list =
+            |list| !is_there(self.spec, list) || self.spec.pointer(list).is_some_and(Value::is_array);
         if !self.spec.is_object() || !LISTS.into_iter().all(is_list) {
             let what = "has a pod that cannot be read: what it does is not known";
             found.add(Severity::High, "pod/unreadable", what);

@@ -96,7 +96,11 @@ const RIGHTS: &[Right] = &[
         rule: "rbac/admission",
         verbs: CHANGE,
         group: ADMISSION,
-        resources: &["mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations"],
+        resources: &[
+            "mutatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
+            "mutatingwebhookconfigurations",
+        ],
         severities: (Critical, None),
         narrows: true,
         what: "change whatever anybody writes, by webhooks or policies",
@@ -154,7 +158,13 @@ const RIGHTS: &[Right] = &[
         rule: "rbac/exec",
         verbs: &["create", "get", "patch", "update"],
         group: "",
-        resources: &["pods/attach", "pods/ephemeralcontainers", "pods/exec", "pods/portforward", "pods/proxy"],
+        resources: &[
+            "pods/attach",
+            "pods/ephemeralcontainers",
+            "pods/exec",
+            "pods/portforward",
+            "pods/proxy",
+        ],
         severities: (Critical, Some(High)),
         narrows: true,
         what: "get into running pods",
@@ -252,13 +262,20 @@ pub(super) fn dangers<'a>(rules: impl IntoIterator<Item = (&'a Value, Scope<'a>)
             let severity = if right.narrows && is_narrow(rule) { severity.lowered() } else { severity };
             note(right.rule, right.what, severity, place(scope, rule));
         }
-        if texts(rule, "/verbs").any(|verb| verb.starts_with("impersonate:") || verb.starts_with("impersonate-on:")) {
+        if texts(rule, "/verbs")
+            .any(|verb| verb.starts_with("impersonate:") || verb.starts_with("impersonate-on:"))
+        {
             let severity = if scope == Scope::Cluster { High } else { Medium };
             note("rbac/impersonate", "act as certain others (`impersonate:…`)", severity, place(scope, rule));
         }
         if texts(rule, "/resources").any(|resource| resource == "*") {
             let severity = if scope == Scope::Cluster { Medium } else { Low };
-            note("rbac/every-resource", "reach every kind of a group, those to come included", severity, place(scope, rule));
+            note(
+                "rbac/every-resource",
+                "reach every kind of a group, those to come included",
+                severity,
+                place(scope, rule),
+            );
         }
     }
     let danger = |((rule, what), (severity, places)): (_, (_, BTreeSet<String>))| Danger {

@@ -4,6 +4,7 @@
 //! `pod-security/restricted/…` what its policy "restricted" forbids besides. A live test compares both with the server's
 //! own admission.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -57,18 +58,38 @@ const SAFE_SYSCTLS: [&str; 10] = [
 const SELINUX_TYPES: [&str; 5] =
     ["", "container_engine_t", "container_init_t", "container_kvm_t", "container_t"];
 
+/// Where probes and hooks name the host to connect to.
+const HOSTS: [&str; 10] = [
+    "/lifecycle/postStart/httpGet/host",
+    "/lifecycle/postStart/tcpSocket/host",
+    "/lifecycle/preStop/httpGet/host",
+    "/lifecycle/preStop/tcpSocket/host",
+    "/livenessProbe/httpGet/host",
+    "/livenessProbe/tcpSocket/host",
+    "/readinessProbe/httpGet/host",
+    "/readinessProbe/tcpSocket/host",
+    "/startupProbe/httpGet/host",
+    "/startupProbe/tcpSocket/host",
+];
+
 const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// Findings, with the containers that each is about.
 #[derive(Default)]
-struct Rows<'a>(BTreeMap<(Reverse<Severity>, &'static str, String), Vec<&'a str>>);
+struct Rows<'a>(BTreeMap<(Reverse<Severity>, &'static str, Cow<'static, str>), Vec<&'a str>>);
 
 impl<'a> Rows<'a> {
-    fn pod(&mut self, severity: Severity, rule: &'static str, what: impl Into<String>) {
+    fn pod(&mut self, severity: Severity, rule: &'static str, what: impl Into<Cow<'static, str>>) {
         self.0.entry((Reverse(severity), rule, what.into())).or_default();
     }
 
-    fn container(&mut self, severity: Severity, rule: &'static str, what: impl Into<String>, of: Container<'a>) {
+    fn container(
+        &mut self,
+        severity: Severity,
+        rule: &'static str,
+        what: impl Into<Cow<'static, str>>,
+        of: Container<'a>,
+    ) {
         self.0.entry((Reverse(severity), rule, what.into())).or_default().push(of.name);
     }
 }
@@ -85,7 +106,7 @@ pub(super) fn look(pod: &Pod<'_>, found: &mut Found) {
     }
     for ((Reverse(severity), rule, what), containers) in rows.0 {
         match containers.len() {
-            0 => found.add(severity, rule, what),
+            0 => found.add(severity, rule, &what),
             1 => found.add(severity, rule, format!("{what} (container {})", listed(containers))),
             _ => found.add(severity, rule, format!("{what} (containers {})", listed(containers))),
         }
@@ -95,7 +116,10 @@ pub(super) fn look(pod: &Pod<'_>, found: &mut Found) {
 /// Namespaces of the node that the pod shares.
 fn host<'a>(pod: &Pod<'a>, rows: &mut Rows<'a>) {
     let shared = [
-        ("/hostNetwork", "uses the network of its node: it sees what others there send, and reaches what only the node may"),
+        (
+            "/hostNetwork",
+            "uses the network of its node: it sees what others there send, and reaches what only the node may",
+        ),
         ("/hostPID", "sees every process of its node, with the secrets in their environments"),
         ("/hostIPC", "shares memory with processes of its node"),
     ];
@@ -104,17 +128,14 @@ fn host<'a>(pod: &Pod<'a>, rows: &mut Rows<'a>) {
             rows.pod(High, "pod-security/baseline/host-namespaces", what);
         }
     }
-    let probes = pod.containers().filter(|container| has_foreign_probe(container.body));
-    for container in probes.collect::<Vec<_>>() {
+    for container in pod.containers().filter(|container| has_foreign_probe(container.body)) {
         let what = "makes the kubelet of its node connect to another host";
         rows.container(Medium, "pod-security/baseline/host-probes", what, container);
     }
 }
 
 fn has_foreign_probe(container: &Value) -> bool {
-    let probes = ["/livenessProbe", "/readinessProbe", "/startupProbe", "/lifecycle/postStart", "/lifecycle/preStop"];
-    let hosts = probes.iter().flat_map(|probe| ["/httpGet/host", "/tcpSocket/host"].map(|at| format!("{probe}{at}")));
-    hosts.into_iter().any(|at| is_there(container, &at) && text(container, &at) != Some(""))
+    HOSTS.iter().any(|host| is_there(container, host) && text(container, host) != Some(""))
 }
 
 fn whole_pod<'a>(pod: &Pod<'a>, rows: &mut Rows<'a>) {
@@ -178,7 +199,8 @@ fn privileges<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) 
         let what = "may gain more privileges than it starts with";
         rows.container(Medium, "pod-security/restricted/privilege-escalation", what, container);
     } else if !is_false(body, "/securityContext/allowPrivilegeEscalation") {
-        let what = "may gain more privileges than it starts with: allowPrivilegeEscalation is not set to false";
+        let what =
+            "may gain more privileges than it starts with: allowPrivilegeEscalation is not set to false";
         rows.container(Low, "pod-security/restricted/privilege-escalation", what, container);
     }
 }
@@ -206,7 +228,8 @@ fn capabilities<'a>(container: Container<'a>, rows: &mut Rows<'a>) {
         };
         rows.container(severity, rule, format!("has added capabilities: {names}"), container);
     }
-    let drops_all = texts(container.body, "/securityContext/capabilities/drop").any(|name| bare(name) == "ALL");
+    let drops_all =
+        texts(container.body, "/securityContext/capabilities/drop").any(|name| bare(name) == "ALL");
     if !drops_all && !is_on(container.body, "/securityContext/privileged") {
         let what = "keeps the capabilities that containers have by default: it does not drop `ALL`";
         rows.container(Low, "pod-security/restricted/capabilities", what, container);
@@ -222,19 +245,19 @@ fn bare(name: &str) -> String {
 /// Root is root of the node as far as anything leads there, unless the pod has users of its own.
 fn user<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     let set = |member: &str| {
-        let own = container.body.pointer(&format!("/securityContext/{member}")).filter(|it| !it.is_null());
-        own.or_else(|| pod.spec.pointer(&format!("/securityContext/{member}"))).filter(|it| !it.is_null())
+        let own = container.body.pointer(member).filter(|it| !it.is_null());
+        own.or_else(|| pod.spec.pointer(member)).filter(|it| !it.is_null())
     };
     let rule = "pod-security/restricted/running-as-non-root";
     let has_own_users = is_false(pod.spec, "/hostUsers");
-    match set("runAsUser").map(|user| user.as_i64()) {
+    match set("/securityContext/runAsUser").map(|user| user.as_i64()) {
         Some(Some(0)) if has_own_users => {
             rows.container(Low, rule, "runs as root among users of its own (runAsUser: 0)", container);
         }
         Some(Some(0)) => rows.container(Medium, rule, "runs as root (runAsUser: 0)", container),
         Some(Some(_)) => {}
         Some(None) => rows.container(Medium, rule, "runs as a user that cannot be read", container),
-        None if set("runAsNonRoot") == Some(&Value::Bool(true)) => {}
+        None if set("/securityContext/runAsNonRoot") == Some(&Value::Bool(true)) => {}
         None => {
             let what = "may run as root: neither runAsNonRoot nor runAsUser is set, so the image decides";
             rows.container(Low, rule, what, container);
@@ -249,7 +272,9 @@ fn confinement<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>)
     match own.or_else(|| text(pod.spec, "/securityContext/seccompProfile/type")) {
         Some("Localhost" | "RuntimeDefault") => {}
         Some("Unconfined") if own.is_none() => {}
-        Some("Unconfined") => rows.container(Medium, SECCOMP, "turns off the filter of system calls", container),
+        Some("Unconfined") => {
+            rows.container(Medium, SECCOMP, "turns off the filter of system calls", container)
+        }
         Some(other) => {
             let what = format!("has the unknown filter of system calls {}", quoted(other));
             rows.container(Medium, SECCOMP, what, container);

@@ -93,7 +93,11 @@ pub(super) fn persistent(item: &Item<'_>, found: &mut Found) {
             let modes: Vec<_> = items(item.body, "/spec/accessModes").filter_map(Value::as_str).collect();
             let reads_only = !modes.is_empty() && modes.iter().all(|mode| *mode == "ReadOnlyMany");
             let (severity, what) = host_path(path, !reads_only);
-            found.add(severity, "volume/host-path", format!("offers pods a volume: whoever claims it {what}"));
+            found.add(
+                severity,
+                "volume/host-path",
+                format!("offers pods a volume: whoever claims it {what}"),
+            );
         }
     }
 }
@@ -102,7 +106,10 @@ fn host_path(path: &str, written: bool) -> (Severity, String) {
     let shown = quoted(path);
     // A socket is an open door, however it is mounted.
     if path.ends_with(".sock") || leads_to(path, &SOCKETS) {
-        return (Critical, format!("reaches sockets at {shown} of its node, by which the node can be made to do anything"));
+        return (
+            Critical,
+            format!("reaches sockets at {shown} of its node, by which the node can be made to do anything"),
+        );
     }
     match (written, leads_to(path, &VITAL)) {
         (true, true) => (Critical, format!("writes to {shown} of its node, and so gets hold of it")),
@@ -140,11 +147,16 @@ fn mounted<'a>(pod: &Pod<'a>) -> BTreeMap<&'a str, bool> {
 
 /// Tokens for others than the API server: whoever trusts the cluster's word takes them.
 fn tokens(volume: &Value, found: &mut Found) {
-    let audiences = items(volume, "/projected/sources").filter(|source| is_on(source, "/serviceAccountToken"));
+    let audiences =
+        items(volume, "/projected/sources").filter(|source| is_on(source, "/serviceAccountToken"));
     let audiences = audiences.filter_map(|source| source.pointer("/serviceAccountToken/audience"));
-    let foreign: Vec<_> = audiences.map(|audience| audience.as_str().unwrap_or("?")).filter(|it| !it.is_empty()).collect();
+    let foreign: Vec<_> =
+        audiences.map(|audience| audience.as_str().unwrap_or("?")).filter(|it| !it.is_empty()).collect();
     if !foreign.is_empty() {
-        let what = format!("carries a token of its service account for others than the cluster: {}", listed(foreign));
+        let what = format!(
+            "carries a token of its service account for others than the cluster: {}",
+            listed(foreign)
+        );
         found.add(Medium, "pod/foreign-token", what);
     }
 }
