@@ -233,7 +233,11 @@ fn what_fails_is_rolled_back_where_that_is_wanted() {
     site.on("upgrade", &broken, &["-y"]).expect(1);
     assert_ne!(site.0.rendered(), first, "without the flag, what was done stays");
     let said = site.on("upgrade", &broken, &["-y", "--rollback-on-failure"]).expect(1);
-    assert!(said.document["message"].as_str().unwrap().contains("it is back at revision"), "{}", said.document);
+    assert!(
+        said.document["message"].as_str().unwrap().contains("it is back at revision"),
+        "{}",
+        said.document
+    );
     assert_eq!(site.0.rendered(), first);
     let status = site.carnet(&["status", "web"]).expect(0).document;
     assert_eq!((&status["bundle"], &status["result"]), (&json!("one 1.0.0"), &json!("succeeded")));

@@ -119,16 +119,17 @@ mod tests {
 
     #[test]
     fn one_goes_back_to_the_last_success() {
-        let cases: [(&[(&str, &str)], Option<&str>); 6] = [
-            (&[("install", "succeeded"), ("upgrade", "failed")], Some("00")),
-            (&[("install", "succeeded"), ("upgrade", "succeeded"), ("upgrade", "succeeded")], Some("01")),
-            (&[("install", "succeeded"), ("upgrade", "failed"), ("upgrade", "unknown")], Some("00")),
-            (&[("install", "failed")], None),
-            (&[("install", "succeeded"), ("uninstall", "succeeded"), ("install", "failed")], None),
-            (&[("install", "succeeded"), ("uninstall", "failed"), ("upgrade", "failed")], Some("00")),
-        ];
-        for (history, expected) in cases {
-            assert_eq!(before(history).as_deref(), expected, "{history:?}");
+        let done = |action| (action, "succeeded");
+        let failed = |action| (action, "failed");
+        for (history, expected) in [
+            (vec![done("install"), failed("upgrade")], Some("00")),
+            (vec![done("install"), done("upgrade"), done("upgrade")], Some("01")),
+            (vec![done("install"), failed("upgrade"), ("upgrade", "unknown")], Some("00")),
+            (vec![failed("install")], None),
+            (vec![done("install"), done("uninstall"), failed("install")], None),
+            (vec![done("install"), failed("uninstall"), failed("upgrade")], Some("00")),
+        ] {
+            assert_eq!(before(&history).as_deref(), expected, "{history:?}");
         }
     }
 }
