@@ -7,6 +7,7 @@
 
 pub mod meter;
 pub mod watch;
+pub mod wait;
 pub mod work;
 mod credentials;
 mod files;

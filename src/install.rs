@@ -175,6 +175,8 @@ pub enum Error {
         refusal: Option<Box<target::Error>>,
         /// Calls that were not permitted, explained for the operator.
         denials: Vec<String>,
+        /// What was not ready, where that ended it.
+        unready: Vec<Unready>,
         /// The component's log.
         log: Vec<Entry>,
     },
@@ -278,6 +280,10 @@ fn join<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The first few of them: a bundle may have hundreds.
 fn unready_text(rows: &[Unready]) -> String {
-    rows.iter().map(|(object, why, _)| format!("{object}: {why}")).collect::<Vec<_>>().join("; ")
+    const SAID: usize = 10;
+    let said = rows.iter().take(SAID).map(|row| format!("{}: {}", row.object, row.why));
+    let more = rows.len().checked_sub(SAID).filter(|more| *more > 0);
+    said.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
 }

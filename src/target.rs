@@ -330,6 +330,14 @@ impl Target {
         }
     }
 
+    /// What hinders an object from becoming ready, as far as the caller may know.
+    pub async fn why(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
+        match self {
+            Self::Cluster(cluster) => cluster.why(permit, kinds).await,
+            Self::Directory(_) => Vec::new(),
+        }
+    }
+
     /// Removes what a run that was killed left half-written.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod console;
 mod outcome;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

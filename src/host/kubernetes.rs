@@ -13,8 +13,8 @@ use crate::target::{self, Change, OWNER, Prepared, Preview, cluster};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
-use super::watch::Unready;
-use super::work::{Pass, Step, Work, now};
+use super::wait::{Late, now};
+use super::work::{Pass, Step, Work};
 use super::{GuestError, deny};
 
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
@@ -302,11 +302,11 @@ impl Kubernetes<'_> {
             return Ok(());
         }
         let until = now() + limit.min(self.work.patience());
-        let unready = self.work.await_ready(&permits, until).await?;
-        if unready.is_empty() {
+        self.work.await_ready(permits, until).await?;
+        if self.work.late.is_empty() {
             Ok(())
         } else {
-            Err(Stop::Guest(GuestError::Timeout(timeout_text(&unready))))
+            Err(Stop::Guest(GuestError::Timeout(timeout_text(&self.work.late))))
         }
     }
 
@@ -387,8 +387,9 @@ fn told_of_cluster(error: &cluster::Error) -> GuestError {
     }
 }
 
-fn timeout_text(unready: &[Unready]) -> String {
-    let rows: Vec<_> = unready.iter().map(|(object, why, _)| format!("{object}: {why}")).collect();
+/// What the objects say themselves. Their pods and events are none of the component's business.
+fn timeout_text(late: &[Late]) -> String {
+    let rows: Vec<_> = late.iter().map(|it| format!("{}: {}", it.row().object, it.row().why)).collect();
     format!("not ready: {}", rows.join("; "))
 }
 

@@ -8,15 +8,17 @@ use serde_json::Value;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
 use crate::grant::{Denied, recorded};
-use crate::host::Host;
+use crate::host::{GuestError, Host};
 use crate::host::meter::Calls;
 use crate::host::watch::Entry;
+use crate::host::wait::now;
 use crate::host::watch::{Unready, Watcher};
-use crate::host::work::{ObjectChange, Pass, Waiting, Work, now};
+use crate::host::work::{ObjectChange, Pass, Waiting, Work};
 use crate::plan::{BundleName, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Settings};
 use crate::target::lent::Lent;
+use crate::target::ready::is_ready_once_there;
 use crate::target::{self, Change, Inventory, Target};
 use crate::verify::Admission;
 
@@ -155,7 +157,7 @@ impl Run<'_> {
         let ran = Ran::of(host);
         match ended {
             Ok(()) => Ok(ran),
-            Err(source) => Err(ran.failed(source)),
+            Err(source) => Err(ran.failed(source).await),
         }
     }
 
@@ -180,6 +182,7 @@ impl Run<'_> {
             steps: Vec::new(),
             changes: Vec::new(),
             failures: Vec::new(),
+            late: Vec::new(),
         }
     }
 
@@ -291,11 +294,12 @@ impl Ran {
         }
     }
 
-    fn failed(self, source: RunError) -> Error {
-        let mut failures = self.work.failures;
+    async fn failed(mut self, source: RunError) -> Error {
         // The component hands the target's refusal on; the operator is told all of it.
-        let refusal = failures.pop().map(Box::new);
-        Error::Run { source, refusal, denials: self.denials, log: self.log }
+        let refusal = self.work.failures.pop().map(Box::new);
+        let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
+        let unready = if timed_out { self.work.unready().await } else { Vec::new() };
+        Error::Run { source, refusal, denials: self.denials, unready, log: self.log }
     }
 }
 
@@ -375,10 +379,11 @@ async fn await_ready(work: &mut Work) -> Result<(), Error> {
         work.steps.iter().filter(|step| !step.delete).map(|step| step.object.clone()).collect();
     let left: Vec<_> = applied
         .into_iter()
-        .filter(|object| work.inventory.find(object).is_some())
+        .filter(|object| work.inventory.find(object).is_some() && !is_ready_once_there(object))
         .map(recorded::wait)
         .collect();
-    let unready = work.await_ready(&left, work.waiting.until).await?;
+    work.await_ready(left, work.waiting.until).await?;
+    let unready = work.unready().await;
     if unready.is_empty() { Ok(()) } else { Err(Error::Unready(unready)) }
 }
 

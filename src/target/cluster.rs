@@ -9,6 +9,7 @@ mod refusal;
 mod send;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -37,6 +38,8 @@ const MAX_MANAGER: usize = 128;
 /// A Kubernetes API server, and the installation on whose behalf it is asked.
 pub struct Cluster {
     client: Client,
+    /// Acts as the caller, and is asked for nothing but why objects are not ready.
+    onlooker: Client,
     namespace: String,
     server: String,
     manager: String,
@@ -76,7 +79,15 @@ impl Cluster {
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
     pub async fn connect(options: &Options, owner: &Owner) -> Result<Self, Unconfigured> {
         let connect::Place { client, namespace, server } = connect::place(options).await?;
-        Ok(Self { client, namespace, server, manager: owner.manager(), with_status: Mutex::default() })
+        let onlooker = client.clone();
+        Ok(Self {
+            client,
+            onlooker,
+            namespace,
+            server,
+            manager: owner.manager(),
+            with_status: Mutex::default(),
+        })
     }
 
     /// The same cluster, on behalf of another installation.
