@@ -9,6 +9,7 @@ pub mod meter;
 pub mod watch;
 pub mod wait;
 pub mod work;
+pub mod remove;
 mod credentials;
 mod files;
 mod installation;

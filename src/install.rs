@@ -5,6 +5,7 @@
 
 mod claim;
 mod decide;
+mod removal;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,6 +150,9 @@ pub enum Error {
     /// The parameters cannot be used.
     #[error("the parameters cannot be used: {}", join(&.0.0))]
     Parameters(ParameterError),
+    /// Objects are being deleted, and something keeps them.
+    #[error("not gone: {}", unready_text(.0))]
+    Held(Vec<Unready>),
     /// The installation lives elsewhere.
     #[error("the installation `{name}` is in {recorded}, not in {asked}")]
     Place {

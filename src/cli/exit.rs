@@ -281,6 +281,9 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
+        install::Error::Held(held) => Meaning::from(NOT_READY).unready(held).hint(
+            "the same command goes on once what holds them is removed; `--no-wait` does not wait for that",
+        ),
         install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
         install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
         install::Error::Run { source, refusal, denials, unready, .. } => {
@@ -332,6 +335,7 @@ mod tests {
             (Shortfall::Missing(Vec::new()).into(), 11),
             (install::Error::Shortfall(Shortfall::Missing(Vec::new())).into(), 11),
             (install::Error::State(StateError::Locked(String::new())).into(), 16),
+            (install::Error::Held(Vec::new()).into(), 15),
             (install::Error::Unready(Vec::new()).into(), 15),
             (StateError::Bundle(FetchError::Digest(digest.check(b"x").unwrap_err())).into(), 10),
             (Usage::new("x", "y").into(), 2),

@@ -1,4 +1,5 @@
-//! Waits until objects are ready: only those that are not yet are looked at again, many at once and ever more slowly.
+//! Waits until objects are ready, or gone: only those that are not yet are looked at again, many at once and ever more
+//! slowly.
 //!
 //! Whoever follows the run sees what is missing, and every few seconds why. Finding that out goes on beside the looking
 //! and never delays it.
@@ -11,7 +12,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use crate::capability::kinds::Kinds;
-use crate::grant::{Permitted, Wait};
+use crate::capability::object::ObjectRef;
+use crate::grant::{Delete, Permitted, Wait};
 use crate::target::ready::Readiness;
 use crate::target::{self, Target};
 
@@ -47,44 +49,53 @@ pub struct Waiter<'a> {
     pub until: Instant,
 }
 
-/// An object that was not ready when the waiting ended.
+/// What is waited for.
+pub enum Awaited {
+    /// That an object is gone: the one with this UID, if there is one.
+    Gone(Permitted<Delete>, Option<String>),
+    /// That an object is ready.
+    Ready(Permitted<Wait>),
+}
+
+/// An object that was not ready, or not gone, when the waiting ended.
 pub struct Late {
-    permit: Permitted<Wait>,
+    awaited: Awaited,
     row: Unready,
 }
 
-/// What is known of each object that is waited for. None: it is ready.
+/// What is known of each object that is waited for. None: it is as it should be.
 struct Rows(Mutex<Vec<Option<Unready>>>);
 
 impl Waiter<'_> {
-    /// Waits until every object is ready, one of them never will be, or the time is over; gives those that are not.
+    /// Waits until every object is as it should be, one of them never will be, or the time is over; gives those that are
+    /// not.
     ///
     /// # Errors
     /// When the target cannot be read.
-    pub async fn ready(&self, permits: Vec<Permitted<Wait>>) -> Result<Vec<Late>, target::Error> {
-        let rows = Rows::of(&permits);
+    pub async fn settle(&self, awaited: Vec<Awaited>) -> Result<Vec<Late>, target::Error> {
+        let rows = Rows::of(&awaited);
         let ended = tokio::select! {
-            ended = self.look_on(&permits, &rows) => ended,
-            never = self.keep_asking(&permits, &rows) => match never {},
+            ended = self.look_on(&awaited, &rows) => ended,
+            never = self.keep_asking(&awaited, &rows) => match never {},
         };
         self.watcher.waiting(&[]);
         ended?;
-        let left = permits.into_iter().zip(rows.into_inner());
-        Ok(left.filter_map(|(permit, row)| Some(Late { permit, row: row? })).collect())
+        let left = awaited.into_iter().zip(rows.into_inner());
+        Ok(left.filter_map(|(awaited, row)| Some(Late { awaited, row: row? })).collect())
     }
 
     /// The same objects, with what hinders them as far as it is known within a few seconds.
     pub async fn explained(&self, late: Vec<Late>) -> Vec<Unready> {
-        let (permits, unready): (Vec<_>, Vec<_>) = late.into_iter().map(|it| (it.permit, it.row)).unzip();
+        let (awaited, unready): (Vec<_>, Vec<_>) = late.into_iter().map(|it| (it.awaited, it.row)).unzip();
         let rows = Rows(Mutex::new(unready.into_iter().map(Some).collect()));
         // What is not known by then stays unknown.
-        drop(tokio::time::timeout(GRACE, self.ask_why(&permits, &rows)).await);
+        drop(tokio::time::timeout(GRACE, self.ask_why(&awaited, &rows)).await);
         rows.left()
     }
 
-    async fn look_on(&self, permits: &[Permitted<Wait>], rows: &Rows) -> Result<(), target::Error> {
+    async fn look_on(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), target::Error> {
         let mut pause = FIRST_PAUSE;
-        self.look(permits, rows).await?;
+        self.look(awaited, rows).await?;
         loop {
             let left = rows.left();
             if left.is_empty() || now() >= self.until || left.iter().any(|row| row.failed) {
@@ -94,16 +105,16 @@ impl Waiter<'_> {
             let rest = self.until.saturating_duration_since(now());
             tokio::time::sleep(pause.min(rest)).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-            match tokio::time::timeout(rest.max(GRACE), self.look(permits, rows)).await {
+            match tokio::time::timeout(rest.max(GRACE), self.look(awaited, rows)).await {
                 Ok(looked) => looked?,
                 Err(_) => return Ok(()),
             }
         }
     }
 
-    /// Looks once at every object that is not ready.
-    async fn look(&self, permits: &[Permitted<Wait>], rows: &Rows) -> Result<(), target::Error> {
-        let look = |at: usize| async move { (at, self.target.readiness(&permits[at], self.kinds).await) };
+    /// Looks once at every object that is not as it should be.
+    async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), target::Error> {
+        let look = |at: usize| async move { (at, self.look_at(&awaited[at]).await) };
         let mut next = rows.places().into_iter();
         let mut looks: FuturesUnordered<_> = next.by_ref().take(AT_ONCE).map(&look).collect();
         while let Some((at, found)) = looks.next().await {
@@ -113,19 +124,44 @@ impl Waiter<'_> {
         Ok(())
     }
 
-    async fn keep_asking(&self, permits: &[Permitted<Wait>], rows: &Rows) -> Infallible {
+    async fn look_at(&self, awaited: &Awaited) -> Result<Readiness, target::Error> {
+        match awaited {
+            Awaited::Gone(permit, uid) => self.target.gone(permit, uid.as_deref(), self.kinds).await,
+            Awaited::Ready(permit) => self.target.readiness(permit, self.kinds).await,
+        }
+    }
+
+    async fn keep_asking(&self, awaited: &[Awaited], rows: &Rows) -> Infallible {
         loop {
             tokio::time::sleep(ASK_WHY).await;
-            self.ask_why(permits, rows).await;
+            self.ask_why(awaited, rows).await;
             self.watcher.waiting(&rows.left());
         }
     }
 
-    async fn ask_why(&self, permits: &[Permitted<Wait>], rows: &Rows) {
-        let ask = |at: usize| async move { (at, self.target.why(&permits[at], self.kinds).await) };
+    async fn ask_why(&self, awaited: &[Awaited], rows: &Rows) {
+        let ask = |at: usize| async move { (at, self.ask_about(&awaited[at]).await) };
         let mut asked: FuturesUnordered<_> = rows.places().into_iter().take(MAX_ASKED).map(ask).collect();
         while let Some((at, reasons)) = asked.next().await {
             rows.explain(at, reasons);
+        }
+    }
+
+    async fn ask_about(&self, awaited: &Awaited) -> Vec<String> {
+        match awaited {
+            // It says itself what holds it.
+            Awaited::Gone(..) => Vec::new(),
+            Awaited::Ready(permit) => self.target.why(permit, self.kinds).await,
+        }
+    }
+}
+
+impl Awaited {
+    /// Which object.
+    pub fn object(&self) -> &ObjectRef {
+        match self {
+            Self::Gone(permit, _) => &permit.0,
+            Self::Ready(permit) => &permit.0,
         }
     }
 }
@@ -138,14 +174,14 @@ impl Late {
 }
 
 impl Rows {
-    fn of(permits: &[Permitted<Wait>]) -> Self {
-        let row = |permit: &Permitted<Wait>| Unready {
-            object: permit.0.clone(),
+    fn of(awaited: &[Awaited]) -> Self {
+        let row = |awaited: &Awaited| Unready {
+            object: awaited.object().clone(),
             why: "nobody has looked yet".into(),
             failed: false,
             reasons: Vec::new(),
         };
-        Self(Mutex::new(permits.iter().map(|permit| Some(row(permit))).collect()))
+        Self(Mutex::new(awaited.iter().map(|awaited| Some(row(awaited))).collect()))
     }
 
     fn set(&self, at: usize, found: Readiness) {

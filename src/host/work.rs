@@ -18,7 +18,7 @@ use crate::grant::{Permitted, Wait};
 use crate::target::lent::{Lent, Placements};
 use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target, without_bookkeeping};
 
-use super::wait::{Late, Waiter, now};
+use super::wait::{Awaited, Late, Waiter, now};
 use super::watch::{Unready, Watcher};
 
 /// A target, and what one pass of a run does to it.
@@ -49,6 +49,8 @@ pub struct Work {
     pub watcher: Arc<dyn Watcher>,
     /// What was not ready when the last waiting ended.
     pub late: Vec<Late>,
+    /// What was removed and is still there.
+    pub going: Vec<Awaited>,
 }
 
 /// The most refusals of the target that are kept for the operator.
@@ -246,7 +248,8 @@ impl Work {
         until: Instant,
     ) -> Result<(), target::Error> {
         let Self { target, kinds, watcher, late, .. } = self;
-        *late = Waiter { target, kinds, watcher: &**watcher, until }.ready(permits).await?;
+        let awaited = permits.into_iter().map(Awaited::Ready).collect();
+        *late = Waiter { target, kinds, watcher: &**watcher, until }.settle(awaited).await?;
         Ok(())
     }
 

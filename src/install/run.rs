@@ -19,10 +19,11 @@ use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Settings};
 use crate::target::lent::Lent;
 use crate::target::ready::is_ready_once_there;
-use crate::target::{self, Change, Inventory, Target};
+use crate::target::{Inventory, Target};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};
+use super::removal::{self, Removal};
 use super::{Error, Kept, Mode, Order, Outcome, Place, Tools, claim};
 
 /// One action, decided about.
@@ -49,7 +50,7 @@ struct Ran {
 pub(super) struct Planned {
     pub(super) plan: Plan,
     ran: Ran,
-    removed: Vec<ObjectRef>,
+    removals: Vec<Removal>,
     kept: Vec<ObjectRef>,
 }
 
@@ -64,18 +65,20 @@ impl Run<'_> {
             ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
         }
         let (removable, kept) = self.removable(&ran.work);
-        let rows = removals(&mut ran.work, &removable).await?;
-        self.check_cluster(&removable, &rows)?;
+        let removals = removal::plan(&mut ran.work, removable).await?;
+        self.check_cluster(&removals)?;
+        let rows = removals.iter().filter_map(Removal::row).collect();
         let plan =
             Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
-        Ok(Planned { plan, ran, removed: removable, kept })
+        Ok(Planned { plan, ran, removals, kept })
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
     /// forget what is still in the right one. An address alone proves nothing, since a cluster may have several.
-    fn check_cluster(&self, removable: &[ObjectRef], rows: &[ObjectChange]) -> Result<(), Error> {
+    fn check_cluster(&self, removals: &[Removal]) -> Result<(), Error> {
         let Some(earlier) = self.earlier else { return Ok(()) };
-        let finds_nothing = self.part.remove && rows.is_empty() && !removable.is_empty();
+        let is_there = removals.iter().any(|removal| removal.found.is_some());
+        let finds_nothing = self.part.remove && !is_there && !removals.is_empty();
         let is_elsewhere = earlier.settings.server != self.order.place.server;
         if finds_nothing && is_elsewhere { Err(self.order.elsewhere(earlier)) } else { Ok(()) }
     }
@@ -115,7 +118,7 @@ impl Run<'_> {
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
-        let Planned { plan, ran, removed, kept } = planned;
+        let Planned { plan, ran, removals, kept } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
         let Work { target, kinds, changes, steps, .. } = ran.work;
         target.sweep()?;
@@ -125,7 +128,7 @@ impl Run<'_> {
         let operator = Arc::clone(&self.tools.operator);
         let watcher: Arc<dyn Watcher> = operator;
         let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
-        remove(&mut ran.work, &removed).await?;
+        removal::carry_out(&mut ran.work, removals).await?;
         self.let_go(&mut ran.work, &kept)?;
         await_ready(&mut ran.work).await?;
         let outputs = self.settled_outputs(ran.outputs)?;
@@ -183,6 +186,7 @@ impl Run<'_> {
             changes: Vec::new(),
             failures: Vec::new(),
             late: Vec::new(),
+            going: Vec::new(),
         }
     }
 
@@ -313,60 +317,6 @@ impl Planned {
             denials: self.ran.denials,
             kept: self.kept,
         }
-    }
-}
-
-/// The rows of a plan for what the runtime removes. What is gone already, or somebody else's by now, has none.
-async fn removals(work: &mut Work, objects: &[ObjectRef]) -> Result<Vec<ObjectChange>, Error> {
-    let mut rows = Vec::new();
-    for object in objects {
-        learn(work, object).await?;
-        let before = work.target.get(&recorded::get(object.clone()), &work.kinds).await;
-        let Work { target, inventory, overrides, .. } = &*work;
-        let is_ours = |before: &Value| target.check_removal(object, before, inventory, *overrides).is_ok();
-        if let Some(before) = before.or_else(gone)?.filter(is_ours) {
-            rows.push(ObjectChange {
-                object: object.clone(),
-                change: Change::Delete,
-                before: Some(before),
-                after: None,
-                placements: BTreeMap::new(),
-            });
-        }
-    }
-    Ok(rows)
-}
-
-async fn remove(work: &mut Work, objects: &[ObjectRef]) -> Result<(), Error> {
-    for object in objects {
-        let permit = recorded::delete(object.clone());
-        let Work { target, inventory, kinds, overrides, pass, .. } = work;
-        target.delete(&permit, inventory, kinds, *overrides).await.or_else(gone).or_else(lost)?;
-        if let Pass::Acting { ledger, .. } = pass {
-            ledger.removed(object)?;
-        }
-        inventory.forget(object);
-    }
-    Ok(())
-}
-
-/// A custom resource whose definition is gone is gone with it.
-async fn learn(work: &mut Work, object: &ObjectRef) -> Result<(), Error> {
-    Ok(work.target.learn(object, &mut work.kinds).await.or_else(gone)?)
-}
-
-fn gone<T: Default>(error: target::Error) -> Result<T, target::Error> {
-    match error {
-        target::Error::Cluster(target::cluster::Error::NoKind { .. }) => Ok(T::default()),
-        error => Err(error),
-    }
-}
-
-/// What belongs to somebody else by now stays with them.
-fn lost<T: Default>(error: target::Error) -> Result<T, target::Error> {
-    match error {
-        target::Error::Foreign { .. } => Ok(T::default()),
-        error => Err(error),
     }
 }
 

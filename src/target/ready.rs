@@ -31,7 +31,7 @@ use Readiness::{Failed, NotReady, Ready};
 /// influence on the kinds that are known here.
 pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
     if object.pointer("/metadata/deletionTimestamp").is_some() {
-        return NotReady("it is being deleted".into());
+        return NotReady(going(object));
     }
     if let Some(said) = not_yet_observed(object).or_else(|| standard_conditions(object)) {
         return said;
@@ -53,6 +53,29 @@ pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
         _ if builtin(group, kind).is_some() => required_if_said(object, "Ready")(),
         _ => custom(object, expects_status),
     }
+}
+
+/// What keeps an object that is to go: since when it is going, and who has to agree.
+pub fn going(object: &Value) -> String {
+    let Some(since) = text(object, "/metadata/deletionTimestamp") else { return "it is still there".into() };
+    let names = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    // A namespace has another list, of who empties it.
+    let holders: Vec<_> = names("/metadata/finalizers")
+        .chain(names("/spec/finalizers"))
+        .filter_map(Value::as_str)
+        .map(|name| format!("`{}`", shown(name)))
+        .collect();
+    let held = match holders.as_slice() {
+        [] => String::new(),
+        [one] => format!(", held by the finalizer {one}"),
+        many => format!(", held by the finalizers {}", many.join(", ")),
+    };
+    let remaining = ["NamespaceContentRemaining", "NamespaceFinalizersRemaining"]
+        .into_iter()
+        .filter_map(|name| condition(object, name).filter(|it| status_of(it) == Some("True")))
+        .filter_map(|it| text(it, "/message"));
+    let remaining: String = remaining.map(|message| format!("; {}", shown(message))).collect();
+    format!("it is being deleted since {}{held}{remaining}", shown(since))
 }
 
 /// A controller that reports the generation it has seen must have seen this one.
@@ -727,7 +750,22 @@ mod tests {
     #[test]
     fn whatever_is_being_deleted_is_not_ready() {
         let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
-        assert_eq!(readiness(&object, false), not("it is being deleted"));
+        assert_eq!(readiness(&object, false), not("it is being deleted since 2026-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_being_deleted_says_who_holds_it() {
+        let metadata =
+            json!({ "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/a", "\u{1b}b"] });
+        let object = json!({ "metadata": metadata });
+        let held = "it is being deleted since 2026-01-01T00:00:00Z, held by the finalizers `example.com/a`, `\\u{1b}b`";
+        assert_eq!(going(&object), held);
+        let namespace = json!({
+            "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" }, "spec": { "finalizers": ["kubernetes"] },
+            "status": { "conditions": [{ "type": "NamespaceContentRemaining", "status": "True", "message": "1 pod" }] },
+        });
+        let held = "it is being deleted since 2026-01-01T00:00:00Z, held by the finalizer `kubernetes`; 1 pod";
+        assert_eq!(going(&namespace), held);
     }
 
     #[test]
