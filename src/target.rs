@@ -64,12 +64,25 @@ pub struct Preview {
 }
 
 /// What the operator insists on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Overrides {
     /// Overwrite what somebody else changed in our objects.
     pub force_conflicts: bool,
     /// Take over objects that this installation did not make.
     pub take_ownership: bool,
+}
+
+/// Kinds of objects that take more with them than themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    /// CustomResourceDefinitions, and with them all custom resources.
+    Crds,
+    /// Namespaces, and with them all that is in them.
+    Namespaces,
+    /// PersistentVolumeClaims, and with them the data.
+    Pvcs,
 }
 
 /// An object that an installation has put, or was about to put, into a target.
@@ -170,6 +183,29 @@ pub enum Error {
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
     Unreadable(String, String),
+}
+
+impl Kept {
+    /// The kind that an object is of, if it is one of these.
+    pub fn of(object: &ObjectRef) -> Option<Self> {
+        match object.group_kind().as_str() {
+            "apiextensions.k8s.io/CustomResourceDefinition" => Some(Self::Crds),
+            "Namespace" => Some(Self::Namespaces),
+            "PersistentVolumeClaim" => Some(Self::Pvcs),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Unchanged => "unchanged",
+            Self::Update => "update",
+        })
+    }
 }
 
 impl Preview {
@@ -515,7 +551,9 @@ async fn delete(
         if is_fresh {
             found = cluster.get(&before_delete(permit), kinds).await?;
         }
-        let Some(found) = found.as_ref().filter(|found| same_uid(seen, found)) else { return Ok(Removed::Gone) };
+        let Some(found) = found.as_ref().filter(|found| same_uid(seen, found)) else {
+            return Ok(Removed::Gone);
+        };
         if !is_ours(found)? {
             return Ok(Removed::Gone);
         }

@@ -293,6 +293,9 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Shortfall(error) => of_shortfall(error),
         install::Error::State(error) => of_state(error),
         install::Error::Target(error) => of_target(error),
+        install::Error::Stale(departures) => Meaning::from(STALE)
+            .details(departures)
+            .hint("make a new plan with `carnet plan`, and look at it"),
         install::Error::Unready(unready) => Meaning::from(NOT_READY)
             .unready(unready)
             .hint("wait longer with `--timeout`, or not with `--no-wait`"),

@@ -8,23 +8,23 @@ use serde_json::Value;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
 use crate::grant::{Denied, recorded};
-use crate::host::{GuestError, Host};
 use crate::host::meter::Calls;
-use crate::host::watch::Entry;
 use crate::host::wait::now;
+use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
 use crate::host::work::{ObjectChange, Pass, Waiting, Work};
-use crate::plan::{BundleName, InstallationName, Plan, Subject};
+use crate::host::{GuestError, Host};
+use crate::plan::{BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Settings};
 use crate::target::lent::Lent;
 use crate::target::ready::is_ready_once_there;
-use crate::target::{Inventory, Target};
+use crate::target::{Inventory, Kept, Target};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};
 use super::removal::{self, Removal};
-use super::{Error, Kept, Mode, Order, Outcome, Place, Tools, claim};
+use super::{Error, Mode, Order, Outcome, Place, Tools, claim};
 
 /// One action, decided about.
 pub(super) struct Run<'a> {
@@ -218,7 +218,30 @@ impl Run<'_> {
             action: self.order.action.clone(),
             revision: self.revision(),
             target: work.target.describe(),
+            inputs: self.inputs(),
         }
+    }
+
+    fn inputs(&self) -> Inputs {
+        let (secret, shown) = self.split_parameters();
+        Inputs {
+            reference: self.order.reference.clone(),
+            parameters: shown,
+            secret_parameters: secret,
+            grant: self.decided.terms.clone(),
+            overrides: self.order.overrides,
+            delete: self.order.delete.clone(),
+            dangers: self.order.dangers.clone(),
+        }
+    }
+
+    /// The names of the parameters that must not be shown, and the others with their values.
+    pub(super) fn split_parameters(&self) -> (Vec<String>, BTreeMap<String, Value>) {
+        let bundle = self.decided.granted.as_ref().map(|granted| granted.verified().bundle());
+        let is_secret = |name: &str| bundle.is_some_and(|bundle| bundle.is_write_only_parameter(name));
+        let all = self.decided.context.parameters.clone();
+        let (secret, shown): (BTreeMap<_, _>, _) = all.into_iter().partition(|(name, _)| is_secret(name));
+        (secret.into_keys().collect(), shown)
     }
 
     /// CNAB Claims: a new revision for whatever may change something, the last one for the rest.

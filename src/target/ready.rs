@@ -755,8 +755,7 @@ mod tests {
 
     #[test]
     fn what_is_being_deleted_says_who_holds_it() {
-        let metadata =
-            json!({ "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/a", "\u{1b}b"] });
+        let metadata = json!({ "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/a", "\u{1b}b"] });
         let object = json!({ "metadata": metadata });
         let held = "it is being deleted since 2026-01-01T00:00:00Z, held by the finalizers `example.com/a`, `\\u{1b}b`";
         assert_eq!(going(&object), held);
@@ -764,7 +763,8 @@ mod tests {
             "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" }, "spec": { "finalizers": ["kubernetes"] },
             "status": { "conditions": [{ "type": "NamespaceContentRemaining", "status": "True", "message": "1 pod" }] },
         });
-        let held = "it is being deleted since 2026-01-01T00:00:00Z, held by the finalizer `kubernetes`; 1 pod";
+        let held =
+            "it is being deleted since 2026-01-01T00:00:00Z, held by the finalizer `kubernetes`; 1 pod";
         assert_eq!(going(&namespace), held);
     }
 

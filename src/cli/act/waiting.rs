@@ -85,8 +85,10 @@ mod tests {
 
     #[test]
     fn a_view_shows_each_object_with_what_hinders_it() {
-        let objects =
-            [unready("web", "0 of 1 available", &["pod web-1: no node"]), unready("api", "1 of 2 ready", &[])];
+        let objects = [
+            unready("web", "0 of 1 available", &["pod web-1: no node"]),
+            unready("api", "1 of 2 ready", &[]),
+        ];
         let expected = "Waiting for 2 objects\n  apps/Deployment prod/web: 0 of 1 available\n      pod web-1: no node\n  apps/Deployment prod/api: 1 of 2 ready";
         assert_eq!(view(&objects, (24, 80)), expected);
     }

@@ -68,9 +68,7 @@ impl Cluster {
         let mut events: Vec<_> =
             self.overseen(namespace, "events", &query).await.iter().filter_map(Event::of).collect();
         let own = text(found, "/metadata/uid");
-        events.retain(|event| {
-            own == Some(&*event.about) || pods.iter().any(|pod| pod.uid == event.about)
-        });
+        events.retain(|event| own == Some(&*event.about) || pods.iter().any(|pod| pod.uid == event.about));
         events.sort_by(|one, other| other.time.cmp(&one.time));
         let mut said = BTreeSet::new();
         events.retain(|event| said.insert(event.text.clone()));
@@ -114,9 +112,10 @@ fn typed(pod: &Value) -> Value {
 impl Event {
     fn of(event: &Value) -> Option<Self> {
         let about = |member: &str| text(event, &format!("/involvedObject/{member}"));
-        let time = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"]
-            .iter()
-            .find_map(|pointer| text(event, pointer))?;
+        let time =
+            ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"]
+                .iter()
+                .find_map(|pointer| text(event, pointer))?;
         let count = event.pointer("/series/count").or_else(|| event.get("count")).and_then(Value::as_u64);
         let times = count.filter(|count| *count > 1).map(|count| format!(" ({count} times)"));
         let what = match (about("kind")?, about("name")?) {
@@ -140,8 +139,10 @@ impl Event {
 fn selector(workload: &Value) -> Option<String> {
     let selector = workload.pointer("/spec/selector")?.as_object()?;
     let is_plain = workload.get("kind").and_then(Value::as_str) == Some("ReplicationController");
-    let labels = if is_plain { Some(selector) } else { selector.get("matchLabels").and_then(Value::as_object) };
-    let labels = labels.into_iter().flatten().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    let labels =
+        if is_plain { Some(selector) } else { selector.get("matchLabels").and_then(Value::as_object) };
+    let labels =
+        labels.into_iter().flatten().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
     let listed = if is_plain { None } else { selector.get("matchExpressions").and_then(Value::as_array) };
     let terms: Vec<_> = labels.chain(listed.into_iter().flatten().filter_map(expression)).collect();
     if terms.is_empty() { None } else { Some(terms.join(",")) }
