@@ -5,6 +5,7 @@
 
 mod claim;
 mod decide;
+mod removal;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,6 +143,9 @@ pub enum Error {
     /// The parameters cannot be used.
     #[error("the parameters cannot be used: {}", join(&.0.0))]
     Parameters(ParameterError),
+    /// Objects are being deleted, and something keeps them.
+    #[error("not gone: {}", unready_text(.0))]
+    Held(Vec<Unready>),
     /// The installation lives elsewhere.
     #[error("the installation `{name}` is in {recorded}, not in {asked}")]
     Place {
@@ -171,6 +175,8 @@ pub enum Error {
         refusal: Option<Box<target::Error>>,
         /// Calls that were not permitted, explained for the operator.
         denials: Vec<String>,
+        /// What was not ready, where that ended it.
+        unready: Vec<Unready>,
         /// The component's log.
         log: Vec<Entry>,
     },
@@ -267,6 +273,10 @@ fn join<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The first few of them: a bundle may have hundreds.
 fn unready_text(rows: &[Unready]) -> String {
-    rows.iter().map(|(object, why, _)| format!("{object}: {why}")).collect::<Vec<_>>().join("; ")
+    const SAID: usize = 10;
+    let said = rows.iter().take(SAID).map(|row| format!("{}: {}", row.object, row.why));
+    let more = rows.len().checked_sub(SAID).filter(|more| *more > 0);
+    said.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
 }

@@ -3,6 +3,7 @@
 mod console;
 mod outcome;
 mod undo;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
