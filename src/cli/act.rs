@@ -219,9 +219,9 @@ impl ChangeArgs {
         Self { force_conflicts: true, ..self.clone() }
     }
 
-    /// The same change, to undo one that failed.
+    /// The same change, to undo one that failed. What was there before is put back whatever it can do.
     fn undoing(&self) -> Self {
-        Self { yes: true, rollback_on_failure: false, ..self.clone() }
+        Self { yes: true, rollback_on_failure: false, powers: PowerArgs::default(), ..self.clone() }
     }
 
     /// A change that was confirmed when its plan was handed over.

@@ -339,7 +339,9 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::severity::Severity;
     use crate::digest::Digest;
+    use crate::plan::powers::Power;
 
     fn failure(error: impl Into<anyhow::Error>) -> Failure {
         Failure::of(&error.into())
@@ -367,6 +369,25 @@ mod tests {
         ] {
             assert_eq!(Failure::of(&error).code.number(), code, "{error}");
             assert_eq!(Failure::of(&error.context("around it")).code.number(), code);
+        }
+    }
+
+    #[test]
+    fn powers_that_a_policy_refuses_are_not_trusted_and_those_that_the_operator_refuses_not_granted() {
+        let power = |n: usize| Power {
+            severity: Severity::High,
+            object: format!("Pod a/{n}"),
+            what: "uses the network of its node".into(),
+            rule: "x".into(),
+            new: false,
+        };
+        for (by, code) in [(By::Policy("layout".into()), 10), (By::Operator, 11)] {
+            let refused = Refused { by, refused: Severity::High, powers: (0..60).map(power).collect() };
+            let meaning = of_powers(&refused);
+            assert_eq!(meaning.code.number(), code);
+            assert_eq!(meaning.details.len(), MAX_POWERS + 1);
+            assert_eq!(meaning.details[0], "high: Pod a/0 uses the network of its node");
+            assert_eq!(meaning.details[MAX_POWERS], "and 10 more");
         }
     }
 

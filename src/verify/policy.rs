@@ -477,6 +477,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_may_refuse_powers_from_a_severity_on() {
+        let refusing = |powers: &str| {
+            policy(&[A], &rule("layout").replace("require", &format!("powers: {powers}, require")))
+        };
+        assert_eq!(policy(&[A], &rule("layout")).unwrap().rules[0].refuse_powers, None);
+        assert_eq!(refusing("{ refuse: high }").unwrap().rules[0].refuse_powers, Some(Severity::High));
+        for odd in ["{}", "{ refuse: High }", "{ refuse: none }", "{ refuse: 3 }", "high"] {
+            assert!(matches!(refusing(odd), Err(PolicyError::Document(_))), "{odd}");
+        }
+        let unknown = refusing("{ refuse: high, allow: low }").unwrap_err();
+        assert!(
+            matches!(unknown, PolicyError::Document(document::Invalid::Unknown(found)) if found == ["/spec/rules/0/powers/allow"])
+        );
+    }
+
+    #[test]
     fn what_is_left_out_admits_nothing() {
         for member in ["names: ['*'], ", ", require: { threshold: 1, anyOf: [a] }", "threshold: 1, "] {
             let error = policy(&[A], &rule("layout").replace(member, "")).unwrap_err();
