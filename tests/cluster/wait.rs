@@ -6,11 +6,14 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use carnet::capability::object::ObjectRef;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::site::{Said, Site, eventually, random, text};
 use crate::support::guest::Script;
 use crate::support::{Home, config_map};
+
+/// A finalizer that nobody removes.
+const HOLD: &str = r#"["example.com/hold"]"#;
 
 /// A site, and bundles of one's own that nobody signed.
 struct Place {
@@ -94,6 +97,28 @@ impl Place {
             namespace: None,
             name: "test-thing".into(),
         }
+    }
+
+    /// The resource as kubectl finds it: other tests have kinds of the same name.
+    fn named_thing(&self) -> String {
+        format!("things.{}.example.com/test-thing", self.namespace())
+    }
+
+    /// Lets finalizers hold an object, or, with `null`, lets it go.
+    fn hold(&self, object: &str, finalizers: &str) {
+        let patch = format!("{{\"metadata\": {{\"finalizers\": {finalizers}}}}}");
+        self.site.kubectl(&["patch", object, "--type=merge", "-p", &patch]);
+    }
+
+    /// The definition of a kind, once it is served, and then these manifests.
+    fn served(&self, definition: &str) -> Script {
+        let reference = ObjectRef {
+            api_version: "apiextensions.k8s.io/v1".into(),
+            kind: "CustomResourceDefinition".into(),
+            namespace: None,
+            name: format!("things.{}.example.com", self.namespace()),
+        };
+        Script::new().apply(&[definition]).wait(&[reference], 30)
     }
 
     /// The requests of the program so far, counted by verb.
@@ -182,12 +207,12 @@ fn a_custom_resource_is_ready_when_its_conditions_say_so() {
     let (definition, thing) = place.custom("subresources: {status: {}},");
     let kinds = "apiextensions.k8s.io/CustomResourceDefinition,'*/Thing'"
         .replace("'*/Thing'", &format!("{}.example.com/Thing", place.namespace()));
-    let rest = place.bundle("custom", "apply", &kinds, &[&definition, &thing]);
+    let rest = place.scripted("custom", "apply", &kinds, &place.served(&definition).apply(&[&thing]));
     let patch = |conditions: &str| {
         let patch = format!("{{\"status\": {{\"conditions\": [{conditions}]}}}}");
         place.site.kubectl(&[
             "patch",
-            "thing/test-thing",
+            &place.named_thing(),
             "--subresource=status",
             "--type=merge",
             "-p",
@@ -213,11 +238,7 @@ fn what_a_finalizer_holds_is_named_and_gone_with_the_same_command() {
     let rest =
         place.bundle("held", "apply", "ConfigMap", &[&config_map("test-map"), &config_map("test-other")]);
     place.act(&["install", "test"], &rest).done();
-    let finalizers = |list: &str| {
-        let patch = format!("{{\"metadata\": {{\"finalizers\": {list}}}}}");
-        place.site.kubectl(&["patch", "configmap", "test-map", "--type=merge", "-p", &patch]);
-    };
-    finalizers(r#"["example.com/hold"]"#);
+    place.hold("configmap/test-map", HOLD);
     let held = "held by the finalizer `example.com/hold`";
     let said = place.uninstall(&["--timeout", "2s"]);
     let said = said.refused(15, &["not gone", "test-map: it is being deleted since 20", held]);
@@ -233,7 +254,7 @@ fn what_a_finalizer_holds_is_named_and_gone_with_the_same_command() {
     place.uninstall(&["--timeout", "2s"]).refused(15, &[held]);
     assert_eq!(place.requests()["delete"], deletions);
 
-    finalizers("null");
+    place.hold("configmap/test-map", "null");
     place.uninstall(&[]).done();
     assert_eq!(place.site.names(), Vec::<String>::new());
     assert_eq!(place.site.carnet(&["list"]).done().document["items"], json!([]));
@@ -245,14 +266,10 @@ fn who_does_not_wait_leaves_the_held_to_themselves() {
     let place = Place::new();
     let rest = place.bundle("left", "apply", "ConfigMap", &[&config_map("test-map")]);
     place.act(&["install", "test"], &rest).done();
-    let patch = |list: &str| {
-        let patch = format!("{{\"metadata\": {{\"finalizers\": {list}}}}}");
-        place.site.kubectl(&["patch", "configmap", "test-map", "--type=merge", "-p", &patch]);
-    };
-    patch(r#"["example.com/hold"]"#);
+    place.hold("configmap/test-map", HOLD);
     place.uninstall(&["--no-wait"]).done();
     assert!(place.is_there("configmap/test-map"));
-    patch("null");
+    place.hold("configmap/test-map", "null");
     eventually("it is gone", || !place.is_there("configmap/test-map"));
 }
 
@@ -261,15 +278,11 @@ fn who_does_not_wait_leaves_the_held_to_themselves() {
 fn what_cannot_change_is_replaced_only_when_asked() {
     let place = Place::new();
     let kinds = "batch/Job,Service,ConfigMap";
-    let before = place.bundle(
-        "before",
-        "'apply', 'delete'",
-        kinds,
-        &[&job("a"), &service(""), &config_map("test-map")],
-    );
+    let before =
+        place.bundle("before", "apply, delete", kinds, &[&job("a"), &service(""), &config_map("test-map")]);
     let after = place.bundle(
         "after",
-        "'apply', 'delete'",
+        "apply, delete",
         kinds,
         &[&job("b"), &service("None"), &config_map("test-map")],
     );
@@ -332,7 +345,7 @@ fn what_holds_data_is_never_replaced() {
         )
     };
     let kinds = "PersistentVolumeClaim,apps/StatefulSet";
-    let verbs = "'apply', 'delete'";
+    let verbs = "apply, delete";
     let before = place.bundle("data-1", verbs, kinds, &[&claim("a"), &set("a")]);
     place.act(&["install", "test", "--no-wait"], &before).done();
     for (name, manifest, object) in
@@ -348,14 +361,10 @@ fn what_holds_data_is_never_replaced() {
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn a_replacement_that_was_cut_off_is_finished_by_the_same_command() {
     let place = Place::new();
-    let before = place.bundle("cut-1", "'apply', 'delete'", "batch/Job", &[&job("a")]);
-    let after = place.bundle("cut-2", "'apply', 'delete'", "batch/Job", &[&job("b")]);
+    let before = place.bundle("cut-1", "apply, delete", "batch/Job", &[&job("a")]);
+    let after = place.bundle("cut-2", "apply, delete", "batch/Job", &[&job("b")]);
     place.act(&["install", "test"], &before).done();
-    let patch = |list: &str| {
-        let patch = format!("{{\"metadata\": {{\"finalizers\": {list}}}}}");
-        place.site.kubectl(&["patch", "job", "test-job", "--type=merge", "-p", &patch]);
-    };
-    patch(r#"["example.com/hold"]"#);
+    place.hold("job/test-job", HOLD);
     let old = uid(&place, "job/test-job");
     let arguments: Vec<_> =
         ["upgrade", "test", "--replace"].into_iter().chain(after.iter().map(String::as_str)).collect();
@@ -368,7 +377,7 @@ fn a_replacement_that_was_cut_off_is_finished_by_the_same_command() {
     place
         .act(&["upgrade", "test", "--replace", "--timeout", "2s"], &after)
         .refused(15, &["held by the finalizer"]);
-    patch("null");
+    place.hold("job/test-job", "null");
     place.act(&["upgrade", "test", "--replace"], &after).done();
     assert_ne!(uid(&place, "job/test-job"), old);
     place.uninstall(&[]).done();
@@ -435,21 +444,17 @@ fn custom_resources_go_before_their_definition_and_before_what_cleans_up_after_t
         "apiextensions.k8s.io/CustomResourceDefinition,ConfigMap,{}.example.com/Thing",
         place.namespace()
     );
-    let rest =
-        place.bundle("ordered", "apply", &kinds, &[&config_map("test-controller"), &definition, &thing]);
+    let script = place.served(&definition).apply(&[&config_map("test-controller"), &thing]);
+    let rest = place.scripted("ordered", "apply", &kinds, &script);
     place.act(&["install", "test"], &rest).done();
-    let patch = |list: &str| {
-        let patch = format!("{{\"metadata\": {{\"finalizers\": {list}}}}}");
-        place.site.kubectl(&["patch", "thing/test-thing", "--type=merge", "-p", &patch]);
-    };
-    patch(r#"["example.com/hold"]"#);
+    place.hold(&place.named_thing(), HOLD);
     let said = place.uninstall(&["--delete=crds", "--timeout", "2s"]);
     said.refused(15, &["Thing", "test-thing", "held by the finalizer `example.com/hold`"]);
     let crd = format!("crd/things.{}.example.com", place.namespace());
     assert!(place.is_there(&crd), "the definition waits for its resources");
     assert!(place.is_there("configmap/test-controller"), "who would let go of them is still there");
 
-    patch("null");
+    place.hold(&place.named_thing(), "null");
     place.uninstall(&["--delete=crds"]).done();
     assert!(!place.is_there(&crd), "it is gone, not only going");
     assert_eq!(place.site.names(), Vec::<String>::new());
@@ -470,30 +475,19 @@ fn what_a_component_removes_is_waited_for_before_it_is_made_again() {
     let (definition, thing) = place.custom("");
     let kinds =
         format!("apiextensions.k8s.io/CustomResourceDefinition,{}.example.com/Thing", place.namespace());
-    let first = place.bundle("first", "'apply', 'delete'", &kinds, &[&definition, &thing]);
+    let script = place.served(&definition).apply(&[&thing]);
+    let first = place.scripted("first", "apply, delete", &kinds, &script);
     place.act(&["install", "test"], &first).done();
-    let old = uid(&place, "thing/test-thing");
-    place.site.kubectl(&[
-        "patch",
-        "thing/test-thing",
-        "--type=merge",
-        "-p",
-        r#"{"metadata": {"finalizers": ["example.com/hold"]}}"#,
-    ]);
+    let old = uid(&place, &place.named_thing());
+    place.hold(&place.named_thing(), HOLD);
     let script = Script::new().apply(&[&definition]).delete(&[place.thing()]).apply(&[&thing]);
-    let again = place.scripted("again", "'apply', 'delete'", &kinds, &script);
+    let again = place.scripted("again", "apply, delete", &kinds, &script);
     place
         .act(&["upgrade", "test", "--timeout", "2s"], &again)
         .refused(15, &["cannot be made anew", "`example.com/hold`"]);
-    place.site.kubectl(&[
-        "patch",
-        "thing/test-thing",
-        "--type=merge",
-        "-p",
-        r#"{"metadata": {"finalizers": null}}"#,
-    ]);
+    place.hold(&place.named_thing(), "null");
     place.act(&["upgrade", "test"], &again).done();
-    assert_ne!(uid(&place, "thing/test-thing"), old);
+    assert_ne!(uid(&place, &place.named_thing()), old);
     place.uninstall(&["--delete=crds"]).done();
 }
 
@@ -501,20 +495,10 @@ fn what_a_component_removes_is_waited_for_before_it_is_made_again() {
 impl Drop for Place {
     fn drop(&mut self) {
         let crd = format!("things.{}.example.com", self.namespace());
-        if self.is_there(&format!("crd/{crd}")) {
-            let all: Value = serde_json::from_str(&self.site.kubectl(&["get", "things", "-o", "json"]))
-                .unwrap_or_default();
-            for thing in all["items"].as_array().into_iter().flatten() {
-                let name = format!("things/{}", text(&thing["metadata"]["name"]));
-                self.site.kubectl(&[
-                    "patch",
-                    &name,
-                    "--type=merge",
-                    "-p",
-                    r#"{"metadata": {"finalizers": null}}"#,
-                ]);
-            }
-            self.site.kubectl(&["delete", "crd", &crd, "--wait=false"]);
+        let thing = self.named_thing();
+        let free = ["patch", &thing, "--type=merge", "-p", r#"{"metadata": {"finalizers": null}}"#];
+        for arguments in [&free[..], &["delete", "crd", &crd, "--wait=false", "--ignore-not-found"]] {
+            drop(self.site.kubectl_command(arguments).output());
         }
     }
 }
