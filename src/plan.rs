@@ -124,6 +124,9 @@ pub struct Planned {
     /// The digest of the fields that change, with what they are and what they will be.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delta: Option<Digest>,
+    /// The fields for which it has to be replaced: they stay as they were created.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub immutable: Vec<String>,
 }
 
 /// Where a credential goes.
@@ -207,6 +210,11 @@ impl Plan {
         self.changes.iter().filter(|row| row.action == change).count()
     }
 
+    /// What the plan would replace.
+    pub fn replacements(&self) -> impl Iterator<Item = &Planned> {
+        self.changes.iter().filter(|row| row.action == Change::Replace)
+    }
+
     fn computed(&self) -> Digest {
         let mut value = json!(self);
         if let Value::Object(members) = &mut value {
@@ -228,9 +236,10 @@ impl Planned {
             diff: None,
             fields: Vec::new(),
             delta: None,
+            immutable: row.immutable.clone(),
         };
         match row.change {
-            Change::Update => bare.with_difference(row),
+            Change::Replace | Change::Update => bare.with_difference(row),
             Change::Create | Change::Delete | Change::Unchanged => bare,
         }
     }

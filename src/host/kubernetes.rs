@@ -1,5 +1,7 @@
 //! The host side of `carnet:kubernetes`: reading, applying, deleting and waiting for objects of the target.
 
+mod replace;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -170,7 +172,8 @@ impl Kubernetes<'_> {
         for (step, ..) in &prepared {
             self.work.step(step.clone()).map_err(|departure| Stop::Run(departure.into()))?;
         }
-        let recorded: Vec<_> = prepared.iter().map(|(_, prepared, _)| prepared.recorded()).collect();
+        self.let_go_first(&prepared).await?;
+        let recorded: Vec<_> = prepared.iter().map(|(_, prepared, _)| self.work.intended(prepared)).collect();
         if let Pass::Acting { ledger, .. } = &mut self.work.pass {
             ledger.intend(&recorded)?;
             self.work.inventory.record(&recorded);
@@ -193,31 +196,48 @@ impl Kubernetes<'_> {
         let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
         let change = match pass {
             Pass::Planning { .. } => {
-                let preview = target.preview(prepared, inventory, kinds, *overrides).await?;
+                let mut preview = target.preview(prepared, inventory, kinds, *overrides).await?;
+                self.check_replacement(prepared, &mut preview)?;
                 let change = preview.change;
-                if preview.unsure {
+                if preview.unsure && preview.before.is_none() {
                     self.check_place(prepared.object())?;
                 }
                 self.work.overlay(prepared.object(), Some(preview.after.clone()));
                 self.work.changed(prepared.object(), preview, placements);
                 change
             }
-            Pass::Acting { ledger, .. } => {
-                let (change, recorded) = target
-                    .apply(prepared, seen.get(&prepared.object().to_string()), inventory, kinds, *overrides)
-                    .await?;
-                ledger.applied(&recorded)?;
-                inventory.record(std::slice::from_ref(&recorded));
-                let preview = Preview { change, before: None, after: Value::Null, unsure: false };
-                self.work.changed(prepared.object(), preview, placements);
+            Pass::Acting { .. } => {
+                let seen = seen.get(&prepared.object().to_string());
+                let replaces = overrides.replace;
+                let (change, recorded) = match target
+                    .apply(prepared, seen, inventory, kinds, *overrides)
+                    .await
+                {
+                    Err(target::Error::Cluster(cluster::Error::Immutable { object, fields })) if replaces => {
+                        let refusal = cluster::Error::Immutable { object, fields: fields.clone() };
+                        self.replace(prepared, refusal.into(), &fields).await?
+                    }
+                    applied => applied?,
+                };
+                self.work.applied(&recorded)?;
+                self.work.changed(prepared.object(), Preview::done(change), placements);
                 change
             }
         };
         Ok(match change {
             Change::Create => wit::apply::Change::Created,
             Change::Unchanged => wit::apply::Change::Unchanged,
-            Change::Update | Change::Delete => wit::apply::Change::Updated,
+            Change::Update | Change::Delete | Change::Replace => wit::apply::Change::Updated,
         })
+    }
+
+    /// What the component removed and now applies again has to be gone first: it would take the new one with it.
+    async fn let_go_first(&mut self, prepared: &[(Step, Prepared, Placements)]) -> Result<(), Stop> {
+        let objects: Vec<_> = prepared.iter().map(|(step, ..)| step.object.clone()).collect();
+        match self.work.await_gone_of(&objects).await?.first() {
+            Some(held) => Err(target::Error::held(held.object.to_string(), &held.why).into()),
+            None => Ok(()),
+        }
     }
 
     /// What the target cannot try out must go into something that this run brings: a namespace, or a definition.
@@ -286,7 +306,7 @@ impl Kubernetes<'_> {
         };
         self.work.overlay(&permit.0, None);
         if before.is_some() {
-            let preview = Preview { change: Change::Delete, before, after: Value::Null, unsure: false };
+            let preview = Preview { before, ..Preview::done(Change::Delete) };
             self.work.changed(&permit.0, preview, Placements::new());
         }
         Ok(())
@@ -360,7 +380,14 @@ fn told(error: &target::Error) -> GuestError {
         target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
+        target::Error::Held { object, .. } => {
+            GuestError::Timeout(format!("the target does not let go of {object}"))
+        }
+        target::Error::Irreplaceable { object, .. } => {
+            GuestError::Invalid(format!("the target does not accept {object}"))
+        }
         target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        target::Error::Unreplaced(_, error) => told(error),
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
 }

@@ -44,6 +44,7 @@ impl Removal {
             before: Some(self.found.clone()?),
             after: None,
             placements: Placements::new(),
+            immutable: Vec::new(),
         })
     }
 

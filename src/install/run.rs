@@ -70,7 +70,18 @@ impl Run<'_> {
         let rows = removals.iter().filter_map(Removal::row).collect();
         let plan =
             Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
+        self.check_replacements(&plan)?;
         Ok(Planned { plan, ran, removals, kept })
+    }
+
+    /// A plan may be looked at, whatever it replaces.
+    fn check_replacements(&self, plan: &Plan) -> Result<(), Error> {
+        let replaced: Vec<_> = plan
+            .replacements()
+            .map(|row| format!("{} ({} cannot change)", row.object, row.immutable.join(", ")))
+            .collect();
+        let may_be = self.mode != Mode::Act || self.order.overrides.replace;
+        if may_be || replaced.is_empty() { Ok(()) } else { Err(Error::Replaces(replaced)) }
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would

@@ -185,7 +185,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error::OtherObject`] when `body` is not what the permit names, [`Error::Conflict`] for fields of others (unless
-    /// `force`), [`Error::Immutable`] for fields that cannot change, and [`Error`] for whatever else the server objects to.
+    /// `force`), and [`Error`] for whatever else the server objects to. Fields that cannot change make it a replacement.
     pub async fn preview(
         &self,
         permit: &Permitted<Apply>,
@@ -201,9 +201,12 @@ impl Cluster {
             }
             before => before?,
         };
-        match self.patch(object, body, kinds, &Patch { force, dry_run: true }).await {
-            Err(Error::NoNamespace { .. }) if before.is_none() => Ok(unsure(body)),
-            answer => Ok(Preview::of(before, document_of(&answer?, object)?)),
+        match (self.patch(object, body, kinds, &Patch { force, dry_run: true }).await, before) {
+            (Err(Error::NoNamespace { .. }), None) => Ok(unsure(body)),
+            (Err(Error::Immutable { fields, .. }), Some(before)) => {
+                Ok(Preview::replacing(before, body, fields))
+            }
+            (answer, before) => Ok(Preview::of(before, document_of(&answer?, object)?)),
         }
     }
 
@@ -211,7 +214,7 @@ impl Cluster {
     /// a `metadata.uid`, only the object with that identity is changed.
     ///
     /// # Errors
-    /// As for [`preview`](Self::preview).
+    /// As for [`preview`](Self::preview), and [`Error::Immutable`] for fields that cannot change.
     pub async fn apply(
         &self,
         permit: &Permitted<Apply>,
@@ -399,7 +402,7 @@ impl Patch {
 
 /// The preview of an object that the server cannot try out.
 fn unsure(body: &Value) -> Preview {
-    Preview { change: Change::Create, before: None, after: body.clone(), unsure: true }
+    Preview { after: body.clone(), unsure: true, ..Preview::done(Change::Create) }
 }
 
 /// Whether `body` is the object that `object` names.

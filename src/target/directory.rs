@@ -108,7 +108,7 @@ impl Directory {
             return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
-        Ok(Preview { change: Change::Update, before: parsed(object, &bytes).ok(), after, unsure: false })
+        Ok(Preview { before: parsed(object, &bytes).ok(), after, ..Preview::done(Change::Update) })
     }
 
     /// Writes the object's file: whole, or not at all.
