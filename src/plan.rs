@@ -20,7 +20,7 @@ use crate::grant::Granted;
 use crate::grant::terms::Terms;
 use crate::host::meter::Calls;
 use crate::host::work::{ObjectChange, Step, Work};
-use crate::target::{Change, Kept, Overrides, without_bookkeeping};
+use crate::target::{Change, Kept, Overrides, Untried, without_bookkeeping};
 
 pub use follow::Unusable;
 
@@ -124,6 +124,12 @@ pub struct Planned {
     /// The digest of the fields that change, with what they are and what they will be.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delta: Option<Digest>,
+    /// The object is there and belongs to nobody: it becomes this installation's.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub adopts: bool,
+    /// Why the server did not try the change out, so that the difference is only foretold.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dry_run: Option<Untried>,
 }
 
 /// Where a credential goes.
@@ -207,6 +213,22 @@ impl Plan {
         self.changes.iter().filter(|row| row.action == change).count()
     }
 
+    /// Takes over what turned out when the plan was carried out: an object that was only foretold to change may be as it is
+    /// to be.
+    pub fn carried_out(&mut self, acted: &[ObjectChange]) {
+        let unchanged: BTreeSet<_> = acted
+            .iter()
+            .filter(|row| row.change == Change::Unchanged)
+            .map(|row| row.object.to_string())
+            .collect();
+        for row in self.changes.iter_mut().filter(|row| row.action == Change::Update) {
+            if unchanged.contains(&row.object.to_string()) {
+                row.action = Change::Unchanged;
+                row.diff = None;
+            }
+        }
+    }
+
     fn computed(&self) -> Digest {
         let mut value = json!(self);
         if let Value::Object(members) = &mut value {
@@ -228,6 +250,8 @@ impl Planned {
             diff: None,
             fields: Vec::new(),
             delta: None,
+            adopts: row.marks.adopts,
+            dry_run: row.marks.untried,
         };
         match row.change {
             Change::Update => bare.with_difference(row),
