@@ -158,6 +158,9 @@ pub enum Error {
         /// Where it was looked for.
         asked: String,
     },
+    /// Objects would have to be removed and made anew, and nobody said that they may be.
+    #[error("not without replacing what cannot be changed: {}", join(.0))]
+    Replaces(Vec<String>),
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),

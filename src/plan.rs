@@ -130,6 +130,9 @@ pub struct Planned {
     /// Why the server did not try the change out, so that the difference is only foretold.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dry_run: Option<Untried>,
+    /// The fields for which it has to be replaced: they stay as they were created.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub immutable: Vec<String>,
 }
 
 /// Where a credential goes.
@@ -213,20 +216,9 @@ impl Plan {
         self.changes.iter().filter(|row| row.action == change).count()
     }
 
-    /// Takes over what turned out when the plan was carried out: an object that was only foretold to change may be as it is
-    /// to be.
-    pub fn carried_out(&mut self, acted: &[ObjectChange]) {
-        let unchanged: BTreeSet<_> = acted
-            .iter()
-            .filter(|row| row.change == Change::Unchanged)
-            .map(|row| row.object.to_string())
-            .collect();
-        for row in self.changes.iter_mut().filter(|row| row.action == Change::Update) {
-            if unchanged.contains(&row.object.to_string()) {
-                row.action = Change::Unchanged;
-                row.diff = None;
-            }
-        }
+    /// What the plan would replace.
+    pub fn replacements(&self) -> impl Iterator<Item = &Planned> {
+        self.changes.iter().filter(|row| row.action == Change::Replace)
     }
 
     fn computed(&self) -> Digest {
@@ -252,9 +244,10 @@ impl Planned {
             delta: None,
             adopts: row.marks.adopts,
             dry_run: row.marks.untried,
+            immutable: row.immutable.clone(),
         };
         match row.change {
-            Change::Update => bare.with_difference(row),
+            Change::Replace | Change::Update => bare.with_difference(row),
             Change::Create | Change::Delete | Change::Unchanged => bare,
         }
     }

@@ -44,6 +44,8 @@ pub enum Change {
     Create,
     /// It is removed.
     Delete,
+    /// It is removed and made anew, since it cannot be changed.
+    Replace,
     /// It is there, as it is to be.
     Unchanged,
     /// It is there, otherwise.
@@ -57,7 +59,7 @@ pub enum Trial {
     DryRun,
     /// The same for a plan that nothing follows: whoever may only read gets what can be told from that.
     DryRunIfAllowed,
-    /// By reading what is there. For a run that was confirmed beforehand: the server is asked for the rest when it applies.
+    /// By reading what is there; the server tries out only what would change. For a run that was confirmed beforehand.
     Reads,
 }
 
@@ -91,6 +93,8 @@ pub struct Preview {
     pub after: Value,
     /// What else is to be known.
     pub marks: Marks,
+    /// The fields that stay as they were created, where it has to be replaced for them.
+    pub immutable: Vec<String>,
 }
 
 /// What the operator insists on.
@@ -101,6 +105,9 @@ pub struct Overrides {
     pub force_conflicts: bool,
     /// Take over objects that this installation did not make.
     pub take_ownership: bool,
+    /// Remove and make anew what cannot be changed.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 /// Kinds of objects that take more with them than themselves.
@@ -193,6 +200,22 @@ pub enum Error {
         /// Its file.
         file: PathBuf,
     },
+    /// An object that is to be made anew is not gone in time.
+    #[error("{object} cannot be made anew: {why}")]
+    Held {
+        /// Which object.
+        object: String,
+        /// What keeps it.
+        why: String,
+    },
+    /// An object that would have to be replaced, and holds what would be lost.
+    #[error("{object} cannot be changed in {}, and is never replaced, since what it holds would be lost", fields.join(", "))]
+    Irreplaceable {
+        /// Which object.
+        object: String,
+        /// The fields that stay as they were created.
+        fields: Vec<String>,
+    },
     /// An object that this installation did not make.
     #[error("{object} is already there and belongs to {}", owner.as_deref().unwrap_or("nobody that is known"))]
     Foreign {
@@ -210,9 +233,18 @@ pub enum Error {
     /// A credential stands where it may not.
     #[error(transparent)]
     Misplaced(#[from] Misplaced),
+    /// An object was removed, and its replacement was refused.
+    #[error("{0} was removed, and could not be made anew")]
+    Unreplaced(String, #[source] Box<Self>),
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
     Unreadable(String, String),
+}
+
+impl Error {
+    pub(crate) fn held(object: String, why: &str) -> Self {
+        Self::Held { object, why: why.to_owned() }
+    }
 }
 
 impl Kept {
@@ -232,6 +264,7 @@ impl fmt::Display for Change {
         f.write_str(match self {
             Self::Create => "create",
             Self::Delete => "delete",
+            Self::Replace => "replace",
             Self::Unchanged => "unchanged",
             Self::Update => "update",
         })
@@ -246,7 +279,19 @@ impl Preview {
             Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
             Some(_) => Change::Update,
         };
-        Self { change, before, after, marks: Marks::default() }
+        Self { change, before, after, marks: Marks::default(), immutable: Vec::new() }
+    }
+
+    /// What makes `body` anew of `before`, because of these fields. What the new one will have beside that, the server
+    /// says only when the old one is gone.
+    pub fn replacing(before: Value, body: &Value, immutable: Vec<String>) -> Self {
+        let after = overlaid(&before, body);
+        Self { change: Change::Replace, before: Some(before), after, marks: Marks::default(), immutable }
+    }
+
+    /// What was done, without a word about content.
+    pub fn done(change: Change) -> Self {
+        Self { change, before: None, after: Value::Null, marks: Marks::default(), immutable: Vec::new() }
     }
 }
 
@@ -530,17 +575,13 @@ impl Inventory {
         self.0.iter().find(|recorded| recorded.object.key() == object.key())
     }
 
-    /// Records objects, in the place of what was recorded of them. What their files held stays known until they are
+    /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they are
     /// written.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
             match self.0.iter_mut().find(|old| old.object.key() == new.object.key()) {
                 Some(old) => {
-                    let kept = Recorded {
-                        uid: new.uid.clone().or(old.uid.take()),
-                        written: new.written.or(old.written),
-                        ..new.clone()
-                    };
+                    let kept = Recorded { written: new.written.or(old.written), ..new.clone() };
                     *old = kept;
                 }
                 None => self.0.push(new.clone()),
@@ -607,6 +648,42 @@ fn check_owner(
         return Ok(!is_ours && theirs.is_none());
     }
     Err(Error::Foreign { object: prepared.object().to_string(), owner: theirs })
+}
+
+/// Checks that an object may be removed and made anew: it holds nothing that would be lost with it.
+///
+/// # Errors
+/// [`Error::Irreplaceable`] for volumes, claims and what makes them, and for what takes all that is in it along.
+pub fn check_replaceable(object: &ObjectRef, found: &Value, fields: &[String]) -> Result<(), Error> {
+    let claims = found.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
+    let holds = Kept::of(object).is_some()
+        || match object.group_kind().as_str() {
+            "PersistentVolume" => true,
+            "apps/StatefulSet" => claims.is_some_and(|all| !all.is_empty()),
+            _ => false,
+        };
+    if holds {
+        return Err(Error::Irreplaceable { object: object.to_string(), fields: fields.to_vec() });
+    }
+    Ok(())
+}
+
+/// `body` laid over what is there, member by member: items of lists of the same length by their place.
+fn overlaid(before: &Value, body: &Value) -> Value {
+    match (before, body) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut all = old.clone();
+            for (name, value) in new {
+                let laid = old.get(name).map_or_else(|| value.clone(), |old| overlaid(old, value));
+                all.insert(name.clone(), laid);
+            }
+            Value::Object(all)
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            old.iter().zip(new).map(|(old, new)| overlaid(old, new)).collect()
+        }
+        (_, new) => new.clone(),
+    }
 }
 
 /// Removes an object that `is_ours` lets go. It is told what was seen first, and asked again whenever that has changed.

@@ -1,6 +1,7 @@
 //! The host side of `carnet:kubernetes`: reading, applying, deleting and waiting for objects of the target.
 
 mod carry;
+mod replace;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use crate::capability::object::{self, Object, ObjectRef};
 use crate::grant::{self, Apply, Denied, Granted, Permitted};
 use crate::target::lent::{self, Misplaced, Placements};
-use crate::target::{self, Change, Marks, OWNER, Prepared, Preview, cluster, flight};
+use crate::target::{self, Change, OWNER, Prepared, Preview, cluster, flight};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
@@ -226,8 +227,7 @@ impl Kubernetes<'_> {
             self.work.answers.push(Change::Delete);
             self.work.overlay(&permit.0, None);
             if before.is_some() {
-                let marks = Marks::default();
-                let preview = Preview { change: Change::Delete, before, after: Value::Null, marks };
+                let preview = Preview { before, ..Preview::done(Change::Delete) };
                 self.work.changed(&permit.0, preview, Placements::new());
             }
         }
@@ -300,7 +300,14 @@ fn told(error: &target::Error) -> GuestError {
         target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
+        target::Error::Held { object, .. } => {
+            GuestError::Timeout(format!("the target does not let go of {object}"))
+        }
+        target::Error::Irreplaceable { object, .. } => {
+            GuestError::Invalid(format!("the target does not accept {object}"))
+        }
         target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        target::Error::Unreplaced(_, error) => told(error),
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
 }

@@ -17,7 +17,8 @@ use crate::digest::Digest;
 use crate::grant::{Permitted, Wait};
 use crate::target::lent::{Lent, Placements};
 use crate::target::{
-    self, Change, Inventory, Ledger, Marks, Overrides, Preview, Target, Trial, without_bookkeeping,
+    self, Change, Inventory, Ledger, Marks, Overrides, Prepared, Preview, Recorded, Target, Trial,
+    without_bookkeeping,
 };
 
 use super::wait::{Awaited, Late, Waiter, now};
@@ -118,6 +119,8 @@ pub struct ObjectChange {
     pub placements: Placements,
     /// What else is to be known.
     pub marks: Marks,
+    /// The fields that stay as they were created, where it is to be replaced for them.
+    pub immutable: Vec<String>,
 }
 
 /// The run departed from its plan.
@@ -231,9 +234,31 @@ impl Work {
         }
     }
 
+    /// What is recorded of an object before it goes out. Its identity stays recorded only if it is the one that was there
+    /// when this was planned: what is made now will have another.
+    pub fn intended(&self, prepared: &Prepared) -> Recorded {
+        let seen = self.seen.get(&prepared.object().to_string());
+        let seen = seen.and_then(|seen| seen.pointer("/metadata/uid")?.as_str());
+        let recorded = self.inventory.find(prepared.object()).and_then(|recorded| recorded.uid.clone());
+        let uid = recorded.filter(|uid| seen == Some(uid));
+        Recorded { uid, ..prepared.recorded() }
+    }
+
+    /// Writes down that an object was applied.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn applied(&mut self, recorded: &Recorded) -> Result<(), target::Error> {
+        if let Pass::Acting { ledger, .. } = &mut self.pass {
+            ledger.applied(recorded)?;
+        }
+        self.inventory.record(std::slice::from_ref(recorded));
+        Ok(())
+    }
+
     /// Notes what happened to an object. Of several steps on one object, the plan shows the first state and the last.
     pub fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
-        let Preview { change, before, after, marks } = preview;
+        let Preview { change, before, after, marks, immutable } = preview;
         let first = self.changes.iter().position(|row| row.object.key() == object.key());
         let first = first.map(|at| self.changes.remove(at));
         let is_first = first.is_none();
@@ -245,11 +270,12 @@ impl Work {
             _ if !was_there => Change::Create,
             change if is_first => change,
             _ if before.as_ref() == Some(&after) => Change::Unchanged,
+            Change::Replace => Change::Replace,
             _ => Change::Update,
         };
         let after = (change != Change::Delete).then_some(after);
-        let marks = Marks { adopts, ..marks };
-        self.changes.push(ObjectChange { object: object.clone(), change, before, after, placements, marks });
+        let (object, marks) = (object.clone(), Marks { adopts, ..marks });
+        self.changes.push(ObjectChange { object, change, before, after, placements, marks, immutable });
     }
 
     /// Notes what the target refused.

@@ -45,6 +45,7 @@ impl Removal {
             after: None,
             placements: Placements::new(),
             marks: Marks::default(),
+            immutable: Vec::new(),
         })
     }
 

@@ -70,6 +70,7 @@ impl Run<'_> {
         let rows = removals.iter().filter_map(Removal::row).collect();
         let plan =
             Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
+        self.check_replacements(&plan)?;
         Ok(Planned { plan, ran, removals, kept })
     }
 
@@ -80,6 +81,16 @@ impl Run<'_> {
             Mode::Act => Trial::DryRun,
             Mode::Examine | Mode::Plan => Trial::DryRunIfAllowed,
         }
+    }
+
+    /// A plan may be looked at, whatever it replaces.
+    fn check_replacements(&self, plan: &Plan) -> Result<(), Error> {
+        let replaced: Vec<_> = plan
+            .replacements()
+            .map(|row| format!("{} ({} cannot change)", row.object, row.immutable.join(", ")))
+            .collect();
+        let may_be = self.mode != Mode::Act || self.order.overrides.replace;
+        if may_be || replaced.is_empty() { Ok(()) } else { Err(Error::Replaces(replaced)) }
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
@@ -127,7 +138,7 @@ impl Run<'_> {
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
-        let Planned { mut plan, ran, removals, kept } = planned;
+        let Planned { plan, ran, removals, kept } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
         let Work { target, kinds, changes, steps, answers, .. } = ran.work;
         target.sweep()?;
@@ -141,7 +152,6 @@ impl Run<'_> {
         removal::carry_out(&mut ran.work, removals).await?;
         self.let_go(&mut ran.work, &kept)?;
         await_ready(&mut ran.work).await?;
-        plan.carried_out(&ran.work.changes);
         let outputs = self.settled_outputs(ran.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
         let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept };

@@ -203,7 +203,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error::OtherObject`] when `body` is not what the permit names, [`Error::Conflict`] for fields of others (unless
-    /// forced), [`Error::Immutable`] for fields that cannot change, and [`Error`] for whatever else the server objects to.
+    /// forced), and [`Error`] for whatever else the server objects to. Fields that cannot change make it a replacement.
     pub async fn preview(
         &self,
         permit: &Permitted<Apply>,
@@ -214,24 +214,32 @@ impl Cluster {
     ) -> Result<Preview, Error> {
         let object = permit.0.reference();
         same_object(body, object)?;
-        let may_conflict = |before| !force && fields::may_conflict(body, before, &self.manager);
-        // What may be somebody else's is tried out all the same: it should stop the run before anything is written.
-        if trial == Trial::Reads && !before.as_ref().is_some_and(may_conflict) {
-            return Ok(self.foretold(body, before, None));
+        let mut before = before;
+        if trial == Trial::Reads {
+            let foretold = self.foretold(body, before, None);
+            // What would change is tried out all the same: it may be in conflict with others, or have to be replaced, and
+            // that should stop the run before anything is written.
+            if foretold.change != Change::Update {
+                return Ok(foretold);
+            }
+            before = foretold.before;
         }
         let answer = self.patch(object, body, kinds, &Patch { force, dry_run: true }).await;
-        match answer.and_then(|answer| document_of(&answer, object)) {
-            Ok(after) => Ok(self.compared(before, after)),
-            Err(Error::NoNamespace { .. }) if before.is_none() => {
+        match (answer.and_then(|answer| document_of(&answer, object)), before) {
+            (Ok(after), before) => Ok(self.compared(before, after)),
+            (Err(Error::Immutable { fields, .. }), Some(before)) => {
+                Ok(Preview::replacing(before, body, fields))
+            }
+            (Err(Error::NoNamespace { .. }), None) => {
                 Ok(self.foretold(body, None, Some(Untried::Impossible)))
             }
-            Err(Error::NoKind { .. }) if is_defined_here(object, kinds) => {
+            (Err(Error::NoKind { .. }), None) if is_defined_here(object, kinds) => {
                 Ok(self.foretold(body, None, Some(Untried::Impossible)))
             }
-            Err(Error::Denied { lacks_right: true, .. }) if trial == Trial::DryRunIfAllowed => {
+            (Err(Error::Denied { lacks_right: true, .. }), before) if trial == Trial::DryRunIfAllowed => {
                 Ok(self.foretold(body, before, Some(Untried::Forbidden)))
             }
-            Err(error) => Err(error),
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -255,14 +263,14 @@ impl Cluster {
             }
             Some(live) => (Change::Update, fields::merged(body, live, &self.manager)),
         };
-        Preview { change, before, after, marks: Marks { untried, ..Marks::default() } }
+        Preview { before, after, marks: Marks { untried, adopts: false }, ..Preview::done(change) }
     }
 
     /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it has
     /// a `metadata.uid`, only the object with that identity is changed.
     ///
     /// # Errors
-    /// As for [`preview`](Self::preview).
+    /// As for [`preview`](Self::preview), and [`Error::Immutable`] for fields that cannot change.
     pub async fn apply(
         &self,
         permit: &Permitted<Apply>,

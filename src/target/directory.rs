@@ -17,7 +17,7 @@ use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted};
 
 use super::lent::{Filled, Lent};
-use super::{Change, Error, Inventory, Marks, OWNER, Overrides, Preview};
+use super::{Change, Error, Inventory, OWNER, Overrides, Preview};
 
 /// Files that are being written end so; one that is found was left behind by a run that was killed.
 const UNFINISHED: &str = ".carnet-unfinished";
@@ -109,12 +109,7 @@ impl Directory {
             return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
-        Ok(Preview {
-            change: Change::Update,
-            before: parsed(object, &bytes).ok(),
-            after,
-            marks: Marks::default(),
-        })
+        Ok(Preview { before: parsed(object, &bytes).ok(), after, ..Preview::done(Change::Update) })
     }
 
     /// Writes the object's file: whole, or not at all.

@@ -108,7 +108,11 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
         .iter()
         .map(|row| {
             let (tone, word) = word(row.action);
-            (tone, word, format!("{}{}", row.object, note(row)))
+            let why = match row.immutable.as_slice() {
+                [] => String::new(),
+                fields => format!(" ({} cannot change)", fields.join(", ")),
+            };
+            (tone, word, format!("{}{why}{}", row.object, note(row)))
         })
         .collect();
     page.rows(&rows);
@@ -158,13 +162,14 @@ fn word(change: Change) -> (Tone, &'static str) {
     match change {
         Change::Create => (Tone::Good, "create"),
         Change::Delete => (Tone::Danger, "delete"),
+        Change::Replace => (Tone::Danger, "replace"),
         Change::Unchanged => (Tone::Quiet, "unchanged"),
         Change::Update => (Tone::Caution, "update"),
     }
 }
 
 fn summary(plan: &Plan) -> String {
-    let counts = [Change::Create, Change::Update, Change::Delete, Change::Unchanged];
+    let counts = [Change::Create, Change::Update, Change::Replace, Change::Delete, Change::Unchanged];
     let texts: Vec<_> = counts
         .into_iter()
         .map(|change| (plan.count(change), word(change).1))

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::capability::kinds;
 use crate::capability::object::ObjectRef;
 use crate::host::wait::{Awaited, Waiter};
 use crate::host::work::{Pass, Step, Work};
 use crate::host::{GuestError, bindings};
 use crate::target::lent::Placements;
-use crate::target::{Change, Marks, Prepared, Preview, Untried, cluster, flight};
+use crate::target::{self, Change, Overrides, Prepared, Preview, Recorded, Untried, cluster, flight};
 
 use super::{Kubernetes, Stop, is_definition, timeout_text};
 
@@ -35,6 +33,14 @@ enum Wave {
     Rest,
 }
 
+/// What came of one request.
+enum Sent {
+    /// The object is as it is to be.
+    Done(Change, Recorded),
+    /// These fields stay as they were created, so it has to be replaced.
+    Fixed(Vec<String>),
+}
+
 impl Kubernetes<'_> {
     /// The answers are in the order of the call, whatever was done first.
     pub(super) async fn carry_out(&mut self, items: Vec<Item>) -> Result<Vec<Applied>, Stop> {
@@ -42,6 +48,7 @@ impl Kubernetes<'_> {
         for item in &items {
             self.work.step(item.step.clone()).map_err(|departure| Stop::Run(departure.into()))?;
         }
+        self.let_go_first(&items).await?;
         match self.work.pass {
             Pass::Planning { .. } => self.try_all(&items).await?,
             Pass::Acting { .. } => self.send_all(&items).await?,
@@ -53,10 +60,19 @@ impl Kubernetes<'_> {
             change: match change {
                 Change::Create => wit::Change::Created,
                 Change::Unchanged => wit::Change::Unchanged,
-                Change::Update | Change::Delete => wit::Change::Updated,
+                Change::Update | Change::Delete | Change::Replace => wit::Change::Updated,
             },
         };
         Ok(items.into_iter().zip(answers).map(answer).collect())
+    }
+
+    /// What the component removed and now applies again has to be gone first: it would take the new one with it.
+    async fn let_go_first(&mut self, items: &[Item]) -> Result<(), Stop> {
+        let objects: Vec<_> = items.iter().map(|item| item.step.object.clone()).collect();
+        match self.work.await_gone_of(&objects).await?.first() {
+            Some(held) => Err(target::Error::held(held.object.to_string(), &held.why).into()),
+            None => Ok(()),
+        }
     }
 
     /// The planning pass: nothing is written, so nothing has to come first.
@@ -64,8 +80,9 @@ impl Kubernetes<'_> {
         let Work { target, inventory, kinds, overrides, pass, .. } = &*self.work;
         let Pass::Planning { trial, .. } = pass else { return Ok(()) };
         let tried = items.iter().map(|it| target.preview(&it.prepared, inventory, kinds, *overrides, *trial));
-        let previews = flight::collect(tried.collect()).await?;
-        for (item, preview) in items.iter().zip(&previews) {
+        let mut previews = flight::collect(tried.collect()).await?;
+        for (item, preview) in items.iter().zip(&mut previews) {
+            self.check_replacement(&item.prepared, preview)?;
             self.work.overlay(item.prepared.object(), Some(preview.after.clone()));
         }
         for (item, preview) in items.iter().zip(previews) {
@@ -95,9 +112,9 @@ impl Kubernetes<'_> {
 
     /// The acting pass. All objects are in the record before the first goes out.
     async fn send_all(&mut self, items: &[Item]) -> Result<(), Stop> {
+        let recorded: Vec<_> = items.iter().map(|item| self.work.intended(&item.prepared)).collect();
         let Work { inventory, pass, .. } = &mut *self.work;
         let Pass::Acting { ledger, .. } = pass else { return Ok(()) };
-        let recorded: Vec<_> = items.iter().map(|item| item.prepared.recorded()).collect();
         ledger.intend(&recorded)?;
         inventory.record(&recorded);
         let mut waves = BTreeMap::<Wave, Vec<&Item>>::new();
@@ -118,35 +135,59 @@ impl Kubernetes<'_> {
         let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
         let Pass::Acting { ledger, settled, .. } = pass else { return Ok(Vec::new()) };
         let (target, known, kinds, overrides) = (&*target, &*inventory, &*kinds, *overrides);
-        let (mut requests, mut done) = (Vec::new(), Vec::new());
+        let mut requests = Vec::new();
         for item in items {
-            let (prepared, name) = (&item.prepared, item.prepared.object().to_string());
+            let (prepared, name) = (&item.prepared, item.step.object.to_string());
             let seen = seen.get(&name);
             let kept =
                 seen.filter(|_| settled.contains(&name)).and_then(|seen| target.settled(prepared, seen));
             requests.push(async move {
                 match kept {
-                    Some(recorded) => Ok((Change::Unchanged, recorded)),
-                    None => target.apply(prepared, seen, known, kinds, overrides).await,
+                    Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),
+                    None => Sent::of(target.apply(prepared, seen, known, kinds, overrides).await, overrides),
                 }
             });
         }
-        let flown = flight::fly(requests, |at, (change, recorded)| {
-            ledger.applied(&recorded)?;
-            done.extend(items.get(at).map(|item| (at, *item, change, recorded)));
+        let mut sent = Vec::new();
+        let flown = flight::fly(requests, |at, answer| {
+            if let Sent::Done(_, recorded) = &answer {
+                ledger.applied(recorded)?;
+            }
+            sent.extend(items.get(at).map(|item| (at, *item, answer)));
             Ok(())
         });
         let flown = flown.await;
-        done.sort_by_key(|(at, ..)| *at);
-        for (_, item, change, recorded) in &done {
-            self.work.inventory.record(std::slice::from_ref(recorded));
-            let marks = Marks::default();
-            let preview = Preview { change: *change, before: None, after: Value::Null, marks };
-            self.work.changed(item.prepared.object(), preview, item.placements.clone());
+        sent.sort_by_key(|(at, ..)| *at);
+        self.note(sent, flown).await
+    }
+
+    /// Notes what was sent, and replaces what cannot be changed, unless something failed.
+    async fn note<'a>(
+        &mut self,
+        sent: Vec<(usize, &'a Item, Sent)>,
+        flown: Result<(), target::Error>,
+    ) -> Result<Vec<&'a Item>, Stop> {
+        let (mut changed, mut fixed) = (Vec::new(), Vec::new());
+        for (_, item, answer) in sent {
+            match answer {
+                Sent::Done(change, recorded) => {
+                    self.work.inventory.record(std::slice::from_ref(&recorded));
+                    self.work.changed(&item.step.object, Preview::done(change), item.placements.clone());
+                    changed.extend((change != Change::Unchanged).then_some(item));
+                }
+                Sent::Fixed(fields) => fixed.push((item, fields)),
+            }
         }
         flown?;
-        done.retain(|(_, _, change, _)| *change != Change::Unchanged);
-        Ok(done.into_iter().map(|(_, item, ..)| item).collect())
+        for (item, fields) in fixed {
+            let object = item.step.object.to_string();
+            let refusal = cluster::Error::Immutable { object, fields: fields.clone() };
+            let (change, recorded) = self.replace(&item.prepared, refusal.into(), &fields).await?;
+            self.work.applied(&recorded)?;
+            self.work.changed(&item.step.object, Preview::done(change), item.placements.clone());
+            changed.push(item);
+        }
+        Ok(changed)
     }
 
     /// Objects of a kind can be applied once its definition is served, whether or not the run waits for anything else.
@@ -160,6 +201,20 @@ impl Kubernetes<'_> {
         let waiter = Waiter { target, kinds, watcher: &**watcher, until: waiting.until };
         *late = waiter.settle(awaited).await?;
         if late.is_empty() { Ok(()) } else { Err(Stop::Guest(GuestError::Timeout(timeout_text(late)))) }
+    }
+}
+
+impl Sent {
+    fn of(
+        answer: Result<(Change, Recorded), target::Error>,
+        overrides: Overrides,
+    ) -> Result<Self, target::Error> {
+        match answer {
+            Err(target::Error::Cluster(cluster::Error::Immutable { fields, .. })) if overrides.replace => {
+                Ok(Self::Fixed(fields))
+            }
+            answer => answer.map(|(change, recorded)| Self::Done(change, recorded)),
+        }
     }
 }
 

@@ -36,15 +36,6 @@ pub(super) fn is_held_alike(before: &Value, after: &Value, manager: &str) -> boo
     held(before) == held(after)
 }
 
-/// Whether `body` has another value than what is there for a field that somebody else holds: the server might call that a
-/// conflict.
-pub(super) fn may_conflict(body: &Value, live: &Value, manager: &str) -> bool {
-    let body = managed(body);
-    let mut others =
-        entries(live).filter(|entry| !entry.is_applied_by(manager) && !entry.is_of_subresource());
-    others.any(|entry| entry.fields().is_some_and(|held| clashes(&body, held, live)))
-}
-
 /// What applying `body` as `manager` would make of an object, as far as that can be told here: its members over those that
 /// are there, without those that only this manager held and that the body has no more.
 pub(super) fn merged(body: &Value, live: &Value, manager: &str) -> Value {
@@ -167,22 +158,6 @@ fn key(mark: &str) -> Option<Map<String, Value>> {
     match document::json(mark.strip_prefix(KEYED)?.as_bytes()) {
         Ok(Value::Object(key)) => Some(key),
         _ => None,
-    }
-}
-
-fn clashes(body: &Value, held: &Value, live: &Value) -> bool {
-    match body {
-        _ if !has_children(held) => body != live,
-        Value::Object(members) => members.iter().any(|(name, value)| {
-            held.get(format!("{MEMBER}{name}"))
-                .is_some_and(|held| clashes(value, held, live.get(name).unwrap_or(&Value::Null)))
-        }),
-        Value::Array(items) => children(held).into_iter().flatten().any(|(mark, fields)| {
-            let there = live.as_array().and_then(|live| live.iter().find(|it| is_it(mark, it)));
-            let item = items.iter().find(|item| is_item(mark, item));
-            matches!((item, there), (Some(item), Some(there)) if has_children(fields) && clashes(item, fields, there))
-        }),
-        _ => false,
     }
 }
 
@@ -373,22 +348,6 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_takes_a_field_of_somebody_else_with_another_value() {
-        let theirs = entry("kubectl", "Update", json!({ "f:data": { "f:a": {}, "f:of another": {} } }));
-        let there = live(map(json!({ "a": "1", "b": "2", "of another": "3" })), json!([theirs]));
-        assert!(!may_conflict(&map(json!({ "a": "1", "b": "3" })), &there, US));
-        assert!(may_conflict(&map(json!({ "a": "2" })), &there, US));
-        let mut status = theirs.clone();
-        status["subresource"] = "status".into();
-        assert!(!may_conflict(&map(json!({ "a": "2" })), &live(there.clone(), json!([status])), US));
-        let ports =
-            json!({ "f:spec": { "f:ports": { "k:{\"port\":80}": { "f:port": {}, "f:nodePort": {} } } } });
-        let service = |port: u16| json!({ "spec": { "ports": [{ "port": 80, "nodePort": port }] } });
-        let there = live(service(30000), json!([entry("kubectl", "Update", ports)]));
-        assert!(may_conflict(&service(30001), &there, US) && !may_conflict(&service(30000), &there, US));
-    }
-
-    #[test]
     fn what_would_be_there_has_the_body_over_what_others_hold() {
         let own = entry(US, "Apply", json!({ "f:data": { "f:a": {}, "f:b": {}, "f:both": {} } }));
         let theirs = entry("kubectl", "Update", json!({ "f:data": { "f:both": {}, "f:theirs": {} } }));
@@ -453,7 +412,6 @@ mod tests {
             let body = map(body);
             let there = live(map(there), held(json!({ "f:data": fields })));
             is_unchanged(&body, &there, US);
-            may_conflict(&body, &there, US);
             merged(&body, &there, US);
         }
 
@@ -463,7 +421,6 @@ mod tests {
             let there = live(map(data.clone()), held(json!({ "f:data": fields_of(&data) })));
             prop_assert!(is_unchanged(&map(data.clone()), &there, US));
             prop_assert_eq!(merged(&map(data.clone()), &there, US), there.clone());
-            prop_assert!(!may_conflict(&map(other.clone()), &there, US), "nobody else holds anything");
             if data != other {
                 prop_assert!(!is_unchanged(&map(other), &there, US));
             }

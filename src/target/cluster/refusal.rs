@@ -198,11 +198,13 @@ impl Status {
             .is_some_and(|text| text.contains(" is forbidden: User \"") && text.contains("\" cannot "))
     }
 
-    /// The server has no reason of its own for this; these are the words of its validation.
+    /// The server has no reason of its own for this; these are the words of its validation. Nothing else may be wrong: the
+    /// object would be refused when it is made anew, too.
     fn is_immutable(&self) -> bool {
-        const WORDS: [&str; 3] =
-            ["immutable", "may not be changed", "updates to statefulset spec for fields other than"];
-        self.causes().any(|(_, _, message)| WORDS.iter().any(|words| message.contains(words)))
+        const WORDS: [&str; 5] =
+            ["immutable", "may not be changed", "may not change", "cannot change", "updates to"];
+        let is_fixed = |message: &str| WORDS.iter().any(|words| message.contains(words));
+        self.causes().next().is_some() && self.causes().all(|(_, _, message)| is_fixed(message))
     }
 
     /// Another object has the name by now.

@@ -81,14 +81,15 @@ impl Live {
         self.cluster.get(&permit, &self.kinds).await.unwrap()
     }
 
-    async fn delete(&self, body: &Value, uid: Option<&str>) -> bool {
+    async fn delete(&self, body: &Value, uid: Option<&str>) -> Deleted {
         let permit = Permitted::for_tests(Delete(self.reference(body)));
-        self.cluster.delete(&permit, uid, &self.kinds).await.unwrap()
+        let identity = Identity { uid: uid.map(str::to_owned), ..Identity::default() };
+        self.cluster.delete(&permit, &identity, &self.kinds).await.unwrap()
     }
 
     async fn gone(&self, body: &Value, uid: Option<&str>) -> bool {
         let permit = Permitted::for_tests(Delete(self.reference(body)));
-        self.cluster.gone(&permit, uid, &self.kinds).await.unwrap()
+        self.cluster.gone(&permit, uid, &self.kinds).await.unwrap() == Readiness::Ready
     }
 
     fn reference(&self, body: &Value) -> ObjectRef {
@@ -195,14 +196,19 @@ async fn only_the_object_with_the_recorded_identity_is_deleted() {
     let live = Live::new("delete").await;
     let body = live.config_map("x", json!({}));
     let uid = live.apply(&body).await.unwrap().uid;
-    assert!(!live.delete(&body, Some("00000000-0000-0000-0000-000000000000")).await);
+    assert_eq!(live.delete(&body, Some("00000000-0000-0000-0000-000000000000")).await, Deleted::Changed);
     assert!(live.get(&body).await.is_some(), "another's identity leaves it alone");
     assert!(live.gone(&body, Some("00000000-0000-0000-0000-000000000000")).await);
     assert!(!live.gone(&body, Some(&uid)).await);
-    assert!(live.delete(&body, Some(&uid)).await);
+    let found = live.get(&body).await.unwrap();
+    live.apply(&live.config_map("x", json!({ "a": "1" }))).await.unwrap();
+    let permit = Permitted::for_tests(Delete(live.reference(&body)));
+    let as_it_was = live.cluster.delete(&permit, &Identity::of(&found, true), &live.kinds).await.unwrap();
+    assert_eq!(as_it_was, Deleted::Changed, "it is not as it was read");
+    assert_eq!(live.delete(&body, Some(&uid)).await, Deleted::Gone);
     assert!(live.gone(&body, Some(&uid)).await);
-    assert!(!live.delete(&body, Some(&uid)).await, "it is gone already");
-    assert!(!live.delete(&body, None).await);
+    assert_eq!(live.delete(&body, Some(&uid)).await, Deleted::Gone, "it is gone already");
+    assert_eq!(live.delete(&body, None).await, Deleted::Gone);
 }
 
 #[tokio::test]
@@ -215,7 +221,7 @@ async fn objects_outside_namespaces_are_reached_too() {
     };
     assert!(live.apply(&role(json!(["get"]))).await.unwrap().created);
     assert_eq!(live.preview(&role(json!(["list"]))).await.unwrap().change, Change::Update);
-    assert!(live.delete(&role(json!([])), None).await);
+    assert_eq!(live.delete(&role(json!([])), None).await, Deleted::Gone);
 }
 
 #[tokio::test]
@@ -253,7 +259,7 @@ async fn a_definition_and_its_first_object_can_be_planned_and_applied() {
     misspelt["spec"]["sise"] = 1.into();
     let error = live.preview(&misspelt).await.unwrap_err();
     assert!(matches!(&error, Error::Invalid { text, .. } if text.contains(".spec.sise")), "{error}");
-    assert!(live.delete(&definition, None).await);
+    assert_eq!(live.delete(&definition, None).await, Deleted::Accepted);
 }
 
 #[tokio::test]
@@ -268,7 +274,7 @@ async fn a_custom_resource_without_a_place_for_status_is_ready_at_once() {
     assert!(!live.kinds.is_namespaced(&reference));
     live.apply(&widget).await.unwrap();
     assert_eq!(live.settles(&widget).await, Readiness::Ready);
-    assert!(live.delete(&definition, None).await);
+    assert_eq!(live.delete(&definition, None).await, Deleted::Accepted);
 }
 
 #[tokio::test]
@@ -323,7 +329,12 @@ async fn no_error_about_a_secret_has_its_values() {
         let error = live.apply(&body).await.unwrap_err();
         assert!(error.to_string().ends_with(expected), "{error} instead of {expected}");
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
-        assert_eq!(live.preview(&body).await.unwrap_err(), error);
+        match live.preview(&body).await {
+            Err(refused) => assert_eq!(refused, error),
+            Ok(preview) => {
+                assert_eq!((preview.change, &*preview.immutable), (Change::Replace, &["data".to_owned()][..]))
+            }
+        }
     }
 }
 
@@ -353,9 +364,62 @@ async fn fields_that_cannot_change_are_named() {
         ("Job", json!({ "completions": 2 }), "spec.completions"),
     ] {
         live.apply(&live.workload(kind, "x", json!({}), "runs")).await.unwrap();
-        let error = live.preview(&live.workload(kind, "x", spec, "runs")).await.unwrap_err();
+        let changed = live.workload(kind, "x", spec, "runs");
+        let preview = live.preview(&changed).await.unwrap();
+        assert_eq!((preview.change, &*preview.immutable), (Change::Replace, &[field.to_owned()][..]));
+        let error = live.apply(&changed).await.unwrap_err();
         let Error::Immutable { fields, .. } = &error else { panic!("{kind}: {error}") };
         assert_eq!(*fields, [field]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn what_the_server_calls_fixed_is_known_in_all_its_words() {
+    let live = Live::new("words").await;
+    let service = |ip: &str| {
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "x", "namespace": live.namespace },
+                "spec": { "clusterIP": ip, "ports": [{ "port": 80 }] } })
+    };
+    let binding = |role: &str| {
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": { "name": "x", "namespace": live.namespace },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role } })
+    };
+    let class = |provisioner: &str| {
+        json!({ "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": live.namespace },
+                "provisioner": provisioner })
+    };
+    let map = |text: &str| {
+        let mut map = live.config_map("x", json!({ "a": text }));
+        map["immutable"] = true.into();
+        map
+    };
+    let priority = |value: u32| {
+        json!({ "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": { "name": live.namespace },
+                "value": value })
+    };
+    for (before, after) in [
+        (service(""), service("None")),
+        (binding("a"), binding("b")),
+        (class("example.com/a"), class("example.com/b")),
+        (map("1"), map("2")),
+        (priority(1), priority(2)),
+    ] {
+        live.apply(&before).await.unwrap();
+        let preview = live.preview(&after).await.unwrap();
+        assert_eq!(preview.change, Change::Replace, "{after}");
+        assert!(!preview.immutable.is_empty(), "{after}");
+    }
+    // What is wrong besides would be refused when it is made anew, too.
+    let mut wrong = live.workload("Job", "x", json!({ "completions": 1 }), "runs");
+    live.apply(&wrong).await.unwrap();
+    wrong["spec"]["completions"] = 2.into();
+    wrong["spec"]["backoffLimit"] = (-1).into();
+    let error = live.preview(&wrong).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
+    for cluster_wide in [class(""), priority(0)] {
+        live.delete(&cluster_wide, None).await;
     }
 }
 
