@@ -221,7 +221,9 @@ impl Row {
 fn result(installation: &Installation, state: &State) -> String {
     match &installation.last {
         Some(last) if last.result != "unknown" => last.result.clone(),
-        _ if matches!(state.lock(&installation.name), Err(StateError::Locked(_))) => "running".into(),
+        _ if matches!(state.holder(&installation.name), Ok(Some(holder)) if !holder.is_overdue) => {
+            "running".into()
+        }
         _ => "unknown".into(),
     }
 }

@@ -7,6 +7,7 @@
 mod connect;
 mod refusal;
 mod send;
+pub mod records;
 #[cfg(test)]
 mod tests;
 
