@@ -334,15 +334,17 @@ impl State {
         }
     }
 
-    /// Ends the hold that somebody has, and no other. Gives whether that can be done from here: in a directory a hold ends
-    /// with its process and in no other way.
+    /// Ends the hold that somebody has, and no other.
     ///
     /// # Errors
-    /// [`StateError`] when it is another hold by now, or cannot be ended.
-    pub fn unlock(&self, name: &str, holder: &Holder) -> Result<bool, StateError> {
+    /// [`StateError::Locked`] when it is another hold by now, and in a directory always: there a hold ends with its process
+    /// and in no other way.
+    pub fn unlock(&self, name: &str, holder: &Holder) -> Result<(), StateError> {
         match &self.0 {
-            Store::Cluster(cluster) => cluster.unlock(name, holder).map(|()| true),
-            Store::Directory(_) => Ok(false),
+            Store::Cluster(cluster) => cluster.unlock(name, holder),
+            Store::Directory(_) => {
+                Err(StateError::Locked { name: name.into(), holder: Some(Box::new(holder.clone())) })
+            }
         }
     }
 

@@ -70,7 +70,8 @@ impl Cluster {
     }
 
     pub(super) fn lock(&self, name: &str) -> Result<Lease, StateError> {
-        let (desk, own, who, name) = (self.desk.clone(), self.lease(name)?, self.who.clone(), name.to_owned());
+        let (desk, own, who, name) =
+            (self.desk.clone(), self.lease(name)?, self.who.clone(), name.to_owned());
         let hold = self.office.wait(async move { Hold::take(&desk, &name, own, &who).await })?;
         let lease = Lease::new(Arc::clone(&self.office), Arc::new(hold));
         self.books.held_by(lease.hold());
@@ -140,9 +141,9 @@ impl Cluster {
             return Ok(());
         }
         let desk = self.desk.clone();
-        let written = self.office.wait(async move {
-            desk.write(&subject, &content, kept.map(|kept| kept.stamp).as_ref()).await
-        });
+        let written = self
+            .office
+            .wait(async move { desk.write(&subject, &content, kept.map(|kept| kept.stamp).as_ref()).await });
         match written {
             // Whoever needs it will be told.
             Err(StateError::TooLarge { .. }) => Ok(()),

@@ -21,7 +21,9 @@ use crate::fetch::{self, Fetched};
 use crate::reference::{Layout, Reference};
 use crate::target::{self, Inventory, Ledger, Recorded};
 
-use super::{Claim, Ending, Holder, Installation, Revision, Settings, StateError, private_directory, timestamp, ulid};
+use super::{
+    Claim, Ending, Holder, Installation, Revision, Settings, StateError, private_directory, timestamp, ulid,
+};
 
 pub(crate) use schema::VERSION;
 
@@ -299,4 +301,3 @@ fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
 fn open_directory(path: &Path) -> std::io::Result<Dir> {
     Dir::open_ambient_dir(path, ambient_authority())
 }
-

@@ -127,12 +127,7 @@ impl Books {
 
     /// Changes the inventory of an installation, and writes it at once or leaves that to [`catch_up`](Self::catch_up). The
     /// answer is whether that has to be called.
-    pub(super) async fn change(
-        &self,
-        desk: &Desk,
-        name: &str,
-        change: Change,
-    ) -> Result<bool, StateError> {
+    pub(super) async fn change(&self, desk: &Desk, name: &str, change: Change) -> Result<bool, StateError> {
         self.check().await?;
         let mut open = self.open.lock().await;
         if open.as_ref().is_none_or(|book| book.head.name != name) {
@@ -334,7 +329,9 @@ impl Book {
             desk.clean(name, self.head.claims.iter().map(|entry| &*entry.claim), stamp).await?;
         }
         let Some(entry) = self.head.claims.last_mut() else { return Ok(()) };
-        let Some((mut claimed, stamp)) = Claimed::open(desk, name, &entry.claim).await? else { return Ok(()) };
+        let Some((mut claimed, stamp)) = Claimed::open(desk, name, &entry.claim).await? else {
+            return Ok(());
+        };
         entry.outputs = claimed.outputs.iter().map(|output| output.name.clone()).collect();
         if claimed.result.is_none() {
             let message = Some("the run was interrupted".into());
@@ -350,18 +347,12 @@ impl Book {
         let document = without_files(claim.document.clone());
         let claimed = Claimed { document, result: None, outputs: Vec::new() };
         self.claim = Some(claimed.write(desk, &self.head.name, &claim.id, None).await?);
-        let entry =
-            Entry { claim: claim.id.clone(), action, modifies: claim.modifies, outputs: Vec::new() };
+        let entry = Entry { claim: claim.id.clone(), action, modifies: claim.modifies, outputs: Vec::new() };
         self.head.claims.push(entry);
         Ok(())
     }
 
-    async fn finish(
-        &mut self,
-        desk: &Desk,
-        claim: &Claim,
-        ending: &Ending<'_>,
-    ) -> Result<(), StateError> {
+    async fn finish(&mut self, desk: &Desk, claim: &Claim, ending: &Ending<'_>) -> Result<(), StateError> {
         let result = Some(Ended::new(&claim.id, ending.status, ending.message.clone()));
         let output = |(name, value): (&String, &Value)| Output { name: name.clone(), value: value.clone() };
         let outputs = ending.outputs.iter().map(output).collect();

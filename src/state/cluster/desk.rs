@@ -146,7 +146,10 @@ impl Desk {
         content: &[u8],
         over: Option<&Stamp>,
     ) -> Result<Stamp, StateError> {
-        let too_large = || StateError::TooLarge { what: format!("the record of the {}", subject.word()), max: MAX_PACKED };
+        let too_large = || StateError::TooLarge {
+            what: format!("the record of the {}", subject.word()),
+            max: MAX_PACKED,
+        };
         let own = subject.own(&self.namespace).ok_or_else(|| StateError::Missing(subject.word().into()))?;
         let (header, pieces) = record::pack(content).ok_or_else(too_large)?;
         for (number, bytes) in pieces.iter().enumerate().skip(1) {
@@ -194,7 +197,8 @@ impl Desk {
         let claims: Vec<Own> = claims.collect();
         let installation = Subject::Installation(name.into()).own(&self.namespace);
         let current = installation.iter().map(|own| pieces_of(own, &stamp.header));
-        let pieces: Vec<String> = claims.iter().map(|own| format!("carnet.piece.{}.", mark(own))).chain(current).collect();
+        let pieces: Vec<String> =
+            claims.iter().map(|own| format!("carnet.piece.{}.", mark(own))).chain(current).collect();
         for own in self.records.names(&self.namespace, &[(INSTALLATION, name)]).await? {
             let is_known = Some(&own) == installation.as_ref()
                 || claims.contains(&own)

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
 use crate::document;
-use crate::target::cluster::records::{Found, Over, Own, Records, Version};
 use crate::target::cluster::Error;
+use crate::target::cluster::records::{Found, Over, Own, Records, Version};
 
 use super::super::{Holder, StateError};
 use super::desk::Desk;
@@ -94,12 +94,7 @@ impl Drop for Lease {
 
 impl Hold {
     /// Takes the Lease of an installation, if nobody holds it, or has not renewed it in time.
-    pub(super) async fn take(
-        desk: &Desk,
-        name: &str,
-        own: Own,
-        who: &str,
-    ) -> Result<Self, StateError> {
+    pub(super) async fn take(desk: &Desk, name: &str, own: Own, who: &str) -> Result<Self, StateError> {
         let (records, manager) = (Arc::clone(&desk.records), desk.manager());
         // Before the first answer the server's clock is not known.
         let mut seen = Seen::of(&records, &own).await?;

@@ -257,11 +257,7 @@ impl Records {
     ///
     /// # Errors
     /// [`Error`] when the server does not say, or its list has no end.
-    pub async fn list(
-        &self,
-        namespace: Option<&str>,
-        labels: &[(&str, &str)],
-    ) -> Result<Vec<Found>, Error> {
+    pub async fn list(&self, namespace: Option<&str>, labels: &[(&str, &str)]) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();
         for item in self.pages(namespace, labels, Ask::get).await? {
             // Items of a list do not say their kind, and need not be ours, whatever their labels say.
@@ -276,11 +272,7 @@ impl Records {
     ///
     /// # Errors
     /// As for [`list`](Self::list).
-    pub async fn names(
-        &self,
-        namespace: &str,
-        labels: &[(&str, &str)],
-    ) -> Result<Vec<Own>, Error> {
+    pub async fn names(&self, namespace: &str, labels: &[(&str, &str)]) -> Result<Vec<Own>, Error> {
         let items = self.pages(Some(namespace), labels, Ask::list_names).await?;
         Ok(items.iter().filter_map(listed).collect())
     }
@@ -293,7 +285,8 @@ impl Records {
     ) -> Result<Vec<Value>, Error> {
         let place = namespace.map_or_else(String::new, |name| format!("/namespaces/{}", encoded(name)));
         let selector: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let path = format!("/api/v1{place}/secrets?limit={PAGE}&labelSelector={}", encoded(&selector.join(",")));
+        let path =
+            format!("/api/v1{place}/secrets?limit={PAGE}&labelSelector={}", encoded(&selector.join(",")));
         let all = all_of(namespace);
         let (mut items, mut next) = (Vec::new(), String::new());
         for _ in 0..MAX_PAGES {
@@ -301,8 +294,7 @@ impl Records {
             if !answer.status.is_success() {
                 return Err(refusal(&answer, "list", &all));
             }
-            let unusable =
-                |why: String| Error::Answer { object: "the list of records".into(), why };
+            let unusable = |why: String| Error::Answer { object: "the list of records".into(), why };
             let mut page = answer.json().map_err(|error| unusable(error.to_string()))?;
             match page.get_mut("items").map(Value::take) {
                 Some(Value::Array(found)) => items.extend(found),

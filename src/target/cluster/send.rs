@@ -115,8 +115,7 @@ impl Ask {
     }
 
     fn request(&self) -> http::Result<Request<Body>> {
-        let builder =
-            Request::builder().method(&self.method).uri(&self.path).header(ACCEPT, self.accept);
+        let builder = Request::builder().method(&self.method).uri(&self.path).header(ACCEPT, self.accept);
         match &self.content {
             Some((kind, bytes)) => builder.header(CONTENT_TYPE, *kind).body(Body::from(bytes.clone())),
             None => builder.body(Body::empty()),
