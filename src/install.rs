@@ -5,9 +5,9 @@
 
 mod claim;
 mod decide;
+mod powers;
 mod removal;
 mod run;
-mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,7 +24,8 @@ use crate::grant::{Consent, Shortfall};
 use crate::host::Supplied;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
-use crate::plan::{Plan, powers};
+use crate::plan::Plan;
+use crate::plan::powers::Refused;
 use crate::run::RunError;
 use crate::state::{State, StateError};
 use crate::target::{self, Kept, Overrides, Target};
@@ -49,6 +50,8 @@ pub struct Order {
     pub parameters: BTreeMap<String, Value>,
     /// Whether parameters and consent are all there is, so that nothing of the last run is taken over.
     pub complete: bool,
+    /// Whether the change is confirmed whatever the plan says, so that nobody is asked.
+    pub confirmed: bool,
     /// The plan that is to be carried out, and no other.
     pub plan: Option<Box<Plan>>,
     /// Credentials that were given.
@@ -59,8 +62,6 @@ pub struct Order {
     pub wait: bool,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
-    /// Whether the change is confirmed beforehand, so that nobody looks at the plan.
-    pub confirmed: bool,
     /// From which severity on nothing may be installed that has such powers.
     pub refuse_powers: Option<Severity>,
     /// Kinds that are removed although what they hold would go with them.
@@ -162,6 +163,9 @@ pub enum Error {
         /// Where it was looked for.
         asked: String,
     },
+    /// Objects would have to be removed and made anew, and nobody said that they may be.
+    #[error("not without replacing what cannot be changed: {}", join(.0))]
+    Replaces(Vec<String>),
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
@@ -170,7 +174,7 @@ pub enum Error {
     Powers {
         /// What is refused, and by whom.
         #[source]
-        refused: powers::Refused,
+        refused: Refused,
         /// The plan, to be looked at.
         plan: Box<Plan>,
     },
@@ -245,7 +249,7 @@ pub async fn act(
     tools: &Tools<'_>,
     mode: Mode,
 ) -> Result<Outcome, Error> {
-    let _lock = if mode == Mode::Act { Some(tools.state.lock(&order.name)?) } else { None };
+    let lock = if mode == Mode::Act { Some(tools.state.lock(&order.name)?) } else { None };
     let earlier = tools.state.find(&order.name)?;
     order.check(earlier.as_ref(), mode)?;
     let part = Part::of(verified.as_ref(), &order)?;
@@ -265,7 +269,7 @@ pub async fn act(
     if !tools.operator.confirm(&planned.plan, &run.decided.decision) {
         return Err(Error::Declined);
     }
-    run.carry_out(planned).await
+    run.carry_out(planned, lock.as_ref()).await
 }
 
 impl Error {

@@ -1,6 +1,7 @@
 //! `carnet plan`.
 
 use crate::install::{self, Mode};
+use crate::target::Overrides;
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs, PlanReport, PowerArgs};
@@ -27,12 +28,16 @@ pub(super) struct Args {
     /// Show what taking over objects of others would do
     #[arg(long)]
     take_ownership: bool,
+    /// Plan to remove and make anew what cannot be changed
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     powers: PowerArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let change = ChangeArgs::overriding(args.force_conflicts, args.take_ownership).refusing(args.powers);
+    let Args { force_conflicts, take_ownership, replace, .. } = *args;
+    let change = ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace }).refusing(args.powers);
     let outcome = match act::on_bundle(None, &args.bundle, &change, Mode::Plan, context) {
         Ok((outcome, _)) => outcome,
         Err(error) => return refused(&error, context).unwrap_or(Err(error)),
