@@ -47,6 +47,8 @@ pub struct Order {
     pub parameters: BTreeMap<String, Value>,
     /// Whether parameters and consent are all there is, so that nothing of the last run is taken over.
     pub complete: bool,
+    /// Whether the change is confirmed whatever the plan says, so that nobody is asked.
+    pub confirmed: bool,
     /// The plan that is to be carried out, and no other.
     pub plan: Option<Box<Plan>>,
     /// Credentials that were given.

@@ -514,6 +514,7 @@ fn order(
         consent: settled.map_or_else(|| asked.consent.read(), |settled| Ok(settled.consent()))?,
         parameters,
         complete: settled.is_some(),
+        confirmed: change.yes,
         plan: settled.and_then(|settled| settled.plan.clone()),
         credentials: Supplied::new(credentials.unwrap_or_default()),
         overrides: settled.map_or_else(|| change.overrides(), |settled| settled.overrides),

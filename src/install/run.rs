@@ -19,7 +19,7 @@ use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Settings};
 use crate::target::lent::Lent;
 use crate::target::ready::is_ready_once_there;
-use crate::target::{Inventory, Kept, Target};
+use crate::target::{Inventory, Kept, Target, Trial};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};
@@ -57,7 +57,7 @@ pub(super) struct Planned {
 impl Run<'_> {
     /// The planning pass: reads only.
     pub(super) async fn plan(&self, target: Target) -> Result<Planned, Error> {
-        let pass = Pass::Planning { overlay: BTreeMap::new() };
+        let pass = Pass::Planning { overlay: BTreeMap::new(), trial: self.trial() };
         let watcher: Arc<dyn Watcher> = Arc::new(Silent);
         let work = self.work(target, Kinds::default(), pass, BTreeMap::new(), watcher);
         let mut ran = self.pass(work).await?;
@@ -72,6 +72,15 @@ impl Run<'_> {
             Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
         self.check_replacements(&plan)?;
         Ok(Planned { plan, ran, removals, kept })
+    }
+
+    /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
+    fn trial(&self) -> Trial {
+        match self.mode {
+            Mode::Act if self.order.confirmed && self.order.plan.is_none() => Trial::Reads,
+            Mode::Act => Trial::DryRun,
+            Mode::Examine | Mode::Plan => Trial::DryRunIfAllowed,
+        }
     }
 
     /// A plan may be looked at, whatever it replaces.
@@ -131,14 +140,15 @@ impl Run<'_> {
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
         let Planned { plan, ran, removals, kept } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
-        let Work { target, kinds, changes, steps, .. } = ran.work;
+        let Work { target, kinds, changes, steps, answers, .. } = ran.work;
         target.sweep()?;
         let seen =
             changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
-        let pass = Pass::Acting { planned: steps, ledger: self.tools.state.ledger(&self.order.name) };
+        let pass = Pass::acting(steps, &answers, self.tools.state.ledger(&self.order.name));
         let operator = Arc::clone(&self.tools.operator);
         let watcher: Arc<dyn Watcher> = operator;
-        let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
+        let work = Work { answers, ..self.work(target, kinds, pass, seen, watcher) };
+        let mut ran = self.pass(work).await?;
         removal::carry_out(&mut ran.work, removals).await?;
         self.let_go(&mut ran.work, &kept)?;
         await_ready(&mut ran.work).await?;
@@ -194,6 +204,7 @@ impl Run<'_> {
             waiting: Waiting { enabled: self.order.wait, until: now() + self.order.timeout },
             lent: Lent::default(),
             steps: Vec::new(),
+            answers: Vec::new(),
             changes: Vec::new(),
             failures: Vec::new(),
             late: Vec::new(),

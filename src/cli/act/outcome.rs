@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::cli::ui::{Page, Report, Tone, Ui};
 use crate::install::Outcome;
-use crate::plan::Plan;
-use crate::target::Change;
+use crate::plan::{Plan, Planned};
+use crate::target::{Change, Untried};
 
 /// A plan as a result of its own.
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct OutcomeReport<'a> {
     revision: &'a str,
     result: &'static str,
     plan: crate::digest::Digest,
-    changes: &'a [crate::plan::Planned],
+    changes: &'a [Planned],
     outputs: BTreeMap<&'a str, Value>,
     denied: &'a [String],
     kept: Vec<String>,
@@ -112,7 +112,7 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
                 [] => String::new(),
                 fields => format!(" ({} cannot change)", fields.join(", ")),
             };
-            (tone, word, format!("{}{why}", row.object))
+            (tone, word, format!("{}{why}{}", row.object, note(row)))
         })
         .collect();
     page.rows(&rows);
@@ -132,6 +132,16 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
         for call in &plan.host_calls {
             page.line("  ", Tone::Quiet, &format!("{} × {} {}", call.count, call.interface, call.function));
         }
+    }
+}
+
+/// What is to be known of a row beside what happens.
+fn note(row: &Planned) -> &'static str {
+    match (row.adopts, row.dry_run) {
+        (true, _) => " (it is there already and belongs to nobody: taken over)",
+        (false, Some(Untried::Forbidden)) => " (not tried out: you may not change it)",
+        (false, Some(Untried::Impossible)) => " (not tried out: what it needs comes with this plan)",
+        (false, None) => "",
     }
 }
 

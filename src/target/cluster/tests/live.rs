@@ -21,6 +21,18 @@ async fn connect(installation: &str, as_user: Option<&str>) -> Cluster {
     Cluster::connect(&options, &owner).await.unwrap()
 }
 
+/// What applying an object would do, from what is there.
+async fn preview(
+    cluster: &Cluster,
+    body: &Value,
+    kinds: &Kinds,
+    how: (Trial, bool),
+) -> Result<Preview, Error> {
+    let permit = permit_to_apply(body, kinds);
+    let before = cluster.before(&permit, kinds).await?;
+    cluster.preview(&permit, body, kinds, before, how).await
+}
+
 impl Live {
     /// A fresh namespace, whose name ends in the process id: what an earlier run left behind may still be going away.
     async fn new(test: &str) -> Self {
@@ -61,7 +73,7 @@ impl Live {
     }
 
     async fn preview(&self, body: &Value) -> Result<Preview, Error> {
-        self.cluster.preview(&permit_to_apply(body, &self.kinds), body, &self.kinds, false).await
+        preview(&self.cluster, body, &self.kinds, (Trial::DryRun, false)).await
     }
 
     async fn get(&self, body: &Value) -> Option<Value> {
@@ -132,7 +144,10 @@ async fn an_object_is_created_kept_and_changed() {
     let live = Live::new("change").await;
     let body = live.config_map("x", json!({ "a": "1", "b": "1" }));
     let preview = live.preview(&body).await.unwrap();
-    assert_eq!((preview.change, preview.before.is_none(), preview.unsure), (Change::Create, true, false));
+    assert_eq!(
+        (preview.change, preview.before.is_none(), preview.marks.untried),
+        (Change::Create, true, None)
+    );
     assert_eq!(live.get(&body).await, None, "a preview writes nothing");
 
     let applied = live.apply(&body).await.unwrap();
@@ -164,9 +179,12 @@ async fn a_conflict_names_the_field_and_its_manager() {
     let permit = permit_to_apply(&body, &live.kinds);
     let field = Field { path: ".data.a".into(), manager: "carnet/prod/web".into() };
     let conflict = Error::Conflict { object: format!("ConfigMap {}/x", live.namespace), fields: vec![field] };
-    assert_eq!(other.preview(&permit, &body, &live.kinds, false).await.unwrap_err(), conflict);
+    assert_eq!(preview(&other, &body, &live.kinds, (Trial::DryRun, false)).await.unwrap_err(), conflict);
     assert_eq!(other.apply(&permit, &body, &live.kinds, false).await.unwrap_err(), conflict);
-    assert_eq!(other.preview(&permit, &body, &live.kinds, true).await.unwrap().change, Change::Update);
+    assert_eq!(
+        preview(&other, &body, &live.kinds, (Trial::DryRun, true)).await.unwrap().change,
+        Change::Update
+    );
     let taken = other.apply(&permit, &body, &live.kinds, true).await.unwrap();
     assert_eq!(taken.after["data"], json!({ "a": "2", "b": "1" }));
     assert_eq!(managers(&taken.after), [("carnet/prod/other", "Apply"), ("carnet/prod/web", "Apply")].into());
@@ -212,19 +230,22 @@ async fn a_definition_and_its_first_object_can_be_planned_and_applied() {
     let mut live = Live::new("custom").await;
     let (definition, widget) = live.custom("Namespaced", true);
     let reference = reference(widget["apiVersion"].as_str().unwrap(), "Widget", Some(&live.namespace), "w");
-    let unknown = live.cluster.learn(&reference, &mut live.kinds).await.unwrap_err();
+    let unknown = live.cluster.learn(std::slice::from_ref(&reference), &mut live.kinds).await.unwrap_err();
     assert_eq!(unknown, Error::NoKind { api_version: reference.api_version.clone(), kind: "Widget".into() });
 
     // A plan learns the kind from the definition that it is about to apply.
     live.kinds.learn(&reference.group_kind(), Resource { plural: "widgets".into(), namespaced: true });
     let preview = live.preview(&widget).await.unwrap();
-    assert_eq!((preview.change, preview.unsure, &preview.after), (Change::Create, true, &widget));
+    assert_eq!(
+        (preview.change, preview.marks.untried, &preview.after),
+        (Change::Create, Some(Untried::Impossible), &widget)
+    );
 
     live.apply(&definition).await.unwrap();
     assert_eq!(live.settles(&definition).await, Readiness::Ready);
     live.kinds = Kinds::default();
-    live.cluster.learn(&reference, &mut live.kinds).await.unwrap();
-    assert!(!live.preview(&widget).await.unwrap().unsure);
+    live.cluster.learn(std::slice::from_ref(&reference), &mut live.kinds).await.unwrap();
+    assert_eq!(live.preview(&widget).await.unwrap().marks.untried, None);
     assert!(live.apply(&widget).await.unwrap().created);
     let permit = Permitted::for_tests(Wait(reference));
     let readiness = live.cluster.readiness(&permit, &live.kinds).await.unwrap();
@@ -249,7 +270,7 @@ async fn a_custom_resource_without_a_place_for_status_is_ready_at_once() {
     live.apply(&definition).await.unwrap();
     assert_eq!(live.settles(&definition).await, Readiness::Ready);
     let reference = reference(widget["apiVersion"].as_str().unwrap(), "Widget", None, "w");
-    live.cluster.learn(&reference, &mut live.kinds).await.unwrap();
+    live.cluster.learn(std::slice::from_ref(&reference), &mut live.kinds).await.unwrap();
     assert!(!live.kinds.is_namespaced(&reference));
     live.apply(&widget).await.unwrap();
     assert_eq!(live.settles(&widget).await, Readiness::Ready);
@@ -262,7 +283,10 @@ async fn an_object_for_a_namespace_to_come_is_planned_from_what_is_sent() {
     let live = Live::new("nowhere").await;
     let body = config_map("carnet-not-there", "x", json!({ "a": "1" }));
     let preview = live.preview(&body).await.unwrap();
-    assert_eq!((preview.change, preview.unsure, preview.after), (Change::Create, true, body.clone()));
+    assert_eq!(
+        (preview.change, preview.marks.untried, preview.after),
+        (Change::Create, Some(Untried::Impossible), body.clone())
+    );
     let error = live.apply(&body).await.unwrap_err();
     assert_eq!(error, Error::NoNamespace { object: "ConfigMap carnet-not-there/x".into() });
 }
