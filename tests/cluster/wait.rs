@@ -434,13 +434,13 @@ fn a_removal_that_was_killed_is_finished_by_the_same_command() {
 fn a_removal_may_be_killed_at_any_moment() {
     let place = Place::new();
     many(&place, 300);
-    // Planning takes as long as doing it, so that half of the kills come in the middle.
+    // Later and later, until one comes after the first deletion.
     let mut killed = 0;
     while place.site.names().len() == 300 {
         let mut run = place.site.command(&["uninstall", "test", "--yes"]).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(200 + random() % 600));
+        std::thread::sleep(Duration::from_millis(200 + 50 * killed + random() % 50));
         drop(run.kill());
-        killed += usize::from(!run.wait().unwrap().success());
+        killed += u64::from(!run.wait().unwrap().success());
     }
     let left = place.site.names().len();
     if place.site.carnet(&["list"]).done().document["items"] != json!([]) {
