@@ -370,6 +370,31 @@ mod tests {
     }
 
     #[test]
+    fn what_hinders_objects_is_told_line_by_line() {
+        let row = Unready {
+            object: crate::capability::object::ObjectRef {
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                namespace: Some("prod".into()),
+                name: "web".into(),
+            },
+            why: "0 of 1 available".into(),
+            failed: false,
+            reasons: vec!["pod web-1: no node".into(), "event Failed: \u{1b}[2J".into()],
+        };
+        let failure = failure(install::Error::Unready(vec![row]));
+        assert_eq!(failure.message, "not ready: apps/Deployment prod/web: 0 of 1 available");
+        assert_eq!(
+            failure.details,
+            [
+                "apps/Deployment prod/web: pod web-1: no node",
+                "apps/Deployment prod/web: event Failed: \\u{1b}[2J"
+            ]
+        );
+        assert_eq!(failure.unready.len(), 1);
+    }
+
+    #[test]
     fn codes_are_listed_once_and_in_order() {
         let numbers: Vec<_> = CODES.iter().map(|(code, _)| code.number()).collect();
         assert_eq!(numbers, [0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17]);
