@@ -37,7 +37,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let Args { force_conflicts, take_ownership, replace, .. } = *args;
-    let change = ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace }).refusing(args.powers);
+    let change =
+        ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace }).refusing(args.powers);
     let outcome = match act::on_bundle(None, &args.bundle, &change, Mode::Plan, context) {
         Ok((outcome, _)) => outcome,
         Err(error) => return refused(&error, context).unwrap_or(Err(error)),
@@ -49,7 +50,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 /// A plan that is refused for what it installs can be looked at all the same.
 fn refused(error: &anyhow::Error, context: &Context) -> Option<anyhow::Result<Code>> {
     let install::Error::Powers { plan, .. } = error.downcast_ref()? else { return None };
-    let failure = Failure::of(error);
+    let failure = Failure { hint: None, ..Failure::of(error) };
     let shown = context.ui.report(&PlanReport(plan));
     context.ui.explain(&failure);
     Some(shown.map(|()| failure.code))
