@@ -235,7 +235,7 @@ pub async fn act(
     tools: &Tools<'_>,
     mode: Mode,
 ) -> Result<Outcome, Error> {
-    let _lock = if mode == Mode::Act { Some(tools.state.lock(&order.name)?) } else { None };
+    let lock = if mode == Mode::Act { Some(tools.state.lock(&order.name)?) } else { None };
     let earlier = tools.state.find(&order.name)?;
     order.check(earlier.as_ref(), mode)?;
     let part = Part::of(verified.as_ref(), &order)?;
@@ -255,7 +255,7 @@ pub async fn act(
     if !tools.operator.confirm(&planned.plan, &run.decided.decision) {
         return Err(Error::Declined);
     }
-    run.carry_out(planned).await
+    run.carry_out(planned, lock.as_ref()).await
 }
 
 impl Error {

@@ -242,15 +242,20 @@ fn of_fetch(error: &FetchError) -> Meaning {
     }
 }
 
+fn of_cluster(error: &cluster::Error) -> Meaning {
+    match error {
+        cluster::Error::Denied { .. } => NO_RIGHTS.into(),
+        cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
+        _ => ERROR.into(),
+    }
+}
+
 fn of_target(error: &target::Error) -> Meaning {
     match error {
-        target::Error::Cluster(cluster::Error::Denied { .. }) => NO_RIGHTS.into(),
         target::Error::Cluster(cluster::Error::Conflict { .. }) => {
             Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
         }
-        target::Error::Cluster(cluster::Error::NoNamespace { .. }) => {
-            Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE")
-        }
+        target::Error::Cluster(error) => of_cluster(error),
         target::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
         target::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
         target::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
@@ -278,7 +283,9 @@ fn of_run(error: &RunError) -> Meaning {
 fn of_state(error: &StateError) -> Meaning {
     match error {
         StateError::Bundle(error) => of_fetch(error),
-        StateError::Locked(_) => LOCKED.into(),
+        StateError::Cluster(error) => of_cluster(error),
+        StateError::Locked { name, .. } => Meaning::from(LOCKED).hint(format!("carnet unlock {name}")),
+        StateError::Lost { name, .. } => Meaning::from(LOCKED).hint(format!("carnet status {name}")),
         StateError::Missing(_) => Meaning::from(ERROR).hint("carnet list"),
         _ => ERROR.into(),
     }
@@ -346,7 +353,7 @@ mod tests {
             (FetchError::Empty.into(), 1),
             (Shortfall::Missing(Vec::new()).into(), 11),
             (install::Error::Shortfall(Shortfall::Missing(Vec::new())).into(), 11),
-            (install::Error::State(StateError::Locked(String::new())).into(), 16),
+            (install::Error::State(StateError::Locked { name: String::new(), holder: None }).into(), 16),
             (install::Error::Held(Vec::new()).into(), 15),
             (install::Error::Unready(Vec::new()).into(), 15),
             (StateError::Bundle(FetchError::Digest(digest.check(b"x").unwrap_err())).into(), 10),

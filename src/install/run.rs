@@ -16,7 +16,7 @@ use crate::host::work::{ObjectChange, Pass, Waiting, Work};
 use crate::host::{GuestError, Host};
 use crate::plan::{BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
-use crate::state::{Claim, Ending, Installation, Settings};
+use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
 use crate::target::lent::Lent;
 use crate::target::ready::is_ready_once_there;
 use crate::target::{Inventory, Kept, Target, Trial};
@@ -104,7 +104,7 @@ impl Run<'_> {
     }
 
     /// Does what was planned, and records it.
-    pub(super) async fn carry_out(&self, planned: Planned) -> Result<Outcome, Error> {
+    pub(super) async fn carry_out(&self, planned: Planned, lock: Option<&Lock>) -> Result<Outcome, Error> {
         if self.part.stateless {
             return Ok(self.act(planned).await?.0);
         }
@@ -112,6 +112,7 @@ impl Run<'_> {
         let acted = tokio::select! {
             acted = self.act(planned) => acted,
             _ = tokio::signal::ctrl_c() => Err(Error::Canceled),
+            error = lost(lock) => Err(error.into()),
         };
         let ending = match &acted {
             Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
@@ -380,6 +381,14 @@ async fn await_ready(work: &mut Work) -> Result<(), Error> {
     work.await_ready(left, work.waiting.until).await?;
     let unready = work.unready().await;
     if unready.is_empty() { Ok(()) } else { Err(Error::Unready(unready)) }
+}
+
+/// Why the installation is no longer held, when that is so: nothing more may be done with it then.
+async fn lost(lock: Option<&Lock>) -> StateError {
+    match lock {
+        Some(lock) => lock.lost().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Sees nothing: the planning pass writes the same log as the acting one.

@@ -8,6 +8,7 @@ mod connect;
 mod fields;
 mod refusal;
 mod send;
+pub mod records;
 #[cfg(test)]
 mod tests;
 mod why;

@@ -7,9 +7,11 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
@@ -31,9 +33,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// that long is not repeated.
 const PATIENCE: Duration = Duration::from_secs(75);
 
+const JSON: &str = "application/json";
+
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 /// What the server said.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// The server's clock.
+    pub(super) date: Option<Timestamp>,
     body: Vec<u8>,
     pause: Option<Duration>,
 }
@@ -49,12 +57,18 @@ pub(super) struct Silence {
 pub(super) struct Ask {
     method: Method,
     path: String,
+    accept: &'static str,
     content: Option<(&'static str, Vec<u8>)>,
 }
 
 impl Ask {
     pub(super) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, content: None }
+        Self { method: Method::GET, path, accept: JSON, content: None }
+    }
+
+    /// A list of which only the metadata is wanted.
+    pub(super) fn list_names(path: String) -> Self {
+        Self { accept: METADATA, ..Self::get(path) }
     }
 
     /// JSON is YAML, so the body is sent in the one content type that means server-side apply everywhere.
@@ -62,6 +76,7 @@ impl Ask {
         Self {
             method: Method::PATCH,
             path,
+            accept: JSON,
             content: Some(("application/apply-patch+yaml", body.to_string().into_bytes())),
         }
     }
@@ -70,7 +85,8 @@ impl Ask {
         Self {
             method: Method::DELETE,
             path,
-            content: Some(("application/json", options.to_string().into_bytes())),
+            accept: JSON,
+            content: Some((JSON, options.to_string().into_bytes())),
         }
     }
 
@@ -100,8 +116,7 @@ impl Ask {
     }
 
     fn request(&self) -> http::Result<Request<Body>> {
-        let builder =
-            Request::builder().method(&self.method).uri(&self.path).header(ACCEPT, "application/json");
+        let builder = Request::builder().method(&self.method).uri(&self.path).header(ACCEPT, self.accept);
         match &self.content {
             Some((kind, bytes)) => builder.header(CONTENT_TYPE, *kind).body(Body::from(bytes.clone())),
             None => builder.body(Body::empty()),
@@ -117,8 +132,9 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<Answer, Sil
         error => silence(&error),
     })?;
     let (status, pause) = (response.status(), asked_pause(response.headers()));
+    let date = date(response.headers());
     match Limited::new(response.into_body(), document::MAX_BYTES).collect().await {
-        Ok(body) => Ok(Answer { status, body: body.to_bytes().to_vec(), pause }),
+        Ok(body) => Ok(Answer { status, date, body: body.to_bytes().to_vec(), pause }),
         Err(error) => Err(silence(error.as_ref())),
     }
 }
@@ -135,6 +151,11 @@ fn scattered(pause: Duration) -> Duration {
 fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = rfc2822::parse(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date.timestamp())
 }
 
 /// The error and its causes on one line: the outermost alone says only that something went wrong.
