@@ -110,6 +110,9 @@ pub(super) struct ChangeArgs {
     /// Take over objects that this installation did not make
     #[arg(long)]
     take_ownership: bool,
+    /// Remove and make anew what cannot be changed
+    #[arg(long)]
+    replace: bool,
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
@@ -193,6 +196,7 @@ impl Default for ChangeArgs {
             timeout: Duration::from_secs(300),
             force_conflicts: false,
             take_ownership: false,
+            replace: false,
             rollback_on_failure: false,
             delete: Vec::new(),
         }
@@ -207,7 +211,11 @@ impl ChangeArgs {
 
     /// What the operator insists on.
     pub(super) fn overrides(&self) -> Overrides {
-        Overrides { force_conflicts: self.force_conflicts, take_ownership: self.take_ownership }
+        Overrides {
+            force_conflicts: self.force_conflicts,
+            take_ownership: self.take_ownership,
+            replace: self.replace,
+        }
     }
 
     /// The same change, putting back what others have changed.
@@ -233,8 +241,9 @@ impl ChangeArgs {
     }
 
     /// A change that is only looked at.
-    pub(super) fn overriding(force_conflicts: bool, take_ownership: bool) -> Self {
-        Self { force_conflicts, take_ownership, ..Self::default() }
+    pub(super) fn overriding(overrides: Overrides) -> Self {
+        let Overrides { force_conflicts, take_ownership, replace } = overrides;
+        Self { force_conflicts, take_ownership, replace, ..Self::default() }
     }
 }
 
@@ -425,7 +434,11 @@ pub(super) fn examine(
         consent: &files.consent(),
         inputs,
         unsigned,
-        change: &ChangeArgs::overriding(true, true),
+        change: &ChangeArgs::overriding(Overrides {
+            force_conflicts: true,
+            take_ownership: true,
+            replace: false,
+        }),
         mode: Mode::Examine,
         settled: None,
     };
@@ -557,6 +570,7 @@ fn order(
         consent: settled.map_or_else(|| asked.consent.read(), |settled| Ok(settled.consent()))?,
         parameters,
         complete: settled.is_some(),
+        confirmed: change.yes,
         plan: settled.and_then(|settled| settled.plan.clone()),
         credentials: Supplied::new(credentials.unwrap_or_default()),
         overrides: settled.map_or_else(|| change.overrides(), |settled| settled.overrides),

@@ -62,7 +62,7 @@ impl Report for Difference {
             let what = match row.action {
                 Change::Create => "is missing",
                 Change::Delete => "should not be there",
-                Change::Update | Change::Unchanged => "differs",
+                Change::Replace | Change::Update | Change::Unchanged => "differs",
             };
             page.heading(&format!("{} {what}", row.object));
             // The difference leads from what is there to what was installed.

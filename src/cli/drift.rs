@@ -97,7 +97,7 @@ impl Drifted {
         let state = match row.action {
             Change::Create => "missing",
             Change::Delete => "extra",
-            Change::Update | Change::Unchanged => "changed",
+            Change::Replace | Change::Update | Change::Unchanged => "changed",
         };
         Self { object: row.object, state, fields: row.fields }
     }

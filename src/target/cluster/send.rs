@@ -4,6 +4,7 @@
 //! and within a time. What is asked here may be asked twice without harm (reads, server-side apply, deletion by UID), so
 //! a request whose answer was lost is sent again.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
@@ -22,7 +23,7 @@ use super::connect::explain;
 /// How often a request is sent before the server counts as unavailable.
 const TRIES: u32 = 5;
 
-/// The first pause between two tries; each further one is twice as long.
+/// The first pause between two tries; each further one is twice as long, and all are a little longer at random.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause that a server may ask for. A longer one would look like a hang.
@@ -96,8 +97,8 @@ impl Ask {
             match self.send_once(client).await {
                 Ok(answer) if !answer.may_change() => return Ok(answer),
                 Err(silence) if silence.is_final => return Err(silence),
-                Ok(answer) => tokio::time::sleep(answer.pause.unwrap_or(pause).min(LONGEST_PAUSE)).await,
-                Err(_) => tokio::time::sleep(pause).await,
+                Ok(answer) => tokio::time::sleep(scattered(answer.pause.unwrap_or(pause))).await,
+                Err(_) => tokio::time::sleep(scattered(pause)).await,
             }
             pause *= 2;
         }
@@ -136,6 +137,14 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<Answer, Sil
         Ok(body) => Ok(Answer { status, date, body: body.to_bytes().to_vec(), pause }),
         Err(error) => Err(silence(error.as_ref())),
     }
+}
+
+/// A pause that is up to half as long again, and no longer than the longest. Requests that failed together would otherwise
+/// come back together, and fail together again.
+fn scattered(pause: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    let more = pause.saturating_mul(u32::try_from(random).unwrap_or(0)) / 2000;
+    pause.saturating_add(more).min(LONGEST_PAUSE)
 }
 
 /// Seconds only: the API server writes no dates there.
