@@ -255,9 +255,9 @@ fn of_target(error: &target::Error) -> Meaning {
         target::Error::Cluster(cluster::Error::Conflict { .. }) => {
             Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
         }
+        target::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
         target::Error::Cluster(error) => of_cluster(error),
         target::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
-        target::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
         target::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
         target::Error::Unreplaced(_, error) => of_target(error),
         target::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),

@@ -171,7 +171,8 @@ fn a_bundle_that_somebody_else_installed_can_be_invoked() {
     alice.install(&[]).done();
     let file = format!("site.conf={}", example("guestbook/site.conf").display());
     let credentials = site.path("inputs/credentials.yaml").display().to_string();
-    let backup = ["invoke", "guestbook", "dev.carnet.guestbook.backup", "--param", "backup-name=monday", "--yes"];
+    let backup =
+        ["invoke", "guestbook", "dev.carnet.guestbook.backup", "--param", "backup-name=monday", "--yes"];
     let said = bob.carnet(&[&backup[..], &["--allow-file", &file, "-c", &credentials]].concat());
     assert_eq!(said.code, 0, "{said}");
     assert_eq!(alice.history("guestbook").len(), 2);
@@ -192,7 +193,8 @@ fn of_two_who_install_at_once_one_goes_on_and_the_other_learns_who() {
     let loser = refused.unwrap();
     let winner = people[1 - loser].name;
     let said = Said::of(runs.remove(loser).wait_with_output().unwrap());
-    let said = said.refused(16, &[&format!("another run of `guestbook` is in progress: {winner}@here, process")]);
+    let said =
+        said.refused(16, &[&format!("another run of `guestbook` is in progress: {winner}@here, process")]);
     assert_eq!(said.document["hint"], "carnet unlock guestbook");
     let status = people[loser].carnet(&["status", "guestbook"]).done().document;
     assert_eq!(status["result"], "running");
@@ -210,8 +212,7 @@ fn of_many_who_begin_at_the_same_moment_one_writes() {
     let script = Script::new().apply(&[&config_map("test-a")]);
     let people: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| Person::new(&site, name)).into();
     let runs: Vec<_> = people.iter().map(|person| person.own("own", &script, "").spawn().unwrap()).collect();
-    let ended: Vec<_> =
-        runs.into_iter().map(|run| Said::of(run.wait_with_output().unwrap())).collect();
+    let ended: Vec<_> = runs.into_iter().map(|run| Said::of(run.wait_with_output().unwrap())).collect();
     // Whoever comes when the first one has ended finds the installation there.
     assert!(ended.iter().all(|said| [0, 1, 16].contains(&said.code)), "{}", ended[0]);
     let done = ended.iter().filter(|said| said.code == 0).count();
@@ -301,7 +302,8 @@ fn large_outputs_are_split_and_come_back_whole() {
     alice.install_own("own", &script, &outputs).done();
     let pieces = |site: &Site| {
         let all = records(site);
-        let of_claims = all.values().filter(|record| record["metadata"]["labels"]["carnet.dev/record"] == "piece");
+        let of_claims =
+            all.values().filter(|record| record["metadata"]["labels"]["carnet.dev/record"] == "piece");
         of_claims.count()
     };
     assert!(pieces(&site) > 15, "{:?}", records(&site).keys());
@@ -359,7 +361,10 @@ fn a_record_that_was_tampered_with_is_refused_with_its_reason() {
         packed(text.replacen(old, new, 1).as_bytes())
     };
     let cases: [(&dyn Fn(&mut Value), &str); 8] = [
-        (&|it| it["data"]["content"] = forged("ConfigMap", "configMap"), "its content is not what its digest says"),
+        (
+            &|it| it["data"]["content"] = forged("ConfigMap", "configMap"),
+            "its content is not what its digest says",
+        ),
         (&|it| it["data"]["content"] = forged("ConfigMap", "Secret"), "bytes where it says"),
         (&|it| it["data"]["content"] = "AAAA".into(), "it cannot be decompressed"),
         (&|it| it["data"]["content"] = packed(&vec![b' '; 100 << 20]), "bytes where it says"),
@@ -377,9 +382,12 @@ fn a_record_that_was_tampered_with_is_refused_with_its_reason() {
     // A record that was copied from elsewhere says so itself.
     put(&|_| {});
     let mut copy = record.clone();
-    copy["metadata"] = json!({"name": "carnet.installation.other", "labels": copy["metadata"]["labels"].clone()});
+    copy["metadata"] =
+        json!({"name": "carnet.installation.other", "labels": copy["metadata"]["labels"].clone()});
     site.apply(&copy.to_string());
-    alice.carnet(&["status", "other"]).refused(1, &["carnet.installation.other", "it is about something else"]);
+    alice
+        .carnet(&["status", "other"])
+        .refused(1, &["carnet.installation.other", "it is about something else"]);
     alice.carnet(&["status", "own"]).done();
 }
 
@@ -417,7 +425,8 @@ fn no_credential_is_in_a_record_and_nothing_is_posted() {
         name.starts_with("carnet.") || event["objectRef"]["resource"] == "leases"
     };
     let audit = site.audit();
-    let verbs: Vec<_> = audit.iter().filter(|event| of_ours(event)).map(|event| text(&event["verb"])).collect();
+    let verbs: Vec<_> =
+        audit.iter().filter(|event| of_ours(event)).map(|event| text(&event["verb"])).collect();
     assert!(verbs.contains(&"patch".to_owned()), "{verbs:?}");
     assert!(verbs.iter().all(|verb| ["get", "list", "patch", "delete"].contains(&&**verb)), "{verbs:?}");
     let writes = verbs.iter().filter(|verb| *verb == "patch").count();
