@@ -8,6 +8,8 @@
     reason = "tests run programs and may fail anywhere"
 )]
 
+#[path = "cluster/kstate.rs"]
+mod kstate;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/site.rs"]
