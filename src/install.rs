@@ -5,6 +5,7 @@
 
 mod claim;
 mod decide;
+mod identity;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,18 @@ pub struct Order {
     pub reference: String,
     /// Guards that were lowered, as flags.
     pub dangers: Vec<String>,
+    /// Who acts in a cluster.
+    pub identity: Identity,
+}
+
+/// Who acts in a cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The caller, with all rights that the caller has.
+    Own,
+    /// An identity that is made for the run, with just the rights of its plan.
+    #[default]
+    Scoped,
 }
 
 /// A target, as an installation remembers it.
@@ -135,6 +148,15 @@ pub enum Error {
     /// The installation is there already.
     #[error("the installation `{0}` is there already")]
     Exists(String),
+    /// No identity could be made for the run.
+    #[error("no identity could be made for this run")]
+    Identity {
+        /// What went wrong first.
+        #[source]
+        source: target::cluster::Error,
+        /// Rights that the caller lacks, a line each.
+        missing: Vec<String>,
+    },
     /// A credential that the action needs was not given.
     #[error("the bundle needs the credential `{0}` for this action")]
     Credential(String),

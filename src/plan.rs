@@ -3,18 +3,23 @@
 //! A plan holds no secret: credentials are placeholders in it, and values of Secrets are shown as changed or unchanged.
 //! Its digest stands for everything that decides what a run does.
 
+mod rights;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::bundle::canonical::canonical;
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Rights;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::Granted;
 use crate::host::meter::Calls;
 use crate::host::work::{ObjectChange, Step, Work};
 use crate::target::{Change, without_bookkeeping};
+
+pub use rights::needed;
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -42,6 +47,9 @@ pub struct Plan {
     pub changes: Vec<Planned>,
     /// The rights that the run takes.
     pub rbac: Vec<Value>,
+    /// How the run hands rights on, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub escalations: Vec<String>,
     /// What the installed objects will be able to do.
     pub powers: Vec<Value>,
     /// Where credentials go.
@@ -130,6 +138,7 @@ impl Plan {
         work: &Work,
         calls: &Calls,
         removed: Vec<ObjectChange>,
+        rights: &Rights,
     ) -> Self {
         let steps =
             work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
@@ -139,13 +148,14 @@ impl Plan {
             digest: Digest::of(b""),
             bundle: subject.bundle,
             component: granted.map(|granted| granted.verified().component().digest()),
-            installation: subject.installation,
+            installation: subject.installation.clone(),
             action: subject.action,
             revision: subject.revision,
             target: subject.target,
             credentials: flows(&changes),
             changes: changes.iter().map(Planned::of).collect(),
-            rbac: Vec::new(),
+            rbac: rights.roles(&role_name(&subject.installation)),
+            escalations: rights.escalations().map(ToString::to_string).collect(),
             powers: Vec::new(),
             host_calls: host_calls(calls),
             withheld: granted.map(Granted::withheld).unwrap_or_default(),
@@ -183,6 +193,12 @@ impl Planned {
         };
         Self { action: row.change, object: row.object.clone(), diff }
     }
+}
+
+/// What the roles of an installation are called. No two installations share a name, also where one has rights in the
+/// namespace of another.
+pub fn role_name(installation: &InstallationName) -> String {
+    format!("carnet:{}:{}", installation.namespace, installation.name)
 }
 
 /// The difference between two states of an object, as a unified diff of YAML without values of Secrets.

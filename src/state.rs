@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Minted;
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
@@ -363,6 +364,36 @@ impl State {
             write.execute(schema::OUTPUT, params![result, output, value, digest])?;
         }
         Ok(write.commit()?)
+    }
+
+    /// Writes down that an identity is about to be made for a run of this installation.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be written; the identity must not be made then.
+    pub fn identify(&self, name: &str, minted: &Minted) -> Result<(), StateError> {
+        let document = text(minted)?;
+        self.database().execute(schema::IDENTIFY, params![name, minted.name, document])?;
+        Ok(())
+    }
+
+    /// The identities that runs of this installation left behind.
+    ///
+    /// # Errors
+    /// [`StateError`] when the database cannot be read.
+    pub fn identities(&self, name: &str) -> Result<Vec<Minted>, StateError> {
+        let database = self.database();
+        let mut query = database.prepare(schema::IDENTITIES_OF)?;
+        let rows = query.query_map([name], |row| row.get::<_, String>(0))?;
+        rows.map(|row| read(&row?)).collect()
+    }
+
+    /// An identity is gone.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be written.
+    pub fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
+        self.database().execute(schema::FORGET_IDENTITY, [&minted.name])?;
+        Ok(())
     }
 
     /// Where a run of this installation writes down what it does to its target.

@@ -14,7 +14,7 @@ use crate::bundle::Bundle;
 use crate::capability::Requests;
 use crate::grant::terms::parse_time;
 use crate::host::Supplied;
-use crate::install::{Kept, Mode, Operator, Order, Outcome, Place, Tools, act};
+use crate::install::{Identity, Kept, Mode, Operator, Order, Outcome, Place, Tools, act};
 use crate::reference::Reference;
 use crate::state::{Installation, State};
 use crate::target::cluster::{Cluster, Options, Owner};
@@ -91,6 +91,18 @@ pub(super) struct ChangeArgs {
     /// Also remove these kinds in a cluster, with all that goes with them
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     delete: Vec<KeptArg>,
+    /// Who acts in a cluster: an identity with just the rights of the plan, or you
+    #[arg(long, value_name = "WHO", default_value = "scoped")]
+    identity: IdentityArg,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum IdentityArg {
+    /// You, with all your rights.
+    Own,
+    /// An identity made for the run.
+    #[default]
+    Scoped,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -154,6 +166,7 @@ impl Default for ChangeArgs {
             force_conflicts: false,
             take_ownership: false,
             delete: Vec::new(),
+            identity: IdentityArg::Scoped,
         }
     }
 }
@@ -312,6 +325,9 @@ fn run(
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     let place = Place { server: target.server().map(str::to_owned), ..place };
+    if asked.mode == Mode::Act && acts_as_caller(&asked, &place) {
+        context.ui.danger("the run acts as you, with all your rights (--identity own)");
+    }
     let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
     let operator: Arc<dyn Operator> = console.clone();
     let tools = Tools { state, cache: inputs::cache(), operator };
@@ -348,7 +364,18 @@ fn order(
         timeout: change.timeout,
         delete: change.delete.iter().map(KeptArg::kind).collect::<BTreeSet<_>>(),
         reference: asked.reference.clone(),
+        identity: match change.identity {
+            IdentityArg::Own => Identity::Own,
+            IdentityArg::Scoped => Identity::Scoped,
+        },
     })
+}
+
+/// The guard that is lowered where no identity is made for a run.
+const OWN_IDENTITY: &str = "--identity own";
+
+fn acts_as_caller(asked: &Asked<'_>, place: &Place) -> bool {
+    asked.change.identity == IdentityArg::Own && place.target == "kube"
 }
 
 fn dangers(asked: &Asked<'_>, place: &Place) -> Vec<String> {
@@ -356,6 +383,7 @@ fn dangers(asked: &Asked<'_>, place: &Place) -> Vec<String> {
         (asked.unsigned.dangerous_unsigned, "--dangerous-unsigned"),
         (asked.consent.is_dangerous(), "--dangerous-wildcards"),
         (place.plain_secrets, "--secrets plain"),
+        (acts_as_caller(asked, place), OWN_IDENTITY),
     ]
     .into_iter()
     .filter(|(is_set, _)| *is_set)

@@ -3,7 +3,7 @@
 //! The planning pass writes nothing: it notes each step, and reads see what the run would have done (the overlay). The
 //! acting pass does the same steps and no others; one that differs ends the run before it is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub struct Work {
     pub pass: Pass,
     /// The credentials that were lent.
     pub lent: Lent,
+    /// What the component read or waited for.
+    pub reads: BTreeSet<ObjectRef>,
     /// The steps taken, in order.
     pub steps: Vec<Step>,
     /// Objects as they were when the run was planned, by what they are called.

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Rights;
 use crate::grant::{Denied, recorded};
 use crate::host::Host;
 use crate::host::meter::Calls;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
 use crate::host::work::{ObjectChange, Pass, Waiting, Work, now};
-use crate::plan::{BundleName, InstallationName, Plan, Subject};
+use crate::plan::{self, BundleName, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Settings};
 use crate::target::lent::Lent;
@@ -49,6 +50,7 @@ pub(super) struct Planned {
     ran: Ran,
     removed: Vec<ObjectRef>,
     kept: Vec<ObjectRef>,
+    pub(super) rights: Rights,
 }
 
 impl Run<'_> {
@@ -64,9 +66,20 @@ impl Run<'_> {
         let (removable, kept) = self.removable(&ran.work);
         let rows = removals(&mut ran.work, &removable).await?;
         self.check_cluster(&removable, &rows)?;
-        let plan =
-            Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
-        Ok(Planned { plan, ran, removed: removable, kept })
+        let rights = self.rights(&ran.work, &rows, &removable);
+        let granted = self.decided.granted.as_deref();
+        let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &rights);
+        Ok(Planned { plan, ran, removed: removable, kept, rights })
+    }
+
+    /// The rights in the cluster that the acting pass takes.
+    fn rights(&self, work: &Work, removed: &[ObjectChange], looked_for: &[ObjectRef]) -> Rights {
+        if matches!(work.target, Target::Directory(_)) {
+            return Rights::default();
+        }
+        let granted = self.decided.granted.as_ref().filter(|_| self.part.component.is_some());
+        let readable = granted.map(|granted| granted.capabilities().kubernetes).unwrap_or_default();
+        plan::needed(work, removed, looked_for, &readable)
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
@@ -81,13 +94,10 @@ impl Run<'_> {
     /// Does what was planned, and records it.
     pub(super) async fn carry_out(&self, planned: Planned) -> Result<Outcome, Error> {
         if self.part.stateless {
-            return Ok(self.act(planned).await?.0);
+            return Ok(self.act_as_scoped(planned).await?.0);
         }
         let claim = self.record(&planned)?;
-        let acted = tokio::select! {
-            acted = self.act(planned) => acted,
-            _ = tokio::signal::ctrl_c() => Err(Error::Canceled),
-        };
+        let acted = self.act_as_scoped(planned).await;
         let ending = match &acted {
             Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
             Err(error) => {
@@ -112,8 +122,8 @@ impl Run<'_> {
 
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
-    async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
-        let Planned { plan, ran, removed, kept } = planned;
+    pub(super) async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
+        let Planned { plan, ran, removed, kept, .. } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
         let Work { target, kinds, changes, steps, .. } = ran.work;
         target.sweep()?;
@@ -177,6 +187,7 @@ impl Run<'_> {
             overrides: self.order.overrides,
             waiting: Waiting { enabled: self.order.wait, until: now() + self.order.timeout },
             lent: Lent::default(),
+            reads: BTreeSet::new(),
             steps: Vec::new(),
             changes: Vec::new(),
             failures: Vec::new(),
@@ -300,6 +311,14 @@ impl Ran {
 }
 
 impl Planned {
+    pub(super) fn target(&self) -> &Target {
+        &self.ran.work.target
+    }
+
+    pub(super) fn target_mut(&mut self) -> &mut Target {
+        &mut self.ran.work.target
+    }
+
     pub(super) fn into_outcome(self) -> Outcome {
         Outcome {
             plan: self.plan,

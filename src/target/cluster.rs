@@ -5,6 +5,7 @@
 //! that the server knows what belongs to whom, and a right to create can be given by name.
 
 mod connect;
+mod identity;
 mod refusal;
 mod send;
 #[cfg(test)]
@@ -12,7 +13,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use kube::Client;
@@ -25,10 +26,12 @@ use crate::grant::{Apply, Delete, Get, Permitted, Wait};
 use crate::target::ready::{Readiness, readiness};
 use crate::target::{Change, Preview};
 
+use identity::base::Base;
 use refusal::refusal;
 use send::{Answer, Ask, Silence};
 
 pub use connect::{Options, Unconfigured};
+pub use identity::Identity;
 pub use refusal::{Error, Field};
 
 /// The longest name of a field manager that the API server accepts, in characters.
@@ -37,6 +40,10 @@ const MAX_MANAGER: usize = 128;
 /// A Kubernetes API server, and the installation on whose behalf it is asked.
 pub struct Cluster {
     client: Client,
+    /// The way to the server, without the caller.
+    base: Base,
+    /// Who asks about objects, if not the caller.
+    identity: Option<Arc<Identity>>,
     namespace: String,
     server: String,
     manager: String,
@@ -75,8 +82,9 @@ impl Cluster {
     /// # Errors
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
     pub async fn connect(options: &Options, owner: &Owner) -> Result<Self, Unconfigured> {
-        let connect::Place { client, namespace, server } = connect::place(options).await?;
-        Ok(Self { client, namespace, server, manager: owner.manager(), with_status: Mutex::default() })
+        let connect::Place { client, base, namespace, server } = connect::place(options).await?;
+        let manager = owner.manager();
+        Ok(Self { client, base, identity: None, namespace, server, manager, with_status: Mutex::default() })
     }
 
     /// The same cluster, on behalf of another installation.
@@ -288,6 +296,9 @@ impl Cluster {
 
     /// Asks the server. Where it does not answer, the error says which one that is.
     async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
+        if let Some(identity) = &self.identity {
+            return identity.ask(ask).await;
+        }
         let silent = |silence: Silence| Error::Unavailable(format!("{}: {}", self.server, silence.why));
         ask.send(&self.client).await.map_err(silent)
     }

@@ -154,6 +154,7 @@ impl Home {
             delete: Default::default(),
             reference: "layout:test".into(),
             dangers: Vec::new(),
+            identity: Default::default(),
         }
     }
 

@@ -10,6 +10,8 @@ use http::{HeaderValue, Uri};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
+use super::identity::base::Base;
+
 /// What the user said about the cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -39,6 +41,8 @@ pub enum Unconfigured {
 /// A client that has not sent anything yet, and what the configuration says about the place.
 pub(super) struct Place {
     pub(super) client: Client,
+    /// The way to the server, without the caller.
+    pub(super) base: Base,
     pub(super) namespace: String,
     pub(super) server: String,
 }
@@ -55,8 +59,9 @@ pub(super) async fn place(options: &Options) -> Result<Place, Unconfigured> {
     // Requests are repeated here, where it is known which ones may be.
     config.default_retry = false;
     let (namespace, server) = (config.default_namespace.clone(), address(&config.cluster_url));
+    let base = Base::of(&config);
     let client = Client::try_from(config).map_err(|error| Unconfigured::Client(explain(&error)))?;
-    Ok(Place { client, namespace, server })
+    Ok(Place { client, base, namespace, server })
 }
 
 async fn configuration(options: &Options) -> Result<Config, Unconfigured> {
