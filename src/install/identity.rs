@@ -43,7 +43,7 @@ impl Run<'_> {
 
     async fn act_as(
         &self,
-        identity: Option<&cluster::Identity>,
+        identity: Option<&cluster::ScopedIdentity>,
         planned: Planned,
     ) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
         if let Some(identity) = identity {
@@ -58,7 +58,7 @@ impl Run<'_> {
     }
 
     /// An identity for the acting pass, written down, and not made yet.
-    fn identity(&self, planned: &mut Planned) -> Result<Option<Arc<cluster::Identity>>, Error> {
+    fn identity(&self, planned: &mut Planned) -> Result<Option<Arc<cluster::ScopedIdentity>>, Error> {
         if self.order.identity == Identity::Own || !planned.rights.can_write() {
             return Ok(None);
         }
@@ -119,7 +119,7 @@ impl Run<'_> {
     }
 
     /// Removes the identity of this run. That it cannot be removed does not undo what was done.
-    async fn dismiss(&self, identity: &cluster::Identity) -> Result<(), Error> {
+    async fn dismiss(&self, identity: &cluster::ScopedIdentity) -> Result<(), Error> {
         let why = match tokio::time::timeout(PATIENCE, identity.remove()).await {
             Ok(Ok(())) => return Ok(self.tools.state.forget_identity(identity.minted())?),
             Ok(Err(error)) => error.to_string(),

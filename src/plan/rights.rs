@@ -12,14 +12,9 @@ use crate::capability::rights::{Rights, Verb};
 use crate::host::work::{ObjectChange, Step, Work};
 use crate::target::Change;
 
-/// The rights of a run. `removed` are the rows of what the runtime removes after the component, and `looked_for` what it
-/// looks for to remove it; `readable` is what the component may read.
-pub fn needed(
-    work: &Work,
-    removed: &[ObjectChange],
-    looked_for: &[ObjectRef],
-    readable: &KubernetesScope,
-) -> Rights {
+/// The rights of a run. `removed` are the rows of what the runtime removes after the component; `readable` is what the
+/// component may read.
+pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope) -> Rights {
     let mut rights = Rights::default();
     for object in work.steps.iter().map(|step| &step.object).collect::<BTreeSet<_>>() {
         let row = work.changes.iter().find(|row| row.object.key() == object.key());
@@ -29,10 +24,7 @@ pub fn needed(
         }
     }
     for row in removed {
-        rights.uses(&row.object, &work.kinds, &[Verb::Delete], "is removed");
-    }
-    for object in looked_for {
-        rights.uses(object, &work.kinds, &[Verb::Get], "is looked for before it is removed");
+        rights.uses(&row.object, &work.kinds, &[Verb::Get, Verb::Delete], "is removed");
     }
     for object in &work.reads {
         rights.uses(object, &work.kinds, &[Verb::Get], "the component reads it");

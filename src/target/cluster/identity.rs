@@ -55,7 +55,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 const SHORTEST_LIFE: u64 = 600;
 
 /// An identity that is made for one run, and removed at its end.
-pub struct Identity {
+pub struct ScopedIdentity {
     caller: Caller,
     base: Base,
     mint: Permitted<Mint>,
@@ -89,8 +89,8 @@ struct Live {
 
 impl Cluster {
     /// Prepares an identity. Sends nothing.
-    pub fn identity(&self, permit: Permitted<Mint>) -> Arc<Identity> {
-        Arc::new(Identity {
+    pub fn identity(&self, permit: Permitted<Mint>) -> Arc<ScopedIdentity> {
+        Arc::new(ScopedIdentity {
             caller: self.caller(),
             base: self.base.clone(),
             mint: permit,
@@ -100,7 +100,7 @@ impl Cluster {
     }
 
     /// Asks everything about objects as this identity from here on.
-    pub fn assume(&mut self, identity: Arc<Identity>) {
+    pub fn assume(&mut self, identity: Arc<ScopedIdentity>) {
         self.identity = Some(identity);
     }
 
@@ -117,7 +117,7 @@ impl Cluster {
     }
 }
 
-impl Identity {
+impl ScopedIdentity {
     /// What it consists of, to be recorded before it is made.
     pub fn minted(&self) -> &Minted {
         &self.mint.minted
@@ -270,7 +270,7 @@ impl Identity {
     }
 
     fn go_live(&self, token: SecretString) -> Result<(), Error> {
-        let client = self.base.client(token).map_err(Error::Unavailable)?;
+        let client = self.base.client(token).map_err(|error| Error::Unavailable(error.to_string()))?;
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let token = live.as_ref().map_or(0, |live| live.token + 1);
         *live = Some(Live { client, since: Instant::now(), token });

@@ -7,13 +7,12 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::USER_AGENT;
-use http::{HeaderValue, Uri};
+use ::http::Uri;
 use kube::{Client, Config};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::target::cluster::connect::explain;
+use crate::target::cluster::connect::{Unconfigured, http};
 
 /// The way to an API server.
 #[derive(Clone)]
@@ -40,7 +39,7 @@ impl Base {
     }
 
     /// A client that asks with this token.
-    pub(super) fn client(&self, token: SecretString) -> Result<Client, String> {
+    pub(super) fn client(&self, token: SecretString) -> Result<Client, Unconfigured> {
         let mut config = Config::new(self.url.clone());
         config.root_cert.clone_from(&self.certificates);
         config.root_cert_file.clone_from(&self.certificate_file);
@@ -48,10 +47,7 @@ impl Base {
         config.tls_server_name.clone_from(&self.tls_server_name);
         config.proxy_url.clone_from(&self.proxy);
         config.auth_info.token = Some(token);
-        let agent = HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")));
-        config.headers.push((USER_AGENT, agent));
-        config.default_retry = false;
-        Client::try_from(config).map_err(|error| explain(&error))
+        http::client(config)
     }
 
     /// A kubeconfig that leads there with this token, and says in its `extensions` what it is.
