@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::bundle::parameters::ParameterError;
 use crate::capability;
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Rights;
 use crate::grant::{Consent, Shortfall};
 use crate::host::Supplied;
 use crate::host::watch::Entry;
@@ -28,6 +29,8 @@ use crate::run::RunError;
 use crate::state::{State, StateError};
 use crate::target::{self, Kept, Overrides, Target};
 use crate::verify::{Admission, Verified};
+
+pub use identity::{dismissed, mint, needs};
 
 use decide::{Part, decide};
 use run::Run;
@@ -127,6 +130,8 @@ pub struct Outcome {
     pub denials: Vec<String>,
     /// Objects that were left in place.
     pub kept: Vec<ObjectRef>,
+    /// The rights in the cluster that it takes to make the plan and to carry it out.
+    pub rights: Rights,
 }
 
 /// Why an action was not carried out, by stage.
@@ -273,6 +278,13 @@ pub async fn act(
         return Err(Error::Declined);
     }
     run.carry_out(planned).await
+}
+
+impl Place {
+    /// Whether whoever acts there under this identity is the caller, with all rights that the caller has.
+    pub fn is_caller(&self, identity: Identity) -> bool {
+        identity == Identity::Own && self.target == "kube"
+    }
 }
 
 impl Error {

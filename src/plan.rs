@@ -26,7 +26,7 @@ use crate::target::{Change, Kept, Overrides, without_bookkeeping};
 
 pub use follow::Unusable;
 
-pub use rights::needed;
+pub use rights::{needed, with_planning};
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

@@ -388,11 +388,11 @@ impl State {
         Ok(())
     }
 
-    /// The identities that runs of this installation left behind.
+    /// The identities that runs of this installation left behind, or of all installations.
     ///
     /// # Errors
     /// [`StateError`] when the database cannot be read.
-    pub fn identities(&self, name: &str) -> Result<Vec<Minted>, StateError> {
+    pub fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
         let database = self.database();
         let mut query = database.prepare(schema::IDENTITIES_OF)?;
         let rows = query.query_map([name], |row| row.get::<_, String>(0))?;

@@ -108,6 +108,14 @@ pub(super) struct ChangeArgs {
     /// Also remove these kinds in a cluster, with all that goes with them
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     delete: Vec<KeptArg>,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(super) struct IdentityArgs {
     /// Who acts in a cluster: an identity with just the rights of the plan, or you
     #[arg(long, value_name = "WHO", default_value = "scoped")]
     identity: IdentityArg,
@@ -198,7 +206,7 @@ impl Default for ChangeArgs {
             take_ownership: false,
             rollback_on_failure: false,
             delete: Vec::new(),
-            identity: IdentityArg::Scoped,
+            identity: IdentityArgs::default(),
         }
     }
 }
@@ -225,13 +233,19 @@ impl ChangeArgs {
     }
 
     /// A change that was confirmed when its plan was handed over.
-    pub(super) fn waiting(is_wanted: bool, timeout: Duration, rollback_on_failure: bool) -> Self {
+    pub(super) fn waiting(
+        is_wanted: bool,
+        timeout: Duration,
+        rollback_on_failure: bool,
+        identity: IdentityArgs,
+    ) -> Self {
         Self {
             yes: true,
             wait: is_wanted,
             no_wait: !is_wanted,
             timeout,
             rollback_on_failure,
+            identity,
             ..Self::default()
         }
     }
@@ -256,6 +270,44 @@ impl TargetArgs {
             _ => return Err(Usage::new(format!("`{target}` is no target"), "dir:PATH or kube").into()),
         };
         self.cluster.place(target, self.secrets == SecretsArg::Plain)
+    }
+
+    /// Where an installation is, or is to be: its place, and its namespace unless it is the context's.
+    fn located(
+        &self,
+        earlier: Option<Installation>,
+        context: &Context,
+    ) -> anyhow::Result<(Place, Option<String>)> {
+        let earlier = earlier.filter(|earlier| !earlier.is_deleted());
+        let place = match &earlier {
+            Some(earlier) if !self.is_named() => recorded(earlier),
+            _ => self.place(context)?,
+        };
+        Ok((place, self.namespace.clone().or_else(|| earlier.map(|earlier| earlier.namespace))))
+    }
+
+    /// The cluster that an installation is in, or is to be in, and its namespace there.
+    ///
+    /// # Errors
+    /// When it is in a directory, or nothing says where the cluster is.
+    pub(super) async fn cluster(
+        &self,
+        name: &str,
+        context: &Context,
+    ) -> anyhow::Result<(Box<Cluster>, String)> {
+        let (place, namespace) = self.located(state(context)?.find(name)?, context)?;
+        let as_user = self.cluster.as_user.as_deref();
+        match open(&place, name, namespace.as_deref(), as_user).await? {
+            (Target::Cluster(cluster), namespace) => Ok((cluster, namespace)),
+            (Target::Directory(_), _) => {
+                Err(Usage::new("a directory takes no rights", "--target kube").into())
+            }
+        }
+    }
+
+    /// Takes the kubeconfig away, for a verb to which it is something else than the way to the cluster.
+    pub(super) fn take_kubeconfig(&mut self) -> Option<PathBuf> {
+        self.cluster.kubeconfig.take()
     }
 
     /// Whether a flag names a place at all.
@@ -327,15 +379,7 @@ pub(super) fn on_bundle(
     let earlier = state.find(&args.name)?;
     let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
     let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
-    let place = match &earlier {
-        Some(earlier) if !args.target.is_named() && !earlier.is_deleted() => recorded(earlier),
-        _ => args.target.place(context)?,
-    };
-    let namespace = args
-        .target
-        .namespace
-        .clone()
-        .or_else(|| earlier.filter(|earlier| !earlier.is_deleted()).map(|earlier| earlier.namespace));
+    let (place, namespace) = args.target.located(earlier, context)?;
     let asked = Asked {
         action,
         name: &args.name,
@@ -478,7 +522,7 @@ fn run(
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     let place = Place { server: target.server().map(str::to_owned), ..place };
-    if asked.mode == Mode::Act && acts_as_caller(&asked, &place) {
+    if asked.mode == Mode::Act && place.is_caller(asked.change.identity.identity()) {
         context.ui.danger("the run acts as you, with all your rights (--identity own)");
     }
     let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
@@ -524,18 +568,8 @@ fn order(
         timeout: change.timeout,
         delete: settled.map_or_else(|| change.delete(), |settled| settled.delete.clone()),
         reference: asked.reference.clone(),
-        identity: match change.identity {
-            IdentityArg::Own => Identity::Own,
-            IdentityArg::Scoped => Identity::Scoped,
-        },
+        identity: change.identity.identity(),
     })
-}
-
-/// The guard that is lowered where no identity is made for a run.
-const OWN_IDENTITY: &str = "--identity own";
-
-fn acts_as_caller(asked: &Asked<'_>, place: &Place) -> bool {
-    asked.change.identity == IdentityArg::Own && place.target == "kube"
 }
 
 /// The parameters that are typed, or those that are settled and, typed again, the ones that are recorded nowhere.
@@ -567,7 +601,6 @@ fn dangers(asked: &Asked<'_>, place: &Place) -> Vec<String> {
         (asked.unsigned.dangerous_unsigned, "--dangerous-unsigned"),
         (asked.consent.is_dangerous() || asked.settled.as_ref().is_some_and(Settled::is_wild), WILD),
         (place.plain_secrets, PLAIN),
-        (acts_as_caller(asked, place), OWN_IDENTITY),
     ]
     .into_iter()
     .filter(|(is_set, _)| *is_set)
@@ -606,6 +639,16 @@ pub(super) fn recorded(installation: &Installation) -> Place {
 /// The code of `--exit-code`.
 pub(super) fn pending(is_wanted: bool, has_changes: bool) -> Code {
     if is_wanted && has_changes { exit::CHANGES } else { exit::DONE }
+}
+
+impl IdentityArgs {
+    /// Who acts.
+    pub(super) fn identity(self) -> Identity {
+        match self.identity {
+            IdentityArg::Own => Identity::Own,
+            IdentityArg::Scoped => Identity::Scoped,
+        }
+    }
 }
 
 impl KeptArg {

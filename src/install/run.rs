@@ -27,6 +27,9 @@ use super::decide::{Decided, Part};
 use super::removal::{self, Removal};
 use super::{Error, Mode, Order, Outcome, Place, Tools, claim};
 
+/// The guard that is lowered where no identity is made for a run.
+const OWN_IDENTITY: &str = "--identity own";
+
 /// One action, decided about.
 pub(super) struct Run<'a> {
     pub(super) order: &'a Order,
@@ -53,7 +56,10 @@ pub(super) struct Planned {
     ran: Ran,
     removals: Vec<Removal>,
     kept: Vec<ObjectRef>,
+    /// What the acting pass takes.
     pub(super) rights: Rights,
+    /// What making the plan and the acting pass take.
+    all_rights: Rights,
 }
 
 impl Run<'_> {
@@ -67,13 +73,14 @@ impl Run<'_> {
             ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
         }
         let (removable, kept) = self.removable(&ran.work);
-        let removals = removal::plan(&mut ran.work, removable).await?;
+        let removals = removal::plan(&mut ran.work, removable.clone()).await?;
         self.check_cluster(&removals)?;
         let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
         let rights = self.rights(&ran.work, &rows);
         let granted = self.decided.granted.as_deref();
         let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &rights);
-        Ok(Planned { plan, ran, removals, kept, rights })
+        let all_rights = plan::with_planning(rights.clone(), &ran.work, &removable);
+        Ok(Planned { plan, ran, removals, kept, rights, all_rights })
     }
 
     /// The rights in the cluster that the acting pass takes.
@@ -97,12 +104,15 @@ impl Run<'_> {
     }
 
     /// Does what was planned, and records it.
-    pub(super) async fn carry_out(&self, planned: Planned) -> Result<Outcome, Error> {
+    pub(super) async fn act_and_record(&self, planned: Planned) -> Result<Outcome, Error> {
         if self.part.stateless {
-            return Ok(self.act_as_scoped(planned).await?.0);
+            return Ok(self.act(planned).await?.0);
         }
         let claim = self.record(&planned)?;
-        let acted = self.act_as_scoped(planned).await;
+        let acted = tokio::select! {
+            acted = self.act(planned) => acted,
+            _ = tokio::signal::ctrl_c() => Err(Error::Canceled),
+        };
         let ending = match &acted {
             Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
             Err(error) => {
@@ -127,8 +137,8 @@ impl Run<'_> {
 
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
-    pub(super) async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
-        let Planned { plan, ran, removals, kept, .. } = planned;
+    async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
+        let Planned { plan, ran, removals, kept, all_rights: rights, .. } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
         let Work { target, kinds, changes, steps, .. } = ran.work;
         target.sweep()?;
@@ -143,7 +153,7 @@ impl Run<'_> {
         await_ready(&mut ran.work).await?;
         let outputs = self.settled_outputs(ran.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
-        let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept };
+        let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept, rights };
         Ok((outcome, stored))
     }
 
@@ -288,8 +298,15 @@ impl Run<'_> {
             rule,
             signers,
             terms: self.decided.terms.clone(),
-            dangers: self.order.dangers.clone(),
+            dangers: self.dangers(),
         }
+    }
+
+    /// The guards that are lowered. Who carries a plan out is no part of it, but of what is recorded.
+    fn dangers(&self) -> Vec<String> {
+        let is_caller = self.order.place.is_caller(self.order.identity);
+        let own = is_caller.then(|| OWN_IDENTITY.to_owned());
+        self.order.dangers.iter().cloned().chain(own).collect()
     }
 
     /// CNAB 101: an output that the component did not set has its default; without one the action has failed.
@@ -358,6 +375,7 @@ impl Planned {
             log: self.ran.log,
             denials: self.ran.denials,
             kept: self.kept,
+            rights: self.all_rights,
         }
     }
 }

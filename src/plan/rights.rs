@@ -1,7 +1,7 @@
 //! Which rights in a cluster a run takes, from what its planning pass noted.
 //!
 //! The acting pass sends these requests about objects and no others: it reads what the component reads and waits for, what
-//! it applied (to wait for it) and what it is about to remove; it writes what the plan would change. Where an object that
+//! it applied and does not become ready at once, and what it removes; it writes what the plan would change. Where an object that
 //! the plan found is gone meanwhile, nothing here allows to make it: the run stops.
 
 use std::collections::BTreeSet;
@@ -11,6 +11,7 @@ use crate::capability::object::ObjectRef;
 use crate::capability::rights::{Rights, Verb};
 use crate::host::work::{ObjectChange, Step, Work};
 use crate::target::Change;
+use crate::target::ready::is_ready_once_there;
 
 /// The rights of a run. `removed` are the rows of what the runtime removes after the component; `readable` is what the
 /// component may read.
@@ -21,6 +22,9 @@ pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope)
         let steps: Vec<_> = work.steps.iter().filter(|step| step.object.key() == object.key()).collect();
         for (verbs, why) in of_steps(&steps, row.map(|row| row.change)) {
             rights.uses(object, &work.kinds, verbs, why);
+        }
+        if steps.last().is_some_and(|step| !step.delete) && !is_ready_once_there(object) {
+            rights.uses(object, &work.kinds, &[Verb::Get], "is waited for");
         }
     }
     for row in removed {
@@ -37,6 +41,15 @@ pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope)
     rights
 }
 
+/// The same rights, and those that making the plan takes: everything that the plan is about is read.
+pub fn with_planning(mut rights: Rights, work: &Work, looked_for: &[ObjectRef]) -> Rights {
+    let applied = work.steps.iter().map(|step| &step.object);
+    for object in applied.chain(looked_for) {
+        rights.uses(object, &work.kinds, &[Verb::Get], "is read to make the plan");
+    }
+    rights
+}
+
 /// What the steps on one object take. Without a row it was not there before, and is not afterwards.
 fn of_steps(steps: &[&Step], change: Option<Change>) -> Vec<(&'static [Verb], &'static str)> {
     let is_settled = change == Some(Change::Unchanged) && steps.iter().all(|step| *step == steps[0]);
@@ -46,9 +59,9 @@ fn of_steps(steps: &[&Step], change: Option<Change>) -> Vec<(&'static [Verb], &'
         uses.push(match (step.delete, is_there) {
             (true, false) => (&[Verb::Get], "is looked for before it is removed"),
             (true, true) => (&[Verb::Get, Verb::Delete], "is removed"),
-            (false, false) => (&[Verb::Get, Verb::Create, Verb::Patch], "is made"),
-            (false, true) if is_settled => (&[Verb::Get], "is as it should be"),
-            (false, true) => (&[Verb::Get, Verb::Patch], "is changed"),
+            (false, false) => (&[Verb::Create, Verb::Patch], "is made"),
+            (false, true) if is_settled => (&[], "is as it should be"),
+            (false, true) => (&[Verb::Patch], "is changed"),
         });
         is_there = !step.delete;
     }
@@ -99,9 +112,9 @@ mod tests {
     fn each_change_takes_its_verbs_and_no_others() {
         let (apply, other, delete) = (step(false, "a"), step(false, "b"), step(true, ""));
         let cases: [(&[&Step], Option<Change>, &str); 10] = [
-            (&[&apply], Some(Change::Create), "create get patch"),
-            (&[&apply], Some(Change::Update), "get patch"),
-            (&[&apply], Some(Change::Unchanged), "get"),
+            (&[&apply], Some(Change::Create), "create patch"),
+            (&[&apply], Some(Change::Update), "patch"),
+            (&[&apply], Some(Change::Unchanged), ""),
             (&[&delete], Some(Change::Delete), "delete get"),
             (&[&delete], None, "get"),
             // Made and removed again: the plan has no row for it.
@@ -109,8 +122,8 @@ mod tests {
             (&[&apply, &delete], Some(Change::Delete), "delete get patch"),
             (&[&delete, &apply], Some(Change::Update), "create delete get patch"),
             // Changed and changed back.
-            (&[&other, &apply], Some(Change::Unchanged), "get patch"),
-            (&[&apply, &apply], Some(Change::Unchanged), "get"),
+            (&[&other, &apply], Some(Change::Unchanged), "patch"),
+            (&[&apply, &apply], Some(Change::Unchanged), ""),
         ];
         for (steps, change, expected) in cases {
             let steps: Vec<_> = steps.iter().map(|step| (*step).clone()).collect();

@@ -43,21 +43,20 @@ create table inventory (
 ) strict;
 ";
 
-/// Identities that were about to be made in a cluster, and are not known to be removed.
+/// Identities that were about to be made in a cluster, and are not known to be removed. The installation is there by its
+/// name: an identity is made before anything else is recorded.
 const IDENTITIES: &str = "
 create table identities (
   name text primary key,
-  installation integer not null references installations,
+  installation text not null,
   document text not null
 ) strict;
 ";
 
-pub(super) const IDENTIFY: &str = "
-insert into identities (name, installation, document)
-select ?2, id, ?3 from installations where name = ?1";
+pub(super) const IDENTIFY: &str = "insert into identities (name, installation, document) values (?2, ?1, ?3)";
 
-pub(super) const IDENTITIES_OF: &str = "
-select document from identities d join installations i on i.id = d.installation where i.name = ?1 order by d.name";
+pub(super) const IDENTITIES_OF: &str =
+    "select document from identities where installation = coalesce(?1, installation) order by name";
 
 pub(super) const FORGET_IDENTITY: &str = "delete from identities where name = ?1";
 

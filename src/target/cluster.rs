@@ -33,7 +33,7 @@ use refusal::refusal;
 use send::{Answer, Ask, Silence};
 
 pub use connect::{Options, Unconfigured};
-pub use identity::ScopedIdentity;
+pub use identity::{ScopedIdentity, written_for};
 pub use refusal::{Error, Field};
 
 /// The longest name of a field manager that the API server accepts, in characters.

@@ -29,6 +29,8 @@ use super::refusal::refusal;
 use super::send::{Answer, Ask};
 use super::{Cluster, Error, path};
 
+pub use base::written_for;
+
 use base::Base;
 use caller::Caller;
 
@@ -83,8 +85,9 @@ struct Live {
     client: Client,
     /// When it was last given rights.
     since: Instant,
-    /// Which token it has, counted.
-    token: u32,
+    token: SecretString,
+    /// How many tokens there were before this one.
+    earlier: u32,
 }
 
 impl Cluster {
@@ -157,6 +160,18 @@ impl ScopedIdentity {
         self.caller.delete(&there.objects()).await
     }
 
+    /// A kubeconfig by which anybody can act as this identity, until its token runs out. It says what it is: so it can be
+    /// told from other files, and all of it can be removed.
+    ///
+    /// # Errors
+    /// [`Error::Outlawed`] unless it was made, with all rights that it is to have.
+    pub async fn kubeconfig(&self, namespace: &str) -> Result<SecretString, Error> {
+        let made = self.made.lock().await;
+        let live = self.live().filter(|_| made.scopes == self.minted().scopes).ok_or(Error::Outlawed)?;
+        let there = Minted { homes: made.homes.clone(), ..self.minted().clone() };
+        Ok(self.base.kubeconfig(&there, namespace, &live.token).to_string().into())
+    }
+
     /// Asks as this identity. Where its rights have to be given first, they are; where they were just given, a refusal is
     /// not taken at its first word.
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
@@ -171,7 +186,7 @@ impl ScopedIdentity {
             let answer = ask.send(&live.client).await.map_err(|silence| self.caller.silent(silence))?;
             let is_settling = live.since.elapsed() < SETTLING;
             match answer.status {
-                StatusCode::UNAUTHORIZED if !is_settling => self.renew(live.token).await?,
+                StatusCode::UNAUTHORIZED if !is_settling => self.renew(live.earlier).await?,
                 StatusCode::FORBIDDEN if !is_settling || !self.is_unknown(&answer) => return Ok(answer),
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                     tokio::time::sleep(pause).await;
@@ -201,9 +216,9 @@ impl ScopedIdentity {
     }
 
     /// Makes account and token once more, after the token has run out or the account has vanished.
-    async fn renew(&self, token: u32) -> Result<(), Error> {
+    async fn renew(&self, earlier: u32) -> Result<(), Error> {
         let mut made = self.made.lock().await;
-        if self.live().is_some_and(|live| live.token != token) {
+        if self.live().is_some_and(|live| live.earlier != earlier) {
             return Ok(());
         }
         let Some(home) = made.homes.last().cloned().filter(|_| !made.renewed) else {
@@ -270,10 +285,11 @@ impl ScopedIdentity {
     }
 
     fn go_live(&self, token: SecretString) -> Result<(), Error> {
-        let client = self.base.client(token).map_err(|error| Error::Unavailable(error.to_string()))?;
+        let client =
+            self.base.client(token.clone()).map_err(|error| Error::Unavailable(error.to_string()))?;
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = live.as_ref().map_or(0, |live| live.token + 1);
-        *live = Some(Live { client, since: Instant::now(), token });
+        let earlier = live.as_ref().map_or(0, |live| live.earlier + 1);
+        *live = Some(Live { client, since: Instant::now(), token, earlier });
         Ok(())
     }
 

@@ -5,14 +5,18 @@
 
 use std::path::PathBuf;
 
+use ::http::Uri;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ::http::Uri;
 use kube::{Client, Config};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use crate::capability::rights::Minted;
+use crate::document;
 use crate::target::cluster::connect::{Unconfigured, http};
+
+use super::LABEL;
 
 /// The way to an API server.
 #[derive(Clone)]
@@ -50,14 +54,9 @@ impl Base {
         http::client(config)
     }
 
-    /// A kubeconfig that leads there with this token, and says in its `extensions` what it is.
-    pub(super) fn kubeconfig(
-        &self,
-        name: &str,
-        namespace: &str,
-        token: &SecretString,
-        about: &Value,
-    ) -> Value {
+    /// A kubeconfig that leads there with this token, and says what it is.
+    pub(super) fn kubeconfig(&self, minted: &Minted, namespace: &str, token: &SecretString) -> Value {
+        let name = &minted.name;
         json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -65,7 +64,7 @@ impl Base {
             "clusters": [{ "name": name, "cluster": self.cluster() }],
             "users": [{ "name": name, "user": { "token": token.expose_secret() } }],
             "contexts": [{ "name": name, "context": { "cluster": name, "user": name, "namespace": namespace } }],
-            "extensions": [{ "name": "carnet.dev/identity", "extension": about }],
+            "extensions": [{ "name": LABEL, "extension": minted }],
         })
     }
 
@@ -95,4 +94,11 @@ fn pem(certificates: &[Vec<u8>]) -> String {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(certificate))
     };
     certificates.iter().map(armoured).collect()
+}
+
+/// The identity that a kubeconfig is for, if it was written here.
+pub fn written_for(kubeconfig: &Value) -> Option<Minted> {
+    let extensions = kubeconfig.get("extensions")?.as_array()?;
+    let ours = extensions.iter().find(|it| it.get("name").and_then(Value::as_str) == Some(LABEL))?;
+    Some(document::typed(ours.get("extension")?.clone()).ok()?.0)
 }
