@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
 
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
@@ -55,6 +56,8 @@ pub enum Awaited {
     Gone(Permitted<Delete>, Option<String>),
     /// That an object is ready.
     Ready(Permitted<Wait>),
+    /// That the target takes objects of the kinds that a definition, given as it was applied, brings.
+    Served(Permitted<Wait>, Value),
 }
 
 /// An object that was not ready, or not gone, when the waiting ended.
@@ -128,6 +131,7 @@ impl Waiter<'_> {
         match awaited {
             Awaited::Gone(permit, uid) => self.target.gone(permit, uid.as_deref(), self.kinds).await,
             Awaited::Ready(permit) => self.target.readiness(permit, self.kinds).await,
+            Awaited::Served(permit, definition) => self.target.serves(permit, definition, self.kinds).await,
         }
     }
 
@@ -150,7 +154,7 @@ impl Waiter<'_> {
     async fn ask_about(&self, awaited: &Awaited) -> Vec<String> {
         match awaited {
             // It says itself what holds it.
-            Awaited::Gone(..) => Vec::new(),
+            Awaited::Gone(..) | Awaited::Served(..) => Vec::new(),
             Awaited::Ready(permit) => self.target.why(permit, self.kinds).await,
         }
     }
@@ -161,7 +165,7 @@ impl Awaited {
     pub fn object(&self) -> &ObjectRef {
         match self {
             Self::Gone(permit, _) => &permit.0,
-            Self::Ready(permit) => &permit.0,
+            Self::Ready(permit) | Self::Served(permit, _) => &permit.0,
         }
     }
 }

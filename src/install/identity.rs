@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use crate::capability::rights::{Minted, PolicyRule, Rights, Scope};
 use crate::grant::{Mint, Review, recorded};
 use crate::plan::Plan;
-use crate::state::ulid;
+use crate::state::{Lock, ulid};
 use crate::target::cluster::{self, Cluster, ScopedIdentity};
 use crate::target::{Change, Target};
 
@@ -26,10 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Run<'_> {
     /// Carries out what was planned. In a cluster this has an identity of its own, unless nothing is written or the
     /// operator's own is to be used.
-    pub(super) async fn carry_out(&self, mut planned: Planned) -> Result<Outcome, Error> {
+    pub(super) async fn carry_out(
+        &self,
+        mut planned: Planned,
+        lock: Option<&Lock>,
+    ) -> Result<Outcome, Error> {
         self.dismiss_leftovers(planned.target()).await?;
         let identity = self.identity(&mut planned)?;
-        let done = self.carry_out_as(identity.as_deref(), planned).await;
+        let done = self.carry_out_as(identity.as_deref(), planned, lock).await;
         if let Some(identity) = identity {
             self.dismiss(&identity).await?;
         }
@@ -40,6 +44,7 @@ impl Run<'_> {
         &self,
         identity: Option<&ScopedIdentity>,
         planned: Planned,
+        lock: Option<&Lock>,
     ) -> Result<Outcome, Error> {
         if let Some(identity) = identity {
             let made = tokio::select! {
@@ -53,7 +58,7 @@ impl Run<'_> {
             let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
             self.tools.operator.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
         }
-        self.act_and_record(planned).await
+        self.act_and_record(planned, lock).await
     }
 
     /// An identity for the acting pass, written down, and not made yet.

@@ -9,7 +9,7 @@ use crate::grant::recorded;
 use crate::host::remove::Doomed;
 use crate::host::work::{ObjectChange, Work};
 use crate::target::lent::Placements;
-use crate::target::{self, Change, cluster};
+use crate::target::{self, Change, Marks, cluster};
 
 use super::Error;
 
@@ -44,6 +44,8 @@ impl Removal {
             before: Some(self.found.clone()?),
             after: None,
             placements: Placements::new(),
+            marks: Marks::default(),
+            immutable: Vec::new(),
         })
     }
 

@@ -61,6 +61,9 @@ fn of_steps(steps: &[&Step], change: Option<Change>) -> Vec<(&'static [Verb], &'
             (true, true) => (&[Verb::Get, Verb::Delete], "is removed"),
             (false, false) => (&[Verb::Create, Verb::Patch], "is made"),
             (false, true) if is_settled => (&[], "is as it should be"),
+            (false, true) if change == Some(Change::Replace) => {
+                (&[Verb::Get, Verb::Delete, Verb::Create, Verb::Patch], "is replaced")
+            }
             (false, true) => (&[Verb::Patch], "is changed"),
         });
         is_there = !step.delete;
@@ -111,10 +114,11 @@ mod tests {
     #[test]
     fn each_change_takes_its_verbs_and_no_others() {
         let (apply, other, delete) = (step(false, "a"), step(false, "b"), step(true, ""));
-        let cases: [(&[&Step], Option<Change>, &str); 10] = [
+        let cases: [(&[&Step], Option<Change>, &str); 11] = [
             (&[&apply], Some(Change::Create), "create patch"),
             (&[&apply], Some(Change::Update), "patch"),
             (&[&apply], Some(Change::Unchanged), ""),
+            (&[&apply], Some(Change::Replace), "create delete get patch"),
             (&[&delete], Some(Change::Delete), "delete get"),
             (&[&delete], None, "get"),
             // Made and removed again: the plan has no row for it.

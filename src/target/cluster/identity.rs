@@ -138,8 +138,8 @@ impl ScopedIdentity {
         made.begun.extend(scopes.iter().map(|scope| (*scope).clone()));
         let roles = join_all(scopes.iter().map(|scope| self.make_role(scope)));
         let (home, roles) = join(self.make_account(&mut made), roles).await;
-        let home = home?;
-        let mut present = Vec::new();
+        let home: String = home?;
+        let mut present: Vec<&Scope> = Vec::new();
         for (scope, is_there) in scopes.into_iter().zip(roles) {
             present.extend(is_there?.then_some(scope));
         }
