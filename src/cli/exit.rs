@@ -255,9 +255,9 @@ fn of_target(error: &target::Error) -> Meaning {
         target::Error::Cluster(cluster::Error::Conflict { .. }) => {
             Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
         }
+        target::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
         target::Error::Cluster(error) => of_cluster(error),
         target::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
-        target::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
         target::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
         target::Error::Unreplaced(_, error) => of_target(error),
         target::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
@@ -379,6 +379,31 @@ mod tests {
             assert_eq!(Failure::of(&error).code.number(), code, "{error}");
             assert_eq!(Failure::of(&error.context("around it")).code.number(), code);
         }
+    }
+
+    #[test]
+    fn what_hinders_objects_is_told_line_by_line() {
+        let row = Unready {
+            object: crate::capability::object::ObjectRef {
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                namespace: Some("prod".into()),
+                name: "web".into(),
+            },
+            why: "0 of 1 available".into(),
+            failed: false,
+            reasons: vec!["pod web-1: no node".into(), "event Failed: \u{1b}[2J".into()],
+        };
+        let failure = failure(install::Error::Unready(vec![row]));
+        assert_eq!(failure.message, "not ready: apps/Deployment prod/web: 0 of 1 available");
+        assert_eq!(
+            failure.details,
+            [
+                "apps/Deployment prod/web: pod web-1: no node",
+                "apps/Deployment prod/web: event Failed: \\u{1b}[2J"
+            ]
+        );
+        assert_eq!(failure.unready.len(), 1);
     }
 
     #[test]
