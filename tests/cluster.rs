@@ -8,6 +8,8 @@
     reason = "tests run programs and may fail anywhere"
 )]
 
+#[path = "cluster/kstate.rs"]
+mod kstate;
 #[path = "cluster/powers.rs"]
 mod powers;
 #[path = "cluster/relay.rs"]
@@ -17,6 +19,8 @@ mod site;
 mod support;
 #[path = "cluster/wait.rs"]
 mod wait;
+#[path = "cluster/wire.rs"]
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;

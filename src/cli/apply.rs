@@ -57,6 +57,8 @@ struct WaitArgs {
     #[arg(long)]
     rollback_on_failure: bool,
     #[command(flatten)]
+    identity: act::IdentityArgs,
+    #[command(flatten)]
     powers: PowerArgs,
 }
 
@@ -85,8 +87,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         inputs: &args.inputs,
         unsigned: args.unsigned,
         // Whoever hands over a plan has confirmed it.
-        change: &ChangeArgs::waiting(!args.wait.no_wait, args.wait.timeout, args.wait.rollback_on_failure)
-            .refusing(args.wait.powers),
+        change: &ChangeArgs::waiting(
+            !args.wait.no_wait,
+            args.wait.timeout,
+            args.wait.rollback_on_failure,
+            args.wait.identity,
+        )
+        .refusing(args.wait.powers),
         mode: Mode::Act,
         settled: Some(settled),
     };

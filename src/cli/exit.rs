@@ -299,6 +299,7 @@ fn of_install(error: &install::Error) -> Meaning {
     match error {
         install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
         install::Error::Declined => Meaning::from(ERROR).hint("add `--yes` to confirm the change"),
+        install::Error::Identity { source, missing } => of_identity(source, missing),
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
@@ -334,6 +335,17 @@ fn of_powers(refused: &Refused) -> Meaning {
     let more = refused.powers.len() - powers.len();
     powers.extend((more > 0).then(|| format!("and {more} more")));
     Meaning::from(code).details(&powers).hint("carnet plan NAME REF")
+}
+
+/// Both ways forward: somebody else gives the rights, or the run has the caller's own.
+fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
+    match source {
+        cluster::Error::Denied { .. } => Meaning::from(NO_RIGHTS).details(missing).hint(
+            "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
+             or use `--identity own` with your own rights",
+        ),
+        _ => ERROR.into(),
+    }
 }
 
 /// What the target refused says more than the component's word for it; the component may have handed it on, or not.
