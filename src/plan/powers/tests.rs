@@ -8,8 +8,8 @@ use crate::capability::kinds::{Kinds, Resource};
 use crate::capability::object::Object;
 use crate::digest::Digest;
 use crate::document;
-use crate::target::Change;
 use crate::target::lent::Placements;
+use crate::target::{Change, Marks};
 
 use Severity::{Critical, High, Low, Medium};
 
@@ -26,6 +26,8 @@ fn row(manifest: &str) -> ObjectChange {
         before: None,
         after: Some(after),
         placements: Placements::new(),
+        marks: Marks::default(),
+        immutable: Vec::new(),
     }
 }
 
@@ -1172,6 +1174,8 @@ proptest! {
                 before,
                 after: Some(after),
                 placements: [("password".to_owned(), ["x".to_owned()].into())].into(),
+                marks: Marks::default(),
+                immutable: Vec::new(),
             })
             .collect();
         let mut there = Surroundings::unknown(Known::All);
