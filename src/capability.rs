@@ -11,6 +11,7 @@ pub mod kubernetes;
 pub mod object;
 pub mod pattern;
 pub mod rights;
+pub mod severity;
 pub mod template;
 
 use serde::de::{DeserializeOwned, Error as _};

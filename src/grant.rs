@@ -101,6 +101,9 @@ pub struct Mint {
 /// Asking the cluster which of these rights the caller has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review(pub Vec<(Scope, PolicyRule)>);
+/// Reading which rights accounts have in the cluster already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBindings;
 
 /// Reading one file of the operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -529,6 +532,24 @@ pub fn shortfall(
 /// Looking at an object before it is removed: to show it in the plan, never to the component.
 pub fn before_delete(permit: &Permitted<Delete>) -> Permitted<Get> {
     Permitted::assertion(Get(permit.0.0.clone()))
+}
+
+/// Permits for what is looked at in the cluster beside the plan, to tell the operator what the objects of a plan could do
+/// there. With the caller's own identity, and never for the component.
+pub mod beside {
+    use super::{Get, ObjectRef, Permitted, ReadBindings};
+
+    /// Reading all bindings of roles.
+    pub fn bindings() -> Permitted<ReadBindings> {
+        Permitted::assertion(ReadBindings)
+    }
+
+    /// Reading a role. None for anything else.
+    pub fn role(object: ObjectRef) -> Option<Permitted<Get>> {
+        let is_role = ["rbac.authorization.k8s.io/ClusterRole", "rbac.authorization.k8s.io/Role"]
+            .contains(&object.group_kind().as_str());
+        is_role.then(|| Permitted::assertion(Get(object)))
+    }
 }
 
 /// Permits for what an installation's own record names. They are the runtime's, for what the operator asks of an

@@ -10,6 +10,8 @@
 
 #[path = "cluster/kstate.rs"]
 mod kstate;
+#[path = "cluster/powers.rs"]
+mod powers;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/site.rs"]
