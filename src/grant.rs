@@ -85,6 +85,10 @@ pub struct Delete(pub ObjectRef);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait(pub ObjectRef);
 
+/// Reading which rights accounts have in the cluster already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBindings;
+
 /// Making an identity for one run, with just the rights of its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mint {
@@ -101,9 +105,6 @@ pub struct Mint {
 /// Asking the cluster which of these rights the caller has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review(pub Vec<(Scope, PolicyRule)>);
-/// Reading which rights accounts have in the cluster already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadBindings;
 
 /// Reading one file of the operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]

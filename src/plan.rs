@@ -27,8 +27,9 @@ use crate::target::{Change, Kept, Overrides, Untried, without_bookkeeping};
 
 pub use follow::Unusable;
 
-use powers::{Images, Power, Powers, Reader, Surroundings};
 pub use rights::{needed, with_planning};
+
+use powers::{Images, Power, Powers, Reader, Surroundings};
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

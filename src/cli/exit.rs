@@ -325,17 +325,6 @@ fn of_install(error: &install::Error) -> Meaning {
     }
 }
 
-/// Both ways forward: somebody else gives the rights, or the run has the caller's own.
-fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
-    match source {
-        cluster::Error::Denied { .. } => Meaning::from(NO_RIGHTS).details(missing).hint(
-            "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
-             or use `--identity own` with your own rights",
-        ),
-        _ => ERROR.into(),
-    }
-}
-
 /// What a policy refuses is not trusted; what the operator refuses for this run is not granted.
 fn of_powers(refused: &Refused) -> Meaning {
     let code = match refused.by {
@@ -346,6 +335,17 @@ fn of_powers(refused: &Refused) -> Meaning {
     let more = refused.powers.len() - powers.len();
     powers.extend((more > 0).then(|| format!("and {more} more")));
     Meaning::from(code).details(&powers).hint("carnet plan NAME REF")
+}
+
+/// Both ways forward: somebody else gives the rights, or the run has the caller's own.
+fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
+    match source {
+        cluster::Error::Denied { .. } => Meaning::from(NO_RIGHTS).details(missing).hint(
+            "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
+             or use `--identity own` with your own rights",
+        ),
+        _ => ERROR.into(),
+    }
 }
 
 /// What the target refused says more than the component's word for it; the component may have handed it on, or not.

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 /// A plan that is refused for what it installs can be looked at all the same.
 fn refused(error: &anyhow::Error, context: &Context) -> Option<anyhow::Result<Code>> {
     let install::Error::Powers { plan, .. } = error.downcast_ref()? else { return None };
-    let failure = Failure::of(error);
+    let failure = Failure { hint: None, ..Failure::of(error) };
     let shown = context.ui.report(&PlanReport(plan));
     context.ui.explain(&failure);
     Some(shown.map(|()| failure.code))

@@ -28,8 +28,7 @@ impl Run<'_> {
             Target::Cluster(_) if !self.is_looked_at() => return Surroundings::unknown(Known::NotAsked),
             Target::Cluster(cluster) => cluster,
         };
-        let changes: Vec<_> = work.changes.iter().chain(removed).cloned().collect();
-        let wanted = Wanted::of(&changes);
+        let wanted = Wanted::of(work.changes.iter().chain(removed));
         let mut there = Surroundings::unknown(Known::All);
         if wanted.has_accounts() {
             let bindings = cluster.bindings(&beside::bindings(), wanted.namespaces()).await;

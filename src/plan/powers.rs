@@ -208,7 +208,7 @@ impl Surroundings {
 
 impl Wanted {
     /// What has to be known to tell what the objects of a plan may do.
-    pub fn of(changes: &[ObjectChange]) -> Self {
+    pub fn of<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> Self {
         let items = items(changes, |row| row.after.as_ref());
         let rbac = Rbac::new(&items, &[], Known::All);
         let mut wanted = Self::default();
@@ -278,10 +278,10 @@ impl Found {
 
 /// The bodies of a plan's objects, on one side of it.
 fn items<'a>(
-    changes: &'a [ObjectChange],
+    changes: impl IntoIterator<Item = &'a ObjectChange>,
     side: impl Fn(&'a ObjectChange) -> Option<&'a Value>,
 ) -> Vec<Item<'a>> {
-    changes.iter().filter_map(|row| Some(Item { object: &row.object, body: side(row)? })).collect()
+    changes.into_iter().filter_map(|row| Some(Item { object: &row.object, body: side(row)? })).collect()
 }
 
 /// What is there beside the plan: not what the plan itself changes or removes.

@@ -55,6 +55,7 @@ impl Site {
 fn rights_that_an_account_has_already_are_read_from_the_cluster() {
     let (site, home) = (Site::new(), Home::new());
     site.kubectl(&["create", "serviceaccount", "agent"]);
+    site.kubectl(&["create", "serviceaccount", "other"]);
     let plan = |account: &str| on_bundle(&site, &home, &["plan"], "Pod", &[&pod(account)]).done();
     let agent = "serviceAccountName: agent,";
     assert_eq!(powers(&plan(agent), ACCOUNT), []);
@@ -93,6 +94,7 @@ fn rights_that_an_account_has_already_are_read_from_the_cluster() {
 fn rights_that_cannot_be_read_are_called_unknown() {
     let (site, home) = (Site::new(), Home::new());
     let (user, namespace) = (site.user(), &site.namespace);
+    site.kubectl(&["create", "serviceaccount", "agent"]);
     let account = format!("--serviceaccount={namespace}:agent");
     site.kubectl(&["create", "role", "reader", "--verb=get", "--resource=secrets"]);
     site.kubectl(&["create", "rolebinding", "agent", "--role=reader", &account]);
@@ -170,6 +172,8 @@ const PODS: &[&str] = &[
     "{context: {runAsNonRoot: null}}",
     "{context: {runAsUser: 0}}",
     "{context: {runAsUser: 1000}}",
+    "{context: {runAsUser: 0, runAsNonRoot: null}, spec: {hostUsers: false}}",
+    "{context: {runAsNonRoot: null}, spec: {hostUsers: false}}",
 ];
 
 /// A pod that even the policy `restricted` admits, but for some members.

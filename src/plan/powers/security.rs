@@ -250,13 +250,14 @@ fn user<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     };
     let rule = "pod-security/restricted/running-as-non-root";
     let has_own_users = is_false(pod.spec, "/hostUsers");
-    match set("/securityContext/runAsUser").map(|user| user.as_i64()) {
+    match set("/securityContext/runAsUser").map(Value::as_i64) {
         Some(Some(0)) if has_own_users => {
-            rows.container(Low, rule, "runs as root among users of its own (runAsUser: 0)", container);
+            rows.container(Low, "pod/root", "runs as root among users of its own (runAsUser: 0)", container);
         }
         Some(Some(0)) => rows.container(Medium, rule, "runs as root (runAsUser: 0)", container),
         Some(Some(_)) => {}
         Some(None) => rows.container(Medium, rule, "runs as a user that cannot be read", container),
+        None if has_own_users => {}
         None if set("/securityContext/runAsNonRoot") == Some(&Value::Bool(true)) => {}
         None => {
             let what = "may run as root: neither runAsNonRoot nor runAsUser is set, so the image decides";
@@ -293,9 +294,12 @@ fn confinement<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>)
     }
     let proc_mount = body.pointer("/securityContext/procMount");
     if !matches!(proc_mount, None | Some(Value::Null)) && proc_mount != Some(&Value::from("Default")) {
-        let severity = if is_false(pod.spec, "/hostUsers") { Medium } else { High };
+        let (severity, rule) = match is_false(pod.spec, "/hostUsers") {
+            true => (Medium, "pod-security/restricted/proc-mount"),
+            false => (High, "pod-security/baseline/proc-mount"),
+        };
         let what = "sees all of /proc, the parts that are masked for containers included";
-        rows.container(severity, "pod-security/baseline/proc-mount", what, container);
+        rows.container(severity, rule, what, container);
     }
 }
 

@@ -205,7 +205,7 @@ fn a_container_is_as_root_as_its_pod_unless_it_says_otherwise() {
     let root = |spec: &str, context: &str| {
         let container = format!("securityContext: {{{context}}}");
         let found = found(&[&pod_with(spec, &container)]);
-        found.into_iter().find(|(_, rule, _)| rule.ends_with("non-root")).map(|(severity, ..)| severity)
+        found.into_iter().find(|(_, rule, _)| rule.ends_with("root")).map(|(severity, ..)| severity)
     };
     assert_eq!(root("securityContext: {runAsUser: 0},", ""), Some(Medium));
     assert_eq!(root("securityContext: {runAsUser: 0},", "runAsUser: 1000"), None);
@@ -214,6 +214,7 @@ fn a_container_is_as_root_as_its_pod_unless_it_says_otherwise() {
     assert_eq!(root("securityContext: {runAsNonRoot: true},", "runAsNonRoot: false"), Some(Low));
     assert_eq!(root("securityContext: {runAsNonRoot: true},", "runAsUser: 0"), Some(Medium));
     assert_eq!(root("hostUsers: false, securityContext: {runAsUser: 0},", ""), Some(Low));
+    assert_eq!(root("hostUsers: false,", ""), None);
     assert_eq!(root("securityContext: {runAsUser: '0'},", ""), Some(Medium));
 }
 
