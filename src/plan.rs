@@ -5,6 +5,7 @@
 
 mod delta;
 mod follow;
+mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ use similar::TextDiff;
 
 use crate::bundle::canonical::canonical;
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Rights;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::Granted;
@@ -23,6 +25,8 @@ use crate::host::work::{ObjectChange, Step, Work};
 use crate::target::{Change, Kept, Overrides, Untried, without_bookkeeping};
 
 pub use follow::Unusable;
+
+pub use rights::{needed, with_planning};
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -52,6 +56,9 @@ pub struct Plan {
     pub changes: Vec<Planned>,
     /// The rights that the run takes.
     pub rbac: Vec<Value>,
+    /// How the run hands rights on, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub escalations: Vec<String>,
     /// What the installed objects will be able to do.
     pub powers: Vec<Value>,
     /// Where credentials go.
@@ -180,6 +187,7 @@ impl Plan {
         work: &Work,
         calls: &Calls,
         removed: Vec<ObjectChange>,
+        rights: &Rights,
     ) -> Self {
         let steps =
             work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
@@ -189,14 +197,15 @@ impl Plan {
             digest: Digest::of(b""),
             bundle: subject.bundle,
             component: granted.map(|granted| granted.verified().component().digest()),
-            installation: subject.installation,
+            installation: subject.installation.clone(),
             action: subject.action,
             revision: subject.revision,
             target: subject.target,
             inputs: subject.inputs,
             credentials: flows(&changes),
             changes: changes.iter().map(Planned::of).collect(),
-            rbac: Vec::new(),
+            rbac: rights.roles(&role_name(&subject.installation)),
+            escalations: rights.escalations().map(ToString::to_string).collect(),
             powers: Vec::new(),
             host_calls: host_calls(calls),
             withheld: granted.map(Granted::withheld).unwrap_or_default(),
@@ -259,6 +268,12 @@ impl Planned {
         let digest = Some(delta::digest(&delta));
         Self { diff, delta: digest, fields: delta.into_keys().collect(), ..self }
     }
+}
+
+/// What the roles of an installation are called. No two installations share a name, also where one has rights in the
+/// namespace of another.
+pub fn role_name(installation: &InstallationName) -> String {
+    format!("carnet:{}:{}", installation.namespace, installation.name)
 }
 
 /// Two states of an object as they may be shown and compared: without what the server writes and values of Secrets.

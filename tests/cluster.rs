@@ -17,6 +17,8 @@ mod site;
 mod support;
 #[path = "cluster/wait.rs"]
 mod wait;
+#[path = "cluster/wire.rs"]
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -18,7 +18,7 @@ use crate::capability::Requests;
 use crate::grant::Consent;
 use crate::grant::terms::{Terms, parse_time};
 use crate::host::Supplied;
-use crate::install::{self, Mode, Operator, Order, Outcome, Place, Tools, act};
+use crate::install::{self, Identity, Mode, Operator, Order, Outcome, Place, Tools, act};
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
 use crate::state::{Installation, Revision, State, StateError};
@@ -119,6 +119,26 @@ pub(super) struct ChangeArgs {
     /// Also remove these kinds in a cluster, with all that goes with them
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     delete: Vec<KeptArg>,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(super) struct IdentityArgs {
+    /// Who acts in a cluster: an identity with just the rights of the plan, or you
+    #[arg(long, value_name = "WHO", default_value = "scoped")]
+    identity: IdentityArg,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum IdentityArg {
+    /// You, with all your rights.
+    Own,
+    /// An identity made for the run.
+    #[default]
+    Scoped,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -199,6 +219,7 @@ impl Default for ChangeArgs {
             replace: false,
             rollback_on_failure: false,
             delete: Vec::new(),
+            identity: IdentityArgs::default(),
         }
     }
 }
@@ -229,13 +250,19 @@ impl ChangeArgs {
     }
 
     /// A change that was confirmed when its plan was handed over.
-    pub(super) fn waiting(is_wanted: bool, timeout: Duration, rollback_on_failure: bool) -> Self {
+    pub(super) fn waiting(
+        is_wanted: bool,
+        timeout: Duration,
+        rollback_on_failure: bool,
+        identity: IdentityArgs,
+    ) -> Self {
         Self {
             yes: true,
             wait: is_wanted,
             no_wait: !is_wanted,
             timeout,
             rollback_on_failure,
+            identity,
             ..Self::default()
         }
     }
@@ -261,6 +288,47 @@ impl TargetArgs {
             _ => return Err(Usage::new(format!("`{target}` is no target"), "dir:PATH or kube").into()),
         };
         self.home.cluster.place(target, self.secrets == SecretsArg::Plain)
+    }
+
+    /// Where an installation is, or is to be: its place, and its namespace unless it is the context's.
+    fn located(
+        &self,
+        earlier: Option<Installation>,
+        state: &State,
+        context: &Context,
+    ) -> anyhow::Result<(Place, Option<String>)> {
+        let earlier = earlier.filter(|earlier| !earlier.is_deleted());
+        let place = match &earlier {
+            Some(earlier) if !self.is_named() => self.home.place(earlier)?,
+            _ => self.place(context)?,
+        };
+        let recorded = earlier.map(|earlier| earlier.namespace);
+        let namespace = self.home.namespace.clone().or(recorded);
+        Ok((place, namespace.or_else(|| state.namespace().map(str::to_owned))))
+    }
+
+    /// The cluster that an installation is in, or is to be in, and its namespace there.
+    ///
+    /// # Errors
+    /// When it is in a directory, or nothing says where the cluster is.
+    pub(super) async fn cluster(
+        &self,
+        name: &str,
+        context: &Context,
+    ) -> anyhow::Result<(Box<Cluster>, String)> {
+        let state = self.home.state(context)?;
+        let (place, namespace) = self.located(state.find(name)?, &state, context)?;
+        match open(&place, name, namespace.as_deref(), self.home.as_user()).await? {
+            (Target::Cluster(cluster), namespace) => Ok((cluster, namespace)),
+            (Target::Directory(_), _) => {
+                Err(Usage::new("a directory takes no rights", "--target kube").into())
+            }
+        }
+    }
+
+    /// Takes the kubeconfig away, for a verb to which it is something else than the way to the cluster.
+    pub(super) fn take_kubeconfig(&mut self) -> Option<PathBuf> {
+        self.home.cluster.kubeconfig.take()
     }
 
     /// Whether a flag names a place at all.
@@ -377,15 +445,8 @@ pub(super) fn on_bundle(
     let earlier = state.find(&args.name)?;
     let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
     let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
-    let place = match &earlier {
-        Some(earlier) if !args.target.is_named() && !earlier.is_deleted() => home.place(earlier)?,
-        _ => args.target.place(context)?,
-    };
-    let namespace = home
-        .namespace
-        .clone()
-        .or_else(|| earlier.filter(|earlier| !earlier.is_deleted()).map(|earlier| earlier.namespace))
-        .or_else(|| state.namespace().map(str::to_owned));
+    let home = &args.target.home;
+    let (place, namespace) = args.target.located(earlier, &state, context)?;
     let asked = Asked {
         action,
         name: &args.name,
@@ -534,6 +595,9 @@ fn run(
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     let place = Place { server: target.server().map(str::to_owned), ..place };
+    if asked.mode == Mode::Act && place.is_caller(asked.change.identity.identity()) {
+        context.ui.danger("the run acts as you, with all your rights (--identity own)");
+    }
     let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
     let before = state.find(asked.name)?.and_then(|earlier| earlier.last);
     let operator: Arc<dyn Operator> = console.clone();
@@ -578,6 +642,7 @@ fn order(
         timeout: change.timeout,
         delete: settled.map_or_else(|| change.delete(), |settled| settled.delete.clone()),
         reference: asked.reference.clone(),
+        identity: change.identity.identity(),
     })
 }
 
@@ -648,6 +713,16 @@ fn recorded(installation: &Installation) -> Place {
 /// The code of `--exit-code`.
 pub(super) fn pending(is_wanted: bool, has_changes: bool) -> Code {
     if is_wanted && has_changes { exit::CHANGES } else { exit::DONE }
+}
+
+impl IdentityArgs {
+    /// Who acts.
+    pub(super) fn identity(self) -> Identity {
+        match self.identity {
+            IdentityArg::Own => Identity::Own,
+            IdentityArg::Scoped => Identity::Scoped,
+        }
+    }
 }
 
 impl KeptArg {

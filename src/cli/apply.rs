@@ -56,6 +56,8 @@ struct WaitArgs {
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
+    #[command(flatten)]
+    identity: act::IdentityArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
@@ -83,7 +85,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         inputs: &args.inputs,
         unsigned: args.unsigned,
         // Whoever hands over a plan has confirmed it.
-        change: &ChangeArgs::waiting(!args.wait.no_wait, args.wait.timeout, args.wait.rollback_on_failure),
+        change: &ChangeArgs::waiting(
+            !args.wait.no_wait,
+            args.wait.timeout,
+            args.wait.rollback_on_failure,
+            args.wait.identity,
+        ),
         mode: Mode::Act,
         settled: Some(settled),
     };

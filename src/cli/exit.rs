@@ -295,6 +295,7 @@ fn of_install(error: &install::Error) -> Meaning {
     match error {
         install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
         install::Error::Declined => Meaning::from(ERROR).hint("add `--yes` to confirm the change"),
+        install::Error::Identity { source, missing } => of_identity(source, missing),
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
@@ -315,6 +316,17 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Unready(unready) => Meaning::from(NOT_READY)
             .unready(unready)
             .hint("wait longer with `--timeout`, or not with `--no-wait`"),
+        _ => ERROR.into(),
+    }
+}
+
+/// Both ways forward: somebody else gives the rights, or the run has the caller's own.
+fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
+    match source {
+        cluster::Error::Denied { .. } => Meaning::from(NO_RIGHTS).details(missing).hint(
+            "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
+             or use `--identity own` with your own rights",
+        ),
         _ => ERROR.into(),
     }
 }
@@ -367,6 +379,31 @@ mod tests {
             assert_eq!(Failure::of(&error).code.number(), code, "{error}");
             assert_eq!(Failure::of(&error.context("around it")).code.number(), code);
         }
+    }
+
+    #[test]
+    fn what_hinders_objects_is_told_line_by_line() {
+        let row = Unready {
+            object: crate::capability::object::ObjectRef {
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                namespace: Some("prod".into()),
+                name: "web".into(),
+            },
+            why: "0 of 1 available".into(),
+            failed: false,
+            reasons: vec!["pod web-1: no node".into(), "event Failed: \u{1b}[2J".into()],
+        };
+        let failure = failure(install::Error::Unready(vec![row]));
+        assert_eq!(failure.message, "not ready: apps/Deployment prod/web: 0 of 1 available");
+        assert_eq!(
+            failure.details,
+            [
+                "apps/Deployment prod/web: pod web-1: no node",
+                "apps/Deployment prod/web: event Failed: \\u{1b}[2J"
+            ]
+        );
+        assert_eq!(failure.unready.len(), 1);
     }
 
     #[test]

@@ -157,6 +157,7 @@ impl Home {
             delete: Default::default(),
             reference: "layout:test".into(),
             dangers: Vec::new(),
+            identity: Default::default(),
         }
     }
 

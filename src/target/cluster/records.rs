@@ -175,7 +175,7 @@ impl Records {
     /// # Errors
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
     pub async fn connect(options: &Options) -> Result<Self, Unconfigured> {
-        let connect::Place { client, namespace, server } = connect::place(options).await?;
+        let connect::Place { client, namespace, server, .. } = connect::place(options).await?;
         Ok(Self { client, namespace, server, ahead: Mutex::default() })
     }
 
