@@ -21,7 +21,7 @@ use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
 
 use cluster::Cluster;
 use directory::{Directory, Rendered};
-use lent::{Filled, Lent, Misplaced};
+use lent::{Filled, Lent, Misplaced, NotText};
 use ready::Readiness;
 
 /// The annotation that names the installation an object belongs to, `NAMESPACE/NAME`.
@@ -158,6 +158,9 @@ pub enum Error {
     /// A credential stands where it may not.
     #[error(transparent)]
     Misplaced(#[from] Misplaced),
+    /// A generated credential that cannot be used any more.
+    #[error(transparent)]
+    NotText(#[from] NotText),
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
     Unreadable(String, String),
@@ -479,6 +482,22 @@ fn check_removal(
         return Ok(());
     }
     Err(Error::Foreign { object: object.to_string(), owner })
+}
+
+/// Whether what an object holds is an installation's own: its annotation or the inventory says so, or the operator takes
+/// it over.
+pub fn is_own(
+    object: &ObjectRef,
+    found: &Value,
+    installation: &str,
+    inventory: &Inventory,
+    overrides: Overrides,
+) -> bool {
+    let is_ours = match owner(found) {
+        Some(owner) => owner == installation,
+        None => inventory.find(object).is_some(),
+    };
+    is_ours || overrides.take_ownership
 }
 
 /// The installation that an object names as its owner.

@@ -355,13 +355,14 @@ fn shown(object: &ObjectRef, mut value: Value) -> Value {
 }
 
 /// What a component is told of the target's refusal: its kind, and nothing that reading the object would have shown.
-fn told(error: &target::Error) -> GuestError {
+pub(super) fn told(error: &target::Error) -> GuestError {
     match error {
         target::Error::Cluster(error) => told_of_cluster(error),
         target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
         target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        target::Error::NotText(not_text) => GuestError::Invalid(not_text.to_string()),
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
 }

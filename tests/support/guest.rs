@@ -107,6 +107,12 @@ impl Script {
         self.call("$lend", &[at, length])
     }
 
+    pub fn generate(mut self, name: &str, length: usize) -> Self {
+        let [at, bytes] = self.text(name);
+        self.import("carnet:credentials/generate@0.1.0", "generate", "$generate", "i32 i32 i32 i32");
+        self.call("$generate", &[at, bytes, length])
+    }
+
     /// Lends a credential and asks to see it; what it sees goes to the log.
     pub fn reveal(mut self, name: &str) -> Self {
         self = self.lend(name);
