@@ -8,6 +8,8 @@
     reason = "tests run programs and may fail anywhere"
 )]
 
+#[path = "cluster/generate.rs"]
+mod generate;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/site.rs"]

@@ -2,6 +2,8 @@
 //! one. And what an operator changed by hand is theirs.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read and write files")]
 
+#[path = "secrets/generated.rs"]
+mod generated;
 mod support;
 
 use std::path::{Path, PathBuf};
