@@ -113,7 +113,7 @@ pub const INTERFACES: &[Interface] = &[
     free(
         "carnet:credentials/handles",
         &["[method]credential.placeholder"],
-        "name a credential that it was lent or that was made for it",
+        "name a credential that it may place",
     ),
     free(
         "carnet:installation/context",
