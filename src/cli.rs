@@ -22,10 +22,12 @@ pub mod inputs;
 pub mod manual;
 pub mod ui;
 
-mod build;
 mod act;
+mod apply;
+mod build;
 mod completion;
 mod diff;
+mod drift;
 mod grant;
 mod init;
 mod inspect;
@@ -33,8 +35,9 @@ mod install;
 mod invoke;
 mod key;
 mod lint;
-mod sign;
 mod plan;
+mod rollback;
+mod sign;
 mod uninstall;
 mod verify;
 mod version;
@@ -99,12 +102,15 @@ enum Verb {
     Plan(Box<plan::Args>),
     Install(Box<install::Install>),
     Upgrade(Box<install::Upgrade>),
+    Apply(Box<apply::Args>),
     Invoke(Box<invoke::Args>),
+    Rollback(Box<rollback::Args>),
     Uninstall(Box<uninstall::Args>),
     List(watch::List),
     Status(watch::Status),
     History(watch::History),
     Diff(diff::Args),
+    Drift(Box<drift::Args>),
     Outputs(watch::Outputs),
     Completion(completion::Args),
     Version(version::Args),
@@ -181,12 +187,15 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Plan(args) => plan::run(args, context),
         Verb::Install(args) => install::install(args, context),
         Verb::Upgrade(args) => install::upgrade(args, context),
+        Verb::Apply(args) => apply::run(args, context),
         Verb::Invoke(args) => invoke::run(args, context),
+        Verb::Rollback(args) => rollback::run(args, context),
         Verb::Uninstall(args) => uninstall::run(args, context),
         Verb::List(args) => watch::list(args, context),
         Verb::Status(args) => watch::status(args, context),
         Verb::History(args) => watch::history(args, context),
         Verb::Diff(args) => diff::run(args, context),
+        Verb::Drift(args) => drift::run(args, context),
         Verb::Outputs(args) => watch::outputs(args, context),
         Verb::Completion(args) => completion::run(args, context),
         Verb::Version(args) => version::run(args, context),

@@ -7,7 +7,9 @@
 
 pub mod meter;
 pub mod watch;
+pub mod wait;
 pub mod work;
+pub mod remove;
 mod credentials;
 mod files;
 mod installation;

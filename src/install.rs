@@ -5,6 +5,7 @@
 
 mod claim;
 mod decide;
+mod removal;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +25,7 @@ use crate::host::watch::{Unready, Watcher};
 use crate::plan::Plan;
 use crate::run::RunError;
 use crate::state::{State, StateError};
-use crate::target::{self, Overrides, Target};
+use crate::target::{self, Kept, Overrides, Target};
 use crate::verify::{Admission, Verified};
 
 use decide::{Part, decide};
@@ -44,6 +45,10 @@ pub struct Order {
     pub consent: Consent,
     /// Parameters that were given.
     pub parameters: BTreeMap<String, Value>,
+    /// Whether parameters and consent are all there is, so that nothing of the last run is taken over.
+    pub complete: bool,
+    /// The plan that is to be carried out, and no other.
+    pub plan: Option<Box<Plan>>,
     /// Credentials that were given.
     pub credentials: Supplied,
     /// What the operator insists on.
@@ -73,17 +78,6 @@ pub struct Place {
     pub context: Option<String>,
     /// Whether Secrets are written to a directory with their values.
     pub plain_secrets: bool,
-}
-
-/// Kinds of objects that take more with them than themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kept {
-    /// CustomResourceDefinitions, and with them all custom resources.
-    Crds,
-    /// Namespaces, and with them all that is in them.
-    Namespaces,
-    /// PersistentVolumeClaims, and with them the data.
-    Pvcs,
 }
 
 /// The one who asks: sees the plan before anything is done, and the run while it goes on.
@@ -149,6 +143,9 @@ pub enum Error {
     /// The parameters cannot be used.
     #[error("the parameters cannot be used: {}", join(&.0.0))]
     Parameters(ParameterError),
+    /// Objects are being deleted, and something keeps them.
+    #[error("not gone: {}", unready_text(.0))]
+    Held(Vec<Unready>),
     /// The installation lives elsewhere.
     #[error("the installation `{name}` is in {recorded}, not in {asked}")]
     Place {
@@ -162,6 +159,9 @@ pub enum Error {
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
+    /// The plan that was to be carried out is not the one that would be.
+    #[error("the plan no longer holds")]
+    Stale(Vec<String>),
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
     Requests(#[from] capability::Invalid),
@@ -175,6 +175,8 @@ pub enum Error {
         refusal: Option<Box<target::Error>>,
         /// Calls that were not permitted, explained for the operator.
         denials: Vec<String>,
+        /// What was not ready, where that ended it.
+        unready: Vec<Unready>,
         /// The component's log.
         log: Vec<Entry>,
     },
@@ -237,6 +239,11 @@ pub async fn act(
 
     let run = Run { order: &order, tools, earlier: earlier.as_ref(), part, decided, compiled, mode };
     let planned = run.plan(target).await?;
+    // Invariant: what is applied is what was planned, or it stops.
+    let departures = run.order.plan.as_ref().map(|plan| plan.departures(&planned.plan)).unwrap_or_default();
+    if !departures.is_empty() {
+        return Err(Error::Stale(departures));
+    }
     if mode != Mode::Act {
         return Ok(planned.into_outcome());
     }
@@ -244,18 +251,6 @@ pub async fn act(
         return Err(Error::Declined);
     }
     run.carry_out(planned).await
-}
-
-impl Kept {
-    /// The kind that an object is of, if it is one of these.
-    fn of(object: &ObjectRef) -> Option<Self> {
-        match object.group_kind().as_str() {
-            "apiextensions.k8s.io/CustomResourceDefinition" => Some(Self::Crds),
-            "Namespace" => Some(Self::Namespaces),
-            "PersistentVolumeClaim" => Some(Self::Pvcs),
-            _ => None,
-        }
-    }
 }
 
 impl Error {
@@ -278,6 +273,10 @@ fn join<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The first few of them: a bundle may have hundreds.
 fn unready_text(rows: &[Unready]) -> String {
-    rows.iter().map(|(object, why, _)| format!("{object}: {why}")).collect::<Vec<_>>().join("; ")
+    const SAID: usize = 10;
+    let said = rows.iter().take(SAID).map(|row| format!("{}: {}", row.object, row.why));
+    let more = rows.len().checked_sub(SAID).filter(|more| *more > 0);
+    said.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
 }

@@ -3,6 +3,11 @@
 //! A plan holds no secret: credentials are placeholders in it, and values of Secrets are shown as changed or unchanged.
 //! Its digest stands for everything that decides what a run does.
 
+mod delta;
+mod follow;
+
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use similar::TextDiff;
@@ -12,9 +17,12 @@ use crate::capability::object::ObjectRef;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::Granted;
+use crate::grant::terms::Terms;
 use crate::host::meter::Calls;
 use crate::host::work::{ObjectChange, Step, Work};
-use crate::target::{Change, without_bookkeeping};
+use crate::target::{Change, Kept, Overrides, without_bookkeeping};
+
+pub use follow::Unusable;
 
 /// An annotation in which kubectl keeps whole objects, values of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -23,7 +31,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// The digest of all the rest, the revision apart.
+    /// The digest of all the rest, but for the revision and the texts of differences.
     pub digest: Digest,
     /// The bundle.
     pub bundle: BundleName,
@@ -38,6 +46,8 @@ pub struct Plan {
     pub revision: String,
     /// The target, as the command line writes it.
     pub target: String,
+    /// What the operator put in: all that it takes to carry out the plan elsewhere, but for credentials.
+    pub inputs: Inputs,
     /// Every object, in the order of the run.
     pub changes: Vec<Planned>,
     /// The rights that the run takes.
@@ -52,6 +62,29 @@ pub struct Plan {
     pub withheld: Vec<String>,
     /// The writes of the run, in order.
     pub steps: Vec<Step>,
+}
+
+/// What an operator puts into a run, as far as it is no secret.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inputs {
+    /// Where the bundle is, as it was typed.
+    pub reference: String,
+    /// The values of all parameters but those that are `writeOnly`.
+    pub parameters: BTreeMap<String, Value>,
+    /// The names of `writeOnly` parameters that have a value: they have to be given again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_parameters: Vec<String>,
+    /// What is granted.
+    pub grant: Terms,
+    /// What the operator insists on.
+    pub overrides: Overrides,
+    /// Kinds that are removed although what they hold would go with them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub delete: BTreeSet<Kept>,
+    /// Guards that are lowered, as flags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dangers: Vec<String>,
 }
 
 /// A bundle's name.
@@ -82,9 +115,15 @@ pub struct Planned {
     /// Which object.
     #[serde(flatten)]
     pub object: ObjectRef,
-    /// The difference, as a unified diff of YAML.
+    /// The difference, as a unified diff of YAML. For people: the digest of the plan does not cover it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub diff: Option<String>,
+    /// The fields that change.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub fields: Vec<String>,
+    /// The digest of the fields that change, with what they are and what they will be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub delta: Option<Digest>,
 }
 
 /// Where a credential goes.
@@ -120,6 +159,8 @@ pub struct Subject {
     pub revision: String,
     /// The target.
     pub target: String,
+    /// What the operator put in.
+    pub inputs: Inputs,
 }
 
 impl Plan {
@@ -143,6 +184,7 @@ impl Plan {
             action: subject.action,
             revision: subject.revision,
             target: subject.target,
+            inputs: subject.inputs,
             credentials: flows(&changes),
             changes: changes.iter().map(Planned::of).collect(),
             rbac: Vec::new(),
@@ -171,33 +213,57 @@ impl Plan {
             members.remove("digest");
             members.remove("revision");
         }
+        for row in value.pointer_mut("/changes").and_then(Value::as_array_mut).into_iter().flatten() {
+            row.as_object_mut().and_then(|row| row.remove("diff"));
+        }
         Digest::of(&canonical(&value).unwrap_or_default())
     }
 }
 
 impl Planned {
     fn of(row: &ObjectChange) -> Self {
-        let diff = match row.change {
-            Change::Update => Some(difference(&row.object, row.before.as_ref(), row.after.as_ref())),
-            Change::Create | Change::Delete | Change::Unchanged => None,
+        let bare = Self {
+            action: row.change,
+            object: row.object.clone(),
+            diff: None,
+            fields: Vec::new(),
+            delta: None,
         };
-        Self { action: row.change, object: row.object.clone(), diff }
+        match row.change {
+            Change::Update => bare.with_difference(row),
+            Change::Create | Change::Delete | Change::Unchanged => bare,
+        }
+    }
+
+    fn with_difference(self, row: &ObjectChange) -> Self {
+        let (before, after) = showable(&row.object, row.before.as_ref(), row.after.as_ref());
+        let delta = delta::delta(before.as_ref(), after.as_ref());
+        let diff = Some(difference(before.as_ref(), after.as_ref()));
+        let digest = Some(delta::digest(&delta));
+        Self { diff, delta: digest, fields: delta.into_keys().collect(), ..self }
     }
 }
 
-/// The difference between two states of an object, as a unified diff of YAML without values of Secrets.
-pub fn difference(object: &ObjectRef, before: Option<&Value>, after: Option<&Value>) -> String {
+/// Two states of an object as they may be shown and compared: without what the server writes and values of Secrets.
+fn showable(
+    object: &ObjectRef,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> (Option<Value>, Option<Value>) {
     let (before, after) = (before.map(comparable), after.map(comparable));
-    let (before, after) =
-        if object.group_kind() == "Secret" { hidden(before, after) } else { (before, after) };
-    let text = |value: Option<Value>| {
-        value.and_then(|value| serde_saphyr::to_string(&value).ok()).unwrap_or_default()
+    if object.group_kind() == "Secret" { hidden(before, after) } else { (before, after) }
+}
+
+/// The difference between two states that may be shown, as a unified diff of YAML.
+fn difference(before: Option<&Value>, after: Option<&Value>) -> String {
+    let text = |value: Option<&Value>| {
+        value.and_then(|value| serde_saphyr::to_string(value).ok()).unwrap_or_default()
     };
     TextDiff::from_lines(text(before), text(after)).unified_diff().context_radius(3).to_string()
 }
 
 /// An object without what the server writes, and without copies of itself.
-pub fn comparable(value: &Value) -> Value {
+fn comparable(value: &Value) -> Value {
     let mut value = document::sorted(&without_bookkeeping(value));
     if let Some(Value::Object(annotations)) = value.pointer_mut("/metadata/annotations") {
         annotations.remove(LAST_APPLIED);
@@ -224,7 +290,7 @@ fn hidden(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option
 }
 
 fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
-    let mut flows = std::collections::BTreeMap::<String, Vec<String>>::new();
+    let mut flows = BTreeMap::<String, Vec<String>>::new();
     for row in changes {
         for (key, names) in &row.placements {
             for name in names {
@@ -266,7 +332,8 @@ mod tests {
         let before = json!({"data": {"same": "c2FtZQ==", "other": "b25l"},
             "metadata": {"annotations": {LAST_APPLIED: "b25l"}}});
         let after = json!({"data": {"same": "c2FtZQ==", "other": "dHdv", "new": "bmV3"}, "metadata": {"annotations": {}}});
-        let diff = difference(&secret(), Some(&before), Some(&after));
+        let (before, after) = showable(&secret(), Some(&before), Some(&after));
+        let diff = difference(before.as_ref(), after.as_ref());
         for value in ["c2FtZQ==", "b25l", "dHdv", "bmV3"] {
             assert!(!diff.contains(value), "{diff}");
         }
@@ -279,6 +346,8 @@ mod tests {
             json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "2"}, "status": {"x": 1}});
         let after =
             json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "3"}, "status": {"x": 2}});
-        assert_eq!(difference(&secret(), Some(&before), Some(&after)), "");
+        let (before, after) = showable(&secret(), Some(&before), Some(&after));
+        assert_eq!(difference(before.as_ref(), after.as_ref()), "");
+        assert!(delta::delta(before.as_ref(), after.as_ref()).is_empty());
     }
 }

@@ -92,6 +92,16 @@ impl Reference {
     pub fn is_local(&self) -> bool {
         !matches!(self, Self::Registry(_))
     }
+
+    /// The bundle of this digest, in the same place. What a tag means by now does not matter.
+    #[must_use]
+    pub fn pinned(self, digest: Digest) -> Self {
+        match self {
+            Self::Layout(layout) => Self::Layout(Layout { tag: None, digest: Some(digest), ..layout }),
+            Self::Registry(registry) => Self::Registry(Registry { digest: Some(digest), ..registry }),
+            elsewhere => elsewhere,
+        }
+    }
 }
 
 impl fmt::Display for Reference {

@@ -113,6 +113,18 @@ pub struct Revision {
     /// Whether the action could change the installation.
     #[serde(default)]
     pub modifies: bool,
+    /// Where the bundle came from, as it was typed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reference: String,
+    /// The names of `writeOnly` parameters that had a value: what it was is stored nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_parameters: Vec<String>,
+    /// What was granted.
+    #[serde(skip)]
+    pub terms: Terms,
+    /// Guards that the operator lowered, as flags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dangers: Vec<String>,
 }
 
 /// A claim, before its action begins.
@@ -399,6 +411,7 @@ impl Revision {
             |pointer: &str| claim.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let parameters = claim.get("parameters").and_then(Value::as_object).cloned().unwrap_or_default();
         let digest = text("/custom/dev.carnet.run/bundle").parse();
+        let run = |member: &str| claim.pointer("/custom/dev.carnet.run")?.get(member).cloned();
         Ok(Self {
             claim: text("/id"),
             revision: text("/revision"),
@@ -410,8 +423,16 @@ impl Revision {
             message,
             parameters: parameters.into_iter().collect(),
             modifies,
+            reference: text("/bundleReference"),
+            secret_parameters: part(run("secretParameters"))?,
+            terms: part(run("terms"))?,
+            dangers: part(run("dangers"))?,
         })
     }
+}
+
+fn part<T: Default + for<'de> Deserialize<'de>>(value: Option<Value>) -> Result<T, StateError> {
+    Ok(value.map(document::typed).transpose()?.map(|(read, _)| read).unwrap_or_default())
 }
 
 /// The inventory of one installation, as a run changes it.

@@ -19,7 +19,7 @@ use crate::capability::object::ObjectRef;
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
 
-use cluster::Cluster;
+use cluster::{Cluster, Deleted, Identity};
 use directory::{Directory, Rendered};
 use lent::{Filled, Lent, Misplaced, NotText};
 use ready::Readiness;
@@ -64,12 +64,25 @@ pub struct Preview {
 }
 
 /// What the operator insists on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Overrides {
     /// Overwrite what somebody else changed in our objects.
     pub force_conflicts: bool,
     /// Take over objects that this installation did not make.
     pub take_ownership: bool,
+}
+
+/// Kinds of objects that take more with them than themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    /// CustomResourceDefinitions, and with them all custom resources.
+    Crds,
+    /// Namespaces, and with them all that is in them.
+    Namespaces,
+    /// PersistentVolumeClaims, and with them the data.
+    Pvcs,
 }
 
 /// An object that an installation has put, or was about to put, into a target.
@@ -92,6 +105,15 @@ pub struct Recorded {
 /// All objects of one installation.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory(pub Vec<Recorded>);
+
+/// What came of a removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// The object is not there any more.
+    Gone,
+    /// It is being removed, and still there with this UID.
+    Going(Option<String>),
+}
 
 /// Where a run writes down what it does to a target, before and after it does it.
 pub trait Ledger: Send {
@@ -164,6 +186,29 @@ pub enum Error {
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
     Unreadable(String, String),
+}
+
+impl Kept {
+    /// The kind that an object is of, if it is one of these.
+    pub fn of(object: &ObjectRef) -> Option<Self> {
+        match object.group_kind().as_str() {
+            "apiextensions.k8s.io/CustomResourceDefinition" => Some(Self::Crds),
+            "Namespace" => Some(Self::Namespaces),
+            "PersistentVolumeClaim" => Some(Self::Pvcs),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Unchanged => "unchanged",
+            Self::Update => "update",
+        })
+    }
 }
 
 impl Preview {
@@ -281,44 +326,65 @@ impl Target {
     }
 
     /// Whether an object that was found may be removed. It may not when it belongs to another installation by now, or to
-    /// nobody and a run that was to write it never did.
-    ///
-    /// # Errors
-    /// [`Error::Foreign`] when it is not this installation's.
-    pub fn check_removal(
+    /// nobody and a run that was to write it never did, or is another object than the one that is recorded.
+    pub fn may_remove(
         &self,
         object: &ObjectRef,
         found: &Value,
         inventory: &Inventory,
         overrides: Overrides,
-    ) -> Result<(), Error> {
+    ) -> bool {
         match self {
-            Self::Cluster(cluster) => check_removal(cluster, object, found, inventory, overrides),
+            Self::Cluster(cluster) => {
+                check_removal(cluster, object, found, inventory, overrides).is_ok()
+                    && is_recorded(object, found, inventory)
+            }
             // The bytes of its file tell, when it is removed.
-            Self::Directory(_) => Ok(()),
+            Self::Directory(_) => true,
         }
     }
 
-    /// Removes an object. One that is already gone is no error; whether it was there is the answer.
+    /// Removes an object. One that is already gone is no error, nor is one that has another UID by now: it is another
+    /// object. `seen` is what was there when it was planned; where that still holds, the removal is one request.
     ///
     /// # Errors
-    /// [`Error`] when it is still there.
+    /// [`Error`] when it may not be removed, or the target does not do it.
     pub async fn delete(
-        &mut self,
+        &self,
         permit: &Permitted<Delete>,
+        seen: Option<&Value>,
         inventory: &Inventory,
         kinds: &Kinds,
         overrides: Overrides,
-    ) -> Result<bool, Error> {
+    ) -> Result<Removed, Error> {
         match self {
             Self::Cluster(cluster) => {
-                let Some(found) = cluster.get(&before_delete(permit), kinds).await? else { return Ok(false) };
-                check_removal(cluster, &permit.0, &found, inventory, overrides)?;
-                let recorded = inventory.find(&permit.0).and_then(|recorded| recorded.uid.as_deref());
-                let uid = recorded.or_else(|| found.pointer("/metadata/uid")?.as_str());
-                Ok(cluster.delete(permit, uid, kinds).await?)
+                delete(cluster, permit, seen, kinds, |found| {
+                    check_removal(cluster, &permit.0, found, inventory, overrides)?;
+                    Ok(is_recorded(&permit.0, found, inventory))
+                })
+                .await
             }
-            Self::Directory(directory) => directory.delete(permit, inventory, overrides),
+            Self::Directory(directory) => {
+                directory.delete(permit, inventory, overrides)?;
+                Ok(Removed::Gone)
+            }
+        }
+    }
+
+    /// Whether an object that was removed is gone: `Ready` when it is.
+    ///
+    /// # Errors
+    /// [`Error`] when the target cannot be read.
+    pub async fn gone(
+        &self,
+        permit: &Permitted<Delete>,
+        uid: Option<&str>,
+        kinds: &Kinds,
+    ) -> Result<Readiness, Error> {
+        match self {
+            Self::Cluster(cluster) => Ok(cluster.gone(permit, uid, kinds).await?),
+            Self::Directory(_) => Ok(Readiness::Ready),
         }
     }
 
@@ -330,6 +396,14 @@ impl Target {
         match self {
             Self::Cluster(cluster) => Ok(cluster.readiness(permit, kinds).await?),
             Self::Directory(_) => Ok(Readiness::Ready),
+        }
+    }
+
+    /// What hinders an object from becoming ready, as far as the caller may know.
+    pub async fn why(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
+        match self {
+            Self::Cluster(cluster) => cluster.why(permit, kinds).await,
+            Self::Directory(_) => Vec::new(),
         }
     }
 
@@ -464,6 +538,58 @@ fn check_owner(
         return Ok(());
     }
     Err(Error::Foreign { object: prepared.object().to_string(), owner: theirs })
+}
+
+/// Removes an object that `is_ours` lets go. It is told what was seen first, and asked again whenever that has changed.
+async fn delete(
+    cluster: &Cluster,
+    permit: &Permitted<Delete>,
+    seen: Option<&Value>,
+    kinds: &Kinds,
+    is_ours: impl Fn(&Value) -> Result<bool, Error>,
+) -> Result<Removed, Error> {
+    let mut found = seen.cloned();
+    // What was read a moment ago is not compared again: the UID alone tells whether it is the same object.
+    for is_fresh in [seen.is_none(), true, true] {
+        if is_fresh {
+            found = cluster.get(&before_delete(permit), kinds).await?;
+        }
+        let Some(found) = found.as_ref().filter(|found| same_uid(seen, found)) else {
+            return Ok(Removed::Gone);
+        };
+        if !is_ours(found)? {
+            return Ok(Removed::Gone);
+        }
+        let going = Removed::Going(uid(found).map(str::to_owned));
+        if found.pointer("/metadata/deletionTimestamp").is_some() {
+            return Ok(going);
+        }
+        match cluster.delete(permit, &Identity::of(found, !is_fresh), kinds).await? {
+            Deleted::Accepted => return Ok(going),
+            Deleted::Changed => {}
+            Deleted::Gone => return Ok(if is_held(found) { going } else { Removed::Gone }),
+        }
+    }
+    Err(cluster::Error::Changed(permit.0.to_string()).into())
+}
+
+/// Whether an object that was found is the one that was seen before.
+fn same_uid(seen: Option<&Value>, found: &Value) -> bool {
+    seen.is_none_or(|seen| uid(seen) == uid(found))
+}
+
+/// Whether an object that was found is the one that is recorded, or none is.
+fn is_recorded(object: &ObjectRef, found: &Value, inventory: &Inventory) -> bool {
+    let recorded = inventory.find(object).and_then(|recorded| recorded.uid.as_deref());
+    recorded.is_none_or(|recorded| uid(found) == Some(recorded))
+}
+
+fn uid(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/uid")?.as_str()
+}
+
+fn is_held(object: &Value) -> bool {
+    object.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
 }
 
 fn check_removal(

@@ -2,24 +2,29 @@
 
 mod console;
 mod outcome;
+mod undo;
+mod waiting;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::capability::Requests;
-use crate::grant::terms::parse_time;
+use crate::grant::Consent;
+use crate::grant::terms::{Terms, parse_time};
 use crate::host::Supplied;
-use crate::install::{Kept, Mode, Operator, Order, Outcome, Place, Tools, act};
+use crate::install::{self, Mode, Operator, Order, Outcome, Place, Tools, act};
+use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
-use crate::state::{Installation, State};
+use crate::state::{Installation, Revision, State};
 use crate::target::cluster::{Cluster, Options, Owner};
 use crate::target::directory::{Directory, Secrets};
-use crate::target::{Overrides, Target};
+use crate::target::{Change, Kept, Overrides, Target};
 use crate::verify::Verified;
 
 use super::Context;
@@ -32,6 +37,7 @@ use super::inputs::{self, StatePlace};
 
 pub(super) use console::Console;
 pub(super) use outcome::{PlanReport, diff_lines, report};
+pub(super) use undo::{is_bundled, revision_before};
 
 /// Where objects go.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -43,6 +49,17 @@ pub(super) struct TargetArgs {
     /// Namespace of the installation, and of objects without one
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// What Secrets become in a directory: files without credentials, or with them
+    #[arg(long, value_name = "HOW", default_value = "omit")]
+    secrets: SecretsArg,
+}
+
+/// Which cluster, and as whom.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Target")]
+pub(super) struct ClusterArgs {
     /// Find the cluster in this file
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -52,9 +69,6 @@ pub(super) struct TargetArgs {
     /// Act as this user of the cluster
     #[arg(long = "as", value_name = "USER")]
     as_user: Option<String>,
-    /// What Secrets become in a directory: files without credentials, or with them
-    #[arg(long, value_name = "HOW", default_value = "omit")]
-    secrets: SecretsArg,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -88,6 +102,9 @@ pub(super) struct ChangeArgs {
     /// Take over objects that this installation did not make
     #[arg(long)]
     take_ownership: bool,
+    /// Go back to what was there when it fails
+    #[arg(long)]
+    rollback_on_failure: bool,
     /// Also remove these kinds in a cluster, with all that goes with them
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     delete: Vec<KeptArg>,
@@ -142,6 +159,20 @@ pub(super) struct Asked<'a> {
     pub(super) unsigned: UnsignedArgs,
     pub(super) change: &'a ChangeArgs,
     pub(super) mode: Mode,
+    /// What was decided before, in the place of grants, parameters and overrides that are typed now.
+    pub(super) settled: Option<Settled>,
+}
+
+/// What a plan or an earlier revision settles.
+pub(super) struct Settled {
+    pub(super) parameters: BTreeMap<String, Value>,
+    /// Parameters that have to be given again.
+    pub(super) secret_parameters: Vec<String>,
+    pub(super) terms: Terms,
+    pub(super) overrides: Overrides,
+    pub(super) delete: BTreeSet<Kept>,
+    pub(super) dangers: Vec<String>,
+    pub(super) plan: Option<Box<Plan>>,
 }
 
 impl Default for ChangeArgs {
@@ -153,12 +184,45 @@ impl Default for ChangeArgs {
             timeout: Duration::from_secs(300),
             force_conflicts: false,
             take_ownership: false,
+            rollback_on_failure: false,
             delete: Vec::new(),
         }
     }
 }
 
 impl ChangeArgs {
+    /// Kinds that are removed with all that goes with them.
+    fn delete(&self) -> BTreeSet<Kept> {
+        self.delete.iter().map(KeptArg::kind).collect()
+    }
+
+    /// What the operator insists on.
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides { force_conflicts: self.force_conflicts, take_ownership: self.take_ownership }
+    }
+
+    /// The same change, putting back what others have changed.
+    pub(super) fn putting_back(&self) -> Self {
+        Self { force_conflicts: true, ..self.clone() }
+    }
+
+    /// The same change, to undo one that failed.
+    fn undoing(&self) -> Self {
+        Self { yes: true, rollback_on_failure: false, ..self.clone() }
+    }
+
+    /// A change that was confirmed when its plan was handed over.
+    pub(super) fn waiting(is_wanted: bool, timeout: Duration, rollback_on_failure: bool) -> Self {
+        Self {
+            yes: true,
+            wait: is_wanted,
+            no_wait: !is_wanted,
+            timeout,
+            rollback_on_failure,
+            ..Self::default()
+        }
+    }
+
     /// A change that is only looked at.
     pub(super) fn overriding(force_conflicts: bool, take_ownership: bool) -> Self {
         Self { force_conflicts, take_ownership, ..Self::default() }
@@ -178,14 +242,19 @@ impl TargetArgs {
             None if target == "kube" => target,
             _ => return Err(Usage::new(format!("`{target}` is no target"), "dir:PATH or kube").into()),
         };
-        let kubeconfig = self.kubeconfig.as_deref().map(inputs::absolute).transpose()?;
-        let plain_secrets = self.secrets == SecretsArg::Plain;
-        Ok(Place { target, server: None, kubeconfig, context: self.context.clone(), plain_secrets })
+        self.cluster.place(target, self.secrets == SecretsArg::Plain)
     }
 
     /// Whether a flag names a place at all.
     fn is_named(&self) -> bool {
         self.target.is_some()
+    }
+}
+
+impl ClusterArgs {
+    fn place(&self, target: String, plain_secrets: bool) -> anyhow::Result<Place> {
+        let kubeconfig = self.kubeconfig.as_deref().map(inputs::absolute).transpose()?;
+        Ok(Place { target, server: None, kubeconfig, context: self.context.clone(), plain_secrets })
     }
 }
 
@@ -263,8 +332,9 @@ pub(super) fn on_bundle(
         unsigned: args.unsigned,
         change,
         mode,
+        settled: None,
     };
-    let as_user = args.target.as_user.as_deref();
+    let as_user = args.target.cluster.as_user.as_deref();
     run(asked, Some(verified), &state, (place, namespace, as_user), context)
 }
 
@@ -280,6 +350,31 @@ pub(super) fn on_installation(
     let namespace = Some(installation.namespace);
     let asked = Asked { reference: installation.settings.reference, ..asked };
     run(asked, verified, &state, (place, namespace, None), context)
+}
+
+/// What differs between the target and what was installed: the plan of the last action, made once more.
+pub(super) fn examine(
+    name: &str,
+    inputs: &InputArgs,
+    unsigned: UnsignedArgs,
+    context: &Context,
+) -> anyhow::Result<Vec<Planned>> {
+    let installation = state(context)?.get(name)?;
+    anyhow::ensure!(!installation.is_deleted(), "the installation `{name}` is uninstalled");
+    let last = installation.last.map_or_else(|| "install".to_owned(), |last| last.action);
+    let asked = Asked {
+        action: if ["install", "upgrade"].contains(&last.as_str()) { &last } else { "upgrade" },
+        name,
+        reference: String::new(),
+        consent: &ConsentArgs::default(),
+        inputs,
+        unsigned,
+        change: &ChangeArgs::overriding(true, true),
+        mode: Mode::Examine,
+        settled: None,
+    };
+    let (outcome, _) = on_installation(asked, context)?;
+    Ok(outcome.plan.changes.into_iter().filter(|row| row.action != Change::Unchanged).collect())
 }
 
 /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle needs none,
@@ -301,6 +396,64 @@ fn kept(
     acquire::admitted(fetched?, asked.unsigned, context).map(Some)
 }
 
+/// Carries out a plan that was made earlier.
+pub(super) fn on_plan(
+    asked: Asked<'_>,
+    reference: &Reference,
+    plan: &Plan,
+    cluster: &ClusterArgs,
+    context: &Context,
+) -> anyhow::Result<(Outcome, Arc<Console>)> {
+    let state = state(context)?;
+    let fetched = acquire::fetched(&reference.clone().pinned(plan.bundle.digest), context)?;
+    if fetched.digest() != plan.bundle.digest {
+        let found = format!("bundle: {} was planned, now it is {}", plan.bundle.digest, fetched.digest());
+        return Err(install::Error::Stale(vec![found]).into());
+    }
+    let verified = acquire::admitted(fetched, asked.unsigned, context)?;
+    check_still(plan, state.find(&plan.installation.name)?.as_ref())?;
+    let target = if plan.target.starts_with("dir:") { plan.target.clone() } else { "kube".into() };
+    let is_plain = plan.inputs.dangers.iter().any(|danger| danger == PLAIN);
+    let place = cluster.place(target, is_plain)?;
+    let namespace = Some(plan.installation.namespace.clone());
+    run(asked, Some(verified), &state, (place, namespace, cluster.as_user.as_deref()), context)
+}
+
+/// A plan is one of an install or an upgrade, and which of both is to be done must not have changed.
+fn check_still(plan: &Plan, earlier: Option<&Installation>) -> anyhow::Result<()> {
+    let is_installed = earlier.is_some_and(Installation::is_installed);
+    if is_installed == (plan.action == "upgrade") {
+        return Ok(());
+    }
+    let now = if is_installed { "is there by now" } else { "is not there, or its last run failed" };
+    let found = format!("{} was planned, and `{}` {now}", plan.action, plan.installation.name);
+    Err(install::Error::Stale(vec![found]).into())
+}
+
+/// Brings an installation back to one of its revisions, with the bundle that is kept of it.
+pub(super) fn on_revision(
+    asked: Asked<'_>,
+    revision: &Revision,
+    context: &Context,
+) -> anyhow::Result<(Outcome, Arc<Console>)> {
+    let state = state(context)?;
+    let installation = state.get(asked.name)?;
+    let fetched = state.load(revision.digest, &revision.reference)?;
+    let verified = acquire::admitted(fetched, asked.unsigned, context)?;
+    let place = recorded(&installation);
+    let settled = Settled {
+        parameters: revision.parameters.clone(),
+        secret_parameters: revision.secret_parameters.clone(),
+        terms: revision.terms.clone(),
+        overrides: asked.change.overrides(),
+        delete: asked.change.delete(),
+        dangers: revision.dangers.clone(),
+        plan: None,
+    };
+    let asked = Asked { reference: revision.reference.clone(), settled: Some(settled), ..asked };
+    run(asked, Some(verified), &state, (place, Some(installation.namespace), None), context)
+}
+
 fn run(
     asked: Asked<'_>,
     verified: Option<Verified>,
@@ -313,11 +466,18 @@ fn run(
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     let place = Place { server: target.server().map(str::to_owned), ..place };
     let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
+    let before = state.find(asked.name)?.and_then(|earlier| earlier.last);
     let operator: Arc<dyn Operator> = console.clone();
     let tools = Tools { state, cache: inputs::cache(), operator };
     let acted = runtime.block_on(act(verified, target, order, &tools, asked.mode));
     console.done();
-    Ok((acted?, console))
+    match acted {
+        Ok(outcome) => Ok((outcome, console)),
+        Err(error) if asked.change.rollback_on_failure => {
+            Err(undo::after(error, &asked, before.as_ref(), state, context))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn order(
@@ -327,7 +487,8 @@ fn order(
     namespace: String,
 ) -> anyhow::Result<Order> {
     let change = asked.change;
-    let parameters = bundle.map(|bundle| asked.inputs.parameters.read(bundle)).transpose()?;
+    let settled = asked.settled.as_ref();
+    let parameters = bundle.map(|bundle| parameters(asked, bundle)).transpose()?.unwrap_or_default();
     let credentials = bundle.filter(|_| asked.mode != Mode::Examine);
     let credentials =
         credentials.map(|bundle| asked.inputs.credentials.read(bundle, asked.action)).transpose()?;
@@ -337,30 +498,69 @@ fn order(
         namespace,
         dangers: dangers(asked, &place),
         place,
-        consent: asked.consent.read()?,
-        parameters: parameters.unwrap_or_default(),
+        consent: settled.map_or_else(|| asked.consent.read(), |settled| Ok(settled.consent()))?,
+        parameters,
+        complete: settled.is_some(),
+        plan: settled.and_then(|settled| settled.plan.clone()),
         credentials: Supplied::new(credentials.unwrap_or_default()),
-        overrides: Overrides {
-            force_conflicts: change.force_conflicts,
-            take_ownership: change.take_ownership,
-        },
+        overrides: settled.map_or_else(|| change.overrides(), |settled| settled.overrides),
         wait: change.wait || !change.no_wait,
         timeout: change.timeout,
-        delete: change.delete.iter().map(KeptArg::kind).collect::<BTreeSet<_>>(),
+        delete: settled.map_or_else(|| change.delete(), |settled| settled.delete.clone()),
         reference: asked.reference.clone(),
     })
+}
+
+/// The parameters that are typed, or those that are settled and, typed again, the ones that are recorded nowhere.
+fn parameters(asked: &Asked<'_>, bundle: &Bundle) -> anyhow::Result<BTreeMap<String, Value>> {
+    let Some(settled) = &asked.settled else { return asked.inputs.parameters.read(bundle) };
+    let is_secret = |name: &str| settled.secret_parameters.iter().any(|secret| secret == name);
+    let secret = asked.inputs.parameters.read_those(bundle, is_secret)?;
+    if let Some(missing) = settled.secret_parameters.iter().find(|name| !secret.contains_key(*name)) {
+        let text = format!("the value of the parameter `{missing}` is recorded nowhere");
+        return Err(Usage::new(text, format!("give it again: --param {missing}=…")).into());
+    }
+    Ok(settled.parameters.clone().into_iter().chain(secret).collect())
+}
+
+/// Whoever types a parameter that is settled expects it to count.
+pub(super) fn check_parameters(inputs: &InputArgs, secret: &[String]) -> anyhow::Result<()> {
+    let given = inputs.parameters.names()?;
+    match given.into_iter().find(|name| !secret.iter().any(|secret| secret == name)) {
+        Some(name) => {
+            let text = format!("the parameter `{name}` is settled already");
+            Err(Usage::new(text, "leave it out, or use `carnet upgrade`").into())
+        }
+        None => Ok(()),
+    }
 }
 
 fn dangers(asked: &Asked<'_>, place: &Place) -> Vec<String> {
     [
         (asked.unsigned.dangerous_unsigned, "--dangerous-unsigned"),
-        (asked.consent.is_dangerous(), "--dangerous-wildcards"),
-        (place.plain_secrets, "--secrets plain"),
+        (asked.consent.is_dangerous() || asked.settled.as_ref().is_some_and(Settled::is_wild), WILD),
+        (place.plain_secrets, PLAIN),
     ]
     .into_iter()
     .filter(|(is_set, _)| *is_set)
     .map(|(_, flag)| flag.to_owned())
     .collect()
+}
+
+/// The flag that writes credentials into a directory.
+const PLAIN: &str = "--secrets plain";
+
+/// The flag that accepts a bare `*` in a grant.
+const WILD: &str = "--dangerous-wildcards";
+
+impl Settled {
+    fn consent(&self) -> Consent {
+        Consent { terms: self.terms.clone(), dangerous_wildcards: self.is_wild(), ..Consent::default() }
+    }
+
+    fn is_wild(&self) -> bool {
+        self.dangers.iter().any(|danger| danger == WILD)
+    }
 }
 
 /// Where an installation is.
@@ -390,6 +590,6 @@ impl KeptArg {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     parse_time(text).map_err(|_| "write a whole number with ms, s, m or h, such as 5m".into())
 }

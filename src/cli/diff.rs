@@ -2,15 +2,13 @@
 
 use serde::Serialize;
 
-use crate::install::Mode;
 use crate::plan::Planned;
 use crate::target::Change;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, InputArgs, diff_lines};
+use super::act::{self, InputArgs, diff_lines};
 use super::exit::Code;
-use super::inputs::consent::ConsentArgs;
 use super::ui::{Page, Report, Tone};
 
 /// Show how the target differs from what was installed
@@ -42,23 +40,8 @@ struct Difference {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let installation = act::state(context)?.get(&args.name)?;
-    anyhow::ensure!(!installation.is_deleted(), "the installation `{}` is uninstalled", args.name);
-    let action = installation.last.map_or_else(|| "install".to_owned(), |last| last.action);
-    let action = if ["install", "upgrade"].contains(&action.as_str()) { action } else { "upgrade".into() };
-    let asked = Asked {
-        action: &action,
-        name: &args.name,
-        reference: String::new(),
-        consent: &ConsentArgs::default(),
-        inputs: &args.inputs,
-        unsigned: args.unsigned,
-        change: &ChangeArgs::overriding(true, true),
-        mode: Mode::Examine,
-    };
-    let (outcome, _) = act::on_installation(asked, context)?;
-    let changes = outcome.plan.changes.into_iter().filter(|row| row.action != Change::Unchanged);
-    let report = Difference { name: args.name.clone(), changes: changes.collect() };
+    let changes = act::examine(&args.name, &args.inputs, args.unsigned, context)?;
+    let report = Difference { name: args.name.clone(), changes };
     context.ui.report(&report)?;
     Ok(act::pending(args.exit_code, !report.changes.is_empty()))
 }

@@ -11,6 +11,7 @@ use crate::document::visible;
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::host::GuestError;
+use crate::host::watch::Unready;
 use crate::install;
 use crate::run::RunError;
 use crate::state::StateError;
@@ -110,6 +111,9 @@ pub struct Failure {
     /// Lines that belong to the message: flags that would grant what is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
+    /// What was not ready, or not gone, in time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unready: Vec<Unready>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -127,6 +131,7 @@ impl Failure {
             message: texts.remove(0),
             causes: texts,
             details: meaning.details.iter().map(|line| visible(line)).collect(),
+            unready: meaning.unready,
             hint: meaning.hint.map(|hint| visible(&hint)),
         }
     }
@@ -136,7 +141,7 @@ impl Failure {
         let message = text.lines().next().unwrap_or_default();
         let message = visible(message.strip_prefix("error: ").unwrap_or(message));
         let hint = Some("carnet --help".to_owned());
-        Self { code: USAGE, message, causes: Vec::new(), details: Vec::new(), hint }
+        Self { code: USAGE, message, causes: Vec::new(), details: Vec::new(), unready: Vec::new(), hint }
     }
 }
 
@@ -144,6 +149,7 @@ impl Failure {
 struct Meaning {
     code: Code,
     details: Vec<String>,
+    unready: Vec<Unready>,
     hint: Option<String>,
 }
 
@@ -155,11 +161,19 @@ impl Meaning {
     fn details(self, details: &[String]) -> Self {
         Self { details: details.to_vec(), ..self }
     }
+
+    /// What hinders objects, a line each, after what is said already.
+    fn unready(mut self, unready: &[Unready]) -> Self {
+        let line = |row: &Unready, reason: &String| format!("{}: {reason}", row.object);
+        self.details
+            .extend(unready.iter().flat_map(|row| row.reasons.iter().map(move |reason| line(row, reason))));
+        Self { unready: unready.to_vec(), ..self }
+    }
 }
 
 impl From<Code> for Meaning {
     fn from(code: Code) -> Self {
-        Self { code, details: Vec::new(), hint: None }
+        Self { code, details: Vec::new(), unready: Vec::new(), hint: None }
     }
 }
 
@@ -267,18 +281,24 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
+        install::Error::Held(held) => Meaning::from(NOT_READY).unready(held).hint(
+            "the same command goes on once what holds them is removed; `--no-wait` does not wait for that",
+        ),
         install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
         install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
-        install::Error::Run { source, refusal, denials, .. } => {
-            of_failed_run(source, refusal.as_deref(), denials)
+        install::Error::Run { source, refusal, denials, unready, .. } => {
+            of_failed_run(source, refusal.as_deref(), denials).unready(unready)
         }
         install::Error::SetUp(error) => of_run(error),
         install::Error::Shortfall(error) => of_shortfall(error),
         install::Error::State(error) => of_state(error),
         install::Error::Target(error) => of_target(error),
-        install::Error::Unready(_) => {
-            Meaning::from(NOT_READY).hint("wait longer with `--timeout`, or not with `--no-wait`")
-        }
+        install::Error::Stale(departures) => Meaning::from(STALE)
+            .details(departures)
+            .hint("make a new plan with `carnet plan`, and look at it"),
+        install::Error::Unready(unready) => Meaning::from(NOT_READY)
+            .unready(unready)
+            .hint("wait longer with `--timeout`, or not with `--no-wait`"),
         _ => ERROR.into(),
     }
 }
@@ -318,6 +338,7 @@ mod tests {
             (Shortfall::Missing(Vec::new()).into(), 11),
             (install::Error::Shortfall(Shortfall::Missing(Vec::new())).into(), 11),
             (install::Error::State(StateError::Locked(String::new())).into(), 16),
+            (install::Error::Held(Vec::new()).into(), 15),
             (install::Error::Unready(Vec::new()).into(), 15),
             (StateError::Bundle(FetchError::Digest(digest.check(b"x").unwrap_err())).into(), 10),
             (Usage::new("x", "y").into(), 2),

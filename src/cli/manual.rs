@@ -8,6 +8,7 @@ use super::exit::CODES;
 const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Build", "`build`", "`reference`, `digest`, `name`, `version`, `tag`, `component`, `warnings`"),
     ("Difference", "`diff`", "`name`, `changes`"),
+    ("Drift", "`drift`", "`name`, `objects`: each with `state` (`changed`, `missing`, `extra`) and `fields`"),
     ("Error", "any", "`code`, `message`, `causes`, `details`, `hint`"),
     ("Grant", "`grant new`", "`metadata`, `spec`: the grant itself"),
     ("GrantCheck", "`grant check`", "`digest`, `covered`, `missing`, `optional`"),
@@ -28,14 +29,14 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`"),
     (
         "Outcome",
-        "`install`, `upgrade`, `invoke`, `uninstall`",
+        "`install`, `upgrade`, `apply`, `invoke`, `rollback`, `uninstall`, `drift --fix`",
         "`name`, `namespace`, `action`, `bundle`, `revision`, `result`, `plan`, `changes`, `outputs`, `denied`, `kept`",
     ),
     ("OutputList", "`outputs`", "`name`, `outputs`"),
     (
         "Plan",
         "`plan`",
-        "`digest`, `bundle`, `component`, `installation`, `action`, `revision`, `target`, `changes`, `rbac`, \
+        "`digest`, `bundle`, `component`, `installation`, `action`, `revision`, `target`, `inputs`, `changes`, `rbac`, \
          `powers`, `credentials`, `hostCalls`, `withheld`, `steps`",
     ),
     (

@@ -39,6 +39,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         unsigned: args.unsigned,
         change: &args.change,
         mode: Mode::Act,
+        settled: None,
     };
     let (outcome, _) = act::on_installation(asked, context)?;
     act::report(&outcome, &context.ui)?;

@@ -13,8 +13,9 @@ use crate::target::{self, Change, OWNER, Prepared, Preview, cluster};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
-use super::watch::Unready;
-use super::work::{Pass, Step, Work, now};
+use super::remove::Doomed;
+use super::wait::{Late, now};
+use super::work::{Pass, Step, Work};
 use super::{GuestError, deny};
 
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
@@ -267,20 +268,18 @@ impl Kubernetes<'_> {
             let step = Step::delete(permit.0.clone());
             self.work.step(step).map_err(|departure| Stop::Run(departure.into()))?;
         }
+        if let Pass::Acting { .. } = self.work.pass {
+            let seen = |permit: &Permitted<grant::Delete>| self.work.seen.get(&permit.0.to_string()).cloned();
+            let doomed = permits.into_iter().map(|permit| Doomed { seen: seen(&permit), permit }).collect();
+            return Ok(self.work.remove(doomed, |_| false).await?);
+        }
         for permit in permits {
-            self.delete_one(&permit).await?;
+            self.plan_removal(&permit).await?;
         }
         Ok(())
     }
 
-    async fn delete_one(&mut self, permit: &Permitted<grant::Delete>) -> Result<(), Stop> {
-        let Work { target, inventory, kinds, overrides, pass, .. } = &mut *self.work;
-        if let Pass::Acting { ledger, .. } = pass {
-            target.delete(permit, inventory, kinds, *overrides).await?;
-            ledger.removed(&permit.0)?;
-            inventory.forget(&permit.0);
-            return Ok(());
-        }
+    async fn plan_removal(&mut self, permit: &Permitted<grant::Delete>) -> Result<(), Stop> {
         let before = match self.work.overlaid(&permit.0) {
             Some(overlaid) => overlaid,
             None => self.work.target.get(&grant::before_delete(permit), &self.work.kinds).await?,
@@ -302,11 +301,11 @@ impl Kubernetes<'_> {
             return Ok(());
         }
         let until = now() + limit.min(self.work.patience());
-        let unready = self.work.await_ready(&permits, until).await?;
-        if unready.is_empty() {
+        self.work.await_ready(permits, until).await?;
+        if self.work.late.is_empty() {
             Ok(())
         } else {
-            Err(Stop::Guest(GuestError::Timeout(timeout_text(&unready))))
+            Err(Stop::Guest(GuestError::Timeout(timeout_text(&self.work.late))))
         }
     }
 
@@ -388,8 +387,9 @@ fn told_of_cluster(error: &cluster::Error) -> GuestError {
     }
 }
 
-fn timeout_text(unready: &[Unready]) -> String {
-    let rows: Vec<_> = unready.iter().map(|(object, why, _)| format!("{object}: {why}")).collect();
+/// What the objects say themselves. Their pods and events are none of the component's business.
+fn timeout_text(late: &[Late]) -> String {
+    let rows: Vec<_> = late.iter().map(|it| format!("{}: {}", it.row().object, it.row().why)).collect();
     format!("not ready: {}", rows.join("; "))
 }
 

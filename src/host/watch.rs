@@ -1,18 +1,31 @@
 //! What somebody who follows a run gets to see of it.
 
+use serde::Serialize;
+
 use crate::capability::object::ObjectRef;
 
 /// Sees a run while it goes on.
 pub trait Watcher: Send + Sync {
-    /// These objects are not ready, each with the reason. An empty list when the waiting is over.
+    /// These objects are not ready, or not gone, each with the reason. An empty list when the waiting is over.
     fn waiting(&self, objects: &[Unready]);
 
     /// The component wrote a message.
     fn logged(&self, entry: &Entry);
 }
 
-/// An object that is not ready, why, and whether it will not become so by itself.
-pub type Unready = (ObjectRef, String, bool);
+/// An object that is not as it is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unready {
+    /// Which object.
+    #[serde(flatten)]
+    pub object: ObjectRef,
+    /// What it says itself.
+    pub why: String,
+    /// Whether it will not become ready by itself.
+    pub failed: bool,
+    /// What its pods and the events about it say. For people who may look at them, never for a component.
+    pub reasons: Vec<String>,
+}
 
 /// How much a message matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,9 +17,9 @@ use crate::capability::object::{Object, ObjectRef};
 use crate::digest::Digest;
 use crate::grant::{Generate, Permitted, Wait, before_generate};
 use crate::target::lent::{self, Lent, Placements};
-use crate::target::ready::Readiness;
 use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target, without_bookkeeping};
 
+use super::wait::{Awaited, Late, Waiter, now};
 use super::watch::{Unready, Watcher};
 
 /// A target, and what one pass of a run does to it.
@@ -48,10 +48,11 @@ pub struct Work {
     pub failures: Vec<target::Error>,
     /// Sees what the run waits for.
     pub watcher: Arc<dyn Watcher>,
+    /// What was not ready when the last waiting ended.
+    pub late: Vec<Late>,
+    /// What was removed and is still there.
+    pub going: Vec<Awaited>,
 }
-
-/// How often an object that is not ready is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The most refusals of the target that are kept for the operator.
 const MAX_FAILURES: usize = 100;
@@ -265,47 +266,32 @@ impl Work {
         }
     }
 
-    /// Waits until every object is ready, one of them never will be, or the time is over; gives those that are not.
+    /// Waits until every object is ready, one of them never will be, or the time is over. Those that are not are late.
     ///
     /// # Errors
     /// When the target cannot be read.
     pub async fn await_ready(
         &mut self,
-        permits: &[Permitted<Wait>],
+        permits: Vec<Permitted<Wait>>,
         until: Instant,
-    ) -> Result<Vec<Unready>, target::Error> {
-        loop {
-            let unready = self.unready(permits).await?;
-            self.watcher.waiting(&unready);
-            if unready.is_empty() || now() >= until || unready.iter().any(|row| row.2) {
-                return Ok(unready);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+    ) -> Result<(), target::Error> {
+        let Self { target, kinds, watcher, late, .. } = self;
+        let awaited = permits.into_iter().map(Awaited::Ready).collect();
+        *late = Waiter { target, kinds, watcher: &**watcher, until }.settle(awaited).await?;
+        Ok(())
     }
 
-    async fn unready(&mut self, permits: &[Permitted<Wait>]) -> Result<Vec<Unready>, target::Error> {
-        let mut unready = Vec::new();
-        for permit in permits {
-            match self.target.readiness(permit, &self.kinds).await? {
-                Readiness::Ready => {}
-                Readiness::NotReady(why) => unready.push((permit.0.clone(), why, false)),
-                Readiness::Failed(why) => unready.push((permit.0.clone(), why, true)),
-            }
-        }
-        Ok(unready)
+    /// What was not ready when the last waiting ended, and what hinders it: for the operator alone.
+    pub async fn unready(&mut self) -> Vec<Unready> {
+        let Self { target, kinds, watcher, late, waiting, .. } = self;
+        let waiter = Waiter { target, kinds, watcher: &**watcher, until: waiting.until };
+        waiter.explained(std::mem::take(late)).await
     }
 
     /// How long the run may still wait.
     pub fn patience(&self) -> Duration {
         self.waiting.until.saturating_duration_since(now())
     }
-}
-
-/// The moment.
-#[expect(clippy::disallowed_methods, reason = "waiting for the target ends at the command's --timeout")]
-pub fn now() -> Instant {
-    Instant::now()
 }
 
 fn key(object: &ObjectRef) -> String {

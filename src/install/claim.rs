@@ -1,6 +1,6 @@
 //! The claim that records an action (CNAB Claims 1.0.0, chapter 400).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::document;
 use crate::plan::Plan;
@@ -15,6 +15,7 @@ const CUSTOM: &str = "dev.carnet.run";
 /// at rest; the next action asks for them again.
 pub(super) fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) -> Claim {
     let id = ulid();
+    let (secret_parameters, parameters) = run.split_parameters();
     let document = json!({
         "id": id,
         "installation": run.order.name,
@@ -23,13 +24,14 @@ pub(super) fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) -> Claim
         "action": run.order.action,
         "bundle": bundle(run, settings),
         "bundleReference": settings.reference,
-        "parameters": parameters(run),
+        "parameters": parameters,
         "custom": { CUSTOM: {
             "bundle": settings.bundle,
             "component": plan.component,
             "plan": plan.digest,
             "rule": settings.rule,
             "signers": settings.signers,
+            "secretParameters": secret_parameters,
             "terms": settings.terms,
             "dangers": settings.dangers,
             "carnet": env!("CARGO_PKG_VERSION"),
@@ -47,11 +49,4 @@ fn bundle(run: &Run<'_>, settings: &Settings) -> Value {
     };
     let read = bytes.and_then(|bytes| document::json(&bytes).ok());
     read.unwrap_or_else(|| json!({ "name": settings.bundle_name, "version": settings.bundle_version }))
-}
-
-fn parameters(run: &Run<'_>) -> Map<String, Value> {
-    let bundle = run.decided.granted.as_ref().map(|granted| granted.verified().bundle());
-    let is_secret = |name: &str| bundle.is_some_and(|bundle| bundle.is_write_only_parameter(name));
-    let values = run.decided.context.parameters.iter().filter(|(name, _)| !is_secret(name));
-    values.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

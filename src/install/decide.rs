@@ -124,6 +124,7 @@ pub(super) fn decide(
     mode: Mode,
 ) -> Result<Decided, Error> {
     let Some(verified) = verified else { return Ok(Decided::by_the_runtime(earlier)) };
+    let earlier = earlier.filter(|_| !order.complete);
     let previous = earlier.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
     let resolved = parameters::resolve(
         verified.bundle(),

@@ -8,20 +8,23 @@ use serde_json::Value;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
 use crate::grant::{Denied, recorded};
-use crate::host::Host;
 use crate::host::meter::Calls;
+use crate::host::wait::now;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
-use crate::host::work::{ObjectChange, Pass, Waiting, Work, now};
-use crate::plan::{BundleName, InstallationName, Plan, Subject};
+use crate::host::work::{ObjectChange, Pass, Waiting, Work};
+use crate::host::{GuestError, Host};
+use crate::plan::{BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Settings};
 use crate::target::lent::Lent;
-use crate::target::{self, Change, Inventory, Target};
+use crate::target::ready::is_ready_once_there;
+use crate::target::{Inventory, Kept, Target};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};
-use super::{Error, Kept, Mode, Order, Outcome, Place, Tools, claim};
+use super::removal::{self, Removal};
+use super::{Error, Mode, Order, Outcome, Place, Tools, claim};
 
 /// One action, decided about.
 pub(super) struct Run<'a> {
@@ -47,7 +50,7 @@ struct Ran {
 pub(super) struct Planned {
     pub(super) plan: Plan,
     ran: Ran,
-    removed: Vec<ObjectRef>,
+    removals: Vec<Removal>,
     kept: Vec<ObjectRef>,
 }
 
@@ -62,18 +65,20 @@ impl Run<'_> {
             ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
         }
         let (removable, kept) = self.removable(&ran.work);
-        let rows = removals(&mut ran.work, &removable).await?;
-        self.check_cluster(&removable, &rows)?;
+        let removals = removal::plan(&mut ran.work, removable).await?;
+        self.check_cluster(&removals)?;
+        let rows = removals.iter().filter_map(Removal::row).collect();
         let plan =
             Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
-        Ok(Planned { plan, ran, removed: removable, kept })
+        Ok(Planned { plan, ran, removals, kept })
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
     /// forget what is still in the right one. An address alone proves nothing, since a cluster may have several.
-    fn check_cluster(&self, removable: &[ObjectRef], rows: &[ObjectChange]) -> Result<(), Error> {
+    fn check_cluster(&self, removals: &[Removal]) -> Result<(), Error> {
         let Some(earlier) = self.earlier else { return Ok(()) };
-        let finds_nothing = self.part.remove && rows.is_empty() && !removable.is_empty();
+        let is_there = removals.iter().any(|removal| removal.found.is_some());
+        let finds_nothing = self.part.remove && !is_there && !removals.is_empty();
         let is_elsewhere = earlier.settings.server != self.order.place.server;
         if finds_nothing && is_elsewhere { Err(self.order.elsewhere(earlier)) } else { Ok(()) }
     }
@@ -113,7 +118,7 @@ impl Run<'_> {
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
-        let Planned { plan, ran, removed, kept } = planned;
+        let Planned { plan, ran, removals, kept } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
         let Work { target, kinds, changes, steps, .. } = ran.work;
         target.sweep()?;
@@ -123,7 +128,7 @@ impl Run<'_> {
         let operator = Arc::clone(&self.tools.operator);
         let watcher: Arc<dyn Watcher> = operator;
         let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
-        remove(&mut ran.work, &removed).await?;
+        removal::carry_out(&mut ran.work, removals).await?;
         self.let_go(&mut ran.work, &kept)?;
         await_ready(&mut ran.work).await?;
         let outputs = self.settled_outputs(ran.outputs)?;
@@ -155,7 +160,7 @@ impl Run<'_> {
         let ran = Ran::of(host);
         match ended {
             Ok(()) => Ok(ran),
-            Err(source) => Err(ran.failed(source)),
+            Err(source) => Err(ran.failed(source).await),
         }
     }
 
@@ -180,6 +185,8 @@ impl Run<'_> {
             steps: Vec::new(),
             changes: Vec::new(),
             failures: Vec::new(),
+            late: Vec::new(),
+            going: Vec::new(),
         }
     }
 
@@ -211,7 +218,30 @@ impl Run<'_> {
             action: self.order.action.clone(),
             revision: self.revision(),
             target: work.target.describe(),
+            inputs: self.inputs(),
         }
+    }
+
+    fn inputs(&self) -> Inputs {
+        let (secret, shown) = self.split_parameters();
+        Inputs {
+            reference: self.order.reference.clone(),
+            parameters: shown,
+            secret_parameters: secret,
+            grant: self.decided.terms.clone(),
+            overrides: self.order.overrides,
+            delete: self.order.delete.clone(),
+            dangers: self.order.dangers.clone(),
+        }
+    }
+
+    /// The names of the parameters that must not be shown, and the others with their values.
+    pub(super) fn split_parameters(&self) -> (Vec<String>, BTreeMap<String, Value>) {
+        let bundle = self.decided.granted.as_ref().map(|granted| granted.verified().bundle());
+        let is_secret = |name: &str| bundle.is_some_and(|bundle| bundle.is_write_only_parameter(name));
+        let all = self.decided.context.parameters.clone();
+        let (secret, shown): (BTreeMap<_, _>, _) = all.into_iter().partition(|(name, _)| is_secret(name));
+        (secret.into_keys().collect(), shown)
     }
 
     /// CNAB Claims: a new revision for whatever may change something, the last one for the rest.
@@ -291,11 +321,12 @@ impl Ran {
         }
     }
 
-    fn failed(self, source: RunError) -> Error {
-        let mut failures = self.work.failures;
+    async fn failed(mut self, source: RunError) -> Error {
         // The component hands the target's refusal on; the operator is told all of it.
-        let refusal = failures.pop().map(Box::new);
-        Error::Run { source, refusal, denials: self.denials, log: self.log }
+        let refusal = self.work.failures.pop().map(Box::new);
+        let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
+        let unready = if timed_out { self.work.unready().await } else { Vec::new() };
+        Error::Run { source, refusal, denials: self.denials, unready, log: self.log }
     }
 }
 
@@ -312,60 +343,6 @@ impl Planned {
     }
 }
 
-/// The rows of a plan for what the runtime removes. What is gone already, or somebody else's by now, has none.
-async fn removals(work: &mut Work, objects: &[ObjectRef]) -> Result<Vec<ObjectChange>, Error> {
-    let mut rows = Vec::new();
-    for object in objects {
-        learn(work, object).await?;
-        let before = work.target.get(&recorded::get(object.clone()), &work.kinds).await;
-        let Work { target, inventory, overrides, .. } = &*work;
-        let is_ours = |before: &Value| target.check_removal(object, before, inventory, *overrides).is_ok();
-        if let Some(before) = before.or_else(gone)?.filter(is_ours) {
-            rows.push(ObjectChange {
-                object: object.clone(),
-                change: Change::Delete,
-                before: Some(before),
-                after: None,
-                placements: BTreeMap::new(),
-            });
-        }
-    }
-    Ok(rows)
-}
-
-async fn remove(work: &mut Work, objects: &[ObjectRef]) -> Result<(), Error> {
-    for object in objects {
-        let permit = recorded::delete(object.clone());
-        let Work { target, inventory, kinds, overrides, pass, .. } = work;
-        target.delete(&permit, inventory, kinds, *overrides).await.or_else(gone).or_else(lost)?;
-        if let Pass::Acting { ledger, .. } = pass {
-            ledger.removed(object)?;
-        }
-        inventory.forget(object);
-    }
-    Ok(())
-}
-
-/// A custom resource whose definition is gone is gone with it.
-async fn learn(work: &mut Work, object: &ObjectRef) -> Result<(), Error> {
-    Ok(work.target.learn(object, &mut work.kinds).await.or_else(gone)?)
-}
-
-fn gone<T: Default>(error: target::Error) -> Result<T, target::Error> {
-    match error {
-        target::Error::Cluster(target::cluster::Error::NoKind { .. }) => Ok(T::default()),
-        error => Err(error),
-    }
-}
-
-/// What belongs to somebody else by now stays with them.
-fn lost<T: Default>(error: target::Error) -> Result<T, target::Error> {
-    match error {
-        target::Error::Foreign { .. } => Ok(T::default()),
-        error => Err(error),
-    }
-}
-
 /// Waits for everything that the run applied.
 async fn await_ready(work: &mut Work) -> Result<(), Error> {
     if !work.waiting.enabled {
@@ -375,10 +352,11 @@ async fn await_ready(work: &mut Work) -> Result<(), Error> {
         work.steps.iter().filter(|step| !step.delete).map(|step| step.object.clone()).collect();
     let left: Vec<_> = applied
         .into_iter()
-        .filter(|object| work.inventory.find(object).is_some())
+        .filter(|object| work.inventory.find(object).is_some() && !is_ready_once_there(object))
         .map(recorded::wait)
         .collect();
-    let unready = work.await_ready(&left, work.waiting.until).await?;
+    work.await_ready(left, work.waiting.until).await?;
+    let unready = work.unready().await;
     if unready.is_empty() { Ok(()) } else { Err(Error::Unready(unready)) }
 }
 

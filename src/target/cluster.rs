@@ -9,6 +9,7 @@ mod refusal;
 mod send;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,13 +17,14 @@ use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;
 use kube::Client;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::capability::kinds::{Kinds, Resource, builtin};
 use crate::capability::object::{ObjectRef, is_label};
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait};
-use crate::target::ready::{Readiness, readiness};
+use crate::target::ready::{Readiness, going, readiness};
 use crate::target::{Change, Preview};
 
 use refusal::refusal;
@@ -37,6 +39,8 @@ const MAX_MANAGER: usize = 128;
 /// A Kubernetes API server, and the installation on whose behalf it is asked.
 pub struct Cluster {
     client: Client,
+    /// Acts as the caller, and is asked for nothing but why objects are not ready.
+    onlooker: Client,
     namespace: String,
     server: String,
     manager: String,
@@ -66,6 +70,48 @@ pub struct Applied {
     pub after: Value,
 }
 
+/// Which object is meant, and in which state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The UID that the server gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Its version, where nothing in it may have changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_version: Option<String>,
+}
+
+/// How the server took a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// The object is going, and may still be there.
+    Accepted,
+    /// The object is not the one that was meant, or not any more as it was.
+    Changed,
+    /// It is gone, or was before.
+    Gone,
+}
+
+impl Identity {
+    /// That of an object as it was read; in just that state, if `unchanged`.
+    pub fn of(object: &Value, unchanged: bool) -> Self {
+        let text = |member| Some(object.pointer("/metadata")?.get(member)?.as_str()?.to_owned());
+        let resource_version = unchanged.then(|| text("resourceVersion")).flatten();
+        Self { uid: text("uid"), resource_version }
+    }
+}
+
+impl Deleted {
+    /// The server answers with a status when nothing is left, and with the object when it is kept for a while. Of some
+    /// kinds it always answers with the object.
+    fn of(answer: &Answer) -> Self {
+        let answer = answer.json().unwrap_or_default();
+        let is_status = answer.get("kind").and_then(Value::as_str) == Some("Status");
+        if is_status { Self::Gone } else { Self::Accepted }
+    }
+}
+
 impl Cluster {
     /// Prepares to talk to the cluster that kubectl would talk to. Sends nothing; must be called within a runtime.
     ///
@@ -76,7 +122,15 @@ impl Cluster {
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
     pub async fn connect(options: &Options, owner: &Owner) -> Result<Self, Unconfigured> {
         let connect::Place { client, namespace, server } = connect::place(options).await?;
-        Ok(Self { client, namespace, server, manager: owner.manager(), with_status: Mutex::default() })
+        let onlooker = client.clone();
+        Ok(Self {
+            client,
+            onlooker,
+            namespace,
+            server,
+            manager: owner.manager(),
+            with_status: Mutex::default(),
+        })
     }
 
     /// The same cluster, on behalf of another installation.
@@ -170,33 +224,30 @@ impl Cluster {
         Applied::of(answer.status == StatusCode::CREATED, document_of(&answer, object)?, object)
     }
 
-    /// Deletes an object, and in the background what it owns. With a UID, only the object that has it. False: it was gone
-    /// already, or another has taken its name. (False also where the answer to a first try was lost.)
+    /// Deletes an object, and in the background what it owns: the one with this identity, if it is still the same.
     ///
     /// # Errors
-    /// [`Error`] for every other answer.
+    /// [`Error`] for every answer but those that [`Deleted`] stands for.
     pub async fn delete(
         &self,
         permit: &Permitted<Delete>,
-        uid: Option<&str>,
+        identity: &Identity,
         kinds: &Kinds,
-    ) -> Result<bool, Error> {
+    ) -> Result<Deleted, Error> {
         let object = &permit.0;
-        let mut options =
-            json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
-        if let (Some(uid), Value::Object(members)) = (uid, &mut options) {
-            members.insert("preconditions".into(), json!({ "uid": uid }));
-        }
+        let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+            "preconditions": identity });
         let answer = self.ask(&Ask::delete(path(object, kinds)?, &options)).await?;
         match answer.status {
-            StatusCode::NOT_FOUND => Ok(false),
-            StatusCode::CONFLICT if uid.is_some() && self.is_gone(object, uid, kinds).await? => Ok(false),
-            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(Deleted::Gone),
+            StatusCode::CONFLICT => Ok(Deleted::Changed),
+            status if status.is_success() => Ok(Deleted::of(&answer)),
             _ => Err(refusal(&answer, "delete", object)),
         }
     }
 
-    /// Whether a deleted object is really gone: no longer there, or there is another with its name.
+    /// Whether a deleted object is really gone: no longer there, or there is another with its name. `Ready` when it is,
+    /// else what keeps it.
     ///
     /// # Errors
     /// [`Error`] when the server does not say.
@@ -205,8 +256,15 @@ impl Cluster {
         permit: &Permitted<Delete>,
         uid: Option<&str>,
         kinds: &Kinds,
-    ) -> Result<bool, Error> {
-        self.is_gone(&permit.0, uid, kinds).await
+    ) -> Result<Readiness, Error> {
+        let is_other = |found: &Value| {
+            uid.is_some_and(|uid| found.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid))
+        };
+        match self.read(&permit.0, kinds).await {
+            Ok(Some(found)) if !is_other(&found) => Ok(Readiness::NotReady(going(&found))),
+            Ok(_) | Err(Error::NoKind { .. }) => Ok(Readiness::Ready),
+            Err(error) => Err(error),
+        }
     }
 
     /// How ready an object is at this moment.
@@ -242,16 +300,6 @@ impl Cluster {
         let url = format!("{}?{}", path(object, kinds)?, how.query(&self.manager));
         let answer = self.ask(&Ask::apply(url, body)).await?;
         if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer, "apply", object)) }
-    }
-
-    async fn is_gone(&self, object: &ObjectRef, uid: Option<&str>, kinds: &Kinds) -> Result<bool, Error> {
-        match self.read(object, kinds).await {
-            Ok(Some(found)) => {
-                Ok(uid.is_some_and(|uid| found.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid)))
-            }
-            Ok(None) | Err(Error::NoKind { .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
     }
 
     /// Whether the server keeps a status for objects of a custom kind.

@@ -129,20 +129,20 @@ impl Directory {
 
     /// Removes the object's file, and its folder when that is empty.
     pub(super) fn delete(
-        &mut self,
+        &self,
         permit: &Permitted<Delete>,
         inventory: &Inventory,
         overrides: Overrides,
-    ) -> Result<bool, Error> {
-        let Some(bytes) = self.read(&permit.0)? else { return Ok(false) };
+    ) -> Result<(), Error> {
+        let Some(bytes) = self.read(&permit.0)? else { return Ok(()) };
         self.may_replace(&permit.0, &bytes, inventory, overrides)?;
         let file = file(&permit.0);
-        let Some(root) = &self.root else { return Ok(false) };
+        let Some(root) = &self.root else { return Ok(()) };
         root.remove_file(&file).map_err(|error| Error::Io(self.path.join(&file), error))?;
         let folder = file.parent().unwrap_or(Path::new(""));
         // A folder that holds something else stays; that is the usual case and no failure.
         drop(root.remove_dir(folder));
-        Ok(true)
+        Ok(())
     }
 
     /// Removes what a run that was killed left half-written.

@@ -1,12 +1,14 @@
 //! Tells from an object as the server returns it whether it is ready: the rules of kstatus, as a pure function.
 //!
-//! What a controller has not looked at yet is never ready. Two rules are stricter than kstatus', because what comes after
-//! a wait usually depends on it: a Job is ready when it is complete, not when it has begun, and a Service of type
-//! `LoadBalancer` when it has an address.
+//! What a controller has not looked at yet is never ready, and has not failed either: what it says is about an earlier
+//! state. Two rules are stricter than kstatus', because what comes after a wait usually depends on it: a Job is ready when
+//! it is complete, not when it has begun, and a Service of type `LoadBalancer` when it has an address. One is more
+//! patient: a pod that cannot be scheduled or whose container crashes has not failed, since what it needs may still come.
 
 use serde_json::Value;
 
 use crate::capability::kinds::builtin;
+use crate::capability::object::ObjectRef;
 use crate::document;
 
 /// How far an object has come.
@@ -29,10 +31,10 @@ use Readiness::{Failed, NotReady, Ready};
 /// influence on the kinds that are known here.
 pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
     if object.pointer("/metadata/deletionTimestamp").is_some() {
-        return NotReady("it is being deleted".into());
+        return NotReady(going(object));
     }
-    if let Some(behind) = not_yet_observed(object) {
-        return behind;
+    if let Some(said) = not_yet_observed(object).or_else(|| standard_conditions(object)) {
+        return said;
     }
     let (group, kind) = (group_of(object), text(object, "/kind").unwrap_or_default());
     match (group, kind) {
@@ -48,16 +50,55 @@ pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
         ("apps", "StatefulSet") => stateful_set(object),
         ("batch", "Job") => job(object),
         ("policy", "PodDisruptionBudget") => disruption_budget(object),
-        _ if builtin(group, kind).is_some() => Ready,
+        _ if builtin(group, kind).is_some() => required_if_said(object, "Ready")(),
         _ => custom(object, expects_status),
     }
+}
+
+/// What keeps an object that is to go: since when it is going, and who has to agree.
+pub fn going(object: &Value) -> String {
+    let Some(since) = text(object, "/metadata/deletionTimestamp") else { return "it is still there".into() };
+    let names = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    // A namespace has another list, of who empties it.
+    let holders: Vec<_> = names("/metadata/finalizers")
+        .chain(names("/spec/finalizers"))
+        .filter_map(Value::as_str)
+        .map(|name| format!("`{}`", shown(name)))
+        .collect();
+    let held = match holders.as_slice() {
+        [] => String::new(),
+        [one] => format!(", held by the finalizer {one}"),
+        many => format!(", held by the finalizers {}", many.join(", ")),
+    };
+    let remaining = ["NamespaceContentRemaining", "NamespaceFinalizersRemaining"]
+        .into_iter()
+        .filter_map(|name| condition(object, name).filter(|it| status_of(it) == Some("True")))
+        .filter_map(|it| text(it, "/message"));
+    let remaining: String = remaining.map(|message| format!("; {}", shown(message))).collect();
+    format!("it is being deleted since {}{held}{remaining}", shown(since))
 }
 
 /// A controller that reports the generation it has seen must have seen this one.
 fn not_yet_observed(object: &Value) -> Option<Readiness> {
     let generation = number(object, "/metadata/generation")?;
     let observed = number(object, "/status/observedGeneration")?;
-    (observed < generation).then(|| NotReady("its controller has not seen the change yet".into()))
+    (observed != generation).then(unseen)
+}
+
+fn unseen() -> Readiness {
+    NotReady("its controller has not seen the change yet".into())
+}
+
+/// The conditions that objects of every kind may have: what has one of them says so itself. A controller that gave up on
+/// an earlier state has not seen this one.
+fn standard_conditions(object: &Value) -> Option<Readiness> {
+    let holds = |name| condition(object, name).filter(|it| status_of(it) == Some("True"));
+    if let Some(stalled) = holds("Stalled") {
+        let gave_up = || Failed(because("its controller gave up", text(stalled, "/message")));
+        return Some(if is_stale(object, stalled) { unseen() } else { gave_up() });
+    }
+    let going = holds("Reconciling")?;
+    Some(NotReady(because("its controller is at work", text(going, "/message"))))
 }
 
 fn pod(object: &Value) -> Readiness {
@@ -82,11 +123,9 @@ fn waiting_container(object: &Value) -> Option<String> {
         .flatten();
     containers.into_iter().find_map(|container| {
         let reason = text(container, "/state/waiting/reason")?;
-        Some(format!(
-            "container `{}` waits: {}",
-            shown(text(container, "/name").unwrap_or("?")),
-            shown(reason)
-        ))
+        let name = shown(text(container, "/name").unwrap_or("?"));
+        let what = format!("container `{name}` waits: {}", shown(reason));
+        Some(because(&what, text(container, "/state/waiting/message")))
     })
 }
 
@@ -112,9 +151,17 @@ fn deployment(object: &Value) -> Readiness {
     let has_deadline =
         number(object, "/spec/progressDeadlineSeconds").is_some_and(|it| it < i64::from(i32::MAX));
     let rolled_out = reason == Some("NewReplicaSetAvailable") || !has_deadline;
-    counted
+    let ready = counted
         .and(|| if rolled_out { Ready } else { NotReady("its rollout goes on".into()) })
-        .and(required_if_said(object, "Available"))
+        .and(required_if_said(object, "Available"));
+    // A count alone would not say why there are too few.
+    if ready == Ready { ready } else { cannot_create(object).unwrap_or(ready) }
+}
+
+/// Replicas that a quota or an admission refuses.
+fn cannot_create(object: &Value) -> Option<Readiness> {
+    let failure = condition(object, "ReplicaFailure").filter(|it| status_of(it) == Some("True"))?;
+    Some(NotReady(because("replicas cannot be created", text(failure, "/message"))))
 }
 
 fn stateful_set(object: &Value) -> Readiness {
@@ -148,8 +195,8 @@ fn daemon_set(object: &Value) -> Readiness {
 
 fn replica_set(object: &Value) -> Readiness {
     let wanted = wanted(object);
-    if let Some(failure) = condition(object, "ReplicaFailure").filter(|it| status_of(it) == Some("True")) {
-        return NotReady(because("replicas cannot be created", text(failure, "/message")));
+    if let Some(failure) = cannot_create(object) {
+        return failure;
     }
     observed(object)
         .and(enough(object, "replicas", wanted, "created"))
@@ -200,7 +247,7 @@ fn definition(object: &Value) -> Readiness {
     required(object, "Established")
 }
 
-/// The conventions for custom resources: `Stalled`, `Reconciling`, `Ready`.
+/// A custom resource without a word from its controller is not ready, if there is one that has something to say.
 fn custom(object: &Value, expects_status: bool) -> Readiness {
     let Some(status) = object.get("status").and_then(Value::as_object).filter(|status| !status.is_empty())
     else {
@@ -208,12 +255,6 @@ fn custom(object: &Value, expects_status: bool) -> Readiness {
     };
     if status.get("conditions").and_then(Value::as_array).is_some_and(Vec::is_empty) {
         return NotReady("it has no conditions yet".into());
-    }
-    if let Some(stalled) = condition(object, "Stalled").filter(|it| status_of(it) == Some("True")) {
-        return Failed(because("its controller gave up", text(stalled, "/message")));
-    }
-    if let Some(going) = condition(object, "Reconciling").filter(|it| status_of(it) == Some("True")) {
-        return NotReady(because("its controller is at work", text(going, "/message")));
     }
     required_if_said(object, "Ready")()
 }
@@ -241,16 +282,20 @@ fn required_if_said<'a>(object: &'a Value, name: &'static str) -> impl FnOnce() 
 }
 
 fn said(object: &Value, found: &Value, name: &str) -> Readiness {
-    let generation = number(object, "/metadata/generation");
-    let stale = number(found, "/observedGeneration").zip(generation).is_some_and(|(seen, now)| seen < now);
     match status_of(found) {
-        Some("True") if stale => NotReady("its controller has not seen the change yet".into()),
+        Some("True") if is_stale(object, found) => unseen(),
         Some("True") => Ready,
         status => NotReady(because(
             &format!("`{name}` is {}", shown(status.unwrap_or("missing"))),
             text(found, "/message").filter(|text| !text.is_empty()).or_else(|| text(found, "/reason")),
         )),
     }
+}
+
+/// Whether a condition is about an earlier generation of its object.
+fn is_stale(object: &Value, condition: &Value) -> bool {
+    let generation = number(object, "/metadata/generation");
+    number(condition, "/observedGeneration").zip(generation).is_some_and(|(seen, now)| seen < now)
 }
 
 /// The kinds of `apps` and `policy` always report the generation they have seen; without it, the controller has not come
@@ -327,8 +372,28 @@ fn because(what: &str, why: Option<&str>) -> String {
     }
 }
 
+/// Whether objects of a kind are ready as soon as they are there, so that nobody has to look.
+pub fn is_ready_once_there(object: &ObjectRef) -> bool {
+    const STATELESS: [(&str, &str); 13] = [
+        ("", "ConfigMap"),
+        ("", "LimitRange"),
+        ("", "Secret"),
+        ("", "ServiceAccount"),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+        ("networking.k8s.io", "NetworkPolicy"),
+        ("rbac.authorization.k8s.io", "ClusterRole"),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+        ("rbac.authorization.k8s.io", "Role"),
+        ("rbac.authorization.k8s.io", "RoleBinding"),
+        ("scheduling.k8s.io", "PriorityClass"),
+        ("storage.k8s.io", "StorageClass"),
+    ];
+    STATELESS.contains(&(object.group(), &object.kind))
+}
+
 /// Texts of controllers go to people and into errors: on one line, and not for ever.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     document::visible(text).chars().take(300).collect()
 }
 
@@ -402,6 +467,11 @@ mod tests {
                     not("`Available` is False: minimum"),
                 ),
                 (three, counts(1, 3, 0, 0, json!([late])), failed("it made no progress in time: web-1")),
+                (
+                    json!({}),
+                    json!({ "observedGeneration": 2, "conditions": [{ "type": "ReplicaFailure", "status": "True", "message": "quota" }] }),
+                    not("replicas cannot be created: quota"),
+                ),
                 (json!({ "replicas": 0 }), json!({ "observedGeneration": 2 }), Ready),
                 (
                     json!({ "paused": true }),
@@ -498,7 +568,7 @@ mod tests {
     #[test]
     fn a_pod_says_what_its_container_waits_for() {
         let ready = json!([{ "type": "Ready", "status": "True" }]);
-        let waits = json!([{ "name": "app", "state": { "waiting": { "reason": "ImagePullBackOff" } } }]);
+        let waits = json!([{ "name": "app", "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } } }]);
         let unscheduled = json!([{ "type": "PodScheduled", "status": "False", "message": "0/1 nodes" }]);
         check(
             "v1",
@@ -515,7 +585,7 @@ mod tests {
                 (
                     json!({}),
                     json!({ "phase": "Pending", "containerStatuses": waits }),
-                    not("container `app` waits: ImagePullBackOff"),
+                    not("container `app` waits: ImagePullBackOff: no such image"),
                 ),
                 (
                     json!({}),
@@ -622,6 +692,16 @@ mod tests {
                     json!({ "conditions": [{ "type": "Ready", "status": "True", "observedGeneration": 1 }] }),
                     not("its controller has not seen the change yet"),
                 ),
+                (
+                    json!({}),
+                    json!({ "conditions": [{ "type": "Stalled", "status": "True", "observedGeneration": 1 }] }),
+                    not("its controller has not seen the change yet"),
+                ),
+                (
+                    json!({}),
+                    json!({ "observedGeneration": 3, "conditions": [{ "type": "Ready", "status": "True" }] }),
+                    not("its controller has not seen the change yet"),
+                ),
             ],
         );
         let gateway = object("gateway.networking.k8s.io/v1", "Gateway", json!({}), json!({}));
@@ -654,9 +734,38 @@ mod tests {
     }
 
     #[test]
+    fn conditions_that_every_kind_may_have_count_for_built_in_kinds_too() {
+        let with = |name: &str, status: &str| json!({ "conditions": [{ "type": name, "status": status, "message": "m" }] });
+        check(
+            "networking.k8s.io/v1",
+            "Ingress",
+            &[
+                (json!({}), with("Ready", "False"), not("`Ready` is False: m")),
+                (json!({}), with("Reconciling", "True"), not("its controller is at work: m")),
+                (json!({}), with("Stalled", "True"), failed("its controller gave up: m")),
+            ],
+        );
+    }
+
+    #[test]
     fn whatever_is_being_deleted_is_not_ready() {
         let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
-        assert_eq!(readiness(&object, false), not("it is being deleted"));
+        assert_eq!(readiness(&object, false), not("it is being deleted since 2026-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn what_is_being_deleted_says_who_holds_it() {
+        let metadata = json!({ "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/a", "\u{1b}b"] });
+        let object = json!({ "metadata": metadata });
+        let held = "it is being deleted since 2026-01-01T00:00:00Z, held by the finalizers `example.com/a`, `\\u{1b}b`";
+        assert_eq!(going(&object), held);
+        let namespace = json!({
+            "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" }, "spec": { "finalizers": ["kubernetes"] },
+            "status": { "conditions": [{ "type": "NamespaceContentRemaining", "status": "True", "message": "1 pod" }] },
+        });
+        let held =
+            "it is being deleted since 2026-01-01T00:00:00Z, held by the finalizer `kubernetes`; 1 pod";
+        assert_eq!(going(&namespace), held);
     }
 
     #[test]

@@ -147,6 +147,8 @@ impl Home {
             place: self.place(),
             consent: Consent::default(),
             parameters: BTreeMap::new(),
+            complete: false,
+            plan: None,
             credentials: Supplied::default(),
             overrides: Overrides::default(),
             wait: true,

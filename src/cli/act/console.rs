@@ -8,13 +8,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::ui::{Page, Tone, Ui};
 use crate::document::visible;
-use crate::host::watch::{Entry, Level};
-use crate::host::watch::{Unready, Watcher};
+use crate::host::wait::now;
+use crate::host::watch::{Entry, Level, Unready, Watcher};
 use crate::install::{Decision, Operator};
 use crate::plan::Plan;
 use crate::verify::Admission;
 
 use super::outcome::plan_page;
+use super::waiting;
 
 /// The longest answer that is read: who sends more is no person.
 const MAX_ANSWER: u64 = 64;
@@ -24,7 +25,7 @@ pub(in crate::cli) struct Console {
     ui: Ui,
     confirms: bool,
     spinner: Mutex<Option<ProgressBar>>,
-    said: Mutex<String>,
+    said: Mutex<waiting::Said>,
 }
 
 impl Console {
@@ -80,29 +81,18 @@ impl Operator for Console {
 
 impl Watcher for Console {
     fn waiting(&self, objects: &[Unready]) {
-        let text = objects
-            .first()
-            .map(|(object, why, _)| {
-                let more = if objects.len() > 1 {
-                    format!(" and {} more", objects.len() - 1)
-                } else {
-                    String::new()
-                };
-                visible(&format!("Waiting for {object}{more}: {why}."))
-            })
-            .unwrap_or_default();
-        if text.is_empty() {
+        if objects.is_empty() {
             return self.done();
         }
-        if console::Term::stderr().is_term() {
+        let terminal = console::Term::stderr();
+        if terminal.is_term() {
             let mut spinner = self.spinner.lock().unwrap_or_else(PoisonError::into_inner);
-            spinner.get_or_insert_with(spinner_on_stderr).set_message(text);
-            return;
+            let text = waiting::view(objects, terminal.size());
+            return spinner.get_or_insert_with(spinner_on_stderr).set_message(text);
         }
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if *said != text {
-            self.ui.status(&text);
-            *said = text;
+        if let Some(line) = said.next(objects, now()) {
+            self.ui.status(line);
         }
     }
 
@@ -118,7 +108,7 @@ impl Watcher for Console {
 
 fn spinner_on_stderr() -> ProgressBar {
     let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
         spinner.set_style(style);
     }
     spinner.enable_steady_tick(Duration::from_millis(120));

@@ -29,21 +29,45 @@ impl ParameterArgs {
     /// # Errors
     /// When a file or a flag cannot be used.
     pub fn read(&self, bundle: &Bundle) -> anyhow::Result<BTreeMap<String, Value>> {
+        self.read_those(bundle, |_| true)
+    }
+
+    /// The same, for those names alone.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_those(
+        &self,
+        bundle: &Bundle,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<BTreeMap<String, Value>> {
         let mut values = BTreeMap::new();
         for file in &self.params {
             values.extend(map(file)?);
         }
+        values.retain(|name, _| is_wanted(name));
         for text in &self.param {
-            let (name, value) = text.split_once('=').ok_or_else(|| {
-                Usage::new(
-                    format!("--param: `{text}` is not of the form NAME=VALUE"),
-                    "--param host=example.org",
-                )
-            })?;
-            values.insert(name.to_owned(), value_from_text(bundle, name, value)?);
+            let (name, value) = split(text)?;
+            if is_wanted(name) {
+                values.insert(name.to_owned(), value_from_text(bundle, name, value)?);
+            }
         }
         Ok(values)
     }
+
+    /// The names that `--param` gives values to.
+    ///
+    /// # Errors
+    /// When a flag cannot be used.
+    pub fn names(&self) -> anyhow::Result<Vec<&str>> {
+        self.param.iter().map(|text| Ok(split(text)?.0)).collect()
+    }
+}
+
+fn split(text: &str) -> Result<(&str, &str), Usage> {
+    text.split_once('=').ok_or_else(|| {
+        Usage::new(format!("--param: `{text}` is not of the form NAME=VALUE"), "--param host=example.org")
+    })
 }
 
 fn map(file: &Path) -> anyhow::Result<BTreeMap<String, Value>> {

@@ -3,10 +3,11 @@
 //! Apart from the rest of the target because this is where ambient authority comes in: the environment, the home
 //! directory, the files that a kubeconfig names, and the credential plugin that it may name.
 
+mod http;
+
 use std::path::PathBuf;
 
-use http::header::USER_AGENT;
-use http::{HeaderValue, Uri};
+use ::http::Uri;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
@@ -49,14 +50,8 @@ pub(super) async fn place(options: &Options) -> Result<Place, Unconfigured> {
     if let Some(user) = &options.as_user {
         config.auth_info.impersonate = Some(user.clone());
     }
-    config
-        .headers
-        .push((USER_AGENT, HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")))));
-    // Requests are repeated here, where it is known which ones may be.
-    config.default_retry = false;
     let (namespace, server) = (config.default_namespace.clone(), address(&config.cluster_url));
-    let client = Client::try_from(config).map_err(|error| Unconfigured::Client(explain(&error)))?;
-    Ok(Place { client, namespace, server })
+    Ok(Place { client: http::client(config)?, namespace, server })
 }
 
 async fn configuration(options: &Options) -> Result<Config, Unconfigured> {

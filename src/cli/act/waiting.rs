@@ -1,0 +1,116 @@
+//! What is waited for, as text: a view for a terminal, or now and then a line.
+
+use std::time::{Duration, Instant};
+
+use crate::document::visible;
+use crate::host::watch::Unready;
+
+/// How many objects a view shows.
+const MAX_SHOWN: usize = 8;
+
+/// The columns that the spinner and the time take up.
+const BEFORE: usize = 8;
+
+/// The shortest time between two lines where there is no terminal: a log is not a screen.
+const BETWEEN: Duration = Duration::from_secs(5);
+
+/// All that is not ready, and why, in no more than a terminal's rows and columns.
+pub(super) fn view(objects: &[Unready], (rows, columns): (u16, u16)) -> String {
+    let (rows, columns) = (usize::from(rows), usize::from(columns));
+    let mut lines = vec![format!("Waiting for {}", count(objects.len()))];
+    for row in objects.iter().take(MAX_SHOWN) {
+        lines.push(format!("  {}: {}", row.object, row.why));
+        lines.extend(row.reasons.iter().map(|reason| format!("      {reason}")));
+    }
+    if objects.len() > MAX_SHOWN {
+        lines.push(format!("  and {} more", objects.len() - MAX_SHOWN));
+    }
+    lines.truncate(rows.saturating_sub(1).max(1));
+    let fitting = |line: &String| {
+        console::truncate_str(&visible(line), columns.saturating_sub(BEFORE), "…").into_owned()
+    };
+    lines.iter().map(fitting).collect::<Vec<_>>().join("\n")
+}
+
+/// What was said last where there is no terminal.
+#[derive(Default)]
+pub(super) struct Said {
+    line: String,
+    at: Option<Instant>,
+}
+
+impl Said {
+    /// The line to say now, if there is anything new and the last one was long enough ago.
+    pub(super) fn next(&mut self, objects: &[Unready], now: Instant) -> Option<String> {
+        let is_early = self.at.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN);
+        let line = line(objects)?;
+        if is_early || line == self.line {
+            return None;
+        }
+        *self = Self { line: line.clone(), at: Some(now) };
+        Some(line)
+    }
+}
+
+/// The first object with the first reason, and how many there are besides.
+fn line(objects: &[Unready]) -> Option<String> {
+    let first = objects.first()?;
+    let more = match objects.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let reason = first.reasons.first().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    Some(visible(&format!("Waiting for {}{more}: {}{reason}.", first.object, first.why)))
+}
+
+fn count(objects: usize) -> String {
+    if objects == 1 { "1 object".into() } else { format!("{objects} objects") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::object::ObjectRef;
+
+    fn unready(name: &str, why: &str, reasons: &[&str]) -> Unready {
+        let object = ObjectRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            namespace: Some("prod".into()),
+            name: name.into(),
+        };
+        let reasons = reasons.iter().map(|&reason| reason.to_owned()).collect();
+        Unready { object, why: why.into(), failed: false, reasons }
+    }
+
+    #[test]
+    fn a_view_shows_each_object_with_what_hinders_it() {
+        let objects = [
+            unready("web", "0 of 1 available", &["pod web-1: no node"]),
+            unready("api", "1 of 2 ready", &[]),
+        ];
+        let expected = "Waiting for 2 objects\n  apps/Deployment prod/web: 0 of 1 available\n      pod web-1: no node\n  apps/Deployment prod/api: 1 of 2 ready";
+        assert_eq!(view(&objects, (24, 80)), expected);
+    }
+
+    #[test]
+    fn a_view_never_outgrows_its_terminal() {
+        let many: Vec<_> = (0..20).map(|_| unready("web", &"x".repeat(200), &["y", "z"])).collect();
+        let text = view(&many, (10, 40));
+        assert_eq!(text.lines().count(), 9);
+        assert!(text.lines().all(|line| console::measure_text_width(line) <= 32), "{text}");
+        assert!(view(&many, (100, 100)).ends_with("and 12 more"));
+    }
+
+    #[test]
+    fn without_a_terminal_only_news_are_said_and_not_all_the_time() {
+        let (mut said, start) = (Said::default(), crate::host::wait::now());
+        let later = |seconds| start + Duration::from_secs(seconds);
+        let line = said.next(&[unready("web", "a", &["b"])], start);
+        assert_eq!(line.as_deref(), Some("Waiting for apps/Deployment prod/web: a (b)."));
+        assert_eq!(said.next(&[unready("web", "c", &[])], later(1)), None);
+        assert_eq!(said.next(&[unready("web", "a", &["b"])], later(6)), None);
+        let line = said.next(&[unready("web", "c", &[]), unready("api", "c", &[])], later(7));
+        assert_eq!(line.as_deref(), Some("Waiting for apps/Deployment prod/web and 1 more: c."));
+    }
+}

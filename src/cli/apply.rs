@@ -1,0 +1,105 @@
+//! `carnet apply`.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::document;
+use crate::install::Mode;
+use crate::plan::Plan;
+use crate::reference::Reference;
+
+use super::Context;
+use super::acquire::UnsignedArgs;
+use super::act::{self, Asked, ChangeArgs, ClusterArgs, InputArgs, Settled};
+use super::exit::{self, Code};
+use super::inputs::consent::ConsentArgs;
+
+/// Carry out a plan that was made earlier, and nothing else
+///
+/// The plan says which bundle, what is granted, with which parameters, and what happens to every object. It is made once
+/// more before anything is written: where anything would come out differently, nothing is done, the differences are
+/// shown, and the exit code is 13. The bundle is fetched and verified again. Credentials are in no plan; give them again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet plan web layout:bundles/web --target kube --grants grants.yaml -o json > plan.json
+  carnet apply plan.json -c credentials.yaml")]
+pub(super) struct Args {
+    /// The plan, as `carnet plan -o json` wrote it; `-` reads it from standard input
+    #[arg(value_name = "PLAN")]
+    plan: PathBuf,
+    /// Fetch the bundle from there; it must be the one that was planned
+    #[arg(long, value_name = "REF")]
+    bundle: Option<Reference>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    inputs: InputArgs,
+    #[command(flatten)]
+    unsigned: UnsignedArgs,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+/// How long to wait. All else was decided when the plan was made.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Change")]
+struct WaitArgs {
+    /// Do not wait until objects are ready
+    #[arg(long)]
+    no_wait: bool,
+    /// Wait for the target no longer than this, in all
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = act::time)]
+    timeout: std::time::Duration,
+    /// Go back to what was there when it fails
+    #[arg(long)]
+    rollback_on_failure: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let plan = read(&args.plan)?;
+    act::check_parameters(&args.inputs, &plan.inputs.secret_parameters)?;
+    let reference = match &args.bundle {
+        Some(reference) => reference.clone(),
+        None => plan.inputs.reference.parse().context("the plan does not say where its bundle is")?,
+    };
+    let settled = Settled {
+        parameters: plan.inputs.parameters.clone(),
+        secret_parameters: plan.inputs.secret_parameters.clone(),
+        terms: plan.inputs.grant.clone(),
+        overrides: plan.inputs.overrides,
+        delete: plan.inputs.delete.clone(),
+        dangers: plan.inputs.dangers.clone(),
+        plan: Some(Box::new(plan.clone())),
+    };
+    let asked = Asked {
+        action: &plan.action,
+        name: &plan.installation.name,
+        reference: plan.inputs.reference.clone(),
+        consent: &ConsentArgs::default(),
+        inputs: &args.inputs,
+        unsigned: args.unsigned,
+        // Whoever hands over a plan has confirmed it.
+        change: &ChangeArgs::waiting(!args.wait.no_wait, args.wait.timeout, args.wait.rollback_on_failure),
+        mode: Mode::Act,
+        settled: Some(settled),
+    };
+    let (outcome, _) = act::on_plan(asked, &reference, &plan, &args.cluster, context)?;
+    act::report(&outcome, &context.ui)?;
+    Ok(exit::DONE)
+}
+
+fn read(file: &Path) -> anyhow::Result<Plan> {
+    let bytes =
+        if file == Path::new("-") { standard_input()? } else { super::inputs::text(file)?.into_bytes() };
+    Plan::read(&bytes).with_context(|| format!("`{}` cannot be carried out", file.display()))
+}
+
+fn standard_input() -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).context("standard input")?;
+    Ok(bytes)
+}

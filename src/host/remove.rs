@@ -1,0 +1,123 @@
+//! Removes objects from a target, many at once, and sees to it that they are gone.
+//!
+//! The ledger forgets an object when it is gone, or when the server has promised that it will be and nobody wants to wait:
+//! until then the next command knows of it.
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+
+use crate::capability::object::ObjectRef;
+use crate::grant::{Delete, Permitted};
+use crate::target::{self, Removed};
+
+use super::wait::{Awaited, Waiter};
+use super::watch::Unready;
+use super::work::{Pass, Work};
+
+/// How many removals are under way at once.
+const AT_ONCE: usize = 32;
+
+/// An object that is to go.
+pub struct Doomed {
+    /// The permit to remove it.
+    pub permit: Permitted<Delete>,
+    /// The object as it was when that was planned.
+    pub seen: Option<Value>,
+}
+
+impl Work {
+    /// Removes objects. All of them are tried; of what goes wrong, the first is told, unless it is `tolerable`: then the
+    /// object is let go.
+    ///
+    /// # Errors
+    /// When an object cannot be removed, or that cannot be written down.
+    pub async fn remove(
+        &mut self,
+        doomed: Vec<Doomed>,
+        tolerable: fn(&target::Error) -> bool,
+    ) -> Result<(), target::Error> {
+        let (mut gone, mut first_error) = (Vec::new(), None);
+        let Self { target, inventory, kinds, overrides, pass, waiting, going, .. } = self;
+        let (target, recorded, kinds, overrides) = (&*target, &*inventory, &*kinds, *overrides);
+        let remove = |doomed: Doomed| async move {
+            let Doomed { permit, seen } = doomed;
+            let removed = target.delete(&permit, seen.as_ref(), recorded, kinds, overrides).await;
+            (permit, removed)
+        };
+        let mut next = doomed.into_iter();
+        let mut removals: FuturesUnordered<_> = next.by_ref().take(AT_ONCE).map(remove).collect();
+        while let Some((permit, removed)) = removals.next().await {
+            removals.extend(next.next().map(remove));
+            match removed {
+                Ok(Removed::Going(uid)) if waiting.enabled => going.push(Awaited::Gone(permit, uid)),
+                Ok(Removed::Gone | Removed::Going(_)) => gone.push(forgotten(pass, permit)?),
+                Err(error) if tolerable(&error) => gone.push(forgotten(pass, permit)?),
+                Err(error) => drop(first_error.get_or_insert(error)),
+            }
+        }
+        drop(removals);
+        gone.iter().for_each(|object| inventory.forget(object));
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Forgets objects that are gone, or somebody else's by now.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn forget(&mut self, objects: impl Iterator<Item = ObjectRef>) -> Result<(), target::Error> {
+        for object in objects {
+            forget(&mut self.pass, &object)?;
+            self.inventory.forget(&object);
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that was removed is gone, or the time is over; gives what is still there.
+    ///
+    /// # Errors
+    /// When the target cannot be read, or that something is gone cannot be written down.
+    pub async fn await_gone(&mut self) -> Result<Vec<Unready>, target::Error> {
+        let going = std::mem::take(&mut self.going);
+        self.await_these(going).await
+    }
+
+    /// The same for some objects alone: one that is still going cannot be made anew.
+    ///
+    /// # Errors
+    /// As for [`await_gone`](Self::await_gone).
+    pub async fn await_gone_of(&mut self, objects: &[ObjectRef]) -> Result<Vec<Unready>, target::Error> {
+        let is_meant = |it: &Awaited| objects.iter().any(|object| object.key() == it.object().key());
+        let (meant, others) = std::mem::take(&mut self.going).into_iter().partition(is_meant);
+        self.going = others;
+        self.await_these(meant).await
+    }
+
+    async fn await_these(&mut self, going: Vec<Awaited>) -> Result<Vec<Unready>, target::Error> {
+        if going.is_empty() {
+            return Ok(Vec::new());
+        }
+        let objects: Vec<_> = going.iter().map(|it| it.object().clone()).collect();
+        let Self { target, kinds, watcher, waiting, inventory, pass, .. } = self;
+        let waiter = Waiter { target, kinds, watcher: &**watcher, until: waiting.until };
+        let left: Vec<_> = waiter.settle(going).await?.iter().map(|late| late.row().clone()).collect();
+        for object in objects.iter().filter(|object| !left.iter().any(|row| row.object == **object)) {
+            forget(pass, object)?;
+            inventory.forget(object);
+        }
+        Ok(left)
+    }
+}
+
+fn forgotten(pass: &mut Pass, permit: Permitted<Delete>) -> Result<ObjectRef, target::Error> {
+    let object = permit.into_inner().0;
+    forget(pass, &object)?;
+    Ok(object)
+}
+
+fn forget(pass: &mut Pass, object: &ObjectRef) -> Result<(), target::Error> {
+    match pass {
+        Pass::Acting { ledger, .. } => ledger.removed(object),
+        Pass::Planning { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,224 @@
+//! Waits until objects are ready, or gone: only those that are not yet are looked at again, many at once and ever more
+//! slowly.
+//!
+//! Whoever follows the run sees what is missing, and every few seconds why. Finding that out goes on beside the looking
+//! and never delays it.
+
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use crate::capability::kinds::Kinds;
+use crate::capability::object::ObjectRef;
+use crate::grant::{Delete, Permitted, Wait};
+use crate::target::ready::Readiness;
+use crate::target::{self, Target};
+
+use super::watch::{Unready, Watcher};
+
+/// How many objects are looked at at once.
+const AT_ONCE: usize = 16;
+
+/// The first pause between two looks; each further one is half as long again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often somebody asks why objects are not ready.
+const ASK_WHY: Duration = Duration::from_secs(3);
+
+/// Of how many objects it is asked at a time why they are not ready: nobody reads about more.
+const MAX_ASKED: usize = 8;
+
+/// How long a look that began in time may take, and how long may be asked why when the waiting is over.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What is waited with.
+pub struct Waiter<'a> {
+    /// Where the objects are.
+    pub target: &'a Target,
+    /// How kinds are served.
+    pub kinds: &'a Kinds,
+    /// Who follows.
+    pub watcher: &'a dyn Watcher,
+    /// When the waiting ends.
+    pub until: Instant,
+}
+
+/// What is waited for.
+pub enum Awaited {
+    /// That an object is gone: the one with this UID, if there is one.
+    Gone(Permitted<Delete>, Option<String>),
+    /// That an object is ready.
+    Ready(Permitted<Wait>),
+}
+
+/// An object that was not ready, or not gone, when the waiting ended.
+pub struct Late {
+    awaited: Awaited,
+    row: Unready,
+}
+
+/// What is known of each object that is waited for. None: it is as it should be.
+struct Rows(Mutex<Vec<Option<Unready>>>);
+
+impl Waiter<'_> {
+    /// Waits until every object is as it should be, one of them never will be, or the time is over; gives those that are
+    /// not.
+    ///
+    /// # Errors
+    /// When the target cannot be read.
+    pub async fn settle(&self, awaited: Vec<Awaited>) -> Result<Vec<Late>, target::Error> {
+        let rows = Rows::of(&awaited);
+        let ended = tokio::select! {
+            ended = self.look_on(&awaited, &rows) => ended,
+            never = self.keep_asking(&awaited, &rows) => match never {},
+        };
+        self.watcher.waiting(&[]);
+        ended?;
+        let left = awaited.into_iter().zip(rows.into_inner());
+        Ok(left.filter_map(|(awaited, row)| Some(Late { awaited, row: row? })).collect())
+    }
+
+    /// The same objects, with what hinders them as far as it is known within a few seconds.
+    pub async fn explained(&self, late: Vec<Late>) -> Vec<Unready> {
+        let (awaited, unready): (Vec<_>, Vec<_>) = late.into_iter().map(|it| (it.awaited, it.row)).unzip();
+        let rows = Rows(Mutex::new(unready.into_iter().map(Some).collect()));
+        // What is not known by then stays unknown.
+        drop(tokio::time::timeout(GRACE, self.ask_why(&awaited, &rows)).await);
+        rows.left()
+    }
+
+    async fn look_on(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), target::Error> {
+        let mut pause = FIRST_PAUSE;
+        self.look(awaited, rows).await?;
+        loop {
+            let left = rows.left();
+            if left.is_empty() || now() >= self.until || left.iter().any(|row| row.failed) {
+                return Ok(());
+            }
+            self.watcher.waiting(&left);
+            let rest = self.until.saturating_duration_since(now());
+            tokio::time::sleep(pause.min(rest)).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            match tokio::time::timeout(rest.max(GRACE), self.look(awaited, rows)).await {
+                Ok(looked) => looked?,
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Looks once at every object that is not as it should be.
+    async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), target::Error> {
+        let look = |at: usize| async move { (at, self.look_at(&awaited[at]).await) };
+        let mut next = rows.places().into_iter();
+        let mut looks: FuturesUnordered<_> = next.by_ref().take(AT_ONCE).map(&look).collect();
+        while let Some((at, found)) = looks.next().await {
+            rows.set(at, found?);
+            looks.extend(next.next().map(&look));
+        }
+        Ok(())
+    }
+
+    async fn look_at(&self, awaited: &Awaited) -> Result<Readiness, target::Error> {
+        match awaited {
+            Awaited::Gone(permit, uid) => self.target.gone(permit, uid.as_deref(), self.kinds).await,
+            Awaited::Ready(permit) => self.target.readiness(permit, self.kinds).await,
+        }
+    }
+
+    async fn keep_asking(&self, awaited: &[Awaited], rows: &Rows) -> Infallible {
+        loop {
+            tokio::time::sleep(ASK_WHY).await;
+            self.ask_why(awaited, rows).await;
+            self.watcher.waiting(&rows.left());
+        }
+    }
+
+    async fn ask_why(&self, awaited: &[Awaited], rows: &Rows) {
+        let ask = |at: usize| async move { (at, self.ask_about(&awaited[at]).await) };
+        let mut asked: FuturesUnordered<_> = rows.places().into_iter().take(MAX_ASKED).map(ask).collect();
+        while let Some((at, reasons)) = asked.next().await {
+            rows.explain(at, reasons);
+        }
+    }
+
+    async fn ask_about(&self, awaited: &Awaited) -> Vec<String> {
+        match awaited {
+            // It says itself what holds it.
+            Awaited::Gone(..) => Vec::new(),
+            Awaited::Ready(permit) => self.target.why(permit, self.kinds).await,
+        }
+    }
+}
+
+impl Awaited {
+    /// Which object.
+    pub fn object(&self) -> &ObjectRef {
+        match self {
+            Self::Gone(permit, _) => &permit.0,
+            Self::Ready(permit) => &permit.0,
+        }
+    }
+}
+
+impl Late {
+    /// What is known of it.
+    pub fn row(&self) -> &Unready {
+        &self.row
+    }
+}
+
+impl Rows {
+    fn of(awaited: &[Awaited]) -> Self {
+        let row = |awaited: &Awaited| Unready {
+            object: awaited.object().clone(),
+            why: "nobody has looked yet".into(),
+            failed: false,
+            reasons: Vec::new(),
+        };
+        Self(Mutex::new(awaited.iter().map(|awaited| Some(row(awaited))).collect()))
+    }
+
+    fn set(&self, at: usize, found: Readiness) {
+        let (why, failed) = match found {
+            Readiness::Ready => return self.change(at, |row| *row = None),
+            Readiness::NotReady(why) => (why, false),
+            Readiness::Failed(why) => (why, true),
+        };
+        self.change(at, |row| row.iter_mut().for_each(|row| (row.why, row.failed) = (why.clone(), failed)));
+    }
+
+    fn explain(&self, at: usize, reasons: Vec<String>) {
+        self.change(at, |row| row.iter_mut().for_each(|row| row.reasons.clone_from(&reasons)));
+    }
+
+    fn change(&self, at: usize, change: impl FnOnce(&mut Option<Unready>)) {
+        if let Some(row) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
+            change(row);
+        }
+    }
+
+    fn left(&self) -> Vec<Unready> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect()
+    }
+
+    fn places(&self) -> Vec<usize> {
+        let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..rows.len()).filter(|at| rows[*at].is_some()).collect()
+    }
+
+    fn into_inner(self) -> Vec<Option<Unready>> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The moment.
+#[expect(clippy::disallowed_methods, reason = "waiting for the target ends at the command's --timeout")]
+pub fn now() -> Instant {
+    Instant::now()
+}

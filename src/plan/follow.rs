@@ -1,0 +1,168 @@
+//! A plan that was made earlier, perhaps elsewhere: read back, and compared with what would be done now.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::digest::Digest;
+use crate::document::{self, visible};
+
+use super::{Plan, Planned};
+
+/// What the command line writes around a plan.
+const ENVELOPE: [(&str, &str); 2] = [("apiVersion", "carnet.dev/v1alpha1"), ("kind", "Plan")];
+
+/// Why a document is no plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// It is something else.
+    #[error("its {0} is not `{1}`")]
+    Another(&'static str, &'static str),
+    /// It was changed after it was made.
+    #[error("its digest is {computed}, and it says {stated}: it was changed after it was made")]
+    Digest {
+        /// What it says.
+        stated: Digest,
+        /// What it is.
+        computed: Digest,
+    },
+    /// It is no document of this shape.
+    #[error("it is not a plan document")]
+    Document(#[from] document::Invalid),
+    /// It has members that this version does not know, and that its digest does not cover.
+    #[error("it has members that a plan does not have: {}", .0.join(", "))]
+    Unknown(Vec<String>),
+}
+
+impl Plan {
+    /// Reads a plan that `carnet plan -o json` has written. That it was not changed since is checked; that whoever made
+    /// it meant well is not.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn read(bytes: &[u8]) -> Result<Self, Unusable> {
+        let mut value = document::json(bytes)?;
+        for (name, expected) in ENVELOPE {
+            let found = value.as_object_mut().and_then(|members| members.remove(name));
+            if found != Some(Value::from(expected)) {
+                return Err(Unusable::Another(name, expected));
+            }
+        }
+        let (plan, unknown): (Self, _) = document::typed(value)?;
+        if !unknown.is_empty() {
+            return Err(Unusable::Unknown(unknown.iter().map(|name| visible(name)).collect()));
+        }
+        let computed = plan.computed();
+        if computed == plan.digest {
+            Ok(plan)
+        } else {
+            Err(Unusable::Digest { stated: plan.digest, computed })
+        }
+    }
+
+    /// What would come out differently if `now` were carried out in the place of this plan, a line each. Empty: it holds.
+    pub fn departures(&self, now: &Self) -> Vec<String> {
+        if self.digest == now.digest {
+            return Vec::new();
+        }
+        let mut found = self.departing_objects(now);
+        for (name, planned, actual) in self.members_beside(now) {
+            if planned != actual {
+                found.push(format!("{name}: {} was planned, now it is {}", shown(&planned), shown(&actual)));
+            }
+        }
+        if self.steps != now.steps && found.is_empty() {
+            found.push("the objects that are applied, or their order".into());
+        }
+        if found.is_empty() {
+            found.push("the plan as a whole".into());
+        }
+        found
+    }
+
+    fn departing_objects(&self, now: &Self) -> Vec<String> {
+        let rows = |plan: &Self| -> BTreeMap<String, Planned> {
+            plan.changes.iter().map(|row| (row.object.to_string(), row.clone())).collect()
+        };
+        let (planned, mut actual) = (rows(self), rows(now));
+        let mut found = Vec::new();
+        for (name, row) in planned {
+            match actual.remove(&name) {
+                None => found.push(format!("{name}: {} was planned, now it is not touched", row.action)),
+                Some(new) if new.action != row.action => {
+                    found.push(format!("{name}: {} was planned, now it would be {}", row.action, new.action));
+                    found.extend(lines(&new));
+                }
+                Some(new) if new.delta != row.delta => {
+                    found.push(format!("{name}: the difference is another one"));
+                    found.extend(lines(&new));
+                }
+                Some(_) if self.manifest_of(&name) != now.manifest_of(&name) => {
+                    found.push(format!("{name}: another manifest would be applied"));
+                }
+                Some(_) => {}
+            }
+        }
+        found.extend(actual.values().map(|row| format!("{}: {} is new", row.object, row.action)));
+        found
+    }
+
+    /// What is planned apart from the objects, by name.
+    fn members_beside(&self, now: &Self) -> Vec<(&'static str, Value, Value)> {
+        let of = |plan: &Self| {
+            [
+                json!(plan.bundle.digest),
+                json!(plan.component),
+                json!(plan.installation),
+                json!(plan.action),
+                json!(plan.target),
+                json!(plan.inputs.grant),
+                json!(plan.inputs.parameters),
+                json!(plan.withheld),
+                json!(plan.rbac),
+                json!(plan.credentials),
+                json!(plan.host_calls),
+            ]
+        };
+        const NAMES: [&str; 11] = [
+            "bundle",
+            "component",
+            "installation",
+            "action",
+            "target",
+            "grant",
+            "parameters",
+            "what is not granted",
+            "rights",
+            "credentials",
+            "calls to the host",
+        ];
+        NAMES
+            .into_iter()
+            .zip(of(self))
+            .zip(of(now))
+            .map(|((name, planned), actual)| (name, planned, actual))
+            .collect()
+    }
+
+    fn manifest_of(&self, name: &str) -> Option<Digest> {
+        self.steps.iter().rev().find(|step| step.object.to_string() == name)?.manifest
+    }
+}
+
+/// The lines of a difference that say something, indented.
+fn lines(row: &Planned) -> Vec<String> {
+    let diff = row.diff.as_deref().unwrap_or_default();
+    diff.lines().filter(|line| line.starts_with(['+', '-'])).map(|line| format!("  {line}")).collect()
+}
+
+/// A value, short enough for one line.
+fn shown(value: &Value) -> String {
+    const LONGEST: usize = 200;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    format!("{}…", text.chars().take(LONGEST).collect::<String>())
+}

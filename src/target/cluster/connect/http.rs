@@ -1,0 +1,113 @@
+//! Makes a client of a configuration: one connection for all requests, where the server speaks HTTP/2.
+//!
+//! Apart from finding the configuration, because an identity that was minted for a run needs a client of its own. kube's
+//! own client speaks HTTP/1.1 only, so it would open a connection for each request in flight.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ConfigExt as _, RustlsTlsError};
+use kube::{Client, Config};
+use tokio::sync::{Mutex, MutexGuard};
+use tower::{BoxError, Service, ServiceBuilder, service_fn};
+
+use super::{Unconfigured, explain};
+
+/// How long a connection may be silent while something is asked of it, before it is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long that may take to answer. A machine that has too much to do must not lose its connection over it.
+const PING: Duration = Duration::from_secs(15);
+
+/// The client of a configuration, which holds all that it needs: address, certificates, proxy, identity. Sends nothing, but
+/// runs the credential plugin that the configuration may name; must be called within a runtime.
+///
+/// # Errors
+/// [`Unconfigured::Client`] when certificates, the proxy or the plugin are at fault.
+pub(in crate::target::cluster) fn client(mut config: Config) -> Result<Client, Unconfigured> {
+    let agent = HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
+    // Requests are repeated in `send`, where it is known which ones may be.
+    config.default_retry = false;
+    // kube knows the ways through proxies, by HTTP/1.1.
+    let client = if config.proxy_url.is_some() { Client::try_from(config) } else { direct(config) };
+    client.map_err(|error| Unconfigured::Client(explain(&error)))
+}
+
+fn direct(mut config: Config) -> kube::Result<Client> {
+    let identity = config.auth_layer()?;
+    if identity.is_some() {
+        // A plugin that gave a token gives no certificate, so it need not run again.
+        config.auth_info.exec = None;
+    }
+    let wire: Wire = legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(SILENCE)
+        .http2_keep_alive_timeout(PING)
+        .build(connector(&config)?);
+    let door = Arc::new(Door::default());
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(identity)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(service_fn(move |request| Arc::clone(&door).pass(wire.clone(), request)));
+    Ok(Client::new(service, config.default_namespace))
+}
+
+type Wire = legacy::Client<HttpsConnector<HttpConnector>, Body>;
+
+/// TLS with the offer of HTTP/2, or plain HTTP/1.1 for an address that says so.
+fn connector(config: &Config) -> kube::Result<HttpsConnector<HttpConnector>> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // Otherwise small requests wait for the answers to those before them, 40 ms each.
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(config.connect_timeout);
+    let tls = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
+    let tls = match config.tls_server_name.clone() {
+        Some(name) => {
+            let name = name.try_into().map_err(RustlsTlsError::InvalidServerName);
+            tls.with_server_name_resolver(FixedServerNameResolver::new(name.map_err(kube::Error::RustlsTls)?))
+        }
+        None => tls,
+    };
+    Ok(tls.enable_all_versions().wrap_connector(tcp))
+}
+
+/// Lets one request through alone until one was answered. Only then is there a connection that the others can share; all at
+/// once would open one each, before the server says that one is enough.
+#[derive(Default)]
+struct Door {
+    is_open: AtomicBool,
+    first: Mutex<()>,
+}
+
+/// What the server answers, its body still to be read.
+type Answered = Result<<Wire as Service<Request<Body>>>::Response, legacy::Error>;
+
+impl Door {
+    async fn pass(self: Arc<Self>, wire: Wire, request: Request<Body>) -> Answered {
+        let alone = if self.is_open.load(Ordering::Relaxed) { None } else { self.wait().await };
+        let answer = wire.request(request).await;
+        self.is_open.store(answer.is_ok(), Ordering::Relaxed);
+        drop(alone);
+        answer
+    }
+
+    /// The right to be alone, for the first. The others only wait for it: if it fails, they do not wait for each other too.
+    async fn wait(&self) -> Option<MutexGuard<'_, ()>> {
+        if let Ok(alone) = self.first.try_lock() {
+            return Some(alone);
+        }
+        drop(self.first.lock().await);
+        None
+    }
+}

@@ -1,0 +1,179 @@
+//! Finds out why an object is not ready: what its pods say, and the events about it and them.
+//!
+//! Nobody knows the names of pods and events beforehand, so no right by name covers them. They are read with the caller's
+//! own identity, for the caller's eyes: nothing of this ever reaches a component. What cannot be read is left out, for
+//! an object is not ready for the same reason whether or not somebody may know it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::capability::kinds::Kinds;
+use crate::capability::object::ObjectRef;
+use crate::grant::{Permitted, Wait};
+use crate::target::ready::{Readiness, readiness, shown};
+
+use super::send::Ask;
+use super::{Cluster, encoded};
+
+/// The most pods, and the most events, that are asked for.
+const MAX_ASKED: usize = 200;
+
+/// The most pods that are told of, and the most events.
+const MAX_TOLD: usize = 3;
+
+/// A pod that is not ready.
+struct Pod {
+    name: String,
+    uid: String,
+    why: String,
+}
+
+/// A warning that somebody raised.
+struct Event {
+    /// The UID of what it is about.
+    about: String,
+    /// The last time, as text: RFC 3339 sorts by itself.
+    time: String,
+    text: String,
+}
+
+impl Cluster {
+    /// What hinders an object from becoming ready, a line each, the newest warnings first. Empty where that cannot be
+    /// known.
+    pub async fn why(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
+        let object = &permit.0;
+        // Whatever is said about a Secret could quote it.
+        let Some(namespace) = object.namespace.as_deref().filter(|_| object.group_kind() != "Secret") else {
+            return Vec::new();
+        };
+        let Ok(Some(found)) = self.read(object, kinds).await else { return Vec::new() };
+        let pods = self.pods_of(object, &found, namespace).await;
+        let warnings = self.warnings(&found, &pods, namespace).await;
+        let pods = pods.iter().take(MAX_TOLD).map(|pod| format!("pod {}: {}", pod.name, pod.why));
+        pods.chain(warnings).collect()
+    }
+
+    /// The pods of a workload that are not ready.
+    async fn pods_of(&self, object: &ObjectRef, found: &Value, namespace: &str) -> Vec<Pod> {
+        let Some(selector) = selector(found) else { return Vec::new() };
+        let query = format!("labelSelector={}", encoded(&selector));
+        let pods = self.overseen(namespace, "pods", &query).await;
+        pods.iter().filter(|pod| is_owned(pod, object, found)).filter_map(Pod::unready).collect()
+    }
+
+    /// The newest warnings about an object and its pods, each text once.
+    async fn warnings(&self, found: &Value, pods: &[Pod], namespace: &str) -> Vec<String> {
+        let query = format!("fieldSelector={}", encoded("type=Warning"));
+        let mut events: Vec<_> =
+            self.overseen(namespace, "events", &query).await.iter().filter_map(Event::of).collect();
+        let own = text(found, "/metadata/uid");
+        events.retain(|event| own == Some(&*event.about) || pods.iter().any(|pod| pod.uid == event.about));
+        events.sort_by(|one, other| other.time.cmp(&one.time));
+        let mut said = BTreeSet::new();
+        events.retain(|event| said.insert(event.text.clone()));
+        events.into_iter().take(MAX_TOLD).map(|event| event.text).collect()
+    }
+
+    /// Objects of a namespace that the caller may list.
+    async fn overseen(&self, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
+        let url = format!("/api/v1/namespaces/{}/{plural}?{query}&limit={MAX_ASKED}", encoded(namespace));
+        let Ok(answer) = Ask::get(url).send(&self.onlooker).await else { return Vec::new() };
+        let list = answer.json().ok().filter(|_| answer.status.is_success());
+        match list.as_ref().and_then(|list| list.get("items")) {
+            Some(Value::Array(items)) => items.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Pod {
+    fn unready(pod: &Value) -> Option<Self> {
+        let (Readiness::NotReady(why) | Readiness::Failed(why)) = readiness(&typed(pod), false) else {
+            return None;
+        };
+        Some(Self {
+            name: shown(text(pod, "/metadata/name")?),
+            uid: text(pod, "/metadata/uid")?.to_owned(),
+            why,
+        })
+    }
+}
+
+/// The items of a list do not say what they are.
+fn typed(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    if let Value::Object(members) = &mut pod {
+        members.extend([("apiVersion".into(), "v1".into()), ("kind".into(), "Pod".into())]);
+    }
+    pod
+}
+
+impl Event {
+    fn of(event: &Value) -> Option<Self> {
+        let about = |member: &str| text(event, &format!("/involvedObject/{member}"));
+        let time =
+            ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"]
+                .iter()
+                .find_map(|pointer| text(event, pointer))?;
+        let count = event.pointer("/series/count").or_else(|| event.get("count")).and_then(Value::as_u64);
+        let times = count.filter(|count| *count > 1).map(|count| format!(" ({count} times)"));
+        let what = match (about("kind")?, about("name")?) {
+            ("Pod", name) => format!("pod {}, ", shown(name)),
+            _ => String::new(),
+        };
+        Some(Self {
+            about: about("uid")?.to_owned(),
+            time: time.to_owned(),
+            text: format!(
+                "{what}event {}{}: {}",
+                shown(text(event, "/reason")?),
+                times.unwrap_or_default(),
+                shown(text(event, "/message")?.trim())
+            ),
+        })
+    }
+}
+
+/// The pods of a workload as a selector in a query. A selector of nothing would select everything.
+fn selector(workload: &Value) -> Option<String> {
+    let selector = workload.pointer("/spec/selector")?.as_object()?;
+    let is_plain = workload.get("kind").and_then(Value::as_str) == Some("ReplicationController");
+    let labels =
+        if is_plain { Some(selector) } else { selector.get("matchLabels").and_then(Value::as_object) };
+    let labels =
+        labels.into_iter().flatten().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    let listed = if is_plain { None } else { selector.get("matchExpressions").and_then(Value::as_array) };
+    let terms: Vec<_> = labels.chain(listed.into_iter().flatten().filter_map(expression)).collect();
+    if terms.is_empty() { None } else { Some(terms.join(",")) }
+}
+
+fn expression(expression: &Value) -> Option<String> {
+    let key = text(expression, "/key")?;
+    let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+    let values = values.filter_map(Value::as_str).collect::<Vec<_>>().join(",");
+    match text(expression, "/operator")? {
+        "DoesNotExist" => Some(format!("!{key}")),
+        "Exists" => Some(key.to_owned()),
+        "In" => Some(format!("{key} in ({values})")),
+        "NotIn" => Some(format!("{key} notin ({values})")),
+        _ => None,
+    }
+}
+
+/// Whether a pod is one of a workload's own: a selector may match those of others. A Deployment's are made by a replica
+/// set of its name.
+fn is_owned(pod: &Value, object: &ObjectRef, found: &Value) -> bool {
+    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let uid = text(found, "/metadata/uid");
+    owners.into_iter().flatten().any(|owner| {
+        let by_replica_set = object.kind == "Deployment" && text(owner, "/kind") == Some("ReplicaSet");
+        let named = text(owner, "/name").and_then(|name| name.strip_prefix(&*object.name));
+        uid.is_some() && text(owner, "/uid") == uid
+            || by_replica_set && named.is_some_and(|rest| rest.starts_with('-'))
+    })
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}

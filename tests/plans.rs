@@ -1,0 +1,269 @@
+//! Plans that hold, and ways back: `apply PLAN`, `rollback`, `--rollback-on-failure` and `drift`, by the real program.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests run the program and read files")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use support::Home;
+use support::guest::Script;
+
+const REQUESTS: &str = "
+requests:
+  kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: ['${namespace}'], names: ['web-*']}]
+";
+
+/// What the program said with `-o json`.
+struct Said {
+    code: i32,
+    document: Value,
+    stderr: String,
+}
+
+/// A home with a directory as target.
+struct Site(Home);
+
+impl Site {
+    fn new() -> Self {
+        Self(Home::new())
+    }
+
+    /// A bundle that applies ConfigMaps of these names, with this value in each, and sets the output `done` if it is told to.
+    fn bundle(&self, name: &str, names: &[&str], value: &str, succeeds: bool) -> String {
+        let manifests: Vec<_> = names.iter().map(|name| config_map(name, value)).collect();
+        let mut script = Script::new().apply(&manifests.iter().map(String::as_str).collect::<Vec<_>>());
+        script = if succeeds { script.output("done", "\"yes\"") } else { script.log("not done") };
+        let rest = format!("outputs: {{done: {{schema: {{type: string}}}}}}{REQUESTS}");
+        self.0.bundle(name, &script.component(), &rest);
+        format!("layout:{}", self.0.path(name).display())
+    }
+
+    fn carnet(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+        command
+            .env_clear()
+            .env("HOME", self.0.path("home"))
+            .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("plans"))
+            .env("CARNET_STATE", self.0.path("state"))
+            .env("CARNET_TARGET", format!("dir:{}", self.0.path("rendered").display()))
+            .args(["-o", "json"])
+            .args(arguments)
+            .current_dir(self.0.root.path())
+            .stdin(Stdio::null());
+        let output = command.output().unwrap();
+        Said {
+            code: output.status.code().unwrap(),
+            document: serde_json::from_slice(&output.stdout).unwrap_or_default(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// A verb on a bundle that nobody signed, with all that it may need granted.
+    fn on(&self, verb: &str, reference: &str, more: &[&str]) -> Said {
+        let fixed = [verb, "web", reference, "-n", "prod", "--dangerous-unsigned"];
+        self.carnet(&[&fixed[..], &["--allow-kube", "apply:ConfigMap:prod/web-*"], more].concat())
+    }
+
+    /// A plan, as a file.
+    fn plan(&self, reference: &str) -> Value {
+        let said = self.on("plan", reference, &[]).expect(0);
+        fs::write(self.0.path("plan.json"), said.document.to_string()).unwrap();
+        said.document
+    }
+
+    fn apply(&self) -> Said {
+        self.carnet(&["apply", "plan.json", "--dangerous-unsigned"])
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.0.path(&format!("rendered/prod/configmap_{name}.yaml"))
+    }
+
+    fn value(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.file(name)).unwrap();
+        text.lines().find_map(|line| line.trim().strip_prefix("value: ")).unwrap().to_owned()
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.document, self.stderr);
+        self
+    }
+}
+
+fn config_map(name: &str, value: &str) -> String {
+    format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{value: {value}}}}}")
+}
+
+#[test]
+fn a_plan_is_carried_out_as_it_was_made() {
+    let site = Site::new();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    let plan = site.plan(&reference);
+    assert!(site.0.rendered().is_empty(), "a plan wrote something");
+    let said = site.apply().expect(0);
+    assert_eq!(said.document["plan"], plan["digest"]);
+    assert_eq!(site.value("web-a"), "first");
+
+    let again = site.apply().expect(13);
+    assert_eq!(again.document["details"], json!(["install was planned, and `web` is there by now"]));
+}
+
+#[test]
+fn a_change_of_what_is_ours_makes_a_plan_stale() {
+    let site = Site::new();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    site.on("install", &reference, &["-y"]).expect(0);
+    let next = site.bundle("two", &["web-a", "web-b"], "second", true);
+    site.plan(&next);
+
+    site.on("upgrade", &site.bundle("between", &["web-a"], "other", true), &["-y"]).expect(0);
+    let before = site.0.rendered();
+    let said = site.apply().expect(13);
+    let details = said.document["details"].to_string();
+    assert!(details.contains("ConfigMap prod/web-a: the difference is another one"), "{details}");
+    assert!(details.contains("-  value: other") && details.contains("+  value: second"), "{details}");
+    assert_eq!(site.0.rendered(), before, "a stale plan wrote something");
+
+    site.plan(&next);
+    site.apply().expect(0);
+    assert_eq!((site.value("web-a"), site.value("web-b")), ("second".into(), "second".into()));
+}
+
+#[test]
+fn a_plan_that_was_edited_is_refused() {
+    let site = Site::new();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    let plan = site.plan(&reference);
+    let edits: [(&str, Value, &str); 6] = [
+        ("/inputs/grant/kubernetes/0/names/0", json!("*"), "it was changed after it was made"),
+        ("/changes/0/name", json!("web-z"), "it was changed after it was made"),
+        ("/inputs/overrides/takeOwnership", json!(true), "it was changed after it was made"),
+        ("/target", json!("dir:/elsewhere"), "it was changed after it was made"),
+        ("/kind", json!("Outcome"), "its kind is not `Plan`"),
+        ("/inputs/overrides", json!({"forceConflicts": false, "takeOwnership": false, "more": 1}), "members"),
+    ];
+    for (pointer, value, reason) in edits {
+        let mut edited = plan.clone();
+        *edited.pointer_mut(pointer).unwrap() = value;
+        fs::write(site.0.path("plan.json"), edited.to_string()).unwrap();
+        let said = site.apply().expect(1);
+        let told = format!("{} {}", said.document["message"], said.document["causes"]);
+        assert!(told.contains(reason), "{pointer}: {told}");
+    }
+    assert!(site.0.rendered().is_empty());
+}
+
+#[test]
+fn the_bundle_of_a_plan_must_still_be_there() {
+    let site = Site::new();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    site.plan(&reference);
+    let other = site.bundle("two", &["web-a"], "second", true);
+    let said = site.carnet(&["apply", "plan.json", "--dangerous-unsigned", "--bundle", &other]);
+    assert_ne!(said.code, 0, "{}", said.document);
+    assert!(site.0.rendered().is_empty());
+    // Somebody else's copy of the same bundle will do.
+    let copy = site.0.path("copy");
+    assert!(Command::new("cp").args(["-r"]).arg(site.0.path("one")).arg(&copy).status().unwrap().success());
+    fs::remove_dir_all(site.0.path("one")).unwrap();
+    let copy = format!("layout:{}", copy.display());
+    site.carnet(&["apply", "plan.json", "--dangerous-unsigned", "--bundle", &copy]).expect(0);
+}
+
+#[test]
+fn a_secret_parameter_is_in_no_plan_and_has_to_be_given_again() {
+    let site = Site::new();
+    let component = Script::new().apply(&[&config_map("web-a", "first")]).component();
+    let rest = format!(
+        "parameters: {{token: {{schema: {{type: string, writeOnly: true}}}}, host: {{schema: {{type: string}}}}}}{REQUESTS}"
+    );
+    site.0.bundle("secretive", &component, &rest);
+    let reference = format!("layout:{}", site.0.path("secretive").display());
+    let given = ["--param", "token=hunter2", "--param", "host=example.org"];
+    let plan = site.on("plan", &reference, &given).expect(0).document;
+    assert!(!plan.to_string().contains("hunter2"), "{plan}");
+    assert_eq!(plan["inputs"]["secretParameters"], json!(["token"]));
+    assert_eq!(plan["inputs"]["parameters"], json!({"host": "example.org"}));
+    fs::write(site.0.path("plan.json"), plan.to_string()).unwrap();
+    let said = site.apply().expect(2);
+    assert!(said.document["message"].as_str().unwrap().contains("`token` is recorded nowhere"));
+    let other = ["apply", "plan.json", "--dangerous-unsigned", "--param", "host=other.example"];
+    assert!(site.carnet(&other).expect(2).document["message"].to_string().contains("settled already"));
+    site.carnet(&["apply", "plan.json", "--dangerous-unsigned", "--param", "token=hunter2"]).expect(0);
+}
+
+#[test]
+fn an_installation_goes_back_to_an_earlier_revision() {
+    let site = Site::new();
+    site.on("install", &site.bundle("one", &["web-a"], "first", true), &["-y"]).expect(0);
+    let first = site.0.rendered();
+    site.on("upgrade", &site.bundle("two", &["web-a", "web-b"], "second", true), &["-y"]).expect(0);
+    let second = site.0.rendered();
+    assert_ne!(first, second);
+
+    site.carnet(&["rollback", "web", "-y", "--dangerous-unsigned"]).expect(0);
+    assert_eq!(site.0.rendered(), first, "what the second revision brought is gone");
+    let history = site.carnet(&["history", "web"]).expect(0).document;
+    let upgraded = history["items"][1]["revision"].as_str().unwrap();
+    site.carnet(&["rollback", "web", upgraded, "-y", "--dangerous-unsigned"]).expect(0);
+    assert_eq!(site.0.rendered(), second);
+
+    let said = site.carnet(&["rollback", "web", "nonsense", "-y", "--dangerous-unsigned"]).expect(2);
+    assert!(said.document["message"].as_str().unwrap().contains("no revision"), "{}", said.document);
+}
+
+#[test]
+fn what_fails_is_rolled_back_where_that_is_wanted() {
+    let site = Site::new();
+    let broken = site.bundle("broken", &["web-a", "web-b"], "third", false);
+    let said = site.on("install", &broken, &["-y", "--rollback-on-failure"]).expect(1);
+    let message = said.document["message"].as_str().unwrap();
+    assert_eq!(message, "the install of `web` failed, and what it had made was removed");
+    assert_eq!(said.document["causes"], json!(["the component did not set the output `done`"]));
+    assert!(site.0.rendered().is_empty());
+
+    site.on("install", &site.bundle("one", &["web-a"], "first", true), &["-y"]).expect(0);
+    let first = site.0.rendered();
+    site.on("upgrade", &broken, &["-y"]).expect(1);
+    assert_ne!(site.0.rendered(), first, "without the flag, what was done stays");
+    let said = site.on("upgrade", &broken, &["-y", "--rollback-on-failure"]).expect(1);
+    assert!(
+        said.document["message"].as_str().unwrap().contains("it is back at revision"),
+        "{}",
+        said.document
+    );
+    assert_eq!(site.0.rendered(), first);
+    let status = site.carnet(&["status", "web"]).expect(0).document;
+    assert_eq!((&status["bundle"], &status["result"]), (&json!("one 1.0.0"), &json!("succeeded")));
+}
+
+#[test]
+fn drift_is_shown_and_put_back() {
+    let site = Site::new();
+    site.on("install", &site.bundle("one", &["web-a", "web-b"], "first", true), &["-y"]).expect(0);
+    let installed = site.0.rendered();
+    let clean = site.carnet(&["drift", "web", "--dangerous-unsigned", "--exit-code"]).expect(0).document;
+    assert_eq!((&clean["kind"], &clean["objects"]), (&json!("Drift"), &json!([])));
+
+    fs::remove_file(site.file("web-b")).unwrap();
+    let edited = fs::read_to_string(site.file("web-a")).unwrap().replace("first", "edited");
+    fs::write(site.file("web-a"), edited).unwrap();
+    let said = site.carnet(&["drift", "web", "--dangerous-unsigned", "--exit-code"]).expect(3);
+    let rows = said.document["objects"].as_array().unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (&row["name"], &row["state"], &row["fields"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("web-a"), &json!("changed"), &json!(["/data/value"])),
+            (&json!("web-b"), &json!("missing"), &Value::Null),
+        ]
+    );
+    site.carnet(&["drift", "web", "--fix", "-y", "--dangerous-unsigned"]).expect(0);
+    assert_eq!(site.0.rendered(), installed);
+}
