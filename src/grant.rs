@@ -346,12 +346,15 @@ impl Granted {
         Ok(Permitted::assertion(Get(object)))
     }
 
-    /// Decides about applying an object.
+    /// Decides about applying an object. Whoever acts through another one by it must be allowed to apply that one, too.
     ///
     /// # Errors
     /// [`Denied`] when it is not permitted.
     pub fn apply(&self, object: Object) -> Result<Permitted<Apply>, Denied> {
         self.kubernetes(Verb::Apply, object.reference())?;
+        if let Some(through) = object.acts_through() {
+            self.kubernetes(Verb::Apply, &through)?;
+        }
         Ok(Permitted::assertion(Apply(object)))
     }
 
@@ -536,6 +539,11 @@ pub fn shortfall(
     } else {
         Err(Shortfall::Missing(missing))
     }
+}
+
+/// Looking at an object before it is applied: to tell whose it is, never for the component.
+pub fn before_apply(permit: &Permitted<Apply>) -> Permitted<Get> {
+    Permitted::assertion(Get(permit.0.0.reference().clone()))
 }
 
 /// Looking at an object before it is removed: to show it in the plan, never to the component.

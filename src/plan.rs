@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::bundle::canonical::canonical;
-use crate::capability::object::ObjectRef;
+use crate::capability::object::{LAST_APPLIED, ObjectRef};
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::Granted;
@@ -23,9 +23,6 @@ use crate::host::work::{ObjectChange, Step, Work};
 use crate::target::{Change, Kept, Overrides, without_bookkeeping};
 
 pub use follow::Unusable;
-
-/// An annotation in which kubectl keeps whole objects, values of Secrets included.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The plan of one action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::kinds::{Kinds, Resource};
-use crate::capability::object::ObjectRef;
+use crate::capability::object::{ObjectRef, is_label};
 use crate::digest::Digest;
-use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
+use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_apply, before_delete};
 
 use cluster::{Cluster, Deleted, Identity};
 use directory::{Directory, Rendered};
@@ -281,10 +281,18 @@ impl Target {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let force = overrides.forces();
-                let preview = cluster.preview(&prepared.permit, &filled.body, kinds, force).await;
-                let preview = preview.map_err(refused)?;
-                check_owner(&preview, prepared, inventory, overrides)?;
-                Ok(preview)
+                match cluster.preview(&prepared.permit, &filled.body, kinds, force).await {
+                    Ok(preview) => {
+                        check_owner(preview.before.as_ref(), prepared, inventory, overrides)?;
+                        Ok(preview)
+                    }
+                    Err(error) => {
+                        // Whose object it is comes first: what the server has against a manifest tells what is there.
+                        let found = cluster.get(&before_apply(&prepared.permit), kinds).await.ok().flatten();
+                        check_owner(found.as_ref(), prepared, inventory, overrides)?;
+                        Err(refused(error))
+                    }
+                }
             }
             (Self::Directory(directory), Form::File(rendered)) => {
                 directory.preview(&prepared.permit, rendered, inventory, overrides)
@@ -523,12 +531,12 @@ fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
 /// Objects of another installation are not ours to change, nor are those that were there before: an uninstall would
 /// remove them.
 fn check_owner(
-    preview: &Preview,
+    before: Option<&Value>,
     prepared: &Prepared,
     inventory: &Inventory,
     overrides: Overrides,
 ) -> Result<(), Error> {
-    let Some(before) = &preview.before else { return Ok(()) };
+    let Some(before) = before else { return Ok(()) };
     let theirs = owner(before);
     let is_ours = match &theirs {
         Some(_) => theirs == owner(prepared.permit.0.body()),
@@ -639,10 +647,15 @@ fn refused(error: cluster::Error) -> Error {
     Error::Foreign { object: object.clone(), owner: Some(owner) }
 }
 
-/// How a kind is served that a run's own definition brings.
+/// How a kind is served that a run's own definition brings. None for a definition that no server would take: its names
+/// would lead elsewhere.
 pub fn defined(definition: &Value) -> Option<(String, Resource)> {
     let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
-    let group_kind = format!("{}/{}", text("/spec/group")?, text("/spec/names/kind")?);
-    let plural = text("/spec/names/plural")?.to_owned();
-    Some((group_kind, Resource { plural: plural.into(), namespaced: text("/spec/scope")? == "Namespaced" }))
+    let (group, plural) = (text("/spec/group")?, text("/spec/names/plural")?);
+    if !is_label(plural) || text("/metadata/name")? != format!("{plural}.{group}") {
+        return None;
+    }
+    let group_kind = format!("{group}/{}", text("/spec/names/kind")?);
+    let namespaced = text("/spec/scope")? == "Namespaced";
+    Some((group_kind, Resource { plural: plural.to_owned().into(), namespaced }))
 }

@@ -10,6 +10,8 @@
 
 #[path = "cluster/generate.rs"]
 mod generate;
+#[path = "cluster/hostile.rs"]
+mod hostile;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/site.rs"]

@@ -197,6 +197,28 @@ fn a_component_that_reads_its_secret_back_reads_no_credential() {
 }
 
 #[test]
+fn what_a_component_is_told_of_an_apply_compares_no_credentials() {
+    let home = Home::new();
+    let told = |encoding: Encoding| {
+        let script = Script::new()
+            .lend("pw")
+            .apply_and_tell(&secret("stringData", &placeholder("pw", encoding)))
+            .apply_and_tell(&config_map("web-b"));
+        let verified = unsigned(home.bundle("secrets", &script.component(), SECRETS));
+        let credentials = Supplied::new([("pw".to_owned(), "same-in-a-url".into())].into());
+        let consent = approving(&verified);
+        let action = if home.rendered().is_empty() { "install" } else { "upgrade" };
+        let outcome =
+            home.act(Some(verified), plain(Order { consent, credentials, ..home.order(action) })).unwrap();
+        let told = outcome.log.iter().map(|entry| entry.text.trim().to_owned()).collect::<Vec<_>>();
+        (outcome.plan.is_empty(), told)
+    };
+    assert_eq!(told(Encoding::Raw), (false, vec!["created".into(), "created".into()]));
+    // The Secret does not change, and the operator sees that; the component would learn that nothing is escaped.
+    assert_eq!(told(Encoding::Url), (true, vec!["updated".into(), "unchanged".into()]));
+}
+
+#[test]
 fn a_placeholder_in_any_other_place_is_refused() {
     let raw = placeholder("pw", Encoding::Raw);
     let named = |name: &str| secret("stringData", &raw).replace("web-a", name);

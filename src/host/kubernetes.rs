@@ -190,6 +190,7 @@ impl Kubernetes<'_> {
         prepared: &Prepared,
         placements: Placements,
     ) -> Result<wit::apply::Change, Stop> {
+        let has_credentials = !placements.is_empty();
         let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
         let change = match pass {
             Pass::Planning { .. } => {
@@ -213,11 +214,7 @@ impl Kubernetes<'_> {
                 change
             }
         };
-        Ok(match change {
-            Change::Create => wit::apply::Change::Created,
-            Change::Unchanged => wit::apply::Change::Unchanged,
-            Change::Update | Change::Delete => wit::apply::Change::Updated,
-        })
+        Ok(answered(change, has_credentials))
     }
 
     /// What the target cannot try out must go into something that this run brings: a namespace, or a definition.
@@ -305,8 +302,23 @@ impl Kubernetes<'_> {
         if self.work.late.is_empty() {
             Ok(())
         } else {
-            Err(Stop::Guest(GuestError::Timeout(timeout_text(&self.work.late))))
+            Err(Stop::Guest(GuestError::Timeout(self.timeout_text())))
         }
+    }
+
+    /// What an object says of itself is for a component that may read it; of the others it learns only that they are not
+    /// ready. Pods and events of theirs are none of its business.
+    fn timeout_text(&self) -> String {
+        let row = |late: &Late| {
+            let row = late.row();
+            let why = match (self.granted.get(row.object.clone()), row.failed) {
+                (Ok(_), _) => &*row.why,
+                (Err(_), true) => "it failed",
+                (Err(_), false) => "it is not ready",
+            };
+            format!("{}: {why}", row.object)
+        };
+        format!("not ready: {}", self.work.late.iter().map(row).collect::<Vec<_>>().join("; "))
     }
 
     async fn all_resolved(&mut self, objects: Vec<wit::wait::ObjectRef>) -> Result<Vec<ObjectRef>, Stop> {
@@ -342,6 +354,16 @@ fn rank(object: &ObjectRef) -> u8 {
         "Namespace" => 0,
         "apiextensions.k8s.io/CustomResourceDefinition" => 1,
         _ => 2,
+    }
+}
+
+/// What a component is told that its manifest did. Whether an object with a credential in it changed is not said: two
+/// texts made of credentials would be compared by it (is one what it is percent-encoded? are two of them the same?).
+fn answered(change: Change, has_credentials: bool) -> wit::apply::Change {
+    match change {
+        Change::Create => wit::apply::Change::Created,
+        Change::Unchanged if !has_credentials => wit::apply::Change::Unchanged,
+        Change::Unchanged | Change::Update | Change::Delete => wit::apply::Change::Updated,
     }
 }
 
@@ -385,12 +407,6 @@ fn told_of_cluster(error: &cluster::Error) -> GuestError {
         }
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
-}
-
-/// What the objects say themselves. Their pods and events are none of the component's business.
-fn timeout_text(late: &[Late]) -> String {
-    let rows: Vec<_> = late.iter().map(|it| format!("{}: {}", it.row().object, it.row().why)).collect();
-    format!("not ready: {}", rows.join("; "))
 }
 
 fn check_distinct<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> Result<(), Stop> {
