@@ -69,14 +69,17 @@ fn object(at: usize, namespace: &str) -> Value {
         "ConfigMap" => ("data", json!({"a": "b".repeat(200)})),
         "Secret" => ("stringData", json!({"a": "b".repeat(200)})),
         "Service" => ("spec", json!({"selector": labels, "ports": [{"name": "http", "port": 80}]})),
-        "Deployment" => ("spec", json!({
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": "main", "image": "registry.example/main:1"}]},
-            },
-        })),
+        "Deployment" => (
+            "spec",
+            json!({
+                "replicas": 0,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [{"name": "main", "image": "registry.example/main:1"}]},
+                },
+            }),
+        ),
         _ => ("automountServiceAccountToken", json!(false)),
     };
     object[member] = content;

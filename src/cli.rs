@@ -39,6 +39,7 @@ mod plan;
 mod rollback;
 mod sign;
 mod uninstall;
+mod unlock;
 mod verify;
 mod version;
 mod watch;
@@ -112,6 +113,7 @@ enum Verb {
     Diff(diff::Args),
     Drift(Box<drift::Args>),
     Outputs(watch::Outputs),
+    Unlock(unlock::Args),
     Completion(completion::Args),
     Version(version::Args),
 }
@@ -197,6 +199,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Diff(args) => diff::run(args, context),
         Verb::Drift(args) => drift::run(args, context),
         Verb::Outputs(args) => watch::outputs(args, context),
+        Verb::Unlock(args) => unlock::run(args, context),
         Verb::Completion(args) => completion::run(args, context),
         Verb::Version(args) => version::run(args, context),
     }

@@ -541,11 +541,6 @@ pub fn shortfall(
     }
 }
 
-/// Looking at an object before it is applied: to tell whose it is, never for the component.
-pub fn before_apply(permit: &Permitted<Apply>) -> Permitted<Get> {
-    Permitted::assertion(Get(permit.0.0.reference().clone()))
-}
-
 /// Looking at an object before it is removed: to show it in the plan, never to the component.
 pub fn before_delete(permit: &Permitted<Delete>) -> Permitted<Get> {
     Permitted::assertion(Get(permit.0.0.clone()))

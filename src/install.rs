@@ -47,6 +47,8 @@ pub struct Order {
     pub parameters: BTreeMap<String, Value>,
     /// Whether parameters and consent are all there is, so that nothing of the last run is taken over.
     pub complete: bool,
+    /// Whether the change is confirmed whatever the plan says, so that nobody is asked.
+    pub confirmed: bool,
     /// The plan that is to be carried out, and no other.
     pub plan: Option<Box<Plan>>,
     /// Credentials that were given.
@@ -156,6 +158,9 @@ pub enum Error {
         /// Where it was looked for.
         asked: String,
     },
+    /// Objects would have to be removed and made anew, and nobody said that they may be.
+    #[error("not without replacing what cannot be changed: {}", join(.0))]
+    Replaces(Vec<String>),
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
@@ -230,7 +235,7 @@ pub async fn act(
     tools: &Tools<'_>,
     mode: Mode,
 ) -> Result<Outcome, Error> {
-    let _lock = if mode == Mode::Act { Some(tools.state.lock(&order.name)?) } else { None };
+    let lock = if mode == Mode::Act { Some(tools.state.lock(&order.name)?) } else { None };
     let earlier = tools.state.find(&order.name)?;
     order.check(earlier.as_ref(), mode)?;
     let part = Part::of(verified.as_ref(), &order)?;
@@ -250,7 +255,7 @@ pub async fn act(
     if !tools.operator.confirm(&planned.plan, &run.decided.decision) {
         return Err(Error::Declined);
     }
-    run.carry_out(planned).await
+    run.carry_out(planned, lock.as_ref()).await
 }
 
 impl Error {

@@ -20,7 +20,7 @@ use crate::grant::Granted;
 use crate::grant::terms::Terms;
 use crate::host::meter::Calls;
 use crate::host::work::{ObjectChange, Step, Work};
-use crate::target::{Change, Kept, Overrides, without_bookkeeping};
+use crate::target::{Change, Kept, Overrides, Untried, without_bookkeeping};
 
 pub use follow::Unusable;
 
@@ -121,6 +121,15 @@ pub struct Planned {
     /// The digest of the fields that change, with what they are and what they will be.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delta: Option<Digest>,
+    /// The object is there and belongs to nobody: it becomes this installation's.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub adopts: bool,
+    /// Why the server did not try the change out, so that the difference is only foretold.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dry_run: Option<Untried>,
+    /// The fields for which it has to be replaced: they stay as they were created.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub immutable: Vec<String>,
 }
 
 /// Where a credential goes.
@@ -204,6 +213,11 @@ impl Plan {
         self.changes.iter().filter(|row| row.action == change).count()
     }
 
+    /// What the plan would replace.
+    pub fn replacements(&self) -> impl Iterator<Item = &Planned> {
+        self.changes.iter().filter(|row| row.action == Change::Replace)
+    }
+
     fn computed(&self) -> Digest {
         let mut value = json!(self);
         if let Value::Object(members) = &mut value {
@@ -225,9 +239,12 @@ impl Planned {
             diff: None,
             fields: Vec::new(),
             delta: None,
+            adopts: row.marks.adopts,
+            dry_run: row.marks.untried,
+            immutable: row.immutable.clone(),
         };
         match row.change {
-            Change::Update => bare.with_difference(row),
+            Change::Replace | Change::Update => bare.with_difference(row),
             Change::Create | Change::Delete | Change::Unchanged => bare,
         }
     }

@@ -1,35 +1,38 @@
-//! What is installed: installations, their claims and results (CNAB Claims 1.0.0), outputs and inventory, in SQLite, and
-//! the bundles they came from, by digest.
+//! What is installed: installations, their claims and results (CNAB Claims 1.0.0), outputs and inventory, and the bundles
+//! they came from, by digest. In a directory of one user's, or, for a team, in the cluster.
 //!
 //! A claim is written before its action begins and a result when it has ended, so a run that was killed leaves a claim
 //! without a result: the next command sees that and finishes. What is about to be applied is written down before it is.
 //! No credential and no value marked `writeOnly` is ever stored.
 
-mod schema;
+mod directory;
+mod cluster;
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::grant::terms::Terms;
-use crate::reference::{Layout, Reference};
-use crate::target::{self, Inventory, Ledger, Recorded};
+use crate::target::cluster::{self as target_cluster, Options, Unconfigured};
+use crate::target::{Ledger, Recorded};
 
-/// The state of one user.
-pub struct State {
-    directory: PathBuf,
-    database: Arc<Mutex<Connection>>,
+use cluster::Cluster;
+use directory::Directory;
+
+/// The state, wherever it is.
+#[derive(Clone)]
+pub struct State(Store);
+
+#[derive(Clone)]
+enum Store {
+    Cluster(Cluster),
+    Directory(Directory),
 }
 
 /// An installation, as its last run left it.
@@ -149,9 +152,27 @@ pub struct Ending<'a> {
     pub outputs: &'a BTreeMap<String, Value>,
 }
 
-/// Nobody else can act on the installation while this is held. It ends with the process, however that ends.
-#[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+/// Nobody else can act on the installation while this is held. It ends with the process, however that ends: at once in a
+/// directory, and in a cluster soon after.
+pub struct Lock(Held);
+
+enum Held {
+    Directory(#[expect(dead_code, reason = "held, not read")] directory::Lock),
+    Lease(cluster::Lease),
+}
+
+/// Who holds an installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// Who it is, in their own words. Hostile where others can write the state.
+    pub who: String,
+    /// Since when (RFC 3339), in their own words too.
+    pub since: String,
+    /// Whether the run should have said by now that it goes on, and has not.
+    #[serde(default)]
+    pub is_overdue: bool,
+}
 
 /// Why the state could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -160,24 +181,76 @@ pub enum StateError {
     /// A bundle could not be kept.
     #[error("the bundle could not be kept")]
     Bundle(#[from] fetch::FetchError),
+    /// The cluster refused, or cannot be reached.
+    #[error("the state in the cluster")]
+    Cluster(#[from] target_cluster::Error),
+    /// A record in the cluster is not what was written.
+    #[error("the record `{record}` cannot be used: {why}")]
+    Corrupt {
+        /// The record.
+        record: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The database refused.
     #[error("the state database")]
     Database(#[from] rusqlite::Error),
     /// A stored document has the wrong shape.
-    #[error("the state database holds a record that cannot be read")]
+    #[error("the state holds a record that cannot be read")]
     Document(#[from] document::Invalid),
     /// A file or directory of the state.
     #[error("{}", .0.display())]
     Io(PathBuf, #[source] std::io::Error),
     /// Another run holds the installation.
-    #[error("another run of `{0}` is in progress")]
-    Locked(String),
+    #[error("another run of `{name}` is in progress{}", held_by(.holder.as_deref()))]
+    Locked {
+        /// The installation.
+        name: String,
+        /// Whose run it is, if they say so.
+        holder: Option<Box<Holder>>,
+    },
+    /// Somebody else has taken over the installation while this run went on.
+    #[error("the run no longer holds `{name}`: {why}")]
+    Lost {
+        /// The installation.
+        name: String,
+        /// What became of it.
+        why: String,
+    },
     /// There is no such installation.
     #[error("there is no installation `{0}`")]
     Missing(String),
     /// The database was written by a newer version.
-    #[error("the state database has version {0}, and this program knows {known}", known = schema::VERSION)]
+    #[error("the state database has version {0}, and this program knows {known}", known = directory::VERSION)]
     Newer(i64),
+    /// The bundle is not kept.
+    #[error("the state in the cluster does not hold the bundle {0}")]
+    NoBundle(Digest),
+    /// A record is larger than what a cluster should be asked to hold.
+    #[error("{what} has more than the {max} bytes that are kept in a cluster")]
+    TooLarge {
+        /// Which record.
+        what: String,
+        /// The most bytes.
+        max: usize,
+    },
+    /// No cluster is configured.
+    #[error("the state is in the cluster")]
+    Unconfigured(#[from] Unconfigured),
+    /// The part of the program that talks to the cluster is gone.
+    #[error("the state in the cluster cannot be reached any more")]
+    Unreachable,
+}
+
+fn held_by(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| format!(": {holder}"))
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let overdue = if self.is_overdue { ", and has not been heard of lately" } else { "" };
+        write!(f, "{} since {}{overdue}", document::visible(&self.who), document::visible(&self.since))
+    }
 }
 
 impl Installation {
@@ -207,43 +280,94 @@ impl State {
     /// # Errors
     /// [`StateError`] when it cannot be used.
     pub fn open(directory: &Path) -> Result<Self, StateError> {
-        let io = |error| StateError::Io(directory.to_owned(), error);
-        private_directory(directory).map_err(io)?;
-        for folder in ["bundles", "locks"] {
-            private_directory(&directory.join(folder)).map_err(io)?;
+        Directory::open(directory).map(|directory| Self(Store::Directory(directory)))
+    }
+
+    /// Opens the state in a cluster: of the installations in one namespace, by default the context's. `who` is what others
+    /// are told about who holds an installation. Sends nothing.
+    ///
+    /// # Ambient Authority
+    /// As for [`Cluster::connect`](crate::target::cluster::Cluster::connect).
+    ///
+    /// # Errors
+    /// [`StateError::Unconfigured`] where no cluster is configured.
+    pub fn connect(options: &Options, namespace: Option<&str>, who: &str) -> Result<Self, StateError> {
+        Cluster::connect(options, namespace, who).map(|cluster| Self(Store::Cluster(cluster)))
+    }
+
+    /// The same state, for installations of another namespace. A directory has all namespaces.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Self {
+        match &self.0 {
+            Store::Cluster(cluster) => Self(Store::Cluster(cluster.within(namespace))),
+            Store::Directory(_) => self.clone(),
         }
-        let connection = Connection::open(directory.join("state.db"))?;
-        schema::prepare(&connection)?;
-        Ok(Self { directory: directory.to_owned(), database: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// The namespace that installations of this state are in. None: of a directory, any.
+    pub fn namespace(&self) -> Option<&str> {
+        match &self.0 {
+            Store::Cluster(cluster) => Some(cluster.namespace()),
+            Store::Directory(_) => None,
+        }
     }
 
     /// Keeps everybody else from acting on an installation.
     ///
     /// # Errors
     /// [`StateError::Locked`] when somebody else does.
-    #[expect(clippy::disallowed_methods, reason = "an advisory lock needs a file of the operating system")]
     pub fn lock(&self, name: &str) -> Result<Lock, StateError> {
-        let path = self.directory.join("locks").join(Digest::of(name.as_bytes()).hex());
-        let io = |error| StateError::Io(path.clone(), error);
-        let file = File::create(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) => Err(StateError::Locked(name.into())),
-            Err(TryLockError::Error(error)) => Err(io(error)),
+        Ok(Lock(match &self.0 {
+            Store::Cluster(cluster) => Held::Lease(cluster.lock(name)?),
+            Store::Directory(directory) => Held::Directory(directory.lock(name)?),
+        }))
+    }
+
+    /// Who acts on an installation at this moment, or was cut off and still holds it.
+    ///
+    /// # Errors
+    /// [`StateError`] when that cannot be found out.
+    pub fn holder(&self, name: &str) -> Result<Option<Holder>, StateError> {
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.holder(name),
+            Store::Directory(directory) => directory.holder(name),
         }
     }
 
-    /// All installations, by name.
+    /// Ends the hold that somebody has, and no other.
     ///
     /// # Errors
-    /// [`StateError`] when the database cannot be read.
+    /// [`StateError::Locked`] when it is another hold by now, and in a directory always: there a hold ends with its process
+    /// and in no other way.
+    pub fn unlock(&self, name: &str, holder: &Holder) -> Result<(), StateError> {
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.unlock(name, holder),
+            Store::Directory(_) => {
+                Err(StateError::Locked { name: name.into(), holder: Some(Box::new(holder.clone())) })
+            }
+        }
+    }
+
+    /// All installations of the state, by name.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be read.
     pub fn list(&self) -> Result<Vec<Installation>, StateError> {
-        let names: Vec<String> = {
-            let database = self.database();
-            let mut query = database.prepare("select name from installations order by name")?;
-            query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
-        };
-        names.iter().map(|name| self.get(name)).collect()
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.list(Some(cluster.namespace())),
+            Store::Directory(directory) => directory.list(),
+        }
+    }
+
+    /// All installations in all namespaces, by name.
+    ///
+    /// # Errors
+    /// [`StateError`] when they cannot be read.
+    pub fn list_all(&self) -> Result<Vec<Installation>, StateError> {
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.list(None),
+            Store::Directory(directory) => directory.list(),
+        }
     }
 
     /// An installation.
@@ -257,72 +381,46 @@ impl State {
     /// An installation, if there is one of this name.
     ///
     /// # Errors
-    /// [`StateError`] when the database cannot be read.
+    /// [`StateError`] when the state cannot be read.
     pub fn find(&self, name: &str) -> Result<Option<Installation>, StateError> {
-        let row: Option<(i64, String, String)> = self
-            .database()
-            .query_row("select id, namespace, settings from installations where name = ?1", [name], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .optional()?;
-        let Some((id, namespace, settings)) = row else { return Ok(None) };
-        Ok(Some(Installation {
-            name: name.into(),
-            namespace,
-            settings: read(&settings)?,
-            last: self.history(name)?.into_iter().rev().find(|revision| revision.modifies),
-            inventory: self.inventory(id)?,
-        }))
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.find(name),
+            Store::Directory(directory) => directory.find(name),
+        }
     }
 
     /// The tracked actions of an installation, oldest first.
     ///
     /// # Errors
-    /// [`StateError`] when the database cannot be read.
+    /// [`StateError`] when the state cannot be read.
     pub fn history(&self, name: &str) -> Result<Vec<Revision>, StateError> {
-        let database = self.database();
-        let mut query = database.prepare(schema::HISTORY)?;
-        let rows = query.query_map([name], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, Option<String>>(1)?,
-                row.get::<_, Option<String>>(2)?,
-                row.get::<_, bool>(3)?,
-            ))
-        })?;
-        let mut revisions = Vec::new();
-        for row in rows {
-            let (claim, status, message, modifies) = row?;
-            revisions.push(Revision::read(&claim, status, message, modifies)?);
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.history(name),
+            Store::Directory(directory) => directory.history(name),
         }
-        Ok(revisions)
     }
 
     /// The current outputs of an installation: of each, the last value.
     ///
     /// # Errors
-    /// [`StateError`] when the database cannot be read.
+    /// [`StateError`] when the state cannot be read.
     pub fn outputs(&self, name: &str) -> Result<BTreeMap<String, Value>, StateError> {
-        let database = self.database();
-        let mut query = database.prepare(schema::OUTPUTS)?;
-        let rows = query.query_map([name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        let mut outputs = BTreeMap::new();
-        for row in rows {
-            let (output, value) = row?;
-            outputs.insert(output, document::json(value.as_bytes())?);
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.outputs(name),
+            Store::Directory(directory) => directory.outputs(name),
         }
-        Ok(outputs)
     }
 
-    /// Keeps a bundle by its digest, with its signatures.
+    /// Keeps a bundle by its digest, with its signatures. A cluster keeps none that is too large for it: what needs it
+    /// later says so.
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
     pub fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
-        let place = self.bundle_directory(fetched.digest());
-        let io = |error| StateError::Io(place.clone(), error);
-        private_directory(&place).map_err(io)?;
-        Ok(fetched.save(&open_directory(&place).map_err(io)?)?)
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.keep(fetched),
+            Store::Directory(directory) => directory.keep(fetched),
+        }
     }
 
     /// Reads a bundle that is kept, and checks all of it again. `origin` is where it came from, as it was typed: trust is
@@ -331,13 +429,10 @@ impl State {
     /// # Errors
     /// [`StateError::Bundle`] when it is not there any more, or not what its digest says.
     pub fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
-        let place = self.bundle_directory(digest);
-        let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
-        let origin = match origin.parse() {
-            Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
-            _ => Reference::Layout(Layout { directory: place, tag: None, digest: Some(digest) }),
-        };
-        Ok(fetch::load(&directory, digest, origin)?)
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.load(digest, origin),
+            Store::Directory(directory) => directory.load(digest, origin),
+        }
     }
 
     /// Writes down that an action begins. Claims that never ended are settled first: their runs were cut off.
@@ -351,12 +446,10 @@ impl State {
         settings: &Settings,
         claim: &Claim,
     ) -> Result<(), StateError> {
-        let mut database = self.database();
-        let write = database.transaction()?;
-        write.execute(schema::SETTLE, params![ulid(), timestamp(), name])?;
-        write.execute(schema::UPSERT, params![name, namespace, text(settings)?])?;
-        write.execute(schema::CLAIM, params![claim.id, claim.document.to_string(), claim.modifies, name])?;
-        Ok(write.commit()?)
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.within(namespace).begin(name, settings, claim),
+            Store::Directory(directory) => directory.begin(name, namespace, settings, claim),
+        }
     }
 
     /// Writes down how an action ended.
@@ -364,38 +457,28 @@ impl State {
     /// # Errors
     /// [`StateError`] when it cannot be written.
     pub fn finish(&self, claim: &Claim, ending: &Ending<'_>) -> Result<(), StateError> {
-        let result = ulid();
-        let mut database = self.database();
-        let write = database.transaction()?;
-        write
-            .execute(schema::RESULT, params![result, claim.id, timestamp(), ending.status, ending.message])?;
-        for (output, value) in ending.outputs {
-            let value = value.to_string();
-            let digest = Digest::of(value.as_bytes()).to_string();
-            write.execute(schema::OUTPUT, params![result, output, value, digest])?;
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.finish(claim, ending),
+            Store::Directory(directory) => directory.finish(claim, ending),
         }
-        Ok(write.commit()?)
     }
 
     /// Where a run of this installation writes down what it does to its target.
     pub fn ledger(&self, name: &str) -> Box<dyn Ledger> {
-        Box::new(Journal { database: Arc::clone(&self.database), name: name.into() })
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.ledger(name),
+            Store::Directory(directory) => directory.ledger(name),
+        }
     }
+}
 
-    fn inventory(&self, installation: i64) -> Result<Vec<Recorded>, StateError> {
-        let database = self.database();
-        let mut query =
-            database.prepare("select recorded from inventory where installation = ?1 order by at")?;
-        let rows = query.query_map([installation], |row| row.get::<_, String>(0))?;
-        rows.map(|row| read(&row?)).collect()
-    }
-
-    fn bundle_directory(&self, digest: Digest) -> PathBuf {
-        self.directory.join("bundles").join(digest.hex())
-    }
-
-    fn database(&self) -> MutexGuard<'_, Connection> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+impl Lock {
+    /// Comes back when the installation is no longer held, and says why. In a directory that never happens.
+    pub async fn lost(&self) -> StateError {
+        match &self.0 {
+            Held::Directory(_) => std::future::pending().await,
+            Held::Lease(lease) => lease.lost().await,
+        }
     }
 }
 
@@ -435,59 +518,6 @@ fn part<T: Default + for<'de> Deserialize<'de>>(value: Option<Value>) -> Result<
     Ok(value.map(document::typed).transpose()?.map(|(read, _)| read).unwrap_or_default())
 }
 
-/// The inventory of one installation, as a run changes it.
-struct Journal {
-    database: Arc<Mutex<Connection>>,
-    name: String,
-}
-
-impl Journal {
-    fn write(&self, objects: &[Recorded]) -> rusqlite::Result<()> {
-        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let write = database.transaction()?;
-        for new in objects {
-            let key = key(&new.object);
-            let old: Option<String> =
-                write.query_row(schema::RECORDED, params![self.name, key], |row| row.get(0)).optional()?;
-            let mut merged = Inventory(old.and_then(|old| read(&old).ok()).into_iter().collect());
-            merged.record(std::slice::from_ref(new));
-            for recorded in &merged.0 {
-                let text = serde_json::to_string(recorded).unwrap_or_default();
-                write.execute(schema::RECORD, params![self.name, key, text])?;
-            }
-        }
-        write.commit()
-    }
-}
-
-impl Ledger for Journal {
-    fn intend(&mut self, objects: &[Recorded]) -> Result<(), target::Error> {
-        self.write(objects).map_err(|error| target::Error::Ledger(error.to_string()))
-    }
-
-    fn applied(&mut self, object: &Recorded) -> Result<(), target::Error> {
-        self.write(std::slice::from_ref(object)).map_err(|error| target::Error::Ledger(error.to_string()))
-    }
-
-    fn removed(&mut self, object: &ObjectRef) -> Result<(), target::Error> {
-        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = database.execute(schema::FORGET, params![self.name, key(object)]);
-        done.map(drop).map_err(|error| target::Error::Ledger(error.to_string()))
-    }
-}
-
-fn key(object: &ObjectRef) -> String {
-    object.to_string()
-}
-
-fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, StateError> {
-    Ok(document::typed(document::json(text.as_bytes())?)?.0)
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
-    Ok(serde_json::to_string(value).map_err(document::Invalid::from)?)
-}
-
 /// A new id of a claim, result or revision.
 pub fn ulid() -> String {
     ulid::Ulid::generate().to_string()
@@ -497,11 +527,6 @@ pub fn ulid() -> String {
 #[expect(clippy::disallowed_methods, reason = "claims say when they were made")]
 pub fn timestamp() -> String {
     jiff::Timestamp::now().round(jiff::Unit::Millisecond).unwrap_or_default().to_string()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
-fn open_directory(path: &Path) -> std::io::Result<Dir> {
-    Dir::open_ambient_dir(path, ambient_authority())
 }
 
 /// Makes a directory that only its user can enter.

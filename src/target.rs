@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod directory;
+pub mod flight;
 pub mod lent;
 pub mod ready;
 
@@ -17,7 +18,7 @@ use serde_json::Value;
 use crate::capability::kinds::{Kinds, Resource};
 use crate::capability::object::{ObjectRef, is_label};
 use crate::digest::Digest;
-use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_apply, before_delete};
+use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
 
 use cluster::{Cluster, Deleted, Identity};
 use directory::{Directory, Rendered};
@@ -43,10 +44,42 @@ pub enum Change {
     Create,
     /// It is removed.
     Delete,
+    /// It is removed and made anew, since it cannot be changed.
+    Replace,
     /// It is there, as it is to be.
     Unchanged,
     /// It is there, otherwise.
     Update,
+}
+
+/// How it is found out what applying an object would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// By having the server do all but store it. For a run that somebody is asked about.
+    DryRun,
+    /// The same for a plan that nothing follows: whoever may only read gets what can be told from that.
+    DryRunIfAllowed,
+    /// By reading what is there; the server tries out only what would change. For a run that was confirmed beforehand.
+    Reads,
+}
+
+/// What is to be known of a change beside what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// The object is there and belongs to nobody; it becomes this installation's.
+    pub adopts: bool,
+    /// The server did not try it out, so that what would be is only what was sent over what is there.
+    pub untried: Option<Untried>,
+}
+
+/// Why the server did not try something out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Untried {
+    /// The caller may read the object, and not change it.
+    Forbidden,
+    /// The namespace or the definition of the kind is not there yet.
+    Impossible,
 }
 
 /// What applying an object would do. Its content is not in `Debug`, for it may be a Secret.
@@ -58,9 +91,10 @@ pub struct Preview {
     pub before: Option<Value>,
     /// The object as it would be.
     pub after: Value,
-    /// `after` is only what was sent: the server cannot say more, since the namespace or the definition of the kind is
-    /// not there yet.
-    pub unsure: bool,
+    /// What else is to be known.
+    pub marks: Marks,
+    /// The fields that stay as they were created, where it has to be replaced for them.
+    pub immutable: Vec<String>,
 }
 
 /// What the operator insists on.
@@ -71,6 +105,9 @@ pub struct Overrides {
     pub force_conflicts: bool,
     /// Take over objects that this installation did not make.
     pub take_ownership: bool,
+    /// Remove and make anew what cannot be changed.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 /// Kinds of objects that take more with them than themselves.
@@ -163,6 +200,22 @@ pub enum Error {
         /// Its file.
         file: PathBuf,
     },
+    /// An object that is to be made anew is not gone in time.
+    #[error("{object} cannot be made anew: {why}")]
+    Held {
+        /// Which object.
+        object: String,
+        /// What keeps it.
+        why: String,
+    },
+    /// An object that would have to be replaced, and holds what would be lost.
+    #[error("{object} cannot be changed in {}, and is never replaced, since what it holds would be lost", fields.join(", "))]
+    Irreplaceable {
+        /// Which object.
+        object: String,
+        /// The fields that stay as they were created.
+        fields: Vec<String>,
+    },
     /// An object that this installation did not make.
     #[error("{object} is already there and belongs to {}", owner.as_deref().unwrap_or("nobody that is known"))]
     Foreign {
@@ -183,9 +236,18 @@ pub enum Error {
     /// A generated credential that cannot be used any more.
     #[error(transparent)]
     NotText(#[from] NotText),
+    /// An object was removed, and its replacement was refused.
+    #[error("{0} was removed, and could not be made anew")]
+    Unreplaced(String, #[source] Box<Self>),
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
     Unreadable(String, String),
+}
+
+impl Error {
+    pub(crate) fn held(object: String, why: &str) -> Self {
+        Self::Held { object, why: why.to_owned() }
+    }
 }
 
 impl Kept {
@@ -205,6 +267,7 @@ impl fmt::Display for Change {
         f.write_str(match self {
             Self::Create => "create",
             Self::Delete => "delete",
+            Self::Replace => "replace",
             Self::Unchanged => "unchanged",
             Self::Update => "update",
         })
@@ -219,7 +282,19 @@ impl Preview {
             Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
             Some(_) => Change::Update,
         };
-        Self { change, before, after, unsure: false }
+        Self { change, before, after, marks: Marks::default(), immutable: Vec::new() }
+    }
+
+    /// What makes `body` anew of `before`, because of these fields. What the new one will have beside that, the server
+    /// says only when the old one is gone.
+    pub fn replacing(before: Value, body: &Value, immutable: Vec<String>) -> Self {
+        let after = overlaid(&before, body);
+        Self { change: Change::Replace, before: Some(before), after, marks: Marks::default(), immutable }
+    }
+
+    /// What was done, without a word about content.
+    pub fn done(change: Change) -> Self {
+        Self { change, before: None, after: Value::Null, marks: Marks::default(), immutable: Vec::new() }
     }
 }
 
@@ -227,7 +302,7 @@ impl fmt::Debug for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Preview")
             .field("change", &self.change)
-            .field("unsure", &self.unsure)
+            .field("marks", &self.marks)
             .finish_non_exhaustive()
     }
 }
@@ -238,8 +313,16 @@ impl Target {
     /// # Errors
     /// [`Error::Cluster`] when the cluster does not serve it.
     pub async fn learn(&self, object: &ObjectRef, kinds: &mut Kinds) -> Result<(), Error> {
+        self.learn_all(std::slice::from_ref(object), kinds).await
+    }
+
+    /// The same for several objects at once.
+    ///
+    /// # Errors
+    /// [`Error::Cluster`] when the cluster does not serve one of them.
+    pub async fn learn_all(&self, objects: &[ObjectRef], kinds: &mut Kinds) -> Result<(), Error> {
         match self {
-            Self::Cluster(cluster) => Ok(cluster.learn(object, kinds).await?),
+            Self::Cluster(cluster) => Ok(cluster.learn(objects, kinds).await?),
             Self::Directory(_) => Ok(()),
         }
     }
@@ -277,22 +360,16 @@ impl Target {
         inventory: &Inventory,
         kinds: &Kinds,
         overrides: Overrides,
+        trial: Trial,
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                let force = overrides.forces();
-                match cluster.preview(&prepared.permit, &filled.body, kinds, force).await {
-                    Ok(preview) => {
-                        check_owner(preview.before.as_ref(), prepared, inventory, overrides)?;
-                        Ok(preview)
-                    }
-                    Err(error) => {
-                        // Whose object it is comes first: what the server has against a manifest tells what is there.
-                        let found = cluster.get(&before_apply(&prepared.permit), kinds).await.ok().flatten();
-                        check_owner(found.as_ref(), prepared, inventory, overrides)?;
-                        Err(refused(error))
-                    }
-                }
+                let before = cluster.before(&prepared.permit, kinds).await?;
+                let adopts = check_owner(before.as_ref(), prepared, inventory, overrides, trial)?;
+                let force = overrides.forces() || adopts;
+                let preview = cluster.preview(&prepared.permit, &filled.body, kinds, before, (trial, force));
+                let preview = preview.await.map_err(refused)?;
+                Ok(Preview { marks: Marks { adopts, ..preview.marks }, ..preview })
             }
             (Self::Directory(directory), Form::File(rendered)) => {
                 directory.preview(&prepared.permit, rendered, inventory, overrides)
@@ -306,7 +383,7 @@ impl Target {
     /// # Errors
     /// [`Error`] when it was not applied.
     pub async fn apply(
-        &mut self,
+        &self,
         prepared: &Prepared,
         seen: Option<&Value>,
         inventory: &Inventory,
@@ -319,7 +396,7 @@ impl Target {
                 let body = same_as_seen(&filled.body, seen);
                 let applied = cluster.apply(&prepared.permit, &body, kinds, force).await.map_err(refused)?;
                 let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null).clone()) };
-                let change = Preview::of(before, applied.after).change;
+                let change = cluster.compared(before, applied.after).change;
                 Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
             }
             (Self::Directory(directory), Form::File(rendered)) => {
@@ -331,6 +408,14 @@ impl Target {
             }
             _ => Err(Error::Ledger("the object was prepared for another target".into())),
         }
+    }
+
+    /// What is recorded of an object that was seen to be as it is to be, so that it need not be applied. A directory
+    /// compares its files when it writes them.
+    pub fn settled(&self, prepared: &Prepared, seen: &Value) -> Option<Recorded> {
+        let Self::Cluster(_) = self else { return None };
+        let uid = seen.pointer("/metadata/uid")?.as_str()?.to_owned();
+        Some(Recorded { uid: Some(uid), ..prepared.recorded() })
     }
 
     /// Whether an object that was found may be removed. It may not when it belongs to another installation by now, or to
@@ -415,6 +500,22 @@ impl Target {
         }
     }
 
+    /// Whether objects of the kinds that a definition brings can be applied. In a directory they always can.
+    ///
+    /// # Errors
+    /// [`Error`] when the target cannot be read.
+    pub async fn serves(
+        &self,
+        permit: &Permitted<Wait>,
+        definition: &Value,
+        kinds: &Kinds,
+    ) -> Result<Readiness, Error> {
+        match self {
+            Self::Cluster(cluster) => Ok(cluster.serves(permit, definition, kinds).await?),
+            Self::Directory(_) => Ok(Readiness::Ready),
+        }
+    }
+
     /// Removes what a run that was killed left half-written.
     ///
     /// # Errors
@@ -449,6 +550,11 @@ impl Prepared {
         self.permit.0.reference()
     }
 
+    /// The object as the component wrote it, with placeholders in the place of credentials.
+    pub fn body(&self) -> &Value {
+        self.permit.0.body()
+    }
+
     /// What is recorded before the object goes out.
     pub fn recorded(&self) -> Recorded {
         let intended = match &self.form {
@@ -472,17 +578,13 @@ impl Inventory {
         self.0.iter().find(|recorded| recorded.object.key() == object.key())
     }
 
-    /// Records objects, in the place of what was recorded of them. What their files held stays known until they are
+    /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they are
     /// written.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
             match self.0.iter_mut().find(|old| old.object.key() == new.object.key()) {
                 Some(old) => {
-                    let kept = Recorded {
-                        uid: new.uid.clone().or(old.uid.take()),
-                        written: new.written.or(old.written),
-                        ..new.clone()
-                    };
+                    let kept = Recorded { written: new.written.or(old.written), ..new.clone() };
                     *old = kept;
                 }
                 None => self.0.push(new.clone()),
@@ -529,23 +631,62 @@ fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
 }
 
 /// Objects of another installation are not ours to change, nor are those that were there before: an uninstall would
-/// remove them.
+/// remove them. The answer is whether an object that belongs to nobody is taken over; a plan that nothing follows shows that
+/// instead of refusing it.
 fn check_owner(
     before: Option<&Value>,
     prepared: &Prepared,
     inventory: &Inventory,
     overrides: Overrides,
-) -> Result<(), Error> {
-    let Some(before) = before else { return Ok(()) };
+    trial: Trial,
+) -> Result<bool, Error> {
+    let Some(before) = before else { return Ok(false) };
     let theirs = owner(before);
     let is_ours = match &theirs {
         Some(_) => theirs == owner(prepared.permit.0.body()),
         None => inventory.find(prepared.object()).is_some_and(|recorded| recorded.uid.is_some()),
     };
-    if is_ours || overrides.take_ownership {
-        return Ok(());
+    let is_shown = theirs.is_none() && trial == Trial::DryRunIfAllowed;
+    if is_ours || overrides.take_ownership || is_shown {
+        return Ok(!is_ours && theirs.is_none());
     }
     Err(Error::Foreign { object: prepared.object().to_string(), owner: theirs })
+}
+
+/// Checks that an object may be removed and made anew: it holds nothing that would be lost with it.
+///
+/// # Errors
+/// [`Error::Irreplaceable`] for volumes, claims and what makes them, and for what takes all that is in it along.
+pub fn check_replaceable(object: &ObjectRef, found: &Value, fields: &[String]) -> Result<(), Error> {
+    let claims = found.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
+    let holds = Kept::of(object).is_some()
+        || match object.group_kind().as_str() {
+            "PersistentVolume" => true,
+            "apps/StatefulSet" => claims.is_some_and(|all| !all.is_empty()),
+            _ => false,
+        };
+    if holds {
+        return Err(Error::Irreplaceable { object: object.to_string(), fields: fields.to_vec() });
+    }
+    Ok(())
+}
+
+/// `body` laid over what is there, member by member: items of lists of the same length by their place.
+fn overlaid(before: &Value, body: &Value) -> Value {
+    match (before, body) {
+        (Value::Object(old), Value::Object(new)) => {
+            let mut all = old.clone();
+            for (name, value) in new {
+                let laid = old.get(name).map_or_else(|| value.clone(), |old| overlaid(old, value));
+                all.insert(name.clone(), laid);
+            }
+            Value::Object(all)
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            old.iter().zip(new).map(|(old, new)| overlaid(old, new)).collect()
+        }
+        (_, new) => new.clone(),
+    }
 }
 
 /// Removes an object that `is_ours` lets go. It is told what was seen first, and asked again whenever that has changed.

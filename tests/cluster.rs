@@ -17,6 +17,8 @@ mod relay;
 #[path = "cluster/site.rs"]
 mod site;
 mod support;
+#[path = "cluster/wait.rs"]
+mod wait;
 
 use std::collections::BTreeMap;
 use std::fs;

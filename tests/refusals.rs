@@ -534,7 +534,7 @@ fn while_another_run_holds_the_installation_nothing_is_done() {
     let state = home.state();
     let held = state.lock("web").unwrap();
     let result = install(&home, home.bundle("maps", &one_map(), MAPS));
-    let Err(Error::State(StateError::Locked(name))) = result else { panic!("{result:?}") };
+    let Err(Error::State(StateError::Locked { name, .. })) = result else { panic!("{result:?}") };
     assert_eq!(name, "web");
     home.assert_untouched();
     drop(held);

@@ -383,7 +383,8 @@ mod tests {
 
     #[test]
     fn what_only_others_write_is_refused() {
-        for member in ["finalizers", "ownerReferences", "managedFields", "uid", "deletionGracePeriodSeconds"] {
+        for member in ["finalizers", "ownerReferences", "managedFields", "uid", "deletionGracePeriodSeconds"]
+        {
             let refused = object(json!({"metadata": {"name": "a", member: ["x"]}}));
             let Err(Invalid::Reserved(path)) = refused else { panic!("{member}: {refused:?}") };
             assert_eq!(path, format!("metadata.{member}"));
@@ -403,7 +404,10 @@ mod tests {
         });
         let body = object(printed).unwrap().body().clone();
         assert_eq!(body.get("status"), None);
-        assert_eq!(body["metadata"], json!({"name": "a", "annotations": {"notcarnet.dev/x": "x"}, "namespace": "prod"}));
+        assert_eq!(
+            body["metadata"],
+            json!({"name": "a", "annotations": {"notcarnet.dev/x": "x"}, "namespace": "prod"})
+        );
     }
 
     #[test]
@@ -420,9 +424,8 @@ mod tests {
 
     #[test]
     fn a_secret_for_the_token_of_an_account_acts_through_it() {
-        let members = |kind: &str| {
-            json!({"kind": kind, "metadata": {"name": "a", "annotations": {TOKEN_OF: "admin"}}})
-        };
+        let members =
+            |kind: &str| json!({"kind": kind, "metadata": {"name": "a", "annotations": {TOKEN_OF: "admin"}}});
         let through = object(members("Secret")).unwrap().acts_through();
         assert_eq!(through.map(|account| account.to_string()), Some("ServiceAccount prod/admin".into()));
         assert_eq!(object(members("ConfigMap")).unwrap().acts_through(), None);

@@ -21,7 +21,7 @@ use crate::host::Supplied;
 use crate::install::{self, Mode, Operator, Order, Outcome, Place, Tools, act};
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
-use crate::state::{Installation, Revision, State};
+use crate::state::{Installation, Revision, State, StateError};
 use crate::target::cluster::{Cluster, Options, Owner};
 use crate::target::directory::{Directory, Secrets};
 use crate::target::{Change, Kept, Overrides, Target};
@@ -30,7 +30,7 @@ use crate::verify::Verified;
 use super::Context;
 use super::acquire::{self, UnsignedArgs};
 use super::exit::{self, Code, Usage};
-use super::inputs::consent::ConsentArgs;
+use super::inputs::consent::{ConsentArgs, FileArgs};
 use super::inputs::credentials::CredentialArgs;
 use super::inputs::parameters::ParameterArgs;
 use super::inputs::{self, StatePlace};
@@ -46,14 +46,22 @@ pub(super) struct TargetArgs {
     /// Put objects there: `dir:PATH` (a directory of manifests) or `kube` (a cluster)
     #[arg(long, value_name = "TARGET", env = "CARNET_TARGET", hide_env_values = true)]
     target: Option<String>,
+    #[command(flatten)]
+    home: HomeArgs,
+    /// What Secrets become in a directory: files without credentials, or with them
+    #[arg(long, value_name = "HOW", default_value = "omit")]
+    secrets: SecretsArg,
+}
+
+/// Which namespace, of which cluster.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Target")]
+pub(super) struct HomeArgs {
     /// Namespace of the installation, and of objects without one
     #[arg(short, long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// What Secrets become in a directory: files without credentials, or with them
-    #[arg(long, value_name = "HOW", default_value = "omit")]
-    secrets: SecretsArg,
 }
 
 /// Which cluster, and as whom.
@@ -102,6 +110,9 @@ pub(super) struct ChangeArgs {
     /// Take over objects that this installation did not make
     #[arg(long)]
     take_ownership: bool,
+    /// Remove and make anew what cannot be changed
+    #[arg(long)]
+    replace: bool,
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
@@ -153,6 +164,7 @@ pub(super) struct BundleArgs {
 pub(super) struct Asked<'a> {
     pub(super) action: &'a str,
     pub(super) name: &'a str,
+    pub(super) home: &'a HomeArgs,
     pub(super) reference: String,
     pub(super) consent: &'a ConsentArgs,
     pub(super) inputs: &'a InputArgs,
@@ -184,6 +196,7 @@ impl Default for ChangeArgs {
             timeout: Duration::from_secs(300),
             force_conflicts: false,
             take_ownership: false,
+            replace: false,
             rollback_on_failure: false,
             delete: Vec::new(),
         }
@@ -198,7 +211,11 @@ impl ChangeArgs {
 
     /// What the operator insists on.
     pub(super) fn overrides(&self) -> Overrides {
-        Overrides { force_conflicts: self.force_conflicts, take_ownership: self.take_ownership }
+        Overrides {
+            force_conflicts: self.force_conflicts,
+            take_ownership: self.take_ownership,
+            replace: self.replace,
+        }
     }
 
     /// The same change, putting back what others have changed.
@@ -224,8 +241,9 @@ impl ChangeArgs {
     }
 
     /// A change that is only looked at.
-    pub(super) fn overriding(force_conflicts: bool, take_ownership: bool) -> Self {
-        Self { force_conflicts, take_ownership, ..Self::default() }
+    pub(super) fn overriding(overrides: Overrides) -> Self {
+        let Overrides { force_conflicts, take_ownership, replace } = overrides;
+        Self { force_conflicts, take_ownership, replace, ..Self::default() }
     }
 }
 
@@ -242,7 +260,7 @@ impl TargetArgs {
             None if target == "kube" => target,
             _ => return Err(Usage::new(format!("`{target}` is no target"), "dir:PATH or kube").into()),
         };
-        self.cluster.place(target, self.secrets == SecretsArg::Plain)
+        self.home.cluster.place(target, self.secrets == SecretsArg::Plain)
     }
 
     /// Whether a flag names a place at all.
@@ -256,15 +274,59 @@ impl ClusterArgs {
         let kubeconfig = self.kubeconfig.as_deref().map(inputs::absolute).transpose()?;
         Ok(Place { target, server: None, kubeconfig, context: self.context.clone(), plain_secrets })
     }
+
+    fn options(&self) -> Options {
+        Options {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            as_user: self.as_user.clone(),
+        }
+    }
 }
 
-/// The state that the flags, the environment or the configuration name.
-pub(super) fn state(context: &Context) -> anyhow::Result<State> {
-    match context.state()? {
-        StatePlace::Directory(path) => Ok(State::open(&path)?),
-        StatePlace::Kube => {
-            anyhow::bail!("state in the cluster is not supported by this version: use a directory")
+impl HomeArgs {
+    /// The state that the flags, the environment or the configuration name.
+    pub(super) fn state(&self, context: &Context) -> anyhow::Result<State> {
+        match context.state()? {
+            StatePlace::Directory(path) => Ok(State::open(&path)?),
+            StatePlace::Kube => {
+                Ok(State::connect(&self.cluster.options(), self.namespace.as_deref(), &inputs::who())?)
+            }
         }
+    }
+
+    /// An installation of the namespace that is named, or of any.
+    pub(super) fn installation(&self, state: &State, name: &str) -> anyhow::Result<Installation> {
+        let installation = state.get(name)?;
+        if self.namespace.as_ref().is_some_and(|namespace| *namespace != installation.namespace) {
+            return Err(StateError::Missing(name.into()).into());
+        }
+        Ok(installation)
+    }
+
+    /// Where an installation is: flags say how its cluster is reached from here.
+    pub(super) fn place(&self, installation: &Installation) -> anyhow::Result<Place> {
+        let recorded = recorded(installation);
+        if self.cluster.kubeconfig.is_none() && self.cluster.context.is_none() {
+            return Ok(recorded);
+        }
+        let place = self.cluster.place(recorded.target, recorded.plain_secrets)?;
+        Ok(Place { server: recorded.server, ..place })
+    }
+
+    /// Who to be there.
+    pub(super) fn as_user(&self) -> Option<&str> {
+        self.cluster.as_user.as_deref()
+    }
+
+    /// Whether a namespace is named.
+    pub(super) fn names(&self, namespace: &str) -> bool {
+        self.namespace.as_ref().is_none_or(|named| named == namespace)
+    }
+
+    /// The cluster of a plan, in the plan's namespace.
+    pub(super) fn of(cluster: &ClusterArgs, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.into()), cluster: cluster.clone() }
     }
 }
 
@@ -309,23 +371,25 @@ pub(super) fn on_bundle(
     mode: Mode,
     context: &Context,
 ) -> anyhow::Result<(Outcome, Arc<Console>)> {
-    let state = state(context)?;
+    let home = &args.target.home;
+    let state = home.state(context)?;
     let verified = acquire::verified(&args.reference, args.unsigned, context)?;
     let earlier = state.find(&args.name)?;
     let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
     let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
     let place = match &earlier {
-        Some(earlier) if !args.target.is_named() && !earlier.is_deleted() => recorded(earlier),
+        Some(earlier) if !args.target.is_named() && !earlier.is_deleted() => home.place(earlier)?,
         _ => args.target.place(context)?,
     };
-    let namespace = args
-        .target
+    let namespace = home
         .namespace
         .clone()
-        .or_else(|| earlier.filter(|earlier| !earlier.is_deleted()).map(|earlier| earlier.namespace));
+        .or_else(|| earlier.filter(|earlier| !earlier.is_deleted()).map(|earlier| earlier.namespace))
+        .or_else(|| state.namespace().map(str::to_owned));
     let asked = Asked {
         action,
         name: &args.name,
+        home,
         reference: args.reference.to_string(),
         consent: &args.consent,
         inputs: &args.inputs,
@@ -334,8 +398,7 @@ pub(super) fn on_bundle(
         mode,
         settled: None,
     };
-    let as_user = args.target.cluster.as_user.as_deref();
-    run(asked, Some(verified), &state, (place, namespace, as_user), context)
+    run(asked, Some(verified), &state, (place, namespace), context)
 }
 
 /// Acts on an installation, with the bundle that is kept of it where the action needs one.
@@ -343,33 +406,39 @@ pub(super) fn on_installation(
     asked: Asked<'_>,
     context: &Context,
 ) -> anyhow::Result<(Outcome, Arc<Console>)> {
-    let state = state(context)?;
-    let installation = state.get(asked.name)?;
+    let state = asked.home.state(context)?;
+    let installation = asked.home.installation(&state, asked.name)?;
     let verified = kept(&asked, &state, &installation, context)?;
-    let place = recorded(&installation);
+    let place = asked.home.place(&installation)?;
     let namespace = Some(installation.namespace);
     let asked = Asked { reference: installation.settings.reference, ..asked };
-    run(asked, verified, &state, (place, namespace, None), context)
+    run(asked, verified, &state, (place, namespace), context)
 }
 
 /// What differs between the target and what was installed: the plan of the last action, made once more.
 pub(super) fn examine(
     name: &str,
-    inputs: &InputArgs,
+    home: &HomeArgs,
+    (inputs, files): (&InputArgs, &FileArgs),
     unsigned: UnsignedArgs,
     context: &Context,
 ) -> anyhow::Result<Vec<Planned>> {
-    let installation = state(context)?.get(name)?;
+    let installation = home.installation(&home.state(context)?, name)?;
     anyhow::ensure!(!installation.is_deleted(), "the installation `{name}` is uninstalled");
     let last = installation.last.map_or_else(|| "install".to_owned(), |last| last.action);
     let asked = Asked {
         action: if ["install", "upgrade"].contains(&last.as_str()) { &last } else { "upgrade" },
         name,
+        home,
         reference: String::new(),
-        consent: &ConsentArgs::default(),
+        consent: &files.consent(),
         inputs,
         unsigned,
-        change: &ChangeArgs::overriding(true, true),
+        change: &ChangeArgs::overriding(Overrides {
+            force_conflicts: true,
+            take_ownership: true,
+            replace: false,
+        }),
         mode: Mode::Examine,
         settled: None,
     };
@@ -401,10 +470,9 @@ pub(super) fn on_plan(
     asked: Asked<'_>,
     reference: &Reference,
     plan: &Plan,
-    cluster: &ClusterArgs,
     context: &Context,
 ) -> anyhow::Result<(Outcome, Arc<Console>)> {
-    let state = state(context)?;
+    let state = asked.home.state(context)?;
     let fetched = acquire::fetched(&reference.clone().pinned(plan.bundle.digest), context)?;
     if fetched.digest() != plan.bundle.digest {
         let found = format!("bundle: {} was planned, now it is {}", plan.bundle.digest, fetched.digest());
@@ -414,9 +482,9 @@ pub(super) fn on_plan(
     check_still(plan, state.find(&plan.installation.name)?.as_ref())?;
     let target = if plan.target.starts_with("dir:") { plan.target.clone() } else { "kube".into() };
     let is_plain = plan.inputs.dangers.iter().any(|danger| danger == PLAIN);
-    let place = cluster.place(target, is_plain)?;
+    let place = asked.home.cluster.place(target, is_plain)?;
     let namespace = Some(plan.installation.namespace.clone());
-    run(asked, Some(verified), &state, (place, namespace, cluster.as_user.as_deref()), context)
+    run(asked, Some(verified), &state, (place, namespace), context)
 }
 
 /// A plan is one of an install or an upgrade, and which of both is to be done must not have changed.
@@ -436,32 +504,33 @@ pub(super) fn on_revision(
     revision: &Revision,
     context: &Context,
 ) -> anyhow::Result<(Outcome, Arc<Console>)> {
-    let state = state(context)?;
-    let installation = state.get(asked.name)?;
+    let state = asked.home.state(context)?;
+    let installation = asked.home.installation(&state, asked.name)?;
     let fetched = state.load(revision.digest, &revision.reference)?;
     let verified = acquire::admitted(fetched, asked.unsigned, context)?;
-    let place = recorded(&installation);
+    let place = asked.home.place(&installation)?;
     let settled = Settled {
         parameters: revision.parameters.clone(),
         secret_parameters: revision.secret_parameters.clone(),
-        terms: revision.terms.clone(),
+        terms: Terms { files: asked.consent.files(&revision.terms)?, ..revision.terms.clone() },
         overrides: asked.change.overrides(),
         delete: asked.change.delete(),
         dangers: revision.dangers.clone(),
         plan: None,
     };
     let asked = Asked { reference: revision.reference.clone(), settled: Some(settled), ..asked };
-    run(asked, Some(verified), &state, (place, Some(installation.namespace), None), context)
+    run(asked, Some(verified), &state, (place, Some(installation.namespace)), context)
 }
 
 fn run(
     asked: Asked<'_>,
     verified: Option<Verified>,
     state: &State,
-    (place, namespace, as_user): (Place, Option<String>, Option<&str>),
+    (place, namespace): (Place, Option<String>),
     context: &Context,
 ) -> anyhow::Result<(Outcome, Arc<Console>)> {
     let runtime = runtime()?;
+    let as_user = asked.home.as_user();
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     let place = Place { server: target.server().map(str::to_owned), ..place };
@@ -501,6 +570,7 @@ fn order(
         consent: settled.map_or_else(|| asked.consent.read(), |settled| Ok(settled.consent()))?,
         parameters,
         complete: settled.is_some(),
+        confirmed: change.yes,
         plan: settled.and_then(|settled| settled.plan.clone()),
         credentials: Supplied::new(credentials.unwrap_or_default()),
         overrides: settled.map_or_else(|| change.overrides(), |settled| settled.overrides),
@@ -564,7 +634,7 @@ impl Settled {
 }
 
 /// Where an installation is.
-pub(super) fn recorded(installation: &Installation) -> Place {
+fn recorded(installation: &Installation) -> Place {
     let settings = &installation.settings;
     Place {
         target: settings.target.clone(),

@@ -12,7 +12,7 @@ use crate::reference::Reference;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, ClusterArgs, InputArgs, Settled};
+use super::act::{self, Asked, ChangeArgs, ClusterArgs, HomeArgs, InputArgs, Settled};
 use super::exit::{self, Code};
 use super::inputs::consent::ConsentArgs;
 
@@ -77,6 +77,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let asked = Asked {
         action: &plan.action,
         name: &plan.installation.name,
+        home: &HomeArgs::of(&args.cluster, &plan.installation.namespace),
         reference: plan.inputs.reference.clone(),
         consent: &ConsentArgs::default(),
         inputs: &args.inputs,
@@ -86,7 +87,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         mode: Mode::Act,
         settled: Some(settled),
     };
-    let (outcome, _) = act::on_plan(asked, &reference, &plan, &args.cluster, context)?;
+    let (outcome, _) = act::on_plan(asked, &reference, &plan, context)?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

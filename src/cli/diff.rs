@@ -7,8 +7,9 @@ use crate::target::Change;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, InputArgs, diff_lines};
+use super::act::{self, HomeArgs, InputArgs, diff_lines};
 use super::exit::Code;
+use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
 
 /// Show how the target differs from what was installed
@@ -28,6 +29,10 @@ pub(super) struct Args {
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
+    home: HomeArgs,
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
     inputs: InputArgs,
     #[command(flatten)]
     unsigned: UnsignedArgs,
@@ -40,7 +45,7 @@ struct Difference {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let changes = act::examine(&args.name, &args.inputs, args.unsigned, context)?;
+    let changes = act::examine(&args.name, &args.home, (&args.inputs, &args.files), args.unsigned, context)?;
     let report = Difference { name: args.name.clone(), changes };
     context.ui.report(&report)?;
     Ok(act::pending(args.exit_code, !report.changes.is_empty()))
@@ -57,7 +62,7 @@ impl Report for Difference {
             let what = match row.action {
                 Change::Create => "is missing",
                 Change::Delete => "should not be there",
-                Change::Update | Change::Unchanged => "differs",
+                Change::Replace | Change::Update | Change::Unchanged => "differs",
             };
             page.heading(&format!("{} {what}", row.object));
             // The difference leads from what is there to what was installed.

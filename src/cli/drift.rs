@@ -8,9 +8,9 @@ use crate::target::Change;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, InputArgs};
+use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
 use super::exit::{self, Code};
-use super::inputs::consent::ConsentArgs;
+use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
 
 /// Show which objects are no longer as they were installed, and put them back
@@ -33,6 +33,10 @@ pub(super) struct Args {
     /// Put it back
     #[arg(long)]
     fix: bool,
+    #[command(flatten)]
+    home: HomeArgs,
+    #[command(flatten)]
+    files: FileArgs,
     #[command(flatten)]
     inputs: InputArgs,
     #[command(flatten)]
@@ -65,7 +69,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         act::report(&outcome, &context.ui)?;
         return Ok(exit::DONE);
     }
-    let changes = act::examine(&args.name, &args.inputs, args.unsigned, context)?;
+    let changes = act::examine(&args.name, &args.home, (&args.inputs, &args.files), args.unsigned, context)?;
     let report = Drift { name: args.name.clone(), objects: changes.into_iter().map(Drifted::of).collect() };
     context.ui.report(&report)?;
     Ok(act::pending(args.exit_code, !report.objects.is_empty()))
@@ -76,8 +80,9 @@ fn fix(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let asked = Asked {
         action: "upgrade",
         name: &args.name,
+        home: &args.home,
         reference: String::new(),
-        consent: &ConsentArgs::default(),
+        consent: &args.files.consent(),
         inputs: &args.inputs,
         unsigned: args.unsigned,
         change: &args.change.putting_back(),
@@ -92,7 +97,7 @@ impl Drifted {
         let state = match row.action {
             Change::Create => "missing",
             Change::Delete => "extra",
-            Change::Update | Change::Unchanged => "changed",
+            Change::Replace | Change::Update | Change::Unchanged => "changed",
         };
         Self { object: row.object, state, fields: row.fields }
     }

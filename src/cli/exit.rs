@@ -65,6 +65,13 @@ pub const CODES: &[(Code, &str)] = &[
     (FAILED, "the component reported failure"),
 ];
 
+/// What to do about fields that stay as they were created.
+const REPLACE: &str = "`--replace` removes such objects and makes them anew";
+
+/// What to do about objects that something keeps.
+const HELD: &str =
+    "once what holds them has let go, the same command goes on; a longer `--timeout` waits longer";
+
 impl Code {
     /// The number.
     pub fn number(self) -> u8 {
@@ -235,16 +242,24 @@ fn of_fetch(error: &FetchError) -> Meaning {
     }
 }
 
+fn of_cluster(error: &cluster::Error) -> Meaning {
+    match error {
+        cluster::Error::Denied { .. } => NO_RIGHTS.into(),
+        cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
+        _ => ERROR.into(),
+    }
+}
+
 fn of_target(error: &target::Error) -> Meaning {
     match error {
-        target::Error::Cluster(cluster::Error::Denied { .. }) => NO_RIGHTS.into(),
         target::Error::Cluster(cluster::Error::Conflict { .. }) => {
             Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
         }
-        target::Error::Cluster(cluster::Error::NoNamespace { .. }) => {
-            Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE")
-        }
+        target::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
+        target::Error::Cluster(error) => of_cluster(error),
         target::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
+        target::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
+        target::Error::Unreplaced(_, error) => of_target(error),
         target::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
         _ => ERROR.into(),
     }
@@ -268,7 +283,9 @@ fn of_run(error: &RunError) -> Meaning {
 fn of_state(error: &StateError) -> Meaning {
     match error {
         StateError::Bundle(error) => of_fetch(error),
-        StateError::Locked(_) => LOCKED.into(),
+        StateError::Cluster(error) => of_cluster(error),
+        StateError::Locked { name, .. } => Meaning::from(LOCKED).hint(format!("carnet unlock {name}")),
+        StateError::Lost { name, .. } => Meaning::from(LOCKED).hint(format!("carnet status {name}")),
         StateError::Missing(_) => Meaning::from(ERROR).hint("carnet list"),
         _ => ERROR.into(),
     }
@@ -281,15 +298,14 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
-        install::Error::Held(held) => Meaning::from(NOT_READY).unready(held).hint(
-            "the same command goes on once what holds them is removed; `--no-wait` does not wait for that",
-        ),
+        install::Error::Held(held) => Meaning::from(NOT_READY).unready(held).hint(HELD),
         install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
         install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
         install::Error::Run { source, refusal, denials, unready, .. } => {
             of_failed_run(source, refusal.as_deref(), denials).unready(unready)
         }
         install::Error::SetUp(error) => of_run(error),
+        install::Error::Replaces(_) => Meaning::from(ERROR).hint(REPLACE),
         install::Error::Shortfall(error) => of_shortfall(error),
         install::Error::State(error) => of_state(error),
         install::Error::Target(error) => of_target(error),
@@ -337,7 +353,7 @@ mod tests {
             (FetchError::Empty.into(), 1),
             (Shortfall::Missing(Vec::new()).into(), 11),
             (install::Error::Shortfall(Shortfall::Missing(Vec::new())).into(), 11),
-            (install::Error::State(StateError::Locked(String::new())).into(), 16),
+            (install::Error::State(StateError::Locked { name: String::new(), holder: None }).into(), 16),
             (install::Error::Held(Vec::new()).into(), 15),
             (install::Error::Unready(Vec::new()).into(), 15),
             (StateError::Bundle(FetchError::Digest(digest.check(b"x").unwrap_err())).into(), 10),
@@ -351,6 +367,31 @@ mod tests {
             assert_eq!(Failure::of(&error).code.number(), code, "{error}");
             assert_eq!(Failure::of(&error.context("around it")).code.number(), code);
         }
+    }
+
+    #[test]
+    fn what_hinders_objects_is_told_line_by_line() {
+        let row = Unready {
+            object: crate::capability::object::ObjectRef {
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                namespace: Some("prod".into()),
+                name: "web".into(),
+            },
+            why: "0 of 1 available".into(),
+            failed: false,
+            reasons: vec!["pod web-1: no node".into(), "event Failed: \u{1b}[2J".into()],
+        };
+        let failure = failure(install::Error::Unready(vec![row]));
+        assert_eq!(failure.message, "not ready: apps/Deployment prod/web: 0 of 1 available");
+        assert_eq!(
+            failure.details,
+            [
+                "apps/Deployment prod/web: pod web-1: no node",
+                "apps/Deployment prod/web: event Failed: \\u{1b}[2J"
+            ]
+        );
+        assert_eq!(failure.unready.len(), 1);
     }
 
     #[test]

@@ -138,6 +138,15 @@ pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("`{}`", path.display()))
 }
 
+/// Who runs this program, for others who find that it is running.
+pub fn who() -> String {
+    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(variable);
+    let machine = variable("HOSTNAME").or_else(|| text(Path::new("/proc/sys/kernel/hostname")).ok());
+    let (user, machine) = (user.unwrap_or_else(|| "somebody".into()), machine.unwrap_or_default());
+    let at = if machine.trim().is_empty() { String::new() } else { format!("@{}", machine.trim()) };
+    format!("{user}{at}, process {}", std::process::id())
+}
+
 /// The directory for compiled code, which only the user may enter: it is native code that nothing authenticates when it
 /// is loaded. None where it cannot be made; then nothing is kept.
 pub fn cache() -> Option<PathBuf> {

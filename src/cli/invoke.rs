@@ -4,7 +4,7 @@ use crate::install::Mode;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, InputArgs};
+use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
 use super::exit::{self, Code};
 use super::inputs::consent::ConsentArgs;
 
@@ -23,6 +23,8 @@ pub(super) struct Args {
     #[arg(value_name = "ACTION")]
     action: String,
     #[command(flatten)]
+    home: HomeArgs,
+    #[command(flatten)]
     consent: ConsentArgs,
     #[command(flatten)]
     inputs: InputArgs,
@@ -36,6 +38,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let asked = Asked {
         action: &args.action,
         name: &args.name,
+        home: &args.home,
         reference: String::new(),
         consent: &args.consent,
         inputs: &args.inputs,

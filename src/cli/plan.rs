@@ -1,6 +1,7 @@
 //! `carnet plan`.
 
 use crate::install::Mode;
+use crate::target::Overrides;
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs, PlanReport};
@@ -27,10 +28,14 @@ pub(super) struct Args {
     /// Show what taking over objects of others would do
     #[arg(long)]
     take_ownership: bool,
+    /// Plan to remove and make anew what cannot be changed
+    #[arg(long)]
+    replace: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let change = ChangeArgs::overriding(args.force_conflicts, args.take_ownership);
+    let Args { force_conflicts, take_ownership, replace, .. } = *args;
+    let change = ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace });
     let (outcome, _) = act::on_bundle(None, &args.bundle, &change, Mode::Plan, context)?;
     context.ui.report(&PlanReport(&outcome.plan))?;
     Ok(act::pending(args.exit_code, !outcome.plan.is_empty()))

@@ -5,9 +5,9 @@ use crate::state::{Installation, Revision};
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, InputArgs};
+use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
 use super::exit::{self, Code, Usage};
-use super::inputs::consent::ConsentArgs;
+use super::inputs::consent::FileArgs;
 
 /// Bring an installation back to an earlier revision
 ///
@@ -28,6 +28,10 @@ pub(super) struct Args {
     #[arg(value_name = "REVISION")]
     revision: Option<String>,
     #[command(flatten)]
+    home: HomeArgs,
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
     inputs: InputArgs,
     #[command(flatten)]
     unsigned: UnsignedArgs,
@@ -36,8 +40,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let state = act::state(context)?;
-    let installation = state.get(&args.name)?;
+    let state = args.home.state(context)?;
+    let installation = args.home.installation(&state, &args.name)?;
     let history = state.history(&args.name)?;
     let revision = match &args.revision {
         Some(start) => named(&history, start, &args.name)?,
@@ -52,8 +56,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let asked = Asked {
         action: action(&installation),
         name: &args.name,
+        home: &args.home,
         reference: String::new(),
-        consent: &ConsentArgs::default(),
+        consent: &args.files.consent(),
         inputs: &args.inputs,
         unsigned: args.unsigned,
         change: &args.change,

@@ -4,7 +4,7 @@ use crate::install::Mode;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, InputArgs};
+use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
 use super::exit::{self, Code};
 use super::inputs::consent::ConsentArgs;
 
@@ -22,6 +22,8 @@ pub(super) struct Args {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
+    home: HomeArgs,
+    #[command(flatten)]
     inputs: InputArgs,
     #[command(flatten)]
     unsigned: UnsignedArgs,
@@ -33,6 +35,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let asked = Asked {
         action: "uninstall",
         name: &args.name,
+        home: &args.home,
         reference: String::new(),
         consent: &ConsentArgs::default(),
         inputs: &args.inputs,

@@ -13,7 +13,7 @@ use crate::target::ready::Readiness;
 use crate::target::{Inventory, Target};
 
 use super::Context;
-use super::act;
+use super::act::{self, HomeArgs};
 use super::exit::{self, Code};
 use super::ui::{Page, Report, Tone};
 
@@ -23,6 +23,11 @@ pub(super) struct List {
     /// Also list those that were uninstalled
     #[arg(short, long)]
     all: bool,
+    /// List all namespaces: of a state in a cluster, else only one is listed
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    #[command(flatten)]
+    home: HomeArgs,
 }
 
 /// Show an installation and its objects
@@ -34,6 +39,8 @@ pub(super) struct Status {
     /// Name of the installation
     #[arg(value_name = "NAME")]
     name: String,
+    #[command(flatten)]
+    home: HomeArgs,
 }
 
 /// Show what was done with an installation
@@ -42,6 +49,8 @@ pub(super) struct History {
     /// Name of the installation
     #[arg(value_name = "NAME")]
     name: String,
+    #[command(flatten)]
+    home: HomeArgs,
 }
 
 /// Show the outputs of an installation
@@ -53,6 +62,8 @@ pub(super) struct Outputs {
     /// Show this output alone, as it is
     #[arg(value_name = "OUTPUT")]
     only: Option<String>,
+    #[command(flatten)]
+    home: HomeArgs,
 }
 
 #[derive(Serialize)]
@@ -107,11 +118,11 @@ struct OutputList {
 }
 
 pub(super) fn list(args: &List, context: &Context) -> anyhow::Result<Code> {
-    let state = act::state(context)?;
+    let state = args.home.state(context)?;
     let mut items = Vec::new();
-    for installation in state.list()? {
-        if args.all || !installation.is_deleted() {
-            items.push(Row::of(&installation, &state)?);
+    for installation in if args.all_namespaces { state.list_all()? } else { state.list()? } {
+        if args.home.names(&installation.namespace) && (args.all || !installation.is_deleted()) {
+            items.push(Row::of(&installation, &state.within(&installation.namespace))?);
         }
     }
     context.ui.report(&InstallationList { items })?;
@@ -119,10 +130,10 @@ pub(super) fn list(args: &List, context: &Context) -> anyhow::Result<Code> {
 }
 
 pub(super) fn status(args: &Status, context: &Context) -> anyhow::Result<Code> {
-    let state = act::state(context)?;
-    let installation = state.get(&args.name)?;
+    let state = args.home.state(context)?;
+    let installation = args.home.installation(&state, &args.name)?;
     let mut row = Row::of(&installation, &state)?;
-    let asked = act::runtime()?.block_on(ask(&installation));
+    let asked = act::runtime()?.block_on(ask(&installation, &args.home));
     match asked {
         Ok(objects) => row.objects = objects,
         Err(error) => context.ui.warning(format_args!("the target cannot be asked: {error:#}")),
@@ -132,15 +143,15 @@ pub(super) fn status(args: &Status, context: &Context) -> anyhow::Result<Code> {
 }
 
 pub(super) fn history(args: &History, context: &Context) -> anyhow::Result<Code> {
-    let state = act::state(context)?;
-    state.get(&args.name)?;
+    let state = args.home.state(context)?;
+    args.home.installation(&state, &args.name)?;
     context.ui.report(&RevisionList { items: state.history(&args.name)? })?;
     Ok(exit::DONE)
 }
 
 pub(super) fn outputs(args: &Outputs, context: &Context) -> anyhow::Result<Code> {
-    let state = act::state(context)?;
-    state.get(&args.name)?;
+    let state = args.home.state(context)?;
+    args.home.installation(&state, &args.name)?;
     let outputs = state.outputs(&args.name)?;
     match &args.only {
         None => context.ui.report(&OutputList { name: args.name.clone(), outputs })?,
@@ -155,9 +166,10 @@ pub(super) fn outputs(args: &Outputs, context: &Context) -> anyhow::Result<Code>
 }
 
 /// Asks the target about every object.
-async fn ask(installation: &Installation) -> anyhow::Result<Vec<ObjectRow>> {
-    let place = act::recorded(installation);
-    let (target, _) = act::open(&place, &installation.name, Some(&installation.namespace), None).await?;
+async fn ask(installation: &Installation, home: &HomeArgs) -> anyhow::Result<Vec<ObjectRow>> {
+    let place = home.place(installation)?;
+    let (target, _) =
+        act::open(&place, &installation.name, Some(&installation.namespace), home.as_user()).await?;
     let inventory = Inventory(installation.inventory.clone());
     let mut rows = Vec::new();
     for recorded in &inventory.0 {
@@ -221,7 +233,9 @@ impl Row {
 fn result(installation: &Installation, state: &State) -> String {
     match &installation.last {
         Some(last) if last.result != "unknown" => last.result.clone(),
-        _ if matches!(state.lock(&installation.name), Err(StateError::Locked(_))) => "running".into(),
+        _ if matches!(state.holder(&installation.name), Ok(Some(holder)) if !holder.is_overdue) => {
+            "running".into()
+        }
         _ => "unknown".into(),
     }
 }

@@ -1,15 +1,17 @@
 //! The host side of `carnet:kubernetes`: reading, applying, deleting and waiting for objects of the target.
 
+mod carry;
+mod replace;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::capability::kinds;
 use crate::capability::object::{self, Object, ObjectRef};
 use crate::grant::{self, Apply, Denied, Granted, Permitted};
 use crate::target::lent::{self, Misplaced, Placements};
-use crate::target::{self, Change, OWNER, Prepared, Preview, cluster};
+use crate::target::{self, Change, OWNER, Prepared, Preview, cluster, flight};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
@@ -17,6 +19,8 @@ use super::remove::Doomed;
 use super::wait::{Late, now};
 use super::work::{Pass, Step, Work};
 use super::{GuestError, deny};
+
+use carry::Item;
 
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
 const MAX_OBJECTS: usize = 500;
@@ -149,101 +153,34 @@ impl Kubernetes<'_> {
                 manifests.len()
             )));
         }
-        let mut objects = Vec::new();
-        for manifest in manifests {
-            objects.push(self.parsed(manifest).await?);
-        }
+        let objects = self.all_parsed(manifests).await?;
         check_distinct(objects.iter().map(|(object, _)| object.reference()))?;
-        let mut prepared = Vec::new();
+        let mut items = Vec::new();
         for (object, placements) in objects {
             let permit = self.granted.apply(object)?;
             let step = Step::apply(&permit.0);
-            prepared.push((step, self.prepared(permit)?, placements));
+            items.push(Item { step, prepared: self.prepared(permit)?, placements });
         }
-        self.carry_out(prepared).await
+        self.carry_out(items).await
     }
 
-    async fn carry_out(
-        &mut self,
-        prepared: Vec<(Step, Prepared, Placements)>,
-    ) -> Result<Vec<wit::apply::Applied>, Stop> {
-        for (step, ..) in &prepared {
-            self.work.step(step.clone()).map_err(|departure| Stop::Run(departure.into()))?;
-        }
-        let recorded: Vec<_> = prepared.iter().map(|(_, prepared, _)| prepared.recorded()).collect();
-        if let Pass::Acting { ledger, .. } = &mut self.work.pass {
-            ledger.intend(&recorded)?;
-            self.work.inventory.record(&recorded);
-        }
-        let mut answers: Vec<Option<wit::apply::Applied>> = prepared.iter().map(|_| None).collect();
-        let mut order: Vec<_> = prepared.into_iter().enumerate().collect();
-        order.sort_by_key(|(_, (step, ..))| rank(&step.object));
-        for (at, (step, prepared, placements)) in order {
-            let change = self.apply_one(&prepared, placements).await?;
-            answers[at] = Some(wit::apply::Applied { object: step.object.into(), change });
-        }
-        Ok(answers.into_iter().flatten().collect())
-    }
-
-    async fn apply_one(
-        &mut self,
-        prepared: &Prepared,
-        placements: Placements,
-    ) -> Result<wit::apply::Change, Stop> {
-        let has_credentials = !placements.is_empty();
-        let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
-        let change = match pass {
-            Pass::Planning { .. } => {
-                let preview = target.preview(prepared, inventory, kinds, *overrides).await?;
-                let change = preview.change;
-                if preview.unsure {
-                    self.check_place(prepared.object())?;
-                }
-                self.work.overlay(prepared.object(), Some(preview.after.clone()));
-                self.work.changed(prepared.object(), preview, placements);
-                change
+    /// Reads manifests. The kinds that they define themselves are known to all of them.
+    async fn all_parsed(&mut self, manifests: &[String]) -> Result<Vec<(Object, Placements)>, Stop> {
+        let values: Vec<_> = manifests.iter().map(|text| object::read(text)).collect::<Result<_, _>>()?;
+        let named: Vec<_> = values.iter().map(object::named).collect::<Result<_, _>>()?;
+        for (value, _) in values.iter().zip(&named).filter(|(_, object)| is_definition(object)) {
+            if let Some((group_kind, resource)) = target::defined(value) {
+                self.work.kinds.learn(&group_kind, resource);
             }
-            Pass::Acting { ledger, .. } => {
-                let (change, recorded) = target
-                    .apply(prepared, seen.get(&prepared.object().to_string()), inventory, kinds, *overrides)
-                    .await?;
-                ledger.applied(&recorded)?;
-                inventory.record(std::slice::from_ref(&recorded));
-                let preview = Preview { change, before: None, after: Value::Null, unsure: false };
-                self.work.changed(prepared.object(), preview, placements);
-                change
-            }
-        };
-        Ok(answered(change, has_credentials))
-    }
-
-    /// What the target cannot try out must go into something that this run brings: a namespace, or a definition.
-    fn check_place(&self, object: &ObjectRef) -> Result<(), Stop> {
-        let Some(namespace) = &object.namespace else { return Ok(()) };
-        let home = ObjectRef {
-            api_version: "v1".into(),
-            kind: "Namespace".into(),
-            namespace: None,
-            name: namespace.clone(),
-        };
-        let is_ours =
-            self.work.overlaid(&home).is_some() || kinds::builtin(object.group(), &object.kind).is_none();
-        let missing = cluster::Error::NoNamespace { object: object.to_string() };
-        if is_ours { Ok(()) } else { Err(Stop::Target(missing.into())) }
-    }
-
-    /// Reads a manifest and finds the credentials in it, each of which must be permitted to go there.
-    async fn parsed(&mut self, manifest: &str) -> Result<(Object, Placements), Stop> {
-        let value = object::read(manifest)?;
-        let named = object::named(&value)?;
+        }
         self.learn(&named).await?;
+        values.into_iter().map(|value| self.parsed(value)).collect()
+    }
+
+    /// Finds the credentials in a manifest, each of which must be permitted to go there.
+    fn parsed(&self, value: Value) -> Result<(Object, Placements), Stop> {
         let names = self.granted.names();
         let object = Object::of(value, &names.namespace, &self.work.kinds)?;
-        if object.reference().group_kind() == "apiextensions.k8s.io/CustomResourceDefinition"
-            && let Some((group_kind, resource)) = target::defined(object.body())
-        {
-            self.work.kinds.learn(&group_kind, resource);
-        }
         let placements = self.work.lent.placements(&object)?;
         for credential in placements.values().flatten() {
             self.granted.place(credential, object.reference())?;
@@ -270,21 +207,29 @@ impl Kubernetes<'_> {
             let doomed = permits.into_iter().map(|permit| Doomed { seen: seen(&permit), permit }).collect();
             return Ok(self.work.remove(doomed, |_| false).await?);
         }
-        for permit in permits {
-            self.plan_removal(&permit).await?;
-        }
-        Ok(())
+        self.plan_removals(&permits).await
     }
 
-    async fn plan_removal(&mut self, permit: &Permitted<grant::Delete>) -> Result<(), Stop> {
-        let before = match self.work.overlaid(&permit.0) {
-            Some(overlaid) => overlaid,
-            None => self.work.target.get(&grant::before_delete(permit), &self.work.kinds).await?,
-        };
-        self.work.overlay(&permit.0, None);
-        if before.is_some() {
-            let preview = Preview { change: Change::Delete, before, after: Value::Null, unsure: false };
-            self.work.changed(&permit.0, preview, Placements::new());
+    async fn plan_removals(&mut self, permits: &[Permitted<grant::Delete>]) -> Result<(), Stop> {
+        let mut looks = Vec::new();
+        for permit in permits {
+            let (overlaid, permit) = (self.work.overlaid(&permit.0), grant::before_delete(permit));
+            let Work { target, kinds, .. } = &*self.work;
+            looks.push(async move {
+                match overlaid {
+                    Some(overlaid) => Ok(overlaid),
+                    None => target.get(&permit, kinds).await,
+                }
+            });
+        }
+        let found = flight::collect(looks).await?;
+        for (permit, before) in permits.iter().zip(found) {
+            self.work.answers.push(Change::Delete);
+            self.work.overlay(&permit.0, None);
+            if before.is_some() {
+                let preview = Preview { before, ..Preview::done(Change::Delete) };
+                self.work.changed(&permit.0, preview, Placements::new());
+            }
         }
         Ok(())
     }
@@ -325,46 +270,34 @@ impl Kubernetes<'_> {
         if objects.len() > MAX_OBJECTS {
             return Err(invalid(format!("{} objects in one call, more than {MAX_OBJECTS}", objects.len())));
         }
-        let mut resolved = Vec::new();
-        for object in objects {
-            resolved.push(self.resolved(object.into()).await?);
-        }
-        Ok(resolved)
+        let objects: Vec<_> = objects.into_iter().map(ObjectRef::from).collect();
+        self.learn(&objects).await?;
+        objects.into_iter().map(|object| self.settled(object)).collect()
     }
 
     async fn resolved(&mut self, object: ObjectRef) -> Result<ObjectRef, Stop> {
-        self.learn(&object).await?;
+        self.learn(std::slice::from_ref(&object)).await?;
+        self.settled(object)
+    }
+
+    fn settled(&self, object: ObjectRef) -> Result<ObjectRef, Stop> {
         Ok(object.resolved(&self.granted.names().namespace, &self.work.kinds)?)
     }
 
-    /// Only of a kind that the grant mentions is anything asked of the target: for the others the refusal comes first,
+    /// Only of kinds that the grant mentions is anything asked of the target: for the others the refusal comes first,
     /// and nobody can tell by it what the target serves.
-    async fn learn(&mut self, object: &ObjectRef) -> Result<(), Stop> {
-        object.check()?;
-        if self.work.kinds.find(object).is_none() && self.granted.concerns(&object.group_kind()) {
-            self.work.target.learn(object, &mut self.work.kinds).await?;
-        }
-        Ok(())
+    async fn learn(&mut self, objects: &[ObjectRef]) -> Result<(), Stop> {
+        objects.iter().try_for_each(ObjectRef::check)?;
+        let kinds = &self.work.kinds;
+        let is_asked =
+            |object: &&ObjectRef| kinds.find(object).is_none() && self.granted.concerns(&object.group_kind());
+        let asked: Vec<_> = objects.iter().filter(is_asked).cloned().collect();
+        Ok(self.work.target.learn_all(&asked, &mut self.work.kinds).await?)
     }
 }
 
-/// Namespaces and definitions come first: the others may live in or be made of them.
-fn rank(object: &ObjectRef) -> u8 {
-    match object.group_kind().as_str() {
-        "Namespace" => 0,
-        "apiextensions.k8s.io/CustomResourceDefinition" => 1,
-        _ => 2,
-    }
-}
-
-/// What a component is told that its manifest did. Whether an object with a credential in it changed is not said: two
-/// texts made of credentials would be compared by it (is one what it is percent-encoded? are two of them the same?).
-fn answered(change: Change, has_credentials: bool) -> wit::apply::Change {
-    match change {
-        Change::Create => wit::apply::Change::Created,
-        Change::Unchanged if !has_credentials => wit::apply::Change::Unchanged,
-        Change::Unchanged | Change::Update | Change::Delete => wit::apply::Change::Updated,
-    }
+fn is_definition(object: &ObjectRef) -> bool {
+    object.group_kind() == "apiextensions.k8s.io/CustomResourceDefinition"
 }
 
 /// An object as a component reads it.
@@ -382,8 +315,15 @@ pub(super) fn told(error: &target::Error) -> GuestError {
         target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
+        target::Error::Held { object, .. } => {
+            GuestError::Timeout(format!("the target does not let go of {object}"))
+        }
+        target::Error::Irreplaceable { object, .. } => {
+            GuestError::Invalid(format!("the target does not accept {object}"))
+        }
         target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
         target::Error::NotText(not_text) => GuestError::Invalid(not_text.to_string()),
+        target::Error::Unreplaced(_, error) => told(error),
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
 }

@@ -3,20 +3,15 @@
 //! The ledger forgets an object when it is gone, or when the server has promised that it will be and nobody wants to wait:
 //! until then the next command knows of it.
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 
 use crate::capability::object::ObjectRef;
 use crate::grant::{Delete, Permitted};
-use crate::target::{self, Removed};
+use crate::target::{self, Removed, flight};
 
 use super::wait::{Awaited, Waiter};
 use super::watch::Unready;
 use super::work::{Pass, Work};
-
-/// How many removals are under way at once.
-const AT_ONCE: usize = 32;
 
 /// An object that is to go.
 pub struct Doomed {
@@ -27,8 +22,7 @@ pub struct Doomed {
 }
 
 impl Work {
-    /// Removes objects. All of them are tried; of what goes wrong, the first is told, unless it is `tolerable`: then the
-    /// object is let go.
+    /// Removes objects. Of what goes wrong, the first is told, unless it is `tolerable`: then the object is let go.
     ///
     /// # Errors
     /// When an object cannot be removed, or that cannot be written down.
@@ -37,28 +31,28 @@ impl Work {
         doomed: Vec<Doomed>,
         tolerable: fn(&target::Error) -> bool,
     ) -> Result<(), target::Error> {
-        let (mut gone, mut first_error) = (Vec::new(), None);
         let Self { target, inventory, kinds, overrides, pass, waiting, going, .. } = self;
         let (target, recorded, kinds, overrides) = (&*target, &*inventory, &*kinds, *overrides);
-        let remove = |doomed: Doomed| async move {
-            let Doomed { permit, seen } = doomed;
-            let removed = target.delete(&permit, seen.as_ref(), recorded, kinds, overrides).await;
-            (permit, removed)
-        };
-        let mut next = doomed.into_iter();
-        let mut removals: FuturesUnordered<_> = next.by_ref().take(AT_ONCE).map(remove).collect();
-        while let Some((permit, removed)) = removals.next().await {
-            removals.extend(next.next().map(remove));
-            match removed {
-                Ok(Removed::Going(uid)) if waiting.enabled => going.push(Awaited::Gone(permit, uid)),
-                Ok(Removed::Gone | Removed::Going(_)) => gone.push(forgotten(pass, permit)?),
-                Err(error) if tolerable(&error) => gone.push(forgotten(pass, permit)?),
-                Err(error) => drop(first_error.get_or_insert(error)),
+        let remove = |Doomed { permit, seen }: Doomed| async move {
+            match target.delete(&permit, seen.as_ref(), recorded, kinds, overrides).await {
+                Err(error) if tolerable(&error) => Ok((permit, Removed::Gone)),
+                removed => Ok((permit, removed?)),
             }
-        }
-        drop(removals);
+        };
+        let mut gone = Vec::new();
+        let removed = flight::fly(doomed.into_iter().map(remove).collect(), |_, (permit, removed)| {
+            match removed {
+                Removed::Going(uid) if waiting.enabled => going.push(Awaited::Gone(permit, uid)),
+                Removed::Gone | Removed::Going(_) => {
+                    forget(pass, &permit.0)?;
+                    gone.push(permit.into_inner().0);
+                }
+            }
+            Ok(())
+        })
+        .await;
         gone.iter().for_each(|object| inventory.forget(object));
-        first_error.map_or(Ok(()), Err)
+        removed
     }
 
     /// Forgets objects that are gone, or somebody else's by now.
@@ -107,12 +101,6 @@ impl Work {
         }
         Ok(left)
     }
-}
-
-fn forgotten(pass: &mut Pass, permit: Permitted<Delete>) -> Result<ObjectRef, target::Error> {
-    let object = permit.into_inner().0;
-    forget(pass, &object)?;
-    Ok(object)
 }
 
 fn forget(pass: &mut Pass, object: &ObjectRef) -> Result<(), target::Error> {

@@ -8,19 +8,15 @@ use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
 
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
 use crate::grant::{Delete, Permitted, Wait};
 use crate::target::ready::Readiness;
-use crate::target::{self, Target};
+use crate::target::{self, Target, flight};
 
 use super::watch::{Unready, Watcher};
-
-/// How many objects are looked at at once.
-const AT_ONCE: usize = 16;
 
 /// The first pause between two looks; each further one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -55,6 +51,8 @@ pub enum Awaited {
     Gone(Permitted<Delete>, Option<String>),
     /// That an object is ready.
     Ready(Permitted<Wait>),
+    /// That the target takes objects of the kinds that a definition, given as it was applied, brings.
+    Served(Permitted<Wait>, Value),
 }
 
 /// An object that was not ready, or not gone, when the waiting ended.
@@ -114,20 +112,20 @@ impl Waiter<'_> {
 
     /// Looks once at every object that is not as it should be.
     async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), target::Error> {
-        let look = |at: usize| async move { (at, self.look_at(&awaited[at]).await) };
-        let mut next = rows.places().into_iter();
-        let mut looks: FuturesUnordered<_> = next.by_ref().take(AT_ONCE).map(&look).collect();
-        while let Some((at, found)) = looks.next().await {
-            rows.set(at, found?);
-            looks.extend(next.next().map(&look));
-        }
-        Ok(())
+        let places = rows.places();
+        let looks = places.iter().map(|at| self.look_at(&awaited[*at])).collect();
+        flight::fly(looks, |nth, found| {
+            places.get(nth).into_iter().for_each(|at| rows.set(*at, &found));
+            Ok(())
+        })
+        .await
     }
 
     async fn look_at(&self, awaited: &Awaited) -> Result<Readiness, target::Error> {
         match awaited {
             Awaited::Gone(permit, uid) => self.target.gone(permit, uid.as_deref(), self.kinds).await,
             Awaited::Ready(permit) => self.target.readiness(permit, self.kinds).await,
+            Awaited::Served(permit, definition) => self.target.serves(permit, definition, self.kinds).await,
         }
     }
 
@@ -140,19 +138,21 @@ impl Waiter<'_> {
     }
 
     async fn ask_why(&self, awaited: &[Awaited], rows: &Rows) {
-        let ask = |at: usize| async move { (at, self.ask_about(&awaited[at]).await) };
-        let mut asked: FuturesUnordered<_> = rows.places().into_iter().take(MAX_ASKED).map(ask).collect();
-        while let Some((at, reasons)) = asked.next().await {
-            rows.explain(at, reasons);
-        }
+        let places = rows.places();
+        let asked = places.iter().take(MAX_ASKED).map(|at| self.ask_about(&awaited[*at])).collect();
+        let Ok(()) = flight::fly(asked, |nth, reasons| {
+            places.get(nth).into_iter().for_each(|at| rows.explain(*at, &reasons));
+            Ok::<_, Infallible>(())
+        })
+        .await;
     }
 
-    async fn ask_about(&self, awaited: &Awaited) -> Vec<String> {
-        match awaited {
+    async fn ask_about(&self, awaited: &Awaited) -> Result<Vec<String>, Infallible> {
+        Ok(match awaited {
             // It says itself what holds it.
-            Awaited::Gone(..) => Vec::new(),
+            Awaited::Gone(..) | Awaited::Served(..) => Vec::new(),
             Awaited::Ready(permit) => self.target.why(permit, self.kinds).await,
-        }
+        })
     }
 }
 
@@ -161,7 +161,7 @@ impl Awaited {
     pub fn object(&self) -> &ObjectRef {
         match self {
             Self::Gone(permit, _) => &permit.0,
-            Self::Ready(permit) => &permit.0,
+            Self::Ready(permit) | Self::Served(permit, _) => &permit.0,
         }
     }
 }
@@ -184,7 +184,7 @@ impl Rows {
         Self(Mutex::new(awaited.iter().map(|awaited| Some(row(awaited))).collect()))
     }
 
-    fn set(&self, at: usize, found: Readiness) {
+    fn set(&self, at: usize, found: &Readiness) {
         let (why, failed) = match found {
             Readiness::Ready => return self.change(at, |row| *row = None),
             Readiness::NotReady(why) => (why, false),
@@ -193,8 +193,8 @@ impl Rows {
         self.change(at, |row| row.iter_mut().for_each(|row| (row.why, row.failed) = (why.clone(), failed)));
     }
 
-    fn explain(&self, at: usize, reasons: Vec<String>) {
-        self.change(at, |row| row.iter_mut().for_each(|row| row.reasons.clone_from(&reasons)));
+    fn explain(&self, at: usize, reasons: &[String]) {
+        self.change(at, |row| row.iter_mut().for_each(|row| row.reasons = reasons.to_vec()));
     }
 
     fn change(&self, at: usize, change: impl FnOnce(&mut Option<Unready>)) {

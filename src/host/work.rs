@@ -3,7 +3,7 @@
 //! The planning pass writes nothing: it notes each step, and reads see what the run would have done (the overlay). The
 //! acting pass does the same steps and no others; one that differs ends the run before it is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,10 @@ use crate::capability::object::{Object, ObjectRef};
 use crate::digest::Digest;
 use crate::grant::{Generate, Permitted, Wait, before_generate};
 use crate::target::lent::{self, Lent, Placements};
-use crate::target::{self, Change, Inventory, Ledger, Overrides, Preview, Target, without_bookkeeping};
+use crate::target::{
+    self, Change, Inventory, Ledger, Marks, Overrides, Prepared, Preview, Recorded, Target, Trial,
+    without_bookkeeping,
+};
 
 use super::wait::{Awaited, Late, Waiter, now};
 use super::watch::{Unready, Watcher};
@@ -40,6 +43,8 @@ pub struct Work {
     pub lent: Lent,
     /// The steps taken, in order.
     pub steps: Vec<Step>,
+    /// What each step does, as the planning pass found it out: what the component is told in both passes.
+    pub answers: Vec<Change>,
     /// Objects as they were when the run was planned, by what they are called.
     pub seen: BTreeMap<String, Value>,
     /// What each object's last step did.
@@ -72,6 +77,8 @@ pub enum Pass {
     Acting {
         /// The steps of the plan.
         planned: Vec<Step>,
+        /// Objects that are as they are to be, by what they are called: nothing is sent for them.
+        settled: BTreeSet<String>,
         /// Where it is written down.
         ledger: Box<dyn Ledger>,
     },
@@ -79,6 +86,8 @@ pub enum Pass {
     Planning {
         /// What reads see in the place of the target: an object, or that it is gone.
         overlay: BTreeMap<String, Option<Value>>,
+        /// How it is found out what a write would do.
+        trial: Trial,
     },
 }
 
@@ -109,6 +118,10 @@ pub struct ObjectChange {
     pub after: Option<Value>,
     /// The credentials that flow into it.
     pub placements: Placements,
+    /// What else is to be known.
+    pub marks: Marks,
+    /// The fields that stay as they were created, where it is to be replaced for them.
+    pub immutable: Vec<String>,
 }
 
 /// The run departed from its plan.
@@ -157,6 +170,19 @@ impl Step {
             (false, Some(manifest)) => format!("apply {} ({})", self.object, manifest.short()),
             (false, None) => format!("apply {}", self.object),
         }
+    }
+}
+
+impl Pass {
+    /// The acting pass of a plan, with what its steps do.
+    pub fn acting(planned: Vec<Step>, answers: &[Change], ledger: Box<dyn Ledger>) -> Self {
+        let mut is_settled = BTreeMap::<String, bool>::new();
+        for (step, change) in planned.iter().zip(answers) {
+            // One step that changes an object makes all of them necessary: each was compared with what was there first.
+            *is_settled.entry(key(&step.object)).or_insert(true) &= *change == Change::Unchanged;
+        }
+        let settled = is_settled.into_iter().filter(|(_, is_settled)| *is_settled).map(|(name, _)| name);
+        Self::Acting { settled: settled.collect(), planned, ledger }
     }
 }
 
@@ -236,27 +262,48 @@ impl Work {
         }
     }
 
+    /// What is recorded of an object before it goes out. Its identity stays recorded only if it is the one that was there
+    /// when this was planned: what is made now will have another.
+    pub fn intended(&self, prepared: &Prepared) -> Recorded {
+        let seen = self.seen.get(&prepared.object().to_string());
+        let seen = seen.and_then(|seen| seen.pointer("/metadata/uid")?.as_str());
+        let recorded = self.inventory.find(prepared.object()).and_then(|recorded| recorded.uid.clone());
+        let uid = recorded.filter(|uid| seen == Some(uid));
+        Recorded { uid, ..prepared.recorded() }
+    }
+
+    /// Writes down that an object was applied.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn applied(&mut self, recorded: &Recorded) -> Result<(), target::Error> {
+        if let Pass::Acting { ledger, .. } = &mut self.pass {
+            ledger.applied(recorded)?;
+        }
+        self.inventory.record(std::slice::from_ref(recorded));
+        Ok(())
+    }
+
     /// Notes what happened to an object. Of several steps on one object, the plan shows the first state and the last.
     pub fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
-        let Preview { change, before, after, .. } = preview;
+        let Preview { change, before, after, marks, immutable } = preview;
         let first = self.changes.iter().position(|row| row.object.key() == object.key());
-        let (before, was_there) = match first.map(|at| self.changes.remove(at)) {
-            Some(row) => {
-                let was_there = row.change != Change::Create;
-                (row.before, was_there)
-            }
-            None => (before, change != Change::Create),
-        };
+        let first = first.map(|at| self.changes.remove(at));
+        let is_first = first.is_none();
+        let was_there = first.as_ref().map_or(change, |row| row.change) != Change::Create;
+        let (before, adopts) = first.map_or((before, marks.adopts), |row| (row.before, row.marks.adopts));
         let change = match change {
             Change::Delete if !was_there => return,
             Change::Delete => Change::Delete,
             _ if !was_there => Change::Create,
+            change if is_first => change,
             _ if before.as_ref() == Some(&after) => Change::Unchanged,
-            Change::Unchanged if first.is_none() => Change::Unchanged,
+            Change::Replace => Change::Replace,
             _ => Change::Update,
         };
         let after = (change != Change::Delete).then_some(after);
-        self.changes.push(ObjectChange { object: object.clone(), change, before, after, placements });
+        let (object, marks) = (object.clone(), Marks { adopts, ..marks });
+        self.changes.push(ObjectChange { object, change, before, after, placements, marks, immutable });
     }
 
     /// Notes what the target refused.

@@ -1,6 +1,5 @@
 //! What the runtime removes by itself, by the inventory: the last applied first, in an order that lets everything go.
 
-use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use crate::capability::kinds::builtin;
@@ -9,12 +8,9 @@ use crate::grant::recorded;
 use crate::host::remove::Doomed;
 use crate::host::work::{ObjectChange, Work};
 use crate::target::lent::Placements;
-use crate::target::{self, Change, cluster};
+use crate::target::{self, Change, Marks, cluster, flight};
 
 use super::Error;
-
-/// How many objects are read at once.
-const AT_ONCE: usize = 32;
 
 /// An object that the runtime removes.
 pub(super) struct Removal {
@@ -44,6 +40,8 @@ impl Removal {
             before: Some(self.found.clone()?),
             after: None,
             placements: Placements::new(),
+            marks: Marks::default(),
+            immutable: Vec::new(),
         })
     }
 
@@ -64,12 +62,7 @@ pub(super) async fn plan(work: &mut Work, objects: Vec<ObjectRef>) -> Result<Vec
         let found = found.filter(|found| target.may_remove(&object, found, inventory, *overrides));
         Ok::<_, target::Error>(Removal { object, found })
     };
-    let mut looks = futures_util::stream::iter(objects).map(look).buffered(AT_ONCE);
-    let mut removals = Vec::new();
-    while let Some(removal) = looks.next().await {
-        removals.push(removal?);
-    }
-    Ok(removals)
+    Ok(flight::collect(objects.into_iter().map(look).collect()).await?)
 }
 
 /// Removes what was planned, and waits until it is gone.

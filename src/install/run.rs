@@ -16,10 +16,10 @@ use crate::host::work::{ObjectChange, Pass, Waiting, Work};
 use crate::host::{GuestError, Host};
 use crate::plan::{BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
-use crate::state::{Claim, Ending, Installation, Settings};
+use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
 use crate::target::lent::Lent;
 use crate::target::ready::is_ready_once_there;
-use crate::target::{Inventory, Kept, Target};
+use crate::target::{Inventory, Kept, Target, Trial};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};
@@ -57,7 +57,7 @@ pub(super) struct Planned {
 impl Run<'_> {
     /// The planning pass: reads only.
     pub(super) async fn plan(&self, target: Target) -> Result<Planned, Error> {
-        let pass = Pass::Planning { overlay: BTreeMap::new() };
+        let pass = Pass::Planning { overlay: BTreeMap::new(), trial: self.trial() };
         let watcher: Arc<dyn Watcher> = Arc::new(Silent);
         let work = self.work(target, Kinds::default(), pass, BTreeMap::new(), watcher);
         let mut ran = self.pass(work).await?;
@@ -70,7 +70,27 @@ impl Run<'_> {
         let rows = removals.iter().filter_map(Removal::row).collect();
         let plan =
             Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
+        self.check_replacements(&plan)?;
         Ok(Planned { plan, ran, removals, kept })
+    }
+
+    /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
+    fn trial(&self) -> Trial {
+        match self.mode {
+            Mode::Act if self.order.confirmed && self.order.plan.is_none() => Trial::Reads,
+            Mode::Act => Trial::DryRun,
+            Mode::Examine | Mode::Plan => Trial::DryRunIfAllowed,
+        }
+    }
+
+    /// A plan may be looked at, whatever it replaces.
+    fn check_replacements(&self, plan: &Plan) -> Result<(), Error> {
+        let replaced: Vec<_> = plan
+            .replacements()
+            .map(|row| format!("{} ({} cannot change)", row.object, row.immutable.join(", ")))
+            .collect();
+        let may_be = self.mode != Mode::Act || self.order.overrides.replace;
+        if may_be || replaced.is_empty() { Ok(()) } else { Err(Error::Replaces(replaced)) }
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
@@ -84,7 +104,7 @@ impl Run<'_> {
     }
 
     /// Does what was planned, and records it.
-    pub(super) async fn carry_out(&self, planned: Planned) -> Result<Outcome, Error> {
+    pub(super) async fn carry_out(&self, planned: Planned, lock: Option<&Lock>) -> Result<Outcome, Error> {
         if self.part.stateless {
             return Ok(self.act(planned).await?.0);
         }
@@ -92,6 +112,7 @@ impl Run<'_> {
         let acted = tokio::select! {
             acted = self.act(planned) => acted,
             _ = tokio::signal::ctrl_c() => Err(Error::Canceled),
+            error = lost(lock) => Err(error.into()),
         };
         let ending = match &acted {
             Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
@@ -120,14 +141,15 @@ impl Run<'_> {
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
         let Planned { plan, ran, removals, kept } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
-        let Work { target, kinds, changes, steps, .. } = ran.work;
+        let Work { target, kinds, changes, steps, answers, .. } = ran.work;
         target.sweep()?;
         let seen =
             changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
-        let pass = Pass::Acting { planned: steps, ledger: self.tools.state.ledger(&self.order.name) };
+        let pass = Pass::acting(steps, &answers, self.tools.state.ledger(&self.order.name));
         let operator = Arc::clone(&self.tools.operator);
         let watcher: Arc<dyn Watcher> = operator;
-        let mut ran = self.pass(self.work(target, kinds, pass, seen, watcher)).await?;
+        let work = Work { answers, ..self.work(target, kinds, pass, seen, watcher) };
+        let mut ran = self.pass(work).await?;
         removal::carry_out(&mut ran.work, removals).await?;
         self.let_go(&mut ran.work, &kept)?;
         await_ready(&mut ran.work).await?;
@@ -183,6 +205,7 @@ impl Run<'_> {
             waiting: Waiting { enabled: self.order.wait, until: now() + self.order.timeout },
             lent: Lent::default(),
             steps: Vec::new(),
+            answers: Vec::new(),
             changes: Vec::new(),
             failures: Vec::new(),
             late: Vec::new(),
@@ -358,6 +381,14 @@ async fn await_ready(work: &mut Work) -> Result<(), Error> {
     work.await_ready(left, work.waiting.until).await?;
     let unready = work.unready().await;
     if unready.is_empty() { Ok(()) } else { Err(Error::Unready(unready)) }
+}
+
+/// Why the installation is no longer held, when that is so: nothing more may be done with it then.
+async fn lost(lock: Option<&Lock>) -> StateError {
+    match lock {
+        Some(lock) => lock.lost().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Sees nothing: the planning pass writes the same log as the acting one.

@@ -5,8 +5,10 @@
 //! that the server knows what belongs to whom, and a right to create can be given by name.
 
 mod connect;
+mod fields;
 mod refusal;
 mod send;
+pub mod records;
 #[cfg(test)]
 mod tests;
 mod why;
@@ -24,8 +26,9 @@ use crate::capability::kinds::{Kinds, Resource, builtin};
 use crate::capability::object::{ObjectRef, is_label};
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait};
+use crate::target::flight::collect;
 use crate::target::ready::{Readiness, going, readiness};
-use crate::target::{Change, Preview};
+use crate::target::{Change, Marks, Preview, Trial, Untried};
 
 use refusal::refusal;
 use send::{Answer, Ask, Silence};
@@ -157,20 +160,23 @@ impl Cluster {
         })
     }
 
-    /// Adds what the server knows about the kind of `object` to `kinds`, unless it is there already: one request, which
-    /// brings all other kinds of the same group and version too. To be called before a reference is resolved, since
-    /// only then is it known whether the object has a namespace.
+    /// Adds what the server knows about the kinds of `objects` to `kinds`, unless it is there already: one request for each
+    /// group and version, which brings all its other kinds too. To be called before a reference is resolved, since only then
+    /// is it known whether the object has a namespace.
     ///
     /// # Errors
     /// [`Error::NoKind`] when the server has no such kind, and whatever goes wrong on the way.
-    pub async fn learn(&self, object: &ObjectRef, kinds: &mut Kinds) -> Result<(), Error> {
-        if kinds.find(object).is_some() {
-            return Ok(());
+    pub async fn learn(&self, objects: &[ObjectRef], kinds: &mut Kinds) -> Result<(), Error> {
+        let unknown = objects.iter().filter(|object| kinds.find(object).is_none());
+        let versions: BTreeMap<_, _> = unknown.map(|object| (&object.api_version, object)).collect();
+        let served = collect(versions.values().map(|object| self.discover(object)).collect()).await?;
+        for (object, served) in versions.into_values().zip(served) {
+            for (kind, resource) in served {
+                kinds.learn(&ObjectRef { kind, ..object.clone() }.group_kind(), resource);
+            }
         }
-        for (kind, resource) in self.discover(object).await? {
-            kinds.learn(&ObjectRef { kind, ..object.clone() }.group_kind(), resource);
-        }
-        kinds.find(object).map(|_| ()).ok_or_else(|| no_kind(object))
+        let missing = objects.iter().find(|object| kinds.find(object).is_none());
+        missing.map_or(Ok(()), |object| Err(no_kind(object)))
     }
 
     /// Reads an object. None: it is not there.
@@ -181,37 +187,91 @@ impl Cluster {
         self.read(&permit.0, kinds).await
     }
 
-    /// Finds out what applying `body` would do. Writes nothing: the server does all but storing the result.
+    /// What is there in the place of an object that may be applied.
+    ///
+    /// # Errors
+    /// [`Error`] when the server does not say.
+    pub async fn before(&self, permit: &Permitted<Apply>, kinds: &Kinds) -> Result<Option<Value>, Error> {
+        let object = permit.0.reference();
+        match self.read(object, kinds).await {
+            Err(Error::NoKind { .. }) if is_defined_here(object, kinds) => Ok(None),
+            before => before,
+        }
+    }
+
+    /// Finds out what applying `body` over what is there would do, forcibly or not. Writes nothing: where the server is
+    /// asked, it does all but storing the result.
     ///
     /// # Errors
     /// [`Error::OtherObject`] when `body` is not what the permit names, [`Error::Conflict`] for fields of others (unless
-    /// `force`), [`Error::Immutable`] for fields that cannot change, and [`Error`] for whatever else the server objects to.
+    /// forced), and [`Error`] for whatever else the server objects to. Fields that cannot change make it a replacement.
     pub async fn preview(
         &self,
         permit: &Permitted<Apply>,
         body: &Value,
         kinds: &Kinds,
-        force: bool,
+        before: Option<Value>,
+        (trial, force): (Trial, bool),
     ) -> Result<Preview, Error> {
         let object = permit.0.reference();
         same_object(body, object)?;
-        let before = match self.read(object, kinds).await {
-            Err(Error::NoKind { .. }) if is_defined_here(object, kinds) => {
-                return Ok(unsure(body));
+        let mut before = before;
+        if trial == Trial::Reads {
+            let foretold = self.foretold(body, before, None);
+            // What would change is tried out all the same: it may be in conflict with others, or have to be replaced, and
+            // that should stop the run before anything is written.
+            if foretold.change != Change::Update {
+                return Ok(foretold);
             }
-            before => before?,
-        };
-        match self.patch(object, body, kinds, &Patch { force, dry_run: true }).await {
-            Err(Error::NoNamespace { .. }) if before.is_none() => Ok(unsure(body)),
-            answer => Ok(Preview::of(before, document_of(&answer?, object)?)),
+            before = foretold.before;
         }
+        let answer = self.patch(object, body, kinds, &Patch { force, dry_run: true }).await;
+        match (answer.and_then(|answer| document_of(&answer, object)), before) {
+            (Ok(after), before) => Ok(self.compared(before, after)),
+            (Err(Error::Immutable { fields, .. }), Some(before)) => {
+                Ok(Preview::replacing(before, body, fields))
+            }
+            (Err(Error::NoNamespace { .. }), None) => {
+                Ok(self.foretold(body, None, Some(Untried::Impossible)))
+            }
+            (Err(Error::NoKind { .. }), None) if is_defined_here(object, kinds) => {
+                Ok(self.foretold(body, None, Some(Untried::Impossible)))
+            }
+            (Err(Error::Denied { lacks_right: true, .. }), before) if trial == Trial::DryRunIfAllowed => {
+                Ok(self.foretold(body, before, Some(Untried::Forbidden)))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// What makes `after` of `before`, who holds the fields included.
+    pub fn compared(&self, before: Option<Value>, after: Value) -> Preview {
+        let held_alike =
+            before.as_ref().is_none_or(|before| fields::is_held_alike(before, &after, &self.manager));
+        let preview = Preview::of(before, after);
+        match preview.change {
+            Change::Unchanged if !held_alike => Preview { change: Change::Update, ..preview },
+            _ => preview,
+        }
+    }
+
+    /// What applying `body` will do, as far as that can be told from what is there.
+    fn foretold(&self, body: &Value, before: Option<Value>, untried: Option<Untried>) -> Preview {
+        let (change, after) = match &before {
+            None => (Change::Create, body.clone()),
+            Some(live) if fields::is_unchanged(body, live, &self.manager) => {
+                (Change::Unchanged, live.clone())
+            }
+            Some(live) => (Change::Update, fields::merged(body, live, &self.manager)),
+        };
+        Preview { before, after, marks: Marks { untried, adopts: false }, ..Preview::done(change) }
     }
 
     /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it has
     /// a `metadata.uid`, only the object with that identity is changed.
     ///
     /// # Errors
-    /// As for [`preview`](Self::preview).
+    /// As for [`preview`](Self::preview), and [`Error::Immutable`] for fields that cannot change.
     pub async fn apply(
         &self,
         permit: &Permitted<Apply>,
@@ -276,6 +336,32 @@ impl Cluster {
         let found = self.read(object, kinds).await?.ok_or_else(|| Error::NotFound(object.to_string()))?;
         let expects_status = found.get("status").is_none() && self.has_status(object, kinds).await?;
         Ok(readiness(&found, expects_status))
+    }
+
+    /// Whether the server takes objects of the kinds that a definition brings: a little later than it says so.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the definition is not there, [`Error`] when the server does not say.
+    pub async fn serves(
+        &self,
+        permit: &Permitted<Wait>,
+        definition: &Value,
+        kinds: &Kinds,
+    ) -> Result<Readiness, Error> {
+        let readiness = self.readiness(permit, kinds).await?;
+        if readiness != Readiness::Ready {
+            return Ok(readiness);
+        }
+        for kind in brought(definition) {
+            match self.discover(&kind).await {
+                Ok(served) if served.iter().any(|(name, _)| *name == kind.kind) => {}
+                Ok(_) | Err(Error::NoKind { .. }) => {
+                    return Ok(Readiness::NotReady(format!("`{}` is not served yet", kind.api_version)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Readiness::Ready)
     }
 
     async fn read(&self, object: &ObjectRef, kinds: &Kinds) -> Result<Option<Value>, Error> {
@@ -397,9 +483,23 @@ impl Patch {
     }
 }
 
-/// The preview of an object that the server cannot try out.
-fn unsure(body: &Value) -> Preview {
-    Preview { change: Change::Create, before: None, after: body.clone(), unsure: true }
+/// The kinds that a definition brings, one for each version in which the server is to serve it.
+fn brought(definition: &Value) -> Vec<ObjectRef> {
+    let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
+    let (Some(group), Some(kind)) = (text("/spec/group"), text("/spec/names/kind")) else {
+        return Vec::new();
+    };
+    let versions = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    versions
+        .filter(|version| version.get("served") == Some(&Value::Bool(true)))
+        .filter_map(|version| version.get("name")?.as_str())
+        .map(|version| ObjectRef {
+            api_version: format!("{group}/{version}"),
+            kind: kind.to_owned(),
+            namespace: None,
+            name: String::new(),
+        })
+        .collect()
 }
 
 /// Whether `body` is the object that `object` names.

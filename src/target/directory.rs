@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -34,8 +35,8 @@ pub enum Secrets {
 /// A directory of manifests.
 pub struct Directory {
     path: PathBuf,
-    /// None while nobody has written there: planning creates nothing.
-    root: Option<Dir>,
+    /// Empty while nobody has written there: planning creates nothing.
+    root: OnceLock<Dir>,
     secrets: Secrets,
 }
 
@@ -57,8 +58,8 @@ impl Directory {
     #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
     pub fn open(path: &Path, secrets: Secrets) -> Result<Self, Error> {
         let root = match Dir::open_ambient_dir(path, ambient_authority()) {
-            Ok(root) => Some(root),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(root) => OnceLock::from(root),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => OnceLock::new(),
             Err(error) => return Err(Error::Io(path.to_owned(), error)),
         };
         Ok(Self { path: path.to_owned(), root, secrets })
@@ -108,12 +109,12 @@ impl Directory {
             return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
-        Ok(Preview { change: Change::Update, before: parsed(object, &bytes).ok(), after, unsure: false })
+        Ok(Preview { before: parsed(object, &bytes).ok(), after, ..Preview::done(Change::Update) })
     }
 
     /// Writes the object's file: whole, or not at all.
     pub(super) fn apply(
-        &mut self,
+        &self,
         permit: &Permitted<Apply>,
         rendered: &Rendered,
         inventory: &Inventory,
@@ -137,7 +138,7 @@ impl Directory {
         let Some(bytes) = self.read(&permit.0)? else { return Ok(()) };
         self.may_replace(&permit.0, &bytes, inventory, overrides)?;
         let file = file(&permit.0);
-        let Some(root) = &self.root else { return Ok(()) };
+        let Some(root) = self.root.get() else { return Ok(()) };
         root.remove_file(&file).map_err(|error| Error::Io(self.path.join(&file), error))?;
         let folder = file.parent().unwrap_or(Path::new(""));
         // A folder that holds something else stays; that is the usual case and no failure.
@@ -150,7 +151,7 @@ impl Directory {
     /// # Errors
     /// [`Error::Io`] when the directory cannot be read.
     pub fn sweep(&self) -> Result<(), Error> {
-        let Some(root) = &self.root else { return Ok(()) };
+        let Some(root) = self.root.get() else { return Ok(()) };
         self.sweep_folders(root).map_err(|error| Error::Io(self.path.clone(), error))
     }
 
@@ -190,7 +191,7 @@ impl Directory {
     }
 
     fn read(&self, object: &ObjectRef) -> Result<Option<Vec<u8>>, Error> {
-        let Some(root) = &self.root else { return Ok(None) };
+        let Some(root) = self.root.get() else { return Ok(None) };
         let file = file(object);
         let read = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
@@ -205,7 +206,7 @@ impl Directory {
         }
     }
 
-    fn write(&mut self, object: &ObjectRef, rendered: &Rendered) -> io::Result<()> {
+    fn write(&self, object: &ObjectRef, rendered: &Rendered) -> io::Result<()> {
         let root = self.writable()?;
         let file = file(object);
         let unfinished = file.with_added_extension(&UNFINISHED[1..]);
@@ -222,12 +223,13 @@ impl Directory {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
-    fn writable(&mut self) -> io::Result<&Dir> {
-        if self.root.is_none() {
-            Dir::create_ambient_dir_all(&self.path, ambient_authority())?;
-            self.root = Some(Dir::open_ambient_dir(&self.path, ambient_authority())?);
+    fn writable(&self) -> io::Result<&Dir> {
+        if let Some(root) = self.root.get() {
+            return Ok(root);
         }
-        self.root.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        Dir::create_ambient_dir_all(&self.path, ambient_authority())?;
+        let root = Dir::open_ambient_dir(&self.path, ambient_authority())?;
+        Ok(self.root.get_or_init(|| root))
     }
 }
 

@@ -99,8 +99,13 @@ fn no_reference_leads_anywhere_else() {
     let guest = Guest::new();
     let (mut script, mut expected) = (Script::new().tolerant(), Vec::new());
     let mut call = |object: ObjectRef, get: &str, delete: &str| {
-        script = std::mem::take(&mut script).get(&object).delete(std::slice::from_ref(&object)).wait(&[object], 0);
-        expected.extend([get.to_owned(), delete.to_owned(), get.replace("permitted: get ", "permitted: wait for ")]);
+        script =
+            std::mem::take(&mut script).get(&object).delete(std::slice::from_ref(&object)).wait(&[object], 0);
+        expected.extend([
+            get.to_owned(),
+            delete.to_owned(),
+            get.replace("permitted: get ", "permitted: wait for "),
+        ]);
     };
     let elsewhere = |namespace: &str| ObjectRef {
         namespace: Some(namespace.into()),
@@ -131,23 +136,58 @@ fn no_reference_leads_anywhere_else() {
     };
     let long = format!("test-{}", "a".repeat(295));
     for name in [
-        "", "*", "test-*", "test-a/exec", "test-a/../../secrets/x", "test-..", "..", ".", "test-a%2fexec", "test-a?watch=1",
-        "test-a#x", "test-A", "test-a b", "test-a\n", "test-a\r\nImpersonate-User: admin", "test-ä", "test-a:b", &long,
+        "",
+        "*",
+        "test-*",
+        "test-a/exec",
+        "test-a/../../secrets/x",
+        "test-..",
+        "..",
+        ".",
+        "test-a%2fexec",
+        "test-a?watch=1",
+        "test-a#x",
+        "test-A",
+        "test-a b",
+        "test-a\n",
+        "test-a\r\nImpersonate-User: admin",
+        "test-ä",
+        "test-a:b",
+        &long,
     ] {
         refused("name of an object", name, guest.object("v1", "ConfigMap", name));
     }
-    for kind in ["", "pod", "po", "pods", "Pod/exec", "pods/exec", "deployments", "deploy", "Config-Map", "ConfigMap?", "*"] {
+    for kind in [
+        "",
+        "pod",
+        "po",
+        "pods",
+        "Pod/exec",
+        "pods/exec",
+        "deployments",
+        "deploy",
+        "Config-Map",
+        "ConfigMap?",
+        "*",
+    ] {
         refused("kind", kind, guest.object("v1", kind, "test-a"));
     }
-    for namespace in ["", "*", "..", "a/b", "%2e%2e", "kube%2dsystem", "Default", "default?x=y", "default\n"] {
+    for namespace in ["", "*", "..", "a/b", "%2e%2e", "kube%2dsystem", "Default", "default?x=y", "default\n"]
+    {
         refused("namespace", namespace, elsewhere(namespace));
     }
-    for version in ["", "/", "/v1", "v1/", "a/b/c", "..", "../v1", "apps/..", "apps/v1/namespaces", "v1?x", "V1", "v1\n"] {
+    for version in
+        ["", "/", "/v1", "v1/", "a/b/c", "..", "../v1", "apps/..", "apps/v1/namespaces", "v1?x", "V1", "v1\n"]
+    {
         refused("version of an API", version, guest.object(version, "ConfigMap", "test-a"));
     }
     // A version that the server does not serve leads to no other object.
     let old = guest.object("apps/v1beta1", "Deployment", "test-a");
-    call(old, "the target has no kind Deployment in apps/v1beta1", "the target has no kind Deployment in apps/v1beta1");
+    call(
+        old,
+        "the target has no kind Deployment in apps/v1beta1",
+        "the target has no kind Deployment in apps/v1beta1",
+    );
     guest.assert_told(&script, &expected);
 }
 
@@ -178,7 +218,8 @@ fn no_manifest_reaches_around_the_grant() {
     }
     let good = config_map("test-a");
     let list = json!({"items": [serde_json::from_str::<Value>(&manifest(&json!({}))).unwrap()]});
-    let owner = json!([{"apiVersion": "v1", "kind": "Pod", "name": "test-b", "uid": "1", "controller": true}]);
+    let owner =
+        json!([{"apiVersion": "v1", "kind": "Pod", "name": "test-b", "uid": "1", "controller": true}]);
     let unreadable = "the manifest cannot be read: ";
     let mut cases: Vec<(String, String)> = [
         (bomb, unreadable),
@@ -189,21 +230,33 @@ fn no_manifest_reaches_around_the_grant() {
         ("- a".into(), "it is not a mapping"),
         (good.clone() + &" ".repeat(1 << 20), "bytes, more than 1048576"),
         (manifest(&json!({"kind": "List", "items": []})), "it is a list, not one object"),
-        (manifest(&list).replace("\"kind\":\"ConfigMap\",\"meta", "\"kind\":\"ConfigMapList\",\"meta"), "not permitted: apply ConfigMapList"),
+        (
+            manifest(&list).replace("\"kind\":\"ConfigMap\",\"meta", "\"kind\":\"ConfigMapList\",\"meta"),
+            "not permitted: apply ConfigMapList",
+        ),
         ("{apiVersion: v1, kind: ConfigMap}".into(), "`metadata.name` must be text"),
         ("{apiVersion: v1, kind: ConfigMap, metadata: {}}".into(), "`metadata.name` must be text"),
         (metadata("name", json!(1)), "`metadata.name` must be text"),
         (metadata("namespace", json!(["x"])), "`metadata.namespace` must be text"),
         (manifest(&json!({"kind": ["ConfigMap"]})), "`kind` must be text"),
-        ("{apiVersion: v1, kind: ConfigMap, metadata: {generateName: test-}}".into(), "a manifest may not set `metadata.generateName`"),
+        (
+            "{apiVersion: v1, kind: ConfigMap, metadata: {generateName: test-}}".into(),
+            "a manifest may not set `metadata.generateName`",
+        ),
         (metadata("generateName", json!("test-")), "a manifest may not set `metadata.generateName`"),
         (metadata("name", json!("test-a/exec")), "`test-a/exec` is not a name of an object"),
         (metadata("name", json!("test-UPPER")), "`test-UPPER` is not a name of an object"),
         (metadata("namespace", json!("..")), "`..` is not a namespace"),
         (manifest(&json!({"kind": "pods/exec"})), "`pods/exec` is not a kind"),
-        (manifest(&json!({"apiVersion": "v1/namespaces/kube-system"})), "`v1/namespaces/kube-system` is not a version of an API"),
+        (
+            manifest(&json!({"apiVersion": "v1/namespaces/kube-system"})),
+            "`v1/namespaces/kube-system` is not a version of an API",
+        ),
         (manifest(&json!({"kind": "Namespace"})), "not permitted: apply Namespace test-a"),
-        (manifest(&json!({"apiVersion": "extensions/v1beta1", "kind": "Ingress"})), "not permitted: apply extensions/Ingress"),
+        (
+            manifest(&json!({"apiVersion": "extensions/v1beta1", "kind": "Ingress"})),
+            "not permitted: apply extensions/Ingress",
+        ),
         (manifest(&json!({"status": {"phase": "Running"}})), "a manifest may not set `status`"),
         (metadata("labels", json!("x")), "`metadata.labels` must be a mapping"),
         (metadata("annotations", json!(["x"])), "`metadata.annotations` must be a mapping"),
@@ -228,10 +281,13 @@ fn no_manifest_reaches_around_the_grant() {
     ] {
         cases.push((metadata(name, value), format!("a manifest may not set `metadata.{name}`")));
     }
-    for mark in ["carnet.dev/installation", "carnet.dev/credentials", "carnet.dev/generated", "run.carnet.dev/x"] {
+    for mark in
+        ["carnet.dev/installation", "carnet.dev/credentials", "carnet.dev/generated", "run.carnet.dev/x"]
+    {
         for member in ["annotations", "labels"] {
             let forged = metadata(member, json!({mark: "prod/other"}));
-            cases.push((forged, "a manifest may not set `labels and annotations below `carnet.dev/``".into()));
+            cases
+                .push((forged, "a manifest may not set `labels and annotations below `carnet.dev/``".into()));
         }
     }
     let elsewhere = metadata("namespace", json!(guest.other.namespace));
@@ -241,7 +297,10 @@ fn no_manifest_reaches_around_the_grant() {
         "type": "kubernetes.io/service-account-token",
         "metadata": {"annotations": {"kubernetes.io/service-account.name": "default"}},
     });
-    cases.push((manifest(&token), format!("not permitted: apply ServiceAccount {}/default", guest.namespace())));
+    cases.push((
+        manifest(&token),
+        format!("not permitted: apply ServiceAccount {}/default", guest.namespace()),
+    ));
 
     let mut script = Script::new().tolerant();
     for (manifest, _) in &cases {
@@ -291,12 +350,20 @@ fn an_object_of_somebody_else_tells_nothing_by_the_way_it_is_refused() {
     guest.site.apply("{apiVersion: v1, kind: Secret, metadata: {name: test-a}, type: example.com/x, immutable: true, stringData: {pin: '1234'}}");
     let before = guest.site.versions();
     let try_it = |kind: &str, pin: &str| {
-        format!("{{apiVersion: v1, kind: Secret, metadata: {{name: test-a}}, type: {kind}, stringData: {{pin: '{pin}'}}}}")
+        format!(
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: test-a}}, type: {kind}, stringData: {{pin: '{pin}'}}}}"
+        )
     };
     // What is there, another immutable type, another value, and what the server would never accept.
-    let guesses = [("example.com/x", "1234"), ("Opaque", "1234"), ("example.com/x", "0000"), ("kubernetes.io/tls", "1234")];
+    let guesses = [
+        ("example.com/x", "1234"),
+        ("Opaque", "1234"),
+        ("example.com/x", "0000"),
+        ("kubernetes.io/tls", "1234"),
+    ];
     for (kind, pin) in guesses {
-        let said = guest.with_grant(&Script::new().tolerant().apply(&[&try_it(kind, pin)]), "apply", "Secret");
+        let said =
+            guest.with_grant(&Script::new().tolerant().apply(&[&try_it(kind, pin)]), "apply", "Secret");
         let owned = format!("another owner holds Secret {}/test-a", guest.namespace());
         assert_eq!(told(&said), [owned], "{said}");
         assert!(!said.stderr.contains("1234") && !said.stdout.contains("1234"), "{said}");
@@ -325,7 +392,16 @@ fn what_an_object_says_of_itself_is_told_to_those_who_may_read_it_alone() {
         let fetched = guest.home.bundle("waiting", &script.component(), &requests);
         let reference = format!("layout:{}", guest.home.path("waiting").display());
         let digest = fetched.digest().to_string();
-        let flags = ["--target", "kube", "-n", guest.namespace(), "--dangerous-unsigned", "--yes", "--approve", &digest];
+        let flags = [
+            "--target",
+            "kube",
+            "-n",
+            guest.namespace(),
+            "--dangerous-unsigned",
+            "--yes",
+            "--approve",
+            &digest,
+        ];
         let said = guest.site.carnet(&[&["install", "test", &reference], &flags[..]].concat());
         let bare = format!("not ready: batch/Job {}/test-job: it failed", guest.namespace());
         let [told] = &told(&said)[..] else { panic!("{said}") };
@@ -346,10 +422,12 @@ fn a_definition_that_borrows_another_kinds_address_leads_nowhere() {
         })
         .to_string()
     };
-    let widget = ObjectRef { api_version: "test.example/v1".into(), ..guest.object("v1", "Widget", "test-a") };
+    let widget =
+        ObjectRef { api_version: "test.example/v1".into(), ..guest.object("v1", "Widget", "test-a") };
     let mut script = Script::new().tolerant();
     for plural in ["configmaps", "pods/exec", "../../../api/v1/secrets"] {
-        let forged = definition("test-widgets.test.example", plural).replace("\"group\":\"\"", "\"group\":\"test.example\"");
+        let forged = definition("test-widgets.test.example", plural)
+            .replace("\"group\":\"\"", "\"group\":\"test.example\"");
         script = script.apply(&[&forged]).get(&widget).delete(std::slice::from_ref(&widget));
     }
     let requests = "handles: [install]\nrequests:\n  kubernetes:\n  \
@@ -358,10 +436,12 @@ fn a_definition_that_borrows_another_kinds_address_leads_nowhere() {
     let fetched = guest.home.bundle("forging", &script.component(), requests);
     let reference = format!("layout:{}", guest.home.path("forging").display());
     let digest = fetched.digest().to_string();
-    let flags = ["--target", "kube", "-n", guest.namespace(), "--dangerous-unsigned", "--yes", "--approve", &digest];
+    let flags =
+        ["--target", "kube", "-n", guest.namespace(), "--dangerous-unsigned", "--yes", "--approve", &digest];
     let said = guest.site.carnet(&[&["install", "test", &reference], &flags[..]].concat()).done();
     let no_kind = "the target has no kind Widget in test.example/v1";
-    let refused = "the target does not accept apiextensions.k8s.io/CustomResourceDefinition test-widgets.test.example";
+    let refused =
+        "the target does not accept apiextensions.k8s.io/CustomResourceDefinition test-widgets.test.example";
     assert_eq!(told(&said), [refused, no_kind, no_kind].repeat(3), "{said}");
     guest.assert_unharmed();
 }
@@ -371,9 +451,11 @@ fn a_definition_that_borrows_another_kinds_address_leads_nowhere() {
 fn a_made_credential_goes_nowhere_else_and_comes_back_to_nobody() {
     let guest = Guest::new();
     let whole = placeholder("key", Encoding::Raw);
-    let secret = |name: &str, text: &str| manifest(&json!({
-        "kind": "Secret", "metadata": {"name": name}, "stringData": {"a": text},
-    }));
+    let secret = |name: &str, text: &str| {
+        manifest(&json!({
+            "kind": "Secret", "metadata": {"name": name}, "stringData": {"a": text},
+        }))
+    };
     let outside = "a credential's placeholder stands outside `data` and `stringData` of a Secret";
     let script = Script::new()
         .tolerant()
@@ -394,7 +476,8 @@ fn a_made_credential_goes_nowhere_else_and_comes_back_to_nobody() {
         format!("not permitted: place the credential key into Secret {}/test-b", guest.namespace()),
         outside.into(),
         outside.into(),
-        "the generated credential `key` must stand whole under one key of each Secret that it goes into".into(),
+        "the generated credential `key` must stand whole under one key of each Secret that it goes into"
+            .into(),
     ];
     guest.assert_told(&script, &expected);
 }

@@ -258,7 +258,7 @@ impl Site {
         eventually(&wanted, || self.kubectl_command(&["get", object]).output().unwrap().status.success());
     }
 
-    fn kubectl_command(&self, arguments: &[&str]) -> Command {
+    pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(["-n", &self.namespace]).args(arguments);
         command

@@ -148,6 +148,7 @@ impl Home {
             consent: Consent::default(),
             parameters: BTreeMap::new(),
             complete: false,
+            confirmed: false,
             plan: None,
             credentials: Supplied::default(),
             overrides: Overrides::default(),

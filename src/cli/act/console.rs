@@ -52,8 +52,13 @@ impl Console {
         drop(self.ui.text(&page.into_text()));
     }
 
+    /// Whether the operator agrees, asked now or beforehand.
+    pub(in crate::cli) fn agrees(&self, question: &str) -> bool {
+        self.confirms || self.ask(question)
+    }
+
     /// Asks on the terminal. What was typed before the question is not an answer to it.
-    fn ask(&self) -> bool {
+    fn ask(&self, question: &str) -> bool {
         let mut terminal = console::Term::stderr();
         if !terminal.is_term() || !std::io::stdin().is_terminal() {
             self.ui.status("The change was not confirmed: there is no terminal to ask on. Add `--yes`.");
@@ -62,7 +67,7 @@ impl Console {
         if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
             return false;
         }
-        drop(write!(terminal, "\nCarry out this plan? Type yes to go on: "));
+        drop(write!(terminal, "\n{question} Type yes to go on: "));
         let mut answer = String::new();
         let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_ANSWER);
         input.read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
@@ -75,7 +80,7 @@ impl Operator for Console {
             self.ui.warning(visible(warning));
         }
         self.show(plan, decision);
-        self.confirms || plan.is_empty() || self.ask()
+        plan.is_empty() || self.agrees("Carry out this plan?")
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::cli::ui::{Page, Report, Tone, Ui};
 use crate::install::Outcome;
-use crate::plan::Plan;
-use crate::target::Change;
+use crate::plan::{Plan, Planned};
+use crate::target::{Change, Untried};
 
 /// A plan as a result of its own.
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct OutcomeReport<'a> {
     revision: &'a str,
     result: &'static str,
     plan: crate::digest::Digest,
-    changes: &'a [crate::plan::Planned],
+    changes: &'a [Planned],
     outputs: BTreeMap<&'a str, Value>,
     denied: &'a [String],
     kept: Vec<String>,
@@ -108,7 +108,11 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
         .iter()
         .map(|row| {
             let (tone, word) = word(row.action);
-            (tone, word, row.object.to_string())
+            let why = match row.immutable.as_slice() {
+                [] => String::new(),
+                fields => format!(" ({} cannot change)", fields.join(", ")),
+            };
+            (tone, word, format!("{}{why}{}", row.object, note(row)))
         })
         .collect();
     page.rows(&rows);
@@ -131,6 +135,16 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
     }
 }
 
+/// What is to be known of a row beside what happens.
+fn note(row: &Planned) -> &'static str {
+    match (row.adopts, row.dry_run) {
+        (true, _) => " (it is there already and belongs to nobody: taken over)",
+        (false, Some(Untried::Forbidden)) => " (not tried out: you may not change it)",
+        (false, Some(Untried::Impossible)) => " (not tried out: what it needs comes with this plan)",
+        (false, None) => "",
+    }
+}
+
 /// A difference, line by line.
 pub(in crate::cli) fn diff_lines(page: &mut Page, diff: &str) {
     for line in diff.lines() {
@@ -148,13 +162,14 @@ fn word(change: Change) -> (Tone, &'static str) {
     match change {
         Change::Create => (Tone::Good, "create"),
         Change::Delete => (Tone::Danger, "delete"),
+        Change::Replace => (Tone::Danger, "replace"),
         Change::Unchanged => (Tone::Quiet, "unchanged"),
         Change::Update => (Tone::Caution, "update"),
     }
 }
 
 fn summary(plan: &Plan) -> String {
-    let counts = [Change::Create, Change::Update, Change::Delete, Change::Unchanged];
+    let counts = [Change::Create, Change::Update, Change::Replace, Change::Delete, Change::Unchanged];
     let texts: Vec<_> = counts
         .into_iter()
         .map(|change| (plan.count(change), word(change).1))

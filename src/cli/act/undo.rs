@@ -1,7 +1,6 @@
 //! `--rollback-on-failure`: after a run that failed, back to what was there.
 
 use crate::cli::Context;
-use crate::cli::inputs::consent::ConsentArgs;
 use crate::install::{self, Mode};
 use crate::state::{Revision, State};
 
@@ -44,11 +43,14 @@ pub(super) fn after(
 fn back(asked: &Asked<'_>, state: &State, context: &Context) -> anyhow::Result<String> {
     let history = state.history(asked.name)?;
     let revision = revision_before(&history, history.iter().rfind(|revision| revision.modifies));
+    // The grant is part of the revision, but where files are may not be.
+    let consent = revision.map(|_| asked.consent.of_files()).unwrap_or_default();
     let undoing = Asked {
         action: if revision.is_some() { "upgrade" } else { "uninstall" },
         name: asked.name,
+        home: asked.home,
         reference: String::new(),
-        consent: &ConsentArgs::default(),
+        consent: &consent,
         inputs: asked.inputs,
         unsigned: asked.unsigned,
         change: &asked.change.undoing(),
@@ -72,9 +74,12 @@ pub(in crate::cli) fn revision_before<'a>(
     history: &'a [Revision],
     current: Option<&Revision>,
 ) -> Option<&'a Revision> {
-    let earlier =
-        history.iter().rev().skip_while(|it| current.is_some_and(|current| it.claim >= current.claim));
+    // Ids are made of the clocks of several machines, so only the place in the history tells what came before.
+    let at = history.iter().rposition(|it| current.is_some_and(|current| it.claim == current.claim));
+    let (earlier, _) = history.split_at(at.unwrap_or(history.len()));
     earlier
+        .iter()
+        .rev()
         .take_while(|it| it.action != "uninstall" || it.result != "succeeded")
         .find(|it| is_bundled(it) && it.result == "succeeded")
 }

@@ -55,6 +55,23 @@ pub struct ConsentArgs {
     dangerous_wildcards: bool,
 }
 
+/// Files, for what is recorded without their places.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Grants")]
+pub struct FileArgs {
+    /// Hand over a file under a name that the bundle knows; where the state is in a cluster, each time
+    #[arg(long, value_name = "NAME=PATH")]
+    allow_file: Vec<String>,
+}
+
+impl FileArgs {
+    /// The consent to these files, and to nothing else.
+    #[must_use]
+    pub fn consent(&self) -> ConsentArgs {
+        ConsentArgs { allow_file: self.allow_file.clone(), ..ConsentArgs::default() }
+    }
+}
+
 impl ConsentArgs {
     /// Reads the grant files and flags.
     ///
@@ -67,6 +84,28 @@ impl ConsentArgs {
             approve: self.approve,
             dangerous_wildcards: self.dangerous_wildcards,
         })
+    }
+
+    /// Only what grants files, where all else is decided already.
+    #[must_use]
+    pub fn of_files(&self) -> Self {
+        Self { grants: self.grants.clone(), allow_file: self.allow_file.clone(), ..Self::default() }
+    }
+
+    /// The files of `terms`, and those that are granted now under other names.
+    ///
+    /// # Errors
+    /// When a file or flag cannot be used.
+    pub fn files(&self, terms: &Terms) -> anyhow::Result<Vec<FileGrant>> {
+        let consent = self.read()?;
+        let mut files = terms.files.clone();
+        let granted = consent.documents.into_iter().flat_map(|document| document.spec.files);
+        for file in granted.chain(consent.terms.files) {
+            if files.iter().all(|known| known.name != file.name) {
+                files.push(file);
+            }
+        }
+        Ok(files)
     }
 
     /// Whether a guard is lowered, which must be said in red.

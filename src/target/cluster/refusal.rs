@@ -48,6 +48,8 @@ pub enum Error {
         object: String,
         /// The server's reason.
         text: String,
+        /// Whether it is the identity that lacks a right.
+        lacks_right: bool,
     },
     /// The change touches fields that stay as they were created; only a new object can have others.
     #[error("`{object}` cannot be changed in {}", list(.fields))]
@@ -123,7 +125,9 @@ pub(super) fn refusal(answer: &Answer, verb: &'static str, object: &ObjectRef) -
     let name = object.to_string();
     match answer.status {
         StatusCode::UNAUTHORIZED => Error::Unauthenticated,
-        StatusCode::FORBIDDEN => Error::Denied { verb, object: name, text: text() },
+        StatusCode::FORBIDDEN => {
+            Error::Denied { verb, object: name, text: text(), lacks_right: status.lacks_right() }
+        }
         StatusCode::NOT_FOUND => status.missing(object),
         StatusCode::CONFLICT => match status.conflicts() {
             fields if fields.is_empty() => Error::Changed(name),
@@ -188,11 +192,19 @@ impl Status {
         .collect()
     }
 
-    /// The server has no reason of its own for this; these are the words of its validation.
+    /// Admission refuses with the same code and reason; these are the words of who decides about rights.
+    fn lacks_right(&self) -> bool {
+        self.message()
+            .is_some_and(|text| text.contains(" is forbidden: User \"") && text.contains("\" cannot "))
+    }
+
+    /// The server has no reason of its own for this; these are the words of its validation. Nothing else may be wrong: the
+    /// object would be refused when it is made anew, too.
     fn is_immutable(&self) -> bool {
-        const WORDS: [&str; 3] =
-            ["immutable", "may not be changed", "updates to statefulset spec for fields other than"];
-        self.causes().any(|(_, _, message)| WORDS.iter().any(|words| message.contains(words)))
+        const WORDS: [&str; 5] =
+            ["immutable", "may not be changed", "may not change", "cannot change", "updates to"];
+        let is_fixed = |message: &str| WORDS.iter().any(|words| message.contains(words));
+        self.causes().next().is_some() && self.causes().all(|(_, _, message)| is_fixed(message))
     }
 
     /// Another object has the name by now.

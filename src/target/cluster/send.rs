@@ -4,11 +4,14 @@
 //! and within a time. What is asked here may be asked twice without harm (reads, server-side apply, deletion by UID), so
 //! a request whose answer was lost is sent again.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
@@ -20,7 +23,7 @@ use super::connect::explain;
 /// How often a request is sent before the server counts as unavailable.
 const TRIES: u32 = 5;
 
-/// The first pause between two tries; each further one is twice as long.
+/// The first pause between two tries; each further one is twice as long, and all are a little longer at random.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause that a server may ask for. A longer one would look like a hang.
@@ -30,9 +33,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// that long is not repeated.
 const PATIENCE: Duration = Duration::from_secs(75);
 
+const JSON: &str = "application/json";
+
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 /// What the server said.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// The server's clock.
+    pub(super) date: Option<Timestamp>,
     body: Vec<u8>,
     pause: Option<Duration>,
 }
@@ -48,12 +57,18 @@ pub(super) struct Silence {
 pub(super) struct Ask {
     method: Method,
     path: String,
+    accept: &'static str,
     content: Option<(&'static str, Vec<u8>)>,
 }
 
 impl Ask {
     pub(super) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, content: None }
+        Self { method: Method::GET, path, accept: JSON, content: None }
+    }
+
+    /// A list of which only the metadata is wanted.
+    pub(super) fn list_names(path: String) -> Self {
+        Self { accept: METADATA, ..Self::get(path) }
     }
 
     /// JSON is YAML, so the body is sent in the one content type that means server-side apply everywhere.
@@ -61,6 +76,7 @@ impl Ask {
         Self {
             method: Method::PATCH,
             path,
+            accept: JSON,
             content: Some(("application/apply-patch+yaml", body.to_string().into_bytes())),
         }
     }
@@ -69,7 +85,8 @@ impl Ask {
         Self {
             method: Method::DELETE,
             path,
-            content: Some(("application/json", options.to_string().into_bytes())),
+            accept: JSON,
+            content: Some((JSON, options.to_string().into_bytes())),
         }
     }
 
@@ -80,8 +97,8 @@ impl Ask {
             match self.send_once(client).await {
                 Ok(answer) if !answer.may_change() => return Ok(answer),
                 Err(silence) if silence.is_final => return Err(silence),
-                Ok(answer) => tokio::time::sleep(answer.pause.unwrap_or(pause).min(LONGEST_PAUSE)).await,
-                Err(_) => tokio::time::sleep(pause).await,
+                Ok(answer) => tokio::time::sleep(scattered(answer.pause.unwrap_or(pause))).await,
+                Err(_) => tokio::time::sleep(scattered(pause)).await,
             }
             pause *= 2;
         }
@@ -99,8 +116,7 @@ impl Ask {
     }
 
     fn request(&self) -> http::Result<Request<Body>> {
-        let builder =
-            Request::builder().method(&self.method).uri(&self.path).header(ACCEPT, "application/json");
+        let builder = Request::builder().method(&self.method).uri(&self.path).header(ACCEPT, self.accept);
         match &self.content {
             Some((kind, bytes)) => builder.header(CONTENT_TYPE, *kind).body(Body::from(bytes.clone())),
             None => builder.body(Body::empty()),
@@ -116,16 +132,30 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<Answer, Sil
         error => silence(&error),
     })?;
     let (status, pause) = (response.status(), asked_pause(response.headers()));
+    let date = date(response.headers());
     match Limited::new(response.into_body(), document::MAX_BYTES).collect().await {
-        Ok(body) => Ok(Answer { status, body: body.to_bytes().to_vec(), pause }),
+        Ok(body) => Ok(Answer { status, date, body: body.to_bytes().to_vec(), pause }),
         Err(error) => Err(silence(error.as_ref())),
     }
+}
+
+/// A pause that is up to half as long again, and no longer than the longest. Requests that failed together would otherwise
+/// come back together, and fail together again.
+fn scattered(pause: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    let more = pause.saturating_mul(u32::try_from(random).unwrap_or(0)) / 2000;
+    pause.saturating_add(more).min(LONGEST_PAUSE)
 }
 
 /// Seconds only: the API server writes no dates there.
 fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = rfc2822::parse(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date.timestamp())
 }
 
 /// The error and its causes on one line: the outermost alone says only that something went wrong.

@@ -297,7 +297,10 @@ mod scripted {
             let cluster = server.cluster().await;
             let error = cluster.apply(&permit, &other, &Kinds::default(), true).await.unwrap_err();
             assert_eq!(error, Error::OtherObject("ConfigMap prod/x".into()));
-            let error = cluster.preview(&permit, &other, &Kinds::default(), true).await.unwrap_err();
+            let error = cluster
+                .preview(&permit, &other, &Kinds::default(), None, (Trial::DryRun, true))
+                .await
+                .unwrap_err();
             assert_eq!(error, Error::OtherObject("ConfigMap prod/x".into()));
         }
         assert!(server.requests().is_empty());
@@ -308,7 +311,12 @@ mod scripted {
         let list = r#"{"resources":[{"name":"../../secrets","kind":"Widget","namespaced":true}]}"#;
         let server = Server::answering(vec![answer(200, "", list)]);
         let widget = reference("example.com/v1", "Widget", None, "x");
-        let error = server.cluster().await.learn(&widget, &mut Kinds::default()).await.unwrap_err();
+        let error = server
+            .cluster()
+            .await
+            .learn(std::slice::from_ref(&widget), &mut Kinds::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.to_string(), "the server has no kind `Widget` in `example.com/v1`");
     }
 

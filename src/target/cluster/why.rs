@@ -177,3 +177,72 @@ fn is_owned(pod: &Value, object: &ObjectRef, found: &Value) -> bool {
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer)?.as_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment() -> ObjectRef {
+        ObjectRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            namespace: Some("prod".into()),
+            name: "web".into(),
+        }
+    }
+
+    #[test]
+    fn a_selector_is_written_as_the_server_reads_it() {
+        let expressions = json!([
+            { "key": "a", "operator": "In", "values": ["b", "c"] }, { "key": "d", "operator": "NotIn", "values": ["e"] },
+            { "key": "f", "operator": "Exists" }, { "key": "g", "operator": "DoesNotExist" },
+        ]);
+        let object = json!({ "kind": "Job", "spec": { "selector": { "matchLabels": { "app": "web" }, "matchExpressions": expressions } } });
+        assert_eq!(selector(&object).as_deref(), Some("app=web,a in (b,c),d notin (e),f,!g"));
+        let object = json!({ "kind": "ReplicationController", "spec": { "selector": { "app": "web" } } });
+        assert_eq!(selector(&object).as_deref(), Some("app=web"));
+        for nothing in [json!({}), json!({ "spec": { "selector": {} } })] {
+            assert_eq!(selector(&nothing), None, "it would select every pod");
+        }
+    }
+
+    #[test]
+    fn only_a_workloads_own_pods_are_told_of() {
+        let found = json!({ "metadata": { "uid": "1" } });
+        let pod = |kind: &str, name: &str, uid: &str| json!({ "metadata": { "ownerReferences": [{ "kind": kind, "name": name, "uid": uid }] } });
+        for (pod, is_own) in [
+            (pod("Deployment", "web", "1"), true),
+            (pod("ReplicaSet", "web-7d9c", "2"), true),
+            (pod("ReplicaSet", "webshop-7d9c", "2"), false),
+            (pod("StatefulSet", "web-7d9c", "2"), false),
+            (json!({ "metadata": {} }), false),
+        ] {
+            assert_eq!(is_owned(&pod, &deployment(), &found), is_own, "{pod}");
+        }
+        assert!(!is_owned(&pod("Job", "x", ""), &deployment(), &json!({})), "nothing is owned by nobody");
+    }
+
+    #[test]
+    fn an_event_is_one_visible_line() {
+        let event = json!({
+            "involvedObject": { "kind": "Pod", "name": "web-1", "uid": "2" }, "reason": "Failed\u{1b}[2J", "count": 3,
+            "message": format!("one\ntwo {}", "x".repeat(500)), "lastTimestamp": "2026-01-01T00:00:00Z",
+        });
+        let Event { about, text, .. } = Event::of(&event).unwrap();
+        assert_eq!(about, "2");
+        assert!(text.starts_with(r"pod web-1, event Failed\u{1b}[2J (3 times): one\u{a}two xx"), "{text}");
+        assert!(text.chars().count() < 400, "{text}");
+    }
+
+    #[test]
+    fn a_pod_that_is_ready_hinders_nothing() {
+        let ready = json!({ "metadata": { "name": "a", "uid": "1" },
+            "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
+        assert!(Pod::unready(&ready).is_none());
+        let waiting = json!([{ "name": "main", "state": { "waiting": { "reason": "ImagePullBackOff" } } }]);
+        let pod = json!({ "metadata": { "name": "a", "uid": "1" }, "status": { "phase": "Pending", "containerStatuses": waiting } });
+        assert_eq!(Pod::unready(&pod).unwrap().why, "container `main` waits: ImagePullBackOff");
+    }
+}

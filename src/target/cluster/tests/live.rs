@@ -21,6 +21,18 @@ async fn connect(installation: &str, as_user: Option<&str>) -> Cluster {
     Cluster::connect(&options, &owner).await.unwrap()
 }
 
+/// What applying an object would do, from what is there.
+async fn preview(
+    cluster: &Cluster,
+    body: &Value,
+    kinds: &Kinds,
+    how: (Trial, bool),
+) -> Result<Preview, Error> {
+    let permit = permit_to_apply(body, kinds);
+    let before = cluster.before(&permit, kinds).await?;
+    cluster.preview(&permit, body, kinds, before, how).await
+}
+
 impl Live {
     /// A fresh namespace, whose name ends in the process id: what an earlier run left behind may still be going away.
     async fn new(test: &str) -> Self {
@@ -61,7 +73,7 @@ impl Live {
     }
 
     async fn preview(&self, body: &Value) -> Result<Preview, Error> {
-        self.cluster.preview(&permit_to_apply(body, &self.kinds), body, &self.kinds, false).await
+        preview(&self.cluster, body, &self.kinds, (Trial::DryRun, false)).await
     }
 
     async fn get(&self, body: &Value) -> Option<Value> {
@@ -69,14 +81,15 @@ impl Live {
         self.cluster.get(&permit, &self.kinds).await.unwrap()
     }
 
-    async fn delete(&self, body: &Value, uid: Option<&str>) -> bool {
+    async fn delete(&self, body: &Value, uid: Option<&str>) -> Deleted {
         let permit = Permitted::for_tests(Delete(self.reference(body)));
-        self.cluster.delete(&permit, uid, &self.kinds).await.unwrap()
+        let identity = Identity { uid: uid.map(str::to_owned), ..Identity::default() };
+        self.cluster.delete(&permit, &identity, &self.kinds).await.unwrap()
     }
 
     async fn gone(&self, body: &Value, uid: Option<&str>) -> bool {
         let permit = Permitted::for_tests(Delete(self.reference(body)));
-        self.cluster.gone(&permit, uid, &self.kinds).await.unwrap()
+        self.cluster.gone(&permit, uid, &self.kinds).await.unwrap() == Readiness::Ready
     }
 
     fn reference(&self, body: &Value) -> ObjectRef {
@@ -131,7 +144,10 @@ async fn an_object_is_created_kept_and_changed() {
     let live = Live::new("change").await;
     let body = live.config_map("x", json!({ "a": "1", "b": "1" }));
     let preview = live.preview(&body).await.unwrap();
-    assert_eq!((preview.change, preview.before.is_none(), preview.unsure), (Change::Create, true, false));
+    assert_eq!(
+        (preview.change, preview.before.is_none(), preview.marks.untried),
+        (Change::Create, true, None)
+    );
     assert_eq!(live.get(&body).await, None, "a preview writes nothing");
 
     let applied = live.apply(&body).await.unwrap();
@@ -163,9 +179,12 @@ async fn a_conflict_names_the_field_and_its_manager() {
     let permit = permit_to_apply(&body, &live.kinds);
     let field = Field { path: ".data.a".into(), manager: "carnet/prod/web".into() };
     let conflict = Error::Conflict { object: format!("ConfigMap {}/x", live.namespace), fields: vec![field] };
-    assert_eq!(other.preview(&permit, &body, &live.kinds, false).await.unwrap_err(), conflict);
+    assert_eq!(preview(&other, &body, &live.kinds, (Trial::DryRun, false)).await.unwrap_err(), conflict);
     assert_eq!(other.apply(&permit, &body, &live.kinds, false).await.unwrap_err(), conflict);
-    assert_eq!(other.preview(&permit, &body, &live.kinds, true).await.unwrap().change, Change::Update);
+    assert_eq!(
+        preview(&other, &body, &live.kinds, (Trial::DryRun, true)).await.unwrap().change,
+        Change::Update
+    );
     let taken = other.apply(&permit, &body, &live.kinds, true).await.unwrap();
     assert_eq!(taken.after["data"], json!({ "a": "2", "b": "1" }));
     assert_eq!(managers(&taken.after), [("carnet/prod/other", "Apply"), ("carnet/prod/web", "Apply")].into());
@@ -177,14 +196,19 @@ async fn only_the_object_with_the_recorded_identity_is_deleted() {
     let live = Live::new("delete").await;
     let body = live.config_map("x", json!({}));
     let uid = live.apply(&body).await.unwrap().uid;
-    assert!(!live.delete(&body, Some("00000000-0000-0000-0000-000000000000")).await);
+    assert_eq!(live.delete(&body, Some("00000000-0000-0000-0000-000000000000")).await, Deleted::Changed);
     assert!(live.get(&body).await.is_some(), "another's identity leaves it alone");
     assert!(live.gone(&body, Some("00000000-0000-0000-0000-000000000000")).await);
     assert!(!live.gone(&body, Some(&uid)).await);
-    assert!(live.delete(&body, Some(&uid)).await);
+    let found = live.get(&body).await.unwrap();
+    live.apply(&live.config_map("x", json!({ "a": "1" }))).await.unwrap();
+    let permit = Permitted::for_tests(Delete(live.reference(&body)));
+    let as_it_was = live.cluster.delete(&permit, &Identity::of(&found, true), &live.kinds).await.unwrap();
+    assert_eq!(as_it_was, Deleted::Changed, "it is not as it was read");
+    assert_eq!(live.delete(&body, Some(&uid)).await, Deleted::Gone);
     assert!(live.gone(&body, Some(&uid)).await);
-    assert!(!live.delete(&body, Some(&uid)).await, "it is gone already");
-    assert!(!live.delete(&body, None).await);
+    assert_eq!(live.delete(&body, Some(&uid)).await, Deleted::Gone, "it is gone already");
+    assert_eq!(live.delete(&body, None).await, Deleted::Gone);
 }
 
 #[tokio::test]
@@ -197,7 +221,7 @@ async fn objects_outside_namespaces_are_reached_too() {
     };
     assert!(live.apply(&role(json!(["get"]))).await.unwrap().created);
     assert_eq!(live.preview(&role(json!(["list"]))).await.unwrap().change, Change::Update);
-    assert!(live.delete(&role(json!([])), None).await);
+    assert_eq!(live.delete(&role(json!([])), None).await, Deleted::Gone);
 }
 
 #[tokio::test]
@@ -206,19 +230,22 @@ async fn a_definition_and_its_first_object_can_be_planned_and_applied() {
     let mut live = Live::new("custom").await;
     let (definition, widget) = live.custom("Namespaced", true);
     let reference = reference(widget["apiVersion"].as_str().unwrap(), "Widget", Some(&live.namespace), "w");
-    let unknown = live.cluster.learn(&reference, &mut live.kinds).await.unwrap_err();
+    let unknown = live.cluster.learn(std::slice::from_ref(&reference), &mut live.kinds).await.unwrap_err();
     assert_eq!(unknown, Error::NoKind { api_version: reference.api_version.clone(), kind: "Widget".into() });
 
     // A plan learns the kind from the definition that it is about to apply.
     live.kinds.learn(&reference.group_kind(), Resource { plural: "widgets".into(), namespaced: true });
     let preview = live.preview(&widget).await.unwrap();
-    assert_eq!((preview.change, preview.unsure, &preview.after), (Change::Create, true, &widget));
+    assert_eq!(
+        (preview.change, preview.marks.untried, &preview.after),
+        (Change::Create, Some(Untried::Impossible), &widget)
+    );
 
     live.apply(&definition).await.unwrap();
     assert_eq!(live.settles(&definition).await, Readiness::Ready);
     live.kinds = Kinds::default();
-    live.cluster.learn(&reference, &mut live.kinds).await.unwrap();
-    assert!(!live.preview(&widget).await.unwrap().unsure);
+    live.cluster.learn(std::slice::from_ref(&reference), &mut live.kinds).await.unwrap();
+    assert_eq!(live.preview(&widget).await.unwrap().marks.untried, None);
     assert!(live.apply(&widget).await.unwrap().created);
     let permit = Permitted::for_tests(Wait(reference));
     let readiness = live.cluster.readiness(&permit, &live.kinds).await.unwrap();
@@ -232,7 +259,7 @@ async fn a_definition_and_its_first_object_can_be_planned_and_applied() {
     misspelt["spec"]["sise"] = 1.into();
     let error = live.preview(&misspelt).await.unwrap_err();
     assert!(matches!(&error, Error::Invalid { text, .. } if text.contains(".spec.sise")), "{error}");
-    assert!(live.delete(&definition, None).await);
+    assert_eq!(live.delete(&definition, None).await, Deleted::Accepted);
 }
 
 #[tokio::test]
@@ -243,11 +270,11 @@ async fn a_custom_resource_without_a_place_for_status_is_ready_at_once() {
     live.apply(&definition).await.unwrap();
     assert_eq!(live.settles(&definition).await, Readiness::Ready);
     let reference = reference(widget["apiVersion"].as_str().unwrap(), "Widget", None, "w");
-    live.cluster.learn(&reference, &mut live.kinds).await.unwrap();
+    live.cluster.learn(std::slice::from_ref(&reference), &mut live.kinds).await.unwrap();
     assert!(!live.kinds.is_namespaced(&reference));
     live.apply(&widget).await.unwrap();
     assert_eq!(live.settles(&widget).await, Readiness::Ready);
-    assert!(live.delete(&definition, None).await);
+    assert_eq!(live.delete(&definition, None).await, Deleted::Accepted);
 }
 
 #[tokio::test]
@@ -256,7 +283,10 @@ async fn an_object_for_a_namespace_to_come_is_planned_from_what_is_sent() {
     let live = Live::new("nowhere").await;
     let body = config_map("carnet-not-there", "x", json!({ "a": "1" }));
     let preview = live.preview(&body).await.unwrap();
-    assert_eq!((preview.change, preview.unsure, preview.after), (Change::Create, true, body.clone()));
+    assert_eq!(
+        (preview.change, preview.marks.untried, preview.after),
+        (Change::Create, Some(Untried::Impossible), body.clone())
+    );
     let error = live.apply(&body).await.unwrap_err();
     assert_eq!(error, Error::NoNamespace { object: "ConfigMap carnet-not-there/x".into() });
 }
@@ -299,7 +329,12 @@ async fn no_error_about_a_secret_has_its_values() {
         let error = live.apply(&body).await.unwrap_err();
         assert!(error.to_string().ends_with(expected), "{error} instead of {expected}");
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
-        assert_eq!(live.preview(&body).await.unwrap_err(), error);
+        match live.preview(&body).await {
+            Err(refused) => assert_eq!(refused, error),
+            Ok(preview) => {
+                assert_eq!((preview.change, &*preview.immutable), (Change::Replace, &["data".to_owned()][..]))
+            }
+        }
     }
 }
 
@@ -329,9 +364,62 @@ async fn fields_that_cannot_change_are_named() {
         ("Job", json!({ "completions": 2 }), "spec.completions"),
     ] {
         live.apply(&live.workload(kind, "x", json!({}), "runs")).await.unwrap();
-        let error = live.preview(&live.workload(kind, "x", spec, "runs")).await.unwrap_err();
+        let changed = live.workload(kind, "x", spec, "runs");
+        let preview = live.preview(&changed).await.unwrap();
+        assert_eq!((preview.change, &*preview.immutable), (Change::Replace, &[field.to_owned()][..]));
+        let error = live.apply(&changed).await.unwrap_err();
         let Error::Immutable { fields, .. } = &error else { panic!("{kind}: {error}") };
         assert_eq!(*fields, [field]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn what_the_server_calls_fixed_is_known_in_all_its_words() {
+    let live = Live::new("words").await;
+    let service = |ip: &str| {
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "x", "namespace": live.namespace },
+                "spec": { "clusterIP": ip, "ports": [{ "port": 80 }] } })
+    };
+    let binding = |role: &str| {
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": { "name": "x", "namespace": live.namespace },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role } })
+    };
+    let class = |provisioner: &str| {
+        json!({ "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": live.namespace },
+                "provisioner": provisioner })
+    };
+    let map = |text: &str| {
+        let mut map = live.config_map("x", json!({ "a": text }));
+        map["immutable"] = true.into();
+        map
+    };
+    let priority = |value: u32| {
+        json!({ "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": { "name": live.namespace },
+                "value": value })
+    };
+    for (before, after) in [
+        (service(""), service("None")),
+        (binding("a"), binding("b")),
+        (class("example.com/a"), class("example.com/b")),
+        (map("1"), map("2")),
+        (priority(1), priority(2)),
+    ] {
+        live.apply(&before).await.unwrap();
+        let preview = live.preview(&after).await.unwrap();
+        assert_eq!(preview.change, Change::Replace, "{after}");
+        assert!(!preview.immutable.is_empty(), "{after}");
+    }
+    // What is wrong besides would be refused when it is made anew, too.
+    let mut wrong = live.workload("Job", "x", json!({ "completions": 1 }), "runs");
+    live.apply(&wrong).await.unwrap();
+    wrong["spec"]["completions"] = 2.into();
+    wrong["spec"]["backoffLimit"] = (-1).into();
+    let error = live.preview(&wrong).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
+    for cluster_wide in [class(""), priority(0)] {
+        live.delete(&cluster_wide, None).await;
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StateError;
 
 /// The version of the tables.
-pub(super) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 1;
 
 const TABLES: &str = "
 create table installations (

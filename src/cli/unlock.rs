@@ -1,0 +1,78 @@
+//! `carnet unlock`.
+
+use serde::Serialize;
+
+use crate::state::Holder;
+
+use super::Context;
+use super::act::{Console, HomeArgs};
+use super::exit::{self, Code};
+use super::ui::{Page, Report, Tone};
+
+/// Show who holds an installation, and end that hold
+///
+/// A run holds its installation, so that no other one acts on it at the same time. Where the state is in a cluster, a run
+/// that was killed holds it until half a minute after it was heard of last; this ends it at once. A run that still goes on
+/// stops before it writes anything more. In a state directory, a hold ends with its process, and in no other way.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet unlock web --state kube -n prod
+  carnet unlock web --state kube -n prod --yes")]
+pub(super) struct Args {
+    /// Name of the installation
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Confirm it
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    home: HomeArgs,
+}
+
+/// Whose hold it was.
+#[derive(Serialize)]
+struct Unlocked {
+    name: String,
+    /// None: nobody held it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<Holder>,
+    unlocked: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let state = args.home.state(context)?;
+    let mut report = Unlocked { name: args.name.clone(), holder: state.holder(&args.name)?, unlocked: false };
+    let Some(holder) = report.holder.clone() else {
+        context.ui.report(&report)?;
+        return Ok(exit::DONE);
+    };
+    context.ui.status(format_args!("{} is held by {holder}.", args.name));
+    if state.namespace().is_none() {
+        context.ui.report(&report)?;
+        return Ok(exit::LOCKED);
+    }
+    let is_confirmed = Console::new(context.ui.clone(), args.yes).agrees("End this hold?");
+    anyhow::ensure!(is_confirmed, "`{}` stays locked: this was not confirmed", args.name);
+    state.unlock(&args.name, &holder)?;
+    report.unlocked = true;
+    context.ui.report(&report)?;
+    Ok(exit::DONE)
+}
+
+impl Report for Unlocked {
+    const KIND: &'static str = "Lock";
+
+    fn show(&self, page: &mut Page) {
+        match &self.holder {
+            None => page.line("", Tone::Good, &format!("Nobody holds {}.", self.name)),
+            Some(holder) if self.unlocked => {
+                page.line("", Tone::Good, &format!("{} is no longer held by {holder}.", self.name));
+            }
+            Some(holder) => {
+                let text = format!("{} is held by {holder}: it ends when that process does.", self.name);
+                page.line("", Tone::Caution, &text);
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Carries out one call that applies objects: many at once, in an order in which each finds what it needs.
+
+use std::collections::BTreeMap;
+
+use crate::capability::kinds;
+use crate::capability::object::ObjectRef;
+use crate::host::wait::{Awaited, Waiter};
+use crate::host::work::{Pass, Step, Work};
+use crate::host::{GuestError, bindings};
+use crate::target::lent::Placements;
+use crate::target::{self, Change, Overrides, Prepared, Preview, Recorded, Untried, cluster, flight};
+
+use super::{Kubernetes, Stop, is_definition};
+
+use bindings::carnet::kubernetes::apply::{self as wit, Applied};
+
+/// An object of a call, ready to go out.
+pub(super) struct Item {
+    pub(super) step: Step,
+    pub(super) prepared: Prepared,
+    pub(super) placements: Placements,
+}
+
+/// What is applied together. Each wave has its answers before the next begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Wave {
+    Namespaces,
+    Definitions,
+    /// What bindings refer to: the server looks it up when it decides whether a binding hands out too much.
+    Roles,
+    Bindings,
+    /// All the rest. Pods need the accounts that came before.
+    Rest,
+}
+
+/// What came of one request.
+enum Sent {
+    /// The object is as it is to be.
+    Done(Change, Recorded),
+    /// These fields stay as they were created, so it has to be replaced.
+    Fixed(Vec<String>),
+}
+
+impl Kubernetes<'_> {
+    /// The answers are in the order of the call, whatever was done first.
+    pub(super) async fn carry_out(&mut self, items: Vec<Item>) -> Result<Vec<Applied>, Stop> {
+        let first = self.work.steps.len();
+        for item in &items {
+            self.work.step(item.step.clone()).map_err(|departure| Stop::Run(departure.into()))?;
+        }
+        self.let_go_first(&items).await?;
+        match self.work.pass {
+            Pass::Planning { .. } => self.try_all(&items).await?,
+            Pass::Acting { .. } => self.send_all(&items).await?,
+        }
+        // Also when acting, a component is told what it was told when the run was planned: it has to do the same again.
+        let answers = self.work.answers.get(first..).unwrap_or_default();
+        let answer = |(item, change): (Item, &Change)| Applied {
+            change: answered(*change, !item.placements.is_empty()),
+            object: item.step.object.into(),
+        };
+        Ok(items.into_iter().zip(answers).map(answer).collect())
+    }
+
+    /// What the component removed and now applies again has to be gone first: it would take the new one with it.
+    async fn let_go_first(&mut self, items: &[Item]) -> Result<(), Stop> {
+        let objects: Vec<_> = items.iter().map(|item| item.step.object.clone()).collect();
+        match self.work.await_gone_of(&objects).await?.first() {
+            Some(held) => Err(target::Error::held(held.object.to_string(), &held.why).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The planning pass: nothing is written, so nothing has to come first.
+    async fn try_all(&mut self, items: &[Item]) -> Result<(), Stop> {
+        let Work { target, inventory, kinds, overrides, pass, .. } = &*self.work;
+        let Pass::Planning { trial, .. } = pass else { return Ok(()) };
+        let tried = items.iter().map(|it| target.preview(&it.prepared, inventory, kinds, *overrides, *trial));
+        let mut previews = flight::collect(tried.collect()).await?;
+        for (item, preview) in items.iter().zip(&mut previews) {
+            self.check_replacement(&item.prepared, preview)?;
+            self.work.overlay(item.prepared.object(), Some(preview.after.clone()));
+        }
+        for (item, preview) in items.iter().zip(previews) {
+            if preview.marks.untried == Some(Untried::Impossible) {
+                self.check_place(item.prepared.object())?;
+            }
+            self.work.answers.push(preview.change);
+            self.work.changed(item.prepared.object(), preview, item.placements.clone());
+        }
+        Ok(())
+    }
+
+    /// What the target cannot try out must go into something that this run brings: a namespace, or a definition.
+    fn check_place(&self, object: &ObjectRef) -> Result<(), Stop> {
+        let Some(namespace) = &object.namespace else { return Ok(()) };
+        let home = ObjectRef {
+            api_version: "v1".into(),
+            kind: "Namespace".into(),
+            namespace: None,
+            name: namespace.clone(),
+        };
+        let is_ours =
+            self.work.overlaid(&home).is_some() || kinds::builtin(object.group(), &object.kind).is_none();
+        let missing = cluster::Error::NoNamespace { object: object.to_string() };
+        if is_ours { Ok(()) } else { Err(Stop::Target(missing.into())) }
+    }
+
+    /// The acting pass. All objects are in the record before the first goes out.
+    async fn send_all(&mut self, items: &[Item]) -> Result<(), Stop> {
+        let recorded: Vec<_> = items.iter().map(|item| self.work.intended(&item.prepared)).collect();
+        let Work { inventory, pass, .. } = &mut *self.work;
+        let Pass::Acting { ledger, .. } = pass else { return Ok(()) };
+        ledger.intend(&recorded)?;
+        inventory.record(&recorded);
+        let mut waves = BTreeMap::<Wave, Vec<&Item>>::new();
+        for item in items {
+            waves.entry(Wave::of(&item.step.object)).or_default().push(item);
+        }
+        for (wave, items) in waves {
+            let changed = self.send(&items).await?;
+            if wave == Wave::Definitions {
+                self.await_served(&changed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one wave. Whatever was answered is written down, also when something else failed. Gives what was changed.
+    async fn send<'a>(&mut self, items: &[&'a Item]) -> Result<Vec<&'a Item>, Stop> {
+        let Work { target, inventory, kinds, overrides, pass, seen, .. } = &mut *self.work;
+        let Pass::Acting { ledger, settled, .. } = pass else { return Ok(Vec::new()) };
+        let (target, known, kinds, overrides) = (&*target, &*inventory, &*kinds, *overrides);
+        let mut requests = Vec::new();
+        for item in items {
+            let (prepared, name) = (&item.prepared, item.step.object.to_string());
+            let seen = seen.get(&name);
+            let kept =
+                seen.filter(|_| settled.contains(&name)).and_then(|seen| target.settled(prepared, seen));
+            requests.push(async move {
+                match kept {
+                    Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),
+                    None => Sent::of(target.apply(prepared, seen, known, kinds, overrides).await, overrides),
+                }
+            });
+        }
+        let mut sent = Vec::new();
+        let flown = flight::fly(requests, |at, answer| {
+            if let Sent::Done(_, recorded) = &answer {
+                ledger.applied(recorded)?;
+            }
+            sent.extend(items.get(at).map(|item| (at, *item, answer)));
+            Ok(())
+        });
+        let flown = flown.await;
+        sent.sort_by_key(|(at, ..)| *at);
+        self.note(sent, flown).await
+    }
+
+    /// Notes what was sent, and replaces what cannot be changed, unless something failed.
+    async fn note<'a>(
+        &mut self,
+        sent: Vec<(usize, &'a Item, Sent)>,
+        flown: Result<(), target::Error>,
+    ) -> Result<Vec<&'a Item>, Stop> {
+        let (mut changed, mut fixed) = (Vec::new(), Vec::new());
+        for (_, item, answer) in sent {
+            match answer {
+                Sent::Done(change, recorded) => {
+                    self.work.inventory.record(std::slice::from_ref(&recorded));
+                    self.work.changed(&item.step.object, Preview::done(change), item.placements.clone());
+                    changed.extend((change != Change::Unchanged).then_some(item));
+                }
+                Sent::Fixed(fields) => fixed.push((item, fields)),
+            }
+        }
+        flown?;
+        for (item, fields) in fixed {
+            let object = item.step.object.to_string();
+            let refusal = cluster::Error::Immutable { object, fields: fields.clone() };
+            let (change, recorded) = self.replace(&item.prepared, refusal.into(), &fields).await?;
+            self.work.applied(&recorded)?;
+            self.work.changed(&item.step.object, Preview::done(change), item.placements.clone());
+            changed.push(item);
+        }
+        Ok(changed)
+    }
+
+    /// Objects of a kind can be applied once its definition is served, whether or not the run waits for anything else.
+    async fn await_served(&mut self, definitions: &[&Item]) -> Result<(), Stop> {
+        let mut awaited = Vec::new();
+        for item in definitions.iter().filter(|item| is_definition(&item.step.object)) {
+            let permit = self.granted.wait(item.step.object.clone())?;
+            awaited.push(Awaited::Served(permit, item.prepared.body().clone()));
+        }
+        let Work { target, kinds, watcher, waiting, late, .. } = &mut *self.work;
+        let waiter = Waiter { target, kinds, watcher: &**watcher, until: waiting.until };
+        *late = waiter.settle(awaited).await?;
+        if late.is_empty() { Ok(()) } else { Err(Stop::Guest(GuestError::Timeout(self.timeout_text()))) }
+    }
+}
+
+impl Sent {
+    fn of(
+        answer: Result<(Change, Recorded), target::Error>,
+        overrides: Overrides,
+    ) -> Result<Self, target::Error> {
+        match answer {
+            Err(target::Error::Cluster(cluster::Error::Immutable { fields, .. })) if overrides.replace => {
+                Ok(Self::Fixed(fields))
+            }
+            answer => answer.map(|(change, recorded)| Self::Done(change, recorded)),
+        }
+    }
+}
+
+impl Wave {
+    fn of(object: &ObjectRef) -> Self {
+        match (object.group(), &*object.kind) {
+            ("", "Namespace") => Self::Namespaces,
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => Self::Definitions,
+            ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => Self::Roles,
+            ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => Self::Bindings,
+            _ => Self::Rest,
+        }
+    }
+}
+
+/// What a component is told that its manifest did. Whether an object with a credential in it changed is not said: two
+/// texts made of credentials would be compared by it (is one what it is percent-encoded? are two of them the same?).
+fn answered(change: Change, has_credentials: bool) -> wit::Change {
+    match change {
+        Change::Create => wit::Change::Created,
+        Change::Unchanged if !has_credentials => wit::Change::Unchanged,
+        Change::Unchanged | Change::Update | Change::Delete | Change::Replace => wit::Change::Updated,
+    }
+}

@@ -1,0 +1,60 @@
+//! A thread of its own for the talk with the cluster.
+//!
+//! The state is asked and written between the requests of a run, in the middle of functions that cannot wait as futures
+//! do; and a Lease has to be renewed however busy the run is. So the connection lives on another thread, with a small
+//! runtime of its own. Whoever asks waits for the few milliseconds of an answer: what is in flight elsewhere stays there.
+
+use std::future::Future;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+use super::StateError;
+
+/// The thread. It ends when this is dropped.
+pub(super) struct Office {
+    runtime: Handle,
+    _open: oneshot::Sender<()>,
+}
+
+impl Office {
+    /// Starts the thread.
+    pub(super) fn open() -> Result<Self, StateError> {
+        let runtime =
+            Builder::new_current_thread().enable_all().build().map_err(|_| StateError::Unreachable)?;
+        let handle = runtime.handle().clone();
+        let (open, closed) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("state".into());
+        let started = thread.spawn(move || drop(runtime.block_on(closed)));
+        started.map_err(|_| StateError::Unreachable)?;
+        Ok(Self { runtime: handle, _open: open })
+    }
+
+    /// Does something there and waits until it is done.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StateError>> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let (sender, answer) = mpsc::sync_channel(1);
+        self.begin(async move { drop(sender.send(work.await)) });
+        answer.recv().map_err(|_| StateError::Unreachable)?
+    }
+
+    /// Does something there and waits for it no longer than this.
+    pub(super) fn wait_for(&self, time: Duration, work: impl Future<Output = ()> + Send + 'static) {
+        let (sender, done) = mpsc::sync_channel::<()>(1);
+        self.begin(async move {
+            work.await;
+            drop(sender);
+        });
+        // Nothing is sent: it is over when nobody can send any more, or when the time is.
+        let _ = done.recv_timeout(time);
+    }
+
+    /// Does something there, and does not wait.
+    pub(super) fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work));
+    }
+}

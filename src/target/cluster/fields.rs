@@ -1,0 +1,429 @@
+//! Tells from an object as the server returns it what applying a body would do, without asking the server.
+//!
+//! The server notes in `metadata.managedFields` which fields each manager holds. A body changes nothing if it has exactly
+//! the fields that its manager holds, with the values that are there. The rules of types are not known here (defaults,
+//! other spellings of a quantity, lists that are sets), so in doubt the answer is "it might change something", and the
+//! server decides.
+
+use serde_json::{Map, Value};
+
+use crate::document;
+
+/// The mark of a member in a set of fields.
+const MEMBER: &str = "f:";
+
+/// The mark of an item that is known by some of its members.
+const KEYED: &str = "k:";
+
+/// The mark of an item that is known by its value.
+const VALUED: &str = "v:";
+
+/// Whether applying `body` as `manager` leaves the object as it is, its managers included. `false` means that it might not.
+pub(super) fn is_unchanged(body: &Value, live: &Value, manager: &str) -> bool {
+    let mut own = entries(live).filter(|entry| entry.is_applied_by(manager));
+    let (Some(entry), None) = (own.next(), own.next()) else { return false };
+    entry.text("apiVersion") == body.get("apiVersion").and_then(Value::as_str)
+        && entry.text("fieldsType") == Some("FieldsV1")
+        && entry.fields().is_some_and(|held| is_same(&managed(body), held, live))
+}
+
+/// Whether the managers of two states of an object hold the same, as far as `manager` is concerned.
+pub(super) fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
+    let held = |object| -> Vec<(Option<String>, Option<Value>)> {
+        let own = entries(object).filter(|entry| entry.is_applied_by(manager));
+        own.map(|entry| (entry.text("apiVersion").map(str::to_owned), entry.fields().cloned())).collect()
+    };
+    held(before) == held(after)
+}
+
+/// What applying `body` as `manager` would make of an object, as far as that can be told here: its members over those that
+/// are there, without those that only this manager held and that the body has no more.
+pub(super) fn merged(body: &Value, live: &Value, manager: &str) -> Value {
+    let (own, others): (Vec<_>, Vec<_>) = entries(live)
+        .filter(|entry| !entry.is_of_subresource())
+        .partition(|entry| entry.is_applied_by(manager));
+    let held =
+        |entries: Vec<Entry<'_>>| entries.iter().filter_map(Entry::fields).cloned().collect::<Vec<_>>();
+    let mut after = live.clone();
+    merge(&mut after, body, &held(own), &held(others));
+    after
+}
+
+/// One manager's line.
+#[derive(Clone, Copy)]
+struct Entry<'a>(&'a Value);
+
+impl<'a> Entry<'a> {
+    fn text(self, name: &str) -> Option<&'a str> {
+        self.0.get(name)?.as_str()
+    }
+
+    fn fields(&self) -> Option<&'a Value> {
+        self.0.get("fieldsV1")
+    }
+
+    fn is_of_subresource(self) -> bool {
+        self.text("subresource").is_some_and(|name| !name.is_empty())
+    }
+
+    fn is_applied_by(self, manager: &str) -> bool {
+        self.text("manager") == Some(manager)
+            && self.text("operation") == Some("Apply")
+            && !self.is_of_subresource()
+    }
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = Entry<'_>> {
+    object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten().map(Entry)
+}
+
+/// The part of a body that managers hold: all but what the object is called.
+fn managed(body: &Value) -> Value {
+    let mut body = body.clone();
+    if let Value::Object(members) = &mut body {
+        members.retain(|name, _| !["apiVersion", "kind"].contains(&name.as_str()));
+        if let Some(Value::Object(metadata)) = members.get_mut("metadata") {
+            metadata.retain(|name, _| !["name", "namespace", "uid"].contains(&name.as_str()));
+        }
+    }
+    body
+}
+
+/// The members of a set of fields, without the mark that the whole is held too.
+fn children(held: &Value) -> Option<impl Iterator<Item = (&String, &Value)>> {
+    Some(held.as_object()?.iter().filter(|(name, _)| *name != "."))
+}
+
+fn has_children(held: &Value) -> bool {
+    children(held).is_some_and(|mut all| all.next().is_some())
+}
+
+fn is_same(body: &Value, held: &Value, live: &Value) -> bool {
+    match body {
+        // Null means different things to different types.
+        Value::Null => false,
+        // Held as a whole.
+        _ if !has_children(held) => body == live,
+        Value::Object(members) => {
+            let named = |(name, value): (&String, &Value)| {
+                held.get(format!("{MEMBER}{name}"))
+                    .is_some_and(|held| live.get(name).is_some_and(|live| is_same(value, held, live)))
+            };
+            children(held).is_some_and(|all| all.count() == members.len()) && members.iter().all(named)
+        }
+        Value::Array(items) => are_same(items, held, live),
+        _ => false,
+    }
+}
+
+/// Items are compared in the order in which they are there: another order is another object.
+fn are_same(items: &[Value], held: &Value, live: &Value) -> bool {
+    let (Some(held), Some(live)) = (children(held), live.as_array()) else { return false };
+    let mut held: Vec<_> = held.collect();
+    let mut rest = live.iter();
+    for item in items {
+        let mut known = held.iter().enumerate().filter(|(_, (mark, _))| is_item(mark, item));
+        let (Some((at, (mark, fields))), None) = (known.next(), known.next()) else { return false };
+        let whole = Value::Object(Map::new());
+        let fields = if mark.starts_with(VALUED) { &whole } else { *fields };
+        if !rest.by_ref().find(|there| is_it(mark, there)).is_some_and(|there| is_same(item, fields, there)) {
+            return false;
+        }
+        held.remove(at);
+    }
+    held.is_empty()
+}
+
+/// Whether an item of a body is the one that a mark names. A member of the key that is left out has its default.
+fn is_item(mark: &str, item: &Value) -> bool {
+    match key(mark) {
+        Some(key) => {
+            key.iter().all(|(name, value)| item.get(name).is_none_or(|it| it == value))
+                && key.keys().any(|name| item.get(name).is_some())
+        }
+        None => is_it(mark, item),
+    }
+}
+
+/// Whether an item of an object is the one that a mark names.
+fn is_it(mark: &str, item: &Value) -> bool {
+    match (key(mark), mark.strip_prefix(VALUED)) {
+        (Some(key), _) => key.iter().all(|(name, value)| item.get(name) == Some(value)),
+        (None, Some(text)) => document::json(text.as_bytes()).is_ok_and(|value| value == *item),
+        (None, None) => false,
+    }
+}
+
+fn key(mark: &str) -> Option<Map<String, Value>> {
+    match document::json(mark.strip_prefix(KEYED)?.as_bytes()) {
+        Ok(Value::Object(key)) => Some(key),
+        _ => None,
+    }
+}
+
+fn merge(live: &mut Value, body: &Value, own: &[Value], others: &[Value]) {
+    match (live, body) {
+        (Value::Object(there), Value::Object(members)) if !is_whole(own, others) => {
+            let is_left = |name: &String| {
+                let mark = format!("{MEMBER}{name}");
+                let holds = |all: &[Value]| all.iter().any(|held| held.get(&mark).is_some());
+                members.contains_key(name) || !holds(own) || holds(others)
+            };
+            there.retain(|name, _| is_left(name));
+            for (name, value) in members {
+                let below = |all: &[Value]| -> Vec<Value> {
+                    all.iter().filter_map(|held| held.get(format!("{MEMBER}{name}"))).cloned().collect()
+                };
+                merge(there.entry(name.clone()).or_insert(Value::Null), value, &below(own), &below(others));
+            }
+        }
+        (Value::Array(there), Value::Array(items)) if is_keyed(own) || is_keyed(others) => {
+            merge_items(there, items, own, others);
+        }
+        (live, body) => *live = body.clone(),
+    }
+}
+
+fn merge_items(there: &mut Vec<Value>, items: &[Value], own: &[Value], others: &[Value]) {
+    let below = |all: &[Value], item: &Value| -> Vec<Value> {
+        let all = all.iter().filter_map(children).flatten();
+        all.filter(|(mark, _)| is_item(mark, item)).map(|(_, held)| held.clone()).collect()
+    };
+    there.retain(|it| {
+        let is_in_body = items.iter().any(|item| is_alike(item, it, own) || is_alike(item, it, others));
+        is_in_body || below(own, it).is_empty() || !below(others, it).is_empty()
+    });
+    for item in items {
+        match there.iter_mut().find(|it| is_alike(item, it, own) || is_alike(item, it, others)) {
+            Some(it) => merge(it, item, &below(own, item), &below(others, item)),
+            None => there.push(item.clone()),
+        }
+    }
+}
+
+/// Whether an item of a body and one of an object have a mark in common.
+fn is_alike(item: &Value, there: &Value, held: &[Value]) -> bool {
+    held.iter().filter_map(children).flatten().any(|(mark, _)| is_item(mark, item) && is_it(mark, there))
+}
+
+/// Whether somebody holds the value as a whole, so that it is replaced and not merged.
+fn is_whole(own: &[Value], others: &[Value]) -> bool {
+    let mut held = own.iter().chain(others).peekable();
+    held.peek().is_some() && !held.any(has_children)
+}
+
+fn is_keyed(held: &[Value]) -> bool {
+    let mut marks = held.iter().filter_map(children).flatten();
+    marks.any(|(mark, _)| mark.starts_with(KEYED) || mark.starts_with(VALUED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const US: &str = "carnet/prod/web";
+
+    fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+        json!({ "manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields })
+    }
+
+    /// An object whose managers are these.
+    fn live(mut object: Value, entries: Value) -> Value {
+        object["metadata"]["managedFields"] = entries;
+        object
+    }
+
+    fn map(data: Value) -> Value {
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "x", "namespace": "a" }, "data": data })
+    }
+
+    fn pod(spec: Value) -> Value {
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "x" }, "spec": spec })
+    }
+
+    fn held(fields: Value) -> Value {
+        json!([entry(US, "Apply", fields)])
+    }
+
+    #[test]
+    fn an_object_with_the_same_fields_and_values_is_unchanged() {
+        let fields = json!({ "f:data": { ".": {}, "f:a": {}, "f:b": {} } });
+        let there = live(map(json!({ "a": "1", "b": "2", "of another": "3" })), held(fields));
+        assert!(is_unchanged(&map(json!({ "a": "1", "b": "2" })), &there, US));
+        for (other, why) in [
+            (json!({ "a": "1", "b": "3" }), "another value"),
+            (json!({ "a": "1" }), "a field less"),
+            (json!({ "a": "1", "b": "2", "c": "3" }), "a field more"),
+            (json!({ "a": "1", "b": "2", "of another": "3" }), "a field that somebody else holds"),
+            (json!({ "a": "1", "b": null }), "null"),
+        ] {
+            assert!(!is_unchanged(&map(other), &there, US), "{why}");
+        }
+        assert!(!is_unchanged(&map(json!({ "a": "1", "b": "2" })), &there, "carnet/prod/other"));
+    }
+
+    #[test]
+    fn a_value_that_somebody_changed_is_no_longer_held_and_so_not_unchanged() {
+        let there = live(map(json!({ "a": "1", "b": "2" })), held(json!({ "f:data": { "f:a": {} } })));
+        assert!(!is_unchanged(&map(json!({ "a": "1", "b": "2" })), &there, US));
+    }
+
+    #[test]
+    fn an_entry_that_says_something_else_counts_for_nothing() {
+        let body = map(json!({ "a": "1" }));
+        let own = entry(US, "Apply", json!({ "f:data": { "f:a": {} } }));
+        assert!(is_unchanged(&body, &live(body.clone(), json!([own])), US));
+        for (member, value) in [
+            ("operation", "Update"),
+            ("subresource", "status"),
+            ("apiVersion", "v2"),
+            ("fieldsType", "FieldsV2"),
+            ("fieldsV1", "f:data"),
+        ] {
+            let mut other = own.clone();
+            other[member] = value.into();
+            assert!(!is_unchanged(&body, &live(body.clone(), json!([other])), US), "{member}");
+        }
+        assert!(!is_unchanged(&body, &live(body.clone(), json!([own, own])), US), "two entries");
+        assert!(!is_unchanged(&body, &body, US), "none");
+    }
+
+    #[test]
+    fn items_are_found_by_their_keys_whatever_else_is_there() {
+        let fields = json!({ "f:spec": { "f:containers": {
+            "k:{\"name\":\"web\"}": { ".": {}, "f:name": {}, "f:image": {}, "f:ports": {
+                "k:{\"containerPort\":80,\"protocol\":\"TCP\"}": { ".": {}, "f:containerPort": {} },
+            } },
+        } } });
+        let container = |image: &str, port: u16| json!({ "name": "web", "image": image, "ports": [{ "containerPort": port }] });
+        let there = json!({ "name": "web", "image": "a", "imagePullPolicy": "Always",
+            "ports": [{ "containerPort": 80, "protocol": "TCP" }] });
+        let there = live(pod(json!({ "containers": [{ "name": "sidecar" }, there] })), held(fields));
+        assert!(is_unchanged(&pod(json!({ "containers": [container("a", 80)] })), &there, US));
+        for other in
+            [json!([container("b", 80)]), json!([container("a", 81)]), json!([]), json!([{ "image": "a" }])]
+        {
+            assert!(!is_unchanged(&pod(json!({ "containers": other })), &there, US), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_items_counts() {
+        let fields = json!({ "f:spec": { "f:initContainers": {
+            "k:{\"name\":\"a\"}": { "f:name": {} }, "k:{\"name\":\"b\"}": { "f:name": {} },
+        } } });
+        let there = pod(json!({ "initContainers": [{ "name": "a" }, { "name": "c" }, { "name": "b" }] }));
+        let there = live(there, held(fields));
+        let body = |names: [&str; 2]| {
+            let items: Vec<_> = names.iter().map(|name| json!({ "name": name })).collect();
+            pod(json!({ "initContainers": items }))
+        };
+        assert!(is_unchanged(&body(["a", "b"]), &there, US));
+        assert!(!is_unchanged(&body(["b", "a"]), &there, US));
+    }
+
+    #[test]
+    fn what_is_held_as_a_whole_is_compared_as_a_whole() {
+        let fields = held(json!({ "f:spec": { "f:nodeSelector": {}, "f:tolerations": {} } }));
+        let spec = json!({ "nodeSelector": { "a": "1" }, "tolerations": [{ "key": "x" }] });
+        assert!(is_unchanged(&pod(spec.clone()), &live(pod(spec.clone()), fields.clone()), US));
+        let defaulted =
+            json!({ "nodeSelector": { "a": "1" }, "tolerations": [{ "key": "x", "operator": "Exists" }] });
+        assert!(!is_unchanged(&pod(spec), &live(pod(defaulted), fields), US));
+    }
+
+    #[test]
+    fn sets_are_known_by_their_values() {
+        let body =
+            json!({ "apiVersion": "v1", "metadata": { "finalizers": ["b.example/x", "a.example/x"] } });
+        let fields = json!({ "f:metadata": { "f:finalizers": {
+            "v:\"a.example/x\"": {}, "v:\"b.example/x\"": {},
+        } } });
+        let there = live(body.clone(), held(fields));
+        assert!(is_unchanged(&body, &there, US));
+        let other = json!({ "apiVersion": "v1", "metadata": { "finalizers": ["b.example/x"] } });
+        assert!(!is_unchanged(&other, &there, US));
+    }
+
+    #[test]
+    fn what_would_be_there_has_the_body_over_what_others_hold() {
+        let own = entry(US, "Apply", json!({ "f:data": { "f:a": {}, "f:b": {}, "f:both": {} } }));
+        let theirs = entry("kubectl", "Update", json!({ "f:data": { "f:both": {}, "f:theirs": {} } }));
+        let before = map(json!({ "a": "1", "b": "1", "both": "1", "theirs": "1", "of nobody": "1" }));
+        let after = merged(&map(json!({ "a": "2", "c": "1" })), &live(before, json!([own, theirs])), US);
+        assert_eq!(
+            after["data"],
+            json!({ "a": "2", "both": "1", "c": "1", "of nobody": "1", "theirs": "1" })
+        );
+    }
+
+    #[test]
+    fn items_that_would_be_there_are_merged_by_their_keys() {
+        let fields = json!({ "f:spec": { "f:containers": {
+            "k:{\"name\":\"a\"}": { "f:name": {}, "f:image": {} }, "k:{\"name\":\"b\"}": { "f:name": {} },
+        } } });
+        let before =
+            pod(json!({ "containers": [{ "name": "a", "image": "1", "tty": false }, { "name": "b" }] }));
+        let body = pod(json!({ "containers": [{ "name": "a", "image": "2" }, { "name": "c" }] }));
+        let after = merged(&body, &live(before, held(fields)), US);
+        assert_eq!(
+            after["spec"]["containers"],
+            json!([{ "name": "a", "image": "2", "tty": false }, { "name": "c" }])
+        );
+    }
+
+    /// Any JSON, with little variety so that equal parts are met.
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..3i64).prop_map(Value::from),
+            "[ab]{0,2}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("(f:|k:|v:)?[abc.]{1,2}", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// The set of a value's fields, as the server writes it for maps without a schema.
+    fn fields_of(value: &Value) -> Value {
+        let members = value.as_object().filter(|members| !members.is_empty());
+        let members = members.into_iter().flatten();
+        Value::Object(members.map(|(name, value)| (format!("{MEMBER}{name}"), fields_of(value))).collect())
+    }
+
+    fn has_null(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Object(members) => members.values().any(has_null),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_fields_never_make_it_fail(body in any_value(), there in any_value(), fields in any_value()) {
+            let body = map(body);
+            let there = live(map(there), held(json!({ "f:data": fields })));
+            is_unchanged(&body, &there, US);
+            merged(&body, &there, US);
+        }
+
+        #[test]
+        fn applying_the_same_again_changes_nothing_and_anything_else_does(data in any_value(), other in any_value()) {
+            prop_assume!(data.is_object() && !has_null(&data));
+            let there = live(map(data.clone()), held(json!({ "f:data": fields_of(&data) })));
+            prop_assert!(is_unchanged(&map(data.clone()), &there, US));
+            prop_assert_eq!(merged(&map(data.clone()), &there, US), there.clone());
+            if data != other {
+                prop_assert!(!is_unchanged(&map(other), &there, US));
+            }
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Objects of our own in a cluster: the records of the state, which are Secrets, and the Lease that a run holds.
+//!
+//! A permit says that an object of a *bundle* was checked against what its operator granted. Records are no bundle's: no
+//! component names them, and none is asked for. What keeps these methods from reaching anything else is [`Own`] in the
+//! place of a permit: it can only be made of two kinds and of names that begin with `carnet.`, from parts that are labels;
+//! and what is found under such a name and does not call itself a record is refused.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use serde_json::{Map, Value, json};
+
+use crate::capability::object::{ObjectRef, is_label};
+
+use super::send::{Answer, Ask, Silence};
+use super::{Error, Options, Unconfigured, connect, encoded, refusal};
+
+/// The type of the Secrets that are records.
+pub const RECORD: &str = "carnet.dev/record";
+
+/// How many records are asked for at once: so many of the largest stay below what is read of an answer.
+const PAGE: usize = 20;
+
+/// The most pages of a list. Without it, a server could go on for ever.
+const MAX_PAGES: usize = 1000;
+
+/// The longest name of an object.
+const MAX_NAME: usize = 253;
+
+/// A Kubernetes API server, as a place for records.
+pub struct Records {
+    client: Client,
+    namespace: String,
+    server: String,
+    /// How far the server's clock is ahead of ours.
+    ahead: Mutex<SignedDuration>,
+}
+
+/// The name of an object of ours.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Own {
+    is_lease: bool,
+    namespace: String,
+    name: String,
+}
+
+/// Which state of which object: what is only to be done to this one names both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The identity of the object.
+    pub uid: String,
+    /// Its version.
+    pub resource_version: String,
+}
+
+/// An object of ours as it is. Its content is not in `Debug`.
+#[derive(Clone)]
+pub struct Found {
+    /// Its name.
+    pub own: Own,
+    /// Its version.
+    pub version: Version,
+    /// All of it.
+    pub value: Value,
+}
+
+/// What an object is written over.
+#[derive(Debug, Clone, Copy)]
+pub enum Over<'a> {
+    /// Nothing of others: it is new, or a field manager's own.
+    Nothing,
+    /// The object of this identity, as long as its fields are this manager's.
+    Same(&'a str),
+    /// Just this version, whoever wrote it.
+    Version(&'a Version),
+}
+
+impl Own {
+    /// A record. None: a part, or the namespace, is no label, or the whole is too long.
+    pub fn record(namespace: &str, parts: &[&str]) -> Option<Self> {
+        Self::new(false, namespace, parts)
+    }
+
+    /// The Lease of an installation. None: its name or namespace is no label.
+    pub fn lease(namespace: &str, installation: &str) -> Option<Self> {
+        Self::new(true, namespace, &[installation])
+    }
+
+    fn new(is_lease: bool, namespace: &str, parts: &[&str]) -> Option<Self> {
+        let name = format!("carnet.{}", parts.join("."));
+        let is_named = !parts.is_empty() && parts.iter().all(|part| is_label(part)) && name.len() <= MAX_NAME;
+        (is_named && is_label(namespace)).then(|| Self { is_lease, namespace: namespace.into(), name })
+    }
+
+    /// The object that a list has under this name, if it is one of ours.
+    fn listed(namespace: &str, name: &str) -> Option<Self> {
+        let parts: Vec<&str> = name.strip_prefix("carnet.")?.split('.').collect();
+        Self::record(namespace, &parts)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn reference(&self) -> ObjectRef {
+        let (api_version, kind) =
+            if self.is_lease { ("coordination.k8s.io/v1", "Lease") } else { ("v1", "Secret") };
+        ObjectRef {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: Some(self.namespace.clone()),
+            name: self.name.clone(),
+        }
+    }
+
+    fn path(&self) -> String {
+        let root = if self.is_lease { "/apis/coordination.k8s.io/v1" } else { "/api/v1" };
+        let plural = if self.is_lease { "leases" } else { "secrets" };
+        format!("{root}/namespaces/{}/{plural}/{}", encoded(&self.namespace), encoded(&self.name))
+    }
+}
+
+impl fmt::Display for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reference().fmt(f)
+    }
+}
+
+impl Found {
+    fn read(value: Value, own: &Own) -> Result<Self, Error> {
+        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+        let unusable = |why: &str| Error::Answer { object: own.to_string(), why: why.into() };
+        let is_named = text("/metadata/name") == Some(own.name())
+            && text("/metadata/namespace") == Some(own.namespace());
+        if !is_named {
+            return Err(unusable("it is about another object"));
+        }
+        if !own.is_lease && text("/type") != Some(RECORD) {
+            return Err(unusable("it is no record: it has another type"));
+        }
+        let (Some(uid), Some(version)) = (text("/metadata/uid"), text("/metadata/resourceVersion")) else {
+            return Err(unusable("it has no identity"));
+        };
+        let version = Version { uid: uid.into(), resource_version: version.into() };
+        Ok(Self { own: own.clone(), version, value })
+    }
+
+    /// Whether the members of `body` are there, as they were sent.
+    fn holds(&self, body: &Map<String, Value>) -> bool {
+        body.iter().filter(|(name, _)| *name != "metadata").all(|(name, it)| self.value.get(name) == Some(it))
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("own", &self.own).finish_non_exhaustive()
+    }
+}
+
+impl Records {
+    /// Prepares to talk to the cluster that kubectl would talk to. Sends nothing; must be called within a runtime.
+    ///
+    /// # Ambient Authority
+    /// As for [`Cluster::connect`](super::Cluster::connect).
+    ///
+    /// # Errors
+    /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
+    pub async fn connect(options: &Options) -> Result<Self, Unconfigured> {
+        let connect::Place { client, namespace, server } = connect::place(options).await?;
+        Ok(Self { client, namespace, server, ahead: Mutex::default() })
+    }
+
+    /// The namespace of the context, else `default`.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The address of the server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The time by the server's clock, which all who use it agree on, to about a second.
+    pub fn now(&self) -> Timestamp {
+        here().checked_add(*self.ahead.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+    }
+
+    /// Reads an object of ours. None: it is not there.
+    ///
+    /// # Errors
+    /// [`Error`] for every other answer.
+    pub async fn get(&self, own: &Own) -> Result<Option<Found>, Error> {
+        let answer = self.ask(&Ask::get(own.path())).await?;
+        match answer.status {
+            status if status.is_success() => Found::read(json_of(&answer, own)?, own).map(Some),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(refusal(&answer, "get", &own.reference())),
+        }
+    }
+
+    /// Writes an object of ours: `metadata` without its name, and what else it consists of.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where its fields are another manager's, [`Error::Changed`] where it is not the version that it
+    /// was to be, and [`Error`] for whatever else the server objects to.
+    pub async fn apply(
+        &self,
+        own: &Own,
+        content: Value,
+        manager: &str,
+        over: Over<'_>,
+    ) -> Result<Found, Error> {
+        let body = body(own, content, over);
+        let force = matches!(over, Over::Version(_));
+        let query = format!("fieldManager={}&fieldValidation=Strict&force={force}", encoded(manager));
+        let ask = Ask::apply(format!("{}?{query}", own.path()), &Value::Object(body.clone()));
+        let answer = self.ask(&ask).await?;
+        if answer.status.is_success() {
+            return Found::read(json_of(&answer, own)?, own);
+        }
+        let error = refusal(&answer, "apply", &own.reference());
+        // The answer to a first try may have been lost, and the second one found what the first one had done.
+        match self.get(own).await {
+            Ok(Some(found)) if matches!(error, Error::Changed(_)) && found.holds(&body) => Ok(found),
+            _ => Err(error),
+        }
+    }
+
+    /// Removes an object of ours, if it is there, and in this version.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] when it has another version, and [`Error`] for every other answer.
+    pub async fn delete(&self, own: &Own, version: Option<&Version>) -> Result<(), Error> {
+        let mut options = json!({ "apiVersion": "v1", "kind": "DeleteOptions" });
+        if let Some(version) = version {
+            options["preconditions"] =
+                json!({ "uid": version.uid, "resourceVersion": version.resource_version });
+        }
+        let answer = self.ask(&Ask::delete(own.path(), &options)).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => Ok(()),
+            status if status.is_success() => Ok(()),
+            _ => Err(refusal(&answer, "delete", &own.reference())),
+        }
+    }
+
+    /// The records that have all these labels, in one namespace or in all.
+    ///
+    /// # Errors
+    /// [`Error`] when the server does not say, or its list has no end.
+    pub async fn list(&self, namespace: Option<&str>, labels: &[(&str, &str)]) -> Result<Vec<Found>, Error> {
+        let mut found = Vec::new();
+        for item in self.pages(namespace, labels, Ask::get).await? {
+            // Items of a list do not say their kind, and need not be ours, whatever their labels say.
+            if let Some(own) = listed(&item) {
+                found.push(Found::read(item, &own)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The names of the records that have all these labels.
+    ///
+    /// # Errors
+    /// As for [`list`](Self::list).
+    pub async fn names(&self, namespace: &str, labels: &[(&str, &str)]) -> Result<Vec<Own>, Error> {
+        let items = self.pages(Some(namespace), labels, Ask::list_names).await?;
+        Ok(items.iter().filter_map(listed).collect())
+    }
+
+    async fn pages(
+        &self,
+        namespace: Option<&str>,
+        labels: &[(&str, &str)],
+        ask: fn(String) -> Ask,
+    ) -> Result<Vec<Value>, Error> {
+        let place = namespace.map_or_else(String::new, |name| format!("/namespaces/{}", encoded(name)));
+        let selector: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let path =
+            format!("/api/v1{place}/secrets?limit={PAGE}&labelSelector={}", encoded(&selector.join(",")));
+        let all = all_of(namespace);
+        let (mut items, mut next) = (Vec::new(), String::new());
+        for _ in 0..MAX_PAGES {
+            let answer = self.ask(&ask(format!("{path}{next}"))).await?;
+            if !answer.status.is_success() {
+                return Err(refusal(&answer, "list", &all));
+            }
+            let unusable = |why: String| Error::Answer { object: "the list of records".into(), why };
+            let mut page = answer.json().map_err(|error| unusable(error.to_string()))?;
+            match page.get_mut("items").map(Value::take) {
+                Some(Value::Array(found)) => items.extend(found),
+                _ => return Err(unusable("it is no list".into())),
+            }
+            match page.pointer("/metadata/continue").and_then(Value::as_str) {
+                None | Some("") => return Ok(items),
+                Some(token) => next = format!("&continue={}", encoded(token)),
+            }
+        }
+        Err(Error::Answer { object: "the list of records".into(), why: "it has no end".into() })
+    }
+
+    async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
+        let silent = |silence: Silence| Error::Unavailable(format!("{}: {}", self.server, silence.why));
+        let answer = ask.send(&self.client).await.map_err(silent)?;
+        if let Some(date) = answer.date {
+            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = date.duration_since(here());
+        }
+        Ok(answer)
+    }
+}
+
+fn body(own: &Own, content: Value, over: Over<'_>) -> Map<String, Value> {
+    let Value::Object(mut body) = content else { return Map::new() };
+    let reference = own.reference();
+    let mut metadata = body.remove("metadata").and_then(|it| it.as_object().cloned()).unwrap_or_default();
+    metadata.insert("name".into(), own.name.as_str().into());
+    metadata.insert("namespace".into(), own.namespace.as_str().into());
+    // The identity is what makes the server refuse when the object is gone; a version alone would make it anew.
+    match over {
+        Over::Nothing => {}
+        Over::Same(uid) => drop(metadata.insert("uid".into(), uid.into())),
+        Over::Version(version) => {
+            metadata.insert("uid".into(), version.uid.as_str().into());
+            metadata.insert("resourceVersion".into(), version.resource_version.as_str().into());
+        }
+    }
+    body.insert("apiVersion".into(), reference.api_version.into());
+    body.insert("kind".into(), reference.kind.into());
+    body.insert("metadata".into(), metadata.into());
+    body
+}
+
+fn listed(item: &Value) -> Option<Own> {
+    let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str);
+    Own::listed(text("/metadata/namespace")?, text("/metadata/name")?)
+}
+
+fn json_of(answer: &Answer, own: &Own) -> Result<Value, Error> {
+    answer.json().map_err(|error| Error::Answer { object: own.to_string(), why: error.to_string() })
+}
+
+/// What errors call the records of a namespace, or of all.
+fn all_of(namespace: Option<&str>) -> ObjectRef {
+    ObjectRef {
+        api_version: "v1".into(),
+        kind: "Secret".into(),
+        namespace: namespace.map(str::to_owned),
+        name: "carnet.*".into(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how far the server's clock is from ours")]
+fn here() -> Timestamp {
+    Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_ours_is_made_of_labels_and_nothing_else() {
+        let own = Own::record("prod", &["claim", "web", "01k"]).unwrap();
+        assert_eq!(own.path(), "/api/v1/namespaces/prod/secrets/carnet.claim.web.01k");
+        let lease = Own::lease("prod", "web").unwrap();
+        assert_eq!(lease.path(), "/apis/coordination.k8s.io/v1/namespaces/prod/leases/carnet.web");
+        for parts in [&["a/b"][..], &["a", ".."], &["A"], &[""], &["a.b"], &[&"a".repeat(64)], &[]] {
+            assert_eq!(Own::record("prod", parts), None, "{parts:?}");
+        }
+        assert_eq!(Own::record("kube-system/secrets", &["a"]), None);
+        let long = "a".repeat(63);
+        assert_eq!(Own::record("prod", &[&long, &long, &long, &long]), None);
+    }
+
+    #[test]
+    fn what_a_list_has_under_another_name_is_not_ours() {
+        assert_eq!(Own::listed("prod", "db"), None);
+        assert_eq!(Own::listed("prod", "carnet.."), None);
+        assert_eq!(Own::listed("prod", "carnet.claim.web"), Own::record("prod", &["claim", "web"]));
+    }
+
+    #[test]
+    fn an_object_that_is_no_record_is_refused() {
+        let own = Own::record("prod", &["installation", "web"]).unwrap();
+        let found = |change: fn(&mut Value)| {
+            let mut value = json!({"type": RECORD, "metadata": {"name": "carnet.installation.web",
+                "namespace": "prod", "uid": "1", "resourceVersion": "2"}});
+            change(&mut value);
+            Found::read(value, &own).map(|found| found.version).map_err(|error| error.to_string())
+        };
+        assert!(found(|_| {}).is_ok());
+        for (change, reason) in [
+            ((|value| value["type"] = "Opaque".into()) as fn(&mut Value), "another type"),
+            (|value| value["metadata"]["namespace"] = "other".into(), "another object"),
+            (|value| value["metadata"]["name"] = "other".into(), "another object"),
+            (|value| value["metadata"]["uid"] = Value::Null, "no identity"),
+        ] {
+            let error = found(change).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_over_a_version_names_the_object_too() {
+        let own = Own::lease("prod", "web").unwrap();
+        let version = Version { uid: "u".into(), resource_version: "7".into() };
+        let content = || json!({"metadata": {"labels": {"a": "b"}}, "spec": {}});
+        let metadata = |over| body(&own, content(), over)["metadata"].clone();
+        let name = json!({"labels": {"a": "b"}, "name": "carnet.web", "namespace": "prod"});
+        assert_eq!(metadata(Over::Nothing), name);
+        assert_eq!(metadata(Over::Same("u"))["uid"], "u");
+        assert_eq!(metadata(Over::Version(&version))["resourceVersion"], "7");
+        assert_eq!(metadata(Over::Version(&version))["uid"], "u");
+    }
+}
