@@ -8,6 +8,10 @@
     reason = "tests run programs and may fail anywhere"
 )]
 
+#[path = "cluster/generate.rs"]
+mod generate;
+#[path = "cluster/hostile.rs"]
+mod hostile;
 #[path = "cluster/kstate.rs"]
 mod kstate;
 #[path = "cluster/powers.rs"]

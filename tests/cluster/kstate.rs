@@ -314,7 +314,7 @@ fn large_outputs_are_split_and_come_back_whole() {
 
     // A piece that is gone makes all of it unreadable; one that is left over does not matter and is removed.
     let piece = pieces.iter().find(|name| name.ends_with(".3")).unwrap();
-    let mut left = all[**piece].clone();
+    let mut left = all[*piece].clone();
     site.kubectl(&["delete", "secret", piece]);
     bob.carnet(&["outputs", "own"]).refused(1, &["carnet.claim.own.", "it is cut off"]);
     for member in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
