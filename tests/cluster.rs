@@ -10,6 +10,8 @@
 
 #[path = "cluster/relay.rs"]
 mod relay;
+#[path = "cluster/rights.rs"]
+mod rights;
 #[path = "cluster/site.rs"]
 mod site;
 mod support;
