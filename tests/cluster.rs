@@ -18,6 +18,8 @@ mod kstate;
 mod powers;
 #[path = "cluster/relay.rs"]
 mod relay;
+#[path = "cluster/rights.rs"]
+mod rights;
 #[path = "cluster/site.rs"]
 mod site;
 mod support;
