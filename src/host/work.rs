@@ -240,7 +240,9 @@ impl Work {
         permit: &Permitted<Generate>,
         installation: &str,
     ) -> Result<Option<SecretString>, target::Error> {
-        for home in before_generate(permit) {
+        let homes = before_generate(permit);
+        self.reads.extend(homes.iter().map(|home| home.0.clone()));
+        for home in homes {
             let found = match self.overlaid(&home.0) {
                 Some(overlaid) => overlaid,
                 None => self.target.get(&home, &self.kinds).await?,
