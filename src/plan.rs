@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::bundle::canonical::canonical;
-use crate::capability::object::ObjectRef;
+use crate::capability::object::{LAST_APPLIED, ObjectRef};
 use crate::capability::rights::Rights;
 use crate::digest::Digest;
 use crate::document;
@@ -30,9 +30,6 @@ pub use follow::Unusable;
 pub use rights::{needed, with_planning};
 
 use powers::{Images, Power, Powers, Reader, Surroundings};
-
-/// An annotation in which kubectl keeps whole objects, values of Secrets included.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The plan of one action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -240,6 +240,13 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What kubectl says, or why it does not.
+    pub fn kubectl_said(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.kubectl_command(arguments).output().unwrap();
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(said(output.stdout)) } else { Err(said(output.stderr)) }
+    }
+
     /// Applies a manifest as somebody else would.
     pub fn apply(&self, manifest: &str) {
         let mut child = self
