@@ -178,8 +178,7 @@ impl Plan {
         calls: &Calls,
         removed: Vec<ObjectChange>,
     ) -> Self {
-        let steps =
-            work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
+        let steps = work.writes().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
         let steps = steps.collect();
         let changes: Vec<_> = work.changes.iter().cloned().chain(removed).collect();
         let mut plan = Self {
