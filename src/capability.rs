@@ -10,6 +10,8 @@ pub mod kinds;
 pub mod kubernetes;
 pub mod object;
 pub mod pattern;
+pub mod rights;
+pub mod severity;
 pub mod template;
 
 use serde::de::{DeserializeOwned, Error as _};

@@ -15,9 +15,11 @@
 
 pub mod terms;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::bundle::Bundle;
 use crate::bundle::component::Component;
@@ -28,6 +30,7 @@ use crate::capability::functions::{unprovided, unrequested};
 use crate::capability::kubernetes::{self, KubernetesScope, Verb};
 use crate::capability::object::{Object, ObjectRef};
 use crate::capability::pattern::Pattern;
+use crate::capability::rights::{Minted, PolicyRule, Rights, Scope};
 use crate::capability::template::Names;
 use crate::capability::{self, Capabilities, Requests};
 use crate::digest::Digest;
@@ -82,6 +85,27 @@ pub struct Delete(pub ObjectRef);
 /// Waiting for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait(pub ObjectRef);
+
+/// Reading which rights accounts have in the cluster already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBindings;
+
+/// Making an identity for one run, with just the rights of its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mint {
+    /// What it is called, where it is, and when it ends.
+    pub minted: Minted,
+    /// What it may do.
+    pub rights: Rights,
+    /// How long its tokens are good for.
+    pub lifetime: Duration,
+    /// Namespaces that the run makes itself: its rights in them have to wait.
+    pub later: BTreeSet<String>,
+}
+
+/// Asking the cluster which of these rights the caller has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review(pub Vec<(Scope, PolicyRule)>);
 
 /// Reading one file of the operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -546,6 +570,24 @@ pub fn before_delete(permit: &Permitted<Delete>) -> Permitted<Get> {
     Permitted::assertion(Get(permit.0.0.clone()))
 }
 
+/// Permits for what is looked at in the cluster beside the plan, to tell the operator what the objects of a plan could do
+/// there. With the caller's own identity, and never for the component.
+pub mod beside {
+    use super::{Get, ObjectRef, Permitted, ReadBindings};
+
+    /// Reading all bindings of roles.
+    pub fn bindings() -> Permitted<ReadBindings> {
+        Permitted::assertion(ReadBindings)
+    }
+
+    /// Reading a role. None for anything else.
+    pub fn role(object: ObjectRef) -> Option<Permitted<Get>> {
+        let is_role = ["rbac.authorization.k8s.io/ClusterRole", "rbac.authorization.k8s.io/Role"]
+            .contains(&object.group_kind().as_str());
+        is_role.then(|| Permitted::assertion(Get(object)))
+    }
+}
+
 /// Looking into the Secrets that a credential may live in, to find it again: by the host alone, never for the component.
 pub fn before_generate(permit: &Permitted<Generate>) -> Vec<Permitted<Get>> {
     permit.0.homes.iter().cloned().map(|home| Permitted::assertion(Get(home))).collect()
@@ -554,7 +596,7 @@ pub fn before_generate(permit: &Permitted<Generate>) -> Vec<Permitted<Get>> {
 /// Permits for what an installation's own record names. They are the runtime's, for what the operator asks of an
 /// installation (uninstall, prune, status, diff); a component gets none of them.
 pub mod recorded {
-    use super::{Delete, Get, ObjectRef, Permitted, Wait};
+    use super::{Delete, Get, Mint, ObjectRef, Permitted, Review, Wait};
 
     /// Reading an object that this installation's inventory names.
     pub fn get(object: ObjectRef) -> Permitted<Get> {
@@ -564,6 +606,16 @@ pub mod recorded {
     /// Removing an object that this installation's inventory names.
     pub fn delete(object: ObjectRef) -> Permitted<Delete> {
         Permitted::assertion(Delete(object))
+    }
+
+    /// Making the identity of a run whose plan the operator has confirmed. Its rights are those of that plan.
+    pub fn mint(identity: Mint) -> Permitted<Mint> {
+        Permitted::assertion(identity)
+    }
+
+    /// Asking which of the rights of a plan the caller has.
+    pub fn review(review: Review) -> Permitted<Review> {
+        Permitted::assertion(review)
     }
 
     /// Asking about the readiness of an object that this installation's inventory names.

@@ -12,13 +12,21 @@
 mod generate;
 #[path = "cluster/hostile.rs"]
 mod hostile;
+#[path = "cluster/kstate.rs"]
+mod kstate;
+#[path = "cluster/powers.rs"]
+mod powers;
 #[path = "cluster/relay.rs"]
 mod relay;
+#[path = "cluster/rights.rs"]
+mod rights;
 #[path = "cluster/site.rs"]
 mod site;
 mod support;
 #[path = "cluster/wait.rs"]
 mod wait;
+#[path = "cluster/wire.rs"]
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;

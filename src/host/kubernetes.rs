@@ -135,6 +135,7 @@ impl Kubernetes<'_> {
     async fn read(&mut self, object: ObjectRef) -> Result<String, Stop> {
         let object = self.resolved(object).await?;
         let permit = self.granted.get(object)?;
+        self.work.reads.insert(permit.0.clone());
         let found = match self.work.overlaid(&permit.0) {
             Some(overlaid) => overlaid,
             None => self.work.target.get(&permit, &self.work.kinds).await?,
@@ -255,6 +256,7 @@ impl Kubernetes<'_> {
         for object in self.all_resolved(objects).await? {
             permits.push(self.granted.wait(object)?);
         }
+        self.work.reads.extend(permits.iter().map(|permit| permit.0.clone()));
         if matches!(self.work.pass, Pass::Planning { .. }) || !self.work.waiting.enabled {
             return Ok(());
         }

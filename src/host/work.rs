@@ -42,6 +42,8 @@ pub struct Work {
     pub pass: Pass,
     /// The credentials that were lent.
     pub lent: Lent,
+    /// What the component read or waited for.
+    pub reads: BTreeSet<ObjectRef>,
     /// The steps taken, in order.
     pub steps: Vec<Step>,
     /// What each step does, as the planning pass found it out: what the component is told in both passes.
