@@ -237,10 +237,12 @@ impl Work {
         }
     }
 
-    /// The steps that are writes: all but those that were refused when they were planned.
-    pub fn writes(&self) -> impl Iterator<Item = &Step> {
-        let is_write = |at: usize| !matches!(self.answers.get(at), Some(Answer::Refused(_)));
-        self.steps.iter().enumerate().filter(move |(at, _)| is_write(*at)).map(|(_, step)| step)
+    /// The steps that are writes, with what each of them does: all but those that were refused when they were planned.
+    pub fn writes(&self) -> impl Iterator<Item = (&Step, Change)> {
+        self.steps.iter().zip(&self.answers).filter_map(|(step, answer)| match answer {
+            Answer::Does(change) => Some((step, *change)),
+            Answer::Refused(_) => None,
+        })
     }
 
     /// Checks at the end of a run that it took all steps of its plan.
@@ -275,7 +277,9 @@ impl Work {
         permit: &Permitted<Generate>,
         installation: &str,
     ) -> Result<Option<SecretString>, target::Error> {
-        for home in before_generate(permit) {
+        let homes = before_generate(permit);
+        self.reads.extend(homes.iter().map(|home| home.0.clone()));
+        for home in homes {
             let found = match self.overlaid(&home.0) {
                 Some(overlaid) => overlaid,
                 None => self.target.get(&home, &self.kinds).await?,

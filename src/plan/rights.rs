@@ -17,12 +17,11 @@ use crate::target::ready::is_ready_once_there;
 /// component may read.
 pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope) -> Rights {
     let mut rights = Rights::default();
-    for object in work.steps.iter().map(|step| &step.object).collect::<BTreeSet<_>>() {
+    for object in work.writes().map(|(step, _)| &step.object).collect::<BTreeSet<_>>() {
         let row = work.changes.iter().find(|row| row.object.key() == object.key());
         let is_there = row.is_some_and(|row| row.change != Change::Create);
-        let steps = work.steps.iter().zip(&work.answers);
-        let of_it = steps.filter(|(step, _)| step.object.key() == object.key());
-        let does: Vec<_> = of_it.map(|(step, change)| (step.delete, *change)).collect();
+        let of_it = work.writes().filter(|(step, _)| step.object.key() == object.key());
+        let does: Vec<_> = of_it.map(|(step, change)| (step.delete, change)).collect();
         for (verbs, why) in of_steps(&does, is_there) {
             rights.uses(object, &work.kinds, verbs, why);
         }
