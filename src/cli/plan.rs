@@ -1,11 +1,13 @@
 //! `carnet plan`.
 
 use crate::install::Mode;
-use crate::target::Overrides;
+use crate::plan::Plan;
+use crate::target::{Overrides, Untried};
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs, PlanReport};
 use super::exit::Code;
+use super::ui::Ui;
 
 /// Show what an install or upgrade would change, and change nothing
 ///
@@ -38,5 +40,24 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let change = ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace });
     let (outcome, _) = act::on_bundle(None, &args.bundle, &change, Mode::Plan, context)?;
     context.ui.report(&PlanReport(&outcome.plan))?;
+    warn(&outcome.plan, take_ownership, &context.ui);
     Ok(act::pending(args.exit_code, !outcome.plan.is_empty()))
+}
+
+/// What a look at the rows might miss.
+fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
+    let untried = plan.changes.iter().filter(|row| row.dry_run == Some(Untried::Forbidden)).count();
+    if untried > 0 {
+        ui.warning(format_args!(
+            "{untried} of the objects were not tried out: you may read them, and not change them. Their rows are what can \
+             be told from that"
+        ));
+    }
+    let adopted = plan.changes.iter().filter(|row| row.adopts).count();
+    if adopted > 0 && !take_ownership {
+        ui.warning(format_args!(
+            "{adopted} of the objects are there already and belong to nobody: a run takes them over only with \
+             `--take-ownership`"
+        ));
+    }
 }

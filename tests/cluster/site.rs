@@ -47,10 +47,12 @@ pub struct Said {
 
 impl Site {
     pub fn new() -> Self {
-        let kubeconfig = env::var_os("CARNET_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_else(|| {
-            panic!("CARNET_TEST_KUBECONFIG names no kubeconfig: start an API server with .ci/cluster/up.sh")
-        });
-        let beside = || kubeconfig.with_file_name("bin").join("kubectl");
+        Self::at(shared())
+    }
+
+    /// A site in another cluster than the one that all tests share.
+    pub fn at(kubeconfig: PathBuf) -> Self {
+        let beside = || shared().with_file_name("bin").join("kubectl");
         let kubectl = env::var_os("CARNET_TEST_KUBECTL").map_or_else(beside, PathBuf::from);
         let site = Self {
             home: tempfile::tempdir().unwrap(),
@@ -240,6 +242,13 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Whether kubectl succeeds with this, and within this time.
+    pub fn kubectl_says(&self, arguments: &[&str], limit: Duration) -> bool {
+        let mut command = self.kubectl_command(arguments);
+        command.arg(format!("--request-timeout={}s", limit.as_secs()));
+        command.output().unwrap().status.success()
+    }
+
     /// Applies a manifest as somebody else would.
     pub fn apply(&self, manifest: &str) {
         let mut child = self
@@ -263,6 +272,13 @@ impl Site {
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(["-n", &self.namespace]).args(arguments);
         command
     }
+}
+
+/// The kubeconfig of the cluster that all tests share.
+pub fn shared() -> PathBuf {
+    env::var_os("CARNET_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_else(|| {
+        panic!("CARNET_TEST_KUBECONFIG names no kubeconfig: start an API server with .ci/cluster/up.sh")
+    })
 }
 
 impl Drop for Site {
