@@ -36,6 +36,7 @@ mod invoke;
 mod key;
 mod lint;
 mod plan;
+mod rbac;
 mod rollback;
 mod sign;
 mod uninstall;
@@ -101,6 +102,7 @@ enum Verb {
     Inspect(inspect::Args),
     Grant(Box<grant::Args>),
     Plan(Box<plan::Args>),
+    Rbac(Box<rbac::Args>),
     Install(Box<install::Install>),
     Upgrade(Box<install::Upgrade>),
     Apply(Box<apply::Args>),
@@ -187,6 +189,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Inspect(args) => inspect::run(args, context),
         Verb::Grant(args) => grant::run(args, context),
         Verb::Plan(args) => plan::run(args, context),
+        Verb::Rbac(args) => rbac::run(args, context),
         Verb::Install(args) => install::install(args, context),
         Verb::Upgrade(args) => install::upgrade(args, context),
         Verb::Apply(args) => apply::run(args, context),

@@ -5,6 +5,8 @@
 
 mod claim;
 mod decide;
+mod identity;
+mod powers;
 mod removal;
 mod run;
 
@@ -18,15 +20,20 @@ use serde_json::Value;
 use crate::bundle::parameters::ParameterError;
 use crate::capability;
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Rights;
+use crate::capability::severity::Severity;
 use crate::grant::{Consent, Shortfall};
 use crate::host::Supplied;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
 use crate::plan::Plan;
+use crate::plan::powers::Refused;
 use crate::run::RunError;
 use crate::state::{State, StateError};
 use crate::target::{self, Kept, Overrides, Target};
 use crate::verify::{Admission, Verified};
+
+pub use identity::{dismissed, mint, needs};
 
 use decide::{Part, decide};
 use run::Run;
@@ -59,12 +66,26 @@ pub struct Order {
     pub wait: bool,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
+    /// From which severity on nothing may be installed that has such powers.
+    pub refuse_powers: Option<Severity>,
     /// Kinds that are removed although what they hold would go with them.
     pub delete: BTreeSet<Kept>,
     /// Where the bundle came from, as it was typed.
     pub reference: String,
     /// Guards that were lowered, as flags.
     pub dangers: Vec<String>,
+    /// Who acts in a cluster.
+    pub identity: Identity,
+}
+
+/// Who acts in a cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The caller, with all rights that the caller has.
+    Own,
+    /// An identity that is made for the run, with just the rights of its plan.
+    #[default]
+    Scoped,
 }
 
 /// A target, as an installation remembers it.
@@ -116,6 +137,8 @@ pub struct Outcome {
     pub denials: Vec<String>,
     /// Objects that were left in place.
     pub kept: Vec<ObjectRef>,
+    /// The rights in the cluster that it takes to make the plan and to carry it out.
+    pub rights: Rights,
 }
 
 /// Why an action was not carried out, by stage.
@@ -131,6 +154,15 @@ pub enum Error {
     /// The installation is there already.
     #[error("the installation `{0}` is there already")]
     Exists(String),
+    /// No identity could be made for the run.
+    #[error("no identity could be made for this run")]
+    Identity {
+        /// What went wrong first.
+        #[source]
+        source: target::cluster::Error,
+        /// Rights that the caller lacks, a line each.
+        missing: Vec<String>,
+    },
     /// A credential that the action needs was not given.
     #[error("the bundle needs the credential `{0}` for this action")]
     Credential(String),
@@ -164,6 +196,15 @@ pub enum Error {
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
+    /// What it installs could do too much.
+    #[error("what it installs could do too much")]
+    Powers {
+        /// What is refused, and by whom.
+        #[source]
+        refused: Refused,
+        /// The plan, to be looked at.
+        plan: Box<Plan>,
+    },
     /// The plan that was to be carried out is not the one that would be.
     #[error("the plan no longer holds")]
     Stale(Vec<String>),
@@ -256,6 +297,13 @@ pub async fn act(
         return Err(Error::Declined);
     }
     run.carry_out(planned, lock.as_ref()).await
+}
+
+impl Place {
+    /// Whether whoever acts there under this identity is the caller, with all rights that the caller has.
+    pub fn is_caller(&self, identity: Identity) -> bool {
+        identity == Identity::Own && self.target == "kube"
+    }
 }
 
 impl Error {

@@ -3,8 +3,10 @@
 //! A plan holds no secret: credentials are placeholders in it, and values of Secrets are shown as changed or unchanged.
 //! Its digest stands for everything that decides what a run does.
 
+pub mod powers;
 mod delta;
 mod follow;
+mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +15,8 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::bundle::canonical::canonical;
-use crate::capability::object::ObjectRef;
+use crate::capability::object::{LAST_APPLIED, ObjectRef};
+use crate::capability::rights::Rights;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::Granted;
@@ -24,8 +27,9 @@ use crate::target::{Change, Kept, Overrides, Untried, without_bookkeeping};
 
 pub use follow::Unusable;
 
-/// An annotation in which kubectl keeps whole objects, values of Secrets included.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub use rights::{needed, with_planning};
+
+use powers::{Images, Power, Powers, Reader, Surroundings};
 
 /// The plan of one action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,8 +56,14 @@ pub struct Plan {
     pub changes: Vec<Planned>,
     /// The rights that the run takes.
     pub rbac: Vec<Value>,
-    /// What the installed objects will be able to do.
-    pub powers: Vec<Value>,
+    /// How the run hands rights on, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub escalations: Vec<String>,
+    /// What the installed objects will be able to do, the worst first.
+    pub powers: Vec<Power>,
+    /// What those that are there could do, and no longer will.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub powers_gone: Vec<Power>,
     /// Where credentials go.
     pub credentials: Vec<Flow>,
     /// How often the component calls the host.
@@ -143,6 +153,9 @@ pub struct Flow {
     pub name: String,
     /// `NAMESPACE/Secret/NAME:KEY`, each.
     pub into: Vec<String>,
+    /// What reads it there.
+    #[serde(default)]
+    pub readers: Vec<Reader>,
 }
 
 /// How often a function is called.
@@ -174,31 +187,38 @@ pub struct Subject {
 }
 
 impl Plan {
-    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component.
+    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component;
+    /// `surroundings` is what is known of rights beside the plan.
     pub fn new(
         subject: Subject,
         granted: Option<&Granted>,
         work: &Work,
         calls: &Calls,
         removed: Vec<ObjectChange>,
+        rights: &Rights,
+        surroundings: &Surroundings,
     ) -> Self {
         let steps =
             work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
         let steps = steps.collect();
         let changes: Vec<_> = work.changes.iter().cloned().chain(removed).collect();
+        let images = granted.map(|granted| Images::of(granted.verified().bundle()));
+        let powers = Powers::of(&changes, images.as_ref(), surroundings);
         let mut plan = Self {
             digest: Digest::of(b""),
             bundle: subject.bundle,
             component: granted.map(|granted| granted.verified().component().digest()),
-            installation: subject.installation,
+            installation: subject.installation.clone(),
             action: subject.action,
             revision: subject.revision,
             target: subject.target,
             inputs: subject.inputs,
-            credentials: flows(&changes),
+            credentials: flows(&changes, surroundings),
             changes: changes.iter().map(Planned::of).collect(),
-            rbac: Vec::new(),
-            powers: Vec::new(),
+            rbac: rights.roles(&role_name(&subject.installation)),
+            escalations: rights.escalations().map(ToString::to_string).collect(),
+            powers: powers.there,
+            powers_gone: powers.gone,
             host_calls: host_calls(calls),
             withheld: granted.map(Granted::withheld).unwrap_or_default(),
             steps,
@@ -227,6 +247,13 @@ impl Plan {
         if let Value::Object(members) = &mut value {
             members.remove("digest");
             members.remove("revision");
+            // They are read off the objects, which count themselves, and off whatever else is in the cluster at the moment.
+            members.remove("powers");
+            members.remove("powersGone");
+        }
+        let flows = value.pointer_mut("/credentials").and_then(Value::as_array_mut);
+        for flow in flows.into_iter().flatten().filter_map(Value::as_object_mut) {
+            flow.remove("readers");
         }
         for row in value.pointer_mut("/changes").and_then(Value::as_array_mut).into_iter().flatten() {
             row.as_object_mut().and_then(|row| row.remove("diff"));
@@ -260,6 +287,12 @@ impl Planned {
         let digest = Some(delta::digest(&delta));
         Self { diff, delta: digest, fields: delta.into_keys().collect(), ..self }
     }
+}
+
+/// What the roles of an installation are called. No two installations share a name, also where one has rights in the
+/// namespace of another.
+pub fn role_name(installation: &InstallationName) -> String {
+    format!("carnet:{}:{}", installation.namespace, installation.name)
 }
 
 /// Two states of an object as they may be shown and compared: without what the server writes and values of Secrets.
@@ -307,7 +340,8 @@ fn hidden(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option
     (hide(before, "(a value)"), hide(after, "(another value)"))
 }
 
-fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
+fn flows(changes: &[ObjectChange], surroundings: &Surroundings) -> Vec<Flow> {
+    let mut readers = powers::readers(changes, surroundings);
     let mut flows = BTreeMap::<String, Vec<String>>::new();
     for row in changes {
         for (key, names) in &row.placements {
@@ -318,7 +352,10 @@ fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
             }
         }
     }
-    flows.into_iter().map(|(name, into)| Flow { name, into }).collect()
+    flows
+        .into_iter()
+        .map(|(name, into)| Flow { readers: readers.remove(&name).unwrap_or_default(), name, into })
+        .collect()
 }
 
 fn host_calls(calls: &Calls) -> Vec<HostCall> {

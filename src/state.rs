@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::capability::rights::Minted;
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
@@ -460,6 +461,39 @@ impl State {
         match &self.0 {
             Store::Cluster(cluster) => cluster.finish(claim, ending),
             Store::Directory(directory) => directory.finish(claim, ending),
+        }
+    }
+
+    /// Writes down that an identity is about to be made for a run of this installation.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be written; the identity must not be made then.
+    pub fn identify(&self, name: &str, minted: &Minted) -> Result<(), StateError> {
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.identify(minted),
+            Store::Directory(directory) => directory.identify(name, minted),
+        }
+    }
+
+    /// The identities that runs of this installation left behind, or of all installations.
+    ///
+    /// # Errors
+    /// [`StateError`] when they cannot be read.
+    pub fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.identities(name),
+            Store::Directory(directory) => directory.identities(name),
+        }
+    }
+
+    /// An identity is gone.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be written.
+    pub fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
+        match &self.0 {
+            Store::Cluster(cluster) => cluster.forget_identity(minted),
+            Store::Directory(directory) => directory.forget_identity(minted),
         }
     }
 

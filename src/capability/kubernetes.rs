@@ -68,9 +68,15 @@ pub enum Invalid {
     /// A text of the form `VERB:KIND:NAMESPACE/NAME` was expected.
     #[error("`{0}` is not of the form VERB:KIND:NAMESPACE/NAME (or VERB:KIND:NAME outside namespaces)")]
     Form(String),
+    /// A name that a generated credential cannot have.
+    #[error("`{0}` cannot name a generated credential: it must be a DNS label")]
+    Generated(String),
     /// A pattern that is none.
     #[error(transparent)]
     Pattern(#[from] pattern::Invalid),
+    /// Several Secrets where one was expected.
+    #[error("`{0}` does not name one Secret, as it must for a credential that is found again there")]
+    Several(String),
     /// A placeholder that cannot be filled.
     #[error(transparent)]
     Template(#[from] template::Invalid),
@@ -322,6 +328,27 @@ impl KubernetesScope {
             names,
         });
         Self(rules.collect())
+    }
+
+    /// The objects of which the set names just this one, for reading. Scopes say nothing about versions, so neither do these
+    /// references: they are for finding out how a kind is served.
+    pub fn single_reads(&self) -> Vec<ObjectRef> {
+        let exact = |pattern: &Pattern| match pattern {
+            Pattern::Exact(name) => Some(name.clone()),
+            Pattern::Prefix(_) => None,
+        };
+        let read = |atom: Atom| {
+            let kind = exact(&atom.kind)?;
+            let (group, kind) = kind.rsplit_once('/').unwrap_or(("", &kind));
+            let api_version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+            let namespace = match &atom.namespace {
+                Some(namespace) => Some(exact(namespace)?),
+                None => None,
+            };
+            let object = ObjectRef { api_version, kind: kind.into(), namespace, name: exact(&atom.name)? };
+            (Verb::read(&object) == atom.verb).then_some(object)
+        };
+        self.0.iter().flat_map(Rule::atoms).filter_map(read).collect()
     }
 
     /// The set, an atom a line, in the form `VERB:KIND:NAMESPACE/NAME`.

@@ -2,6 +2,7 @@
 
 mod console;
 mod outcome;
+mod powers;
 mod undo;
 mod waiting;
 
@@ -15,10 +16,11 @@ use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::capability::Requests;
+use crate::capability::severity::Severity;
 use crate::grant::Consent;
 use crate::grant::terms::{Terms, parse_time};
 use crate::host::Supplied;
-use crate::install::{self, Mode, Operator, Order, Outcome, Place, Tools, act};
+use crate::install::{self, Identity, Mode, Operator, Order, Outcome, Place, Tools, act};
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
 use crate::state::{Installation, Revision, State, StateError};
@@ -110,6 +112,8 @@ pub(super) struct ChangeArgs {
     /// Take over objects that this installation did not make
     #[arg(long)]
     take_ownership: bool,
+    #[command(flatten)]
+    powers: PowerArgs,
     /// Remove and make anew what cannot be changed
     #[arg(long)]
     replace: bool,
@@ -119,6 +123,34 @@ pub(super) struct ChangeArgs {
     /// Also remove these kinds in a cluster, with all that goes with them
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     delete: Vec<KeptArg>,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(super) struct IdentityArgs {
+    /// Who acts in a cluster: an identity with just the rights of the plan, or you
+    #[arg(long, value_name = "WHO", default_value = "scoped")]
+    identity: IdentityArg,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum IdentityArg {
+    /// You, with all your rights.
+    Own,
+    /// An identity made for the run.
+    #[default]
+    Scoped,
+}
+
+/// What installed objects may be able to do.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct PowerArgs {
+    /// Refuse to install anything with powers of this severity: low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY")]
+    refuse_powers: Option<Severity>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -196,9 +228,11 @@ impl Default for ChangeArgs {
             timeout: Duration::from_secs(300),
             force_conflicts: false,
             take_ownership: false,
+            powers: PowerArgs::default(),
             replace: false,
             rollback_on_failure: false,
             delete: Vec::new(),
+            identity: IdentityArgs::default(),
         }
     }
 }
@@ -223,19 +257,25 @@ impl ChangeArgs {
         Self { force_conflicts: true, ..self.clone() }
     }
 
-    /// The same change, to undo one that failed.
+    /// The same change, to undo one that failed. What was there before is put back whatever it can do.
     fn undoing(&self) -> Self {
-        Self { yes: true, rollback_on_failure: false, ..self.clone() }
+        Self { yes: true, rollback_on_failure: false, powers: PowerArgs::default(), ..self.clone() }
     }
 
     /// A change that was confirmed when its plan was handed over.
-    pub(super) fn waiting(is_wanted: bool, timeout: Duration, rollback_on_failure: bool) -> Self {
+    pub(super) fn waiting(
+        is_wanted: bool,
+        timeout: Duration,
+        rollback_on_failure: bool,
+        identity: IdentityArgs,
+    ) -> Self {
         Self {
             yes: true,
             wait: is_wanted,
             no_wait: !is_wanted,
             timeout,
             rollback_on_failure,
+            identity,
             ..Self::default()
         }
     }
@@ -244,6 +284,11 @@ impl ChangeArgs {
     pub(super) fn overriding(overrides: Overrides) -> Self {
         let Overrides { force_conflicts, take_ownership, replace } = overrides;
         Self { force_conflicts, take_ownership, replace, ..Self::default() }
+    }
+
+    /// The same, refusing some powers.
+    pub(super) fn refusing(self, powers: PowerArgs) -> Self {
+        Self { powers, ..self }
     }
 }
 
@@ -261,6 +306,47 @@ impl TargetArgs {
             _ => return Err(Usage::new(format!("`{target}` is no target"), "dir:PATH or kube").into()),
         };
         self.home.cluster.place(target, self.secrets == SecretsArg::Plain)
+    }
+
+    /// Where an installation is, or is to be: its place, and its namespace unless it is the context's.
+    fn located(
+        &self,
+        earlier: Option<Installation>,
+        state: &State,
+        context: &Context,
+    ) -> anyhow::Result<(Place, Option<String>)> {
+        let earlier = earlier.filter(|earlier| !earlier.is_deleted());
+        let place = match &earlier {
+            Some(earlier) if !self.is_named() => self.home.place(earlier)?,
+            _ => self.place(context)?,
+        };
+        let recorded = earlier.map(|earlier| earlier.namespace);
+        let namespace = self.home.namespace.clone().or(recorded);
+        Ok((place, namespace.or_else(|| state.namespace().map(str::to_owned))))
+    }
+
+    /// The cluster that an installation is in, or is to be in, and its namespace there.
+    ///
+    /// # Errors
+    /// When it is in a directory, or nothing says where the cluster is.
+    pub(super) async fn cluster(
+        &self,
+        name: &str,
+        context: &Context,
+    ) -> anyhow::Result<(Box<Cluster>, String)> {
+        let state = self.home.state(context)?;
+        let (place, namespace) = self.located(state.find(name)?, &state, context)?;
+        match open(&place, name, namespace.as_deref(), self.home.as_user()).await? {
+            (Target::Cluster(cluster), namespace) => Ok((cluster, namespace)),
+            (Target::Directory(_), _) => {
+                Err(Usage::new("a directory takes no rights", "--target kube").into())
+            }
+        }
+    }
+
+    /// Takes the kubeconfig away, for a verb to which it is something else than the way to the cluster.
+    pub(super) fn take_kubeconfig(&mut self) -> Option<PathBuf> {
+        self.home.cluster.kubeconfig.take()
     }
 
     /// Whether a flag names a place at all.
@@ -377,15 +463,8 @@ pub(super) fn on_bundle(
     let earlier = state.find(&args.name)?;
     let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
     let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
-    let place = match &earlier {
-        Some(earlier) if !args.target.is_named() && !earlier.is_deleted() => home.place(earlier)?,
-        _ => args.target.place(context)?,
-    };
-    let namespace = home
-        .namespace
-        .clone()
-        .or_else(|| earlier.filter(|earlier| !earlier.is_deleted()).map(|earlier| earlier.namespace))
-        .or_else(|| state.namespace().map(str::to_owned));
+    let home = &args.target.home;
+    let (place, namespace) = args.target.located(earlier, &state, context)?;
     let asked = Asked {
         action,
         name: &args.name,
@@ -534,6 +613,9 @@ fn run(
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     let place = Place { server: target.server().map(str::to_owned), ..place };
+    if asked.mode == Mode::Act && place.is_caller(asked.change.identity.identity()) {
+        context.ui.danger("the run acts as you, with all your rights (--identity own)");
+    }
     let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
     let before = state.find(asked.name)?.and_then(|earlier| earlier.last);
     let operator: Arc<dyn Operator> = console.clone();
@@ -576,8 +658,10 @@ fn order(
         overrides: settled.map_or_else(|| change.overrides(), |settled| settled.overrides),
         wait: change.wait || !change.no_wait,
         timeout: change.timeout,
+        refuse_powers: change.powers.refuse_powers,
         delete: settled.map_or_else(|| change.delete(), |settled| settled.delete.clone()),
         reference: asked.reference.clone(),
+        identity: change.identity.identity(),
     })
 }
 
@@ -648,6 +732,16 @@ fn recorded(installation: &Installation) -> Place {
 /// The code of `--exit-code`.
 pub(super) fn pending(is_wanted: bool, has_changes: bool) -> Code {
     if is_wanted && has_changes { exit::CHANGES } else { exit::DONE }
+}
+
+impl IdentityArgs {
+    /// Who acts.
+    pub(super) fn identity(self) -> Identity {
+        match self.identity {
+            IdentityArg::Own => Identity::Own,
+            IdentityArg::Scoped => Identity::Scoped,
+        }
+    }
 }
 
 impl KeptArg {

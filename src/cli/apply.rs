@@ -12,7 +12,7 @@ use crate::reference::Reference;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, ClusterArgs, HomeArgs, InputArgs, Settled};
+use super::act::{self, Asked, ChangeArgs, ClusterArgs, HomeArgs, InputArgs, PowerArgs, Settled};
 use super::exit::{self, Code};
 use super::inputs::consent::ConsentArgs;
 
@@ -56,6 +56,10 @@ struct WaitArgs {
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
+    #[command(flatten)]
+    identity: act::IdentityArgs,
+    #[command(flatten)]
+    powers: PowerArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
@@ -83,7 +87,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         inputs: &args.inputs,
         unsigned: args.unsigned,
         // Whoever hands over a plan has confirmed it.
-        change: &ChangeArgs::waiting(!args.wait.no_wait, args.wait.timeout, args.wait.rollback_on_failure),
+        change: &ChangeArgs::waiting(
+            !args.wait.no_wait,
+            args.wait.timeout,
+            args.wait.rollback_on_failure,
+            args.wait.identity,
+        )
+        .refusing(args.wait.powers),
         mode: Mode::Act,
         settled: Some(settled),
     };

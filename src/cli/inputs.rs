@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use cap_std::fs::File;
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::document;
@@ -170,7 +171,10 @@ pub fn text(path: &Path) -> anyhow::Result<String> {
 }
 
 /// The text of a file that need not be there.
-fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
     match text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_absent) => Ok(None),
@@ -205,14 +209,36 @@ fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// When the file is there, or cannot be written.
 pub fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    // As any new file: the user's umask takes the rest away.
+    write_as(path, text, force, 0o666)
+}
+
+/// The same for a file that holds a secret: nobody but its owner may read it.
+///
+/// # Errors
+/// When the file is there, or cannot be written.
+pub fn write_secret(path: &Path, text: &SecretString, force: bool) -> anyhow::Result<()> {
+    write_as(path, text.expose_secret(), force, 0o600)
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(path: &Path) -> anyhow::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    std::fs::remove_file(path).with_context(|| format!("cannot remove `{}`", path.display()))
+}
+
+#[cfg_attr(not(unix), expect(unused_variables, reason = "modes are those of Unix"))]
+fn write_as(path: &Path, text: &str, force: bool, mode: u32) -> anyhow::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let cannot_write = || format!("cannot write `{}`", path.display());
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // As any new file: the user's umask takes the rest away.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        builder.permissions(std::fs::Permissions::from_mode(mode));
     }
     #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
     let mut file = builder.tempfile_in(directory).with_context(cannot_write)?;

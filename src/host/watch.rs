@@ -11,6 +11,9 @@ pub trait Watcher: Send + Sync {
 
     /// The component wrote a message.
     fn logged(&self, entry: &Entry);
+
+    /// Something about the run itself, in a sentence.
+    fn noted(&self, _sentence: &str) {}
 }
 
 /// An object that is not as it is waited for.

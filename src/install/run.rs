@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Rights;
 use crate::grant::{Denied, recorded};
 use crate::host::meter::Calls;
 use crate::host::wait::now;
@@ -14,7 +15,7 @@ use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
 use crate::host::work::{ObjectChange, Pass, Waiting, Work};
 use crate::host::{GuestError, Host};
-use crate::plan::{BundleName, Inputs, InstallationName, Plan, Subject};
+use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
 use crate::target::lent::Lent;
@@ -25,6 +26,9 @@ use crate::verify::Admission;
 use super::decide::{Decided, Part};
 use super::removal::{self, Removal};
 use super::{Error, Mode, Order, Outcome, Place, Tools, claim};
+
+/// The guard that is lowered where no identity is made for a run.
+const OWN_IDENTITY: &str = "--identity own";
 
 /// One action, decided about.
 pub(super) struct Run<'a> {
@@ -52,6 +56,10 @@ pub(super) struct Planned {
     ran: Ran,
     removals: Vec<Removal>,
     kept: Vec<ObjectRef>,
+    /// What the acting pass takes.
+    pub(super) rights: Rights,
+    /// What making the plan and the acting pass take.
+    all_rights: Rights,
 }
 
 impl Run<'_> {
@@ -65,13 +73,27 @@ impl Run<'_> {
             ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
         }
         let (removable, kept) = self.removable(&ran.work);
-        let removals = removal::plan(&mut ran.work, removable).await?;
+        let removals = removal::plan(&mut ran.work, removable.clone()).await?;
         self.check_cluster(&removals)?;
-        let rows = removals.iter().filter_map(Removal::row).collect();
-        let plan =
-            Plan::new(self.subject(&ran.work), self.decided.granted.as_deref(), &ran.work, &ran.calls, rows);
+        let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
+        let rights = self.rights(&ran.work, &rows);
+        let there = self.surroundings(&ran.work, &rows).await;
+        let granted = self.decided.granted.as_deref();
+        let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &rights, &there);
         self.check_replacements(&plan)?;
-        Ok(Planned { plan, ran, removals, kept })
+        self.check_powers(&plan)?;
+        let all_rights = plan::with_planning(rights.clone(), &ran.work, &removable);
+        Ok(Planned { plan, ran, removals, kept, rights, all_rights })
+    }
+
+    /// The rights in the cluster that the acting pass takes.
+    fn rights(&self, work: &Work, removed: &[ObjectChange]) -> Rights {
+        if matches!(work.target, Target::Directory(_)) {
+            return Rights::default();
+        }
+        let granted = self.decided.granted.as_ref().filter(|_| self.part.component.is_some());
+        let readable = granted.map(|granted| granted.capabilities().kubernetes).unwrap_or_default();
+        plan::needed(work, removed, &readable)
     }
 
     /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
@@ -104,7 +126,11 @@ impl Run<'_> {
     }
 
     /// Does what was planned, and records it.
-    pub(super) async fn carry_out(&self, planned: Planned, lock: Option<&Lock>) -> Result<Outcome, Error> {
+    pub(super) async fn act_and_record(
+        &self,
+        planned: Planned,
+        lock: Option<&Lock>,
+    ) -> Result<Outcome, Error> {
         if self.part.stateless {
             return Ok(self.act(planned).await?.0);
         }
@@ -139,7 +165,7 @@ impl Run<'_> {
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
-        let Planned { plan, ran, removals, kept } = planned;
+        let Planned { plan, ran, removals, kept, all_rights: rights, .. } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
         let Work { target, kinds, changes, steps, answers, .. } = ran.work;
         target.sweep()?;
@@ -155,7 +181,7 @@ impl Run<'_> {
         await_ready(&mut ran.work).await?;
         let outputs = self.settled_outputs(ran.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
-        let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept };
+        let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept, rights };
         Ok((outcome, stored))
     }
 
@@ -204,6 +230,7 @@ impl Run<'_> {
             overrides: self.order.overrides,
             waiting: Waiting { enabled: self.order.wait, until: now() + self.order.timeout },
             lent: Lent::default(),
+            reads: BTreeSet::new(),
             steps: Vec::new(),
             answers: Vec::new(),
             changes: Vec::new(),
@@ -300,8 +327,15 @@ impl Run<'_> {
             rule,
             signers,
             terms: self.decided.terms.clone(),
-            dangers: self.order.dangers.clone(),
+            dangers: self.dangers(),
         }
+    }
+
+    /// The guards that are lowered. Who carries a plan out is no part of it, but of what is recorded.
+    fn dangers(&self) -> Vec<String> {
+        let is_caller = self.order.place.is_caller(self.order.identity);
+        let own = is_caller.then(|| OWN_IDENTITY.to_owned());
+        self.order.dangers.iter().cloned().chain(own).collect()
     }
 
     /// CNAB 101: an output that the component did not set has its default; without one the action has failed.
@@ -354,6 +388,14 @@ impl Ran {
 }
 
 impl Planned {
+    pub(super) fn target(&self) -> &Target {
+        &self.ran.work.target
+    }
+
+    pub(super) fn target_mut(&mut self) -> &mut Target {
+        &mut self.ran.work.target
+    }
+
     pub(super) fn into_outcome(self) -> Outcome {
         Outcome {
             plan: self.plan,
@@ -362,6 +404,7 @@ impl Planned {
             log: self.ran.log,
             denials: self.ran.denials,
             kept: self.kept,
+            rights: self.all_rights,
         }
     }
 }

@@ -20,7 +20,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Minted;
 use crate::digest::Digest;
+use crate::document;
 use crate::fetch::Fetched;
 use crate::target::cluster::Options;
 use crate::target::cluster::records::{Own, Records};
@@ -174,6 +176,32 @@ impl Cluster {
             let ending = Ending { status: &status, message, outputs: &outputs };
             books.finish(&desk, &claim, &ending).await
         })
+    }
+
+    pub(super) fn identify(&self, minted: &Minted) -> Result<(), StateError> {
+        let (desk, subject) = (self.desk.clone(), Subject::Identity(minted.name.clone()));
+        let content = serde_json::to_vec(minted).map_err(document::Invalid::from)?;
+        self.office.wait(async move { desk.write(&subject, &content, None).await.map(drop) })
+    }
+
+    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
+        let (desk, owner) = (self.desk.clone(), name.map(|name| format!("{}/{name}", self.desk.namespace)));
+        self.office.wait(async move {
+            let mut identities = Vec::new();
+            for found in desk.identities().await? {
+                let content = desk.whole(&found).await?.content;
+                let (minted, _): (Minted, _) = document::typed(document::json(&content)?)?;
+                identities.push(minted);
+            }
+            identities.retain(|minted| owner.as_ref().is_none_or(|owner| *owner == minted.owner));
+            Ok(identities)
+        })
+    }
+
+    pub(super) fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
+        let desk = self.desk.clone();
+        let Some(own) = Subject::Identity(minted.name.clone()).own(&desk.namespace) else { return Ok(()) };
+        self.office.wait(async move { Ok(desk.records.delete(&own, None).await?) })
     }
 
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {

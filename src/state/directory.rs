@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::object::ObjectRef;
+use crate::capability::rights::Minted;
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
@@ -197,6 +198,24 @@ impl Directory {
     }
 
     /// Where a run of this installation writes down what it does to its target.
+    pub(super) fn identify(&self, name: &str, minted: &Minted) -> Result<(), StateError> {
+        let document = text(minted)?;
+        self.database().execute(schema::IDENTIFY, params![name, minted.name, document])?;
+        Ok(())
+    }
+
+    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
+        let database = self.database();
+        let mut query = database.prepare(schema::IDENTITIES_OF)?;
+        let rows = query.query_map([name], |row| row.get::<_, String>(0))?;
+        rows.map(|row| read(&row?)).collect()
+    }
+
+    pub(super) fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
+        self.database().execute(schema::FORGET_IDENTITY, [&minted.name])?;
+        Ok(())
+    }
+
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
         Box::new(Journal { database: Arc::clone(&self.database), name: name.into() })
     }

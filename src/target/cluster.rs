@@ -4,8 +4,10 @@
 //! permit says. Objects are only ever written by server-side apply, under a field manager of the installation's own, so
 //! that the server knows what belongs to whom, and a right to create can be given by name.
 
+mod bindings;
 mod connect;
 mod fields;
+mod identity;
 mod refusal;
 mod send;
 pub mod records;
@@ -15,7 +17,7 @@ mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use kube::Client;
@@ -30,10 +32,13 @@ use crate::target::flight::collect;
 use crate::target::ready::{Readiness, going, readiness};
 use crate::target::{Change, Marks, Preview, Trial, Untried};
 
+use identity::base::Base;
 use refusal::refusal;
 use send::{Answer, Ask, Silence};
 
+pub use bindings::Bindings;
 pub use connect::{Options, Unconfigured};
+pub use identity::{ScopedIdentity, written_for};
 pub use refusal::{Error, Field};
 
 /// The longest name of a field manager that the API server accepts, in characters.
@@ -41,9 +46,12 @@ const MAX_MANAGER: usize = 128;
 
 /// A Kubernetes API server, and the installation on whose behalf it is asked.
 pub struct Cluster {
+    /// Acts as the caller, whoever asks about objects.
     client: Client,
-    /// Acts as the caller, and is asked for nothing but why objects are not ready.
-    onlooker: Client,
+    /// The way to the server, without the caller.
+    base: Base,
+    /// Who asks about objects, if not the caller.
+    identity: Option<Arc<ScopedIdentity>>,
     namespace: String,
     server: String,
     manager: String,
@@ -124,16 +132,9 @@ impl Cluster {
     /// # Errors
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
     pub async fn connect(options: &Options, owner: &Owner) -> Result<Self, Unconfigured> {
-        let connect::Place { client, namespace, server } = connect::place(options).await?;
-        let onlooker = client.clone();
-        Ok(Self {
-            client,
-            onlooker,
-            namespace,
-            server,
-            manager: owner.manager(),
-            with_status: Mutex::default(),
-        })
+        let connect::Place { client, base, namespace, server } = connect::place(options).await?;
+        let manager = owner.manager();
+        Ok(Self { client, base, identity: None, namespace, server, manager, with_status: Mutex::default() })
     }
 
     /// The same cluster, on behalf of another installation.
@@ -422,6 +423,9 @@ impl Cluster {
 
     /// Asks the server. Where it does not answer, the error says which one that is.
     async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
+        if let Some(identity) = &self.identity {
+            return identity.ask(ask).await;
+        }
         let silent = |silence: Silence| Error::Unavailable(format!("{}: {}", self.server, silence.why));
         ask.send(&self.client).await.map_err(silent)
     }

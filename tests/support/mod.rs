@@ -154,9 +154,11 @@ impl Home {
             overrides: Overrides::default(),
             wait: true,
             timeout: Duration::from_secs(5),
+            refuse_powers: None,
             delete: Default::default(),
             reference: "layout:test".into(),
             dangers: Vec::new(),
+            identity: Default::default(),
         }
     }
 

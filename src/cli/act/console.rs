@@ -101,6 +101,10 @@ impl Watcher for Console {
         }
     }
 
+    fn noted(&self, sentence: &str) {
+        self.ui.status(visible(sentence));
+    }
+
     fn logged(&self, entry: &Entry) {
         let text = visible(&entry.text);
         match entry.level {

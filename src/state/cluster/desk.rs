@@ -45,6 +45,8 @@ pub(super) enum Subject {
     Bundle(Digest),
     /// A claim of an installation, by its id.
     Claim(String, String),
+    /// An identity that was made for a run, by its name. Whose it is, it says itself.
+    Identity(String),
     /// An installation.
     Installation(String),
 }
@@ -67,13 +69,14 @@ impl Subject {
         match self {
             Self::Bundle(_) => "bundle",
             Self::Claim(..) => "claim",
+            Self::Identity(_) => "identity",
             Self::Installation(_) => "installation",
         }
     }
 
     fn installation(&self) -> Option<&str> {
         match self {
-            Self::Bundle(_) => None,
+            Self::Bundle(_) | Self::Identity(_) => None,
             Self::Claim(name, _) | Self::Installation(name) => Some(name),
         }
     }
@@ -87,7 +90,7 @@ impl Subject {
                 Own::record(namespace, &[self.word(), first, second])
             }
             Self::Claim(name, id) => Own::record(namespace, &[self.word(), name, &id.to_lowercase()]),
-            Self::Installation(name) => Own::record(namespace, &[self.word(), name]),
+            Self::Identity(name) | Self::Installation(name) => Own::record(namespace, &[self.word(), name]),
         }
     }
 
@@ -183,6 +186,11 @@ impl Desk {
     /// The records of all installations, in a namespace or in all.
     pub(super) async fn installations(&self, namespace: Option<&str>) -> Result<Vec<Found>, StateError> {
         Ok(self.records.list(namespace, &[(KIND, "installation")]).await?)
+    }
+
+    /// The records of all identities.
+    pub(super) async fn identities(&self) -> Result<Vec<Found>, StateError> {
+        Ok(self.records.list(Some(&self.namespace), &[(KIND, "identity")]).await?)
     }
 
     /// Removes what runs that were cut off have left: claims that never began, and pieces of what was never whole.

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StateError;
 
 /// The version of the tables.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 const TABLES: &str = "
 create table installations (
@@ -42,6 +42,23 @@ create table inventory (
   unique (installation, object)
 ) strict;
 ";
+
+/// Identities that were about to be made in a cluster, and are not known to be removed. The installation is there by its
+/// name: an identity is made before anything else is recorded.
+const IDENTITIES: &str = "
+create table identities (
+  name text primary key,
+  installation text not null,
+  document text not null
+) strict;
+";
+
+pub(super) const IDENTIFY: &str = "insert into identities (name, installation, document) values (?2, ?1, ?3)";
+
+pub(super) const IDENTITIES_OF: &str =
+    "select document from identities where installation = coalesce(?1, installation) order by name";
+
+pub(super) const FORGET_IDENTITY: &str = "delete from identities where name = ?1";
 
 /// The claims of an installation, oldest first, each with its last result.
 pub(super) const HISTORY: &str = "
@@ -98,19 +115,23 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), StateError> {
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     match version(connection)? {
-        0 => create(connection),
         VERSION => Ok(()),
+        0..VERSION => create(connection),
         newer => Err(StateError::Newer(newer)),
     }
 }
 
-/// Two programs may find an empty database at once: the second one waits, and finds the first one's tables.
+/// Adds what an older version, or none, does not have. Two programs may find an empty database at once: the second one
+/// waits, and finds the first one's tables.
 fn create(connection: &Connection) -> Result<(), StateError> {
     connection.execute_batch("begin immediate")?;
-    if version(connection)? == 0 {
-        connection.execute_batch(TABLES)?;
-        connection.pragma_update(None, "user_version", VERSION)?;
+    let found = version(connection)?;
+    for (since, tables) in [(1, TABLES), (2, IDENTITIES)] {
+        if found < since {
+            connection.execute_batch(tables)?;
+        }
     }
+    connection.pragma_update(None, "user_version", VERSION)?;
     Ok(connection.execute_batch("commit")?)
 }
 

@@ -3,13 +3,15 @@
 //! Apart from the rest of the target because this is where ambient authority comes in: the environment, the home
 //! directory, the files that a kubeconfig names, and the credential plugin that it may name.
 
-mod http;
+pub(super) mod http;
 
 use std::path::PathBuf;
 
 use ::http::Uri;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+
+use super::identity::base::Base;
 
 /// What the user said about the cluster.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +42,8 @@ pub enum Unconfigured {
 /// A client that has not sent anything yet, and what the configuration says about the place.
 pub(super) struct Place {
     pub(super) client: Client,
+    /// The way to the server, without the caller.
+    pub(super) base: Base,
     pub(super) namespace: String,
     pub(super) server: String,
 }
@@ -51,7 +55,8 @@ pub(super) async fn place(options: &Options) -> Result<Place, Unconfigured> {
         config.auth_info.impersonate = Some(user.clone());
     }
     let (namespace, server) = (config.default_namespace.clone(), address(&config.cluster_url));
-    Ok(Place { client: http::client(config)?, namespace, server })
+    let base = Base::of(&config);
+    Ok(Place { client: http::client(config)?, base, namespace, server })
 }
 
 async fn configuration(options: &Options) -> Result<Config, Unconfigured> {

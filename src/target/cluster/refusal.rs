@@ -84,6 +84,9 @@ pub enum Error {
     /// The object does not exist.
     #[error("`{0}` does not exist")]
     NotFound(String),
+    /// The identity that was made for the run, made once more, is not accepted either.
+    #[error("the server does not accept the identity that was made for this run any more")]
+    Outlawed,
     /// What was to be sent is not the object that the permit names.
     #[error("the body is not that of `{0}`")]
     OtherObject(String),

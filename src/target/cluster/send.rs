@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use kube::Client;
 use kube::client::Body;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::document;
 
@@ -91,6 +91,29 @@ impl Ask {
             accept: JSON,
             content: Some((JSON, options.to_string().into_bytes())),
         }
+    }
+
+    /// For what has no other form: a token, a question about rights. Both can be asked for twice.
+    pub(super) fn post(path: String, body: &Value) -> Self {
+        let content = Some((JSON, body.to_string().into_bytes()));
+        Self { method: Method::POST, path, accept: JSON, content }
+    }
+
+    /// The namespace that the object is in.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        let (_, rest) = self.path.split_once("/namespaces/")?;
+        rest.split_once('/').map(|(namespace, _)| namespace)
+    }
+
+    /// What the server says where that namespace is not there.
+    pub(super) fn nowhere(&self) -> Answer {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        let details = match self.method {
+            Method::PATCH => json!({ "kind": "namespaces", "name": self.namespace() }),
+            _ => json!({ "name": name.split('?').next() }),
+        };
+        let body = json!({ "kind": "Status", "details": details }).to_string().into_bytes();
+        Answer { status: StatusCode::NOT_FOUND, body, pause: None, date: None }
     }
 
     /// Sends until there is an answer worth having: everything but "busy" and "broken".
@@ -203,7 +226,7 @@ impl Answer {
         document::json(&self.body)
     }
 
-    fn text_at(&self, pointer: &str) -> Option<String> {
+    pub(super) fn text_at(&self, pointer: &str) -> Option<String> {
         self.json().ok()?.pointer(pointer)?.as_str().map(str::to_owned)
     }
 }

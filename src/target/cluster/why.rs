@@ -78,7 +78,7 @@ impl Cluster {
     /// Objects of a namespace that the caller may list.
     async fn overseen(&self, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
         let url = format!("/api/v1/namespaces/{}/{plural}?{query}&limit={MAX_ASKED}", encoded(namespace));
-        let Ok(answer) = Ask::get(url).send(&self.onlooker).await else { return Vec::new() };
+        let Ok(answer) = Ask::get(url).send(&self.client).await else { return Vec::new() };
         let list = answer.json().ok().filter(|_| answer.status.is_success());
         match list.as_ref().and_then(|list| list.get("items")) {
             Some(Value::Array(items)) => items.clone(),

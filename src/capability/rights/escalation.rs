@@ -1,0 +1,124 @@
+//! How a run hands rights on: by writing roles, and by binding them.
+//!
+//! The API server lets nobody give what they do not hold. Who writes a role must hold its rules (or may `escalate` it);
+//! who writes a binding must hold the rules of its role (or may `bind` it). Holding the rules is by far the lesser right:
+//! `escalate` on a role together with changing it would be every right there is.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::capability::kinds::Kinds;
+use crate::capability::object::ObjectRef;
+
+use super::{PolicyRule, RBAC, Rights, Scope, Verb};
+
+/// One way in which rights are handed on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Escalation {
+    /// A role that the run does not write is bound.
+    Bind {
+        /// The role.
+        role: ObjectRef,
+        /// The binding.
+        binding: ObjectRef,
+    },
+    /// A ClusterRole is written whose rules are gathered from others, so nobody can hold them beforehand.
+    Escalate {
+        /// The ClusterRole.
+        role: ObjectRef,
+    },
+    /// A role is written: the run must hold its rules.
+    HandOn {
+        /// The role.
+        role: ObjectRef,
+    },
+}
+
+impl fmt::Display for Escalation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { role, binding } => {
+                write!(f, "{} hands on {}, which the plan does not write", named(binding), named(role))
+            }
+            Self::Escalate { role } => {
+                write!(f, "{} gathers rules of other roles, whatever they are", named(role))
+            }
+            Self::HandOn { role } => write!(f, "{} hands its rules on", named(role)),
+        }
+    }
+}
+
+impl Rights {
+    /// Adds what writing this object takes beyond the verbs on it, if it is a role or binding. `written` says whether the
+    /// run writes the role that a binding names.
+    pub fn hands_on(
+        &mut self,
+        object: &ObjectRef,
+        body: &Value,
+        kinds: &Kinds,
+        written: impl Fn(&ObjectRef) -> bool,
+    ) {
+        if object.group() != RBAC {
+            return;
+        }
+        match object.kind.as_str() {
+            "Role" | "ClusterRole" => self.hands_on_rules(object, body, kinds),
+            "RoleBinding" | "ClusterRoleBinding" => self.binds(object, body, kinds, written),
+            _ => {}
+        }
+    }
+
+    fn hands_on_rules(&mut self, role: &ObjectRef, body: &Value, kinds: &Kinds) {
+        if body.get("aggregationRule").is_some_and(|rule| !rule.is_null()) {
+            self.uses(role, kinds, &[Verb::Escalate], "its rules are gathered from other roles");
+            self.escalations.insert(Escalation::Escalate { role: role.clone() });
+            return;
+        }
+        let rules: Vec<_> =
+            body.get("rules").and_then(Value::as_array).into_iter().flatten().map(PolicyRule::read).collect();
+        if rules.is_empty() {
+            return;
+        }
+        let held = self.scopes.entry(Scope::of(role)).or_default();
+        for rule in rules {
+            held.handed_on.entry(rule).or_default().insert(format!("handed on by {}", named(role)));
+        }
+        self.escalations.insert(Escalation::HandOn { role: role.clone() });
+    }
+
+    /// Only a role that is written in the same run has rules that are known to be held.
+    fn binds(
+        &mut self,
+        binding: &ObjectRef,
+        body: &Value,
+        kinds: &Kinds,
+        written: impl Fn(&ObjectRef) -> bool,
+    ) {
+        let Some(role) = bound(binding, body) else { return };
+        if written(&role) {
+            return;
+        }
+        // The server asks for the right where the binding is, also for a role that lives outside namespaces.
+        let place = ObjectRef { namespace: binding.namespace.clone(), ..role.clone() };
+        let why = format!("{} hands it on", named(binding));
+        self.uses(&place, kinds, &[Verb::Bind], &why);
+        self.escalations.insert(Escalation::Bind { role, binding: binding.clone() });
+    }
+}
+
+/// The role that a binding names.
+fn bound(binding: &ObjectRef, body: &Value) -> Option<ObjectRef> {
+    let text = |name: &str| body.pointer("/roleRef")?.get(name)?.as_str().map(str::to_owned);
+    let kind = text("kind")?;
+    let namespace = if kind == "Role" { binding.namespace.clone() } else { None };
+    Some(ObjectRef { api_version: format!("{RBAC}/v1"), kind, namespace, name: text("name")? })
+}
+
+/// `Role prod/web`, without the group that all of them have.
+fn named(object: &ObjectRef) -> String {
+    match &object.namespace {
+        Some(namespace) => format!("{} {namespace}/{}", object.kind, object.name),
+        None => format!("{} {}", object.kind, object.name),
+    }
+}

@@ -1,0 +1,168 @@
+//! An identity for the acting pass: recorded before it is made, made before anything else is recorded, and removed however
+//! the pass ends.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::capability::rights::{Minted, PolicyRule, Rights, Scope};
+use crate::grant::{Mint, Review, recorded};
+use crate::plan::Plan;
+use crate::state::{Lock, ulid};
+use crate::target::cluster::{self, Cluster, ScopedIdentity};
+use crate::target::{Change, Target};
+
+use super::run::{Planned, Run};
+use super::{Error, Identity, Outcome};
+
+/// What a token outlives the waiting for the target and the component's own time by.
+const SPARE: Duration = Duration::from_secs(300);
+
+/// The longest time that removing an identity may take. What is left is removed by the next run.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Run<'_> {
+    /// Carries out what was planned. In a cluster this has an identity of its own, unless nothing is written or the
+    /// operator's own is to be used.
+    pub(super) async fn carry_out(
+        &self,
+        mut planned: Planned,
+        lock: Option<&Lock>,
+    ) -> Result<Outcome, Error> {
+        self.dismiss_leftovers(planned.target()).await?;
+        let identity = self.identity(&mut planned)?;
+        let done = self.carry_out_as(identity.as_deref(), planned, lock).await;
+        if let Some(identity) = identity {
+            self.dismiss(&identity).await?;
+        }
+        done
+    }
+
+    async fn carry_out_as(
+        &self,
+        identity: Option<&ScopedIdentity>,
+        planned: Planned,
+        lock: Option<&Lock>,
+    ) -> Result<Outcome, Error> {
+        if let Some(identity) = identity {
+            let made = tokio::select! {
+                made = identity.make() => made,
+                _ = tokio::signal::ctrl_c() => return Err(Error::Canceled),
+            };
+            if let Err(source) = made {
+                return Err(refused(identity.minted(), &planned, source).await);
+            }
+            let Minted { name, scopes, .. } = identity.minted();
+            let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
+            self.tools.operator.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
+        }
+        self.act_and_record(planned, lock).await
+    }
+
+    /// An identity for the acting pass, written down, and not made yet.
+    fn identity(&self, planned: &mut Planned) -> Result<Option<Arc<ScopedIdentity>>, Error> {
+        if self.order.identity == Identity::Own || !planned.rights.can_write() {
+            return Ok(None);
+        }
+        let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
+        let lifetime = self.order.timeout + own_time.unwrap_or_default() + SPARE;
+        let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
+        let mint = mint(&planned.plan, &planned.rights, cluster, lifetime);
+        self.tools.state.identify(&self.order.name, &mint.minted)?;
+        let identity = cluster.identity(recorded::mint(mint));
+        if let Target::Cluster(cluster) = planned.target_mut() {
+            cluster.assume(Arc::clone(&identity));
+        }
+        Ok(Some(identity))
+    }
+
+    /// Removes what runs that were cut off left behind. Nobody else acts on the installation now, so they are over.
+    async fn dismiss_leftovers(&self, target: &Target) -> Result<(), Error> {
+        let Target::Cluster(cluster) = target else { return Ok(()) };
+        for minted in self.tools.state.identities(Some(&self.order.name))? {
+            if minted.server != cluster.server() {
+                continue;
+            }
+            match dismissed(cluster, &minted).await {
+                Ok(()) => self.tools.state.forget_identity(&minted)?,
+                Err(error) => self.tools.operator.noted(&left(&minted, &error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the identity of this run. That it cannot be removed does not undo what was done.
+    async fn dismiss(&self, identity: &ScopedIdentity) -> Result<(), Error> {
+        let why = match tokio::time::timeout(PATIENCE, identity.remove()).await {
+            Ok(Ok(())) => return Ok(self.tools.state.forget_identity(identity.minted())?),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long".to_owned(),
+        };
+        self.tools.operator.noted(&left(identity.minted(), &why));
+        Ok(())
+    }
+}
+
+/// An identity that has just the rights of a plan. Its account is in no namespace that the plan makes or removes.
+pub fn mint(plan: &Plan, rights: &Rights, cluster: &Cluster, lifetime: Duration) -> Mint {
+    let touched = |changes: &[Change]| -> BTreeSet<String> {
+        let namespaces = plan.changes.iter().filter(|row| row.object.group_kind() == "Namespace");
+        namespaces.filter(|row| changes.contains(&row.action)).map(|row| row.object.name.clone()).collect()
+    };
+    let unfit = touched(&[Change::Create, Change::Delete]);
+    let mut homes =
+        vec![plan.installation.namespace.clone(), cluster.namespace().to_owned(), "default".to_owned()];
+    homes.retain(|home| !unfit.contains(home));
+    homes.dedup();
+    let minted = Minted {
+        name: format!("carnet-{}", ulid().to_lowercase()),
+        owner: format!("{}/{}", plan.installation.namespace, plan.installation.name),
+        server: cluster.server().to_owned(),
+        homes,
+        scopes: rights.scopes().cloned().collect(),
+        expires: after(lifetime),
+    };
+    Mint { minted, rights: rights.clone(), lifetime, later: touched(&[Change::Create]) }
+}
+
+/// What making an identity takes: the rights to make it, and those that are handed to it.
+pub fn needs(minted: &Minted, rights: &Rights) -> Vec<(Scope, PolicyRule)> {
+    let of_scope = |scope: &Scope| {
+        let rules = rights.rules(scope).into_iter();
+        rules.map(|justified| (scope.clone(), justified.rule)).collect::<Vec<_>>()
+    };
+    minted.cost().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
+}
+
+/// Removes all that an identity may consist of.
+///
+/// # Errors
+/// [`cluster::Error`] when something of it is still there.
+pub async fn dismissed(cluster: &Cluster, minted: &Minted) -> Result<(), cluster::Error> {
+    let permits: Vec<_> = minted.objects().into_iter().map(recorded::delete).collect();
+    cluster.dismiss(&permits).await
+}
+
+/// Why no identity was made: with everything that the caller lacks, where that is the reason.
+async fn refused(minted: &Minted, planned: &Planned, source: cluster::Error) -> Error {
+    let mut missing = Vec::new();
+    if let (cluster::Error::Denied { .. }, Target::Cluster(cluster)) = (&source, planned.target()) {
+        let review = recorded::review(Review(needs(minted, &planned.rights)));
+        missing = cluster.lacking(&review).await.unwrap_or_default();
+    }
+    Error::Identity { source, missing }
+}
+
+fn left(minted: &Minted, why: &str) -> String {
+    format!("{} was not removed ({why}): the next run does it, or `carnet doctor --fix`.", minted.name)
+}
+
+/// The time in a while (RFC 3339).
+#[expect(clippy::disallowed_methods, reason = "what is left behind says when it is of no more use")]
+fn after(lifetime: Duration) -> String {
+    let lifetime = SignedDuration::try_from(lifetime).unwrap_or_default();
+    let end = jiff::Timestamp::now().checked_add(lifetime).unwrap_or(jiff::Timestamp::MAX);
+    end.round(jiff::Unit::Second).unwrap_or(end).to_string()
+}

@@ -1,0 +1,128 @@
+//! Which rights in a cluster a run takes, from what its planning pass noted.
+//!
+//! The acting pass sends these requests about objects and no others: it reads what the component reads and waits for, what
+//! it applied and does not become ready at once, and what it removes; it writes what the plan would change. Where an object that
+//! the plan found is gone meanwhile, nothing here allows to make it: the run stops.
+
+use std::collections::BTreeSet;
+
+use crate::capability::kubernetes::KubernetesScope;
+use crate::capability::object::ObjectRef;
+use crate::capability::rights::{Rights, Verb};
+use crate::host::work::{ObjectChange, Work};
+use crate::target::Change;
+use crate::target::ready::is_ready_once_there;
+
+/// The rights of a run. `removed` are the rows of what the runtime removes after the component; `readable` is what the
+/// component may read.
+pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope) -> Rights {
+    let mut rights = Rights::default();
+    for object in work.steps.iter().map(|step| &step.object).collect::<BTreeSet<_>>() {
+        let row = work.changes.iter().find(|row| row.object.key() == object.key());
+        let is_there = row.is_some_and(|row| row.change != Change::Create);
+        let steps = work.steps.iter().zip(&work.answers);
+        let of_it = steps.filter(|(step, _)| step.object.key() == object.key());
+        let does: Vec<_> = of_it.map(|(step, change)| (step.delete, *change)).collect();
+        for (verbs, why) in of_steps(&does, is_there) {
+            rights.uses(object, &work.kinds, verbs, why);
+        }
+        if does.last().is_some_and(|(deletes, _)| !deletes) && !is_ready_once_there(object) {
+            rights.uses(object, &work.kinds, &[Verb::Get], "is waited for");
+        }
+    }
+    for row in removed {
+        rights.uses(&row.object, &work.kinds, &[Verb::Get, Verb::Delete], "is removed");
+    }
+    for object in &work.reads {
+        rights.uses(object, &work.kinds, &[Verb::Get], "the component reads it");
+    }
+    let is_possible = |object: &ObjectRef| work.kinds.is_namespaced(object) == object.namespace.is_some();
+    for object in readable.single_reads().into_iter().filter(is_possible) {
+        rights.uses(&object, &work.kinds, &[Verb::Get], "the component may read it");
+    }
+    hand_on(&mut rights, work);
+    rights
+}
+
+/// The same rights, and those that making the plan takes: everything that the plan is about is read.
+pub fn with_planning(mut rights: Rights, work: &Work, looked_for: &[ObjectRef]) -> Rights {
+    let applied = work.steps.iter().map(|step| &step.object);
+    for object in applied.chain(looked_for) {
+        rights.uses(object, &work.kinds, &[Verb::Get], "is read to make the plan");
+    }
+    rights
+}
+
+/// What the steps on one object take, each of which removes it or applies it, with what that would do by itself.
+fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [Verb], &'static str)> {
+    // One step that changes an object makes all of them necessary.
+    let is_settled = steps.iter().all(|(_, change)| *change == Change::Unchanged);
+    let mut uses: Vec<(&'static [Verb], &'static str)> = Vec::new();
+    for (deletes, change) in steps {
+        uses.push(match (deletes, is_there) {
+            (true, false) => (&[Verb::Get], "is looked for before it is removed"),
+            (true, true) => (&[Verb::Get, Verb::Delete], "is removed"),
+            (false, false) => (&[Verb::Create, Verb::Patch], "is made"),
+            (false, true) if is_settled => (&[], "is as it should be"),
+            (false, true) if *change == Change::Replace => {
+                (&[Verb::Get, Verb::Delete, Verb::Create, Verb::Patch], "is replaced")
+            }
+            (false, true) => (&[Verb::Patch], "is changed"),
+        });
+        is_there = !deletes;
+    }
+    uses
+}
+
+/// Roles and bindings that are written hand rights on.
+fn hand_on(rights: &mut Rights, work: &Work) {
+    let written: Vec<_> = work
+        .changes
+        .iter()
+        .filter(|row| !matches!(row.change, Change::Unchanged | Change::Delete))
+        .filter_map(|row| Some((&row.object, row.after.as_ref()?)))
+        .collect();
+    // What the rules of a role are that gathers them is not known, so they cannot be held.
+    let with_known_rules = |role: &ObjectRef| {
+        written.iter().any(|(object, body)| {
+            object.key() == role.key() && body.get("aggregationRule").is_none_or(serde_json::Value::is_null)
+        })
+    };
+    for (object, body) in &written {
+        rights.hands_on(object, body, &work.kinds, with_known_rules);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {
+        let verbs: BTreeSet<_> =
+            of_steps(steps, is_there).into_iter().flat_map(|(verbs, _)| verbs.to_vec()).collect();
+        verbs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn each_change_takes_its_verbs_and_no_others() {
+        use Change::{Create, Delete, Replace, Unchanged, Update};
+        let cases: [(&[(bool, Change)], bool, &str); 11] = [
+            (&[(false, Create)], false, "create patch"),
+            (&[(false, Update)], true, "patch"),
+            (&[(false, Unchanged)], true, ""),
+            (&[(false, Replace)], true, "create delete get patch"),
+            (&[(true, Delete)], true, "delete get"),
+            (&[(true, Delete)], false, "get"),
+            // Made and removed again: the plan has no row for it.
+            (&[(false, Create), (true, Delete)], false, "create delete get patch"),
+            (&[(false, Update), (true, Delete)], true, "delete get patch"),
+            (&[(true, Delete), (false, Update)], true, "create delete get patch"),
+            // Changed and changed back.
+            (&[(false, Update), (false, Unchanged)], true, "patch"),
+            (&[(false, Unchanged), (false, Unchanged)], true, ""),
+        ];
+        for (steps, is_there, expected) in cases {
+            assert_eq!(verbs(steps, is_there), expected, "{steps:?}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! An identity for one run: a ServiceAccount with just the rights of the confirmed plan, a token for minutes, and a client
+//! that carries this token and nothing of the caller's.
+//!
+//! The caller's client makes it and removes it. The server itself makes sure that nobody hands out what they do not hold.
+//! A binding of ours names the account that was just made, and never another one.
+
+pub(super) mod base;
+mod caller;
+mod review;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use http::StatusCode;
+use kube::Client;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::capability::kinds::Kinds;
+use crate::capability::object::ObjectRef;
+use crate::capability::rights::{Minted, Rights, Scope, account, body};
+use crate::grant::{Delete, Mint, Permitted};
+use crate::target::OWNER;
+
+use super::refusal::refusal;
+use super::send::{Answer, Ask};
+use super::{Cluster, Error, path};
+
+pub use base::written_for;
+
+use base::Base;
+use caller::Caller;
+
+/// The label that identities of runs are found by; its value is their name.
+pub(super) const LABEL: &str = "carnet.dev/identity";
+
+/// The annotation that says until when an identity is of use.
+pub(super) const EXPIRES: &str = "carnet.dev/expires";
+
+/// The field manager of what an identity consists of.
+const MANAGER: &str = "carnet-identity";
+
+/// How long after rights were given a refusal may only mean that a server has not heard of them: each keeps its own copy
+/// of all roles and bindings, and learns of new ones a moment later.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// The first pause before a request is sent again for that reason; each further one is twice as long.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The shortest life of a token that the server accepts.
+const SHORTEST_LIFE: u64 = 600;
+
+/// An identity that is made for one run, and removed at its end.
+pub struct ScopedIdentity {
+    caller: Caller,
+    base: Base,
+    mint: Permitted<Mint>,
+    /// Held while something is made, so that everybody else waits for it.
+    made: tokio::sync::Mutex<Made>,
+    live: Mutex<Option<Live>>,
+}
+
+/// What there is of an identity.
+#[derive(Default)]
+struct Made {
+    /// The namespaces that the account was tried in; it is in the last one.
+    homes: Vec<String>,
+    /// Where roles were tried.
+    begun: BTreeSet<Scope>,
+    /// Where it has its rights.
+    scopes: BTreeSet<Scope>,
+    /// Whether it was made a second time.
+    renewed: bool,
+}
+
+/// The client of an identity.
+#[derive(Clone)]
+struct Live {
+    client: Client,
+    /// When it was last given rights.
+    since: Instant,
+    token: SecretString,
+    /// How many tokens there were before this one.
+    earlier: u32,
+}
+
+impl Cluster {
+    /// Prepares an identity. Sends nothing.
+    pub fn identity(&self, permit: Permitted<Mint>) -> Arc<ScopedIdentity> {
+        Arc::new(ScopedIdentity {
+            caller: self.caller(),
+            base: self.base.clone(),
+            mint: permit,
+            made: tokio::sync::Mutex::default(),
+            live: Mutex::default(),
+        })
+    }
+
+    /// Asks everything about objects as this identity from here on.
+    pub fn assume(&mut self, identity: Arc<ScopedIdentity>) {
+        self.identity = Some(identity);
+    }
+
+    /// Removes what an identity consists of, as the caller.
+    ///
+    /// # Errors
+    /// [`Error`] when something of it is still there.
+    pub async fn dismiss(&self, permits: &[Permitted<Delete>]) -> Result<(), Error> {
+        self.caller().delete(permits.iter().map(|permit| &permit.0)).await
+    }
+
+    fn caller(&self) -> Caller {
+        Caller { client: self.client.clone(), server: self.server.clone() }
+    }
+}
+
+impl ScopedIdentity {
+    /// What it consists of, to be recorded before it is made.
+    pub fn minted(&self) -> &Minted {
+        &self.mint.minted
+    }
+
+    /// Makes it: the account and the roles, then the bindings and a token. Rights in namespaces that the run makes itself
+    /// follow when they are needed.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be made; part of it may be there then.
+    pub async fn make(&self) -> Result<(), Error> {
+        let mut made = self.made.lock().await;
+        let is_now = |scope: &&Scope| scope.namespace().is_none_or(|it| !self.mint.later.contains(it));
+        let scopes: Vec<_> = self.minted().scopes.iter().filter(is_now).collect();
+        made.begun.extend(scopes.iter().map(|scope| (*scope).clone()));
+        let roles = join_all(scopes.iter().map(|scope| self.make_role(scope)));
+        let (home, roles) = join(self.make_account(&mut made), roles).await;
+        let home: String = home?;
+        let mut present: Vec<&Scope> = Vec::new();
+        for (scope, is_there) in scopes.into_iter().zip(roles) {
+            present.extend(is_there?.then_some(scope));
+        }
+        let bindings = join_all(present.iter().map(|scope| self.make_binding(scope, &home)));
+        let (token, bindings) = join(self.token(&home), bindings).await;
+        bindings.into_iter().collect::<Result<(), _>>()?;
+        made.scopes.extend(present.into_iter().cloned());
+        self.go_live(token?)
+    }
+
+    /// Removes all that was made of it.
+    ///
+    /// # Errors
+    /// [`Error`] when something of it is still there.
+    pub async fn remove(&self) -> Result<(), Error> {
+        let made = self.made.lock().await;
+        let there = Minted { homes: made.homes.clone(), scopes: made.begun.clone(), ..self.minted().clone() };
+        self.caller.delete(&there.objects()).await
+    }
+
+    /// A kubeconfig by which anybody can act as this identity, until its token runs out. It says what it is: so it can be
+    /// told from other files, and all of it can be removed.
+    ///
+    /// # Errors
+    /// [`Error::Outlawed`] unless it was made, with all rights that it is to have.
+    pub async fn kubeconfig(&self, namespace: &str) -> Result<SecretString, Error> {
+        let made = self.made.lock().await;
+        let live = self.live().filter(|_| made.scopes == self.minted().scopes).ok_or(Error::Outlawed)?;
+        let there = Minted { homes: made.homes.clone(), ..self.minted().clone() };
+        Ok(self.base.kubeconfig(&there, namespace, &live.token).to_string().into())
+    }
+
+    /// Asks as this identity. Where its rights have to be given first, they are; where they were just given, a refusal is
+    /// not taken at its first word.
+    pub(super) async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
+        if let Some(namespace) = ask.namespace()
+            && !self.enter(namespace).await?
+        {
+            return Ok(ask.nowhere());
+        }
+        let mut pause = PAUSE;
+        loop {
+            let live = self.live().ok_or(Error::Outlawed)?;
+            let answer = ask.send(&live.client).await.map_err(|silence| self.caller.silent(silence))?;
+            let is_settling = live.since.elapsed() < SETTLING;
+            match answer.status {
+                StatusCode::UNAUTHORIZED if !is_settling => self.renew(live.earlier).await?,
+                StatusCode::FORBIDDEN if !is_settling || !self.is_unknown(&answer) => return Ok(answer),
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// Gives rights in a namespace that was not there before. False: it is still not there.
+    async fn enter(&self, namespace: &str) -> Result<bool, Error> {
+        let scope = Scope::Namespace(namespace.to_owned());
+        let mut made = self.made.lock().await;
+        if made.scopes.contains(&scope) || !self.minted().scopes.contains(&scope) {
+            return Ok(true);
+        }
+        let Some(home) = made.homes.last().cloned() else { return Err(Error::Outlawed) };
+        made.begun.insert(scope.clone());
+        if !self.make_role(&scope).await? {
+            return Ok(false);
+        }
+        self.make_binding(&scope, &home).await?;
+        made.scopes.insert(scope);
+        self.settle_again();
+        Ok(true)
+    }
+
+    /// Makes account and token once more, after the token has run out or the account has vanished.
+    async fn renew(&self, earlier: u32) -> Result<(), Error> {
+        let mut made = self.made.lock().await;
+        if self.live().is_some_and(|live| live.earlier != earlier) {
+            return Ok(());
+        }
+        let Some(home) = made.homes.last().cloned().filter(|_| !made.renewed) else {
+            return Err(Error::Outlawed);
+        };
+        made.renewed = true;
+        let account = account(&home, &self.minted().name);
+        self.apply(&account, body(&account)).await?;
+        self.go_live(self.token(&home).await?)
+    }
+
+    /// Makes the account in the first namespace that is there.
+    async fn make_account(&self, made: &mut Made) -> Result<String, Error> {
+        let mut missing = Error::Outlawed;
+        for home in &self.minted().homes {
+            made.homes.push(home.clone());
+            let account = account(home, &self.minted().name);
+            match self.apply(&account, body(&account)).await {
+                Ok(()) => return Ok(home.clone()),
+                Err(error @ Error::NoNamespace { .. }) => missing = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missing)
+    }
+
+    /// False: the namespace is not there.
+    async fn make_role(&self, scope: &Scope) -> Result<bool, Error> {
+        let name = &self.minted().name;
+        match self.apply(&scope.role(name), self.mint.rights.role(scope, name)).await {
+            Ok(()) => Ok(true),
+            Err(Error::NoNamespace { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn make_binding(&self, scope: &Scope, home: &str) -> Result<(), Error> {
+        let name = &self.minted().name;
+        let binding = Rights::binding(scope, name, &account(home, name));
+        self.apply(&scope.binding(name), binding).await
+    }
+
+    async fn token(&self, home: &str) -> Result<SecretString, Error> {
+        let account = account(home, &self.minted().name);
+        let seconds = self.mint.lifetime.as_secs().max(SHORTEST_LIFE);
+        let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": { "expirationSeconds": seconds } });
+        let url = format!("{}/token", path(&account, &Kinds::default())?);
+        let answer = self.caller.send(&Ask::post(url, &request)).await?;
+        if !answer.status.is_success() {
+            return Err(refusal(&answer, "get a token of", &account));
+        }
+        let unusable = || Error::Answer { object: account.to_string(), why: "it has no token".into() };
+        answer.text_at("/status/token").map(SecretString::from).ok_or_else(unusable)
+    }
+
+    async fn apply(&self, object: &ObjectRef, mut body: Value) -> Result<(), Error> {
+        let Minted { name, owner, expires, .. } = self.minted();
+        let metadata = &mut body["metadata"];
+        metadata["labels"] = json!({ LABEL: name });
+        metadata["annotations"][OWNER] = owner.clone().into();
+        metadata["annotations"][EXPIRES] = expires.clone().into();
+        self.caller.apply(object, &body).await
+    }
+
+    fn go_live(&self, token: SecretString) -> Result<(), Error> {
+        let client =
+            self.base.client(token.clone()).map_err(|error| Error::Unavailable(error.to_string()))?;
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = live.as_ref().map_or(0, |live| live.earlier + 1);
+        *live = Some(Live { client, since: Instant::now(), token, earlier });
+        Ok(())
+    }
+
+    fn settle_again(&self) {
+        if let Some(live) = &mut *self.live.lock().unwrap_or_else(PoisonError::into_inner) {
+            live.since = Instant::now();
+        }
+    }
+
+    fn live(&self) -> Option<Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the server refuses because this identity lacks a right, rather than because of what was sent.
+    fn is_unknown(&self, answer: &Answer) -> bool {
+        let name = format!(":{}\" cannot ", self.minted().name);
+        answer.text_at("/message").is_some_and(|message| {
+            message.contains("User \"system:serviceaccount:") && message.contains(&name)
+        })
+    }
+}
