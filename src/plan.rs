@@ -119,6 +119,7 @@ pub struct InstallationName {
 
 /// What happens to one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Planned {
     /// What happens.
     pub action: Change,

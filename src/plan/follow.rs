@@ -1,11 +1,12 @@
 //! A plan that was made earlier, perhaps elsewhere: read back, and compared with what would be done now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::document::{self, visible};
+use crate::target::Untried;
 
 use super::{Plan, Planned};
 
@@ -63,9 +64,26 @@ impl Plan {
 
     /// What would come out differently if `now` were carried out in the place of this plan, a line each. Empty: it holds.
     pub fn departures(&self, now: &Self) -> Vec<String> {
-        if self.digest == now.digest {
+        let (planned, now) = (self.as_tried_in(self), now.as_tried_in(self));
+        if planned.computed() == now.computed() {
             return Vec::new();
         }
+        planned.departures_of(&now)
+    }
+
+    /// The plan without what `other` could only foretell, because whoever made it may not even try: the manifests are still
+    /// compared.
+    fn as_tried_in(&self, other: &Self) -> Self {
+        let foretold = |row: &&Planned| row.dry_run == Some(Untried::Forbidden);
+        let foretold: BTreeSet<_> = other.changes.iter().filter(foretold).map(|row| &row.object).collect();
+        let mut plan = self.clone();
+        for row in plan.changes.iter_mut().filter(|row| foretold.contains(&row.object)) {
+            *row = Planned { fields: Vec::new(), delta: None, dry_run: None, ..row.clone() };
+        }
+        plan
+    }
+
+    fn departures_of(&self, now: &Self) -> Vec<String> {
         let mut found = self.departing_objects(now);
         for (name, planned, actual) in self.members_beside(now) {
             if planned != actual {

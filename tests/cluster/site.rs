@@ -47,10 +47,12 @@ pub struct Said {
 
 impl Site {
     pub fn new() -> Self {
-        let kubeconfig = env::var_os("CARNET_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_else(|| {
-            panic!("CARNET_TEST_KUBECONFIG names no kubeconfig: start an API server with .ci/cluster/up.sh")
-        });
-        let beside = || kubeconfig.with_file_name("bin").join("kubectl");
+        Self::at(shared())
+    }
+
+    /// A site in another cluster than the one that all tests share.
+    pub fn at(kubeconfig: PathBuf) -> Self {
+        let beside = || shared().with_file_name("bin").join("kubectl");
         let kubectl = env::var_os("CARNET_TEST_KUBECTL").map_or_else(beside, PathBuf::from);
         let site = Self {
             home: tempfile::tempdir().unwrap(),
@@ -283,6 +285,13 @@ impl Site {
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(["-n", &self.namespace]).args(arguments);
         command
     }
+}
+
+/// The kubeconfig of the cluster that all tests share.
+pub fn shared() -> PathBuf {
+    env::var_os("CARNET_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_else(|| {
+        panic!("CARNET_TEST_KUBECONFIG names no kubeconfig: start an API server with .ci/cluster/up.sh")
+    })
 }
 
 impl Drop for Site {
