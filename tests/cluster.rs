@@ -8,10 +8,18 @@
     reason = "tests run programs and may fail anywhere"
 )]
 
+#[path = "cluster/generate.rs"]
+mod generate;
+#[path = "cluster/hostile.rs"]
+mod hostile;
 #[path = "cluster/kstate.rs"]
 mod kstate;
+#[path = "cluster/powers.rs"]
+mod powers;
 #[path = "cluster/relay.rs"]
 mod relay;
+#[path = "cluster/rights.rs"]
+mod rights;
 #[path = "cluster/site.rs"]
 mod site;
 mod support;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::capability::kubernetes::KubernetesScope;
 use crate::capability::object::ObjectRef;
 use crate::capability::rights::{Rights, Verb};
-use crate::host::work::{ObjectChange, Step, Work};
+use crate::host::work::{ObjectChange, Work};
 use crate::target::Change;
 use crate::target::ready::is_ready_once_there;
 
@@ -19,11 +19,14 @@ pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope)
     let mut rights = Rights::default();
     for object in work.steps.iter().map(|step| &step.object).collect::<BTreeSet<_>>() {
         let row = work.changes.iter().find(|row| row.object.key() == object.key());
-        let steps: Vec<_> = work.steps.iter().filter(|step| step.object.key() == object.key()).collect();
-        for (verbs, why) in of_steps(&steps, row.map(|row| row.change)) {
+        let is_there = row.is_some_and(|row| row.change != Change::Create);
+        let steps = work.steps.iter().zip(&work.answers);
+        let of_it = steps.filter(|(step, _)| step.object.key() == object.key());
+        let does: Vec<_> = of_it.map(|(step, change)| (step.delete, *change)).collect();
+        for (verbs, why) in of_steps(&does, is_there) {
             rights.uses(object, &work.kinds, verbs, why);
         }
-        if steps.last().is_some_and(|step| !step.delete) && !is_ready_once_there(object) {
+        if does.last().is_some_and(|(deletes, _)| !deletes) && !is_ready_once_there(object) {
             rights.uses(object, &work.kinds, &[Verb::Get], "is waited for");
         }
     }
@@ -50,23 +53,23 @@ pub fn with_planning(mut rights: Rights, work: &Work, looked_for: &[ObjectRef]) 
     rights
 }
 
-/// What the steps on one object take. Without a row it was not there before, and is not afterwards.
-fn of_steps(steps: &[&Step], change: Option<Change>) -> Vec<(&'static [Verb], &'static str)> {
-    let is_settled = change == Some(Change::Unchanged) && steps.iter().all(|step| *step == steps[0]);
-    let mut is_there = !matches!(change, None | Some(Change::Create));
+/// What the steps on one object take, each of which removes it or applies it, with what that would do by itself.
+fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [Verb], &'static str)> {
+    // One step that changes an object makes all of them necessary.
+    let is_settled = steps.iter().all(|(_, change)| *change == Change::Unchanged);
     let mut uses: Vec<(&'static [Verb], &'static str)> = Vec::new();
-    for step in steps {
-        uses.push(match (step.delete, is_there) {
+    for (deletes, change) in steps {
+        uses.push(match (deletes, is_there) {
             (true, false) => (&[Verb::Get], "is looked for before it is removed"),
             (true, true) => (&[Verb::Get, Verb::Delete], "is removed"),
             (false, false) => (&[Verb::Create, Verb::Patch], "is made"),
             (false, true) if is_settled => (&[], "is as it should be"),
-            (false, true) if change == Some(Change::Replace) => {
+            (false, true) if *change == Change::Replace => {
                 (&[Verb::Get, Verb::Delete, Verb::Create, Verb::Patch], "is replaced")
             }
             (false, true) => (&[Verb::Patch], "is changed"),
         });
-        is_there = !step.delete;
+        is_there = !deletes;
     }
     uses
 }
@@ -93,45 +96,33 @@ fn hand_on(rights: &mut Rights, work: &Work) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
 
-    fn step(delete: bool, content: &str) -> Step {
-        let object = ObjectRef {
-            api_version: "v1".into(),
-            kind: "ConfigMap".into(),
-            namespace: Some("prod".into()),
-            name: "a".into(),
-        };
-        Step { delete, object, manifest: (!delete).then(|| Digest::of(content.as_bytes())) }
-    }
-
-    fn verbs(steps: &[Step], change: Option<Change>) -> String {
-        let uses = of_steps(&steps.iter().collect::<Vec<_>>(), change);
-        let verbs: BTreeSet<_> = uses.into_iter().flat_map(|(verbs, _)| verbs.to_vec()).collect();
+    fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {
+        let verbs: BTreeSet<_> =
+            of_steps(steps, is_there).into_iter().flat_map(|(verbs, _)| verbs.to_vec()).collect();
         verbs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn each_change_takes_its_verbs_and_no_others() {
-        let (apply, other, delete) = (step(false, "a"), step(false, "b"), step(true, ""));
-        let cases: [(&[&Step], Option<Change>, &str); 11] = [
-            (&[&apply], Some(Change::Create), "create patch"),
-            (&[&apply], Some(Change::Update), "patch"),
-            (&[&apply], Some(Change::Unchanged), ""),
-            (&[&apply], Some(Change::Replace), "create delete get patch"),
-            (&[&delete], Some(Change::Delete), "delete get"),
-            (&[&delete], None, "get"),
+        use Change::{Create, Delete, Replace, Unchanged, Update};
+        let cases: [(&[(bool, Change)], bool, &str); 11] = [
+            (&[(false, Create)], false, "create patch"),
+            (&[(false, Update)], true, "patch"),
+            (&[(false, Unchanged)], true, ""),
+            (&[(false, Replace)], true, "create delete get patch"),
+            (&[(true, Delete)], true, "delete get"),
+            (&[(true, Delete)], false, "get"),
             // Made and removed again: the plan has no row for it.
-            (&[&apply, &delete], None, "create delete get patch"),
-            (&[&apply, &delete], Some(Change::Delete), "delete get patch"),
-            (&[&delete, &apply], Some(Change::Update), "create delete get patch"),
+            (&[(false, Create), (true, Delete)], false, "create delete get patch"),
+            (&[(false, Update), (true, Delete)], true, "delete get patch"),
+            (&[(true, Delete), (false, Update)], true, "create delete get patch"),
             // Changed and changed back.
-            (&[&other, &apply], Some(Change::Unchanged), "patch"),
-            (&[&apply, &apply], Some(Change::Unchanged), ""),
+            (&[(false, Update), (false, Unchanged)], true, "patch"),
+            (&[(false, Unchanged), (false, Unchanged)], true, ""),
         ];
-        for (steps, change, expected) in cases {
-            let steps: Vec<_> = steps.iter().map(|step| (*step).clone()).collect();
-            assert_eq!(verbs(&steps, change), expected, "{change:?}");
+        for (steps, is_there, expected) in cases {
+            assert_eq!(verbs(steps, is_there), expected, "{steps:?}");
         }
     }
 }

@@ -240,6 +240,13 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What kubectl says, or why it does not.
+    pub fn kubectl_said(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.kubectl_command(arguments).output().unwrap();
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(said(output.stdout)) } else { Err(said(output.stderr)) }
+    }
+
     /// Applies a manifest as somebody else would.
     pub fn apply(&self, manifest: &str) {
         let mut child = self
@@ -250,6 +257,19 @@ impl Site {
             .unwrap();
         child.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success(), "{manifest}");
+    }
+
+    /// Whether the server would take a manifest.
+    pub fn accepts(&self, manifest: &str) -> bool {
+        let mut child = self
+            .kubectl_command(&["apply", "--server-side", "--dry-run=server", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
+        child.wait().unwrap().success()
     }
 
     /// Waits until an object is there.

@@ -1,0 +1,724 @@
+//! Rights on a real API server: a run has just those that its plan takes, needs every one of them, and leaves nothing of
+//! the identity behind that had them. The audit log is the witness.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use carnet::capability::object::ObjectRef;
+use serde_json::{Value, json};
+
+use crate::site::{Said, Site, eventually, text};
+use crate::support::guest::Script;
+use crate::support::{Home, config_map};
+
+/// An application: what it asks for, what it does, and what has to be there before.
+struct App {
+    name: &'static str,
+    requests: String,
+    script: Script,
+    manifests: Vec<String>,
+}
+
+/// A site with a bundle, and what of it lives outside the site's namespace.
+struct Place {
+    site: Site,
+    home: Home,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { site: Site::new(), home: Home::new() };
+        place.site.kubectl(&["create", "configmap", "test-seen"]);
+        place.site.kubectl(&["create", "namespace", &place.second()]);
+        place
+    }
+
+    fn second(&self) -> String {
+        format!("{}-second", self.site.namespace)
+    }
+
+    fn third(&self) -> String {
+        format!("{}-third", self.site.namespace)
+    }
+
+    /// The arguments that install an application.
+    fn bundle(&self, app: &App) -> Vec<String> {
+        let requests = format!("handles: [install]\nrequests:\n  kubernetes:\n{}", app.requests);
+        let fetched = self.home.bundle(app.name, &app.script.component(), &requests);
+        let reference = format!("layout:{}", self.home.path(app.name).display());
+        let approval = fetched.digest().to_string();
+        [
+            "test",
+            &reference,
+            "--dangerous-unsigned",
+            "--target",
+            "kube",
+            "-n",
+            &self.site.namespace,
+            "--approve",
+            &approval,
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn carnet(&self, verb: &[&str], rest: &[String]) -> Said {
+        self.site.carnet(&verb.iter().copied().chain(rest.iter().map(String::as_str)).collect::<Vec<_>>())
+    }
+
+    fn install(&self, rest: &[String], more: &[&str]) -> Said {
+        self.carnet(&[&["install", "--yes", "--timeout", "60s"], more].concat(), rest)
+    }
+
+    /// A call that applies manifests which may be anywhere.
+    fn app(&self, name: &'static str, requests: &[&str], script: Script, manifests: Vec<String>) -> App {
+        let requests = requests.iter().map(|request| format!("  - {request}\n")).collect();
+        let texts: Vec<_> = manifests.iter().map(String::as_str).collect();
+        App { name, requests, script: script.apply(&texts), manifests }
+    }
+
+    /// Everything in one namespace, and an object of somebody else's that is read.
+    fn web(&self) -> App {
+        let seen = object("v1", "ConfigMap", Some(&self.site.namespace), "test-seen");
+        let manifests = vec![
+            config_map("test-map"),
+            "{apiVersion: v1, kind: Secret, metadata: {name: test-map}, stringData: {a: b}}".into(),
+            "{apiVersion: v1, kind: Service, metadata: {name: test-web}, spec: {selector: {a: b}, ports: [{port: 80}]}}"
+                .into(),
+            deployment("test-web"),
+        ];
+        let requests = [
+            "{verbs: [get], kinds: [ConfigMap], namespaces: ['${namespace}'], names: [test-seen]}",
+            "{verbs: [apply], kinds: [ConfigMap, Secret, Service, apps/Deployment], namespaces: ['${namespace}'], names: ['test-*']}",
+        ];
+        self.app("web", &requests, Script::new().get(&seen), manifests)
+    }
+
+    /// Two namespaces that are there, and the cluster itself.
+    fn spread(&self) -> App {
+        let (second, here) = (self.second(), &self.site.namespace);
+        let manifests = vec![
+            config_map("test-map"),
+            config_map("test-map").replace("test-map}", &format!("test-map, namespace: {second}}}")),
+            format!(
+                "{{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {{name: test-{here}}}, value: 1}}"
+            ),
+        ];
+        let requests = [
+            &format!(
+                "{{verbs: [apply], kinds: [ConfigMap], namespaces: ['${{namespace}}', {second}], names: ['test-*']}}"
+            ),
+            "{verbs: [apply], kinds: [scheduling.k8s.io/PriorityClass], names: ['test-*']}",
+        ];
+        self.app("spread", &requests.map(|it| it as &str), Script::new(), manifests)
+    }
+
+    /// A definition, and an object of the kind that it defines.
+    fn custom(&self) -> App {
+        let group = format!("{}.example.com", self.site.namespace);
+        let manifests = vec![
+            format!(
+                "{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: things.{group}}},
+                 spec: {{group: {group}, scope: Namespaced, names: {{kind: Thing, plural: things}}, versions: [{{name: v1,
+                 served: true, storage: true, schema: {{openAPIV3Schema: {{type: object,
+                 x-kubernetes-preserve-unknown-fields: true}}}}}}]}}}}"
+            ),
+            format!("{{apiVersion: {group}/v1, kind: Thing, metadata: {{name: test-thing}}, spec: {{a: b}}}}"),
+        ];
+        let requests = [
+            &format!(
+                "{{verbs: [apply], kinds: [apiextensions.k8s.io/CustomResourceDefinition], names: [things.{group}]}}"
+            ),
+            &format!(
+                "{{verbs: [apply], kinds: [{group}/Thing], namespaces: ['${{namespace}}'], names: ['test-*']}}"
+            ),
+        ];
+        self.app("custom", &requests.map(|it| it as &str), Script::new(), manifests)
+    }
+
+    /// Roles and bindings: of the plan's own, and of one that is there.
+    fn roles(&self) -> App {
+        let here = &self.site.namespace;
+        let rbac = "apiVersion: rbac.authorization.k8s.io/v1";
+        let account = format!("subjects: [{{kind: ServiceAccount, namespace: {here}, name: test-account}}]");
+        let refers = |kind: &str, name: &str| {
+            format!("roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: {name}}}")
+        };
+        let manifests = vec![
+            "{apiVersion: v1, kind: ServiceAccount, metadata: {name: test-account}}".into(),
+            format!("{{{rbac}, kind: Role, metadata: {{name: test-role}}, rules: [{{apiGroups: [''], resources: [pods],
+                     verbs: [get, list]}}]}}"),
+            format!("{{{rbac}, kind: RoleBinding, metadata: {{name: test-role}}, {}, {account}}}", refers("Role", "test-role")),
+            format!("{{{rbac}, kind: RoleBinding, metadata: {{name: test-view}}, {}, {account}}}", refers("ClusterRole", "view")),
+            format!("{{{rbac}, kind: ClusterRole, metadata: {{name: test-{here}}}, rules: [{{apiGroups: [''],
+                     resources: [nodes], verbs: [get]}}, {{nonResourceURLs: [/metrics], verbs: [get]}}]}}"),
+            format!("{{{rbac}, kind: ClusterRoleBinding, metadata: {{name: test-{here}}}, {}, {account}}}",
+                refers("ClusterRole", &format!("test-{here}"))),
+        ];
+        let group = "rbac.authorization.k8s.io";
+        let requests = [
+            &format!(
+                "{{verbs: [apply], kinds: [ServiceAccount, {group}/Role, {group}/RoleBinding], namespaces: ['${{namespace}}'], names: ['test-*']}}"
+            ),
+            &format!(
+                "{{verbs: [apply], kinds: [{group}/ClusterRole, {group}/ClusterRoleBinding], names: ['test-*']}}"
+            ),
+        ];
+        self.app("roles", &requests.map(|it| it as &str), Script::new(), manifests)
+    }
+
+    /// A namespace that the application makes itself; it looks there before there is anything.
+    fn settler(&self) -> App {
+        let third = self.third();
+        let there = |manifest: String, name: &str| {
+            manifest.replacen(&format!("name: {name}}}"), &format!("name: {name}, namespace: {third}}}"), 1)
+        };
+        let manifests = vec![
+            format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {third}}}}}"),
+            there(config_map("test-map"), "test-map"),
+            there(deployment("test-web"), "test-web"),
+        ];
+        let requests = [
+            &format!("{{verbs: [apply], kinds: [Namespace], names: [{third}]}}"),
+            &format!("{{verbs: [get], kinds: [ConfigMap], namespaces: [{third}], names: [test-map]}}"),
+            &format!(
+                "{{verbs: [apply], kinds: [ConfigMap, apps/Deployment], namespaces: [{third}], names: ['test-*']}}"
+            ),
+        ];
+        let map = object("v1", "ConfigMap", Some(&third), "test-map");
+        let script = Script::new().tolerant().get(&map);
+        self.app("settler", &requests.map(|it| it as &str), script, manifests)
+    }
+
+    fn apps(&self) -> [App; 5] {
+        [self.web(), self.spread(), self.custom(), self.roles(), self.settler()]
+    }
+
+    /// Removes what an application may have made, as somebody else.
+    fn clear(&self, app: &App) {
+        for manifest in app.manifests.iter().rev() {
+            let manifest = self.file("manifest.yaml", manifest);
+            let said =
+                self.site.kubectl_said(&["delete", "-f", &manifest, "--ignore-not-found", "--timeout=60s"]);
+            // A kind that is not there any more has no objects.
+            assert!(
+                said.is_ok() || said.as_ref().is_err_and(|text| text.contains("no matches for kind")),
+                "{said:?}"
+            );
+        }
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.site.path("inputs").join(name);
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    }
+
+    /// What is left of identities that acted for installations of this site.
+    fn leftovers(&self) -> Vec<String> {
+        let kinds = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings";
+        let list = self.site.kubectl(&["get", kinds, "-A", "-l", "carnet.dev/identity", "-o", "json"]);
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let owner = format!("{}/", self.site.namespace);
+        let is_ours = |item: &&Value| {
+            text(&item["metadata"]["annotations"]["carnet.dev/installation"]).starts_with(&owner)
+        };
+        let items = list["items"].as_array().unwrap().iter().filter(is_ours);
+        items.map(|item| format!("{}/{}", text(&item["kind"]), text(&item["metadata"]["name"]))).collect()
+    }
+
+    /// A kubeconfig for an account of this namespace.
+    fn kubeconfig_of(&self, account: &str) -> String {
+        let token = self.site.kubectl(&["create", "token", account]);
+        let config = self.site.kubectl(&["config", "view", "--raw", "-o", "json"]);
+        let mut config: Value = serde_json::from_str(&config).unwrap();
+        let user = text(&config["users"][0]["name"]);
+        config["users"] = json!([{"name": user, "user": {"token": token.trim()}}]);
+        self.file("account.kubeconfig", &config.to_string())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let here = &self.site.namespace;
+        for namespace in [self.second(), self.third()] {
+            drop(self.site.kubectl_said(&[
+                "delete",
+                "namespace",
+                &namespace,
+                "--ignore-not-found",
+                "--wait=false",
+            ]));
+        }
+        let name = format!("test-{here}");
+        let role = format!("carnet:{here}:test");
+        for kind in ["priorityclass", "clusterrole", "clusterrolebinding"] {
+            drop(self.site.kubectl_said(&[
+                "delete",
+                kind,
+                &name,
+                &role,
+                "--ignore-not-found",
+                "--wait=false",
+            ]));
+        }
+        let definition = format!("things.{here}.example.com");
+        drop(self.site.kubectl_said(&["delete", "crd", &definition, "--ignore-not-found", "--wait=false"]));
+    }
+}
+
+fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        namespace: namespace.map(str::to_owned),
+        name: name.into(),
+    }
+}
+
+fn deployment(name: &str) -> String {
+    format!(
+        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: {name}}}, spec: {{selector: {{matchLabels: {{a: b}}}},
+         template: {{metadata: {{labels: {{a: b}}}}, spec: {{containers: [{{name: main, image: registry.example/none}}]}}}}}}}}"
+    )
+}
+
+fn is_minted(event: &Value) -> bool {
+    text(&event["user"]["username"]).contains(":carnet-01")
+}
+
+/// Whether a request is about an identity itself.
+fn is_minting(event: &Value) -> bool {
+    event["objectRef"]["name"].as_str().is_some_and(|name| name.starts_with("carnet-01"))
+}
+
+/// Asserts that from the first request of the identity to its last one nobody else asked about an object, and gives the
+/// requests of the minting.
+fn check_acting(events: &[Value]) -> usize {
+    let acting: Vec<_> = events.iter().enumerate().filter(|(_, event)| is_minted(event)).collect();
+    let (first, last) = (acting.first().unwrap().0, acting.last().unwrap().0);
+    let others = events[first..=last].iter().filter(|event| !is_minted(event) && !is_minting(event));
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<&Value>::new());
+    for event in events.iter().filter(|event| !is_minting(event) && event["verb"] != "get") {
+        let is_dry = text(&event["requestURI"]).contains("dryRun=All");
+        assert!(is_dry || is_minted(event), "{event}");
+    }
+    events.iter().filter(|event| is_minting(event)).count()
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_run_acts_as_an_identity_of_its_own_and_leaves_nothing_of_it() {
+    let place = Place::new();
+    // So many scopes, so many requests: seven for the first namespace, four for each further scope. The account of one that
+    // has rights in the cluster alone is in a namespace too.
+    let expected =
+        BTreeMap::from([("web", 7), ("spread", 15), ("custom", 11), ("roles", 11), ("settler", 11)]);
+    for app in place.apps() {
+        let bundle = place.bundle(&app);
+        let before = place.site.audit().len();
+        place.install(&bundle, &[]).done();
+        let events = place.site.audit()[before..].to_vec();
+        assert_eq!(check_acting(&events), expected[app.name], "{}: {events:#?}", app.name);
+        assert_eq!(place.leftovers(), Vec::<String>::new(), "{}", app.name);
+
+        let before = place.site.audit().len();
+        place.carnet(&["upgrade", "--yes"], &bundle).done();
+        let events = place.site.audit()[before..].to_vec();
+        assert!(
+            events.iter().all(|event| event["verb"] == "get" && !is_minted(event)),
+            "{}: {events:#?}",
+            app.name
+        );
+
+        let before = place.site.audit().len();
+        place.site.carnet(&["uninstall", "test", "--yes", "--delete=crds,namespaces"]).done();
+        check_acting(&place.site.audit()[before..]);
+        assert_eq!(place.leftovers(), Vec::<String>::new(), "{}", app.name);
+        fs::remove_dir_all(place.site.path("state")).unwrap();
+    }
+}
+
+/// Each way to take one thing away: a verb of a rule, or a name.
+fn lessened(roles: &[Value]) -> Vec<(String, Vec<Value>)> {
+    let mut all = Vec::new();
+    for (at, role) in roles.iter().enumerate() {
+        for (number, rule) in role["rules"].as_array().into_iter().flatten().enumerate() {
+            for member in ["verbs", "resourceNames"] {
+                let held = rule[member].as_array().cloned().unwrap_or_default();
+                if member == "resourceNames" && held.len() < 2 {
+                    continue;
+                }
+                for gone in &held {
+                    let mut less = roles.to_vec();
+                    let left: Vec<_> = held.iter().filter(|it| *it != gone).cloned().collect();
+                    let rules = less[at]["rules"].as_array_mut().unwrap();
+                    if left.is_empty() {
+                        rules.remove(number);
+                    } else {
+                        rules[number][member] = left.into();
+                    }
+                    all.push((format!("{gone} of {rule}"), less));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Roles in a namespace that is not there yet cannot be given beforehand: for the test they hold everywhere.
+fn given_beforehand(objects: &[Value], later: &str) -> Vec<Value> {
+    let lift = |object: &Value| {
+        let mut object = object.clone();
+        if object["metadata"]["namespace"] == later {
+            let name = format!("{}-later", text(&object["metadata"]["name"]));
+            object["kind"] = format!("Cluster{}", text(&object["kind"])).into();
+            object["metadata"] = json!({"name": name});
+            if object.get("roleRef").is_some() {
+                object["roleRef"]["kind"] = "ClusterRole".into();
+                object["roleRef"]["name"] = name.into();
+            }
+        }
+        object
+    };
+    objects.iter().map(lift).collect()
+}
+
+impl Place {
+    fn give(&self, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        self.site.apply(&list.to_string());
+        // Each API server learns of roles a moment later.
+        std::thread::sleep(Duration::from_millis(150));
+    }
+
+    fn every_right_is_needed(&self, app: &App) {
+        let bundle = self.bundle(app);
+        let rights = self.carnet(&["rbac"], &bundle).done().document;
+        let objects = given_beforehand(rights["objects"].as_array().unwrap(), &self.third());
+        self.give(&objects);
+        let kubeconfig = self.kubeconfig_of("carnet-test");
+        let run = |state: &str| {
+            let path = self.site.path(state).display().to_string();
+            let said =
+                self.install(&bundle, &["--identity", "own", "--kubeconfig", &kubeconfig, "--state", &path]);
+            self.clear(app);
+            said
+        };
+        run("state-all").done();
+        let (roles, rest): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| object.get("rules").is_some());
+        assert!(!rest.is_empty());
+        for (number, (what, less)) in lessened(&roles).into_iter().enumerate() {
+            self.give(&less);
+            let said = run(&format!("state-{number}"));
+            assert_eq!(said.code, 12, "{}: {what} is not needed: {said}", app.name);
+        }
+        self.give(&roles);
+        run("state-again").done();
+    }
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn every_right_in_one_namespace_is_needed() {
+    let place = Place::new();
+    place.every_right_is_needed(&place.web());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn every_right_in_several_namespaces_and_the_cluster_is_needed() {
+    let place = Place::new();
+    place.every_right_is_needed(&place.spread());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn every_right_on_custom_resources_is_needed() {
+    let place = Place::new();
+    place.every_right_is_needed(&place.custom());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn every_right_that_is_handed_on_is_needed() {
+    let place = Place::new();
+    place.every_right_is_needed(&place.roles());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn every_right_in_a_namespace_to_come_is_needed() {
+    let place = Place::new();
+    place.every_right_is_needed(&place.settler());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn rights_name_every_object_and_say_why() {
+    let place = Place::new();
+    let said = place.carnet(&["rbac"], &place.bundle(&place.roles())).done().document;
+    assert_eq!(said["kind"], "Rights");
+    let escalations: Vec<_> = said["escalations"].as_array().unwrap().iter().map(text).collect();
+    let here = &place.site.namespace;
+    assert_eq!(
+        escalations,
+        [
+            format!("RoleBinding {here}/test-view hands on ClusterRole view, which the plan does not write"),
+            format!("ClusterRole test-{here} hands its rules on"),
+            format!("Role {here}/test-role hands its rules on"),
+        ]
+    );
+    for role in said["objects"].as_array().unwrap().iter().filter(|object| object.get("rules").is_some()) {
+        let (rules, why) =
+            (role["rules"].as_array().unwrap(), &role["metadata"]["annotations"]["carnet.dev/why"]);
+        let why = text(why);
+        assert_eq!(why.lines().count(), rules.len(), "{role:#}");
+        for (rule, line) in rules.iter().zip(why.lines()) {
+            let is_handed_on = line.contains("handed on by");
+            assert!(
+                is_handed_on || rule["resourceNames"].as_array().is_some_and(|names| !names.is_empty()),
+                "{rule}"
+            );
+            assert!(!rule.to_string().contains('*'), "{rule}");
+        }
+    }
+    // What is printed for people can be applied as it is.
+    let bundle = place.bundle(&place.roles());
+    let mut command = place.site.command(&["-o", "table", "rbac"]);
+    let said = Said::of(command.args(&bundle).output().unwrap());
+    assert_eq!(said.code, 0, "{said}");
+    let file = place.file("rights.yaml", &said.stdout);
+    place.site.kubectl(&["apply", "-f", &file]);
+    place.site.kubectl(&["delete", "-f", &file]);
+}
+
+impl Place {
+    /// A user who may read and plan, and with `role` more in this namespace.
+    fn user(&self, role: Option<&str>) -> String {
+        let user = format!("somebody-in-{}", self.site.namespace);
+        if let Some(role) = role {
+            let (role, user) = (format!("--clusterrole={role}"), format!("--user={user}"));
+            self.site.kubectl(&["create", "rolebinding", "somebody", &role, &user]);
+        }
+        user
+    }
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_cannot_make_an_identity_is_told_all_that_is_missing() {
+    let place = Place::new();
+    let user = place.user(Some("edit"));
+    let bundle = place.bundle(&place.web());
+    let said =
+        place.install(&bundle, &["--as", &user]).refused(12, &["no identity could be made for this run"]);
+    let here = &place.site.namespace;
+    let missing: Vec<_> = said.document["details"].as_array().unwrap().iter().map(text).collect();
+    assert_eq!(
+        missing,
+        [format!(
+            "namespace {here}: create, delete, patch rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io"
+        )]
+    );
+    let hint = text(&said.document["hint"]);
+    assert!(hint.contains("carnet rbac") && hint.contains("--identity own"), "{hint}");
+    assert_eq!(place.site.carnet(&["list", "--all"]).done().document["items"], json!([]));
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+
+    let check = place.carnet(&["rbac", "--check", "--as", &user], &bundle);
+    assert_eq!((check.code, &check.document["missing"]), (12, &json!(missing)), "{check}");
+    assert_eq!(place.carnet(&["rbac", "--check"], &bundle).done().document["missing"], json!([]));
+    // With these rights of one's own it goes on, and that is recorded.
+    let said = place.install(&bundle, &["--as", &user, "--identity", "own"]).done();
+    assert!(said.stderr.contains("DANGER: the run acts as you"), "{said}");
+    let status = place.site.carnet(&["status", "test"]).done().document;
+    assert!(status["dangers"].as_array().unwrap().contains(&json!("--identity own")), "{status}");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn nobody_hands_out_what_they_do_not_hold() {
+    let place = Place::new();
+    // May make roles, and not deployments.
+    place.site.kubectl(&["create", "role", "most", "--verb=get,create,patch,delete",
+        "--resource=configmaps,secrets,services,serviceaccounts,roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io"]);
+    place.site.kubectl(&["create", "role", "rest", "--verb=get", "--resource=deployments.apps"]);
+    place.site.kubectl(&["create", "role", "tokens", "--verb=create", "--resource=serviceaccounts/token"]);
+    let user = place.user(None);
+    for role in ["most", "rest", "tokens"] {
+        place.site.kubectl(&[
+            "create",
+            "rolebinding",
+            role,
+            &format!("--role={role}"),
+            &format!("--user={user}"),
+        ]);
+    }
+    let said = place.install(&place.bundle(&place.web()), &["--as", &user]);
+    let said = said.refused(12, &["attempting to grant RBAC permissions not currently held"]);
+    let here = &place.site.namespace;
+    assert_eq!(
+        said.document["details"],
+        json!([format!("namespace {here}: create, patch deployments.apps test-web")])
+    );
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_administers_one_namespace_needs_nothing_else() {
+    let place = Place::new();
+    let user = place.user(Some("admin"));
+    let before = place.site.audit().len();
+    place.install(&place.bundle(&place.web()), &["--as", &user]).done();
+    let events = place.site.audit()[before..].to_vec();
+    assert_eq!(check_acting(&events), 7);
+    // Nothing of the caller goes along with the identity.
+    for event in events.iter().filter(|event| is_minted(event)) {
+        assert_eq!(event.get("impersonatedUser"), None, "{event}");
+    }
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+fn stuck() -> String {
+    "{apiVersion: batch/v1, kind: Job, metadata: {name: test-job}, spec: {backoffLimit: 0, template: {
+       metadata: {labels: {pretend/outcome: stuck}}, spec: {restartPolicy: Never,
+         containers: [{name: main, image: registry.example/none}]}}}}"
+        .into()
+}
+
+impl Place {
+    /// A run that waits for what never happens.
+    fn waiting(&self) -> App {
+        let request = "{verbs: [apply], kinds: [batch/Job], namespaces: ['${namespace}'], names: ['test-*']}";
+        self.app("waiting", &[request], Script::new(), vec![stuck()])
+    }
+
+    fn begin(&self, bundle: &[String], timeout: &str) -> std::process::Child {
+        let mut command = self.site.command(&["install", "--yes", "--timeout", timeout]);
+        command.args(bundle).spawn().unwrap()
+    }
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn nothing_of_an_identity_is_left_after_a_failure_or_an_interruption() {
+    let place = Place::new();
+    let bundle = place.bundle(&place.waiting());
+    place.install(&bundle, &["--timeout", "2s"]).refused(15, &["test-job"]);
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+
+    let run = place.begin(&bundle, "60s");
+    eventually("the identity is there", || place.leftovers().len() == 3);
+    let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let said = Said::of(run.wait_with_output().unwrap());
+    said.refused(1, &["the run was stopped"]);
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn what_a_killed_run_leaves_of_its_identity_is_removed_by_the_next_one() {
+    let place = Place::new();
+    let bundle = place.bundle(&place.waiting());
+    let mut run = place.begin(&bundle, "60s");
+    eventually("the identity is there", || place.leftovers().len() == 3);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let left = place.leftovers();
+    assert_eq!(left.len(), 3);
+    place.install(&bundle, &["--no-wait"]).done();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn an_account_that_vanishes_half_way_is_made_once_more() {
+    let site = Site::new();
+    let run = site.begin(&["--timeout", "2m"]);
+    // It waits for its database, which has no volume.
+    site.await_object("statefulset/guestbook-db");
+    let account = || {
+        let list = site.kubectl(&["get", "serviceaccounts", "-l", "carnet.dev/identity", "-o", "name"]);
+        list.lines().next().map(str::to_owned)
+    };
+    let name = account().unwrap();
+    site.kubectl(&["delete", &name]);
+    // The server believes a token for a few seconds after its account is gone.
+    eventually("the account is there again", || account().as_ref() == Some(&name));
+    site.add_volume();
+    Said::of(run.wait_with_output().unwrap()).done();
+    assert_eq!(account(), None);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_pipeline_gets_the_rights_of_one_plan_for_a_while() {
+    let place = Place::new();
+    let app = place.web();
+    let bundle = place.bundle(&app);
+    let plan = place.carnet(&["plan"], &bundle).done();
+    let plan = place.file("plan.json", &plan.stdout);
+    let lent = place.site.path("lent.kubeconfig").display().to_string();
+    let made = place.carnet(&["rbac", "--kubeconfig", &lent, "--ttl", "15m"], &bundle).done().document;
+    assert_eq!(made["kind"], "Account");
+    assert_eq!(place.leftovers().len(), 3);
+    let mode = {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(&lent).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!(mode, 0o600);
+
+    let apply = ["apply", &plan, "--dangerous-unsigned", "--kubeconfig", &lent, "--identity", "own"];
+    place.site.carnet(&apply).done();
+    // It can do nothing else.
+    let other = place.bundle(&place.spread());
+    place.carnet(&["upgrade", "--yes", "--identity", "own", "--kubeconfig", &lent], &other).refused(12, &[]);
+
+    // One that is ours is replaced; one of somebody else stays as it is.
+    place.carnet(&["rbac", "--kubeconfig", &lent], &bundle).done();
+    assert_eq!(place.leftovers().len(), 3);
+    let theirs = place.file("theirs.kubeconfig", "{apiVersion: v1, kind: Config}");
+    for more in [&[][..], &["--revoke"]] {
+        let said = place.carnet(&[&["rbac", "--kubeconfig", &theirs], more].concat(), &bundle);
+        said.refused(2, &["was not written by `carnet rbac`"]);
+    }
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "{apiVersion: v1, kind: Config}");
+
+    place.site.carnet(&["rbac", "test", "--kubeconfig", &lent, "--revoke"]).done();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+    assert!(!fs::exists(&lent).unwrap());
+}
+
+/// How long it takes to make an identity and to remove it, by the audit log: from the first request to the last answer.
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn minting_takes_seven_requests_and_little_time() {
+    let place = Place::new();
+    let bundle = place.bundle(&place.web());
+    let start = Instant::now();
+    place.install(&bundle, &["--no-wait"]).done();
+    let whole = start.elapsed();
+    let events: Vec<_> = place.site.audit().into_iter().filter(is_minting).collect();
+    assert_eq!(events.len(), 7);
+    let time = |event: &Value, member: &str| text(&event[member])[17..26].parse::<f64>().unwrap() * 1000.0;
+    let took = |verb: &[&str]| {
+        let of_it: Vec<_> =
+            events.iter().filter(|event| verb.contains(&event["verb"].as_str().unwrap())).collect();
+        let begin =
+            of_it.iter().map(|event| time(event, "requestReceivedTimestamp")).fold(f64::MAX, f64::min);
+        of_it.iter().map(|event| time(event, "stageTimestamp")).fold(0.0, f64::max) - begin
+    };
+    eprintln!(
+        "made in {:.1} ms, removed in {:.1} ms, all in {whole:?}",
+        took(&["patch", "create"]),
+        took(&["delete"])
+    );
+    let names: BTreeSet<_> = events.iter().map(|event| text(&event["objectRef"]["name"])).collect();
+    assert_eq!(names.len(), 1);
+}
