@@ -385,7 +385,7 @@ impl Ran {
         let refusal = self.work.failures.pop().map(Box::new);
         let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
         let unready = if timed_out { self.work.unready().await } else { Vec::new() };
-        Error::Run { source, refusal, denials: self.denials, unready, log: self.log }
+        Error::Run { source, refusal, denials: self.denials, unready: unready.into(), log: self.log }
     }
 }
 
