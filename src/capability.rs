@@ -11,6 +11,7 @@ pub mod kubernetes;
 pub mod object;
 pub mod pattern;
 pub mod rights;
+pub mod severity;
 pub mod template;
 
 use serde::de::{DeserializeOwned, Error as _};
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 use crate::bundle::Bundle;
 use crate::document;
 
+use credentials::generate::{GenerateScope, GenerateText};
 use credentials::{CredentialScope, CredentialText};
 use files::{FileScope, FileText};
 use kubernetes::{KubernetesScope, RuleText, Verb};
@@ -43,6 +45,9 @@ pub struct Requests {
     /// Credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Request<CredentialText>>,
+    /// Credentials that the host makes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generate: Vec<Request<GenerateText>>,
 }
 
 /// One request: a scope, the author's reason for it, and whether the bundle can do without.
@@ -82,6 +87,8 @@ pub struct Capabilities {
     pub files: FileScope,
     /// Credentials.
     pub credentials: CredentialScope,
+    /// Credentials that the host makes.
+    pub generate: GenerateScope,
 }
 
 /// Why requests cannot be used.
@@ -103,6 +110,9 @@ pub enum Invalid {
     /// The document has the wrong shape.
     #[error("`custom[\"{EXTENSION}\"]`: {0}")]
     Shape(#[from] document::Invalid),
+    /// One name for a credential that is handed over and for one that is made: a placeholder would stand for both.
+    #[error("`credentials` and `generate` both name `{0}`")]
+    Twice(String),
     /// A request asks for something that carnet does not know.
     #[error("`custom[\"{EXTENSION}\"]` has members that carnet does not know: {0}")]
     Unknown(String),
@@ -130,13 +140,18 @@ impl Requests {
     /// Checks what the types do not.
     ///
     /// # Errors
-    /// [`Invalid::Handles`] for an action that is not built in.
+    /// [`Invalid::Handles`] for an action that is not built in, [`Invalid::Twice`] for a credential of two kinds.
     pub fn check(&self) -> Result<(), Invalid> {
         let unknown = self
             .handles
             .iter()
             .find(|action| !["install", "upgrade", "uninstall"].contains(&action.as_str()));
-        unknown.map_or(Ok(()), |action| Err(Invalid::Handles(document::visible(action))))
+        if let Some(action) = unknown {
+            return Err(Invalid::Handles(document::visible(action)));
+        }
+        let lent = |name: &String| self.credentials.iter().any(|request| request.text.name == *name);
+        let twice = self.generate.iter().map(|request| &request.text.name).find(|name| lent(name));
+        twice.map_or(Ok(()), |name| Err(Invalid::Twice(document::visible(name))))
     }
 
     /// Whether the component carries out this built-in action itself.
@@ -165,6 +180,7 @@ impl Requests {
             kubernetes: KubernetesScope::resolve(&texts(&self.kubernetes, &wanted), names)?,
             files: FileScope::resolve(&texts(&self.files, &wanted), names)?,
             credentials: CredentialScope::resolve(&texts(&self.credentials, &wanted), names)?,
+            generate: GenerateScope::resolve(&texts(&self.generate, &wanted), names)?,
         })
     }
 
@@ -192,6 +208,7 @@ impl Capabilities {
             .map(|line| format!("--allow-kube '{line}'"))
             .chain(files)
             .chain(self.credentials.missing(&other.credentials))
+            .chain(other.generate.minus(&self.generate).lines())
             .collect()
     }
 
@@ -202,6 +219,7 @@ impl Capabilities {
             kubernetes: self.kubernetes.intersect(&other.kubernetes),
             files: self.files.intersect(&other.files),
             credentials: self.credentials.intersect(&other.credentials),
+            generate: self.generate.intersect(&other.generate),
         }
     }
 }

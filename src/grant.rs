@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::bundle::Bundle;
 use crate::bundle::component::Component;
 use crate::capability::credentials::CredentialScope;
+use crate::capability::credentials::generate::{self, GenerateScope};
 use crate::capability::files::FileScope;
 use crate::capability::functions::{unprovided, unrequested};
 use crate::capability::kubernetes::{self, KubernetesScope, Verb};
@@ -85,6 +86,10 @@ pub struct Delete(pub ObjectRef);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait(pub ObjectRef);
 
+/// Reading which rights accounts have in the cluster already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBindings;
+
 /// Making an identity for one run, with just the rights of its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mint {
@@ -123,6 +128,15 @@ pub enum BoundPath {
 /// Lending one credential, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lend(pub String);
+
+/// Making one credential, or finding it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generate {
+    /// The credential's name.
+    pub name: String,
+    /// The Secrets that it may live in.
+    pub homes: Vec<ObjectRef>,
+}
 
 /// Showing one credential to the component, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,6 +282,7 @@ impl Consent {
 fn approving(mut terms: Terms, requests: &Requests) -> Terms {
     terms.kubernetes.extend(requests.kubernetes.iter().map(|request| request.text.clone()));
     terms.credentials.extend(requests.credentials.iter().map(|request| request.text.clone()));
+    terms.generate.extend(requests.generate.iter().map(|request| request.text.clone()));
     terms
 }
 
@@ -305,10 +320,10 @@ impl Granted {
 
     /// What of the requests is granted, a rule a line, for people.
     pub fn explained(&self) -> Vec<String> {
-        let Capabilities { kubernetes, files, credentials } = self.capabilities();
+        let Capabilities { kubernetes, files, credentials, generate } = self.capabilities();
         let kubernetes = kubernetes.condensed().rules().iter().map(ToString::to_string).collect::<Vec<_>>();
         let files = files.names().map(|name| format!("read the file {name}")).collect::<Vec<_>>();
-        [kubernetes, files, credentials.explained()].concat()
+        [kubernetes, files, credentials.explained(), generate.explained()].concat()
     }
 
     /// The verified bundle.
@@ -355,12 +370,15 @@ impl Granted {
         Ok(Permitted::assertion(Get(object)))
     }
 
-    /// Decides about applying an object.
+    /// Decides about applying an object. Whoever acts through another one by it must be allowed to apply that one, too.
     ///
     /// # Errors
     /// [`Denied`] when it is not permitted.
     pub fn apply(&self, object: Object) -> Result<Permitted<Apply>, Denied> {
         self.kubernetes(Verb::Apply, object.reference())?;
+        if let Some(through) = object.acts_through() {
+            self.kubernetes(Verb::Apply, &through)?;
+        }
         Ok(Permitted::assertion(Apply(object)))
     }
 
@@ -412,15 +430,31 @@ impl Granted {
     /// # Errors
     /// [`Denied`] when it is not permitted.
     pub fn lend(&self, name: &str) -> Result<Permitted<Lend>, Denied> {
-        let refused = self.refused.credentials.iter().any(|refused| refused == name);
         self.decide(
             format!("use the credential {name}"),
             self.requested.credentials.allows(name),
             self.allowed.credentials.allows(name),
-            refused,
+            self.refused.credential(name),
             || format!("--allow-credential {name}"),
         )?;
         Ok(Permitted::assertion(Lend(name.into())))
+    }
+
+    /// Decides about making a credential, or finding it again.
+    ///
+    /// # Errors
+    /// [`Denied`] when it is not permitted.
+    pub fn generate(&self, name: &str) -> Result<Permitted<Generate>, Denied> {
+        let requested = &self.requested.generate;
+        let homes: Vec<_> = requested.intersect(&self.allowed.generate).homes(name).cloned().collect();
+        self.decide(
+            format!("make the credential {name}"),
+            requested.allows(name),
+            !homes.is_empty(),
+            self.refused.credential(name),
+            || requested.homes(name).map(|home| generate::flag(name, home)).collect::<Vec<_>>().join(" "),
+        )?;
+        Ok(Permitted::assertion(Generate { name: name.into(), homes }))
     }
 
     /// Decides about showing a credential to the component.
@@ -440,23 +474,28 @@ impl Granted {
         Ok(Permitted::assertion(Reveal(name.into())))
     }
 
-    /// Decides about placing a credential into a Secret.
+    /// Decides about placing a credential into a Secret: one that was lent, or one that was made.
     ///
     /// # Errors
     /// [`Denied`] when it is not permitted.
     pub fn place(&self, name: &str, secret: &ObjectRef) -> Result<Permitted<Place>, Denied> {
-        let refused = self.refused.credentials.iter().any(|refused| refused == name);
+        let is_made = self.requested.generate.allows(name);
+        let allows = |by: &Capabilities| {
+            if is_made {
+                by.generate.allows_into(name, secret)
+            } else {
+                by.credentials.allows_into(name, secret)
+            }
+        };
         self.decide(
             format!("place the credential {name} into {secret}"),
-            self.requested.credentials.allows_into(name, secret),
-            self.allowed.credentials.allows_into(name, secret),
-            refused,
+            allows(&self.requested),
+            allows(&self.allowed),
+            self.refused.credential(name),
             || {
-                format!(
-                    "--allow-credential {name}={}/Secret/{}",
-                    secret.namespace.as_deref().unwrap_or("?"),
-                    secret.name
-                )
+                let flag = if is_made { "--allow-generate" } else { "--allow-credential" };
+                let namespace = secret.namespace.as_deref().unwrap_or("?");
+                format!("{flag} {name}={namespace}/Secret/{}", secret.name)
             },
         )?;
         Ok(Permitted::assertion(Place { credential: name.into(), secret: secret.clone() }))
@@ -531,6 +570,29 @@ pub fn before_delete(permit: &Permitted<Delete>) -> Permitted<Get> {
     Permitted::assertion(Get(permit.0.0.clone()))
 }
 
+/// Permits for what is looked at in the cluster beside the plan, to tell the operator what the objects of a plan could do
+/// there. With the caller's own identity, and never for the component.
+pub mod beside {
+    use super::{Get, ObjectRef, Permitted, ReadBindings};
+
+    /// Reading all bindings of roles.
+    pub fn bindings() -> Permitted<ReadBindings> {
+        Permitted::assertion(ReadBindings)
+    }
+
+    /// Reading a role. None for anything else.
+    pub fn role(object: ObjectRef) -> Option<Permitted<Get>> {
+        let is_role = ["rbac.authorization.k8s.io/ClusterRole", "rbac.authorization.k8s.io/Role"]
+            .contains(&object.group_kind().as_str());
+        is_role.then(|| Permitted::assertion(Get(object)))
+    }
+}
+
+/// Looking into the Secrets that a credential may live in, to find it again: by the host alone, never for the component.
+pub fn before_generate(permit: &Permitted<Generate>) -> Vec<Permitted<Get>> {
+    permit.0.homes.iter().cloned().map(|home| Permitted::assertion(Get(home))).collect()
+}
+
 /// Permits for what an installation's own record names. They are the runtime's, for what the operator asks of an
 /// installation (uninstall, prune, status, diff); a component gets none of them.
 pub mod recorded {
@@ -597,6 +659,11 @@ impl Refused {
         })
     }
 
+    /// Whether the credential of this name is refused altogether.
+    fn credential(&self, name: &str) -> bool {
+        self.credentials.iter().any(|refused| refused == name)
+    }
+
     /// What of `wanted` would be denied to who is allowed this much.
     fn missing(&self, allowed: &Capabilities, wanted: &Capabilities) -> Vec<String> {
         let mut lines = allowed.missing(wanted);
@@ -604,8 +671,8 @@ impl Refused {
         lines.extend(refused.iter().map(|line| format!("(refused by `deny`) {line}")));
         let files = wanted.files.intersect(&self.files);
         lines.extend(files.names().map(|name| format!("(refused by `deny`) the file {name}")));
-        let credentials = wanted.credentials.names().filter(|name| {
-            self.credentials.iter().any(|refused| refused == name)
+        let credentials = wanted.credentials.names().chain(wanted.generate.names()).filter(|name| {
+            self.credential(name)
                 || (wanted.credentials.allows_reveal(name)
                     && self.reveal.iter().any(|refused| refused == name))
         });
@@ -629,6 +696,7 @@ fn allowed(terms: &Terms, names: &Names) -> Result<Capabilities, terms::Invalid>
         kubernetes: KubernetesScope::resolve(&terms.kubernetes, names)?,
         files: FileScope::of(files(terms, names)?.into_iter().map(|(pattern, _)| pattern)),
         credentials: CredentialScope::resolve(&terms.credentials, names)?,
+        generate: GenerateScope::resolve(&terms.generate, names)?,
     })
 }
 

@@ -109,6 +109,7 @@ impl Host {
         carnet::files::read::add_to_linker::<_, HasHost>(linker, |host| host)?;
         carnet::credentials::handles::add_to_linker::<_, HasHost>(linker, |host| host)?;
         carnet::credentials::lend::add_to_linker::<_, HasHost>(linker, |host| host)?;
+        carnet::credentials::generate::add_to_linker::<_, HasHost>(linker, |host| host)?;
         carnet::credentials::reveal::add_to_linker::<_, HasHost>(linker, |host| host)?;
         carnet::installation::context::add_to_linker::<_, HasHost>(linker, |host| host)?;
         carnet::installation::outputs::add_to_linker::<_, HasHost>(linker, |host| host)?;

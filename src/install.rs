@@ -6,6 +6,7 @@
 mod claim;
 mod decide;
 mod identity;
+mod powers;
 mod removal;
 mod run;
 
@@ -20,11 +21,13 @@ use crate::bundle::parameters::ParameterError;
 use crate::capability;
 use crate::capability::object::ObjectRef;
 use crate::capability::rights::Rights;
+use crate::capability::severity::Severity;
 use crate::grant::{Consent, Shortfall};
 use crate::host::Supplied;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
 use crate::plan::Plan;
+use crate::plan::powers::Refused;
 use crate::run::RunError;
 use crate::state::{State, StateError};
 use crate::target::{self, Kept, Overrides, Target};
@@ -63,6 +66,8 @@ pub struct Order {
     pub wait: bool,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
+    /// From which severity on nothing may be installed that has such powers.
+    pub refuse_powers: Option<Severity>,
     /// Kinds that are removed although what they hold would go with them.
     pub delete: BTreeSet<Kept>,
     /// Where the bundle came from, as it was typed.
@@ -191,6 +196,15 @@ pub enum Error {
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
+    /// What it installs could do too much.
+    #[error("what it installs could do too much")]
+    Powers {
+        /// What is refused, and by whom.
+        #[source]
+        refused: Refused,
+        /// The plan, to be looked at.
+        plan: Box<Plan>,
+    },
     /// The plan that was to be carried out is not the one that would be.
     #[error("the plan no longer holds")]
     Stale(Vec<String>),

@@ -3,6 +3,7 @@
 //! A plan holds no secret: credentials are placeholders in it, and values of Secrets are shown as changed or unchanged.
 //! Its digest stands for everything that decides what a run does.
 
+pub mod powers;
 mod delta;
 mod follow;
 mod rights;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::bundle::canonical::canonical;
-use crate::capability::object::ObjectRef;
+use crate::capability::object::{LAST_APPLIED, ObjectRef};
 use crate::capability::rights::Rights;
 use crate::digest::Digest;
 use crate::document;
@@ -28,8 +29,7 @@ pub use follow::Unusable;
 
 pub use rights::{needed, with_planning};
 
-/// An annotation in which kubectl keeps whole objects, values of Secrets included.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+use powers::{Images, Power, Powers, Reader, Surroundings};
 
 /// The plan of one action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,8 +59,11 @@ pub struct Plan {
     /// How the run hands rights on, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub escalations: Vec<String>,
-    /// What the installed objects will be able to do.
-    pub powers: Vec<Value>,
+    /// What the installed objects will be able to do, the worst first.
+    pub powers: Vec<Power>,
+    /// What those that are there could do, and no longer will.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub powers_gone: Vec<Power>,
     /// Where credentials go.
     pub credentials: Vec<Flow>,
     /// How often the component calls the host.
@@ -149,6 +152,9 @@ pub struct Flow {
     pub name: String,
     /// `NAMESPACE/Secret/NAME:KEY`, each.
     pub into: Vec<String>,
+    /// What reads it there.
+    #[serde(default)]
+    pub readers: Vec<Reader>,
 }
 
 /// How often a function is called.
@@ -180,7 +186,8 @@ pub struct Subject {
 }
 
 impl Plan {
-    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component.
+    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component;
+    /// `surroundings` is what is known of rights beside the plan.
     pub fn new(
         subject: Subject,
         granted: Option<&Granted>,
@@ -188,11 +195,14 @@ impl Plan {
         calls: &Calls,
         removed: Vec<ObjectChange>,
         rights: &Rights,
+        surroundings: &Surroundings,
     ) -> Self {
         let steps =
             work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
         let steps = steps.collect();
         let changes: Vec<_> = work.changes.iter().cloned().chain(removed).collect();
+        let images = granted.map(|granted| Images::of(granted.verified().bundle()));
+        let powers = Powers::of(&changes, images.as_ref(), surroundings);
         let mut plan = Self {
             digest: Digest::of(b""),
             bundle: subject.bundle,
@@ -202,11 +212,12 @@ impl Plan {
             revision: subject.revision,
             target: subject.target,
             inputs: subject.inputs,
-            credentials: flows(&changes),
+            credentials: flows(&changes, surroundings),
             changes: changes.iter().map(Planned::of).collect(),
             rbac: rights.roles(&role_name(&subject.installation)),
             escalations: rights.escalations().map(ToString::to_string).collect(),
-            powers: Vec::new(),
+            powers: powers.there,
+            powers_gone: powers.gone,
             host_calls: host_calls(calls),
             withheld: granted.map(Granted::withheld).unwrap_or_default(),
             steps,
@@ -235,6 +246,13 @@ impl Plan {
         if let Value::Object(members) = &mut value {
             members.remove("digest");
             members.remove("revision");
+            // They are read off the objects, which count themselves, and off whatever else is in the cluster at the moment.
+            members.remove("powers");
+            members.remove("powersGone");
+        }
+        let flows = value.pointer_mut("/credentials").and_then(Value::as_array_mut);
+        for flow in flows.into_iter().flatten().filter_map(Value::as_object_mut) {
+            flow.remove("readers");
         }
         for row in value.pointer_mut("/changes").and_then(Value::as_array_mut).into_iter().flatten() {
             row.as_object_mut().and_then(|row| row.remove("diff"));
@@ -321,7 +339,8 @@ fn hidden(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option
     (hide(before, "(a value)"), hide(after, "(another value)"))
 }
 
-fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
+fn flows(changes: &[ObjectChange], surroundings: &Surroundings) -> Vec<Flow> {
+    let mut readers = powers::readers(changes, surroundings);
     let mut flows = BTreeMap::<String, Vec<String>>::new();
     for row in changes {
         for (key, names) in &row.placements {
@@ -332,7 +351,10 @@ fn flows(changes: &[ObjectChange]) -> Vec<Flow> {
             }
         }
     }
-    flows.into_iter().map(|(name, into)| Flow { name, into }).collect()
+    flows
+        .into_iter()
+        .map(|(name, into)| Flow { readers: readers.remove(&name).unwrap_or_default(), name, into })
+        .collect()
 }
 
 fn host_calls(calls: &Calls) -> Vec<HostCall> {

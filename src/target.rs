@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::kinds::{Kinds, Resource};
-use crate::capability::object::ObjectRef;
+use crate::capability::object::{ObjectRef, is_label};
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
 
 use cluster::{Cluster, Deleted, Identity};
 use directory::{Directory, Rendered};
-use lent::{Filled, Lent, Misplaced};
+use lent::{Filled, Lent, Misplaced, NotText};
 use ready::Readiness;
 
 /// The annotation that names the installation an object belongs to, `NAMESPACE/NAME`.
@@ -233,6 +233,9 @@ pub enum Error {
     /// A credential stands where it may not.
     #[error(transparent)]
     Misplaced(#[from] Misplaced),
+    /// A generated credential that cannot be used any more.
+    #[error(transparent)]
+    NotText(#[from] NotText),
     /// An object was removed, and its replacement was refused.
     #[error("{0} was removed, and could not be made anew")]
     Unreplaced(String, #[source] Box<Self>),
@@ -756,6 +759,22 @@ fn check_removal(
     Err(Error::Foreign { object: object.to_string(), owner })
 }
 
+/// Whether what an object holds is an installation's own: its annotation or the inventory says so, or the operator takes
+/// it over.
+pub fn is_own(
+    object: &ObjectRef,
+    found: &Value,
+    installation: &str,
+    inventory: &Inventory,
+    overrides: Overrides,
+) -> bool {
+    let is_ours = match owner(found) {
+        Some(owner) => owner == installation,
+        None => inventory.find(object).is_some(),
+    };
+    is_ours || overrides.take_ownership
+}
+
 /// The installation that an object names as its owner.
 fn owner(object: &Value) -> Option<String> {
     Some(object.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned())
@@ -769,10 +788,15 @@ fn refused(error: cluster::Error) -> Error {
     Error::Foreign { object: object.clone(), owner: Some(owner) }
 }
 
-/// How a kind is served that a run's own definition brings.
+/// How a kind is served that a run's own definition brings. None for a definition that no server would take: its names
+/// would lead elsewhere.
 pub fn defined(definition: &Value) -> Option<(String, Resource)> {
     let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
-    let group_kind = format!("{}/{}", text("/spec/group")?, text("/spec/names/kind")?);
-    let plural = text("/spec/names/plural")?.to_owned();
-    Some((group_kind, Resource { plural: plural.into(), namespaced: text("/spec/scope")? == "Namespaced" }))
+    let (group, plural) = (text("/spec/group")?, text("/spec/names/plural")?);
+    if !is_label(plural) || text("/metadata/name")? != format!("{plural}.{group}") {
+        return None;
+    }
+    let group_kind = format!("{group}/{}", text("/spec/names/kind")?);
+    let namespaced = text("/spec/scope")? == "Namespaced";
+    Some((group_kind, Resource { plural: plural.to_owned().into(), namespaced }))
 }

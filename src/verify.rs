@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::bundle::Bundle;
 use crate::bundle::component::Component;
+use crate::capability::severity::Severity;
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{Content, Evidence, Fetched};
@@ -54,6 +55,8 @@ pub enum Admission {
         signers: Vec<Signer>,
         /// The digest of the policy.
         policy: Digest,
+        /// From which severity on the rule refuses powers of what is installed.
+        refuse_powers: Option<Severity>,
     },
     /// Somebody said that it need not be signed.
     Unsigned,
@@ -247,7 +250,12 @@ impl TrustPolicy {
         if !rule.admits(name) {
             return Err(Refusal::Name { name: name.to_owned(), rule: rule.scope.to_string() });
         }
-        Ok(Admission::Signed { rule: rule.scope.to_string(), signers, policy: self.digest() })
+        Ok(Admission::Signed {
+            rule: rule.scope.to_string(),
+            signers,
+            policy: self.digest(),
+            refuse_powers: rule.refuse_powers,
+        })
     }
 
     /// The distinct trusted keys that signed, if they are enough.

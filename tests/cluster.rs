@@ -8,6 +8,14 @@
     reason = "tests run programs and may fail anywhere"
 )]
 
+#[path = "cluster/generate.rs"]
+mod generate;
+#[path = "cluster/hostile.rs"]
+mod hostile;
+#[path = "cluster/kstate.rs"]
+mod kstate;
+#[path = "cluster/powers.rs"]
+mod powers;
 #[path = "cluster/relay.rs"]
 mod relay;
 #[path = "cluster/rights.rs"]
@@ -17,6 +25,8 @@ mod site;
 mod support;
 #[path = "cluster/wait.rs"]
 mod wait;
+#[path = "cluster/wire.rs"]
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;

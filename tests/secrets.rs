@@ -2,6 +2,8 @@
 //! one. And what an operator changed by hand is theirs.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read and write files")]
 
+#[path = "secrets/generated.rs"]
+mod generated;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -192,6 +194,28 @@ fn a_component_that_reads_its_secret_back_reads_no_credential() {
         assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
         assert!(home.rendered()["prod/secret_web-a.yaml"].contains("pw:"));
     }
+}
+
+#[test]
+fn what_a_component_is_told_of_an_apply_compares_no_credentials() {
+    let home = Home::new();
+    let told = |encoding: Encoding| {
+        let script = Script::new()
+            .lend("pw")
+            .apply_and_tell(&secret("stringData", &placeholder("pw", encoding)))
+            .apply_and_tell(&config_map("web-b"));
+        let verified = unsigned(home.bundle("secrets", &script.component(), SECRETS));
+        let credentials = Supplied::new([("pw".to_owned(), "same-in-a-url".into())].into());
+        let consent = approving(&verified);
+        let action = if home.rendered().is_empty() { "install" } else { "upgrade" };
+        let outcome =
+            home.act(Some(verified), plain(Order { consent, credentials, ..home.order(action) })).unwrap();
+        let told = outcome.log.iter().map(|entry| entry.text.trim().to_owned()).collect::<Vec<_>>();
+        (outcome.plan.is_empty(), told)
+    };
+    assert_eq!(told(Encoding::Raw), (false, vec!["created".into(), "created".into()]));
+    // The Secret does not change, and the operator sees that; the component would learn that nothing is escaped.
+    assert_eq!(told(Encoding::Url), (true, vec!["updated".into(), "unchanged".into()]));
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn a_signed_bundle_is_verified_and_says_by_whom() {
     let site = Site::signed(&key);
     let policy = policy(&[&key], RULE);
     let verified = site.verify(&policy).unwrap();
-    let Admission::Signed { rule, signers, policy: digest } = verified.admission() else { panic!() };
+    let Admission::Signed { rule, signers, policy: digest, .. } = verified.admission() else { panic!() };
     assert_eq!((&**rule, *digest), ("layout", Digest::of(policy.as_bytes())));
     assert_eq!(signers.len(), 1);
     assert_eq!((&*signers[0].name, &*signers[0].key_id), ("a", &*key.public().id().hex()));

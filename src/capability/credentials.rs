@@ -1,4 +1,6 @@
-//! The scope of `carnet:credentials`: which credentials, where each may go, and which may be shown.
+//! The scope of `carnet:credentials`: which credentials, where each may go, and which may be shown or made.
+
+pub mod generate;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -79,6 +79,14 @@ pub const INTERFACES: &[Interface] = &[
         requested: |requests| !requests.credentials.is_empty(),
     },
     Interface {
+        name: "carnet:credentials/generate",
+        functions: &["generate"],
+        danger: Danger::Places,
+        meaning: "have a credential made and placed into a Secret without seeing it",
+        without: Some("have any credential made"),
+        requested: |requests| !requests.generate.is_empty(),
+    },
+    Interface {
         name: "carnet:kubernetes/get",
         functions: &["get"],
         danger: Danger::Reads,
@@ -105,7 +113,7 @@ pub const INTERFACES: &[Interface] = &[
     free(
         "carnet:credentials/handles",
         &["[method]credential.placeholder"],
-        "name a credential that it was lent",
+        "name a credential that it may place",
     ),
     free(
         "carnet:installation/context",

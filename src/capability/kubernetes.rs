@@ -68,9 +68,15 @@ pub enum Invalid {
     /// A text of the form `VERB:KIND:NAMESPACE/NAME` was expected.
     #[error("`{0}` is not of the form VERB:KIND:NAMESPACE/NAME (or VERB:KIND:NAME outside namespaces)")]
     Form(String),
+    /// A name that a generated credential cannot have.
+    #[error("`{0}` cannot name a generated credential: it must be a DNS label")]
+    Generated(String),
     /// A pattern that is none.
     #[error(transparent)]
     Pattern(#[from] pattern::Invalid),
+    /// Several Secrets where one was expected.
+    #[error("`{0}` does not name one Secret, as it must for a credential that is found again there")]
+    Several(String),
     /// A placeholder that cannot be filled.
     #[error(transparent)]
     Template(#[from] template::Invalid),

@@ -2,7 +2,10 @@
 //!
 //! A manifest is guest-controlled text. What leaves here names exactly one object, by names that Kubernetes accepts, and
 //! carries nothing by which a component could reach around the grant: no `generateName` (an object nobody named), no
-//! `resourceVersion`, `uid` or `managedFields` (the host's business), no list of several objects.
+//! `resourceVersion`, `uid` or `managedFields` (the host's business), no list of several objects. Nor does it carry what
+//! has others act on the component's behalf: an owner, by which a controller or the garbage collector would take the
+//! object for a part of something else, or a finalizer, which would hold it and its namespace for good once the component
+//! is gone.
 
 use std::fmt;
 
@@ -11,11 +14,18 @@ use serde_json::{Map, Value};
 
 use crate::document;
 
-use super::kinds::Kinds;
+use super::kinds::{self, Kinds};
 
 /// The longest manifest, in bytes: 1 MiB, more than the 1.5 MiB request limit of etcd lets through with overhead.
 /// Without it one call could make the host hold many copies of a huge document.
 pub const MAX_MANIFEST: usize = 1 << 20;
+
+/// An annotation in which kubectl keeps whole objects, values of Secrets included. It is no part of any difference, so a
+/// manifest that sets it would change what nobody sees.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Has a token of the account that it names put into its Secret.
+const TOKEN_OF: &str = "kubernetes.io/service-account.name";
 
 /// Names one Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,12 +123,21 @@ impl ObjectRef {
         let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group)
             || group.is_empty())
             && is_label(version);
-        fits("API version", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
+        fits("version of an API", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
         fits("kind", &self.kind, is_kind(&self.kind))?;
-        fits("name of an object", &self.name, is_object_name(&self.name))?;
+        fits("name of an object", &self.name, is_object_name(&self.name) && self.name_fits_kind())?;
         self.namespace
             .as_deref()
             .map_or(Ok(()), |namespace| fits("namespace", namespace, is_label(namespace)))
+    }
+}
+
+impl ObjectRef {
+    /// Most kinds of Kubernetes itself want a DNS subdomain. Of kinds that others define the server decides.
+    fn name_fits_kind(&self) -> bool {
+        let is_lenient = self.group() == "rbac.authorization.k8s.io"
+            || ["ClusterTrustBundle", "IPAddress"].contains(&self.kind.as_str());
+        is_lenient || kinds::builtin(self.group(), &self.kind).is_none() || is_subdomain(&self.name)
     }
 }
 
@@ -144,7 +163,13 @@ impl Object {
     ///
     /// # Errors
     /// [`Invalid`] for what is not one well-named object.
-    pub fn of(value: Value, namespace: &str, kinds: &Kinds) -> Result<Self, Invalid> {
+    pub fn of(mut value: Value, namespace: &str, kinds: &Kinds) -> Result<Self, Invalid> {
+        // Programs that print objects write a status without content, which means nothing.
+        if let Value::Object(members) = &mut value
+            && members.get("status").is_some_and(is_empty)
+        {
+            members.remove("status");
+        }
         let Value::Object(mut body) = document::sorted(&value) else {
             return Err(Invalid::Text("it is not a mapping".into()));
         };
@@ -162,6 +187,17 @@ impl Object {
     /// The object, its members sorted, its namespace filled in.
     pub fn body(&self) -> &Value {
         &self.body
+    }
+
+    /// Another object that is acted through when this one is applied: the account whose token would be put into a Secret.
+    pub fn acts_through(&self) -> Option<ObjectRef> {
+        let account = self.body.pointer("/metadata/annotations")?.get(TOKEN_OF)?;
+        let is_secret = self.reference.group_kind() == "Secret";
+        is_secret.then(|| ObjectRef {
+            kind: "ServiceAccount".into(),
+            name: account.as_str().unwrap_or_default().into(),
+            ..self.reference.clone()
+        })
     }
 
     /// The same object with an annotation of the host's own.
@@ -217,11 +253,13 @@ fn named_by(body: &Map<String, Value>) -> Result<ObjectRef, Invalid> {
     })
 }
 
-/// Members by which a component could claim what only the server or the host may say.
+/// Members by which a component could claim what only the server, a controller or the host may say.
 fn refuse_reserved(body: &Map<String, Value>) -> Result<(), Invalid> {
-    const RESERVED: [(&str, &str); 8] = [
+    const RESERVED: [(&str, &str); 10] = [
         ("creationTimestamp", "metadata.creationTimestamp"),
+        ("deletionGracePeriodSeconds", "metadata.deletionGracePeriodSeconds"),
         ("deletionTimestamp", "metadata.deletionTimestamp"),
+        ("finalizers", "metadata.finalizers"),
         ("generation", "metadata.generation"),
         ("managedFields", "metadata.managedFields"),
         ("ownerReferences", "metadata.ownerReferences"),
@@ -236,25 +274,41 @@ fn refuse_reserved(body: &Map<String, Value>) -> Result<(), Invalid> {
     if let Some((_, path)) = reserved {
         return Err(Invalid::Reserved(path));
     }
+    if body.contains_key("status") {
+        return Err(Invalid::Reserved("status"));
+    }
     if body.contains_key("items")
         && body.get("kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("List"))
     {
         return Err(Invalid::Text("it is a list, not one object".into()));
     }
-    annotations_are_ours(metadata)
+    let marks = |member| metadata.and_then(|metadata| metadata.get(member));
+    refuse_marks(marks("annotations"), "`metadata.annotations` must be a mapping")?;
+    refuse_marks(marks("labels"), "`metadata.labels` must be a mapping")
 }
 
-/// Annotations below `carnet.dev/` say who owns an object and where credentials are: the host writes them.
-fn annotations_are_ours(metadata: Option<&Map<String, Value>>) -> Result<(), Invalid> {
-    let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
-    match annotations {
+/// Labels and annotations below `carnet.dev` say who owns an object, where credentials are, and what a run left behind: the
+/// host writes them.
+fn refuse_marks(marks: Option<&Value>, otherwise: &str) -> Result<(), Invalid> {
+    let is_ours = |key: &String| {
+        let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+        domain == "carnet.dev" || domain.ends_with(".carnet.dev")
+    };
+    match marks {
         None | Some(Value::Null) => Ok(()),
-        Some(Value::Object(all)) if all.keys().any(|key| key.starts_with("carnet.dev/")) => {
-            Err(Invalid::Reserved("metadata.annotations[carnet.dev/…]"))
+        Some(Value::Object(all)) if all.keys().any(is_ours) => {
+            Err(Invalid::Reserved("labels and annotations below `carnet.dev/`"))
+        }
+        Some(Value::Object(all)) if all.contains_key(LAST_APPLIED) => {
+            Err(Invalid::Reserved("metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]"))
         }
         Some(Value::Object(_)) => Ok(()),
-        Some(_) => Err(Invalid::Text("`metadata.annotations` must be a mapping".into())),
+        Some(_) => Err(Invalid::Text(otherwise.into())),
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
 }
 
 fn settle(body: &mut Map<String, Value>, reference: &ObjectRef) {
@@ -307,4 +361,73 @@ fn is_object_name(text: &str) -> bool {
         && ![".", ".."].contains(&text)
         && text.bytes().all(|b| inner(b) || b.is_ascii_uppercase())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(members: Value) -> Result<Object, Invalid> {
+        let mut body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        Object::of(body, "prod", &Kinds::default())
+    }
+
+    fn named(api_version: &str, kind: &str, name: &str) -> bool {
+        let namespace = Some("prod".into());
+        let reference =
+            ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace, name: name.into() };
+        reference.check().is_ok()
+    }
+
+    #[test]
+    fn what_only_others_write_is_refused() {
+        for member in ["finalizers", "ownerReferences", "managedFields", "uid", "deletionGracePeriodSeconds"]
+        {
+            let refused = object(json!({"metadata": {"name": "a", member: ["x"]}}));
+            let Err(Invalid::Reserved(path)) = refused else { panic!("{member}: {refused:?}") };
+            assert_eq!(path, format!("metadata.{member}"));
+        }
+        assert_eq!(object(json!({"status": {"x": 1}})), Err(Invalid::Reserved("status")));
+        for key in ["carnet.dev/x", "run.carnet.dev/x", LAST_APPLIED] {
+            let refused = object(json!({"metadata": {"name": "a", "annotations": {key: "x"}}}));
+            assert!(matches!(refused, Err(Invalid::Reserved(_))), "{key}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn what_programs_write_that_print_objects_means_nothing() {
+        let printed = json!({
+            "metadata": {"name": "a", "creationTimestamp": null, "annotations": {"notcarnet.dev/x": "x"}},
+            "status": {},
+        });
+        let body = object(printed).unwrap().body().clone();
+        assert_eq!(body.get("status"), None);
+        assert_eq!(
+            body["metadata"],
+            json!({"name": "a", "annotations": {"notcarnet.dev/x": "x"}, "namespace": "prod"})
+        );
+    }
+
+    #[test]
+    fn a_name_is_what_its_kind_takes() {
+        assert!(named("v1", "ConfigMap", "web.example-1"));
+        for name in ["Web", "a:b", "a_b", "a..b", "a-"] {
+            assert!(!named("v1", "ConfigMap", name), "{name}");
+        }
+        assert!(named("rbac.authorization.k8s.io/v1", "Role", "system:Web_1"));
+        assert!(named("networking.k8s.io/v1", "IPAddress", "fe80::1"));
+        assert!(named("image.openshift.io/v1", "ImageStreamTag", "web:1.0"));
+        assert!(!named("image.openshift.io/v1", "ImageStreamTag", "web/1.0"));
+    }
+
+    #[test]
+    fn a_secret_for_the_token_of_an_account_acts_through_it() {
+        let members =
+            |kind: &str| json!({"kind": kind, "metadata": {"name": "a", "annotations": {TOKEN_OF: "admin"}}});
+        let through = object(members("Secret")).unwrap().acts_through();
+        assert_eq!(through.map(|account| account.to_string()), Some("ServiceAccount prod/admin".into()));
+        assert_eq!(object(members("ConfigMap")).unwrap().acts_through(), None);
+    }
 }

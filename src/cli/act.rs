@@ -2,6 +2,7 @@
 
 mod console;
 mod outcome;
+mod powers;
 mod undo;
 mod waiting;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::capability::Requests;
+use crate::capability::severity::Severity;
 use crate::document;
 use crate::grant::Consent;
 use crate::grant::terms::{Terms, parse_time};
@@ -111,6 +113,8 @@ pub(super) struct ChangeArgs {
     /// Take over objects that this installation did not make
     #[arg(long)]
     take_ownership: bool,
+    #[command(flatten)]
+    powers: PowerArgs,
     /// Remove and make anew what cannot be changed
     #[arg(long)]
     replace: bool,
@@ -140,6 +144,14 @@ enum IdentityArg {
     /// An identity made for the run.
     #[default]
     Scoped,
+}
+
+/// What installed objects may be able to do.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct PowerArgs {
+    /// Refuse to install anything with powers of this severity: low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY")]
+    refuse_powers: Option<Severity>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -217,6 +229,7 @@ impl Default for ChangeArgs {
             timeout: Duration::from_secs(300),
             force_conflicts: false,
             take_ownership: false,
+            powers: PowerArgs::default(),
             replace: false,
             rollback_on_failure: false,
             delete: Vec::new(),
@@ -245,9 +258,9 @@ impl ChangeArgs {
         Self { force_conflicts: true, ..self.clone() }
     }
 
-    /// The same change, to undo one that failed.
+    /// The same change, to undo one that failed. What was there before is put back whatever it can do.
     fn undoing(&self) -> Self {
-        Self { yes: true, rollback_on_failure: false, ..self.clone() }
+        Self { yes: true, rollback_on_failure: false, powers: PowerArgs::default(), ..self.clone() }
     }
 
     /// A change that was confirmed when its plan was handed over.
@@ -272,6 +285,11 @@ impl ChangeArgs {
     pub(super) fn overriding(overrides: Overrides) -> Self {
         let Overrides { force_conflicts, take_ownership, replace } = overrides;
         Self { force_conflicts, take_ownership, replace, ..Self::default() }
+    }
+
+    /// The same, refusing some powers.
+    pub(super) fn refusing(self, powers: PowerArgs) -> Self {
+        Self { powers, ..self }
     }
 }
 
@@ -643,6 +661,7 @@ fn order(
         overrides: settled.map_or_else(|| change.overrides(), |settled| settled.overrides),
         wait: change.wait || !change.no_wait,
         timeout: change.timeout,
+        refuse_powers: change.powers.refuse_powers,
         delete: settled.map_or_else(|| change.delete(), |settled| settled.delete.clone()),
         reference: asked.reference.clone(),
         identity: change.identity.identity(),

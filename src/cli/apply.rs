@@ -12,7 +12,7 @@ use crate::reference::Reference;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, ClusterArgs, HomeArgs, InputArgs, Settled};
+use super::act::{self, Asked, ChangeArgs, ClusterArgs, HomeArgs, InputArgs, PowerArgs, Settled};
 use super::exit::{self, Code};
 use super::inputs::consent::ConsentArgs;
 
@@ -58,6 +58,8 @@ struct WaitArgs {
     rollback_on_failure: bool,
     #[command(flatten)]
     identity: act::IdentityArgs,
+    #[command(flatten)]
+    powers: PowerArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
@@ -90,7 +92,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
             args.wait.timeout,
             args.wait.rollback_on_failure,
             args.wait.identity,
-        ),
+        )
+        .refusing(args.wait.powers),
         mode: Mode::Act,
         settled: Some(settled),
     };

@@ -13,12 +13,16 @@ use crate::grant::Shortfall;
 use crate::host::GuestError;
 use crate::host::watch::Unready;
 use crate::install;
+use crate::plan::powers::{By, Refused};
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::target::{self, cluster};
 use crate::verify::{PolicyError, Refusal};
 
 use super::inputs::Untrusted;
+
+/// The most powers that an error lists.
+const MAX_POWERS: usize = 50;
 
 /// A code that the program ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,6 +303,7 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
+        install::Error::Powers { refused, .. } => of_powers(refused),
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held).hint(HELD),
         install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
         install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
@@ -318,6 +323,18 @@ fn of_install(error: &install::Error) -> Meaning {
             .hint("wait longer with `--timeout`, or not with `--no-wait`"),
         _ => ERROR.into(),
     }
+}
+
+/// What a policy refuses is not trusted; what the operator refuses for this run is not granted.
+fn of_powers(refused: &Refused) -> Meaning {
+    let code = match refused.by {
+        By::Operator => NOT_GRANTED,
+        By::Policy(_) => NOT_TRUSTED,
+    };
+    let mut powers: Vec<_> = refused.powers.iter().take(MAX_POWERS).map(ToString::to_string).collect();
+    let more = refused.powers.len() - powers.len();
+    powers.extend((more > 0).then(|| format!("and {more} more")));
+    Meaning::from(code).details(&powers).hint("carnet plan NAME REF")
 }
 
 /// Both ways forward: somebody else gives the rights, or the run has the caller's own.
@@ -350,7 +367,9 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::severity::Severity;
     use crate::digest::Digest;
+    use crate::plan::powers::Power;
 
     fn failure(error: impl Into<anyhow::Error>) -> Failure {
         Failure::of(&error.into())
@@ -378,6 +397,25 @@ mod tests {
         ] {
             assert_eq!(Failure::of(&error).code.number(), code, "{error}");
             assert_eq!(Failure::of(&error.context("around it")).code.number(), code);
+        }
+    }
+
+    #[test]
+    fn powers_that_a_policy_refuses_are_not_trusted_and_those_that_the_operator_refuses_not_granted() {
+        let power = |n: usize| Power {
+            severity: Severity::High,
+            object: format!("Pod a/{n}"),
+            what: "uses the network of its node".into(),
+            rule: "x".into(),
+            new: false,
+        };
+        for (by, code) in [(By::Policy("layout".into()), 10), (By::Operator, 11)] {
+            let refused = Refused { by, refused: Severity::High, powers: (0..60).map(power).collect() };
+            let meaning = of_powers(&refused);
+            assert_eq!(meaning.code.number(), code);
+            assert_eq!(meaning.details.len(), MAX_POWERS + 1);
+            assert_eq!(meaning.details[0], "high: Pod a/0 uses the network of its node");
+            assert_eq!(meaning.details[MAX_POWERS], "and 10 more");
         }
     }
 

@@ -110,6 +110,7 @@ struct Asked {
     kubernetes: Vec<Request<crate::capability::kubernetes::RuleText>>,
     files: Vec<Request<crate::capability::files::FileText>>,
     credentials: Vec<Request<crate::capability::credentials::CredentialText>>,
+    generate: Vec<Request<crate::capability::credentials::generate::GenerateText>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -199,8 +200,8 @@ impl ComponentPart {
 
 impl From<Requests> for Asked {
     fn from(requests: Requests) -> Self {
-        let Requests { handles, kubernetes, files, credentials } = requests;
-        Self { handles, kubernetes, files, credentials }
+        let Requests { handles, kubernetes, files, credentials, generate } = requests;
+        Self { handles, kubernetes, files, credentials, generate }
     }
 }
 

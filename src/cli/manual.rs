@@ -37,7 +37,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "Plan",
         "`plan`",
         "`digest`, `bundle`, `component`, `installation`, `action`, `revision`, `target`, `inputs`, `changes`, `rbac`, \
-         `powers`, `credentials`, `hostCalls`, `withheld`, `steps`",
+         `powers`, `powersGone`, `credentials`, `hostCalls`, `withheld`, `steps`",
     ),
     (
         "RevisionList",

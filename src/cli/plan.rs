@@ -1,11 +1,11 @@
 //! `carnet plan`.
 
-use crate::install::Mode;
+use crate::install::{self, Mode};
 use crate::target::Overrides;
 
 use super::Context;
-use super::act::{self, BundleArgs, ChangeArgs, PlanReport};
-use super::exit::Code;
+use super::act::{self, BundleArgs, ChangeArgs, PlanReport, PowerArgs};
+use super::exit::{Code, Failure};
 
 /// Show what an install or upgrade would change, and change nothing
 ///
@@ -31,12 +31,27 @@ pub(super) struct Args {
     /// Plan to remove and make anew what cannot be changed
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    powers: PowerArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let Args { force_conflicts, take_ownership, replace, .. } = *args;
-    let change = ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace });
-    let (outcome, _) = act::on_bundle(None, &args.bundle, &change, Mode::Plan, context)?;
+    let change =
+        ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace }).refusing(args.powers);
+    let outcome = match act::on_bundle(None, &args.bundle, &change, Mode::Plan, context) {
+        Ok((outcome, _)) => outcome,
+        Err(error) => return refused(&error, context).unwrap_or(Err(error)),
+    };
     context.ui.report(&PlanReport(&outcome.plan))?;
     Ok(act::pending(args.exit_code, !outcome.plan.is_empty()))
+}
+
+/// A plan that is refused for what it installs can be looked at all the same.
+fn refused(error: &anyhow::Error, context: &Context) -> Option<anyhow::Result<Code>> {
+    let install::Error::Powers { plan, .. } = error.downcast_ref()? else { return None };
+    let failure = Failure { hint: None, ..Failure::of(error) };
+    let shown = context.ui.report(&PlanReport(plan));
+    context.ui.explain(&failure);
+    Some(shown.map(|()| failure.code))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::credentials::CredentialText;
+use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
 use crate::capability::kubernetes::{self, RuleText};
 use crate::digest::Digest;
@@ -50,6 +51,9 @@ pub struct Pinned {
     /// Credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<CredentialText>,
+    /// Credentials that the host makes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generate: Vec<GenerateText>,
     /// What is refused, whatever else is granted.
     #[serde(default, skip_serializing_if = "Deny::is_empty")]
     pub deny: Deny,
@@ -68,6 +72,9 @@ pub struct Terms {
     pub files: Vec<FileGrant>,
     /// Credentials.
     pub credentials: Vec<CredentialText>,
+    /// Credentials that the host makes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub generate: Vec<GenerateText>,
     /// What is refused, whatever else is granted.
     pub deny: Deny,
     /// Limits of the run.
@@ -94,7 +101,7 @@ pub struct Deny {
     /// Files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileText>,
-    /// Credentials, by name.
+    /// Credentials, by name, those that are made included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<String>,
     /// Credentials that may not be shown, by name.
@@ -202,6 +209,7 @@ impl From<Pinned> for Terms {
             kubernetes: pinned.kubernetes,
             files: pinned.files,
             credentials: pinned.credentials,
+            generate: pinned.generate,
             deny: pinned.deny,
             limits: pinned.limits,
         }
@@ -218,6 +226,7 @@ impl Terms {
         self.kubernetes.extend(more.kubernetes);
         self.files.extend(more.files);
         self.credentials.extend(more.credentials);
+        self.generate.extend(more.generate);
         self.deny.kubernetes.extend(more.deny.kubernetes);
         self.deny.files.extend(more.deny.files);
         self.deny.credentials.extend(more.deny.credentials);

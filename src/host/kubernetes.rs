@@ -249,8 +249,23 @@ impl Kubernetes<'_> {
         if self.work.late.is_empty() {
             Ok(())
         } else {
-            Err(Stop::Guest(GuestError::Timeout(timeout_text(&self.work.late))))
+            Err(Stop::Guest(GuestError::Timeout(self.timeout_text())))
         }
+    }
+
+    /// What an object says of itself is for a component that may read it; of the others it learns only that they are not
+    /// ready. Pods and events of theirs are none of its business.
+    fn timeout_text(&self) -> String {
+        let row = |late: &Late| {
+            let row = late.row();
+            let why = match (self.granted.get(row.object.clone()), row.failed) {
+                (Ok(_), _) => &*row.why,
+                (Err(_), true) => "it failed",
+                (Err(_), false) => "it is not ready",
+            };
+            format!("{}: {why}", row.object)
+        };
+        format!("not ready: {}", self.work.late.iter().map(row).collect::<Vec<_>>().join("; "))
     }
 
     async fn all_resolved(&mut self, objects: Vec<wit::wait::ObjectRef>) -> Result<Vec<ObjectRef>, Stop> {
@@ -296,7 +311,7 @@ fn shown(object: &ObjectRef, mut value: Value) -> Value {
 }
 
 /// What a component is told of the target's refusal: its kind, and nothing that reading the object would have shown.
-fn told(error: &target::Error) -> GuestError {
+pub(super) fn told(error: &target::Error) -> GuestError {
     match error {
         target::Error::Cluster(error) => told_of_cluster(error),
         target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
@@ -309,6 +324,7 @@ fn told(error: &target::Error) -> GuestError {
             GuestError::Invalid(format!("the target does not accept {object}"))
         }
         target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        target::Error::NotText(not_text) => GuestError::Invalid(not_text.to_string()),
         target::Error::Unreplaced(_, error) => told(error),
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
@@ -333,12 +349,6 @@ fn told_of_cluster(error: &cluster::Error) -> GuestError {
         }
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
-}
-
-/// What the objects say themselves. Their pods and events are none of the component's business.
-fn timeout_text(late: &[Late]) -> String {
-    let rows: Vec<_> = late.iter().map(|it| format!("{}: {}", it.row().object, it.row().why)).collect();
-    format!("not ready: {}", rows.join("; "))
 }
 
 fn check_distinct<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> Result<(), Stop> {

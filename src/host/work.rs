@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,8 +15,8 @@ use crate::bundle::canonical::canonical;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::{Object, ObjectRef};
 use crate::digest::Digest;
-use crate::grant::{Permitted, Wait};
-use crate::target::lent::{Lent, Placements};
+use crate::grant::{Generate, Permitted, Wait, before_generate};
+use crate::target::lent::{self, Lent, Placements};
 use crate::target::{
     self, Change, Inventory, Ledger, Marks, Overrides, Prepared, Preview, Recorded, Target, Trial,
     without_bookkeeping,
@@ -227,6 +228,35 @@ impl Work {
             Pass::Planning { overlay, .. } => overlay.get(&key(object)).cloned(),
             Pass::Acting { .. } => None,
         }
+    }
+
+    /// Finds a generated credential again, in one of the Secrets that it may live in. These reads are the host's own, and
+    /// the only ones of a run that the component did not ask for.
+    ///
+    /// # Errors
+    /// When the target cannot be read, or the credential is no text any more.
+    pub async fn generated(
+        &mut self,
+        permit: &Permitted<Generate>,
+        installation: &str,
+    ) -> Result<Option<SecretString>, target::Error> {
+        let homes = before_generate(permit);
+        self.reads.extend(homes.iter().map(|home| home.0.clone()));
+        for home in homes {
+            let found = match self.overlaid(&home.0) {
+                Some(overlaid) => overlaid,
+                None => self.target.get(&home, &self.kinds).await?,
+            };
+            let is_own = |secret: &Value| {
+                target::is_own(&home.0, secret, installation, &self.inventory, self.overrides)
+            };
+            let held =
+                found.filter(is_own).map(|secret| lent::generated(&secret, &permit.name)).transpose()?;
+            if let Some(value) = held.flatten() {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
     }
 
     /// Notes what the run would have made of an object.

@@ -19,8 +19,8 @@ pub(super) struct Removal {
     pub(super) found: Option<Value>,
 }
 
-/// Objects that go together. Those of the first wave are gone before the next begins: what has to clean up after them is
-/// still there, and their definition is.
+/// Objects that go together. Each wave is gone before the next begins: what has to clean up after it is still there, and
+/// so is what it lives in, the rights to look at it included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Wave {
     CustomResources,
@@ -75,9 +75,7 @@ pub(super) async fn carry_out(work: &mut Work, mut removals: Vec<Removal>) -> Re
             together.push(removal);
         }
         remove(work, together).await?;
-        if wave == Wave::CustomResources {
-            await_gone(work).await?;
-        }
+        await_gone(work).await?;
     }
     await_gone(work).await
 }

@@ -77,9 +77,11 @@ impl Run<'_> {
         self.check_cluster(&removals)?;
         let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
         let rights = self.rights(&ran.work, &rows);
+        let there = self.surroundings(&ran.work, &rows).await;
         let granted = self.decided.granted.as_deref();
-        let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &rights);
+        let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &rights, &there);
         self.check_replacements(&plan)?;
+        self.check_powers(&plan)?;
         let all_rights = plan::with_planning(rights.clone(), &ran.work, &removable);
         Ok(Planned { plan, ran, removals, kept, rights, all_rights })
     }

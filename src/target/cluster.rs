@@ -4,6 +4,7 @@
 //! permit says. Objects are only ever written by server-side apply, under a field manager of the installation's own, so
 //! that the server knows what belongs to whom, and a right to create can be given by name.
 
+mod bindings;
 mod connect;
 mod fields;
 mod identity;
@@ -35,6 +36,7 @@ use identity::base::Base;
 use refusal::refusal;
 use send::{Answer, Ask, Silence};
 
+pub use bindings::Bindings;
 pub use connect::{Options, Unconfigured};
 pub use identity::{ScopedIdentity, written_for};
 pub use refusal::{Error, Field};

@@ -1,8 +1,10 @@
-//! The credentials lent in one run: the placeholders a component gets instead, and the Secrets they are filled into.
+//! The credentials lent or made in one run: the placeholders a component gets instead, and the Secrets they are filled
+//! into.
 //!
 //! A component only ever holds placeholders. They are deterministic, so that a plan and its run name the same objects,
 //! and they mean something only for a credential that was lent in the same run. What a filled object holds never becomes
-//! text anywhere but in the request or the file it is made for.
+//! text anywhere but in the request or the file it is made for. A credential that the host made lives in those Secrets
+//! alone; an annotation says under which key, so that the next run finds it there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +15,13 @@ use serde_json::{Map, Value};
 
 use crate::capability::object::Object;
 use crate::digest::Digest;
+use crate::document;
 
 /// The annotation that says which keys of a Secret hold credentials, as JSON: key to names.
 pub const ANNOTATION: &str = "carnet.dev/credentials";
+
+/// The annotation that says under which key of a Secret a generated credential stands whole, as JSON: name to key.
+pub const GENERATED: &str = "carnet.dev/generated";
 
 /// What a component reads instead of a credential.
 pub const REDACTED: &str = "<redacted>";
@@ -35,12 +41,25 @@ pub enum Encoding {
     Url,
 }
 
-/// Credentials that were lent, by the identity in their placeholders. No `Debug`: it holds secrets.
+/// Credentials that were lent or made, by the identity in their placeholders. No `Debug`: it holds secrets.
 #[derive(Default)]
-pub struct Lent(BTreeMap<String, (String, SecretString)>);
+pub struct Lent(BTreeMap<String, Held>);
+
+struct Held {
+    name: String,
+    value: SecretString,
+    is_generated: bool,
+}
 
 /// Which keys of a Secret hold which credentials.
 pub type Placements = BTreeMap<String, BTreeSet<String>>;
+
+/// The placeholders of an object.
+struct Found {
+    placements: Placements,
+    /// The key under which each generated credential stands whole.
+    kept: BTreeMap<String, String>,
+}
 
 /// An object as it goes to the target. No `Debug`: it may hold secrets.
 pub struct Filled {
@@ -60,6 +79,9 @@ pub enum Misplaced {
     /// Somewhere else than in the `data` or `stringData` of a Secret.
     #[error("a credential's placeholder stands outside `data` and `stringData` of a Secret")]
     Outside,
+    /// A generated credential that no key of its Secret holds by itself.
+    #[error("the generated credential `{0}` must stand whole under one key of each Secret that it goes into")]
+    Part(String),
     /// A placeholder of a credential that was not lent in this run.
     #[error("a placeholder names a credential that was not lent in this run (key `{0}`)")]
     Unknown(String),
@@ -70,6 +92,11 @@ pub enum Misplaced {
     #[error("the key `{0}` is in `data` and in `stringData`")]
     Twice(String),
 }
+
+/// What stands where a generated credential should be is not text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the generated credential `{0}` is not text any more")]
+pub struct NotText(pub String);
 
 impl Encoding {
     const ALL: [(Self, &str); 4] =
@@ -106,18 +133,33 @@ fn identity(name: &str) -> String {
 }
 
 impl Lent {
-    /// Adds a credential.
+    /// Adds a credential that the operator supplied.
     pub fn lend(&mut self, name: &str, value: SecretString) {
-        self.0.insert(identity(name), (name.to_owned(), value));
+        self.0.insert(identity(name), Held { name: name.to_owned(), value, is_generated: false });
+    }
+
+    /// Adds a credential that the host made.
+    pub fn generate(&mut self, name: &str, value: SecretString) {
+        self.0.insert(identity(name), Held { name: name.to_owned(), value, is_generated: true });
+    }
+
+    /// Whether a credential is among these.
+    pub fn holds(&self, name: &str) -> bool {
+        self.0.contains_key(&identity(name))
     }
 
     /// Finds every placeholder in an object.
     ///
     /// # Errors
-    /// [`Misplaced`] for a placeholder anywhere but in a Secret's `data` and `stringData`.
+    /// [`Misplaced`] for a placeholder anywhere but in a Secret's `data` and `stringData`, and for a generated credential
+    /// that could not be found again.
     pub fn placements(&self, object: &Object) -> Result<Placements, Misplaced> {
+        Ok(self.find(object)?.placements)
+    }
+
+    fn find(&self, object: &Object) -> Result<Found, Misplaced> {
         let mut outside = object.body().clone();
-        let mut placements = Placements::new();
+        let mut found = Found { placements: Placements::new(), kept: BTreeMap::new() };
         if object.reference().group_kind() == "Secret" {
             for member in ["data", "stringData"] {
                 let Some(value) = outside.as_object_mut().and_then(|body| body.remove(member)) else {
@@ -131,13 +173,32 @@ impl Lent {
                     if key.contains(MARK) {
                         return Err(Misplaced::Outside);
                     }
+                    if let Some(name) = self.kept_by(member, text) {
+                        found.kept.entry(name.to_owned()).or_insert_with(|| key.to_owned());
+                    }
                     if !names.is_empty() {
-                        placements.entry(key.to_owned()).or_default().extend(names);
+                        found.placements.entry(key.to_owned()).or_default().extend(names);
                     }
                 }
             }
         }
-        if mentions(&outside) { Err(Misplaced::Outside) } else { Ok(placements) }
+        if mentions(&outside) {
+            return Err(Misplaced::Outside);
+        }
+        let generated = self.0.values().filter(|held| held.is_generated).map(|held| &held.name);
+        let mut placed =
+            generated.filter(|name| found.placements.values().any(|names| names.contains(*name)));
+        match placed.find(|name| !found.kept.contains_key(*name)) {
+            Some(part) => Err(Misplaced::Part(part.clone())),
+            None => Ok(found),
+        }
+    }
+
+    /// The generated credential of which this text is the whole placeholder, so that its value can be read back from there.
+    fn kept_by(&self, member: &str, text: &str) -> Option<&str> {
+        let encoding = if member == "data" { "-base64" } else { "-raw" };
+        let identity = text.strip_prefix(MARK)?.strip_suffix(encoding)?;
+        self.0.get(identity).filter(|held| held.is_generated).map(|held| held.name.as_str())
     }
 
     /// The object with the credentials in it. A Secret's `stringData` becomes `data`, which is what the API server keeps
@@ -146,13 +207,13 @@ impl Lent {
     /// # Errors
     /// [`Misplaced`] as for [`Lent::placements`].
     pub fn fill(&self, object: &Object) -> Result<Filled, Misplaced> {
-        let placements = self.placements(object)?;
+        let found = self.find(object)?;
         let mut body = object.body().clone();
         if object.reference().group_kind() == "Secret" {
             self.fill_secret(&mut body)?;
         }
-        annotate(&mut body, &placements);
-        Ok(Filled { body, is_secret: !placements.is_empty() })
+        annotate(&mut body, &found);
+        Ok(Filled { body, is_secret: !found.placements.is_empty() })
     }
 
     /// The object without the values that would hold credentials; an annotation says which they are.
@@ -160,7 +221,8 @@ impl Lent {
     /// # Errors
     /// [`Misplaced`] as for [`Lent::placements`].
     pub fn omit(&self, object: &Object) -> Result<Filled, Misplaced> {
-        let placements = self.placements(object)?;
+        let found = self.find(object)?;
+        let placements = &found.placements;
         let mut body = object.body().clone();
         for member in ["data", "stringData"] {
             let Some(Value::Object(values)) = body.get_mut(member) else { continue };
@@ -169,7 +231,7 @@ impl Lent {
                 body.as_object_mut().map(|body| body.remove(member));
             }
         }
-        annotate(&mut body, &placements);
+        annotate(&mut body, &found);
         Ok(Filled { body, is_secret: false })
     }
 
@@ -193,23 +255,23 @@ impl Lent {
         if !data.is_empty() {
             members.insert("data".into(), Value::Object(data));
         }
-        *body = crate::document::sorted(body);
+        *body = document::sorted(body);
         Ok(())
     }
 
     /// The credential whose base64 placeholder is the whole text.
     fn whole(&self, text: &str) -> Option<&SecretString> {
         let identity = text.strip_prefix(MARK)?.strip_suffix("-base64")?;
-        self.0.get(identity).map(|(_, value)| value)
+        self.0.get(identity).map(|held| &held.value)
     }
 
     fn replaced(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (identity, (_, value)) in &self.0 {
+        for (identity, held) in &self.0 {
             for (encoding, word) in Encoding::ALL {
                 let placeholder = format!("{MARK}{identity}-{word}");
                 if text.contains(&placeholder) {
-                    text = text.replace(&placeholder, &encoding.write(value.expose_secret()));
+                    text = text.replace(&placeholder, &encoding.write(held.value.expose_secret()));
                 }
             }
         }
@@ -225,18 +287,31 @@ impl Lent {
                     let word = rest.strip_prefix(identity.as_str()).and_then(|rest| rest.strip_prefix('-'));
                     word.is_some_and(|word| Encoding::ALL.iter().any(|(_, known)| word.starts_with(known)))
                 });
-                known.map(|(_, (name, _))| name.clone()).ok_or_else(|| Misplaced::Unknown(key.into()))
+                known.map(|(_, held)| held.name.clone()).ok_or_else(|| Misplaced::Unknown(key.into()))
             })
             .collect()
     }
 }
 
+/// The generated credential that a Secret holds by this name. A key that is empty or not there holds none.
+///
+/// # Errors
+/// [`NotText`] for what cannot be a credential.
+pub fn generated(secret: &Value, name: &str) -> Result<Option<SecretString>, NotText> {
+    let annotation = secret.pointer("/metadata/annotations").and_then(|all| all.get(GENERATED));
+    let keys = annotation.and_then(Value::as_str).and_then(|text| document::json(text.as_bytes()).ok());
+    let key = keys.as_ref().and_then(|keys| keys.get(name)?.as_str());
+    let held = key.and_then(|key| secret.get("data")?.get(key)?.as_str()).filter(|text| !text.is_empty());
+    let text = held.map(|held| BASE64.decode(held).ok().and_then(|bytes| String::from_utf8(bytes).ok()));
+    text.map(|text| text.map(SecretString::from).ok_or_else(|| NotText(name.to_owned()))).transpose()
+}
+
 /// `secret` as a component may read it: without the values that the host put there.
 pub fn redacted(mut secret: Value) -> Value {
     let annotation = secret.pointer("/metadata/annotations").and_then(|all| all.get(ANNOTATION));
-    let placed =
-        annotation.and_then(Value::as_str).and_then(|text| serde_json::from_str::<Placements>(text).ok());
-    let keys: BTreeSet<String> = placed.unwrap_or_default().into_keys().collect();
+    let placed = annotation.and_then(Value::as_str).and_then(|text| document::json_as(text.as_bytes()).ok());
+    let keys: BTreeSet<String> =
+        placed.map(|(placed, _): (Placements, _)| placed.into_keys().collect()).unwrap_or_default();
     for (member, value) in [("data", BASE64.encode(REDACTED)), ("stringData", REDACTED.to_owned())] {
         if let Some(Value::Object(values)) = secret.get_mut(member) {
             for (_, held) in values.iter_mut().filter(|(key, _)| keys.contains(*key)) {
@@ -264,18 +339,21 @@ fn mentions(value: &Value) -> bool {
     }
 }
 
-fn annotate(body: &mut Value, placements: &Placements) {
-    if placements.is_empty() {
+fn annotate(body: &mut Value, found: &Found) {
+    if found.placements.is_empty() {
         return;
     }
-    let text = serde_json::json!(placements).to_string();
     if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
         let annotations = metadata.entry("annotations").or_insert_with(|| Map::new().into());
         if let Value::Object(annotations) = annotations {
-            annotations.insert(ANNOTATION.into(), text.into());
+            let text = |value: Value| Value::from(value.to_string());
+            annotations.insert(ANNOTATION.into(), text(serde_json::json!(found.placements)));
+            if !found.kept.is_empty() {
+                annotations.insert(GENERATED.into(), text(serde_json::json!(found.kept)));
+            }
         }
     }
-    *body = crate::document::sorted(body);
+    *body = document::sorted(body);
 }
 
 #[cfg(test)]
@@ -366,5 +444,65 @@ mod tests {
         let read = redacted(lent().fill(&secret).unwrap().body);
         assert_eq!(read["data"]["a"], BASE64.encode(REDACTED));
         assert_eq!(read["data"]["b"], BASE64.encode("x"));
+    }
+
+    fn made() -> Lent {
+        let mut made = Lent::default();
+        made.generate("key", "letters".into());
+        made
+    }
+
+    fn found(secret: &Value, name: &str) -> Option<String> {
+        generated(secret, name).unwrap().map(|value| value.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_generated_credential_is_found_again_where_it_stands_whole() {
+        for (member, encoding) in [("stringData", Encoding::Raw), ("data", Encoding::Base64)] {
+            let url = format!("redis://:{}@cache", placeholder("key", Encoding::Url));
+            let mut text = json!({"stringData": {"a-url": url}});
+            text[member]["z"] = placeholder("key", encoding).into();
+            let filled = made().fill(&object("Secret", text)).unwrap();
+            assert_eq!(filled.body["metadata"]["annotations"][GENERATED], r#"{"key":"z"}"#);
+            assert_eq!(found(&filled.body, "key").as_deref(), Some("letters"));
+            assert_eq!(found(&filled.body, "other"), None);
+            assert_eq!(redacted(filled.body)["data"]["z"], BASE64.encode(REDACTED));
+        }
+    }
+
+    #[test]
+    fn a_generated_credential_that_could_not_be_found_again_is_refused() {
+        let whole_but_twice_encoded = placeholder("key", Encoding::Base64);
+        let part = format!("x{}", placeholder("key", Encoding::Raw));
+        for text in [whole_but_twice_encoded, part, placeholder("key", Encoding::Json)] {
+            let secret = object("Secret", json!({"stringData": {"a": text}}));
+            assert_eq!(made().placements(&secret), Err(Misplaced::Part("key".into())));
+        }
+    }
+
+    #[test]
+    fn a_lent_credential_is_never_taken_for_a_generated_one() {
+        let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw)}}));
+        let filled = lent().fill(&secret).unwrap();
+        assert_eq!(filled.body["metadata"]["annotations"].get(GENERATED), None);
+        assert_eq!(found(&filled.body, "db"), None);
+    }
+
+    #[test]
+    fn what_an_annotation_says_is_not_believed_blindly() {
+        let secret = |annotation: &str, value: &str| json!({"metadata": {"annotations": {GENERATED: annotation}}, "data": {"a": value}});
+        for (annotation, value) in [
+            (r#"{"key":"b"}"#, "eA=="),
+            (r#"{"key":["a"]}"#, "eA=="),
+            (r#"{"key":"a","key":"a"}"#, "eA=="),
+            ("key", "eA=="),
+            (r#"{"key":"a"}"#, ""),
+        ] {
+            assert_eq!(found(&secret(annotation, value), "key"), None, "{annotation} {value}");
+        }
+        for value in ["no base64", "/w=="] {
+            let error = generated(&secret(r#"{"key":"a"}"#, value), "key").err();
+            assert_eq!(error, Some(NotText("key".into())));
+        }
     }
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::key::{self, PublicKey};
+use crate::capability::severity::Severity;
 use crate::digest::{self, Digest};
 use crate::document;
 use crate::reference::Reference;
@@ -41,6 +42,8 @@ pub(super) struct Rule {
     names: Vec<String>,
     pub(super) threshold: usize,
     pub(super) any_of: BTreeSet<String>,
+    /// From which severity on powers of what is installed are refused.
+    pub(super) refuse_powers: Option<Severity>,
 }
 
 /// The place that a rule is about.
@@ -179,6 +182,7 @@ struct RuleSpec {
     r#match: String,
     names: Vec<String>,
     require: RequireSpec,
+    powers: Option<PowersSpec>,
 }
 
 #[derive(Deserialize)]
@@ -186,6 +190,11 @@ struct RuleSpec {
 struct RequireSpec {
     threshold: usize,
     any_of: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct PowersSpec {
+    refuse: Severity,
 }
 
 impl TrustPolicy {
@@ -228,6 +237,7 @@ impl TrustPolicy {
             names: vec!["**".into()],
             threshold: 1,
             any_of: [LONE_KEY.to_owned()].into(),
+            refuse_powers: None,
         };
         Ok(Self {
             digest: Digest::of(pem.as_bytes()),
@@ -310,7 +320,8 @@ impl Rule {
         if threshold == 0 || threshold > signers {
             return Err(PolicyError::Threshold { rule, threshold, signers });
         }
-        Ok(Self { scope, names: spec.names, threshold, any_of })
+        let refuse_powers = spec.powers.map(|powers| powers.refuse);
+        Ok(Self { scope, names: spec.names, threshold, any_of, refuse_powers })
     }
 
     /// Whether a bundle from here may call itself `name`.
@@ -463,6 +474,22 @@ mod tests {
         assert!(matches!(policy(&[A], &other), Err(PolicyError::UnknownKey { key, .. }) if key == "b"));
         let error = TrustPolicy::parse("apiVersion: v1\nkind: Secret\n").unwrap_err();
         assert!(matches!(error, PolicyError::Kind { .. }));
+    }
+
+    #[test]
+    fn a_rule_may_refuse_powers_from_a_severity_on() {
+        let refusing = |powers: &str| {
+            policy(&[A], &rule("layout").replace("require", &format!("powers: {powers}, require")))
+        };
+        assert_eq!(policy(&[A], &rule("layout")).unwrap().rules[0].refuse_powers, None);
+        assert_eq!(refusing("{ refuse: high }").unwrap().rules[0].refuse_powers, Some(Severity::High));
+        for odd in ["{}", "{ refuse: High }", "{ refuse: none }", "{ refuse: 3 }", "high"] {
+            assert!(matches!(refusing(odd), Err(PolicyError::Document(_))), "{odd}");
+        }
+        let unknown = refusing("{ refuse: high, allow: low }").unwrap_err();
+        assert!(
+            matches!(unknown, PolicyError::Document(document::Invalid::Unknown(found)) if found == ["/spec/rules/0/powers/allow"])
+        );
     }
 
     #[test]

@@ -268,6 +268,19 @@ impl Site {
         assert!(child.wait().unwrap().success(), "{manifest}");
     }
 
+    /// Whether the server would take a manifest.
+    pub fn accepts(&self, manifest: &str) -> bool {
+        let mut child = self
+            .kubectl_command(&["apply", "--server-side", "--dry-run=server", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
+        child.wait().unwrap().success()
+    }
+
     /// Waits until an object is there.
     pub fn await_object(&self, object: &str) {
         let wanted = format!("{object} is there");

@@ -67,6 +67,18 @@ impl Script {
         self.call("$apply", &[list, manifests.len()])
     }
 
+    /// Applies a manifest; what is told of it goes to the log.
+    pub fn apply_and_tell(mut self, manifest: &str) -> Self {
+        self.import("carnet:installation/log@0.1.0", "log", "$log", "i32 i32 i32");
+        let [words, _] = self.text("created  updated  unchanged");
+        self = self.apply(&[manifest]);
+        // The change stands behind the reference of the first answer.
+        let change = "(i32.load8_u (i32.add (i32.load (i32.const 20)) (i32.const 36)))";
+        let word = format!("(i32.add (i32.const {words}) (i32.mul (i32.const 9) {change}))");
+        writeln!(self.body, "(call $log (i32.const 1) {word} (i32.const 9))").unwrap();
+        self
+    }
+
     pub fn get(mut self, object: &ObjectRef) -> Self {
         let words = self.object(object);
         self.import("carnet:kubernetes/get@0.1.0", "get", "$get", &"i32 ".repeat(10));
@@ -111,6 +123,12 @@ impl Script {
         let [at, length] = self.text(name);
         self.import("carnet:credentials/lend@0.1.0", "lend", "$lend", "i32 i32 i32");
         self.call("$lend", &[at, length])
+    }
+
+    pub fn generate(mut self, name: &str, length: usize) -> Self {
+        let [at, bytes] = self.text(name);
+        self.import("carnet:credentials/generate@0.1.0", "generate", "$generate", "i32 i32 i32 i32");
+        self.call("$generate", &[at, bytes, length])
     }
 
     /// Lends a credential and asks to see it; what it sees goes to the log.

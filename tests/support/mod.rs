@@ -154,6 +154,7 @@ impl Home {
             overrides: Overrides::default(),
             wait: true,
             timeout: Duration::from_secs(5),
+            refuse_powers: None,
             delete: Default::default(),
             reference: "layout:test".into(),
             dangers: Vec::new(),

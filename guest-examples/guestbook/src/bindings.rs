@@ -1361,7 +1361,7 @@ pub mod carnet {
                 Created,
                 /// At least one field has another value now.
                 Updated,
-                /// The object was as the manifest wants it.
+                /// The object was as the manifest wants it. This is never said of a Secret with a credential in it.
                 Unchanged,
             }
             impl ::core::fmt::Debug for Change {
@@ -1419,8 +1419,8 @@ pub mod carnet {
             /// manifest is checked before the first one is sent. When one fails after that, others of the call may have been
             /// applied.
             ///
-            /// A manifest may not set `metadata.generateName`, `ownerReferences`, `resourceVersion`, `uid`, `managedFields` and
-            /// what else only the server writes, nor annotations below `carnet.dev/`, which are the host's. Without
+            /// A manifest may not set `metadata.generateName`, `ownerReferences`, `finalizers`, `resourceVersion`, `uid`, `status`
+            /// and what else only others write, nor labels and annotations below `carnet.dev/`, which are the host's. Without
             /// `metadata.namespace`, the installation's namespace is filled in where the kind has one.
             ///
             /// Errors: `denied`, `invalid` (not a manifest, too long, too many, or refused by the target's own rules),
@@ -1741,7 +1741,7 @@ pub mod carnet {
             /// operator wants no waiting (`--no-wait`), every object counts as ready.
             ///
             /// Errors: `timeout` (not ready in time; for an object that cannot become ready any more, such as a Job that
-            /// failed, at once and with the reason), `denied`, `not-found`, `invalid`, `unavailable`.
+            /// failed, at once; the reason is for those who may read it), `denied`, `not-found`, `invalid`, `unavailable`.
             #[allow(async_fn_in_trait)]
             pub fn wait(
                 objects: &[ObjectRef],

@@ -73,7 +73,7 @@ typedef uint8_t carnet_kubernetes_apply_change_t;
 #define CARNET_KUBERNETES_APPLY_CHANGE_CREATED 0
 // At least one field has another value now.
 #define CARNET_KUBERNETES_APPLY_CHANGE_UPDATED 1
-// The object was as the manifest wants it.
+// The object was as the manifest wants it. This is never said of a Secret with a credential in it.
 #define CARNET_KUBERNETES_APPLY_CHANGE_UNCHANGED 2
 
 // One object after it was applied, without its content: an answer with the object in it would read what only an
@@ -121,8 +121,8 @@ typedef struct {
 // manifest is checked before the first one is sent. When one fails after that, others of the call may have been
 // applied.
 // 
-// A manifest may not set `metadata.generateName`, `ownerReferences`, `resourceVersion`, `uid`, `managedFields` and
-// what else only the server writes, nor annotations below `carnet.dev/`, which are the host's. Without
+// A manifest may not set `metadata.generateName`, `ownerReferences`, `finalizers`, `resourceVersion`, `uid`, `status`
+// and what else only others write, nor labels and annotations below `carnet.dev/`, which are the host's. Without
 // `metadata.namespace`, the installation's namespace is filled in where the kind has one.
 // 
 // Errors: `denied`, `invalid` (not a manifest, too long, too many, or refused by the target's own rules),

@@ -10,6 +10,8 @@ use crate::install::Outcome;
 use crate::plan::{Plan, Planned};
 use crate::target::{Change, Untried};
 
+use super::powers;
+
 /// A plan as a result of its own.
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -97,7 +99,8 @@ fn shown(outcome: &Outcome) -> BTreeMap<&str, Value> {
     outcome.outputs.iter().map(show).collect()
 }
 
-/// The objects of a plan, a line each, then where credentials go and how often the host is called.
+/// The objects of a plan, a line each, then what they will be able to do, where credentials go and how often the host
+/// is called.
 pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
     page.heading(&format!(
         "Plan: {} into {}, namespace {}",
@@ -120,12 +123,8 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
         page.heading(&object.to_string());
         diff_lines(page, diff);
     }
-    for flow in &plan.credentials {
-        page.heading(&format!("The credential {} goes into", flow.name));
-        for place in &flow.into {
-            page.line("  ", Tone::Caution, place);
-        }
-    }
+    powers::section(page, plan);
+    powers::credentials(page, &plan.credentials);
     page.heading(&summary(plan));
     page.line("  ", Tone::Quiet, &format!("plan {}", plan.digest));
     if page.is_verbose() {

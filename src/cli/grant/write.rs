@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::ensure;
 
 use crate::capability::credentials::CredentialText;
+use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
 use crate::capability::kubernetes::RuleText;
 use crate::capability::{Request, Requests};
@@ -30,6 +31,7 @@ pub(super) fn grant(name: &str, bundle: Digest, requests: &Requests) -> String {
     list(&mut text, "kubernetes", &requests.kubernetes, rule);
     list(&mut text, "files", &requests.files, file);
     list(&mut text, "credentials", &requests.credentials, credential);
+    list(&mut text, "generate", &requests.generate, generate);
     text
 }
 
@@ -51,6 +53,7 @@ pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> anyhow:
             })
             .collect(),
         credentials: requests.credentials.iter().map(|request| request.text.clone()).collect(),
+        generate: requests.generate.iter().map(|request| request.text.clone()).collect(),
         ..Terms::default()
     };
     ensure!(read == meant, "the requests cannot be written as a grant");
@@ -98,6 +101,10 @@ fn credential(credential: &CredentialText) -> Vec<String> {
         members.push("reveal: true".into());
     }
     members
+}
+
+fn generate(credential: &GenerateText) -> Vec<String> {
+    vec![format!("name: {}", value(&credential.name)), values("into", &credential.into)]
 }
 
 /// A path to begin with. The name is the author's, so nothing of it leads to another directory or to a hidden file.
@@ -148,6 +155,7 @@ mod tests {
             ],
             "files": [{"name": "certs/*", "reason": "TLS"}],
             "credentials": [{"name": "db", "into": ["a/Secret/b"]}, {"name": "yes", "reveal": true}],
+            "generate": [{"name": "key", "into": ["${namespace}/Secret/b"], "reason": "signs"}],
         }));
         let text = grant("web", Digest::of(b""), &requests);
         read_back(&text, &requests, Path::new("")).unwrap();
@@ -157,6 +165,7 @@ mod tests {
             "  # optional: (no reason given)\n  - verbs: [get]\n    kinds: [Node]\n    names: [n1]\n",
             "  # TLS\n  - name: \"certs/*\"\n    path: ./certs\n",
             "  - name: \"yes\"\n    reveal: true\n",
+            "  generate:\n  # signs\n  - name: key\n    into: [\"${namespace}/Secret/b\"]\n",
         ] {
             assert!(text.contains(line), "{text}");
         }

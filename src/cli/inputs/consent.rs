@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::capability::credentials::CredentialText;
+use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
 use crate::capability::kubernetes::{self, RuleText};
 use crate::cli::exit::Usage;
@@ -28,6 +29,9 @@ pub struct ConsentArgs {
     /// Lend a credential, into these Secrets or into any that may be applied
     #[arg(long, value_name = "NAME[=NAMESPACE/Secret/NAME]")]
     allow_credential: Vec<String>,
+    /// Have a credential made, and kept in these Secrets
+    #[arg(long, value_name = "NAME=NAMESPACE/Secret/NAME")]
+    allow_generate: Vec<String>,
     /// Let the component see a credential
     #[arg(long, value_name = "NAME")]
     allow_reveal: Vec<String>,
@@ -37,7 +41,7 @@ pub struct ConsentArgs {
     /// Refuse a file, whatever else is granted
     #[arg(long, value_name = "NAME")]
     deny_file: Vec<String>,
-    /// Refuse a credential, whatever else is granted
+    /// Refuse a credential, lent or made, whatever else is granted
     #[arg(long, value_name = "NAME")]
     deny_credential: Vec<String>,
     /// Refuse to let the component see a credential, whatever else is granted
@@ -118,6 +122,7 @@ impl ConsentArgs {
             kubernetes: rules("--allow-kube", &self.allow_kube)?,
             files,
             credentials: self.allow_credential.iter().map(|text| lend(text)).collect(),
+            generate: self.allow_generate.iter().map(|text| make(text)).collect::<Result<_, _>>()?,
             ..Terms::default()
         };
         let reveal = |name: &String| CredentialText { name: name.clone(), into: None, reveal: true };
@@ -178,6 +183,17 @@ fn lend(text: &str) -> CredentialText {
     CredentialText { name: name.into(), into, reveal: false }
 }
 
+/// Reads `NAME=NAMESPACE/Secret/NAME`, with commas between several Secrets.
+fn make(text: &str) -> Result<GenerateText, Usage> {
+    let (name, into) = text.split_once('=').ok_or_else(|| {
+        Usage::new(
+            format!("--allow-generate: `{text}` does not say which Secret it is kept in"),
+            "--allow-generate NAME=NAMESPACE/Secret/NAME",
+        )
+    })?;
+    Ok(GenerateText { name: name.into(), into: into.split(',').map(Into::into).collect() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +205,7 @@ mod tests {
             allow_kube: vec!["apply,delete:apps/Deployment:${namespace}/web-*".into(), "get:Node:n1".into()],
             allow_file: vec!["site.conf=/etc/site.conf".into()],
             allow_credential: vec!["a".into(), "b=prod/Secret/x,prod/Secret/y".into()],
+            allow_generate: vec!["k=prod/Secret/x".into()],
             allow_reveal: vec!["c".into()],
             deny_reveal: vec!["d".into()],
             ..ConsentArgs::default()
@@ -199,6 +216,10 @@ mod tests {
         assert!(terms.kubernetes[1].namespaces.is_empty());
         assert_eq!(terms.credentials[1].into.as_deref().unwrap(), ["prod/Secret/x", "prod/Secret/y"]);
         assert!(terms.credentials[2].reveal && !terms.credentials[0].reveal);
+        assert_eq!(
+            (&*terms.generate[0].name, &*terms.generate[0].into),
+            ("k", &["prod/Secret/x".into()][..])
+        );
         assert_eq!(terms.deny.reveal, ["d"]);
     }
 
@@ -207,5 +228,8 @@ mod tests {
         let args = ConsentArgs { allow_kube: vec!["all:Pod:a/b".into()], ..ConsentArgs::default() };
         let error = args.terms().unwrap_err().to_string();
         assert!(error.starts_with("--allow-kube: `all` is not one of the verbs"), "{error}");
+        let args = ConsentArgs { allow_generate: vec!["key".into()], ..ConsentArgs::default() };
+        let error = args.terms().unwrap_err().to_string();
+        assert_eq!(error, "--allow-generate: `key` does not say which Secret it is kept in");
     }
 }

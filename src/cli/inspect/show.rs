@@ -101,7 +101,10 @@ impl Inspection {
                 if request.text.reveal { (Tone::Danger, "SEE") } else { (Tone::Caution, "use") };
             asked(request, tone, format_args!("{what} the credential {}", request.text.name))
         });
-        let rows: Vec<_> = objects.chain(files).chain(credentials).flatten().collect();
+        let generate = requests.generate.iter().map(|request| {
+            asked(request, Tone::Caution, format_args!("have the credential {} made", request.text.name))
+        });
+        let rows: Vec<_> = objects.chain(files).chain(credentials).chain(generate).flatten().collect();
         if rows.is_empty() {
             page.line("  ", Tone::Good, "nothing");
         }
@@ -109,12 +112,18 @@ impl Inspection {
     }
 
     fn credentials(&self, page: &mut Page) {
-        if self.requests.credentials.is_empty() {
+        if self.requests.credentials.is_empty() && self.requests.generate.is_empty() {
             return;
         }
         page.heading("Where credentials may go");
         for credential in &self.requests.credentials {
             page.rows(&destinations(&credential.text));
+        }
+        for made in &self.requests.generate {
+            let row = |secret: &String| {
+                (Tone::Plain, made.text.name.clone(), format!("{secret}, where it is kept"))
+            };
+            page.rows(&made.text.into.iter().map(row).collect::<Vec<_>>());
         }
     }
 

@@ -10,7 +10,7 @@ use crate::host::{GuestError, bindings};
 use crate::target::lent::Placements;
 use crate::target::{self, Change, Overrides, Prepared, Preview, Recorded, Untried, cluster, flight};
 
-use super::{Kubernetes, Stop, is_definition, timeout_text};
+use super::{Kubernetes, Stop, is_definition};
 
 use bindings::carnet::kubernetes::apply::{self as wit, Applied};
 
@@ -56,12 +56,8 @@ impl Kubernetes<'_> {
         // Also when acting, a component is told what it was told when the run was planned: it has to do the same again.
         let answers = self.work.answers.get(first..).unwrap_or_default();
         let answer = |(item, change): (Item, &Change)| Applied {
+            change: answered(*change, !item.placements.is_empty()),
             object: item.step.object.into(),
-            change: match change {
-                Change::Create => wit::Change::Created,
-                Change::Unchanged => wit::Change::Unchanged,
-                Change::Update | Change::Delete | Change::Replace => wit::Change::Updated,
-            },
         };
         Ok(items.into_iter().zip(answers).map(answer).collect())
     }
@@ -200,7 +196,7 @@ impl Kubernetes<'_> {
         let Work { target, kinds, watcher, waiting, late, .. } = &mut *self.work;
         let waiter = Waiter { target, kinds, watcher: &**watcher, until: waiting.until };
         *late = waiter.settle(awaited).await?;
-        if late.is_empty() { Ok(()) } else { Err(Stop::Guest(GuestError::Timeout(timeout_text(late)))) }
+        if late.is_empty() { Ok(()) } else { Err(Stop::Guest(GuestError::Timeout(self.timeout_text()))) }
     }
 }
 
@@ -227,5 +223,15 @@ impl Wave {
             ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => Self::Bindings,
             _ => Self::Rest,
         }
+    }
+}
+
+/// What a component is told that its manifest did. Whether an object with a credential in it changed is not said: two
+/// texts made of credentials would be compared by it (is one what it is percent-encoded? are two of them the same?).
+fn answered(change: Change, has_credentials: bool) -> wit::Change {
+    match change {
+        Change::Create => wit::Change::Created,
+        Change::Unchanged if !has_credentials => wit::Change::Unchanged,
+        Change::Unchanged | Change::Update | Change::Delete | Change::Replace => wit::Change::Updated,
     }
 }

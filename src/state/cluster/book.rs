@@ -267,19 +267,21 @@ impl Book {
 
     /// The actions, oldest first.
     pub(super) async fn history(&self, desk: &Desk) -> Result<Vec<Revision>, StateError> {
+        let own =
+            |entry: &Entry| Subject::Claim(self.head.name.clone(), entry.claim.clone()).own(&desk.namespace);
+        let ids: BTreeMap<_, _> =
+            self.head.claims.iter().filter_map(|entry| Some((own(entry)?, &*entry.claim))).collect();
         let mut claims = BTreeMap::new();
         for found in desk.claims(&self.head.name).await? {
-            let record = desk.whole(&found).await?;
-            let claimed = Claimed::read(&record).map_err(|why| corrupt(&found.own, &why))?;
-            claims.insert(found.own.name().to_owned(), claimed);
+            if let Some(id) = ids.get(&found.own) {
+                let record = desk.whole(&found).await?;
+                let read = Claimed::read(&record, &self.head.name, id);
+                let read = read.map_err(|why| corrupt(&found.own, &why))?;
+                claims.insert(*id, Claimed { outputs: Vec::new(), ..read });
+            }
         }
-        let mut revisions = Vec::new();
-        for entry in &self.head.claims {
-            let subject = Subject::Claim(self.head.name.clone(), entry.claim.clone());
-            let own = subject.own(&desk.namespace);
-            revisions.push(self.revision(entry, own.and_then(|own| claims.remove(own.name())))?);
-        }
-        Ok(revisions)
+        let mut claimed = |entry: &Entry| claims.remove(&*entry.claim);
+        self.head.claims.iter().map(|entry| self.revision(entry, claimed(entry))).collect()
     }
 
     /// Of each output, the last value. What the last claim set counts even where its run was cut off before it said so.
@@ -387,18 +389,17 @@ impl Claimed {
         let (Some(own), Some(record)) = (subject.own(&desk.namespace), desk.read(&subject).await?) else {
             return Ok(None);
         };
-        let claimed = Self::read(&record).map_err(|why| corrupt(&own, &why))?;
-        let is_it = claimed.document.get("id").and_then(Value::as_str) == Some(id)
-            && claimed.document.get("installation").and_then(Value::as_str) == Some(name);
-        if !is_it {
-            return Err(corrupt(&own, &Unreadable::Other));
-        }
+        let claimed = Self::read(&record, name, id).map_err(|why| corrupt(&own, &why))?;
         Ok(Some((claimed, record.stamp)))
     }
 
-    fn read(record: &Record) -> Result<Self, Unreadable> {
+    fn read(record: &Record, name: &str, id: &str) -> Result<Self, Unreadable> {
         let mut reader = Reader::new(&record.content);
         let document = without_files(reader.expect()?);
+        let says = |member: &str| document.get(member).and_then(Value::as_str);
+        if says("id") != Some(id) || says("installation") != Some(name) {
+            return Err(Unreadable::Other);
+        }
         Ok(Self { document, result: reader.expect()?, outputs: reader.rest()? })
     }
 

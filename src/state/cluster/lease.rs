@@ -165,7 +165,8 @@ impl Hold {
         let now = self.records.now();
         let content = content(&self.who, &self.since, now);
         let over = Over::Same(&last.version.uid);
-        match self.records.apply(&self.own, content, &self.manager, over).await {
+        let applied = self.records.apply(&self.own, content, &self.manager, over);
+        match tokio::time::timeout(RENEW, applied).await.unwrap_or_else(|_| Err(no_answer())) {
             Ok(found) => {
                 *last = Renewed { version: found.version, at: now };
                 Ok(())
@@ -233,6 +234,10 @@ impl Seen {
 /// Who holds an installation, whether or not they are overdue.
 pub(super) async fn holder(records: &Records, own: &Own) -> Result<Option<Holder>, StateError> {
     Ok(Seen::of(records, own).await?.map(|seen| seen.holder))
+}
+
+fn no_answer() -> Error {
+    Error::Unavailable(format!("no answer within {} s", RENEW.as_secs()))
 }
 
 fn content(who: &str, since: &str, now: Timestamp) -> Value {

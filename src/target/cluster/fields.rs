@@ -84,6 +84,9 @@ fn managed(body: &Value) -> Value {
         members.retain(|name, _| !["apiVersion", "kind"].contains(&name.as_str()));
         if let Some(Value::Object(metadata)) = members.get_mut("metadata") {
             metadata.retain(|name, _| !["name", "namespace", "uid"].contains(&name.as_str()));
+            if metadata.is_empty() {
+                members.remove("metadata");
+            }
         }
     }
     body

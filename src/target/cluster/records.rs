@@ -228,9 +228,12 @@ impl Records {
             return Found::read(json_of(&answer, own)?, own);
         }
         let error = refusal(&answer, "apply", &own.reference());
+        if !matches!(error, Error::Changed(_)) {
+            return Err(error);
+        }
         // The answer to a first try may have been lost, and the second one found what the first one had done.
-        match self.get(own).await {
-            Ok(Some(found)) if matches!(error, Error::Changed(_)) && found.holds(&body) => Ok(found),
+        match self.get(own).await? {
+            Some(found) if found.holds(&body) => Ok(found),
             _ => Err(error),
         }
     }

@@ -1,0 +1,83 @@
+//! What a plan's objects will be able to do: looks in the cluster for what their accounts may do already, and stops a plan
+//! whose powers are refused.
+
+use std::collections::BTreeSet;
+
+use crate::capability::object::ObjectRef;
+use crate::capability::severity::Severity;
+use crate::grant::beside;
+use crate::host::work::{ObjectChange, Work};
+use crate::plan::Plan;
+use crate::plan::powers::{By, Known, Powers, Surroundings, Wanted};
+use crate::target::Target;
+use crate::target::cluster::Cluster;
+use crate::verify::Admission;
+
+use super::run::Run;
+use super::{Error, Mode};
+
+/// The most roles that are read, one request each. Without it, a plan could bind thousands.
+const MAX_ROLES: usize = 200;
+
+impl Run<'_> {
+    /// What is there beside the objects of a plan. Only reads, only with the caller's identity, and only what has to be
+    /// known: a plan whose pods carry no tokens asks for nothing, and so does one that nobody looks at.
+    pub(super) async fn surroundings(&self, work: &Work, removed: &[ObjectChange]) -> Surroundings {
+        let cluster = match &work.target {
+            Target::Directory(_) => return Surroundings::unknown(Known::Directory),
+            Target::Cluster(_) if !self.is_looked_at() => return Surroundings::unknown(Known::NotAsked),
+            Target::Cluster(cluster) => cluster,
+        };
+        let wanted = Wanted::of(work.changes.iter().chain(removed));
+        let mut there = Surroundings::unknown(Known::All);
+        if wanted.has_accounts() {
+            let bindings = cluster.bindings(&beside::bindings(), wanted.namespaces()).await;
+            there.keep(&wanted, bindings.found);
+            there.known = if bindings.is_complete { Known::All } else { Known::Part };
+        }
+        let roles = there.roles(&wanted);
+        read_roles(cluster, work, roles, &mut there).await;
+        there
+    }
+
+    /// Refuses a plan with powers that the policy or the operator refuses. Nothing has been written yet.
+    pub(super) fn check_powers(&self, plan: &Plan) -> Result<(), Error> {
+        if self.mode == Mode::Examine {
+            return Ok(());
+        }
+        let checks =
+            self.refusals().into_iter().map(|(by, refused)| Powers::check(&plan.powers, by, refused));
+        let checked: Result<(), _> = checks.collect();
+        checked.map_err(|refused| Error::Powers { refused, plan: Box::new(plan.clone()) })
+    }
+
+    /// Whether anybody looks at what the plan says of powers: people do, and so does who refuses some of them.
+    fn is_looked_at(&self) -> bool {
+        match self.mode {
+            Mode::Act => !self.order.confirmed || !self.refusals().is_empty(),
+            Mode::Examine => false,
+            Mode::Plan => true,
+        }
+    }
+
+    /// From which severity on powers are refused, and by whom. The policy is asked first.
+    fn refusals(&self) -> Vec<(By, Severity)> {
+        let by_policy = match &self.decided.decision.admission {
+            Some(Admission::Signed { rule, refuse_powers, .. }) => {
+                refuse_powers.map(|refused| (By::Policy(rule.clone()), refused))
+            }
+            Some(Admission::Unsigned) | None => None,
+        };
+        by_policy.into_iter().chain(self.order.refuse_powers.map(|refused| (By::Operator, refused))).collect()
+    }
+}
+
+/// A role that cannot be read is missing, and is shown as unknown wherever it is bound.
+async fn read_roles(cluster: &Cluster, work: &Work, roles: BTreeSet<ObjectRef>, there: &mut Surroundings) {
+    for role in roles.into_iter().take(MAX_ROLES) {
+        let Some(permit) = beside::role(role.clone()) else { continue };
+        if let Ok(Some(body)) = cluster.get(&permit, &work.kinds).await {
+            there.objects.push((role, body));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Objects by which others' requests are seen, changed, refused or answered: webhooks, admission policies, API services
+//! and definitions of custom resources.
+
+use serde_json::Value;
+
+use crate::capability::severity::Severity;
+
+use super::shape::{is_on, is_there, items, listed, quoted, text, texts};
+use super::{Found, Item};
+
+use Severity::{Critical, High, Low, Medium};
+
+/// Looks at one object.
+pub(super) fn look(item: &Item<'_>, found: &mut Found) {
+    let body = item.body;
+    match item.object.group_kind().as_str() {
+        "admissionregistration.k8s.io/MutatingWebhookConfiguration" => webhooks(body, true, found),
+        "admissionregistration.k8s.io/ValidatingWebhookConfiguration" => webhooks(body, false, found),
+        "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding" => {
+            let what = format!("changes what others write, by the policy {}", policy(body));
+            found.add(High, "admission/mutating-policy", what);
+        }
+        "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding" => {
+            let refuses = texts(body, "/spec/validationActions").any(|action| action == "Deny");
+            let what = format!("refuses what others write, by the policy {}", policy(body));
+            found.add(if refuses { Medium } else { Low }, "admission/validating-policy", what);
+        }
+        "apiextensions.k8s.io/CustomResourceDefinition" => definition(body, found),
+        "apiregistration.k8s.io/APIService" => api_service(body, found),
+        _ => {}
+    }
+}
+
+fn policy(body: &Value) -> String {
+    quoted(text(body, "/spec/policyName").unwrap_or("?"))
+}
+
+fn webhooks(body: &Value, changes: bool, found: &mut Found) {
+    for webhook in items(body, "/webhooks") {
+        let name = quoted(text(webhook, "/name").unwrap_or("?"));
+        let reach = Reach::of(webhook);
+        let does = if changes { "sees and can change" } else { "sees and can refuse" };
+        let what = format!("the webhook {name} {does} {}{}", reach.what, failure(webhook));
+        let rule = if changes { "admission/mutating-webhook" } else { "admission/validating-webhook" };
+        found.add(reach.severity(changes), rule, what);
+        if let Some(url) = text(webhook, "/clientConfig/url") {
+            let what = format!("the webhook {name} sends what others write to {}", quoted(url));
+            found.add(High, "admission/webhook-outside", what);
+        }
+    }
+}
+
+/// What a webhook without an answer means to those who write.
+fn failure(webhook: &Value) -> &'static str {
+    match text(webhook, "/failurePolicy") {
+        Some("Ignore") => "",
+        _ => "; while it does not answer, none of that can be written (failurePolicy Fail)",
+    }
+}
+
+/// What a webhook gets to see.
+struct Reach {
+    what: String,
+    sees_everything: bool,
+    sees_secrets: bool,
+    sees_workloads: bool,
+    is_narrowed: bool,
+}
+
+impl Reach {
+    fn of(webhook: &Value) -> Self {
+        let sees = |group: &str, wanted: &[&str]| {
+            items(webhook, "/rules").any(|rule| {
+                let is_group = texts(rule, "/apiGroups").any(|it| it == "*" || it == group);
+                let mut resources = texts(rule, "/resources");
+                is_group && resources.any(|it| ["*", "*/*"].contains(&it) || wanted.contains(&it))
+            })
+        };
+        let resources = items(webhook, "/rules").flat_map(|rule| texts(rule, "/resources"));
+        let mut resources: Vec<_> = resources.collect();
+        resources.sort_unstable();
+        resources.dedup();
+        let is_narrowed =
+            is_selective(webhook, "/namespaceSelector") || is_selective(webhook, "/objectSelector");
+        let narrowed = if is_narrowed { ", where a selector picks them" } else { "" };
+        let scope = items(webhook, "/rules").all(|rule| text(rule, "/scope") == Some("Cluster"));
+        let place = if scope { "" } else { " in every namespace" };
+        Self {
+            what: format!("{}{place}{narrowed}", listed(resources)),
+            sees_everything: sees("*", &[]),
+            sees_secrets: sees("", &["secrets"]),
+            sees_workloads: sees("", &["pods"])
+                || sees("apps", &["daemonsets", "deployments", "statefulsets"]),
+            is_narrowed,
+        }
+    }
+
+    fn severity(&self, changes: bool) -> Severity {
+        let severity = match (self.sees_everything, self.sees_secrets, self.sees_workloads) {
+            (true, ..) | (_, true, _) if changes => Critical,
+            (true, ..) | (_, true, _) => High,
+            (_, _, true) if changes => High,
+            _ => Medium,
+        };
+        if self.is_narrowed { severity.lowered() } else { severity }
+    }
+}
+
+/// Whether a selector picks few. One that only leaves some out, or asks for a label that all have, picks all the rest.
+fn is_selective(webhook: &Value, selector: &str) -> bool {
+    let labels = webhook.pointer(selector).and_then(|it| it.get("matchLabels")).and_then(Value::as_object);
+    let wanted = items(webhook, &format!("{selector}/matchExpressions"));
+    let positive = |it: &Value| match text(it, "/operator") {
+        Some("In") => true,
+        Some("Exists") => text(it, "/key") != Some("kubernetes.io/metadata.name"),
+        _ => false,
+    };
+    labels.is_some_and(|labels| !labels.is_empty()) || wanted.into_iter().any(positive)
+}
+
+fn definition(body: &Value, found: &mut Found) {
+    let name = |part: &str| text(body, part).unwrap_or("?");
+    let kind = quoted(&format!("{}/{}", name("/spec/group"), name("/spec/names/kind")));
+    found.add(Low, "crd/new-kind", format!("adds the kind {kind} to the cluster, for everybody"));
+    if text(body, "/spec/conversion/strategy") == Some("Webhook") {
+        let what =
+            format!("sends every object of the kind {kind} to a webhook, which may change it as it is read");
+        found.add(Medium, "crd/conversion-webhook", what);
+    }
+}
+
+fn api_service(body: &Value, found: &mut Found) {
+    if !is_there(body, "/spec/service") {
+        return;
+    }
+    let part = |part: &str| text(body, part).unwrap_or("?");
+    let group = quoted(&format!("{}/{}", part("/spec/group"), part("/spec/version")));
+    let what = format!("answers for {group} in the place of the API server, and sees who asks what");
+    found.add(High, "api/service", what);
+    if is_on(body, "/spec/insecureSkipTLSVerify") {
+        let what = format!("lets anybody in between answer for {group}: insecureSkipTLSVerify is set");
+        found.add(Critical, "api/insecure", what);
+    }
+}

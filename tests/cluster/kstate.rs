@@ -1,0 +1,475 @@
+//! `--state kube`: several people act on one installation, each from a home of their own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+use crate::site::{Said, Site, eventually, files, text};
+use crate::support::guest::Script;
+use crate::support::{Home, config_map, example};
+
+/// How long a Lease counts, and a little more.
+const COUNTS: Duration = Duration::from_secs(33);
+
+/// Somebody at a machine where nothing is known yet.
+struct Person<'a> {
+    site: &'a Site,
+    name: &'a str,
+    home: tempfile::TempDir,
+}
+
+impl<'a> Person<'a> {
+    fn new(site: &'a Site, name: &'a str) -> Self {
+        Self { site, name, home: tempfile::tempdir().unwrap() }
+    }
+
+    fn with(&self, mut command: Command) -> Command {
+        let path = |name: &str| self.home.path().join(name);
+        command.env("HOME", path("home")).env("XDG_CONFIG_HOME", path("config"));
+        command.env("XDG_DATA_HOME", path("data")).env("CARNET_STATE", "kube");
+        command.env("USER", self.name).env("HOSTNAME", "here").current_dir(self.home.path());
+        command
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.with(self.site.command(arguments));
+        command.args(["-n", &self.site.namespace]);
+        command
+    }
+
+    fn carnet(&self, arguments: &[&str]) -> Said {
+        Said::of(self.command(arguments).output().unwrap())
+    }
+
+    fn on_example(&self, verb: &str, name: &str, more: &[&str]) -> Command {
+        self.with(self.site.on_example(verb, name, more))
+    }
+
+    fn begin(&self, more: &[&str]) -> Child {
+        self.on_example("install", "guestbook", more).spawn().unwrap()
+    }
+
+    fn install(&self, more: &[&str]) -> Said {
+        Said::of(self.on_example("install", "guestbook", more).output().unwrap())
+    }
+
+    fn history(&self, name: &str) -> Vec<(String, String)> {
+        let said = self.carnet(&["history", name]).done();
+        let row = |row: &Value| (text(&row["action"]), text(&row["result"]));
+        said.document["items"].as_array().unwrap().iter().map(row).collect()
+    }
+
+    /// Installs a bundle of one's own that nobody signed.
+    fn install_own(&self, name: &str, script: &Script, rest: &str) -> Said {
+        Said::of(self.own(name, script, rest).output().unwrap())
+    }
+
+    fn own(&self, name: &str, script: &Script, rest: &str) -> Command {
+        let home = Home::new();
+        let requests = format!(
+            "requests:\n  kubernetes:\n  - {{verbs: [apply], kinds: [ConfigMap], namespaces: ['${{namespace}}'], names: ['test-*']}}\n{rest}"
+        );
+        let fetched = home.bundle(name, &script.component(), &requests);
+        let digest = fetched.digest().to_string();
+        let layout = self.home.path().join(name);
+        std::fs::rename(home.path(name), &layout).unwrap();
+        let reference = format!("layout:{}", layout.display());
+        self.command(&[
+            "install",
+            name,
+            &reference,
+            "--target",
+            "kube",
+            "--yes",
+            "--dangerous-unsigned",
+            "--approve",
+            &digest,
+        ])
+    }
+}
+
+/// The records in the namespace, by name.
+fn records(site: &Site) -> BTreeMap<String, Value> {
+    let list: Value = serde_json::from_str(&site.kubectl(&[
+        "get",
+        "secrets",
+        "-o",
+        "json",
+        "--field-selector",
+        "type=carnet.dev/record",
+    ]))
+    .unwrap();
+    let items = list["items"].as_array().unwrap().iter();
+    items.map(|item| (text(&item["metadata"]["name"]), item.clone())).collect()
+}
+
+/// What a record holds, if it is in one piece.
+fn content(record: &Value) -> Vec<u8> {
+    let packed = BASE64.decode(text(&record["data"]["content"])).unwrap();
+    zstd::decode_all(&packed[..]).unwrap()
+}
+
+/// Text that cannot be compressed much.
+fn noise(length: usize, seed: u32) -> String {
+    let mut state = seed;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        char::from(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[state as usize % 64])
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn what_one_has_installed_others_see_upgrade_and_remove() {
+    let site = Site::with_volume();
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    let said = alice.install(&[]).done();
+    let status = bob.carnet(&["status", "guestbook"]).done().document;
+    assert_eq!(status["result"], "succeeded");
+    assert_eq!(status["objects"].as_array().unwrap().len(), 12);
+    assert_eq!(status["outputs"], said.document["outputs"]);
+    let list = bob.carnet(&["list"]).done().document;
+    assert_eq!(list["items"][0]["name"], "guestbook");
+    let all = Said::of(bob.with(site.command(&["list", "--all-namespaces"])).output().unwrap()).done();
+    let namespaces = all.document["items"].as_array().unwrap().iter().map(|row| text(&row["namespace"]));
+    assert!(namespaces.into_iter().any(|namespace| namespace == site.namespace), "{all}");
+
+    // Where the file is, is each one's own matter.
+    let file = format!("site.conf={}", example("guestbook/site.conf").display());
+    bob.carnet(&["diff", "guestbook"]).refused(11, &["site.conf"]);
+    let diff = bob.carnet(&["diff", "guestbook", "--allow-file", &file, "--exit-code"]).done();
+    assert_eq!(diff.document["changes"], json!([]));
+    let more = ["--allow-file", &file];
+    let said = Said::of(bob.on_example("upgrade", "guestbook", &more).output().unwrap()).done();
+    assert_eq!(said.changed(&["update", "create", "delete"]), Vec::<String>::new());
+
+    let carol = Person::new(&site, "carol");
+    carol.carnet(&["uninstall", "guestbook", "--yes"]).done();
+    eventually("all is gone", || site.names().iter().all(|name| name.starts_with("Secret/carnet.")));
+    let expected = ["install", "upgrade", "uninstall"].map(|it| (it.to_owned(), "succeeded".to_owned()));
+    assert_eq!(alice.history("guestbook"), expected);
+    assert_eq!(alice.carnet(&["list"]).done().document["items"], json!([]));
+    for person in [&alice, &bob, &carol] {
+        let known = files(&person.home.path().join("data"));
+        assert_eq!(known, Vec::<(PathBuf, Vec<u8>)>::new(), "the state is not only in the cluster");
+    }
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_bundle_that_somebody_else_installed_can_be_invoked() {
+    let site = Site::with_volume();
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    alice.install(&[]).done();
+    let file = format!("site.conf={}", example("guestbook/site.conf").display());
+    let credentials = site.path("inputs/credentials.yaml").display().to_string();
+    let backup =
+        ["invoke", "guestbook", "dev.carnet.guestbook.backup", "--param", "backup-name=monday", "--yes"];
+    let said = bob.carnet(&[&backup[..], &["--allow-file", &file, "-c", &credentials]].concat());
+    assert_eq!(said.code, 0, "{said}");
+    assert_eq!(alice.history("guestbook").len(), 2);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn of_two_who_install_at_once_one_goes_on_and_the_other_learns_who() {
+    let site = Site::new();
+    let people = [Person::new(&site, "alice"), Person::new(&site, "bob")];
+    // Without its volume the one that goes on cannot end before the other was seen to be refused.
+    let mut runs: Vec<_> = people.iter().map(|person| person.begin(&["--timeout", "2m"])).collect();
+    let mut refused = None;
+    eventually("one is refused", || {
+        refused = runs.iter_mut().position(|run| run.try_wait().unwrap().is_some());
+        refused.is_some()
+    });
+    let loser = refused.unwrap();
+    let winner = people[1 - loser].name;
+    let said = Said::of(runs.remove(loser).wait_with_output().unwrap());
+    let said =
+        said.refused(16, &[&format!("another run of `guestbook` is in progress: {winner}@here, process")]);
+    assert_eq!(said.document["hint"], "carnet unlock guestbook");
+    let status = people[loser].carnet(&["status", "guestbook"]).done().document;
+    assert_eq!(status["result"], "running");
+    site.add_volume();
+    Said::of(runs.remove(0).wait_with_output().unwrap()).done();
+    assert_eq!(people[loser].history("guestbook"), [("install".to_owned(), "succeeded".to_owned())]);
+    let leases = site.kubectl(&["get", "leases", "-o", "name"]);
+    assert_eq!(leases, "", "the Lease was not given back");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn of_many_who_begin_at_the_same_moment_one_writes() {
+    let site = Site::new();
+    let script = Script::new().apply(&[&config_map("test-a")]);
+    let people: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| Person::new(&site, name)).into();
+    let runs: Vec<_> = people.iter().map(|person| person.own("own", &script, "").spawn().unwrap()).collect();
+    let ended: Vec<_> = runs.into_iter().map(|run| Said::of(run.wait_with_output().unwrap())).collect();
+    // Whoever comes when the first one has ended finds the installation there.
+    assert!(ended.iter().all(|said| [0, 1, 16].contains(&said.code)), "{}", ended[0]);
+    let done = ended.iter().filter(|said| said.code == 0).count();
+    assert_eq!(done, 1);
+    assert_eq!(people[0].history("own"), [("install".to_owned(), "succeeded".to_owned())]);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn what_was_killed_is_finished_by_somebody_else_once_the_lease_is_over() {
+    let site = Site::new();
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    let mut run = alice.begin(&[]);
+    site.await_object("statefulset/guestbook-db");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let killed = Instant::now();
+    site.add_volume();
+    bob.install(&[]).refused(16, &["alice@here"]);
+    assert!(killed.elapsed() < COUNTS, "it took too long to see that it is locked");
+    let status = bob.carnet(&["status", "guestbook"]).done().document;
+    assert!(!status["objects"].as_array().unwrap().is_empty(), "what was about to be applied is not known");
+    std::thread::sleep(COUNTS.saturating_sub(killed.elapsed()));
+    assert_eq!(bob.carnet(&["status", "guestbook"]).done().document["result"], "unknown");
+    bob.install(&[]).done();
+    let history = alice.history("guestbook");
+    let expected = [("install", "unknown"), ("install", "succeeded")];
+    assert_eq!(history, expected.map(|(action, result)| (action.to_owned(), result.to_owned())));
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_hold_can_be_ended_after_a_look_and_its_run_stops() {
+    let site = Site::new();
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    let said = bob.carnet(&["unlock", "guestbook"]).done();
+    assert_eq!((&said.document["kind"], &said.document["unlocked"]), (&json!("Lock"), &json!(false)));
+    let run = alice.begin(&["--timeout", "2m"]);
+    site.await_object("statefulset/guestbook-db");
+
+    let said = bob.carnet(&["unlock", "guestbook"]).refused(1, &["this was not confirmed"]);
+    assert!(said.stderr.contains("guestbook is held by alice@here, process"), "{said}");
+    let said = bob.carnet(&["unlock", "guestbook", "--yes"]).done();
+    assert!(text(&said.document["holder"]["who"]).starts_with("alice@here"), "{said}");
+    // Whoever lost it has nothing to give back and nothing to write.
+    let said = Said::of(run.wait_with_output().unwrap());
+    said.refused(16, &["the run no longer holds `guestbook`: somebody has unlocked it"]);
+    site.add_volume();
+    bob.install(&[]).done();
+    let results: Vec<_> = bob.history("guestbook").into_iter().map(|(_, result)| result).collect();
+    assert_eq!(results, ["unknown", "succeeded"]);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_run_that_slept_while_another_took_over_writes_nothing_more() {
+    let site = Site::new();
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    let run = alice.begin(&["--timeout", "3m"]);
+    site.await_object("statefulset/guestbook-db");
+    let signal = |name: &str| {
+        let done = Command::new("kill").args([name, &run.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    };
+    signal("-STOP");
+    std::thread::sleep(COUNTS);
+    site.add_volume();
+    bob.install(&[]).done();
+    let before = records(&site);
+    signal("-CONT");
+    Said::of(run.wait_with_output().unwrap()).refused(16, &["the run no longer holds `guestbook`"]);
+    assert_eq!(records(&site), before);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn large_outputs_are_split_and_come_back_whole() {
+    let site = Site::new();
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    let values: Vec<String> = (1..=3).map(|seed| noise(1_000_000, seed)).collect();
+    let mut script = Script::new().apply(&[&config_map("test-a")]);
+    let mut outputs = "outputs:\n".to_owned();
+    for (at, value) in values.iter().enumerate() {
+        script = script.output(&format!("o{at}"), value);
+        outputs += &format!("  o{at}: {{schema: {{type: string}}}}\n");
+    }
+    alice.install_own("own", &script, &outputs).done();
+    let all = records(&site);
+    let is_piece = |(_, record): &(&String, &Value)| {
+        let labels = &record["metadata"]["labels"];
+        labels["carnet.dev/record"] == "piece" && labels["carnet.dev/installation"] == "own"
+    };
+    let pieces: Vec<_> = all.iter().filter(is_piece).map(|(name, _)| name).collect();
+    assert!(pieces.len() > 15, "{:?}", all.keys());
+    for (at, value) in values.iter().enumerate() {
+        let said = Said::of(bob.command(&["outputs", "own", &format!("o{at}")]).output().unwrap());
+        assert_eq!((said.code, said.stdout.trim()), (0, value.as_str()));
+    }
+
+    // A piece that is gone makes all of it unreadable; one that is left over does not matter and is removed.
+    let piece = pieces.iter().find(|name| name.ends_with(".3")).unwrap();
+    let mut left = all[*piece].clone();
+    site.kubectl(&["delete", "secret", piece]);
+    bob.carnet(&["outputs", "own"]).refused(1, &["carnet.claim.own.", "it is cut off"]);
+    for member in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+        left["metadata"].as_object_mut().unwrap().remove(member);
+    }
+    site.apply(&left.to_string());
+    bob.carnet(&["outputs", "own"]).done();
+    let name = piece.replace(".3", ".99").replace("carnet.piece.", "carnet.piece.0");
+    left["metadata"]["name"] = name.as_str().into();
+    site.apply(&left.to_string());
+    assert!(records(&site).contains_key(&name));
+    bob.carnet(&["uninstall", "own", "--yes"]).done();
+    assert!(!records(&site).contains_key(&name), "what an unfinished write has left is still there");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_record_that_was_tampered_with_is_refused_with_its_reason() {
+    let site = Site::new();
+    let alice = Person::new(&site, "alice");
+    alice.install_own("own", &Script::new().apply(&[&config_map("test-a")]), "").done();
+    let name = "carnet.installation.own";
+    let record = records(&site)[name].clone();
+    let put = |change: &dyn Fn(&mut Value)| {
+        let mut record = record.clone();
+        change(&mut record);
+        for member in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+            record["metadata"].as_object_mut().unwrap().remove(member);
+        }
+        site.kubectl(&["delete", "secret", name]);
+        site.apply(&record.to_string());
+    };
+    let header = |change: &dyn Fn(&mut Value), record: &mut Value| {
+        let bytes = BASE64.decode(text(&record["data"]["header"])).unwrap();
+        let mut header: Value = serde_json::from_slice(&bytes).unwrap();
+        change(&mut header);
+        record["data"]["header"] = BASE64.encode(header.to_string()).into();
+    };
+    let packed = |bytes: &[u8]| Value::from(BASE64.encode(zstd::encode_all(bytes, 3).unwrap()));
+    let forged = |old: &str, new: &str| {
+        let text = String::from_utf8(content(&record)).unwrap();
+        assert!(text.contains(old), "{text}");
+        packed(text.replacen(old, new, 1).as_bytes())
+    };
+    let cases: [(&dyn Fn(&mut Value), &str); 8] = [
+        (
+            &|it| it["data"]["content"] = forged("ConfigMap", "configMap"),
+            "its content is not what its digest says",
+        ),
+        (&|it| it["data"]["content"] = forged("ConfigMap", "Secret"), "bytes where it says"),
+        (&|it| it["data"]["content"] = "AAAA".into(), "it cannot be decompressed"),
+        (&|it| it["data"]["content"] = packed(&vec![b' '; 100 << 20]), "bytes where it says"),
+        (&|it| header(&|it| it["size"] = (1u64 << 40).into(), it), "it is longer than it may be"),
+        (&|it| header(&|it| it["pieces"] = 3.into(), it), "it is cut off"),
+        (&|it| header(&|it| it["format"] = 9.into(), it), "it has the format 9"),
+        (&|it| it["type"] = "Opaque".into(), "it is no record"),
+    ];
+    for (change, reason) in cases {
+        put(change);
+        for verb in [&["status", "own"][..], &["uninstall", "own", "--yes"], &["list"]] {
+            alice.carnet(verb).refused(1, &[name, reason]);
+        }
+    }
+    // A record that was copied from elsewhere says so itself.
+    put(&|_| {});
+    let mut copy = record.clone();
+    copy["metadata"] =
+        json!({"name": "carnet.installation.other", "labels": copy["metadata"]["labels"].clone()});
+    site.apply(&copy.to_string());
+    alice
+        .carnet(&["status", "other"])
+        .refused(1, &["carnet.installation.other", "it is about something else"]);
+    alice.carnet(&["status", "own"]).done();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn no_credential_is_in_a_record_and_nothing_is_posted() {
+    let site = Site::with_volume();
+    let alice = Person::new(&site, "alice");
+    alice.install(&["-v"]).done();
+    let encoded = site.get("secret/guestbook-db", "jsonpath={.data.password}");
+    let forms = [site.password(), site.password_in_url(), encoded];
+    let all = records(&site);
+    let about = |word: &str| all.keys().filter(|name| name.starts_with(&format!("carnet.{word}."))).count();
+    assert_eq!((about("installation"), about("claim"), about("bundle")), (1, 1, 1), "{:?}", all.keys());
+    for (name, record) in &all {
+        let mut texts = vec![record.to_string().into_bytes()];
+        if record["data"]["header"].is_string() && !name.starts_with("carnet.bundle.") {
+            let content = content(record);
+            assert!(String::from_utf8_lossy(&content).contains("guestbook"), "{name} was not searched");
+            texts.push(content);
+        }
+        for bytes in texts {
+            for form in &forms {
+                let is_in = bytes.windows(form.len()).any(|window| window == form.as_bytes());
+                assert!(!is_in, "{form} is in {name}");
+            }
+        }
+    }
+    let own_file = example("guestbook/site.conf").display().to_string();
+    let head = String::from_utf8(content(&all["carnet.installation.guestbook"])).unwrap();
+    assert!(!head.contains(&own_file) && !head.contains("kubeconfig"), "{head}");
+
+    let of_ours = |event: &Value| {
+        let name = event["objectRef"]["name"].as_str().unwrap_or_default();
+        name.starts_with("carnet.") || event["objectRef"]["resource"] == "leases"
+    };
+    let audit = site.audit();
+    let verbs: Vec<_> =
+        audit.iter().filter(|event| of_ours(event)).map(|event| text(&event["verb"])).collect();
+    assert!(verbs.contains(&"patch".to_owned()), "{verbs:?}");
+    assert!(verbs.iter().all(|verb| ["get", "list", "patch", "delete"].contains(&&**verb)), "{verbs:?}");
+    let writes = verbs.iter().filter(|verb| *verb == "patch").count();
+    assert!(writes < 15, "{writes} writes for 12 objects");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_directory_can_be_the_target_of_a_state_in_the_cluster() {
+    let site = Site::new();
+    let alice = Person::new(&site, "alice");
+    let target = format!("dir:{}", alice.home.path().join("rendered").display());
+    let reference = format!("layout:{}", example("bundles/hello").display());
+    let grants = example("hello/grants.yaml").display().to_string();
+    let install = ["install", "hello", &reference, "--target", &target, "--grants", &grants, "--yes"];
+    alice.carnet(&install).done();
+    assert_eq!(files(&alice.home.path().join("rendered")).len(), 1);
+    let status = alice.carnet(&["status", "hello"]).done().document;
+    assert_eq!((&status["namespace"], &status["target"]), (&json!(site.namespace), &json!(target)));
+    alice.carnet(&["uninstall", "hello", "--yes"]).done();
+    assert_eq!(files(&alice.home.path().join("rendered")).len(), 0);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_may_not_write_records_is_told_so_and_changes_nothing() {
+    let site = Site::new();
+    let alice = Person::new(&site, "alice");
+    let user = format!("nobody-in-{}", site.namespace);
+    let said = alice.install(&["--as", &user]);
+    said.refused(12, &["carnet."]);
+    assert_eq!(records(&site).len(), 0);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_namespace_that_is_not_there_is_named() {
+    let site = Site::new();
+    let alice = Person::new(&site, "alice");
+    let reference = format!("layout:{}", example("bundles/hello").display());
+    let grants = example("hello/grants.yaml").display().to_string();
+    let arguments = ["install", "hello", &reference, "--target", "kube", "--grants", &grants, "--yes"];
+    let mut command = alice.with(site.command(&arguments));
+    let said = Said::of(command.args(["-n", "there-is-no-such-place"]).output().unwrap());
+    let said = said.refused(1, &["there-is-no-such-place/carnet.hello", "its namespace does not exist"]);
+    assert_eq!(said.document["hint"], "kubectl create namespace NAMESPACE");
+}
