@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::bundle::canonical::canonical;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::{Object, ObjectRef};
+use crate::capability::objects::Objects;
 use crate::digest::Digest;
 use crate::grant::{Generate, Permitted, Wait, before_generate};
 use crate::target::lent::{self, Lent, Placements};
@@ -50,7 +51,7 @@ pub struct Work {
     /// Objects as they were when the run was planned, by what they are called.
     pub seen: BTreeMap<String, Value>,
     /// What each object's last step did.
-    pub changes: Vec<ObjectChange>,
+    pub changes: Objects<ObjectChange>,
     /// What the target refused, in order.
     pub failures: Vec<target::Error>,
     /// Sees what the run waits for.
@@ -291,8 +292,7 @@ impl Work {
     /// Notes what happened to an object. Of several steps on one object, the plan shows the first state and the last.
     pub fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
         let Preview { change, before, after, marks, immutable } = preview;
-        let first = self.changes.iter().position(|row| row.object.key() == object.key());
-        let first = first.map(|at| self.changes.remove(at));
+        let first = self.changes.remove(object);
         let is_first = first.is_none();
         let was_there = first.as_ref().map_or(change, |row| row.change) != Change::Create;
         let (before, adopts) = first.map_or((before, marks.adopts), |row| (row.before, row.marks.adopts));
@@ -306,8 +306,10 @@ impl Work {
             _ => Change::Update,
         };
         let after = (change != Change::Delete).then_some(after);
-        let (object, marks) = (object.clone(), Marks { adopts, ..marks });
-        self.changes.push(ObjectChange { object, change, before, after, placements, marks, immutable });
+        let marks = Marks { adopts, ..marks };
+        let row =
+            ObjectChange { object: object.clone(), change, before, after, placements, marks, immutable };
+        self.changes.insert(object, row);
     }
 
     /// Notes what the target refused.

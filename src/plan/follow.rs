@@ -104,6 +104,7 @@ impl Plan {
             plan.changes.iter().map(|row| (row.object.to_string(), row.clone())).collect()
         };
         let (planned, mut actual) = (rows(self), rows(now));
+        let (planned_manifests, manifests) = (self.manifests(), now.manifests());
         let mut found = Vec::new();
         for (name, row) in planned {
             match actual.remove(&name) {
@@ -116,7 +117,7 @@ impl Plan {
                     found.push(format!("{name}: the difference is another one"));
                     found.extend(lines(&new));
                 }
-                Some(_) if self.manifest_of(&name) != now.manifest_of(&name) => {
+                Some(_) if planned_manifests.get(&name) != manifests.get(&name) => {
                     found.push(format!("{name}: another manifest would be applied"));
                 }
                 Some(_) => {}
@@ -164,8 +165,9 @@ impl Plan {
             .collect()
     }
 
-    fn manifest_of(&self, name: &str) -> Option<Digest> {
-        self.steps.iter().rev().find(|step| step.object.to_string() == name)?.manifest
+    /// The manifest that each object is left with.
+    fn manifests(&self) -> BTreeMap<String, Option<Digest>> {
+        self.steps.iter().map(|step| (step.object.to_string(), step.manifest)).collect()
     }
 }
 
