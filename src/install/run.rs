@@ -385,7 +385,7 @@ impl Ran {
         let refusal = self.work.failures.pop().map(Box::new);
         let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
         let unready = if timed_out { self.work.unready().await } else { Vec::new() };
-        Error::Run { source, refusal, denials: self.denials, unready, log: self.log }
+        Error::Run { source, refusal, denials: self.denials, unready: unready.into(), log: self.log }
     }
 }
 
@@ -417,7 +417,7 @@ async fn await_ready(work: &mut Work) -> Result<(), Error> {
         return Ok(());
     }
     let applied: BTreeSet<ObjectRef> =
-        work.steps.iter().filter(|step| !step.delete).map(|step| step.object.clone()).collect();
+        work.writes().filter(|(step, _)| !step.delete).map(|(step, _)| step.object.clone()).collect();
     let left: Vec<_> = applied
         .into_iter()
         .filter(|object| work.inventory.find(object).is_some() && !is_ready_once_there(object))

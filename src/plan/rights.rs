@@ -17,9 +17,9 @@ use crate::target::ready::is_ready_once_there;
 pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope) -> Rights {
     let mut rights = Rights::default();
     let mut does = Objects::<(&ObjectRef, Vec<_>)>::default();
-    for (step, change) in work.steps.iter().zip(&work.answers) {
+    for (step, change) in work.writes() {
         let (_, mut done) = does.remove(&step.object).unwrap_or((&step.object, Vec::new()));
-        done.push((step.delete, *change));
+        done.push((step.delete, change));
         does.insert(&step.object, (&step.object, done));
     }
     for (object, does) in does.iter() {
@@ -96,6 +96,8 @@ fn hand_on(rights: &mut Rights, work: &Work) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {

@@ -120,6 +120,11 @@ impl Site {
 
     /// The program, with nothing of its surroundings but what a test gives it.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.bare_command(&[&["-o", "json"], arguments].concat())
+    }
+
+    /// The same, as people see what it says.
+    pub fn bare_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         let name = |name: &str| name.starts_with("CARNET_") || name.starts_with("XDG_");
         for (inherited, _) in env::vars_os().filter(|(it, _)| it.to_str().is_some_and(name)) {
@@ -133,7 +138,6 @@ impl Site {
             .env("CARNET_TRUST", example("trust.yaml"))
             .env("CARNET_STATE", self.path("state"))
             .env("KUBECONFIG", &self.kubeconfig)
-            .args(["-o", "json"])
             .args(arguments)
             .current_dir(self.home.path())
             .stdin(Stdio::null())
@@ -251,8 +255,13 @@ impl Site {
 
     /// Applies a manifest as somebody else would.
     pub fn apply(&self, manifest: &str) {
+        self.apply_in(&self.namespace, manifest);
+    }
+
+    /// The same in another namespace.
+    pub fn apply_in(&self, namespace: &str, manifest: &str) {
         let mut child = self
-            .kubectl_command(&["apply", "--server-side", "-f", "-"])
+            .kubectl_command(&["apply", "-n", namespace, "--server-side", "-f", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
