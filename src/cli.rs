@@ -27,6 +27,7 @@ mod apply;
 mod build;
 mod completion;
 mod diff;
+mod doctor;
 mod drift;
 mod grant;
 mod init;
@@ -117,6 +118,7 @@ enum Verb {
     Outputs(watch::Outputs),
     Unlock(unlock::Args),
     Completion(completion::Args),
+    Doctor(doctor::Args),
     Version(version::Args),
 }
 
@@ -204,6 +206,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Outputs(args) => watch::outputs(args, context),
         Verb::Unlock(args) => unlock::run(args, context),
         Verb::Completion(args) => completion::run(args, context),
+        Verb::Doctor(args) => doctor::run(args, context),
         Verb::Version(args) => version::run(args, context),
     }
 }

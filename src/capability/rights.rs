@@ -274,3 +274,179 @@ pub fn condensed(parts: impl IntoIterator<Item = PolicyRule>) -> Vec<PolicyRule>
     let parts = parts.into_iter().map(|part| (part, BTreeSet::new())).collect();
     joined(&parts).into_iter().map(|justified| justified.rule).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn object(kind: &str, name: &str) -> ObjectRef {
+        let (group, kind) = kind.split_once('/').unwrap_or(("", kind));
+        let api_version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+        let namespace = (!kind.starts_with("Cluster")).then(|| "prod".to_owned());
+        ObjectRef { api_version, kind: kind.into(), namespace, name: name.into() }
+    }
+
+    fn shown(rights: &Rights, scope: &Scope) -> Vec<String> {
+        rights.rules(scope).iter().map(|justified| justified.rule.line()).collect()
+    }
+
+    fn here() -> Scope {
+        Scope::Namespace("prod".into())
+    }
+
+    #[test]
+    fn equal_rules_are_joined_over_names_and_then_over_resources() {
+        let mut rights = Rights::default();
+        for (kind, name) in [("Secret", "a"), ("ConfigMap", "b"), ("ConfigMap", "a"), ("Secret", "b")] {
+            rights.uses(&object(kind, name), &Kinds::default(), &[Verb::Patch, Verb::Create], "is made");
+        }
+        rights.uses(&object("apps/Deployment", "a"), &Kinds::default(), &[Verb::Get], "is waited for");
+        assert_eq!(
+            shown(&rights, &here()),
+            ["create, patch configmaps, secrets a, b", "get deployments.apps a"]
+        );
+        let role = rights.role(&here(), "x");
+        assert_eq!(
+            role["metadata"]["annotations"][WHY],
+            "create, patch configmaps, secrets: is made\nget deployments.apps: is waited for"
+        );
+        assert!(!rights.role(&here(), "x").to_string().contains('*'));
+    }
+
+    #[test]
+    fn a_kind_that_nobody_knows_takes_no_rights() {
+        let mut rights = Rights::default();
+        rights.uses(&object("example.com/Thing", "a"), &Kinds::default(), &[Verb::Get], "");
+        assert!(rights.is_empty());
+    }
+
+    #[test]
+    fn a_written_role_hands_its_rules_on_and_a_bound_one_is_named() {
+        let (role, binding) = (
+            object("rbac.authorization.k8s.io/Role", "a"),
+            object("rbac.authorization.k8s.io/RoleBinding", "a"),
+        );
+        let body = json!({"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "get"]}]});
+        let refers = |kind: &str, name: &str| json!({"roleRef": {"kind": kind, "name": name}});
+        let written = |object: &ObjectRef| *object == role;
+        let mut rights = Rights::default();
+        rights.hands_on(&role, &body, &Kinds::default(), written);
+        rights.hands_on(&binding, &refers("Role", "a"), &Kinds::default(), written);
+        assert_eq!(shown(&rights, &here()), ["get, list pods"]);
+        rights.hands_on(&binding, &refers("ClusterRole", "view"), &Kinds::default(), written);
+        // The right is asked for where the binding is.
+        assert_eq!(
+            shown(&rights, &here()),
+            ["bind clusterroles.rbac.authorization.k8s.io view", "get, list pods"]
+        );
+        let gathering = object("rbac.authorization.k8s.io/ClusterRole", "all");
+        let body = json!({"aggregationRule": {"clusterRoleSelectors": []}, "rules": [{"verbs": ["*"]}]});
+        rights.hands_on(&gathering, &body, &Kinds::default(), written);
+        assert_eq!(shown(&rights, &Scope::Cluster), ["escalate clusterroles.rbac.authorization.k8s.io all"]);
+        let said: Vec<_> = rights.escalations().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "RoleBinding prod/a hands on ClusterRole view, which the plan does not write",
+                "ClusterRole all gathers rules of other roles, whatever they are",
+                "Role prod/a hands its rules on"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_rule_that_is_handed_on_covers_is_not_written_again() {
+        let role = object("rbac.authorization.k8s.io/Role", "a");
+        let body = json!({"rules": [
+            {"apiGroups": ["*"], "resources": ["configmaps"], "verbs": ["*"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]},
+        ]});
+        let mut rights = Rights::default();
+        rights.uses(&object("ConfigMap", "a"), &Kinds::default(), &[Verb::Create, Verb::Patch], "is made");
+        rights.hands_on(&role, &body, &Kinds::default(), |_| false);
+        assert_eq!(rights.rules(&here()).len(), 1);
+    }
+
+    #[test]
+    fn a_rule_covers_what_it_holds_and_nothing_else() {
+        let rule = |groups: &[&str], resources: &[&str], names: &[&str], verbs: &[&str]| {
+            PolicyRule::read(
+                &json!({"apiGroups": groups, "resources": resources, "resourceNames": names, "verbs": verbs}),
+            )
+        };
+        let narrow = rule(&[""], &["pods"], &["a"], &["get"]);
+        for (wide, covers) in [
+            (rule(&[""], &["pods"], &[], &["get"]), true),
+            (rule(&["*"], &["*"], &[], &["*"]), true),
+            (rule(&[""], &["pods"], &["a", "b"], &["get", "list"]), true),
+            (rule(&[""], &["pods"], &["b"], &["get"]), false),
+            (rule(&["apps"], &["pods"], &[], &["get"]), false),
+            (rule(&[""], &["pods"], &[], &["list"]), false),
+        ] {
+            assert_eq!(wide.covers(&narrow), covers, "{wide:?}");
+        }
+        let all = rule(&[""], &["pods"], &[], &["get"]);
+        assert!(!narrow.covers(&all), "a name is not all names");
+        assert!(rule(&[""], &["*/scale"], &[], &["get"]).covers(&rule(
+            &[""],
+            &["pods/scale"],
+            &[],
+            &["get"]
+        )));
+        let url = |url: &str| PolicyRule::read(&json!({"nonResourceURLs": [url], "verbs": ["get"]}));
+        assert!(url("/healthz/*").covers(&url("/healthz/a")) && !url("/healthz").covers(&url("/healthz/a")));
+        assert!(!url("*").covers(&narrow) && !all.covers(&url("/a")));
+    }
+
+    #[test]
+    fn a_binding_names_the_account_and_nobody_else() {
+        let binding = Rights::binding(&here(), "x", &account("home", "x"));
+        assert_eq!(
+            binding["subjects"],
+            json!([{"kind": "ServiceAccount", "namespace": "home", "name": "x"}])
+        );
+        assert_eq!(binding["roleRef"]["kind"], "Role");
+        assert_eq!(
+            Rights::binding(&Scope::Cluster, "x", &account("home", "x"))["roleRef"]["kind"],
+            "ClusterRole"
+        );
+    }
+
+    fn used() -> impl Strategy<Value = (String, String, Verb)> {
+        let verb = prop::sample::select(vec![Verb::Create, Verb::Delete, Verb::Get, Verb::Patch]);
+        let kind = prop::sample::select(vec!["ConfigMap", "Secret", "apps/Deployment", "apps/StatefulSet"]);
+        (kind, "[abc]", verb).prop_map(|(kind, name, verb)| (kind.to_owned(), name, verb))
+    }
+
+    proptest! {
+        #[test]
+        fn the_rules_allow_just_what_is_used_in_any_order(used in vec(used(), 0..40)) {
+            let rights = |used: &[(String, String, Verb)]| {
+                let mut rights = Rights::default();
+                for (kind, name, verb) in used {
+                    rights.uses(&object(kind, name), &Kinds::default(), &[*verb], "");
+                }
+                rights
+            };
+            let rules = rights(&used).rules(&here());
+            let backwards: Vec<_> = used.iter().rev().cloned().collect();
+            prop_assert_eq!(&rules, &rights(&backwards).rules(&here()));
+            let parts: BTreeSet<_> = rules.iter().flat_map(|justified| justified.rule.parts()).collect();
+            let wanted: BTreeSet<_> = used
+                .iter()
+                .map(|(kind, name, verb)| {
+                    let object = object(kind, name);
+                    let plural = Kinds::default().find(&object).unwrap().plural;
+                    PolicyRule::one(object.group(), &plural, name, *verb)
+                })
+                .collect();
+            prop_assert_eq!(parts, wanted);
+            for (at, one) in rules.iter().enumerate() {
+                let others = rules.iter().enumerate().filter(|(other, _)| *other != at);
+                prop_assert!(others.clone().all(|(_, other)| !other.rule.covers(&one.rule)));
+            }
+        }
+    }
+}

@@ -406,6 +406,12 @@ impl HomeArgs {
         self.cluster.as_user.as_deref()
     }
 
+    /// The cluster, and the namespace in it, for no installation in particular.
+    pub(super) async fn open(&self) -> anyhow::Result<(Target, String)> {
+        let place = self.cluster.place("kube".into(), false)?;
+        open(&place, "", self.namespace.as_deref(), self.as_user()).await
+    }
+
     /// Whether a namespace is named.
     pub(super) fn names(&self, namespace: &str) -> bool {
         self.namespace.as_ref().is_none_or(|named| named == namespace)

@@ -6,7 +6,17 @@ use super::exit::CODES;
 
 /// The documents that verbs print with `-o json` and `-o yaml`: kind, by which verb, what is in it.
 const DOCUMENTS: &[(&str, &str, &str)] = &[
+    (
+        "Account",
+        "`rbac --kubeconfig`",
+        "`kubeconfig`, `name`, `owner`, `server`, `homes`, `scopes`, `expires`",
+    ),
     ("Build", "`build`", "`reference`, `digest`, `name`, `version`, `tag`, `component`, `warnings`"),
+    (
+        "Diagnosis",
+        "`doctor`",
+        "`checks`: each with `what`, `state` (`ok`, `warning`, `error`), `text`, `details`",
+    ),
     ("Difference", "`diff`", "`name`, `changes`"),
     ("Drift", "`drift`", "`name`, `objects`: each with `state` (`changed`, `missing`, `extra`) and `fields`"),
     ("Error", "any", "`code`, `message`, `causes`, `details`, `hint`"),
@@ -38,13 +48,15 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "Plan",
         "`plan`",
         "`digest`, `bundle`, `component`, `installation`, `action`, `revision`, `target`, `inputs`, `changes`, `rbac`, \
-         `powers`, `powersGone`, `credentials`, `hostCalls`, `withheld`, `steps`",
+         `escalations`, `powers`, `powersGone`, `credentials`, `hostCalls`, `withheld`, `steps`",
     ),
     (
         "RevisionList",
         "`history`",
         "`items`: each with `claim`, `revision`, `created`, `action`, `bundle`, `digest`, `result`, `message` and more",
     ),
+    ("Rights", "`rbac`", "`name`, `namespace`, `plan`, `objects`, `escalations`, `later`"),
+    ("RightsCheck", "`rbac --check`", "`name`, `missing`"),
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
     ("SourceDirectory", "`init`", "`name`, `directory`"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),

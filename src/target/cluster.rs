@@ -38,7 +38,7 @@ use send::{Answer, Ask, Silence};
 
 pub use bindings::Bindings;
 pub use connect::{Options, Unconfigured};
-pub use identity::{ScopedIdentity, written_for};
+pub use identity::{Leftover, ScopedIdentity, written_for};
 pub use refusal::{Error, Field};
 
 /// The longest name of a field manager that the API server accepts, in characters.

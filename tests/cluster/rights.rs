@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use carnet::capability::object::ObjectRef;
 use serde_json::{Value, json};
 
-use crate::site::{Said, Site, eventually, text};
+use crate::site::{Said, Site, eventually, is_minting, text};
 use crate::support::guest::Script;
 use crate::support::{Home, config_map};
 
@@ -221,7 +221,7 @@ impl Place {
 
     /// What the site did by the audit log, the requests about identities that do not name the site included.
     fn audit(&self) -> Vec<Value> {
-        let events = self.site.audit();
+        let events = self.site.whole_audit();
         let names: BTreeSet<_> = events
             .iter()
             .filter(|event| is_minting(event))
@@ -310,11 +310,6 @@ fn deployment(name: &str) -> String {
 
 fn is_minted(event: &Value) -> bool {
     text(&event["user"]["username"]).contains(":carnet-01")
-}
-
-/// Whether a request is about an identity itself.
-fn is_minting(event: &Value) -> bool {
-    event["objectRef"]["name"].as_str().is_some_and(|name| name.starts_with("carnet-01"))
 }
 
 /// Asserts that from the first request of the identity to its last one nobody else asked about an object, and gives the
@@ -724,6 +719,35 @@ fn a_pipeline_gets_the_rights_of_one_plan_for_a_while() {
     place.site.carnet(&["rbac", "test", "--kubeconfig", &lent, "--revoke"]).done();
     assert_eq!(place.leftovers(), Vec::<String>::new());
     assert!(!fs::exists(&lent).unwrap());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn the_doctor_finds_what_runs_left_behind() {
+    let place = Place::new();
+    let bundle = place.bundle(&place.waiting());
+    let here = &place.site.namespace;
+    let checks = |more: &[&str], what: &str| {
+        let said = place.site.carnet(&[&["doctor", "-n", here], more].concat()).done().document;
+        let checks = said["checks"].as_array().unwrap().iter().filter(|check| check["what"] == *what);
+        checks
+            .map(|check| (text(&check["state"]), text(&check["text"])))
+            .filter(|(_, text)| what != "leftovers" || text.contains(here))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(checks(&[], "identities")[0].0, "ok");
+    let mut run = place.begin(&bundle, "60s");
+    eventually("the identity is there", || place.leftovers().len() == 3);
+    let found = checks(&["--fix"], "leftovers");
+    assert!(found.len() == 1 && found[0].1.contains("may still be in use"), "{found:?}");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let found = checks(&[], "leftovers");
+    assert!(found[0].0 == "warning" && found[0].1.contains("left from an earlier run"), "{found:?}");
+    assert_eq!(place.leftovers().len(), 3);
+    let found = checks(&["--fix"], "leftovers");
+    assert!(found[0].0 == "ok" && found[0].1.contains("was removed"), "{found:?}");
+    assert_eq!(place.leftovers(), Vec::<String>::new());
 }
 
 /// How long it takes to make an identity and to remove it, by the audit log: from the first request to the last answer.

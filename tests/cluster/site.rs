@@ -95,8 +95,13 @@ impl Site {
         &self.kubeconfig
     }
 
-    /// What the audit log of the API server holds.
+    /// What the audit log of the API server holds, the making and removing of identities apart.
     pub fn audit(&self) -> Vec<Value> {
+        self.whole_audit().into_iter().filter(|event| !is_minting(event)).collect()
+    }
+
+    /// All that it holds.
+    pub fn whole_audit(&self) -> Vec<Value> {
         // An event is written a moment after its answer was sent.
         std::thread::sleep(Duration::from_millis(500));
         let log = fs::read_to_string(self.kubeconfig.with_file_name("log").join("audit.log")).unwrap();
@@ -355,6 +360,11 @@ impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "code {}\n{}\n{}", self.code, self.stdout, self.stderr)
     }
+}
+
+/// Whether a request is about an identity that was made for a run, rather than by it.
+pub fn is_minting(event: &Value) -> bool {
+    event["objectRef"]["name"].as_str().is_some_and(|name| name.starts_with("carnet-01"))
 }
 
 pub fn text(value: &Value) -> String {

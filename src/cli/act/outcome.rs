@@ -123,6 +123,12 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
         page.heading(&object.to_string());
         diff_lines(page, diff);
     }
+    if !plan.escalations.is_empty() {
+        page.heading("Rights that are handed on");
+        for escalation in &plan.escalations {
+            page.line("  ", Tone::Caution, escalation);
+        }
+    }
     powers::section(page, plan);
     powers::credentials(page, &plan.credentials);
     page.heading(&summary(plan));

@@ -6,6 +6,7 @@
 
 pub(super) mod base;
 mod caller;
+mod leftovers;
 mod review;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use super::send::{Answer, Ask};
 use super::{Cluster, Error, path};
 
 pub use base::written_for;
+pub use leftovers::Leftover;
 
 use base::Base;
 use caller::Caller;
