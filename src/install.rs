@@ -222,7 +222,7 @@ pub enum Error {
         /// Calls that were not permitted, explained for the operator.
         denials: Vec<String>,
         /// What was not ready, where that ended it.
-        unready: Vec<Unready>,
+        unready: Box<[Unready]>,
         /// The component's log.
         log: Vec<Entry>,
     },

@@ -280,9 +280,9 @@ impl Journal {
             let key = key(&new.object);
             let old: Option<String> =
                 write.query_row(schema::RECORDED, params![self.name, key], |row| row.get(0)).optional()?;
-            let mut merged = Inventory(old.and_then(|old| read(&old).ok()).into_iter().collect());
+            let mut merged: Inventory = old.and_then(|old| read(&old).ok()).into_iter().collect();
             merged.record(std::slice::from_ref(new));
-            for recorded in &merged.0 {
+            for recorded in merged.iter() {
                 let text = serde_json::to_string(recorded).unwrap_or_default();
                 write.execute(schema::RECORD, params![self.name, key, text])?;
             }
