@@ -341,6 +341,23 @@ fn a_file_of_somebody_else_is_not_taken_unless_the_operator_insists() {
 }
 
 #[test]
+fn a_call_that_was_refused_when_it_was_planned_is_no_part_of_the_run() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("rendered/prod")).unwrap();
+    let file = home.path("rendered/prod/configmap_web-a.yaml");
+    std::fs::write(&file, "{metadata: {annotations: {carnet.dev/installation: prod/other}}}\n").unwrap();
+    let both = [&*config_map("web-c"), &*config_map("web-a")];
+    let script = Script::new().tolerant().apply(&both).apply_and_tell(&config_map("web-b"));
+    let outcome = install(&home, script).unwrap();
+    let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.trim()).collect();
+    assert_eq!(told, ["another owner holds ConfigMap prod/web-a", "created"]);
+    let planned: Vec<_> = outcome.plan.steps.iter().map(|step| step.object.to_string()).collect();
+    assert_eq!(planned, ["ConfigMap prod/web-b"]);
+    assert_eq!(outcome.plan.changes.len(), 1);
+    assert_eq!(home.rendered().len(), 2);
+}
+
+#[test]
 fn a_component_that_was_shown_a_credential_cannot_put_it_into_its_log_by_carelessness() {
     let home = Home::new();
     let rest = "handles: [install]
