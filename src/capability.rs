@@ -9,6 +9,7 @@ pub mod functions;
 pub mod kinds;
 pub mod kubernetes;
 pub mod object;
+pub mod objects;
 pub mod pattern;
 pub mod rights;
 pub mod severity;

@@ -119,6 +119,7 @@ pub struct InstallationName {
 
 /// What happens to one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Planned {
     /// What happens.
     pub action: Change,
@@ -197,8 +198,10 @@ impl Plan {
         rights: &Rights,
         surroundings: &Surroundings,
     ) -> Self {
-        let steps =
-            work.steps.iter().cloned().chain(removed.iter().map(|row| Step::delete(row.object.clone())));
+        let steps = work
+            .writes()
+            .map(|(step, _)| step.clone())
+            .chain(removed.iter().map(|row| Step::delete(row.object.clone())));
         let steps = steps.collect();
         let changes: Vec<_> = work.changes.iter().cloned().chain(removed).collect();
         let images = granted.map(|granted| Images::of(granted.verified().bundle()));

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::capability::kinds::{Kinds, Resource};
 use crate::capability::object::{ObjectRef, is_label};
+use crate::capability::objects::Objects;
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
 
@@ -141,7 +142,7 @@ pub struct Recorded {
 
 /// All objects of one installation.
 #[derive(Debug, Clone, Default)]
-pub struct Inventory(pub Vec<Recorded>);
+pub struct Inventory(Objects<Recorded>);
 
 /// What came of a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -575,26 +576,39 @@ impl Recorded {
 impl Inventory {
     /// What is recorded of an object, whatever version of its group it was written in.
     pub fn find(&self, object: &ObjectRef) -> Option<&Recorded> {
-        self.0.iter().find(|recorded| recorded.object.key() == object.key())
+        self.0.get(object)
+    }
+
+    /// All objects, the first recorded first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Recorded> {
+        self.0.iter()
     }
 
     /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they are
     /// written.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
-            match self.0.iter_mut().find(|old| old.object.key() == new.object.key()) {
-                Some(old) => {
-                    let kept = Recorded { written: new.written.or(old.written), ..new.clone() };
-                    *old = kept;
-                }
-                None => self.0.push(new.clone()),
-            }
+            let written = new.written.or(self.0.get(&new.object).and_then(|old| old.written));
+            self.0.insert(&new.object, Recorded { written, ..new.clone() });
         }
     }
 
     /// Forgets an object.
     pub fn forget(&mut self, object: &ObjectRef) {
-        self.0.retain(|recorded| recorded.object.key() != object.key());
+        self.0.remove(object);
+    }
+
+    /// All of it, the first recorded first.
+    pub fn into_recorded(self) -> Vec<Recorded> {
+        self.0.into_values().collect()
+    }
+}
+
+impl FromIterator<Recorded> for Inventory {
+    fn from_iter<I: IntoIterator<Item = Recorded>>(recorded: I) -> Self {
+        let mut objects = Objects::default();
+        recorded.into_iter().for_each(|recorded| objects.insert(&recorded.object.clone(), recorded));
+        Self(objects)
     }
 }
 

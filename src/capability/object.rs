@@ -64,6 +64,9 @@ pub enum Invalid {
         /// The text, made visible and cut.
         text: String,
     },
+    /// A record of the state, or the Lease of a run, where they are in the cluster.
+    #[error("`{0}` has a name that only carnet's own objects have")]
+    Own(String),
     /// A member that is not the component's to set.
     #[error("a manifest may not set `{0}`")]
     Reserved(&'static str),
@@ -106,6 +109,11 @@ impl ObjectRef {
     /// [`Invalid::Name`] for what Kubernetes would not accept.
     pub fn resolved(mut self, namespace: &str, kinds: &Kinds) -> Result<Self, Invalid> {
         self.check()?;
+        // What is recorded decides what later runs may do, so no grant, however wide, reaches it.
+        let is_of_own_kind = ["Secret", "coordination.k8s.io/Lease"].contains(&&*self.group_kind());
+        if is_of_own_kind && self.name.starts_with("carnet.") {
+            return Err(Invalid::Own(self.name));
+        }
         if kinds.is_namespaced(&self) {
             self.namespace.get_or_insert_with(|| namespace.to_owned());
         } else {
@@ -379,6 +387,28 @@ mod tests {
         let reference =
             ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace, name: name.into() };
         reference.check().is_ok()
+    }
+
+    #[test]
+    fn records_of_the_state_cannot_be_named() {
+        let resolved = |api_version: &str, kind: &str, name: &str| {
+            let object = ObjectRef {
+                api_version: api_version.into(),
+                kind: kind.into(),
+                namespace: None,
+                name: name.into(),
+            };
+            object.resolved("prod", &Kinds::default()).map(|object| object.to_string())
+        };
+        for (api_version, kind, name) in [
+            ("v1", "Secret", "carnet.installation.web"),
+            ("coordination.k8s.io/v1", "Lease", "carnet.web"),
+            ("coordination.k8s.io/v1beta1", "Lease", "carnet.web"),
+        ] {
+            assert_eq!(resolved(api_version, kind, name), Err(Invalid::Own(name.into())), "{kind}");
+        }
+        assert_eq!(resolved("v1", "Secret", "carnet-web").unwrap(), "Secret prod/carnet-web");
+        assert_eq!(resolved("v1", "ConfigMap", "carnet.web").unwrap(), "ConfigMap prod/carnet.web");
     }
 
     #[test]

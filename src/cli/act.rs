@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::bundle::Bundle;
 use crate::capability::Requests;
 use crate::capability::severity::Severity;
+use crate::document;
 use crate::grant::Consent;
 use crate::grant::terms::{Terms, parse_time};
 use crate::host::Supplied;
@@ -24,7 +25,7 @@ use crate::install::{self, Identity, Mode, Operator, Order, Outcome, Place, Tool
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
 use crate::state::{Installation, Revision, State, StateError};
-use crate::target::cluster::{Cluster, Options, Owner};
+use crate::target::cluster::{Cluster, Options, Owner, written_for};
 use crate::target::directory::{Directory, Secrets};
 use crate::target::{Change, Kept, Overrides, Target};
 use crate::verify::Verified;
@@ -612,7 +613,9 @@ fn run(
     let as_user = asked.home.as_user();
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
-    let place = Place { server: target.server().map(str::to_owned), ..place };
+    // A kubeconfig that is good for one plan is not the way to the installation.
+    let kubeconfig = place.kubeconfig.filter(|file| !is_lent(file));
+    let place = Place { server: target.server().map(str::to_owned), kubeconfig, ..place };
     if asked.mode == Mode::Act && place.is_caller(asked.change.identity.identity()) {
         context.ui.danger("the run acts as you, with all your rights (--identity own)");
     }
@@ -727,6 +730,12 @@ fn recorded(installation: &Installation) -> Place {
         context: settings.context.clone(),
         plain_secrets: settings.plain_secrets,
     }
+}
+
+/// Whether a kubeconfig is one that `carnet rbac` wrote.
+fn is_lent(file: &Path) -> bool {
+    let document = inputs::text(file).ok().and_then(|text| document::json(text.as_bytes()).ok());
+    document.is_some_and(|document| written_for(&document).is_some())
 }
 
 /// The code of `--exit-code`.

@@ -27,6 +27,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("InstallationList", "`list`", "`items`: each like an `Installation`"),
     ("KeyPair", "`key generate`", "`keyId`, `private`, `public`"),
     ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`"),
+    ("Lock", "`unlock`", "`name`, `holder`: `who`, `since`, `isOverdue`; `unlocked`"),
     (
         "Outcome",
         "`install`, `upgrade`, `apply`, `invoke`, `rollback`, `uninstall`, `drift --fix`",

@@ -1,11 +1,13 @@
 //! `carnet plan`.
 
 use crate::install::{self, Mode};
-use crate::target::Overrides;
+use crate::plan::Plan;
+use crate::target::{Overrides, Untried};
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs, PlanReport, PowerArgs};
 use super::exit::{Code, Failure};
+use super::ui::Ui;
 
 /// Show what an install or upgrade would change, and change nothing
 ///
@@ -44,7 +46,26 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         Err(error) => return refused(&error, context).unwrap_or(Err(error)),
     };
     context.ui.report(&PlanReport(&outcome.plan))?;
+    warn(&outcome.plan, take_ownership, &context.ui);
     Ok(act::pending(args.exit_code, !outcome.plan.is_empty()))
+}
+
+/// What a look at the rows might miss.
+fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
+    let untried = plan.changes.iter().filter(|row| row.dry_run == Some(Untried::Forbidden)).count();
+    if untried > 0 {
+        ui.warning(format_args!(
+            "{untried} of the objects were not tried out: you may read them, and not change them. Their rows are what can \
+             be told from that"
+        ));
+    }
+    let adopted = plan.changes.iter().filter(|row| row.adopts).count();
+    if adopted > 0 && !take_ownership {
+        ui.warning(format_args!(
+            "{adopted} of the objects are there already and belong to nobody: a run takes them over only with \
+             `--take-ownership`"
+        ));
+    }
 }
 
 /// A plan that is refused for what it installs can be looked at all the same.

@@ -170,9 +170,9 @@ async fn ask(installation: &Installation, home: &HomeArgs) -> anyhow::Result<Vec
     let place = home.place(installation)?;
     let (target, _) =
         act::open(&place, &installation.name, Some(&installation.namespace), home.as_user()).await?;
-    let inventory = Inventory(installation.inventory.clone());
+    let inventory = installation.inventory.iter().cloned().collect::<Inventory>();
     let mut rows = Vec::new();
-    for recorded in &inventory.0 {
+    for recorded in inventory.iter() {
         let (ready, reason) = match readiness(&target, &recorded.object).await? {
             Readiness::Ready => (true, None),
             Readiness::NotReady(why) | Readiness::Failed(why) => (false, Some(why)),

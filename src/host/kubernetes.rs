@@ -17,7 +17,7 @@ use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
 use super::remove::Doomed;
 use super::wait::{Late, now};
-use super::work::{Pass, Step, Work};
+use super::work::{self, Pass, Step, Work};
 use super::{GuestError, deny};
 
 use carry::Item;
@@ -199,16 +199,32 @@ impl Kubernetes<'_> {
             permits.push(self.granted.delete(object)?);
         }
         check_distinct(permits.iter().map(|permit| &permit.0))?;
-        for permit in &permits {
-            let step = Step::delete(permit.0.clone());
-            self.work.step(step).map_err(|departure| Stop::Run(departure.into()))?;
-        }
+        let first = self.steps(permits.iter().map(|permit| Step::delete(permit.0.clone())))?;
         if let Pass::Acting { .. } = self.work.pass {
             let seen = |permit: &Permitted<grant::Delete>| self.work.seen.get(&permit.0.to_string()).cloned();
             let doomed = permits.into_iter().map(|permit| Doomed { seen: seen(&permit), permit }).collect();
             return Ok(self.work.remove(doomed, |_| false).await?);
         }
-        self.plan_removals(&permits).await
+        self.plan_removals(&permits).await.map_err(|stop| self.refused(first, stop))
+    }
+
+    /// Takes the steps of one call, and gives the place of the first. A call that was refused when it was planned ends here.
+    fn steps(&mut self, steps: impl Iterator<Item = Step>) -> Result<usize, Stop> {
+        let first = self.work.steps.len();
+        for step in steps {
+            self.work.step(step).map_err(|departure| Stop::Run(departure.into()))?;
+        }
+        self.work.refusal(first).map_or(Ok(first), |told| Err(Stop::Guest(told)))
+    }
+
+    fn refused(&mut self, first: usize, stop: Stop) -> Stop {
+        match &stop {
+            Stop::Denied(denied) => self.work.refused(first, &GuestError::Denied(denied.to_string())),
+            Stop::Guest(error) => self.work.refused(first, error),
+            Stop::Run(_) => {}
+            Stop::Target(error) => self.work.refused(first, &told(error)),
+        }
+        stop
     }
 
     async fn plan_removals(&mut self, permits: &[Permitted<grant::Delete>]) -> Result<(), Stop> {
@@ -225,7 +241,7 @@ impl Kubernetes<'_> {
         }
         let found = flight::collect(looks).await?;
         for (permit, before) in permits.iter().zip(found) {
-            self.work.answers.push(Change::Delete);
+            self.work.answers.push(work::Answer::Does(Change::Delete));
             self.work.overlay(&permit.0, None);
             if before.is_some() {
                 let preview = Preview { before, ..Preview::done(Change::Delete) };

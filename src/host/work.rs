@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::bundle::canonical::canonical;
 use crate::capability::kinds::Kinds;
 use crate::capability::object::{Object, ObjectRef};
+use crate::capability::objects::Objects;
 use crate::digest::Digest;
 use crate::grant::{Generate, Permitted, Wait, before_generate};
 use crate::target::lent::{self, Lent, Placements};
@@ -22,6 +23,7 @@ use crate::target::{
     without_bookkeeping,
 };
 
+use super::GuestError;
 use super::wait::{Awaited, Late, Waiter, now};
 use super::watch::{Unready, Watcher};
 
@@ -46,11 +48,11 @@ pub struct Work {
     /// The steps taken, in order.
     pub steps: Vec<Step>,
     /// What each step does, as the planning pass found it out: what the component is told in both passes.
-    pub answers: Vec<Change>,
+    pub answers: Vec<Answer>,
     /// Objects as they were when the run was planned, by what they are called.
     pub seen: BTreeMap<String, Value>,
     /// What each object's last step did.
-    pub changes: Vec<ObjectChange>,
+    pub changes: Objects<ObjectChange>,
     /// What the target refused, in order.
     pub failures: Vec<target::Error>,
     /// Sees what the run waits for.
@@ -91,6 +93,15 @@ pub enum Pass {
         /// How it is found out what a write would do.
         trial: Trial,
     },
+}
+
+/// What the planning pass found out about a step.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// It does this.
+    Does(Change),
+    /// The target refused the call that it is a part of, in these words. The acting pass does not even try.
+    Refused(GuestError),
 }
 
 /// One write to the target.
@@ -177,11 +188,13 @@ impl Step {
 
 impl Pass {
     /// The acting pass of a plan, with what its steps do.
-    pub fn acting(planned: Vec<Step>, answers: &[Change], ledger: Box<dyn Ledger>) -> Self {
+    pub fn acting(planned: Vec<Step>, answers: &[Answer], ledger: Box<dyn Ledger>) -> Self {
         let mut is_settled = BTreeMap::<String, bool>::new();
-        for (step, change) in planned.iter().zip(answers) {
+        for (step, answer) in planned.iter().zip(answers) {
             // One step that changes an object makes all of them necessary: each was compared with what was there first.
-            *is_settled.entry(key(&step.object)).or_insert(true) &= *change == Change::Unchanged;
+            if let Answer::Does(change) = answer {
+                *is_settled.entry(key(&step.object)).or_insert(true) &= *change == Change::Unchanged;
+            }
         }
         let settled = is_settled.into_iter().filter(|(_, is_settled)| *is_settled).map(|(name, _)| name);
         Self::Acting { settled: settled.collect(), planned, ledger }
@@ -206,6 +219,31 @@ impl Work {
         }
         self.steps.push(step);
         Ok(())
+    }
+
+    /// Notes that the target refused the call that began with this step, when it was planned.
+    pub fn refused(&mut self, first: usize, told: &GuestError) {
+        if let Pass::Planning { .. } = self.pass {
+            self.answers.truncate(first);
+            self.answers.resize(self.steps.len(), Answer::Refused(told.clone()));
+        }
+    }
+
+    /// What the component was told when the call that begins with this step was planned and refused. Such a call is never
+    /// made for real: what the target would not have when it was asked, it must not be handed unasked.
+    pub fn refusal(&self, first: usize) -> Option<GuestError> {
+        match (&self.pass, self.answers.get(first)) {
+            (Pass::Acting { .. }, Some(Answer::Refused(told))) => Some(told.clone()),
+            _ => None,
+        }
+    }
+
+    /// The steps that are writes, with what each of them does: all but those that were refused when they were planned.
+    pub fn writes(&self) -> impl Iterator<Item = (&Step, Change)> {
+        self.steps.iter().zip(&self.answers).filter_map(|(step, answer)| match answer {
+            Answer::Does(change) => Some((step, *change)),
+            Answer::Refused(_) => None,
+        })
     }
 
     /// Checks at the end of a run that it took all steps of its plan.
@@ -291,8 +329,7 @@ impl Work {
     /// Notes what happened to an object. Of several steps on one object, the plan shows the first state and the last.
     pub fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
         let Preview { change, before, after, marks, immutable } = preview;
-        let first = self.changes.iter().position(|row| row.object.key() == object.key());
-        let first = first.map(|at| self.changes.remove(at));
+        let first = self.changes.remove(object);
         let is_first = first.is_none();
         let was_there = first.as_ref().map_or(change, |row| row.change) != Change::Create;
         let (before, adopts) = first.map_or((before, marks.adopts), |row| (row.before, row.marks.adopts));
@@ -306,8 +343,10 @@ impl Work {
             _ => Change::Update,
         };
         let after = (change != Change::Delete).then_some(after);
-        let (object, marks) = (object.clone(), Marks { adopts, ..marks });
-        self.changes.push(ObjectChange { object, change, before, after, placements, marks, immutable });
+        let marks = Marks { adopts, ..marks };
+        let row =
+            ObjectChange { object: object.clone(), change, before, after, placements, marks, immutable };
+        self.changes.insert(object, row);
     }
 
     /// Notes what the target refused.

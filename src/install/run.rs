@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::capability::kinds::Kinds;
 use crate::capability::object::ObjectRef;
+use crate::capability::objects::Objects;
 use crate::capability::rights::Rights;
 use crate::grant::{Denied, recorded};
 use crate::host::meter::Calls;
@@ -20,7 +21,7 @@ use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
 use crate::target::lent::Lent;
 use crate::target::ready::is_ready_once_there;
-use crate::target::{Inventory, Kept, Target, Trial};
+use crate::target::{Kept, Target, Trial};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};
@@ -170,7 +171,7 @@ impl Run<'_> {
         let Work { target, kinds, changes, steps, answers, .. } = ran.work;
         target.sweep()?;
         let seen =
-            changes.into_iter().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
+            changes.into_values().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
         let pass = Pass::acting(steps, &answers, self.tools.state.ledger(&self.order.name));
         let operator = Arc::clone(&self.tools.operator);
         let watcher: Arc<dyn Watcher> = operator;
@@ -226,14 +227,14 @@ impl Run<'_> {
             pass,
             seen,
             watcher,
-            inventory: Inventory(self.earlier.map(|earlier| earlier.inventory.clone()).unwrap_or_default()),
+            inventory: self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect(),
             overrides: self.order.overrides,
             waiting: Waiting { enabled: self.order.wait, until: now() + self.order.timeout },
             lent: Lent::default(),
             reads: BTreeSet::new(),
             steps: Vec::new(),
             answers: Vec::new(),
-            changes: Vec::new(),
+            changes: Objects::default(),
             failures: Vec::new(),
             late: Vec::new(),
             going: Vec::new(),
@@ -245,8 +246,9 @@ impl Run<'_> {
         if !self.part.prune && !self.part.remove {
             return (Vec::new(), Vec::new());
         }
-        let touched = |object: &ObjectRef| work.steps.iter().any(|step| step.object.key() == object.key());
-        let gone = work.inventory.0.iter().rev().map(|recorded| recorded.object.clone());
+        let keys: BTreeSet<_> = work.steps.iter().map(|step| step.object.key()).collect();
+        let touched = |object: &ObjectRef| keys.contains(&object.key());
+        let gone = work.inventory.iter().rev().map(|recorded| recorded.object.clone());
         let is_directory = matches!(work.target, Target::Directory(_));
         gone.filter(|object| !touched(object)).partition(|object| {
             is_directory || Kept::of(object).is_none_or(|kind| self.order.delete.contains(&kind))
@@ -415,7 +417,7 @@ async fn await_ready(work: &mut Work) -> Result<(), Error> {
         return Ok(());
     }
     let applied: BTreeSet<ObjectRef> =
-        work.steps.iter().filter(|step| !step.delete).map(|step| step.object.clone()).collect();
+        work.writes().filter(|(step, _)| !step.delete).map(|(step, _)| step.object.clone()).collect();
     let left: Vec<_> = applied
         .into_iter()
         .filter(|object| work.inventory.find(object).is_some() && !is_ready_once_there(object))

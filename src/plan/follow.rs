@@ -1,11 +1,12 @@
 //! A plan that was made earlier, perhaps elsewhere: read back, and compared with what would be done now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::document::{self, visible};
+use crate::target::Untried;
 
 use super::{Plan, Planned};
 
@@ -63,9 +64,26 @@ impl Plan {
 
     /// What would come out differently if `now` were carried out in the place of this plan, a line each. Empty: it holds.
     pub fn departures(&self, now: &Self) -> Vec<String> {
-        if self.digest == now.digest {
+        let (planned, now) = (self.as_tried_in(self), now.as_tried_in(self));
+        if planned.computed() == now.computed() {
             return Vec::new();
         }
+        planned.departures_of(&now)
+    }
+
+    /// The plan without what `other` could only foretell, because whoever made it may not even try: the manifests are still
+    /// compared.
+    fn as_tried_in(&self, other: &Self) -> Self {
+        let foretold = |row: &&Planned| row.dry_run == Some(Untried::Forbidden);
+        let foretold: BTreeSet<_> = other.changes.iter().filter(foretold).map(|row| &row.object).collect();
+        let mut plan = self.clone();
+        for row in plan.changes.iter_mut().filter(|row| foretold.contains(&row.object)) {
+            *row = Planned { fields: Vec::new(), delta: None, dry_run: None, ..row.clone() };
+        }
+        plan
+    }
+
+    fn departures_of(&self, now: &Self) -> Vec<String> {
         let mut found = self.departing_objects(now);
         for (name, planned, actual) in self.members_beside(now) {
             if planned != actual {
@@ -86,6 +104,7 @@ impl Plan {
             plan.changes.iter().map(|row| (row.object.to_string(), row.clone())).collect()
         };
         let (planned, mut actual) = (rows(self), rows(now));
+        let (planned_manifests, manifests) = (self.manifests(), now.manifests());
         let mut found = Vec::new();
         for (name, row) in planned {
             match actual.remove(&name) {
@@ -98,7 +117,7 @@ impl Plan {
                     found.push(format!("{name}: the difference is another one"));
                     found.extend(lines(&new));
                 }
-                Some(_) if self.manifest_of(&name) != now.manifest_of(&name) => {
+                Some(_) if planned_manifests.get(&name) != manifests.get(&name) => {
                     found.push(format!("{name}: another manifest would be applied"));
                 }
                 Some(_) => {}
@@ -146,8 +165,9 @@ impl Plan {
             .collect()
     }
 
-    fn manifest_of(&self, name: &str) -> Option<Digest> {
-        self.steps.iter().rev().find(|step| step.object.to_string() == name)?.manifest
+    /// The manifest that each object is left with.
+    fn manifests(&self) -> BTreeMap<String, Option<Digest>> {
+        self.steps.iter().map(|step| (step.object.to_string(), step.manifest)).collect()
     }
 }
 

@@ -6,7 +6,7 @@
 //! component, may have any shape, and are looked at in bounded space.
 
 mod shape;
-mod rights;
+mod dangers;
 mod pods;
 mod accounts;
 mod admission;

@@ -4,10 +4,9 @@
 //! it applied and does not become ready at once, and what it removes; it writes what the plan would change. Where an object that
 //! the plan found is gone meanwhile, nothing here allows to make it: the run stops.
 
-use std::collections::BTreeSet;
-
 use crate::capability::kubernetes::KubernetesScope;
 use crate::capability::object::ObjectRef;
+use crate::capability::objects::Objects;
 use crate::capability::rights::{Rights, Verb};
 use crate::host::work::{ObjectChange, Work};
 use crate::target::Change;
@@ -17,13 +16,15 @@ use crate::target::ready::is_ready_once_there;
 /// component may read.
 pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope) -> Rights {
     let mut rights = Rights::default();
-    for object in work.steps.iter().map(|step| &step.object).collect::<BTreeSet<_>>() {
-        let row = work.changes.iter().find(|row| row.object.key() == object.key());
-        let is_there = row.is_some_and(|row| row.change != Change::Create);
-        let steps = work.steps.iter().zip(&work.answers);
-        let of_it = steps.filter(|(step, _)| step.object.key() == object.key());
-        let does: Vec<_> = of_it.map(|(step, change)| (step.delete, *change)).collect();
-        for (verbs, why) in of_steps(&does, is_there) {
+    let mut does = Objects::<(&ObjectRef, Vec<_>)>::default();
+    for (step, change) in work.writes() {
+        let (_, mut done) = does.remove(&step.object).unwrap_or((&step.object, Vec::new()));
+        done.push((step.delete, change));
+        does.insert(&step.object, (&step.object, done));
+    }
+    for (object, does) in does.iter() {
+        let is_there = work.changes.get(object).is_some_and(|row| row.change != Change::Create);
+        for (verbs, why) in of_steps(does, is_there) {
             rights.uses(object, &work.kinds, verbs, why);
         }
         if does.last().is_some_and(|(deletes, _)| !deletes) && !is_ready_once_there(object) {
@@ -95,6 +96,8 @@ fn hand_on(rights: &mut Rights, work: &Work) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {

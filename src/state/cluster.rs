@@ -36,6 +36,7 @@ use desk::{Desk, Record, Subject, corrupt};
 use lease::Hold;
 pub(super) use lease::Lease;
 use office::Office;
+use record::Unreadable;
 
 /// How long what has happened may be known to this process alone.
 const SOON: Duration = Duration::from_millis(500);
@@ -190,8 +191,7 @@ impl Cluster {
             let mut identities = Vec::new();
             for found in desk.identities().await? {
                 let content = desk.whole(&found).await?.content;
-                let (minted, _): (Minted, _) = document::typed(document::json(&content)?)?;
-                identities.push(minted);
+                identities.push(minted_in(&desk, &found.own, &content)?);
             }
             identities.retain(|minted| owner.as_ref().is_none_or(|owner| *owner == minted.owner));
             Ok(identities)
@@ -216,6 +216,18 @@ impl Cluster {
     fn lease(&self, name: &str) -> Result<Own, StateError> {
         Own::lease(&self.desk.namespace, name).ok_or_else(|| StateError::Missing(name.into()))
     }
+}
+
+/// The identity that a record is about. What is left of it is removed with the reader's own rights, so its name must be one
+/// that only identities of ours have. It is in the cluster that its record is in, by whatever address that is reached.
+fn minted_in(desk: &Desk, own: &Own, content: &[u8]) -> Result<Minted, StateError> {
+    let (minted, _): (Minted, _) = document::typed(document::json(content)?)?;
+    let id = minted.name.strip_prefix("carnet-").unwrap_or_default();
+    let is_ours = ulid::Ulid::from_string(id).is_ok();
+    if !is_ours || Subject::Identity(minted.name.clone()).own(&desk.namespace).as_ref() != Some(own) {
+        return Err(corrupt(own, &Unreadable::Other));
+    }
+    Ok(Minted { server: desk.records.server().to_owned(), ..minted })
 }
 
 /// The inventory of one installation, as a run changes it. What is about to happen is written at once; what has happened,

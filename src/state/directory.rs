@@ -197,13 +197,14 @@ impl Directory {
         Ok(write.commit()?)
     }
 
-    /// Where a run of this installation writes down what it does to its target.
+    /// Writes down that an identity is about to be made.
     pub(super) fn identify(&self, name: &str, minted: &Minted) -> Result<(), StateError> {
         let document = text(minted)?;
         self.database().execute(schema::IDENTIFY, params![name, minted.name, document])?;
         Ok(())
     }
 
+    /// The identities that are written down, of one installation or of all.
     pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
         let database = self.database();
         let mut query = database.prepare(schema::IDENTITIES_OF)?;
@@ -211,11 +212,13 @@ impl Directory {
         rows.map(|row| read(&row?)).collect()
     }
 
+    /// An identity is gone.
     pub(super) fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
         self.database().execute(schema::FORGET_IDENTITY, [&minted.name])?;
         Ok(())
     }
 
+    /// Where a run of this installation writes down what it does to its target.
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
         Box::new(Journal { database: Arc::clone(&self.database), name: name.into() })
     }
@@ -277,9 +280,9 @@ impl Journal {
             let key = key(&new.object);
             let old: Option<String> =
                 write.query_row(schema::RECORDED, params![self.name, key], |row| row.get(0)).optional()?;
-            let mut merged = Inventory(old.and_then(|old| read(&old).ok()).into_iter().collect());
+            let mut merged: Inventory = old.and_then(|old| read(&old).ok()).into_iter().collect();
             merged.record(std::slice::from_ref(new));
-            for recorded in &merged.0 {
+            for recorded in merged.iter() {
                 let text = serde_json::to_string(recorded).unwrap_or_default();
                 write.execute(schema::RECORD, params![self.name, key, text])?;
             }

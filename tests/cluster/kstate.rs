@@ -196,6 +196,7 @@ fn of_two_who_install_at_once_one_goes_on_and_the_other_learns_who() {
     let said =
         said.refused(16, &[&format!("another run of `guestbook` is in progress: {winner}@here, process")]);
     assert_eq!(said.document["hint"], "carnet unlock guestbook");
+    site.await_object("statefulset/guestbook-db");
     let status = people[loser].carnet(&["status", "guestbook"]).done().document;
     assert_eq!(status["result"], "running");
     site.add_volume();
@@ -238,6 +239,9 @@ fn what_was_killed_is_finished_by_somebody_else_once_the_lease_is_over() {
     std::thread::sleep(COUNTS.saturating_sub(killed.elapsed()));
     assert_eq!(bob.carnet(&["status", "guestbook"]).done().document["result"], "unknown");
     bob.install(&[]).done();
+    let identities = site.kubectl(&["get", "serviceaccounts,roles,rolebindings", "-o", "name"]);
+    assert!(!identities.contains("carnet-"), "an identity was left: {identities}");
+    assert!(!records(&site).keys().any(|name| name.starts_with("carnet.identity.")));
     let history = alice.history("guestbook");
     let expected = [("install", "unknown"), ("install", "succeeded")];
     assert_eq!(history, expected.map(|(action, result)| (action.to_owned(), result.to_owned())));

@@ -47,10 +47,12 @@ pub struct Said {
 
 impl Site {
     pub fn new() -> Self {
-        let kubeconfig = env::var_os("CARNET_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_else(|| {
-            panic!("CARNET_TEST_KUBECONFIG names no kubeconfig: start an API server with .ci/cluster/up.sh")
-        });
-        let beside = || kubeconfig.with_file_name("bin").join("kubectl");
+        Self::at(shared())
+    }
+
+    /// A site in another cluster than the one that all tests share.
+    pub fn at(kubeconfig: PathBuf) -> Self {
+        let beside = || shared().with_file_name("bin").join("kubectl");
         let kubectl = env::var_os("CARNET_TEST_KUBECTL").map_or_else(beside, PathBuf::from);
         let site = Self {
             home: tempfile::tempdir().unwrap(),
@@ -118,6 +120,11 @@ impl Site {
 
     /// The program, with nothing of its surroundings but what a test gives it.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.bare_command(&[&["-o", "json"], arguments].concat())
+    }
+
+    /// The same, as people see what it says.
+    pub fn bare_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         let name = |name: &str| name.starts_with("CARNET_") || name.starts_with("XDG_");
         for (inherited, _) in env::vars_os().filter(|(it, _)| it.to_str().is_some_and(name)) {
@@ -131,7 +138,6 @@ impl Site {
             .env("CARNET_TRUST", example("trust.yaml"))
             .env("CARNET_STATE", self.path("state"))
             .env("KUBECONFIG", &self.kubeconfig)
-            .args(["-o", "json"])
             .args(arguments)
             .current_dir(self.home.path())
             .stdin(Stdio::null())
@@ -249,8 +255,13 @@ impl Site {
 
     /// Applies a manifest as somebody else would.
     pub fn apply(&self, manifest: &str) {
+        self.apply_in(&self.namespace, manifest);
+    }
+
+    /// The same in another namespace.
+    pub fn apply_in(&self, namespace: &str, manifest: &str) {
         let mut child = self
-            .kubectl_command(&["apply", "--server-side", "-f", "-"])
+            .kubectl_command(&["apply", "-n", namespace, "--server-side", "-f", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -283,6 +294,13 @@ impl Site {
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(["-n", &self.namespace]).args(arguments);
         command
     }
+}
+
+/// The kubeconfig of the cluster that all tests share.
+pub fn shared() -> PathBuf {
+    env::var_os("CARNET_TEST_KUBECONFIG").map(PathBuf::from).unwrap_or_else(|| {
+        panic!("CARNET_TEST_KUBECONFIG names no kubeconfig: start an API server with .ci/cluster/up.sh")
+    })
 }
 
 impl Drop for Site {

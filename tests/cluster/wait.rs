@@ -16,13 +16,13 @@ use crate::support::{Home, config_map};
 const HOLD: &str = r#"["example.com/hold"]"#;
 
 /// A site, and bundles of one's own that nobody signed.
-struct Place {
-    site: Site,
+pub(crate) struct Place {
+    pub(crate) site: Site,
     home: Home,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { site: Site::new(), home: Home::new() }
     }
 
@@ -35,7 +35,7 @@ impl Place {
         self.scripted(name, verbs, kinds, &Script::new().apply(manifests))
     }
 
-    fn scripted(&self, name: &str, verbs: &str, kinds: &str, script: &Script) -> Vec<String> {
+    pub(crate) fn scripted(&self, name: &str, verbs: &str, kinds: &str, script: &Script) -> Vec<String> {
         let rule = |scope: &str, names: &str| {
             format!("  - {{verbs: [{verbs}], kinds: [{kinds}]{scope}, names: ['{names}']}}\n")
         };
@@ -64,17 +64,17 @@ impl Place {
         .to_vec()
     }
 
-    fn act(&self, verb: &[&str], rest: &[String]) -> Said {
+    pub(crate) fn act(&self, verb: &[&str], rest: &[String]) -> Said {
         let arguments: Vec<_> = verb.iter().copied().chain(rest.iter().map(String::as_str)).collect();
         self.site.carnet(&arguments)
     }
 
-    fn uninstall(&self, more: &[&str]) -> Said {
+    pub(crate) fn uninstall(&self, more: &[&str]) -> Said {
         self.site.carnet(&[&["uninstall", "test", "--yes"], more].concat())
     }
 
     /// The definition of a kind of this place's own, and a resource of it.
-    fn custom(&self, status: &str) -> (String, String) {
+    pub(crate) fn custom(&self, status: &str) -> (String, String) {
         let group = format!("{}.example.com", self.namespace());
         let definition = format!(
             "{{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {{name: things.{group}}},

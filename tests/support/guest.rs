@@ -53,6 +53,12 @@ impl Script {
         self
     }
 
+    /// From here on a refused call ends the run again.
+    pub fn strict(mut self) -> Self {
+        self.tolerant = false;
+        self
+    }
+
     pub fn apply(mut self, manifests: &[&str]) -> Self {
         let texts: Vec<_> = manifests.iter().map(|manifest| self.text(manifest)).collect();
         let words: Vec<usize> = texts.into_iter().flatten().collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::capability::kinds;
 use crate::capability::object::ObjectRef;
 use crate::host::wait::{Awaited, Waiter};
-use crate::host::work::{Pass, Step, Work};
+use crate::host::work::{Answer, Pass, Step, Work};
 use crate::host::{GuestError, bindings};
 use crate::target::lent::Placements;
 use crate::target::{self, Change, Overrides, Prepared, Preview, Recorded, Untried, cluster, flight};
@@ -44,22 +44,22 @@ enum Sent {
 impl Kubernetes<'_> {
     /// The answers are in the order of the call, whatever was done first.
     pub(super) async fn carry_out(&mut self, items: Vec<Item>) -> Result<Vec<Applied>, Stop> {
-        let first = self.work.steps.len();
-        for item in &items {
-            self.work.step(item.step.clone()).map_err(|departure| Stop::Run(departure.into()))?;
-        }
+        let first = self.steps(items.iter().map(|item| item.step.clone()))?;
         self.let_go_first(&items).await?;
         match self.work.pass {
-            Pass::Planning { .. } => self.try_all(&items).await?,
+            Pass::Planning { .. } => self.try_all(&items).await.map_err(|stop| self.refused(first, stop))?,
             Pass::Acting { .. } => self.send_all(&items).await?,
         }
         // Also when acting, a component is told what it was told when the run was planned: it has to do the same again.
         let answers = self.work.answers.get(first..).unwrap_or_default();
-        let answer = |(item, change): (Item, &Change)| Applied {
-            change: answered(*change, !item.placements.is_empty()),
-            object: item.step.object.into(),
+        let answer = |(item, answer): (Item, &Answer)| match answer {
+            Answer::Does(change) => Ok(Applied {
+                change: answered(*change, !item.placements.is_empty()),
+                object: item.step.object.into(),
+            }),
+            Answer::Refused(told) => Err(Stop::Guest(told.clone())),
         };
-        Ok(items.into_iter().zip(answers).map(answer).collect())
+        items.into_iter().zip(answers).map(answer).collect()
     }
 
     /// What the component removed and now applies again has to be gone first: it would take the new one with it.
@@ -77,22 +77,23 @@ impl Kubernetes<'_> {
         let Pass::Planning { trial, .. } = pass else { return Ok(()) };
         let tried = items.iter().map(|it| target.preview(&it.prepared, inventory, kinds, *overrides, *trial));
         let mut previews = flight::collect(tried.collect()).await?;
+        // Nothing of a call is noted unless all of it can be done.
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(&item.prepared, preview)?;
-            self.work.overlay(item.prepared.object(), Some(preview.after.clone()));
+            if preview.marks.untried == Some(Untried::Impossible) {
+                self.check_place(item.prepared.object(), items)?;
+            }
         }
         for (item, preview) in items.iter().zip(previews) {
-            if preview.marks.untried == Some(Untried::Impossible) {
-                self.check_place(item.prepared.object())?;
-            }
-            self.work.answers.push(preview.change);
+            self.work.overlay(item.prepared.object(), Some(preview.after.clone()));
+            self.work.answers.push(Answer::Does(preview.change));
             self.work.changed(item.prepared.object(), preview, item.placements.clone());
         }
         Ok(())
     }
 
     /// What the target cannot try out must go into something that this run brings: a namespace, or a definition.
-    fn check_place(&self, object: &ObjectRef) -> Result<(), Stop> {
+    fn check_place(&self, object: &ObjectRef, items: &[Item]) -> Result<(), Stop> {
         let Some(namespace) = &object.namespace else { return Ok(()) };
         let home = ObjectRef {
             api_version: "v1".into(),
@@ -100,8 +101,9 @@ impl Kubernetes<'_> {
             namespace: None,
             name: namespace.clone(),
         };
-        let is_ours =
-            self.work.overlaid(&home).is_some() || kinds::builtin(object.group(), &object.kind).is_none();
+        let is_ours = self.work.overlaid(&home).is_some()
+            || items.iter().any(|item| item.step.object.key() == home.key())
+            || kinds::builtin(object.group(), &object.kind).is_none();
         let missing = cluster::Error::NoNamespace { object: object.to_string() };
         if is_ours { Ok(()) } else { Err(Stop::Target(missing.into())) }
     }

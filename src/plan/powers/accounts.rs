@@ -1,6 +1,6 @@
 //! Who holds which rights: roles, the bindings that hand them out, and the pods that carry the tokens.
 //!
-//! Rights are put together from what the plan brings and what is in the cluster already. Where something of that is not
+//! Abilities are put together from what the plan brings and what is in the cluster already. Where something of that is not
 //! known, that is said: an account is never shown as harmless because nobody could look.
 
 use std::cell::Cell;
@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::capability::object::ObjectRef;
 use crate::capability::severity::Severity;
 
+use super::dangers::{self, Danger, Scope};
 use super::pods::Pod;
-use super::rights::{self, Danger, Scope};
 use super::shape::{is_false, is_on, is_there, is_true, items, listed, members, quoted, text};
 use super::{Found, Item, Known};
 
@@ -61,7 +61,7 @@ struct Binding<'a> {
 
 /// What an account may do, as far as it is known.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rights {
+pub(super) struct Abilities {
     dangers: Vec<Danger>,
     /// Roles that it is bound to and that nobody could read.
     unread: BTreeSet<String>,
@@ -71,7 +71,7 @@ impl<'a> Rbac<'a> {
     /// `planned` is what the plan brings; `there` what is there besides.
     pub(super) fn new(planned: &[Item<'a>], there: &[Item<'a>], known: Known) -> Self {
         let built_in = ["admin", "cluster-admin", "edit", "view"];
-        let built_in = built_in.into_iter().filter_map(|name| Some((name, rights::built_in(name)?)));
+        let built_in = built_in.into_iter().filter_map(|name| Some((name, dangers::built_in(name)?)));
         let mut rbac = Self {
             roles: BTreeMap::new(),
             built_in: built_in.collect(),
@@ -112,10 +112,10 @@ impl<'a> Rbac<'a> {
     }
 
     /// What an account may do.
-    pub(super) fn rights(&self, account: &Account) -> Rights {
+    pub(super) fn abilities(&self, account: &Account) -> Abilities {
         let mut unread = BTreeSet::new();
         let rules = self.rules(account, &mut unread);
-        Rights { dangers: rights::dangers(rules), unread }
+        Abilities { dangers: dangers::dangers(rules), unread }
     }
 
     /// The account of this name, if the plan brings it.
@@ -125,7 +125,7 @@ impl<'a> Rbac<'a> {
 
     /// Whether an account may read a Secret.
     pub(super) fn reads_secret(&self, account: &Account, namespace: &str, name: &str) -> bool {
-        rights::reads_secret(self.rules(account, &mut BTreeSet::new()), namespace, name)
+        dangers::reads_secret(self.rules(account, &mut BTreeSet::new()), namespace, name)
     }
 
     fn rules(&self, account: &Account, unread: &mut BTreeSet<String>) -> Vec<(&Value, Scope<'_>)> {
@@ -200,7 +200,7 @@ impl<'a> Rbac<'a> {
         let binding = Binding { object: item.object, body: item.body };
         let (who, role) = (listed(subjects(item)), role_name(item.body));
         let granted = self.granted(&binding);
-        let dangers = granted.clone().map(rights::dangers).unwrap_or_default();
+        let dangers = granted.clone().map(dangers::dangers).unwrap_or_default();
         for danger in &dangers {
             found.add(danger.severity, danger.rule, format!("lets {who} {}", danger.what));
         }
@@ -231,7 +231,7 @@ impl<'a> Rbac<'a> {
         let namespace = item.object.namespace.as_deref();
         let scope = namespace.map_or(Scope::Cluster, Scope::Namespace);
         let rules = self.rules_of(item.body).into_iter().map(|rule| (rule, scope));
-        let dangers = rights::dangers(rules);
+        let dangers = dangers::dangers(rules);
         let bound = self.bound.get(&(namespace, item.object.name.as_str()));
         if bound != Some(&true) {
             for danger in &dangers {
@@ -257,12 +257,12 @@ impl<'a> Rbac<'a> {
     }
 
     fn look_at_token(&self, account: &Account, found: &mut Found) {
-        let rights = self.rights(account);
-        let worst = rights.dangers.first().map_or(Medium, |danger| danger.severity.max(Medium));
+        let able = self.abilities(account);
+        let worst = able.dangers.first().map_or(Medium, |danger| danger.severity.max(Medium));
         let what = format!(
             "holds a token of the service account {} that never expires{}",
             shown(account),
-            rights.told()
+            able.told()
         );
         found.add(worst, "secret/service-account-token", what);
     }
@@ -272,19 +272,18 @@ impl<'a> Rbac<'a> {
         &self,
         item: &Item<'_>,
         pod: &Pod<'_>,
-        known: &mut BTreeMap<Account, Rights>,
+        known: &mut BTreeMap<Account, Abilities>,
         found: &mut Found,
     ) {
         let Some(account) = self.carried(item, pod) else { return };
-        let rights = known.entry(account.clone()).or_insert_with(|| self.rights(&account));
-        if let Some(worst) = rights.dangers.first() {
-            let what =
-                format!("carries the token of the service account {}{}", shown(&account), rights.told());
+        let able = known.entry(account.clone()).or_insert_with(|| self.abilities(&account));
+        if let Some(worst) = able.dangers.first() {
+            let what = format!("carries the token of the service account {}{}", shown(&account), able.told());
             found.add(worst.severity, "pod/service-account", what);
         }
         let why = match self.known {
-            Known::All if rights.unread.is_empty() => return,
-            Known::All => format!("{} could not be read", listed(&rights.unread)),
+            Known::All if able.unread.is_empty() => return,
+            Known::All => format!("{} could not be read", listed(&able.unread)),
             Known::Directory => "a directory knows no rights".to_owned(),
             Known::NotAsked => "nobody asked the cluster".to_owned(),
             Known::Part => "not all bindings could be read".to_owned(),
@@ -310,7 +309,7 @@ impl<'a> Rbac<'a> {
     }
 }
 
-impl Rights {
+impl Abilities {
     fn told(&self) -> String {
         if self.dangers.is_empty() {
             return String::new();

@@ -76,7 +76,10 @@ const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// Findings, with the containers that each is about.
 #[derive(Default)]
-struct Rows<'a>(BTreeMap<(Reverse<Severity>, &'static str, Cow<'static, str>), Vec<&'a str>>);
+struct Rows<'a>(BTreeMap<Row, Vec<&'a str>>);
+
+/// Severity, rule and sentence.
+type Row = (Reverse<Severity>, &'static str, Cow<'static, str>);
 
 impl<'a> Rows<'a> {
     fn pod(&mut self, severity: Severity, rule: &'static str, what: impl Into<Cow<'static, str>>) {

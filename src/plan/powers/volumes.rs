@@ -131,7 +131,7 @@ fn leads_to(path: &str, places: &[&str]) -> bool {
     };
     let goes_up = !path.starts_with('/') || wanted.iter().any(|part| part == "..");
     let meets = |place: &&str| parts(place).iter().zip(&wanted).all(|(one, other)| one == other);
-    goes_up || places.iter().any(|place| meets(place))
+    goes_up || places.iter().any(meets)
 }
 
 /// The volumes that are mounted, and whether any container may write to them.

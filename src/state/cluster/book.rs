@@ -236,7 +236,7 @@ impl Book {
         if is_other {
             return Err(Unreadable::Other);
         }
-        let inventory = Inventory(reader.rest()?);
+        let inventory = reader.rest::<Recorded>()?.into_iter().collect();
         let head = Head { settings: settings_here(head.settings, desk), ..head };
         let stamp = Some(record.stamp.clone());
         Ok(Self { inventory, stamp, ..Self::new("", "", Settings::default()) }.headed(head))
@@ -261,7 +261,7 @@ impl Book {
             namespace: head.namespace,
             settings: head.settings,
             last,
-            inventory: inventory.0,
+            inventory: inventory.into_recorded(),
         })
     }
 
@@ -378,7 +378,7 @@ impl Book {
         let mut lines = Lines::default();
         let settings = settings_for_all(self.head.settings.clone());
         lines.push(&Head { settings, ..self.head.clone() })?;
-        self.inventory.0.iter().try_for_each(|recorded| lines.push(recorded))?;
+        self.inventory.iter().try_for_each(|recorded| lines.push(recorded))?;
         Ok(lines)
     }
 }

@@ -301,6 +301,8 @@ impl Records {
             let mut page = answer.json().map_err(|error| unusable(error.to_string()))?;
             match page.get_mut("items").map(Value::take) {
                 Some(Value::Array(found)) => items.extend(found),
+                // The server writes so where there is nothing.
+                Some(Value::Null) => {}
                 _ => return Err(unusable("it is no list".into())),
             }
             match page.pointer("/metadata/continue").and_then(Value::as_str) {

@@ -23,6 +23,9 @@ use super::connect::explain;
 /// How often a request is sent before the server counts as unavailable.
 const TRIES: u32 = 5;
 
+/// How often a request is sent to a server that is there and says that it has too much to do: as often as kubectl does.
+const BUSY_TRIES: u32 = 10;
+
 /// The first pause between two tries; each further one is twice as long, and all are a little longer at random.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -115,17 +118,17 @@ impl Ask {
 
     /// Sends until there is an answer worth having: everything but "busy" and "broken".
     pub(super) async fn send(&self, client: &Client) -> Result<Answer, Silence> {
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            match self.send_once(client).await {
-                Ok(answer) if !answer.may_change() => return Ok(answer),
-                Err(silence) if silence.is_final => return Err(silence),
-                Ok(answer) => tokio::time::sleep(scattered(answer.pause.unwrap_or(pause))).await,
-                Err(_) => tokio::time::sleep(scattered(pause)).await,
+        let (mut pause, mut tried) = (PAUSE, 0);
+        loop {
+            let answer = self.send_once(client).await;
+            tried += 1;
+            if tried >= most_tries(&answer) {
+                return answer;
             }
+            let asked = answer.ok().and_then(|answer| answer.pause);
+            tokio::time::sleep(scattered(asked.unwrap_or(pause))).await;
             pause *= 2;
         }
-        self.send_once(client).await
     }
 
     async fn send_once(&self, client: &Client) -> Result<Answer, Silence> {
@@ -159,6 +162,16 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<Answer, Sil
     match Limited::new(response.into_body(), document::MAX_BYTES).collect().await {
         Ok(body) => Ok(Answer { status, date, body: body.to_bytes().to_vec(), pause }),
         Err(error) => Err(silence(error.as_ref())),
+    }
+}
+
+/// How often a request may be sent that was answered so.
+fn most_tries(answer: &Result<Answer, Silence>) -> u32 {
+    match answer {
+        Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => BUSY_TRIES,
+        Ok(answer) if answer.may_change() => TRIES,
+        Err(silence) if !silence.is_final => TRIES,
+        Ok(_) | Err(_) => 1,
     }
 }
 
@@ -199,11 +212,10 @@ fn silence(error: &(dyn std::error::Error + 'static)) -> Silence {
 }
 
 impl Answer {
-    /// Whether the same request may find another answer: the server is busy, shutting down, or lost its storage. A 500
+    /// Whether the same request may find another answer: the server is shutting down, or lost its storage. A 500
     /// without a reason is how it says that a patch cannot be understood, and stays.
     fn may_change(&self) -> bool {
         match self.status {
-            StatusCode::TOO_MANY_REQUESTS => true,
             StatusCode::INTERNAL_SERVER_ERROR => self.text_at("/reason").is_some(),
             status => status.is_server_error(),
         }
