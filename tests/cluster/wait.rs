@@ -199,9 +199,10 @@ fn a_component_learns_nothing_of_pods_and_events() {
           nodeSelector: {kubernetes.io/hostname: nowhere}, containers: [{name: main, image: registry.example/none}]}}}}";
     let script = Script::new().apply(&[stuck]).wait(&[deployment], 2);
     let rest = place.scripted("told", "apply", "apps/Deployment", &script);
-    let said = place.act(&["install", "test"], &rest).refused(15, &["event FailedScheduling"]);
+    let said =
+        place.act(&["install", "test"], &rest).refused(15, &["0 of 1 available", "event FailedScheduling"]);
     let causes = said.document["causes"].to_string();
-    assert!(causes.contains("0 of 1 available") && !causes.contains("FailedScheduling"), "{said}");
+    assert!(causes.contains("test-web") && !causes.contains("FailedScheduling"), "{said}");
 }
 
 #[test]
