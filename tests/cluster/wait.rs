@@ -44,7 +44,9 @@ impl Place {
             rule(", namespaces: ['${namespace}']", "test-*")
         );
         if kinds.contains("CustomResourceDefinition") {
-            write!(requests, "  - {{verbs: [{verbs}], kinds: [apiextensions.k8s.io/CustomResourceDefinition], names: ['things.{}.example.com']}}\n", self.namespace()).unwrap();
+            let names = format!("names: ['things.{}.example.com']", self.namespace());
+            let kinds = "[apiextensions.k8s.io/CustomResourceDefinition]";
+            writeln!(requests, "  - {{verbs: [{verbs}], kinds: {kinds}, {names}}}").unwrap();
         }
         let fetched = self.home.bundle(name, &script.component(), &requests);
         let reference = format!("layout:{}", self.home.path(name).display());
