@@ -33,7 +33,7 @@ static OBJECTS: LazyLock<Vec<ObjectRef>> = LazyLock::new(|| {
         namespace: Some(namespace.into()),
         name: name.into(),
     };
-    let names = ["web-a", "web-b", "web-", "other"];
+    let names = ["web-a", "web-b", "web", "other"];
     let places = ["prod", "dev", "test"].into_iter().flat_map(move |place| names.map(|name| (place, name)));
     kinds
         .into_iter()
