@@ -184,7 +184,7 @@ async fn check_leftover(args: &Args, cluster: &Cluster, leftover: &Leftover, sta
     }
     let permits: Vec<_> = leftover.objects.iter().cloned().map(recorded::delete).collect();
     match cluster.dismiss(&permits).await {
-        Ok(()) => {
+        Ok(_) => {
             if let Some((state, minted)) = state.and_then(|state| Some((state, known(leftover, state)?))) {
                 // What is gone is gone, whether or not that can be written down.
                 drop(state.forget_identity(&minted));
@@ -236,7 +236,7 @@ impl Report for Diagnosis {
                     Finding::Ok => Tone::Good,
                     Finding::Warning => Tone::Caution,
                 };
-                (tone, check.what, [&[check.text.clone()], &check.details[..]].concat().join("; "))
+                (tone, check.what, [std::slice::from_ref(&check.text), &check.details].concat().join("; "))
             })
             .collect();
         page.rows(&rows);
