@@ -326,10 +326,11 @@ fn join<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// The first few of them: a bundle may have hundreds.
+/// How many objects that are not ready an error names: a bundle may have hundreds.
+pub const MAX_SAID: usize = 10;
+
 fn unready_text(rows: &[Unready]) -> String {
-    const SAID: usize = 10;
-    let said = rows.iter().take(SAID).map(|row| format!("{}: {}", row.object, row.why));
-    let more = rows.len().checked_sub(SAID).filter(|more| *more > 0);
+    let said = rows.iter().take(MAX_SAID).map(|row| format!("{}: {}", row.object, row.why));
+    let more = rows.len().checked_sub(MAX_SAID).filter(|more| *more > 0);
     said.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
 }

@@ -236,7 +236,11 @@ impl Report for Diagnosis {
                     Finding::Ok => Tone::Good,
                     Finding::Warning => Tone::Caution,
                 };
-                (tone, check.what, [std::slice::from_ref(&check.text), &check.details].concat().join("; "))
+                (
+                    tone,
+                    check.what,
+                    [std::slice::from_ref(&check.text), &check.details[..]].concat().join("; "),
+                )
             })
             .collect();
         page.rows(&rows);

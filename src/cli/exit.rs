@@ -173,11 +173,13 @@ impl Meaning {
         Self { details: details.to_vec(), ..self }
     }
 
-    /// What hinders objects, a line each, after what is said already.
-    fn unready(mut self, unready: &[Unready]) -> Self {
-        let line = |row: &Unready, reason: &String| format!("{}: {reason}", row.object);
-        self.details
-            .extend(unready.iter().flat_map(|row| row.reasons.iter().map(move |reason| line(row, reason))));
+    /// What hinders objects, a line each. Of the first few the message has said what they say themselves.
+    fn unready(mut self, unready: &[Unready], said: usize) -> Self {
+        for (at, row) in unready.iter().enumerate() {
+            let own = (at >= said).then_some(&row.why);
+            let lines = own.into_iter().chain(&row.reasons).map(|line| format!("{}: {line}", row.object));
+            self.details.extend(lines);
+        }
         Self { unready: unready.to_vec(), ..self }
     }
 }
@@ -304,11 +306,11 @@ fn of_install(error: &install::Error) -> Meaning {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
         }
         install::Error::Powers { refused, .. } => of_powers(refused),
-        install::Error::Held(held) => Meaning::from(NOT_READY).unready(held).hint(HELD),
+        install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
         install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
         install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
         install::Error::Run { source, refusal, denials, unready, .. } => {
-            of_failed_run(source, refusal.as_deref(), denials).unready(unready)
+            of_failed_run(source, refusal.as_deref(), denials).unready(unready, 0)
         }
         install::Error::SetUp(error) => of_run(error),
         install::Error::Replaces(_) => Meaning::from(ERROR).hint(REPLACE),
@@ -319,7 +321,7 @@ fn of_install(error: &install::Error) -> Meaning {
             .details(departures)
             .hint("make a new plan with `carnet plan`, and look at it"),
         install::Error::Unready(unready) => Meaning::from(NOT_READY)
-            .unready(unready)
+            .unready(unready, install::MAX_SAID)
             .hint("wait longer with `--timeout`, or not with `--no-wait`"),
         _ => ERROR.into(),
     }
@@ -432,16 +434,20 @@ mod tests {
             failed: false,
             reasons: vec!["pod web-1: no node".into(), "event Failed: \u{1b}[2J".into()],
         };
-        let failure = failure(install::Error::Unready(vec![row]));
-        assert_eq!(failure.message, "not ready: apps/Deployment prod/web: 0 of 1 available");
+        let told = failure(install::Error::Unready(vec![row]));
+        assert_eq!(told.message, "not ready: apps/Deployment prod/web: 0 of 1 available");
         assert_eq!(
-            failure.details,
+            told.details,
             [
                 "apps/Deployment prod/web: pod web-1: no node",
                 "apps/Deployment prod/web: event Failed: \\u{1b}[2J"
             ]
         );
-        assert_eq!(failure.unready.len(), 1);
+        assert_eq!(told.unready.len(), 1);
+        let many: Vec<_> = std::iter::repeat_n(told.unready[0].clone(), 12).collect();
+        let details = failure(install::Error::Unready(many)).details;
+        let own = details.iter().filter(|line| line.ends_with("0 of 1 available"));
+        assert_eq!(own.count(), 2, "what the message leaves out is told below it");
     }
 
     #[test]

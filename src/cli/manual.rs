@@ -19,7 +19,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ),
     ("Difference", "`diff`", "`name`, `changes`"),
     ("Drift", "`drift`", "`name`, `objects`: each with `state` (`changed`, `missing`, `extra`) and `fields`"),
-    ("Error", "any", "`code`, `message`, `causes`, `details`, `hint`"),
+    ("Error", "any", "`code`, `message`, `causes`, `details`, `unready`, `hint`"),
     ("Grant", "`grant new`", "`metadata`, `spec`: the grant itself"),
     ("GrantCheck", "`grant check`", "`digest`, `covered`, `missing`, `optional`"),
     (

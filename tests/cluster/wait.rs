@@ -44,7 +44,9 @@ impl Place {
             rule(", namespaces: ['${namespace}']", "test-*")
         );
         if kinds.contains("CustomResourceDefinition") {
-            write!(requests, "  - {{verbs: [{verbs}], kinds: [apiextensions.k8s.io/CustomResourceDefinition], names: ['things.{}.example.com']}}\n", self.namespace()).unwrap();
+            let names = format!("names: ['things.{}.example.com']", self.namespace());
+            let kinds = "[apiextensions.k8s.io/CustomResourceDefinition]";
+            writeln!(requests, "  - {{verbs: [{verbs}], kinds: {kinds}, {names}}}").unwrap();
         }
         let fetched = self.home.bundle(name, &script.component(), &requests);
         let reference = format!("layout:{}", self.home.path(name).display());
@@ -199,9 +201,10 @@ fn a_component_learns_nothing_of_pods_and_events() {
           nodeSelector: {kubernetes.io/hostname: nowhere}, containers: [{name: main, image: registry.example/none}]}}}}";
     let script = Script::new().apply(&[stuck]).wait(&[deployment], 2);
     let rest = place.scripted("told", "apply", "apps/Deployment", &script);
-    let said = place.act(&["install", "test"], &rest).refused(15, &["event FailedScheduling"]);
+    let said =
+        place.act(&["install", "test"], &rest).refused(15, &["0 of 1 available", "event FailedScheduling"]);
     let causes = said.document["causes"].to_string();
-    assert!(causes.contains("0 of 1 available") && !causes.contains("FailedScheduling"), "{said}");
+    assert!(causes.contains("test-web") && !causes.contains("FailedScheduling"), "{said}");
 }
 
 #[test]

@@ -302,6 +302,7 @@ impl Plane {
     fn start(&self, arguments: &[String], site: &Site) {
         let mut command = Command::new(&arguments[0]);
         command.args(&arguments[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        #[expect(clippy::zombie_processes, reason = "down.sh ends it by its number")]
         let server = command.spawn().unwrap();
         fs::write(self.pid(), server.id().to_string()).unwrap();
         eventually("the server is back", || site.kubectl_said(&["get", "--raw=/readyz"]).is_ok());

@@ -257,7 +257,16 @@ async fn a_definition_and_its_first_object_can_be_planned_and_applied() {
     assert!(error.contains("spec.size") && error.contains("should be less than or equal to 9"), "{error}");
     let mut misspelt = widget;
     misspelt["spec"]["sise"] = 1.into();
-    let error = live.preview(&misspelt).await.unwrap_err();
+    // The server knows the members of a new kind a moment after it serves it.
+    let mut tried = live.preview(&misspelt).await;
+    for _ in 0..100 {
+        if tried.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tried = live.preview(&misspelt).await;
+    }
+    let error = tried.unwrap_err();
     assert!(matches!(&error, Error::Invalid { text, .. } if text.contains(".spec.sise")), "{error}");
     assert_eq!(live.delete(&definition, None).await, Deleted::Accepted);
 }
