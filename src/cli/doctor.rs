@@ -184,7 +184,7 @@ async fn check_leftover(args: &Args, cluster: &Cluster, leftover: &Leftover, sta
     }
     let permits: Vec<_> = leftover.objects.iter().cloned().map(recorded::delete).collect();
     match cluster.dismiss(&permits).await {
-        Ok(()) => {
+        Ok(_) => {
             if let Some((state, minted)) = state.and_then(|state| Some((state, known(leftover, state)?))) {
                 // What is gone is gone, whether or not that can be written down.
                 drop(state.forget_identity(&minted));

@@ -82,11 +82,10 @@ impl Run<'_> {
     async fn dismiss_leftovers(&self, target: &Target) -> Result<(), Error> {
         let Target::Cluster(cluster) = target else { return Ok(()) };
         for minted in self.tools.state.identities(Some(&self.order.name))? {
-            if minted.server != cluster.server() {
-                continue;
-            }
             match dismissed(cluster, &minted).await {
-                Ok(()) => self.tools.state.forget_identity(&minted)?,
+                // A cluster may have several addresses, and another cluster has nothing of this name.
+                Ok(0) if minted.server != cluster.server() => {}
+                Ok(_) => self.tools.state.forget_identity(&minted)?,
                 Err(error) => self.tools.operator.noted(&left(&minted, &error.to_string())),
             }
         }
@@ -136,11 +135,11 @@ pub fn needs(minted: &Minted, rights: &Rights) -> Vec<(Scope, PolicyRule)> {
     minted.cost().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
 }
 
-/// Removes all that an identity may consist of.
+/// Removes all that an identity may consist of. Gives how much of it was there.
 ///
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.
-pub async fn dismissed(cluster: &Cluster, minted: &Minted) -> Result<(), cluster::Error> {
+pub async fn dismissed(cluster: &Cluster, minted: &Minted) -> Result<usize, cluster::Error> {
     let permits: Vec<_> = minted.objects().into_iter().map(recorded::delete).collect();
     cluster.dismiss(&permits).await
 }

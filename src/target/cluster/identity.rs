@@ -109,11 +109,11 @@ impl Cluster {
         self.identity = Some(identity);
     }
 
-    /// Removes what an identity consists of, as the caller.
+    /// Removes what an identity consists of, as the caller. Gives how much of it was there.
     ///
     /// # Errors
     /// [`Error`] when something of it is still there.
-    pub async fn dismiss(&self, permits: &[Permitted<Delete>]) -> Result<(), Error> {
+    pub async fn dismiss(&self, permits: &[Permitted<Delete>]) -> Result<usize, Error> {
         self.caller().delete(permits.iter().map(|permit| &permit.0)).await
     }
 
@@ -159,7 +159,7 @@ impl ScopedIdentity {
     pub async fn remove(&self) -> Result<(), Error> {
         let made = self.made.lock().await;
         let there = Minted { homes: made.homes.clone(), scopes: made.begun.clone(), ..self.minted().clone() };
-        self.caller.delete(&there.objects()).await
+        self.caller.delete(&there.objects()).await.map(drop)
     }
 
     /// A kubeconfig by which anybody can act as this identity, until its token runs out. It says what it is: so it can be

@@ -26,11 +26,11 @@ impl Caller {
         if answer.status.is_success() { Ok(()) } else { Err(refusal(&answer, "apply", object)) }
     }
 
-    /// Removes objects, all at once. One that is already gone is no error; the first other refusal is the answer, after
-    /// all were tried.
-    pub(super) async fn delete(&self, objects: impl IntoIterator<Item = &ObjectRef>) -> Result<(), Error> {
+    /// Removes objects, all at once, and says how many were there. One that is already gone is no error; the first other
+    /// refusal is the answer, after all were tried.
+    pub(super) async fn delete(&self, objects: impl IntoIterator<Item = &ObjectRef>) -> Result<usize, Error> {
         let removals = objects.into_iter().map(|object| self.delete_one(object));
-        join_all(removals).await.into_iter().collect()
+        join_all(removals).await.into_iter().sum()
     }
 
     pub(super) async fn send(&self, ask: &Ask) -> Result<Answer, Error> {
@@ -41,13 +41,13 @@ impl Caller {
         Error::Unavailable(format!("{}: {}", self.server, silence.why))
     }
 
-    async fn delete_one(&self, object: &ObjectRef) -> Result<(), Error> {
+    async fn delete_one(&self, object: &ObjectRef) -> Result<usize, Error> {
         let options =
             json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
         let answer = self.send(&Ask::delete(path(object, &Kinds::default())?, &options)).await?;
         match answer.status {
-            StatusCode::NOT_FOUND => Ok(()),
-            status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND => Ok(0),
+            status if status.is_success() => Ok(1),
             _ => Err(refusal(&answer, "delete", object)),
         }
     }
