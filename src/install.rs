@@ -284,7 +284,7 @@ pub async fn act(
     let compiled = decided.compile(tools, &part)?;
 
     let run = Run { order: &order, tools, earlier: earlier.as_ref(), part, decided, compiled, mode };
-    let planned = run.plan(target).await?;
+    let planned = run.plan(target).await.map_err(|error| run.order.stale(error))?;
     // Invariant: what is applied is what was planned, or it stops.
     let departures = run.order.plan.as_ref().map(|plan| plan.departures(&planned.plan)).unwrap_or_default();
     if !departures.is_empty() {

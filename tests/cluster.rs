@@ -14,6 +14,8 @@ mod generate;
 mod hostile;
 #[path = "cluster/kstate.rs"]
 mod kstate;
+#[path = "cluster/plans.rs"]
+mod plans;
 #[path = "cluster/powers.rs"]
 mod powers;
 #[path = "cluster/relay.rs"]

@@ -16,6 +16,7 @@ use crate::grant::{Granted, Shortfall};
 use crate::host::{Context, Supplied};
 use crate::run::{Compiled, Engine};
 use crate::state::{Installation, StateError, ulid};
+use crate::target;
 use crate::verify::{Admission, Verified};
 
 use super::{Decision, Error, Mode, Order, Tools};
@@ -85,6 +86,25 @@ impl Order {
             return Err(Error::Exists(self.name.clone()));
         }
         if earlier.inventory.is_empty() { Ok(()) } else { self.check_same(earlier) }
+    }
+
+    /// What stands in the way of a plan that was made earlier stood there not when it was made.
+    pub(super) fn stale(&self, error: Error) -> Error {
+        let is_in_the_way = |refusal: &target::Error| {
+            use target::cluster::Error as Refusal;
+            matches!(
+                refusal,
+                target::Error::Cluster(Refusal::Conflict { .. } | Refusal::Immutable { .. })
+                    | target::Error::Edited { .. }
+                    | target::Error::Foreign { .. }
+            )
+        };
+        match error {
+            Error::Run { refusal: Some(refusal), .. } if self.plan.is_some() && is_in_the_way(&refusal) => {
+                Error::Stale(vec![refusal.to_string()])
+            }
+            error => error,
+        }
     }
 
     fn check_same(&self, earlier: &Installation) -> Result<(), Error> {
