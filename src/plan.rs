@@ -70,6 +70,9 @@ pub struct Plan {
     pub host_calls: Vec<HostCall>,
     /// Requests that are not granted, as lines that would grant them.
     pub withheld: Vec<String>,
+    /// What the target refused, and the component went on without. For people: another target says it in other words.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<String>,
     /// The writes of the run, in order.
     pub steps: Vec<Step>,
 }
@@ -223,6 +226,7 @@ impl Plan {
             powers_gone: powers.gone,
             host_calls: host_calls(calls),
             withheld: granted.map(Granted::withheld).unwrap_or_default(),
+            refused: work.failures.iter().map(ToString::to_string).collect(),
             steps,
         };
         plan.digest = plan.computed();
@@ -252,6 +256,7 @@ impl Plan {
             // They are read off the objects, which count themselves, and off whatever else is in the cluster at the moment.
             members.remove("powers");
             members.remove("powersGone");
+            members.remove("refused");
         }
         let flows = value.pointer_mut("/credentials").and_then(Value::as_array_mut);
         for flow in flows.into_iter().flatten().filter_map(Value::as_object_mut) {

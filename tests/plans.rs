@@ -267,3 +267,17 @@ fn drift_is_shown_and_put_back() {
     site.carnet(&["drift", "web", "--fix", "-y", "--dangerous-unsigned"]).expect(0);
     assert_eq!(site.0.rendered(), installed);
 }
+
+#[test]
+fn what_the_target_refused_is_shown_although_the_component_goes_on() {
+    let site = Site::new();
+    let script = Script::new().tolerant().apply(&[&config_map("web-a", "first")]);
+    site.0.bundle("tolerant", &script.component(), REQUESTS);
+    fs::create_dir_all(site.file("web-a").parent().unwrap()).unwrap();
+    fs::write(site.file("web-a"), config_map("web-a", "somebody")).unwrap();
+    let reference = format!("layout:{}", site.0.path("tolerant").display());
+    let plan = site.on("plan", &reference, &[]).expect(0).document;
+    assert_eq!(plan["changes"], json!([]));
+    let refused = plan["refused"][0].as_str().unwrap();
+    assert!(refused.contains("ConfigMap prod/web-a is already there and belongs to nobody"), "{refused}");
+}

@@ -48,7 +48,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "Plan",
         "`plan`",
         "`digest`, `bundle`, `component`, `installation`, `action`, `revision`, `target`, `inputs`, `changes`, `rbac`, \
-         `escalations`, `powers`, `powersGone`, `credentials`, `hostCalls`, `withheld`, `steps`",
+         `escalations`, `powers`, `powersGone`, `credentials`, `hostCalls`, `withheld`, `refused`, `steps`",
     ),
     (
         "RevisionList",

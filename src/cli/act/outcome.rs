@@ -123,6 +123,12 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
         page.heading(&object.to_string());
         diff_lines(page, diff);
     }
+    if !plan.refused.is_empty() {
+        page.heading("The target refused, and the component goes on without");
+        for refused in &plan.refused {
+            page.line("  ", Tone::Caution, refused);
+        }
+    }
     if !plan.escalations.is_empty() {
         page.heading("Rights that are handed on");
         for escalation in &plan.escalations {
