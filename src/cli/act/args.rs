@@ -113,7 +113,7 @@ pub(in crate::cli) struct ChangeArgs {
 pub(in crate::cli) struct IdentityArgs {
     /// Who acts in a cluster: an identity with just the rights of the plan, or you
     #[arg(long, value_name = "WHO", default_value = "scoped")]
-    pub(super) identity: IdentityArg,
+    identity: IdentityArg,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
