@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -351,4 +352,28 @@ fn a_run_whose_server_dies_is_finished_by_the_same_command() {
     assert!(created <= 200, "nothing is made twice: {created}");
     site.carnet(&["uninstall", "test", "--yes"]).done();
     assert_eq!(site.names(), Vec::<String>::new(), "everything that was made is known");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_store_that_stands_still_for_a_while_makes_a_run_longer_and_no_other() {
+    let plane = Plane::new();
+    let (site, home) = (Site::at(plane.kubeconfig()), Home::new());
+    let rest = bundle(&site, &home, "many", "ConfigMap", &texts(&config_maps(200, "b")));
+    let run = site.command(&with(&["install", "test", "--no-wait"], &rest)).spawn().unwrap();
+    let log = plane.folder.path().join("log/audit.log");
+    eventually("the run is in the middle of it", || {
+        fs::read_to_string(&log).unwrap().matches(r#""verb":"patch","#).count() > 60
+    });
+    let etcd = fs::read_to_string(plane.folder.path().join("pids/etcd")).unwrap();
+    let signal = |name| assert!(Command::new("kill").args([name, etcd.trim()]).status().unwrap().success());
+    signal("-STOP");
+    std::thread::sleep(Duration::from_secs(8));
+    signal("-CONT");
+    Said::of(run.wait_with_output().unwrap()).done();
+    assert_eq!(site.objects().len(), 200);
+    let is_made = |event: &&Value| {
+        event["responseStatus"]["code"] == 201 && event["objectRef"]["resource"] == "configmaps"
+    };
+    assert_eq!(site.audit().iter().filter(is_made).count(), 200, "nothing is made twice");
 }
