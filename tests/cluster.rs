@@ -538,7 +538,9 @@ fn whatever_is_killed_can_be_finished_by_the_same_command() {
         let uninstall = || site.command(&["uninstall", "guestbook", "--yes"]);
         if !site.ends_within(uninstall().spawn().unwrap(), delay) {
             let said = Said::of(uninstall().output().unwrap());
-            assert_eq!(said.code, 0, "an uninstall was killed after {delay} ms: {said}");
+            // All was done and recorded already, and only the end of the program was cut off.
+            let is_over = said.document["message"] == "there is no installation `guestbook`";
+            assert!(said.code == 0 || is_over, "an uninstall was killed after {delay} ms: {said}");
         }
         eventually("all is gone", || site.names().is_empty());
     }

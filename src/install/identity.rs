@@ -33,32 +33,27 @@ impl Run<'_> {
     ) -> Result<Outcome, Error> {
         self.dismiss_leftovers(planned.target()).await?;
         let identity = self.identity(&mut planned)?;
-        let done = self.carry_out_as(identity.as_deref(), planned, lock).await;
-        if let Some(identity) = identity {
-            self.dismiss(&identity).await?;
+        if let Some(identity) = &identity
+            && let Err(error) = self.make(identity, &planned).await
+        {
+            self.dismiss(identity).await?;
+            return Err(error);
         }
-        done
+        self.act_and_record(planned, lock, identity.as_deref()).await
     }
 
-    async fn carry_out_as(
-        &self,
-        identity: Option<&ScopedIdentity>,
-        planned: Planned,
-        lock: Option<&Lock>,
-    ) -> Result<Outcome, Error> {
-        if let Some(identity) = identity {
-            let made = tokio::select! {
-                made = identity.make() => made,
-                _ = tokio::signal::ctrl_c() => return Err(Error::Canceled),
-            };
-            if let Err(source) = made {
-                return Err(refused(identity.minted(), &planned, source).await);
-            }
-            let Minted { name, scopes, .. } = identity.minted();
-            let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
-            self.tools.operator.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
+    async fn make(&self, identity: &ScopedIdentity, planned: &Planned) -> Result<(), Error> {
+        let made = tokio::select! {
+            made = identity.make() => made,
+            _ = tokio::signal::ctrl_c() => return Err(Error::Canceled),
+        };
+        if let Err(source) = made {
+            return Err(refused(identity.minted(), planned, source).await);
         }
-        self.act_and_record(planned, lock).await
+        let Minted { name, scopes, .. } = identity.minted();
+        let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
+        self.tools.operator.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
+        Ok(())
     }
 
     /// An identity for the acting pass, written down, and not made yet.
@@ -93,7 +88,7 @@ impl Run<'_> {
     }
 
     /// Removes the identity of this run. That it cannot be removed does not undo what was done.
-    async fn dismiss(&self, identity: &ScopedIdentity) -> Result<(), Error> {
+    pub(super) async fn dismiss(&self, identity: &ScopedIdentity) -> Result<(), Error> {
         let why = match tokio::time::timeout(PATIENCE, identity.remove()).await {
             Ok(Ok(())) => return Ok(self.tools.state.forget_identity(identity.minted())?),
             Ok(Err(error)) => error.to_string(),

@@ -19,6 +19,7 @@ use crate::host::{GuestError, Host};
 use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
+use crate::target::cluster::ScopedIdentity;
 use crate::target::lent::Lent;
 use crate::target::ready::is_ready_once_there;
 use crate::target::{Kept, Target, Trial};
@@ -50,6 +51,9 @@ struct Ran {
     log: Vec<Entry>,
     denials: Vec<String>,
 }
+
+/// What came of an action, and the outputs that may be stored.
+type Acted = (Outcome, BTreeMap<String, Value>);
 
 /// A planned action: what will be done, and the target to do it to.
 pub(super) struct Planned {
@@ -126,29 +130,46 @@ impl Run<'_> {
         if finds_nothing && is_elsewhere { Err(self.order.elsewhere(earlier)) } else { Ok(()) }
     }
 
-    /// Does what was planned, and records it.
+    /// Does what was planned, and records it. The identity that it is done with is gone before it is recorded as done:
+    /// whoever kills the run before has the next one finish it.
     pub(super) async fn act_and_record(
         &self,
         planned: Planned,
         lock: Option<&Lock>,
+        identity: Option<&ScopedIdentity>,
     ) -> Result<Outcome, Error> {
-        if self.part.stateless {
-            return Ok(self.act(planned).await?.0);
+        let begun = if self.part.stateless { Ok(None) } else { self.record(&planned).map(Some) };
+        let ended = match begun {
+            Ok(claim) => Ok((claim, self.act_until_stopped(planned, lock).await)),
+            Err(error) => Err(error),
+        };
+        if let Some(identity) = identity {
+            self.dismiss(identity).await?;
         }
-        let claim = self.record(&planned)?;
-        let acted = tokio::select! {
+        let (claim, acted) = ended?;
+        if let Some(claim) = claim {
+            self.conclude(&claim, &acted)?;
+        }
+        acted.map(|(outcome, _)| outcome)
+    }
+
+    async fn act_until_stopped(&self, planned: Planned, lock: Option<&Lock>) -> Result<Acted, Error> {
+        tokio::select! {
             acted = self.act(planned) => acted,
             _ = tokio::signal::ctrl_c() => Err(Error::Canceled),
             error = lost(lock) => Err(error.into()),
-        };
-        let ending = match &acted {
+        }
+    }
+
+    /// Writes down how the action ended.
+    fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
+        let ending = match acted {
             Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
             Err(error) => {
                 Ending { status: error.status(), message: Some(error.summary()), outputs: &BTreeMap::new() }
             }
         };
-        self.tools.state.finish(&claim, &ending)?;
-        acted.map(|(outcome, _)| outcome)
+        Ok(self.tools.state.finish(claim, &ending)?)
     }
 
     /// Writes down that the action begins, with all that is needed to finish or undo it.
@@ -165,7 +186,7 @@ impl Run<'_> {
 
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
-    async fn act(&self, planned: Planned) -> Result<(Outcome, BTreeMap<String, Value>), Error> {
+    async fn act(&self, planned: Planned) -> Result<Acted, Error> {
         let Planned { plan, ran, removals, kept, all_rights: rights, .. } = planned;
         // The steps of the component alone: what is removed after it is not compared, and may be gone already.
         let Work { target, kinds, changes, steps, answers, .. } = ran.work;
