@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -290,6 +290,16 @@ impl Plane {
         self.folder.path().join("kubeconfig")
     }
 
+    /// Begins an installation, and lets it come into the middle of what it does.
+    fn begin(&self, site: &Site, rest: &[String]) -> Child {
+        let run = site.command(&with(&["install", "test", "--no-wait"], rest)).spawn().unwrap();
+        let log = self.folder.path().join("log/audit.log");
+        eventually("the run is in the middle of it", || {
+            fs::read_to_string(&log).unwrap().matches(r#""verb":"patch","#).count() > 60
+        });
+        run
+    }
+
     /// Kills the API server; gives what it was started with.
     fn kill(&self) -> Vec<String> {
         let pid = fs::read_to_string(self.pid()).unwrap();
@@ -314,6 +324,14 @@ impl Plane {
     }
 }
 
+/// How often a ConfigMap was made.
+fn made(site: &Site) -> usize {
+    let is_made = |event: &&Value| {
+        event["responseStatus"]["code"] == 201 && event["objectRef"]["resource"] == "configmaps"
+    };
+    site.audit().iter().filter(is_made).count()
+}
+
 impl Drop for Plane {
     fn drop(&mut self) {
         drop(self.script("down.sh").status());
@@ -326,11 +344,7 @@ fn a_run_whose_server_dies_is_finished_by_the_same_command() {
     let plane = Plane::new();
     let (site, home) = (Site::at(plane.kubeconfig()), Home::new());
     let rest = bundle(&site, &home, "many", "ConfigMap", &texts(&config_maps(200, "b")));
-    let run = site.command(&with(&["install", "test", "--no-wait"], &rest)).spawn().unwrap();
-    let log = plane.folder.path().join("log/audit.log");
-    eventually("the run is in the middle of it", || {
-        fs::read_to_string(&log).unwrap().matches(r#""verb":"patch","#).count() > 60
-    });
+    let run = plane.begin(&site, &rest);
     let arguments = plane.kill();
     Said::of(run.wait_with_output().unwrap()).refused(1, &["the cluster is not available"]);
     let history = site.carnet(&["history", "test"]).done().document;
@@ -341,14 +355,10 @@ fn a_run_whose_server_dies_is_finished_by_the_same_command() {
     let there = site.objects().len();
     assert!((1..200).contains(&there), "{there} of 200 were made");
     site.carnet(&with(&["install", "test", "--no-wait"], &rest)).done();
-    let made = site.objects();
-    assert_eq!(made.len(), 200);
+    assert_eq!(site.objects().len(), 200);
     let said = site.carnet(&with(&["upgrade", "test", "--no-wait"], &rest)).done();
     assert_eq!(said.changed(&["unchanged"]).len(), 200);
-    let is_made = |event: &&Value| {
-        event["responseStatus"]["code"] == 201 && event["objectRef"]["resource"] == "configmaps"
-    };
-    let created = site.audit().iter().filter(is_made).count();
+    let created = made(&site);
     assert!(created <= 200, "nothing is made twice: {created}");
     site.carnet(&["uninstall", "test", "--yes"]).done();
     assert_eq!(site.names(), Vec::<String>::new(), "everything that was made is known");
@@ -360,11 +370,7 @@ fn a_store_that_stands_still_for_a_while_makes_a_run_longer_and_no_other() {
     let plane = Plane::new();
     let (site, home) = (Site::at(plane.kubeconfig()), Home::new());
     let rest = bundle(&site, &home, "many", "ConfigMap", &texts(&config_maps(200, "b")));
-    let run = site.command(&with(&["install", "test", "--no-wait"], &rest)).spawn().unwrap();
-    let log = plane.folder.path().join("log/audit.log");
-    eventually("the run is in the middle of it", || {
-        fs::read_to_string(&log).unwrap().matches(r#""verb":"patch","#).count() > 60
-    });
+    let run = plane.begin(&site, &rest);
     let etcd = fs::read_to_string(plane.folder.path().join("pids/etcd")).unwrap();
     let signal = |name| assert!(Command::new("kill").args([name, etcd.trim()]).status().unwrap().success());
     signal("-STOP");
@@ -372,8 +378,5 @@ fn a_store_that_stands_still_for_a_while_makes_a_run_longer_and_no_other() {
     signal("-CONT");
     Said::of(run.wait_with_output().unwrap()).done();
     assert_eq!(site.objects().len(), 200);
-    let is_made = |event: &&Value| {
-        event["responseStatus"]["code"] == 201 && event["objectRef"]["resource"] == "configmaps"
-    };
-    assert_eq!(site.audit().iter().filter(is_made).count(), 200, "nothing is made twice");
+    assert_eq!(made(&site), 200, "nothing is made twice");
 }
