@@ -6,12 +6,8 @@
 pub mod credentials;
 pub mod files;
 pub mod functions;
-pub mod kinds;
 pub mod kubernetes;
-pub mod object;
-pub mod objects;
 pub mod pattern;
-pub mod rights;
 pub mod severity;
 pub mod template;
 

@@ -28,12 +28,12 @@ use crate::capability::credentials::generate::{self, GenerateScope};
 use crate::capability::files::FileScope;
 use crate::capability::functions::{unprovided, unrequested};
 use crate::capability::kubernetes::{self, KubernetesScope, Verb};
-use crate::capability::object::{Object, ObjectRef};
 use crate::capability::pattern::Pattern;
-use crate::capability::rights::{Minted, PolicyRule, Rights, Scope};
 use crate::capability::template::Names;
 use crate::capability::{self, Capabilities, Requests};
 use crate::digest::Digest;
+use crate::kubernetes::object::{Object, ObjectRef};
+use crate::kubernetes::rbac::{Minted, PolicyRule, Rights, Scope};
 use crate::verify::Verified;
 
 use terms::{Document, Limits, Terms};

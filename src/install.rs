@@ -19,18 +19,19 @@ use serde_json::Value;
 
 use crate::bundle::parameters::ParameterError;
 use crate::capability;
-use crate::capability::object::ObjectRef;
-use crate::capability::rights::Rights;
 use crate::capability::severity::Severity;
+use crate::cluster;
 use crate::grant::{Consent, Shortfall};
 use crate::host::Supplied;
 use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::Rights;
 use crate::plan::Plan;
 use crate::plan::powers::Refused;
 use crate::run::RunError;
 use crate::state::{State, StateError};
-use crate::target::{self, Kept, Overrides, Target};
+use crate::targets::{self, Kept, Overrides, Target};
 use crate::verify::{Admission, Verified};
 
 pub use identity::{dismissed, mint, needs};
@@ -159,7 +160,7 @@ pub enum Error {
     Identity {
         /// What went wrong first.
         #[source]
-        source: target::cluster::Error,
+        source: cluster::Error,
         /// Rights that the caller lacks, a line each.
         missing: Vec<String>,
     },
@@ -218,7 +219,7 @@ pub enum Error {
         #[source]
         source: RunError,
         /// What the target refused last.
-        refusal: Option<Box<target::Error>>,
+        refusal: Option<Box<targets::Error>>,
         /// Calls that were not permitted, explained for the operator.
         denials: Vec<String>,
         /// What was not ready, where that ended it.
@@ -237,7 +238,7 @@ pub enum Error {
     State(#[from] StateError),
     /// The target refused.
     #[error(transparent)]
-    Target(#[from] target::Error),
+    Target(#[from] targets::Error),
     /// The bundle has no such action.
     #[error("the bundle has no action `{0}`")]
     UnknownAction(String),

@@ -15,15 +15,16 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::bundle::canonical::canonical;
-use crate::capability::object::{LAST_APPLIED, ObjectRef};
-use crate::capability::rights::Rights;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::Granted;
 use crate::grant::terms::Terms;
 use crate::host::meter::Calls;
 use crate::host::work::{ObjectChange, Step, Work};
-use crate::target::{Change, Kept, Overrides, Untried, without_bookkeeping};
+use crate::kubernetes::difference::without_bookkeeping;
+use crate::kubernetes::object::{LAST_APPLIED, ObjectRef};
+use crate::kubernetes::rbac::Rights;
+use crate::targets::{Change, Kept, Overrides, Untried};
 
 pub use follow::Unusable;
 

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::capability::rights::Minted;
+use crate::cluster::{self as target_cluster, Options, Unconfigured};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::grant::terms::Terms;
-use crate::target::cluster::{self as target_cluster, Options, Unconfigured};
-use crate::target::{Ledger, Recorded};
+use crate::kubernetes::rbac::Minted;
+use crate::targets::{Ledger, Recorded};
 
 use cluster::Cluster;
 use directory::Directory;
@@ -288,7 +288,7 @@ impl State {
     /// are told about who holds an installation. Sends nothing.
     ///
     /// # Ambient Authority
-    /// As for [`Cluster::connect`](crate::target::cluster::Cluster::connect).
+    /// As for [`Cluster::connect`](crate::cluster::Cluster::connect).
     ///
     /// # Errors
     /// [`StateError::Unconfigured`] where no cluster is configured.

@@ -6,13 +6,13 @@ mod support;
 
 use std::sync::LazyLock;
 
-use carnet::capability::kinds::Kinds;
 use carnet::capability::kubernetes::{RuleText, Verb};
-use carnet::capability::object::{Object, ObjectRef};
 use carnet::capability::template::Names;
 use carnet::fetch::{Fetched, fetch};
 use carnet::grant::Granted;
 use carnet::grant::terms::Terms;
+use carnet::kubernetes::kinds::Kinds;
+use carnet::kubernetes::object::{Object, ObjectRef};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::json;

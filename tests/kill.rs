@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use carnet::capability::object::ObjectRef;
+use carnet::kubernetes::object::ObjectRef;
 use serde_json::Value;
 use support::{Home, example};
 

@@ -14,7 +14,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_complete", &["main.rs", "cli"]),
     ("console", &["main.rs", "cli"]),
     ("indicatif", &["main.rs", "cli"]),
-    ("kube", &["target/cluster", "operator"]),
+    ("kube", &["cluster", "operator"]),
     ("rusqlite", &["state"]),
     ("wasmtime", &["host", "run"]),
     ("wasmtime_wasi", &["host", "run"]),
@@ -27,7 +27,7 @@ const PRINTING: &[&str] = &["print!(", "println!(", "eprint!(", "eprintln!(", "s
 struct Source {
     /// Below `src/`.
     path: String,
-    /// `target::cluster::send`, as a list.
+    /// `cluster::request`, as a list.
     module: Vec<String>,
     code: String,
 }

@@ -14,8 +14,8 @@ use carnet::grant::terms::FileGrant;
 use carnet::host::{GuestError, Supplied};
 use carnet::install::{Error, Order, Outcome};
 use carnet::run::RunError;
-use carnet::target::lent::{Encoding, placeholder};
-use carnet::target::{self, Overrides};
+use carnet::targets::credentials::{Encoding, placeholder};
+use carnet::targets::{self, Overrides};
 use carnet::verify::Verified;
 use support::guest::Script;
 use support::{Home, approving, config_map, example, object, signed, unsigned};
@@ -298,7 +298,7 @@ fn a_file_that_was_changed_by_hand_is_not_overwritten_unless_the_operator_insist
     };
     assert_eq!(told, "another owner holds ConfigMap prod/web-a");
     assert!(
-        matches!(&*refusal, target::Error::Edited { object, file: named } if is_web_a(object) && *named == file)
+        matches!(&*refusal, targets::Error::Edited { object, file: named } if is_web_a(object) && *named == file)
     );
     assert_eq!(home.rendered(), before);
 
@@ -312,7 +312,7 @@ fn a_file_that_was_changed_by_hand_is_not_removed_unless_the_operator_insists() 
     let file = edited(&home);
     let before = home.rendered();
     let result = home.act(None, home.order("uninstall"));
-    let Err(Error::Target(target::Error::Edited { object, .. })) = &result else { panic!("{result:?}") };
+    let Err(Error::Target(targets::Error::Edited { object, .. })) = &result else { panic!("{result:?}") };
     assert!(is_web_a(object));
     assert_eq!(home.rendered()["prod/configmap_web-a.yaml"], before["prod/configmap_web-a.yaml"]);
     assert!(file.exists());
@@ -333,7 +333,7 @@ fn a_file_of_somebody_else_is_not_taken_unless_the_operator_insists() {
     let result = install(&home, Script::new().apply(&[&secret("stringData", "x")]));
     let Err(Error::Run { refusal: Some(refusal), .. }) = &result else { panic!("{result:?}") };
     assert!(
-        matches!(&**refusal, target::Error::Foreign { owner: Some(owner), .. } if owner == "prod/other"),
+        matches!(&**refusal, targets::Error::Foreign { owner: Some(owner), .. } if owner == "prod/other"),
         "{refusal:?}"
     );
     assert!(home.state().find("web").unwrap().is_none());

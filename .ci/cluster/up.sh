@@ -11,7 +11,7 @@
 #   CLUSTER_FSYNC=1  let etcd sync to disk
 #   KEEP=1           start with the data of the last run
 #
-# Then: CARNET_TEST_KUBECONFIG=DIR/kubeconfig cargo test --lib -- --ignored target::cluster
+# Then: CARNET_TEST_KUBECONFIG=DIR/kubeconfig cargo test --lib -- --ignored cluster
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dir=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/carnet/cluster}

@@ -8,9 +8,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::kubernetes::Invalid;
-use super::object::ObjectRef;
 use super::pattern::Pattern;
 use super::template::Names;
+use crate::kubernetes::object::ObjectRef;
 
 /// A credential, as a document names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

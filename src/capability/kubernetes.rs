@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::object::ObjectRef;
 use super::pattern::{self, Pattern};
 use super::template::{self, Names};
+use crate::kubernetes::object::ObjectRef;
 
 /// What is done with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

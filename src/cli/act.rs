@@ -14,15 +14,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::capability::Requests;
+use crate::cluster::{Cluster, Options, Owner, written_for};
 use crate::document;
 use crate::grant::terms::Terms;
 use crate::install::{self, Mode, Operator, Outcome, Place, Tools, act};
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
 use crate::state::{Installation, Revision, State};
-use crate::target::cluster::{Cluster, Options, Owner, written_for};
-use crate::target::directory::{Directory, Secrets};
-use crate::target::{Change, Overrides, Target};
+use crate::targets::directory::{Directory, Secrets};
+use crate::targets::{Change, Overrides, Target};
 use crate::verify::Verified;
 
 use super::Context;

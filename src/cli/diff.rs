@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::plan::Planned;
-use crate::target::Change;
+use crate::targets::Change;
 
 use super::Context;
 use super::acquire::UnsignedArgs;

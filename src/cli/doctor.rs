@@ -3,12 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::capability::rights::{Minted, Scope};
+use crate::cluster::{Cluster, Leftover};
 use crate::document::visible;
 use crate::grant::{Review, recorded};
+use crate::kubernetes::rbac::{Minted, Scope};
 use crate::state::{State, StateError};
-use crate::target::Target;
-use crate::target::cluster::{Cluster, Leftover};
+use crate::targets::Target;
 
 use super::Context;
 use super::act::{self, HomeArgs};

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::install::{Mode, Outcome};
 use crate::plan::Planned;
-use crate::target::Change;
+use crate::targets::Change;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
@@ -55,7 +55,7 @@ struct Drift {
 #[derive(Serialize)]
 struct Drifted {
     #[serde(flatten)]
-    object: crate::capability::object::ObjectRef,
+    object: crate::kubernetes::object::ObjectRef,
     /// `changed`, `missing`, or `extra` for one that should be gone.
     state: &'static str,
     /// The fields that differ.

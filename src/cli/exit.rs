@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use serde::{Serialize, Serializer};
 
+use crate::cluster;
 use crate::document::visible;
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
@@ -16,7 +17,7 @@ use crate::install;
 use crate::plan::powers::{By, Refused};
 use crate::run::RunError;
 use crate::state::StateError;
-use crate::target::{self, cluster};
+use crate::targets;
 use crate::verify::{PolicyError, Refusal};
 
 use super::inputs::Untrusted;
@@ -256,17 +257,17 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
     }
 }
 
-fn of_target(error: &target::Error) -> Meaning {
+fn of_target(error: &targets::Error) -> Meaning {
     match error {
-        target::Error::Cluster(cluster::Error::Conflict { .. }) => {
+        targets::Error::Cluster(cluster::Error::Conflict { .. }) => {
             Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
         }
-        target::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
-        target::Error::Cluster(error) => of_cluster(error),
-        target::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
-        target::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
-        target::Error::Unreplaced(_, error) => of_target(error),
-        target::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
+        targets::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
+        targets::Error::Cluster(error) => of_cluster(error),
+        targets::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
+        targets::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
+        targets::Error::Unreplaced(_, error) => of_target(error),
+        targets::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
         _ => ERROR.into(),
     }
 }
@@ -351,7 +352,7 @@ fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
 }
 
 /// What the target refused says more than the component's word for it; the component may have handed it on, or not.
-fn of_failed_run(source: &RunError, refusal: Option<&target::Error>, denials: &[String]) -> Meaning {
+fn of_failed_run(source: &RunError, refusal: Option<&targets::Error>, denials: &[String]) -> Meaning {
     let run = of_run(source);
     let Some(refusal) = refusal else { return run.details(denials) };
     let told: Vec<String> =
@@ -424,7 +425,7 @@ mod tests {
     #[test]
     fn what_hinders_objects_is_told_line_by_line() {
         let row = Unready {
-            object: crate::capability::object::ObjectRef {
+            object: crate::kubernetes::object::ObjectRef {
                 api_version: "apps/v1".into(),
                 kind: "Deployment".into(),
                 namespace: Some("prod".into()),

@@ -2,7 +2,7 @@
 
 use crate::install::{self, Mode};
 use crate::plan::Plan;
-use crate::target::{Overrides, Untried};
+use crate::targets::{Overrides, Untried};
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs, PlanReport, PowerArgs};

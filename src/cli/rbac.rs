@@ -7,14 +7,14 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::capability::rights::{Minted, Rights, account, body};
+use crate::cluster::{self, Cluster, written_for};
 use crate::document;
 use crate::grant::{Review, recorded};
 use crate::install::{self, Mode, Outcome};
+use crate::kubernetes::rbac::{Minted, Rights, account, body};
 use crate::plan::{Plan, role_name};
 use crate::reference::Reference;
-use crate::target::Change;
-use crate::target::cluster::{self, Cluster, written_for};
+use crate::targets::Change;
 
 use super::Context;
 use super::acquire::UnsignedArgs;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::capability::kinds::Kinds;
-use crate::capability::object::ObjectRef;
 use crate::grant::recorded;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::readiness::Readiness;
 use crate::state::{Installation, Revision, State, StateError};
-use crate::target::ready::Readiness;
-use crate::target::{Inventory, Target};
+use crate::targets::{Inventory, Target};
 
 use super::Context;
 use super::act::{self, HomeArgs};
@@ -198,7 +198,7 @@ impl Row {
     fn of(installation: &Installation, state: &State) -> Result<Self, StateError> {
         let settings = &installation.settings;
         let last = installation.last.as_ref();
-        let row = |recorded: &crate::target::Recorded| ObjectRow {
+        let row = |recorded: &crate::targets::Recorded| ObjectRow {
             object: recorded.object.clone(),
             ready: None,
             reason: None,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use wasmtime::component::Resource;
 
-use crate::capability::object::is_label;
 use crate::grant::{Generate, Permitted};
-use crate::target;
-use crate::target::lent::{self, Encoding};
+use crate::kubernetes::object::is_label;
+use crate::targets;
+use crate::targets::credentials::{self, Encoding};
 
 use super::bindings::carnet::credentials as wit;
 use super::kubernetes::told;
@@ -58,7 +58,7 @@ impl wit::handles::HostCredential for Host {
             wit::handles::Encoding::Raw => Encoding::Raw,
             wit::handles::Encoding::Url => Encoding::Url,
         };
-        Ok(lent::placeholder(&self.table.get(&credential)?.name, encoding))
+        Ok(credentials::placeholder(&self.table.get(&credential)?.name, encoding))
     }
 
     async fn drop(&mut self, credential: Resource<Credential>) -> wasmtime::Result<()> {
@@ -114,7 +114,7 @@ impl Host {
         &mut self,
         permit: &Permitted<Generate>,
         length: u32,
-    ) -> wasmtime::Result<Result<(), target::Error>> {
+    ) -> wasmtime::Result<Result<(), targets::Error>> {
         if self.work.lent.holds(&permit.name) {
             return Ok(Ok(()));
         }

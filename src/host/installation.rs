@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::bundle::definition::Definition;
 use crate::bundle::parameters::text_of;
-use crate::target::lent::REDACTED;
+use crate::targets::credentials::REDACTED;
 
 use super::bindings::carnet::installation as wit;
 use super::watch::{Entry, Level, Watcher};

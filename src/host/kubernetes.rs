@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::capability::object::{self, Object, ObjectRef};
+use crate::cluster::{self, concurrent};
 use crate::grant::{self, Apply, Denied, Granted, Permitted};
-use crate::target::lent::{self, Misplaced, Placements};
-use crate::target::{self, Change, OWNER, Prepared, Preview, cluster, flight};
+use crate::kubernetes::annotations::OWNER;
+use crate::kubernetes::object::{self, Object, ObjectRef};
+use crate::targets::credentials::{self, Misplaced, Placements};
+use crate::targets::{self, Change, Prepared, Preview};
 
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::Meter;
@@ -89,7 +91,7 @@ enum Stop {
     /// The run ends.
     Run(wasmtime::Error),
     /// The target refused. The component learns what kind of refusal, the operator all of it.
-    Target(target::Error),
+    Target(targets::Error),
 }
 
 impl Stop {
@@ -119,8 +121,8 @@ impl From<object::Invalid> for Stop {
     }
 }
 
-impl From<target::Error> for Stop {
-    fn from(error: target::Error) -> Self {
+impl From<targets::Error> for Stop {
+    fn from(error: targets::Error) -> Self {
         Self::Target(error)
     }
 }
@@ -170,7 +172,7 @@ impl Kubernetes<'_> {
         let values: Vec<_> = manifests.iter().map(|text| object::read(text)).collect::<Result<_, _>>()?;
         let named: Vec<_> = values.iter().map(object::named).collect::<Result<_, _>>()?;
         for (value, _) in values.iter().zip(&named).filter(|(_, object)| is_definition(object)) {
-            if let Some((group_kind, resource)) = target::defined(value) {
+            if let Some((group_kind, resource)) = targets::defined(value) {
                 self.work.kinds.learn(&group_kind, resource);
             }
         }
@@ -239,7 +241,7 @@ impl Kubernetes<'_> {
                 }
             });
         }
-        let found = flight::collect(looks).await?;
+        let found = concurrent::collect(looks).await?;
         for (permit, before) in permits.iter().zip(found) {
             self.work.answers.push(work::Answer::Does(Change::Delete));
             self.work.overlay(&permit.0, None);
@@ -323,25 +325,25 @@ fn shown(object: &ObjectRef, mut value: Value) -> Value {
     if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
         metadata.remove("managedFields");
     }
-    if object.group_kind() == "Secret" { lent::redacted(value) } else { value }
+    if object.group_kind() == "Secret" { credentials::redacted(value) } else { value }
 }
 
 /// What a component is told of the target's refusal: its kind, and nothing that reading the object would have shown.
-pub(super) fn told(error: &target::Error) -> GuestError {
+pub(super) fn told(error: &targets::Error) -> GuestError {
     match error {
-        target::Error::Cluster(error) => told_of_cluster(error),
-        target::Error::Edited { object, .. } | target::Error::Foreign { object, .. } => {
+        targets::Error::Cluster(error) => told_of_cluster(error),
+        targets::Error::Edited { object, .. } | targets::Error::Foreign { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
-        target::Error::Held { object, .. } => {
+        targets::Error::Held { object, .. } => {
             GuestError::Timeout(format!("the target does not let go of {object}"))
         }
-        target::Error::Irreplaceable { object, .. } => {
+        targets::Error::Irreplaceable { object, .. } => {
             GuestError::Invalid(format!("the target does not accept {object}"))
         }
-        target::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
-        target::Error::NotText(not_text) => GuestError::Invalid(not_text.to_string()),
-        target::Error::Unreplaced(_, error) => told(error),
+        targets::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        targets::Error::NotText(not_text) => GuestError::Invalid(not_text.to_string()),
+        targets::Error::Unreplaced(_, error) => told(error),
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }
 }

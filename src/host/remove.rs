@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
+use crate::cluster::concurrent;
 use crate::grant::{Delete, Permitted};
-use crate::target::{self, Removed, flight};
+use crate::kubernetes::object::ObjectRef;
+use crate::targets::{self, Removed};
 
 use super::wait::{Awaited, Waiter};
 use super::watch::Unready;
@@ -29,8 +30,8 @@ impl Work {
     pub async fn remove(
         &mut self,
         doomed: Vec<Doomed>,
-        tolerable: fn(&target::Error) -> bool,
-    ) -> Result<(), target::Error> {
+        tolerable: fn(&targets::Error) -> bool,
+    ) -> Result<(), targets::Error> {
         let Self { target, inventory, kinds, overrides, pass, waiting, going, .. } = self;
         let (target, recorded, kinds, overrides) = (&*target, &*inventory, &*kinds, *overrides);
         let remove = |Doomed { permit, seen }: Doomed| async move {
@@ -40,7 +41,7 @@ impl Work {
             }
         };
         let mut gone = Vec::new();
-        let removed = flight::fly(doomed.into_iter().map(remove).collect(), |_, (permit, removed)| {
+        let removed = concurrent::fly(doomed.into_iter().map(remove).collect(), |_, (permit, removed)| {
             match removed {
                 Removed::Going(uid) if waiting.enabled => going.push(Awaited::Gone(permit, uid)),
                 Removed::Gone | Removed::Going(_) => {
@@ -59,7 +60,7 @@ impl Work {
     ///
     /// # Errors
     /// When that cannot be written down.
-    pub fn forget(&mut self, objects: impl Iterator<Item = ObjectRef>) -> Result<(), target::Error> {
+    pub fn forget(&mut self, objects: impl Iterator<Item = ObjectRef>) -> Result<(), targets::Error> {
         for object in objects {
             forget(&mut self.pass, &object)?;
             self.inventory.forget(&object);
@@ -71,7 +72,7 @@ impl Work {
     ///
     /// # Errors
     /// When the target cannot be read, or that something is gone cannot be written down.
-    pub async fn await_gone(&mut self) -> Result<Vec<Unready>, target::Error> {
+    pub async fn await_gone(&mut self) -> Result<Vec<Unready>, targets::Error> {
         let going = std::mem::take(&mut self.going);
         self.await_these(going).await
     }
@@ -80,14 +81,14 @@ impl Work {
     ///
     /// # Errors
     /// As for [`await_gone`](Self::await_gone).
-    pub async fn await_gone_of(&mut self, objects: &[ObjectRef]) -> Result<Vec<Unready>, target::Error> {
+    pub async fn await_gone_of(&mut self, objects: &[ObjectRef]) -> Result<Vec<Unready>, targets::Error> {
         let is_meant = |it: &Awaited| objects.iter().any(|object| object.key() == it.object().key());
         let (meant, others) = std::mem::take(&mut self.going).into_iter().partition(is_meant);
         self.going = others;
         self.await_these(meant).await
     }
 
-    async fn await_these(&mut self, going: Vec<Awaited>) -> Result<Vec<Unready>, target::Error> {
+    async fn await_these(&mut self, going: Vec<Awaited>) -> Result<Vec<Unready>, targets::Error> {
         if going.is_empty() {
             return Ok(Vec::new());
         }
@@ -103,7 +104,7 @@ impl Work {
     }
 }
 
-fn forget(pass: &mut Pass, object: &ObjectRef) -> Result<(), target::Error> {
+fn forget(pass: &mut Pass, object: &ObjectRef) -> Result<(), targets::Error> {
     match pass {
         Pass::Acting { ledger, .. } => ledger.removed(object),
         Pass::Planning { .. } => Ok(()),

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::capability::kinds::Kinds;
-use crate::capability::object::ObjectRef;
+use crate::cluster::concurrent;
 use crate::grant::{Delete, Permitted, Wait};
-use crate::target::ready::Readiness;
-use crate::target::{self, Target, flight};
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::readiness::Readiness;
+use crate::targets::{self, Target};
 
 use super::watch::{Unready, Watcher};
 
@@ -70,7 +71,7 @@ impl Waiter<'_> {
     ///
     /// # Errors
     /// When the target cannot be read.
-    pub async fn settle(&self, awaited: Vec<Awaited>) -> Result<Vec<Late>, target::Error> {
+    pub async fn settle(&self, awaited: Vec<Awaited>) -> Result<Vec<Late>, targets::Error> {
         let rows = Rows::of(&awaited);
         let ended = tokio::select! {
             ended = self.look_on(&awaited, &rows) => ended,
@@ -91,7 +92,7 @@ impl Waiter<'_> {
         rows.left()
     }
 
-    async fn look_on(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), target::Error> {
+    async fn look_on(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), targets::Error> {
         let mut pause = FIRST_PAUSE;
         self.look(awaited, rows).await?;
         loop {
@@ -111,17 +112,17 @@ impl Waiter<'_> {
     }
 
     /// Looks once at every object that is not as it should be.
-    async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), target::Error> {
+    async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), targets::Error> {
         let places = rows.places();
         let looks = places.iter().map(|at| self.look_at(&awaited[*at])).collect();
-        flight::fly(looks, |nth, found| {
+        concurrent::fly(looks, |nth, found| {
             places.get(nth).into_iter().for_each(|at| rows.set(*at, &found));
             Ok(())
         })
         .await
     }
 
-    async fn look_at(&self, awaited: &Awaited) -> Result<Readiness, target::Error> {
+    async fn look_at(&self, awaited: &Awaited) -> Result<Readiness, targets::Error> {
         match awaited {
             Awaited::Gone(permit, uid) => self.target.gone(permit, uid.as_deref(), self.kinds).await,
             Awaited::Ready(permit) => self.target.readiness(permit, self.kinds).await,
@@ -140,7 +141,7 @@ impl Waiter<'_> {
     async fn ask_why(&self, awaited: &[Awaited], rows: &Rows) {
         let places = rows.places();
         let asked = places.iter().take(MAX_ASKED).map(|at| self.ask_about(&awaited[*at])).collect();
-        let Ok(()) = flight::fly(asked, |nth, reasons| {
+        let Ok(()) = concurrent::fly(asked, |nth, reasons| {
             places.get(nth).into_iter().for_each(|at| rows.explain(*at, &reasons));
             Ok::<_, Infallible>(())
         })

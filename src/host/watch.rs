@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::capability::object::ObjectRef;
+use crate::kubernetes::object::ObjectRef;
 
 /// Sees a run while it goes on.
 pub trait Watcher: Send + Sync {

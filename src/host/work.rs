@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bundle::canonical::canonical;
-use crate::capability::kinds::Kinds;
-use crate::capability::object::{Object, ObjectRef};
-use crate::capability::objects::Objects;
 use crate::digest::Digest;
 use crate::grant::{Generate, Permitted, Wait, before_generate};
-use crate::target::lent::{self, Lent, Placements};
-use crate::target::{
+use crate::kubernetes::difference::without_bookkeeping;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::{Object, ObjectRef};
+use crate::kubernetes::objects::Objects;
+use crate::targets::credentials::{self, Lent, Placements};
+use crate::targets::{
     self, Change, Inventory, Ledger, Marks, Overrides, Prepared, Preview, Recorded, Target, Trial,
-    without_bookkeeping,
 };
 
 use super::GuestError;
@@ -54,7 +54,7 @@ pub struct Work {
     /// What each object's last step did.
     pub changes: Objects<ObjectChange>,
     /// What the target refused, in order.
-    pub failures: Vec<target::Error>,
+    pub failures: Vec<targets::Error>,
     /// Sees what the run waits for.
     pub watcher: Arc<dyn Watcher>,
     /// What was not ready when the last waiting ended.
@@ -277,7 +277,7 @@ impl Work {
         &mut self,
         permit: &Permitted<Generate>,
         installation: &str,
-    ) -> Result<Option<SecretString>, target::Error> {
+    ) -> Result<Option<SecretString>, targets::Error> {
         let homes = before_generate(permit);
         self.reads.extend(homes.iter().map(|home| home.0.clone()));
         for home in homes {
@@ -286,10 +286,12 @@ impl Work {
                 None => self.target.get(&home, &self.kinds).await?,
             };
             let is_own = |secret: &Value| {
-                target::is_own(&home.0, secret, installation, &self.inventory, self.overrides)
+                targets::is_own(&home.0, secret, installation, &self.inventory, self.overrides)
             };
-            let held =
-                found.filter(is_own).map(|secret| lent::generated(&secret, &permit.name)).transpose()?;
+            let held = found
+                .filter(is_own)
+                .map(|secret| credentials::generated(&secret, &permit.name))
+                .transpose()?;
             if let Some(value) = held.flatten() {
                 return Ok(Some(value));
             }
@@ -318,7 +320,7 @@ impl Work {
     ///
     /// # Errors
     /// When that cannot be written down.
-    pub fn applied(&mut self, recorded: &Recorded) -> Result<(), target::Error> {
+    pub fn applied(&mut self, recorded: &Recorded) -> Result<(), targets::Error> {
         if let Pass::Acting { ledger, .. } = &mut self.pass {
             ledger.applied(recorded)?;
         }
@@ -350,7 +352,7 @@ impl Work {
     }
 
     /// Notes what the target refused.
-    pub fn failed(&mut self, error: target::Error) {
+    pub fn failed(&mut self, error: targets::Error) {
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(error);
         }
@@ -364,7 +366,7 @@ impl Work {
         &mut self,
         permits: Vec<Permitted<Wait>>,
         until: Instant,
-    ) -> Result<(), target::Error> {
+    ) -> Result<(), targets::Error> {
         let Self { target, kinds, watcher, late, .. } = self;
         let awaited = permits.into_iter().map(Awaited::Ready).collect();
         *late = Waiter { target, kinds, watcher: &**watcher, until }.settle(awaited).await?;

@@ -8,15 +8,15 @@ use serde_json::Value;
 use crate::bundle::Bundle;
 use crate::bundle::parameters;
 use crate::capability::Requests;
-use crate::capability::object::is_label;
 use crate::capability::template::Names;
 use crate::digest::Digest;
 use crate::grant::terms::Terms;
 use crate::grant::{Granted, Shortfall};
 use crate::host::{Context, Supplied};
+use crate::kubernetes::object::is_label;
 use crate::run::{Compiled, Engine};
 use crate::state::{Installation, StateError, ulid};
-use crate::target;
+use crate::targets;
 use crate::verify::{Admission, Verified};
 
 use super::{Decision, Error, Mode, Order, Tools};
@@ -90,13 +90,13 @@ impl Order {
 
     /// What stands in the way of a plan that was made earlier stood there not when it was made.
     pub(super) fn stale(&self, error: Error) -> Error {
-        let is_in_the_way = |refusal: &target::Error| {
-            use target::cluster::Error as Refusal;
+        let is_in_the_way = |refusal: &targets::Error| {
+            use crate::cluster::Error as Refusal;
             matches!(
                 refusal,
-                target::Error::Cluster(Refusal::Conflict { .. } | Refusal::Immutable { .. })
-                    | target::Error::Edited { .. }
-                    | target::Error::Foreign { .. }
+                targets::Error::Cluster(Refusal::Conflict { .. } | Refusal::Immutable { .. })
+                    | targets::Error::Edited { .. }
+                    | targets::Error::Foreign { .. }
             )
         };
         match error {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::capability::rights::{Minted, PolicyRule, Rights, Scope};
+use crate::cluster::{self, Cluster, ScopedIdentity};
 use crate::grant::{Mint, Review, recorded};
+use crate::kubernetes::rbac::{Minted, PolicyRule, Rights, Scope};
 use crate::plan::Plan;
 use crate::state::{Lock, ulid};
-use crate::target::cluster::{self, Cluster, ScopedIdentity};
-use crate::target::{Change, Target};
+use crate::targets::{Change, Target};
 
 use super::run::{Planned, Run};
 use super::{Error, Identity, Outcome};

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::capability::object::ObjectRef;
 use crate::capability::severity::Severity;
+use crate::cluster::Cluster;
 use crate::grant::beside;
 use crate::host::work::{ObjectChange, Work};
+use crate::kubernetes::object::ObjectRef;
 use crate::plan::Plan;
 use crate::plan::powers::{By, Known, Powers, Surroundings, Wanted};
-use crate::target::Target;
-use crate::target::cluster::Cluster;
+use crate::targets::Target;
 use crate::verify::Admission;
 
 use super::run::Run;

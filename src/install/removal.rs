@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use crate::capability::kinds::builtin;
-use crate::capability::object::ObjectRef;
+use crate::cluster::{self, concurrent};
 use crate::grant::recorded;
 use crate::host::remove::Doomed;
 use crate::host::work::{ObjectChange, Work};
-use crate::target::lent::Placements;
-use crate::target::{self, Change, Marks, cluster, flight};
+use crate::kubernetes::kinds::builtin;
+use crate::kubernetes::object::ObjectRef;
+use crate::targets::credentials::Placements;
+use crate::targets::{self, Change, Marks};
 
 use super::Error;
 
@@ -60,9 +61,9 @@ pub(super) async fn plan(work: &mut Work, objects: Vec<ObjectRef>) -> Result<Vec
     let look = |object: ObjectRef| async move {
         let found = target.get(&recorded::get(object.clone()), kinds).await.or_else(gone)?;
         let found = found.filter(|found| target.may_remove(&object, found, inventory, *overrides));
-        Ok::<_, target::Error>(Removal { object, found })
+        Ok::<_, targets::Error>(Removal { object, found })
     };
-    Ok(flight::collect(objects.into_iter().map(look).collect()).await?)
+    Ok(concurrent::collect(objects.into_iter().map(look).collect()).await?)
 }
 
 /// Removes what was planned, and waits until it is gone.
@@ -104,14 +105,14 @@ impl Wave {
     }
 }
 
-fn gone<T: Default>(error: target::Error) -> Result<T, target::Error> {
+fn gone<T: Default>(error: targets::Error) -> Result<T, targets::Error> {
     match error {
-        target::Error::Cluster(cluster::Error::NoKind { .. }) => Ok(T::default()),
+        targets::Error::Cluster(cluster::Error::NoKind { .. }) => Ok(T::default()),
         error => Err(error),
     }
 }
 
 /// What belongs to somebody else by now stays with them, and what has no kind any more is gone with it.
-fn is_over(error: &target::Error) -> bool {
-    matches!(error, target::Error::Foreign { .. } | target::Error::Cluster(cluster::Error::NoKind { .. }))
+fn is_over(error: &targets::Error) -> bool {
+    matches!(error, targets::Error::Foreign { .. } | targets::Error::Cluster(cluster::Error::NoKind { .. }))
 }

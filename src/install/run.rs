@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::capability::kinds::Kinds;
-use crate::capability::object::ObjectRef;
-use crate::capability::objects::Objects;
-use crate::capability::rights::Rights;
+use crate::cluster::ScopedIdentity;
 use crate::grant::{Denied, recorded};
 use crate::host::meter::Calls;
 use crate::host::wait::now;
@@ -16,13 +13,16 @@ use crate::host::watch::Entry;
 use crate::host::watch::{Unready, Watcher};
 use crate::host::work::{ObjectChange, Pass, Waiting, Work};
 use crate::host::{GuestError, Host};
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::objects::Objects;
+use crate::kubernetes::rbac::Rights;
+use crate::kubernetes::readiness::is_ready_once_there;
 use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
-use crate::target::cluster::ScopedIdentity;
-use crate::target::lent::Lent;
-use crate::target::ready::is_ready_once_there;
-use crate::target::{Kept, Target, Trial};
+use crate::targets::credentials::Lent;
+use crate::targets::{Kept, Target, Trial};
 use crate::verify::Admission;
 
 use super::decide::{Decided, Part};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::document::{self, visible};
-use crate::target::Untried;
+use crate::targets::Untried;
 
 use super::{Plan, Planned};
 

@@ -26,9 +26,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
 use crate::capability::severity::Severity;
 use crate::host::work::ObjectChange;
+use crate::kubernetes::object::ObjectRef;
 
 use accounts::Rbac;
 use pods::Pod;

@@ -5,12 +5,12 @@
 //! the plan found is gone meanwhile, nothing here allows to make it: the run stops.
 
 use crate::capability::kubernetes::KubernetesScope;
-use crate::capability::object::ObjectRef;
-use crate::capability::objects::Objects;
-use crate::capability::rights::{Rights, Verb};
 use crate::host::work::{ObjectChange, Work};
-use crate::target::Change;
-use crate::target::ready::is_ready_once_there;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::objects::Objects;
+use crate::kubernetes::rbac::{Rights, Verb};
+use crate::kubernetes::readiness::is_ready_once_there;
+use crate::targets::Change;
 
 /// The rights of a run. `removed` are the rows of what the runtime removes after the component; `readable` is what the
 /// component may read.

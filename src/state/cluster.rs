@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
-use crate::capability::rights::Minted;
+use crate::cluster::Options;
+use crate::cluster::records::{Own, Records};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::Fetched;
-use crate::target::cluster::Options;
-use crate::target::cluster::records::{Own, Records};
-use crate::target::{self, Ledger, Recorded};
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::Minted;
+use crate::targets::{self, Ledger, Recorded};
 
 use super::{Claim, Ending, Holder, Installation, Revision, Settings, StateError, ulid};
 
@@ -238,11 +238,11 @@ struct Journal {
 }
 
 impl Journal {
-    fn change(&self, change: Change) -> Result<(), target::Error> {
+    fn change(&self, change: Change) -> Result<(), targets::Error> {
         let (desk, books, name) =
             (self.cluster.desk.clone(), Arc::clone(&self.cluster.books), self.name.clone());
         let done = self.cluster.office.wait(async move { books.change(&desk, &name, change).await });
-        let is_behind = done.map_err(|error| target::Error::Ledger(explained(&error)))?;
+        let is_behind = done.map_err(|error| targets::Error::Ledger(explained(&error)))?;
         if is_behind {
             let (desk, books) = (self.cluster.desk.clone(), Arc::clone(&self.cluster.books));
             self.cluster.office.begin(async move {
@@ -255,15 +255,15 @@ impl Journal {
 }
 
 impl Ledger for Journal {
-    fn intend(&mut self, objects: &[Recorded]) -> Result<(), target::Error> {
+    fn intend(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
         self.change(Change::Intend(objects.to_vec()))
     }
 
-    fn applied(&mut self, object: &Recorded) -> Result<(), target::Error> {
+    fn applied(&mut self, object: &Recorded) -> Result<(), targets::Error> {
         self.change(Change::Applied(object.clone()))
     }
 
-    fn removed(&mut self, object: &ObjectRef) -> Result<(), target::Error> {
+    fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
         self.change(Change::Removed(object.clone()))
     }
 }

@@ -14,13 +14,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
-use crate::capability::rights::Minted;
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::Minted;
 use crate::reference::{Layout, Reference};
-use crate::target::{self, Inventory, Ledger, Recorded};
+use crate::targets::{self, Inventory, Ledger, Recorded};
 
 use super::{
     Claim, Ending, Holder, Installation, Revision, Settings, StateError, private_directory, timestamp, ulid,
@@ -292,18 +292,18 @@ impl Journal {
 }
 
 impl Ledger for Journal {
-    fn intend(&mut self, objects: &[Recorded]) -> Result<(), target::Error> {
-        self.write(objects).map_err(|error| target::Error::Ledger(error.to_string()))
+    fn intend(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
+        self.write(objects).map_err(|error| targets::Error::Ledger(error.to_string()))
     }
 
-    fn applied(&mut self, object: &Recorded) -> Result<(), target::Error> {
-        self.write(std::slice::from_ref(object)).map_err(|error| target::Error::Ledger(error.to_string()))
+    fn applied(&mut self, object: &Recorded) -> Result<(), targets::Error> {
+        self.write(std::slice::from_ref(object)).map_err(|error| targets::Error::Ledger(error.to_string()))
     }
 
-    fn removed(&mut self, object: &ObjectRef) -> Result<(), target::Error> {
+    fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         let done = database.execute(schema::FORGET, params![self.name, key(object)]);
-        done.map(drop).map_err(|error| target::Error::Ledger(error.to_string()))
+        done.map(drop).map_err(|error| targets::Error::Ledger(error.to_string()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use carnet::target::lent::{Encoding, placeholder};
+use carnet::targets::credentials::{Encoding, placeholder};
 use serde_json::{Value, json};
 
 use crate::site::{Said, Site, files, text};
@@ -78,7 +78,7 @@ fn a_generated_credential_outlives_upgrades_and_a_lost_state() {
 fn a_generated_credential_is_in_no_file_log_or_plan() {
     let (site, home) = (Site::new(), Home::new());
     let shown = crate::support::object("v1", "Secret", "test-a");
-    let shown = carnet::capability::object::ObjectRef { namespace: Some(site.namespace.clone()), ..shown };
+    let shown = carnet::kubernetes::object::ObjectRef { namespace: Some(site.namespace.clone()), ..shown };
     let rest = bundle(&site, &home, "made", &script(32).show(&shown));
     let said = [
         act(&site, &["install", "test", "-v"], &rest).done(),

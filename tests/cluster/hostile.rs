@@ -1,8 +1,8 @@
 //! A component that means harm, on a real API server: whatever it writes as a name, a kind or a manifest is refused for the
 //! right reason, and the server hears of nothing but what was granted.
 
-use carnet::capability::object::ObjectRef;
-use carnet::target::lent::{Encoding, placeholder};
+use carnet::kubernetes::object::ObjectRef;
+use carnet::targets::credentials::{Encoding, placeholder};
 use serde_json::{Value, json};
 
 use crate::site::{Said, Site, text};

@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use carnet::capability::object::ObjectRef;
+use carnet::kubernetes::object::ObjectRef;
 use serde_json::{Value, json};
 
 use crate::site::{Said, Site, eventually, is_minting, text};

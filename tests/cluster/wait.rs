@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use carnet::capability::object::ObjectRef;
+use carnet::kubernetes::object::ObjectRef;
 use serde_json::json;
 
 use crate::site::{Said, Site, eventually, random, text};

@@ -10,8 +10,8 @@ use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
 use carnet::install::{Error, Order, Outcome};
 use carnet::run::RunError;
-use carnet::target::Overrides;
-use carnet::target::lent::{Encoding, placeholder};
+use carnet::targets::Overrides;
+use carnet::targets::credentials::{Encoding, placeholder};
 
 use crate::support::guest::Script;
 use crate::support::{Home, approving, chain, object, reference, unsigned};

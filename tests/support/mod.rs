@@ -22,7 +22,6 @@ use carnet::bundle::canonical::canonical;
 use carnet::bundle::index::{
     self, Descriptor, EMPTY_BLOB, Form, Listing, OCI_INDEX, OCI_MANIFEST, WASM, WASM_CONFIG,
 };
-use carnet::capability::object::ObjectRef;
 use carnet::digest::Digest;
 use carnet::fetch::{Fetched, fetch};
 use carnet::grant::Consent;
@@ -30,11 +29,12 @@ use carnet::grant::terms::Document;
 use carnet::host::Supplied;
 use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
+use carnet::kubernetes::object::ObjectRef;
 use carnet::plan::Plan;
 use carnet::reference::{Layout, Reference};
 use carnet::state::State;
-use carnet::target::directory::{Directory, Secrets};
-use carnet::target::{Overrides, Target};
+use carnet::targets::directory::{Directory, Secrets};
+use carnet::targets::{Overrides, Target};
 use carnet::verify::{TrustPolicy, Verified, dangerously_unsigned};
 use serde_json::{Value, json};
 

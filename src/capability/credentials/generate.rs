@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::capability::kubernetes::Invalid;
-use crate::capability::object::{ObjectRef, is_label};
 use crate::capability::template::Names;
 use crate::document;
+use crate::kubernetes::object::{ObjectRef, is_label};
 
 /// A credential that is made, as a document names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

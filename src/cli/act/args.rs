@@ -12,12 +12,12 @@ use crate::cli::inputs::consent::ConsentArgs;
 use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
+use crate::cluster::{Cluster, Options};
 use crate::grant::terms::parse_time;
 use crate::install::{Identity, Place};
 use crate::reference::Reference;
 use crate::state::{Installation, State, StateError};
-use crate::target::cluster::{Cluster, Options};
-use crate::target::{Kept, Overrides, Target};
+use crate::targets::{Kept, Overrides, Target};
 
 use super::{open, recorded};
 

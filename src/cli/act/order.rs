@@ -13,7 +13,7 @@ use crate::grant::terms::Terms;
 use crate::host::Supplied;
 use crate::install::{Mode, Order, Place};
 use crate::plan::Plan;
-use crate::target::{Kept, Overrides};
+use crate::targets::{Kept, Overrides};
 
 use super::args::{ChangeArgs, HomeArgs, InputArgs};
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cli::ui::{Page, Report, Tone, Ui};
 use crate::install::Outcome;
 use crate::plan::{Plan, Planned};
-use crate::target::{Change, Untried};
+use crate::targets::{Change, Untried};
 
 use super::powers;
 

@@ -6,7 +6,7 @@ use crate::capability::severity::Severity;
 use crate::cli::ui::{Page, Tone};
 use crate::plan::powers::{Power, Reader};
 use crate::plan::{Flow, Plan};
-use crate::target::Change;
+use crate::targets::Change;
 
 /// What is looked for, in the words of the page. What a component's images do when they run is not.
 const LOOKED_FOR: &str = "privileges on nodes, rights of service accounts, roles and bindings, webhooks and policies, \

@@ -70,7 +70,7 @@ fn count(objects: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capability::object::ObjectRef;
+    use crate::kubernetes::object::ObjectRef;
 
     fn unready(name: &str, why: &str, reasons: &[&str]) -> Unready {
         let object = ObjectRef {

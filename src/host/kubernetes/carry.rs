@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::capability::kinds;
-use crate::capability::object::ObjectRef;
+use crate::cluster::{self, concurrent};
 use crate::host::wait::{Awaited, Waiter};
 use crate::host::work::{Answer, Pass, Step, Work};
 use crate::host::{GuestError, bindings};
-use crate::target::lent::Placements;
-use crate::target::{self, Change, Overrides, Prepared, Preview, Recorded, Untried, cluster, flight};
+use crate::kubernetes::kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::targets::credentials::Placements;
+use crate::targets::{self, Change, Overrides, Prepared, Preview, Recorded, Untried};
 
 use super::{Kubernetes, Stop, is_definition};
 
@@ -66,7 +67,7 @@ impl Kubernetes<'_> {
     async fn let_go_first(&mut self, items: &[Item]) -> Result<(), Stop> {
         let objects: Vec<_> = items.iter().map(|item| item.step.object.clone()).collect();
         match self.work.await_gone_of(&objects).await?.first() {
-            Some(held) => Err(target::Error::held(held.object.to_string(), &held.why).into()),
+            Some(held) => Err(targets::Error::held(held.object.to_string(), &held.why).into()),
             None => Ok(()),
         }
     }
@@ -76,7 +77,7 @@ impl Kubernetes<'_> {
         let Work { target, inventory, kinds, overrides, pass, .. } = &*self.work;
         let Pass::Planning { trial, .. } = pass else { return Ok(()) };
         let tried = items.iter().map(|it| target.preview(&it.prepared, inventory, kinds, *overrides, *trial));
-        let mut previews = flight::collect(tried.collect()).await?;
+        let mut previews = concurrent::collect(tried.collect()).await?;
         // Nothing of a call is noted unless all of it can be done.
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(&item.prepared, preview)?;
@@ -147,7 +148,7 @@ impl Kubernetes<'_> {
             });
         }
         let mut sent = Vec::new();
-        let flown = flight::fly(requests, |at, answer| {
+        let flown = concurrent::fly(requests, |at, answer| {
             if let Sent::Done(_, recorded) = &answer {
                 ledger.applied(recorded)?;
             }
@@ -163,7 +164,7 @@ impl Kubernetes<'_> {
     async fn note<'a>(
         &mut self,
         sent: Vec<(usize, &'a Item, Sent)>,
-        flown: Result<(), target::Error>,
+        flown: Result<(), targets::Error>,
     ) -> Result<Vec<&'a Item>, Stop> {
         let (mut changed, mut fixed) = (Vec::new(), Vec::new());
         for (_, item, answer) in sent {
@@ -204,11 +205,11 @@ impl Kubernetes<'_> {
 
 impl Sent {
     fn of(
-        answer: Result<(Change, Recorded), target::Error>,
+        answer: Result<(Change, Recorded), targets::Error>,
         overrides: Overrides,
-    ) -> Result<Self, target::Error> {
+    ) -> Result<Self, targets::Error> {
         match answer {
-            Err(target::Error::Cluster(cluster::Error::Immutable { fields, .. })) if overrides.replace => {
+            Err(targets::Error::Cluster(cluster::Error::Immutable { fields, .. })) if overrides.replace => {
                 Ok(Self::Fixed(fields))
             }
             answer => answer.map(|(change, recorded)| Self::Done(change, recorded)),

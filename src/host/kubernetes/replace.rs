@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::host::wait::{Awaited, Waiter};
 use crate::host::work::{Pass, Work};
-use crate::target::{self, Change, Prepared, Preview, Recorded, Removed, check_replaceable};
+use crate::targets::{self, Change, Prepared, Preview, Recorded, Removed, check_replaceable};
 
 use super::{Kubernetes, Stop};
 
@@ -34,7 +34,7 @@ impl Kubernetes<'_> {
     pub(super) async fn replace(
         &mut self,
         prepared: &Prepared,
-        refusal: target::Error,
+        refusal: targets::Error,
         fields: &[String],
     ) -> Result<(Change, Recorded), Stop> {
         let object = prepared.object();
@@ -45,7 +45,7 @@ impl Kubernetes<'_> {
         let Work { target, inventory, kinds, overrides, .. } = &mut *self.work;
         let applied = target.apply(prepared, None, inventory, kinds, *overrides).await;
         let (_, recorded) =
-            applied.map_err(|error| target::Error::Unreplaced(object.to_string(), Box::new(error)))?;
+            applied.map_err(|error| targets::Error::Unreplaced(object.to_string(), Box::new(error)))?;
         Ok((Change::Replace, recorded))
     }
 
@@ -63,7 +63,7 @@ impl Kubernetes<'_> {
         let waiter = Waiter { target, kinds, watcher: &**watcher, until: waiting.until };
         let late = waiter.settle(vec![Awaited::Gone(permit, uid)]).await?;
         match late.first() {
-            Some(late) => Err(target::Error::held(late.row().object.to_string(), &late.row().why).into()),
+            Some(late) => Err(targets::Error::held(late.row().object.to_string(), &late.row().why).into()),
             None => Ok(()),
         }
     }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
 use crate::capability::severity::Severity;
+use crate::kubernetes::object::ObjectRef;
 
 use super::dangers::{self, Danger, Scope};
 use super::pods::Pod;

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::capability::kinds::{Kinds, Resource};
-use crate::capability::object::Object;
 use crate::digest::Digest;
 use crate::document;
-use crate::target::lent::Placements;
-use crate::target::{Change, Marks};
+use crate::kubernetes::kinds::{Kinds, Resource};
+use crate::kubernetes::object::Object;
+use crate::targets::credentials::Placements;
+use crate::targets::{Change, Marks};
 
 use Severity::{Critical, High, Low, Medium};
 

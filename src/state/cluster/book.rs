@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::capability::object::ObjectRef;
-use crate::target::{Inventory, Recorded};
+use crate::kubernetes::object::ObjectRef;
+use crate::targets::{Inventory, Recorded};
 
 use super::super::{Claim, Ending, Installation, Revision, Settings, StateError, timestamp, ulid};
 use super::desk::{Desk, Record, Stamp, Subject, corrupt};

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use crate::cluster::records::{Found, Over, Own, RECORD, Records, Version};
 use crate::digest::Digest;
-use crate::target::cluster::records::{Found, Over, Own, RECORD, Records, Version};
 
 use super::super::StateError;
 use super::record::{self, Header, MAX_PACKED, Unreadable};

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
+use crate::cluster::Error;
+use crate::cluster::records::{Found, Over, Own, Records, Version};
 use crate::document;
-use crate::target::cluster::Error;
-use crate::target::cluster::records::{Found, Over, Own, Records, Version};
 
 use super::super::{Holder, StateError};
 use super::desk::Desk;

@@ -4,16 +4,17 @@
 //! permit says. Objects are only ever written by server-side apply, under a field manager of the installation's own, so
 //! that the server knows what belongs to whom, and a right to create can be given by name.
 
-mod bindings;
+pub mod concurrent;
+pub mod preview;
+mod request;
+mod status;
 mod connect;
-mod fields;
 mod identity;
-mod refusal;
-mod send;
 pub mod records;
+mod bindings;
+mod diagnosis;
 #[cfg(test)]
 mod tests;
-mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,22 +25,23 @@ use kube::Client;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::capability::kinds::{Kinds, Resource, builtin};
-use crate::capability::object::{ObjectRef, is_label};
+use crate::cluster::concurrent::collect;
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait};
-use crate::target::flight::collect;
-use crate::target::ready::{Readiness, going, readiness};
-use crate::target::{Change, Marks, Preview, Trial, Untried};
+use crate::kubernetes::kinds::{Kinds, Resource, builtin};
+use crate::kubernetes::managed_fields;
+use crate::kubernetes::object::{ObjectRef, is_label};
+use crate::kubernetes::readiness::{Readiness, going, readiness};
 
 use identity::base::Base;
-use refusal::refusal;
-use send::{Answer, Ask, Silence};
+use preview::{Change, Marks, Preview, Trial, Untried};
+use request::{Answer, Ask, Silence};
+use status::refusal;
 
 pub use bindings::Bindings;
 pub use connect::{Options, Unconfigured};
 pub use identity::{Leftover, ScopedIdentity, written_for};
-pub use refusal::{Error, Field};
+pub use status::{Error, Field};
 
 /// The longest name of a field manager that the API server accepts, in characters.
 const MAX_MANAGER: usize = 128;
@@ -248,7 +250,7 @@ impl Cluster {
     /// What makes `after` of `before`, who holds the fields included.
     pub fn compared(&self, before: Option<Value>, after: Value) -> Preview {
         let held_alike =
-            before.as_ref().is_none_or(|before| fields::is_held_alike(before, &after, &self.manager));
+            before.as_ref().is_none_or(|before| managed_fields::is_held_alike(before, &after, &self.manager));
         let preview = Preview::of(before, after);
         match preview.change {
             Change::Unchanged if !held_alike => Preview { change: Change::Update, ..preview },
@@ -260,10 +262,10 @@ impl Cluster {
     fn foretold(&self, body: &Value, before: Option<Value>, untried: Option<Untried>) -> Preview {
         let (change, after) = match &before {
             None => (Change::Create, body.clone()),
-            Some(live) if fields::is_unchanged(body, live, &self.manager) => {
+            Some(live) if managed_fields::is_unchanged(body, live, &self.manager) => {
                 (Change::Unchanged, live.clone())
             }
-            Some(live) => (Change::Update, fields::merged(body, live, &self.manager)),
+            Some(live) => (Change::Update, managed_fields::merged(body, live, &self.manager)),
         };
         Preview { before, after, marks: Marks { untried, adopts: false }, ..Preview::done(change) }
     }

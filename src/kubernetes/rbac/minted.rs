@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::capability::object::ObjectRef;
+use crate::kubernetes::object::ObjectRef;
 
 use super::{PolicyRule, Scope, Verb, account};
 

@@ -11,13 +11,14 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted};
+use crate::kubernetes::annotations::OWNER;
+use crate::kubernetes::object::ObjectRef;
 
-use super::lent::{Filled, Lent};
-use super::{Change, Error, Inventory, OWNER, Overrides, Preview};
+use super::credentials::{Filled, Lent};
+use super::{Change, Error, Inventory, Overrides, Preview};
 
 /// Files that are being written end so; one that is found was left behind by a run that was killed.
 const UNFINISHED: &str = ".carnet-unfinished";

@@ -8,10 +8,10 @@ use std::fmt;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
 use crate::document;
+use crate::kubernetes::object::ObjectRef;
 
-use super::send::Answer;
+use super::request::Answer;
 
 /// The longest text of the server that is passed on, in characters.
 const MAX_TEXT: usize = 1000;

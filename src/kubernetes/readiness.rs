@@ -7,9 +7,9 @@
 
 use serde_json::Value;
 
-use crate::capability::kinds::builtin;
-use crate::capability::object::ObjectRef;
 use crate::document;
+use crate::kubernetes::kinds::builtin;
+use crate::kubernetes::object::ObjectRef;
 
 /// How far an object has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -393,7 +393,7 @@ pub fn is_ready_once_there(object: &ObjectRef) -> bool {
 }
 
 /// Texts of controllers go to people and into errors: on one line, and not for ever.
-pub(super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     document::visible(text).chars().take(300).collect()
 }
 

@@ -1,7 +1,7 @@
 //! The same methods against a real API server.
 
 use super::*;
-use crate::target::without_bookkeeping;
+use crate::kubernetes::difference::without_bookkeeping;
 
 /// A cluster, what is known of its kinds, and a namespace that no other test uses.
 struct Live {

@@ -3,31 +3,27 @@
 //! Every method that reaches outside takes a permit. A target knows what an installation has put there (its inventory)
 //! and says so before it writes, through a [`Ledger`], so that nothing it leaves behind is ever unknown.
 
-pub mod cluster;
+pub mod credentials;
 pub mod directory;
-pub mod flight;
-pub mod lent;
-pub mod ready;
 
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::capability::kinds::{Kinds, Resource};
-use crate::capability::object::{ObjectRef, is_label};
-use crate::capability::objects::Objects;
+use crate::cluster::{self, Cluster, Deleted, Identity};
 use crate::digest::Digest;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
+use crate::kubernetes::annotations::OWNER;
+use crate::kubernetes::kinds::{Kinds, Resource};
+use crate::kubernetes::object::{ObjectRef, is_label};
+use crate::kubernetes::objects::Objects;
+use crate::kubernetes::readiness::Readiness;
 
-use cluster::{Cluster, Deleted, Identity};
+use credentials::{Filled, Lent, Misplaced, NotText};
 use directory::{Directory, Rendered};
-use lent::{Filled, Lent, Misplaced, NotText};
-use ready::Readiness;
 
-/// The annotation that names the installation an object belongs to, `NAMESPACE/NAME`.
-pub const OWNER: &str = "carnet.dev/installation";
+pub use crate::cluster::preview::{Change, Marks, Preview, Trial, Untried};
 
 /// A target.
 pub enum Target {
@@ -35,67 +31,6 @@ pub enum Target {
     Cluster(Box<Cluster>),
     /// A directory of manifests.
     Directory(Directory),
-}
-
-/// What happens to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// It is not there yet.
-    Create,
-    /// It is removed.
-    Delete,
-    /// It is removed and made anew, since it cannot be changed.
-    Replace,
-    /// It is there, as it is to be.
-    Unchanged,
-    /// It is there, otherwise.
-    Update,
-}
-
-/// How it is found out what applying an object would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trial {
-    /// By having the server do all but store it. For a run that somebody is asked about.
-    DryRun,
-    /// The same for a plan that nothing follows: whoever may only read gets what can be told from that.
-    DryRunIfAllowed,
-    /// By reading what is there; the server tries out only what would change. For a run that was confirmed beforehand.
-    Reads,
-}
-
-/// What is to be known of a change beside what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Marks {
-    /// The object is there and belongs to nobody; it becomes this installation's.
-    pub adopts: bool,
-    /// The server did not try it out, so that what would be is only what was sent over what is there.
-    pub untried: Option<Untried>,
-}
-
-/// Why the server did not try something out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Untried {
-    /// The caller may read the object, and not change it.
-    Forbidden,
-    /// The namespace or the definition of the kind is not there yet.
-    Impossible,
-}
-
-/// What applying an object would do. Its content is not in `Debug`, for it may be a Secret.
-#[derive(Clone, PartialEq)]
-pub struct Preview {
-    /// What would happen.
-    pub change: Change,
-    /// The object as it is.
-    pub before: Option<Value>,
-    /// The object as it would be.
-    pub after: Value,
-    /// What else is to be known.
-    pub marks: Marks,
-    /// The fields that stay as they were created, where it has to be replaced for them.
-    pub immutable: Vec<String>,
 }
 
 /// What the operator insists on.
@@ -260,51 +195,6 @@ impl Kept {
             "PersistentVolumeClaim" => Some(Self::Pvcs),
             _ => None,
         }
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-            Self::Replace => "replace",
-            Self::Unchanged => "unchanged",
-            Self::Update => "update",
-        })
-    }
-}
-
-impl Preview {
-    /// What makes `after` of `before`.
-    pub fn of(before: Option<Value>, after: Value) -> Self {
-        let change = match &before {
-            None => Change::Create,
-            Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
-            Some(_) => Change::Update,
-        };
-        Self { change, before, after, marks: Marks::default(), immutable: Vec::new() }
-    }
-
-    /// What makes `body` anew of `before`, because of these fields. What the new one will have beside that, the server
-    /// says only when the old one is gone.
-    pub fn replacing(before: Value, body: &Value, immutable: Vec<String>) -> Self {
-        let after = overlaid(&before, body);
-        Self { change: Change::Replace, before: Some(before), after, marks: Marks::default(), immutable }
-    }
-
-    /// What was done, without a word about content.
-    pub fn done(change: Change) -> Self {
-        Self { change, before: None, after: Value::Null, marks: Marks::default(), immutable: Vec::new() }
-    }
-}
-
-impl fmt::Debug for Preview {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Preview")
-            .field("change", &self.change)
-            .field("marks", &self.marks)
-            .finish_non_exhaustive()
     }
 }
 
@@ -612,21 +502,6 @@ impl FromIterator<Recorded> for Inventory {
     }
 }
 
-/// The object without its status and without what the server writes by itself: what two states of it differ in, if they
-/// differ.
-pub fn without_bookkeeping(object: &Value) -> Value {
-    const WRITTEN_BY_THE_SERVER: [&str; 6] =
-        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
-    let mut bare = object.clone();
-    if let Value::Object(members) = &mut bare {
-        members.remove("status");
-        if let Some(Value::Object(metadata)) = members.get_mut("metadata") {
-            metadata.retain(|name, _| !WRITTEN_BY_THE_SERVER.contains(&name.as_str()));
-        }
-    }
-    bare
-}
-
 impl Overrides {
     /// Whether fields of others are taken over.
     fn forces(self) -> bool {
@@ -683,24 +558,6 @@ pub fn check_replaceable(object: &ObjectRef, found: &Value, fields: &[String]) -
         return Err(Error::Irreplaceable { object: object.to_string(), fields: fields.to_vec() });
     }
     Ok(())
-}
-
-/// `body` laid over what is there, member by member: items of lists of the same length by their place.
-fn overlaid(before: &Value, body: &Value) -> Value {
-    match (before, body) {
-        (Value::Object(old), Value::Object(new)) => {
-            let mut all = old.clone();
-            for (name, value) in new {
-                let laid = old.get(name).map_or_else(|| value.clone(), |old| overlaid(old, value));
-                all.insert(name.clone(), laid);
-            }
-            Value::Object(all)
-        }
-        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
-            old.iter().zip(new).map(|(old, new)| overlaid(old, new)).collect()
-        }
-        (_, new) => new.clone(),
-    }
 }
 
 /// Removes an object that `is_ours` lets go. It is told what was seen first, and asked again whenever that has changed.

@@ -19,7 +19,7 @@ const KEYED: &str = "k:";
 const VALUED: &str = "v:";
 
 /// Whether applying `body` as `manager` leaves the object as it is, its managers included. `false` means that it might not.
-pub(super) fn is_unchanged(body: &Value, live: &Value, manager: &str) -> bool {
+pub fn is_unchanged(body: &Value, live: &Value, manager: &str) -> bool {
     let mut own = entries(live).filter(|entry| entry.is_applied_by(manager));
     let (Some(entry), None) = (own.next(), own.next()) else { return false };
     entry.text("apiVersion") == body.get("apiVersion").and_then(Value::as_str)
@@ -28,7 +28,7 @@ pub(super) fn is_unchanged(body: &Value, live: &Value, manager: &str) -> bool {
 }
 
 /// Whether the managers of two states of an object hold the same, as far as `manager` is concerned.
-pub(super) fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
+pub fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
     let held = |object| -> Vec<(Option<String>, Option<Value>)> {
         let own = entries(object).filter(|entry| entry.is_applied_by(manager));
         own.map(|entry| (entry.text("apiVersion").map(str::to_owned), entry.fields().cloned())).collect()
@@ -38,7 +38,7 @@ pub(super) fn is_held_alike(before: &Value, after: &Value, manager: &str) -> boo
 
 /// What applying `body` as `manager` would make of an object, as far as that can be told here: its members over those that
 /// are there, without those that only this manager held and that the body has no more.
-pub(super) fn merged(body: &Value, live: &Value, manager: &str) -> Value {
+pub fn merged(body: &Value, live: &Value, manager: &str) -> Value {
     let (own, others): (Vec<_>, Vec<_>) = entries(live)
         .filter(|entry| !entry.is_of_subresource())
         .partition(|entry| entry.is_applied_by(manager));

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::capability::rights::{PolicyRule, Scope, condensed};
+use crate::cluster::Cluster;
+use crate::cluster::request::Ask;
+use crate::cluster::status::Error;
 use crate::grant::{Permitted, Review};
-use crate::target::cluster::Cluster;
-use crate::target::cluster::refusal::Error;
-use crate::target::cluster::send::Ask;
+use crate::kubernetes::rbac::{PolicyRule, Scope, condensed};
 
 use super::caller::Caller;
 

@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use serde_json::{Map, Value, json};
 
-use crate::capability::object::{ObjectRef, is_label};
+use crate::kubernetes::object::{ObjectRef, is_label};
 
-use super::send::{Answer, Ask, Silence};
+use super::request::{Answer, Ask, Silence};
 use super::{Error, Options, Unconfigured, connect, encoded, refusal};
 
 /// The type of the Secrets that are records.

@@ -13,9 +13,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use crate::capability::object::Object;
 use crate::digest::Digest;
 use crate::document;
+use crate::kubernetes::object::Object;
 
 /// The annotation that says which keys of a Secret hold credentials, as JSON: key to names.
 pub const ANNOTATION: &str = "carnet.dev/credentials";
@@ -359,7 +359,7 @@ fn annotate(body: &mut Value, found: &Found) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capability::kinds::Kinds;
+    use crate::kubernetes::kinds::Kinds;
     use serde_json::json;
 
     const VALUE: &str = "p\"ä/ss w:rd";

@@ -12,15 +12,15 @@ use kube::{Client, Config};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::capability::rights::Minted;
+use crate::cluster::connect::{Unconfigured, http};
 use crate::document;
-use crate::target::cluster::connect::{Unconfigured, http};
+use crate::kubernetes::rbac::Minted;
 
 use super::LABEL;
 
 /// The way to an API server.
 #[derive(Clone)]
-pub(in crate::target::cluster) struct Base {
+pub(in crate::cluster) struct Base {
     url: Uri,
     certificates: Option<Vec<Vec<u8>>>,
     certificate_file: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(in crate::target::cluster) struct Base {
 
 impl Base {
     /// The way that a configuration goes.
-    pub(in crate::target::cluster) fn of(config: &Config) -> Self {
+    pub(in crate::cluster) fn of(config: &Config) -> Self {
         Self {
             url: config.cluster_url.clone(),
             certificates: config.root_cert.clone(),

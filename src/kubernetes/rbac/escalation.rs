@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::capability::kinds::Kinds;
-use crate::capability::object::ObjectRef;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
 
 use super::{PolicyRule, RBAC, Rights, Scope, Verb};
 

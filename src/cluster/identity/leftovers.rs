@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::capability::object::{ObjectRef, is_label};
-use crate::capability::rights::{RBAC, account};
-use crate::target::OWNER;
-use crate::target::cluster::refusal::{Error, refusal};
-use crate::target::cluster::send::Ask;
-use crate::target::cluster::{Cluster, encoded};
+use crate::cluster::request::Ask;
+use crate::cluster::status::{Error, refusal};
+use crate::cluster::{Cluster, encoded};
+use crate::kubernetes::annotations::OWNER;
+use crate::kubernetes::object::{ObjectRef, is_label};
+use crate::kubernetes::rbac::{RBAC, account};
 
 use super::{EXPIRES, LABEL};
 

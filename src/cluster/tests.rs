@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::capability::object::Object;
+use crate::kubernetes::object::Object;
 
 fn reference(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
     let namespace = namespace.map(str::to_owned);

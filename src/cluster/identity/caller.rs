@@ -5,11 +5,11 @@ use http::StatusCode;
 use kube::Client;
 use serde_json::{Value, json};
 
-use crate::capability::kinds::Kinds;
-use crate::capability::object::ObjectRef;
-use crate::target::cluster::path;
-use crate::target::cluster::refusal::{Error, refusal};
-use crate::target::cluster::send::{Answer, Ask, Silence};
+use crate::cluster::path;
+use crate::cluster::request::{Answer, Ask, Silence};
+use crate::cluster::status::{Error, refusal};
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
 
 use super::MANAGER;
 

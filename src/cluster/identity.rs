@@ -20,14 +20,14 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::capability::kinds::Kinds;
-use crate::capability::object::ObjectRef;
-use crate::capability::rights::{Minted, Rights, Scope, account, body};
 use crate::grant::{Delete, Mint, Permitted};
-use crate::target::OWNER;
+use crate::kubernetes::annotations::OWNER;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::{Minted, Rights, Scope, account, body};
 
-use super::refusal::refusal;
-use super::send::{Answer, Ask};
+use super::request::{Answer, Ask};
+use super::status::refusal;
 use super::{Cluster, Error, path};
 
 pub use base::written_for;

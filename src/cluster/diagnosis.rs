@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::capability::kinds::Kinds;
-use crate::capability::object::ObjectRef;
 use crate::grant::{Permitted, Wait};
-use crate::target::ready::{Readiness, readiness, shown};
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::readiness::{Readiness, readiness, shown};
 
-use super::send::Ask;
+use super::request::Ask;
 use super::{Cluster, encoded};
 
 /// The most pods, and the most events, that are asked for.

@@ -31,7 +31,7 @@ const PING: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// [`Unconfigured::Client`] when certificates, the proxy or the plugin are at fault.
-pub(in crate::target::cluster) fn client(mut config: Config) -> Result<Client, Unconfigured> {
+pub(in crate::cluster) fn client(mut config: Config) -> Result<Client, Unconfigured> {
     let agent = HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
     // Requests are repeated in `send`, where it is known which ones may be.

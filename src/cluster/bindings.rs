@@ -3,11 +3,11 @@
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::capability::object::ObjectRef;
 use crate::grant::{Permitted, ReadBindings};
+use crate::kubernetes::object::ObjectRef;
 
-use super::refusal::refusal;
-use super::send::Ask;
+use super::request::Ask;
+use super::status::refusal;
 use super::{Cluster, Error, encoded};
 
 const API_VERSION: &str = "rbac.authorization.k8s.io/v1";
