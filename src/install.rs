@@ -23,8 +23,8 @@ use crate::capability::severity::Severity;
 use crate::cluster;
 use crate::grant::{Consent, Shortfall};
 use crate::host::Supplied;
-use crate::host::watch::Entry;
-use crate::host::watch::{Unready, Watcher};
+use crate::host::progress::Entry;
+use crate::host::progress::{Observer, Unready};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 use crate::plan::Plan;
@@ -34,7 +34,7 @@ use crate::state::{State, StateError};
 use crate::targets::{self, Kept, Overrides, Target};
 use crate::verify::{Admission, Verified};
 
-pub use identity::{dismissed, mint, needs};
+pub use identity::{dismissed, minted, needs};
 
 use decide::{Part, decide};
 use run::Run;
@@ -105,7 +105,7 @@ pub struct Place {
 }
 
 /// The one who asks: sees the plan before anything is done, and the run while it goes on.
-pub trait Operator: Watcher {
+pub trait Operator: Observer {
     /// Whether to go on. Nothing has been written yet.
     fn confirm(&self, plan: &Plan, decision: &Decision) -> bool;
 }
@@ -294,10 +294,9 @@ pub async fn act(
     if mode != Mode::Act {
         return Ok(planned.into_outcome());
     }
-    if !tools.operator.confirm(&planned.plan, &run.decided.decision) {
-        return Err(Error::Declined);
-    }
-    run.carry_out(planned, lock.as_ref()).await
+    let answer = |plan: &Plan| tools.operator.confirm(plan, &run.decided.decision);
+    let confirmed = planned.plan.confirm(&planned.rights, answer).ok_or(Error::Declined)?;
+    run.carry_out(planned, &confirmed, lock.as_ref()).await
 }
 
 impl Place {

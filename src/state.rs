@@ -19,9 +19,10 @@ use crate::cluster::{self as target_cluster, Options, Unconfigured};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
-use crate::grant::terms::Terms;
+use crate::grant::recorded::RecordedObject;
+use crate::grant::spec::GrantSpec;
 use crate::kubernetes::rbac::Minted;
-use crate::targets::{Ledger, Recorded};
+use crate::targets::{Inventory, Ledger, Recorded};
 
 use cluster::Cluster;
 use directory::Directory;
@@ -84,7 +85,7 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
     /// What was granted.
-    pub terms: Terms,
+    pub terms: GrantSpec,
     /// Guards that the operator lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
@@ -125,7 +126,7 @@ pub struct Revision {
     pub secret_parameters: Vec<String>,
     /// What was granted.
     #[serde(skip)]
-    pub terms: Terms,
+    pub terms: GrantSpec,
     /// Guards that the operator lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
@@ -263,6 +264,12 @@ impl Installation {
     /// Whether the last modifying action left something that can be upgraded.
     pub fn is_installed(&self) -> bool {
         !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
+    }
+
+    /// Its objects, the first recorded first, with the permits that come of being recorded.
+    pub fn recorded(&self) -> Vec<RecordedObject> {
+        let inventory: Inventory = self.inventory.iter().cloned().collect();
+        inventory.iter().map(|recorded| RecordedObject::read_back(recorded.object.clone())).collect()
     }
 
     /// Whether the last run was cut off.

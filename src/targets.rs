@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::cluster::{self, Cluster, Deleted, Identity};
 use crate::digest::Digest;
-use crate::grant::{Apply, Delete, Get, Permitted, Wait, before_delete};
+use crate::grant::{Apply, Delete, Get, Permitted, Wait, after_apply, before_delete};
 use crate::kubernetes::annotations::OWNER;
 use crate::kubernetes::kinds::{Kinds, Resource};
 use crate::kubernetes::object::{ObjectRef, is_label};
@@ -444,6 +444,11 @@ impl Prepared {
     /// The object as the component wrote it, with placeholders in the place of credentials.
     pub fn body(&self) -> &Value {
         self.permit.0.body()
+    }
+
+    /// The permit to wait for it, which follows from that to apply it.
+    pub fn wait(&self) -> Permitted<Wait> {
+        after_apply(&self.permit)
     }
 
     /// What is recorded before the object goes out.

@@ -14,7 +14,7 @@ use carnet::author;
 use carnet::author::key::PrivateKey;
 use carnet::capability::severity::Severity;
 use carnet::fetch::{Fetched, fetch};
-use carnet::grant::terms::FileGrant;
+use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
 use carnet::install::{Error, Order};
 use carnet::plan::Plan;

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use crate::capability::Requests;
 use crate::cluster::{Cluster, Options, Owner, written_for};
 use crate::document;
-use crate::grant::terms::Terms;
+use crate::grant::spec::GrantSpec;
 use crate::install::{self, Mode, Operator, Outcome, Place, Tools, act};
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
@@ -216,7 +216,7 @@ pub(super) fn on_revision(
     let settled = Settled {
         parameters: revision.parameters.clone(),
         secret_parameters: revision.secret_parameters.clone(),
-        terms: Terms { files: asked.consent.files(&revision.terms)?, ..revision.terms.clone() },
+        terms: GrantSpec { files: asked.consent.files(&revision.terms)?, ..revision.terms.clone() },
         overrides: asked.change.overrides(),
         delete: asked.change.delete(),
         dangers: revision.dangers.clone(),

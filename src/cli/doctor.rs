@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, Leftover};
 use crate::document::visible;
-use crate::grant::{Review, recorded};
+use crate::grant::{beside, identity};
 use crate::kubernetes::rbac::{Minted, Scope};
 use crate::state::{State, StateError};
 use crate::targets::Target;
@@ -133,7 +133,7 @@ async fn check_minting(cluster: &Cluster, namespace: &str) -> Check {
         scopes: [Scope::Cluster, Scope::Namespace(namespace.to_owned())].into(),
         expires: String::new(),
     };
-    match cluster.lacking(&recorded::review(Review(minted.cost()))).await {
+    match cluster.lacking(&beside::own_rights(minted.cost())).await {
         Err(error) => Check::failed("identities", &error.into()),
         Ok(missing) if missing.is_empty() => {
             Check::new("identities", Finding::Ok, format!("can be made in {namespace} and the cluster"))
@@ -182,7 +182,7 @@ async fn check_leftover(args: &Args, cluster: &Cluster, leftover: &Leftover, sta
         let text = format!("{name} of {owner} is left from an earlier run: `carnet doctor --fix` removes it");
         return new(Finding::Warning, text);
     }
-    let permits: Vec<_> = leftover.objects.iter().cloned().map(recorded::delete).collect();
+    let permits: Vec<_> = leftover.objects.iter().cloned().filter_map(identity::part).collect();
     match cluster.dismiss(&permits).await {
         Ok(_) => {
             if let Some((state, minted)) = state.and_then(|state| Some((state, known(leftover, state)?))) {

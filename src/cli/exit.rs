@@ -12,7 +12,7 @@ use crate::document::visible;
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::host::GuestError;
-use crate::host::watch::Unready;
+use crate::host::progress::Unready;
 use crate::install;
 use crate::plan::powers::{By, Refused};
 use crate::run::RunError;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::bundle::Bundle;
 use crate::bundle::component::{Imports, unversioned};
 use crate::capability::functions::{
-    Danger, INTERFACES, Interface, Provision, provision, unprovided, unrequested, unused,
+    INTERFACES, Interface, Provision, Risk, provision, unprovided, unrequested, unused,
 };
 use crate::capability::{Request, Requests};
 use crate::digest::Digest;
@@ -100,7 +100,7 @@ struct Power {
     danger: &'static str,
     meaning: &'static str,
     #[serde(skip)]
-    level: Danger,
+    level: Risk,
 }
 
 /// The requests, each list there even where it is empty.
@@ -242,21 +242,21 @@ impl Power {
         Self {
             interface: name.into(),
             functions: functions.iter().cloned().collect(),
-            danger: word(interface.danger),
+            danger: word(interface.risk),
             meaning: interface.meaning,
-            level: interface.danger,
+            level: interface.risk,
         }
     }
 }
 
-fn word(danger: Danger) -> &'static str {
+fn word(danger: Risk) -> &'static str {
     match danger {
-        Danger::Reveals => "reveals",
-        Danger::Removes => "removes",
-        Danger::Changes => "changes",
-        Danger::Places => "places",
-        Danger::Reads => "reads",
-        Danger::None => "harmless",
+        Risk::Reveals => "reveals",
+        Risk::Removes => "removes",
+        Risk::Changes => "changes",
+        Risk::Places => "places",
+        Risk::Reads => "reads",
+        Risk::None => "harmless",
     }
 }
 

@@ -9,7 +9,7 @@ use crate::author::AuthorError;
 use crate::bundle::lint::{Fault, Severity, lint};
 use crate::document::visible;
 use crate::fetch::{FetchError, fetch};
-use crate::grant::terms::Document;
+use crate::grant::spec::GrantFile;
 use crate::reference::{self, Reference};
 use crate::verify::TrustPolicy;
 
@@ -77,7 +77,7 @@ fn document(kind: Kind, file: &Path) -> anyhow::Result<Vec<Found>> {
     let fault = |error: &dyn Error, kind| vec![Found::whole(error, kind)];
     Ok(match kind {
         Kind::Bundle => lint(text.as_bytes()).into_iter().map(Into::into).collect(),
-        Kind::Grant => Document::parse(&text, Path::new(""))
+        Kind::Grant => GrantFile::parse(&text, Path::new(""))
             .map_or_else(|error| fault(&error, "Grant of carnet.dev/v1alpha1"), |_| Vec::new()),
         Kind::TrustPolicy => TrustPolicy::parse(&text)
             .map_or_else(|error| fault(&error, "TrustPolicy of carnet.dev/v1alpha1"), |_| Vec::new()),

@@ -9,12 +9,11 @@ use serde_json::Value;
 
 use crate::cluster::{self, Cluster, written_for};
 use crate::document;
-use crate::grant::{Review, recorded};
+use crate::grant::beside;
 use crate::install::{self, Mode, Outcome};
 use crate::kubernetes::rbac::{Minted, Rights, account, body};
 use crate::plan::{Plan, role_name};
 use crate::reference::Reference;
-use crate::targets::Change;
 
 use super::Context;
 use super::acquire::UnsignedArgs;
@@ -135,8 +134,8 @@ fn print(outcome: &Outcome, context: &Context) -> anyhow::Result<Code> {
 fn check(args: &Args, target: &TargetArgs, outcome: &Outcome, context: &Context) -> anyhow::Result<Code> {
     let runtime = act::runtime()?;
     let (cluster, _) = runtime.block_on(target.cluster(&args.name, context))?;
-    let mint = install::mint(&outcome.plan, &outcome.rights, &cluster, args.ttl);
-    let review = recorded::review(Review(install::needs(&mint.minted, &outcome.rights)));
+    let minted = install::minted(&outcome.plan, &outcome.rights, &cluster, args.ttl);
+    let review = beside::own_rights(install::needs(&minted, &outcome.rights));
     let missing = runtime.block_on(cluster.lacking(&review))?;
     let code = if missing.is_empty() { exit::DONE } else { exit::NO_RIGHTS };
     context.ui.report(&RightsCheck { name: args.name.clone(), missing })?;
@@ -151,8 +150,7 @@ fn make(
     (file, earlier): (&Path, Option<Minted>),
     context: &Context,
 ) -> anyhow::Result<Code> {
-    let later = made(&outcome.plan);
-    if let Some(namespace) = later.first() {
+    if let Some(namespace) = outcome.plan.namespaces_made().first() {
         let text =
             format!("no rights can be given in the namespace `{namespace}`, which the plan makes itself");
         return Err(Usage::new(text, format!("kubectl create namespace {namespace}")).into());
@@ -163,8 +161,11 @@ fn make(
         if let Some(earlier) = &earlier {
             removed(&cluster, earlier).await?;
         }
-        let mint = install::mint(&outcome.plan, &outcome.rights, &cluster, args.ttl);
-        let identity = cluster.identity(recorded::mint(mint));
+        let minted = install::minted(&outcome.plan, &outcome.rights, &cluster, args.ttl);
+        // Who names a file for the account asks for it.
+        let confirmed = outcome.plan.confirm(&outcome.rights, |_| true);
+        let confirmed = confirmed.ok_or_else(|| anyhow::anyhow!("the plan was not confirmed"))?;
+        let identity = cluster.identity(confirmed.mint(minted, args.ttl));
         let made = match identity.make().await {
             Ok(()) => written_down(&identity, &namespace, file, earlier.is_some()).await,
             Err(error) => Err(error.into()),
@@ -225,12 +226,6 @@ async fn removed(cluster: &Cluster, minted: &Minted) -> anyhow::Result<()> {
     Ok(install::dismissed(cluster, minted).await.map(drop)?)
 }
 
-/// The namespaces that a plan makes.
-fn made(plan: &Plan) -> Vec<String> {
-    let rows = plan.changes.iter().filter(|row| row.action == Change::Create);
-    rows.filter(|row| row.object.group_kind() == "Namespace").map(|row| row.object.name.clone()).collect()
-}
-
 impl RightsReport {
     fn of(plan: &Plan, rights: &Rights) -> Self {
         let installation = &plan.installation;
@@ -245,7 +240,7 @@ impl RightsReport {
             plan: plan.digest,
             objects: std::iter::once(body(&account)).chain(granted).collect(),
             escalations: plan.escalations.clone(),
-            later: made(plan),
+            later: plan.namespaces_made(),
         }
     }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::grant::recorded;
+use crate::grant::recorded::RecordedObject;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 use crate::state::{Installation, Revision, State, StateError};
-use crate::targets::{Inventory, Target};
+use crate::targets::Target;
 
 use super::Context;
 use super::act::{self, HomeArgs};
@@ -170,28 +170,27 @@ async fn ask(installation: &Installation, home: &HomeArgs) -> anyhow::Result<Vec
     let place = home.place(installation)?;
     let (target, _) =
         act::open(&place, &installation.name, Some(&installation.namespace), home.as_user()).await?;
-    let inventory = installation.inventory.iter().cloned().collect::<Inventory>();
     let mut rows = Vec::new();
-    for recorded in inventory.iter() {
-        let (ready, reason) = match readiness(&target, &recorded.object).await? {
+    for recorded in installation.recorded() {
+        let (ready, reason) = match readiness(&target, &recorded).await? {
             Readiness::Ready => (true, None),
             Readiness::NotReady(why) | Readiness::Failed(why) => (false, Some(why)),
         };
-        rows.push(ObjectRow { object: recorded.object.clone(), ready: Some(ready), reason });
+        rows.push(ObjectRow { object: recorded.object().clone(), ready: Some(ready), reason });
     }
     Ok(rows)
 }
 
-async fn readiness(target: &Target, object: &ObjectRef) -> anyhow::Result<Readiness> {
+async fn readiness(target: &Target, recorded: &RecordedObject) -> anyhow::Result<Readiness> {
     let missing = || Readiness::NotReady("it is not there".into());
     let mut kinds = Kinds::default();
-    if target.learn(object, &mut kinds).await.is_err() {
+    if target.learn(recorded.object(), &mut kinds).await.is_err() {
         return Ok(missing());
     }
-    if target.get(&recorded::get(object.clone()), &kinds).await?.is_none() {
+    if target.get(&recorded.get(), &kinds).await?.is_none() {
         return Ok(missing());
     }
-    Ok(target.readiness(&recorded::wait(object.clone()), &kinds).await?)
+    Ok(target.readiness(&recorded.wait(), &kinds).await?)
 }
 
 impl Row {

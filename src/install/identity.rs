@@ -1,18 +1,18 @@
 //! An identity for the acting pass: recorded before it is made, made before anything else is recorded, and removed however
 //! the pass ends.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use crate::cluster::{self, Cluster, ScopedIdentity};
-use crate::grant::{Mint, Review, recorded};
+use crate::grant::beside;
+use crate::grant::identity::{PREFIX, parts};
 use crate::kubernetes::rbac::{Minted, PolicyRule, Rights, Scope};
-use crate::plan::Plan;
+use crate::plan::{Confirmed, Plan};
 use crate::state::{Lock, ulid};
-use crate::targets::{Change, Target};
+use crate::targets::Target;
 
 use super::run::{Planned, Run};
 use super::{Error, Identity, Outcome};
@@ -29,10 +29,11 @@ impl Run<'_> {
     pub(super) async fn carry_out(
         &self,
         mut planned: Planned,
+        confirmed: &Confirmed,
         lock: Option<&Lock>,
     ) -> Result<Outcome, Error> {
         self.dismiss_leftovers(planned.target()).await?;
-        let identity = self.identity(&mut planned)?;
+        let identity = self.identity(&mut planned, confirmed)?;
         if let Some(identity) = &identity
             && let Err(error) = self.make(identity, &planned).await
         {
@@ -57,16 +58,20 @@ impl Run<'_> {
     }
 
     /// An identity for the acting pass, written down, and not made yet.
-    fn identity(&self, planned: &mut Planned) -> Result<Option<Arc<ScopedIdentity>>, Error> {
+    fn identity(
+        &self,
+        planned: &mut Planned,
+        confirmed: &Confirmed,
+    ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
         if self.order.identity == Identity::Own || !planned.rights.can_write() {
             return Ok(None);
         }
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
         let lifetime = self.order.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
-        let mint = mint(&planned.plan, &planned.rights, cluster, lifetime);
-        self.tools.state.identify(&self.order.name, &mint.minted)?;
-        let identity = cluster.identity(recorded::mint(mint));
+        let minted = minted(&planned.plan, &planned.rights, cluster, lifetime);
+        self.tools.state.identify(&self.order.name, &minted)?;
+        let identity = cluster.identity(confirmed.mint(minted, lifetime));
         if let Target::Cluster(cluster) = planned.target_mut() {
             cluster.assume(Arc::clone(&identity));
         }
@@ -99,26 +104,21 @@ impl Run<'_> {
     }
 }
 
-/// An identity that has just the rights of a plan. Its account is in no namespace that the plan makes or removes.
-pub fn mint(plan: &Plan, rights: &Rights, cluster: &Cluster, lifetime: Duration) -> Mint {
-    let touched = |changes: &[Change]| -> BTreeSet<String> {
-        let namespaces = plan.changes.iter().filter(|row| row.object.group_kind() == "Namespace");
-        namespaces.filter(|row| changes.contains(&row.action)).map(|row| row.object.name.clone()).collect()
-    };
-    let unfit = touched(&[Change::Create, Change::Delete]);
+/// An identity for the run of a plan. Its account is in no namespace that the plan makes or removes.
+pub fn minted(plan: &Plan, rights: &Rights, cluster: &Cluster, lifetime: Duration) -> Minted {
+    let unfit = plan.namespaces_passing();
     let mut homes =
         vec![plan.installation.namespace.clone(), cluster.namespace().to_owned(), "default".to_owned()];
     homes.retain(|home| !unfit.contains(home));
     homes.dedup();
-    let minted = Minted {
-        name: format!("carnet-{}", ulid().to_lowercase()),
+    Minted {
+        name: format!("{PREFIX}{}", ulid().to_lowercase()),
         owner: format!("{}/{}", plan.installation.namespace, plan.installation.name),
         server: cluster.server().to_owned(),
         homes,
         scopes: rights.scopes().cloned().collect(),
         expires: after(lifetime),
-    };
-    Mint { minted, rights: rights.clone(), lifetime, later: touched(&[Change::Create]) }
+    }
 }
 
 /// What making an identity takes: the rights to make it, and those that are handed to it.
@@ -135,15 +135,14 @@ pub fn needs(minted: &Minted, rights: &Rights) -> Vec<(Scope, PolicyRule)> {
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.
 pub async fn dismissed(cluster: &Cluster, minted: &Minted) -> Result<usize, cluster::Error> {
-    let permits: Vec<_> = minted.objects().into_iter().map(recorded::delete).collect();
-    cluster.dismiss(&permits).await
+    cluster.dismiss(&parts(minted)).await
 }
 
 /// Why no identity was made: with everything that the caller lacks, where that is the reason.
 async fn refused(minted: &Minted, planned: &Planned, source: cluster::Error) -> Error {
     let mut missing = Vec::new();
     if let (cluster::Error::Denied { .. }, Target::Cluster(cluster)) = (&source, planned.target()) {
-        let review = recorded::review(Review(needs(minted, &planned.rights)));
+        let review = beside::own_rights(needs(minted, &planned.rights));
         missing = cluster.lacking(&review).await.unwrap_or_default();
     }
     Error::Identity { source, missing }

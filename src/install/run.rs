@@ -6,22 +6,18 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::cluster::ScopedIdentity;
-use crate::grant::{Denied, recorded};
-use crate::host::meter::Calls;
-use crate::host::wait::now;
-use crate::host::watch::Entry;
-use crate::host::watch::{Unready, Watcher};
-use crate::host::work::{ObjectChange, Pass, Waiting, Work};
+use crate::grant::Denied;
+use crate::grant::recorded::RecordedObject;
+use crate::host::gate::Ended;
+use crate::host::pass::{Acting, Pass, Phase, Planning, Script, Site, Waiting};
+use crate::host::progress::{Entry, Observer, Unready};
 use crate::host::{GuestError, Host};
-use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::objects::Objects;
 use crate::kubernetes::rbac::Rights;
-use crate::kubernetes::readiness::is_ready_once_there;
+use crate::plan::trace::{ObjectChange, Trace};
 use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
-use crate::targets::credentials::Lent;
 use crate::targets::{Kept, Target, Trial};
 use crate::verify::Admission;
 
@@ -43,13 +39,10 @@ pub(super) struct Run<'a> {
     pub(super) mode: Mode,
 }
 
-/// What one pass of a run left.
-struct Ran {
-    work: Work,
-    calls: Calls,
-    outputs: BTreeMap<String, Value>,
-    log: Vec<Entry>,
-    denials: Vec<String>,
+/// A pass that was run, and what was seen of it.
+struct Ran<P> {
+    pass: P,
+    ended: Ended,
 }
 
 /// What came of an action, and the outputs that may be stored.
@@ -58,7 +51,11 @@ type Acted = (Outcome, BTreeMap<String, Value>);
 /// A planned action: what will be done, and the target to do it to.
 pub(super) struct Planned {
     pub(super) plan: Plan,
-    ran: Ran,
+    site: Site,
+    trace: Trace,
+    script: Script,
+    log: Vec<Entry>,
+    denials: Vec<String>,
     removals: Vec<Removal>,
     kept: Vec<ObjectRef>,
     /// What the acting pass takes.
@@ -70,35 +67,43 @@ pub(super) struct Planned {
 impl Run<'_> {
     /// The planning pass: reads only.
     pub(super) async fn plan(&self, target: Target) -> Result<Planned, Error> {
-        let pass = Pass::Planning { overlay: BTreeMap::new(), trial: self.trial() };
-        let watcher: Arc<dyn Watcher> = Arc::new(Silent);
-        let work = self.work(target, Kinds::default(), pass, BTreeMap::new(), watcher);
-        let mut ran = self.pass(work).await?;
-        if self.mode == Mode::Examine {
-            ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
-        }
-        let (removable, kept) = self.removable(&ran.work);
-        let removals = removal::plan(&mut ran.work, removable.clone()).await?;
+        let planning = Planning::new(self.site(target), self.trial());
+        let Ran { pass, ended } = self.pass(planning).await?;
+        let (mut site, trace, script) = pass.into_parts();
+        let (trace, log, denials) = self.noted(trace, ended);
+        let (removable, kept) = self.removable(site.target(), &trace);
+        let looked_for: Vec<_> = removable.iter().map(|recorded| recorded.object().clone()).collect();
+        let removals = removal::plan(&mut site, removable).await?;
         self.check_cluster(&removals)?;
         let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
-        let rights = self.rights(&ran.work, &rows);
-        let there = self.surroundings(&ran.work, &rows).await;
+        let rights = self.rights(&site, &trace, &rows);
+        let context = self.cluster_context(&site, &trace, &rows).await;
         let granted = self.decided.granted.as_deref();
-        let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &rights, &there);
+        let plan = Plan::new(self.subject(site.target()), granted, &trace, rows, &rights, &context);
         self.check_replacements(&plan)?;
         self.check_powers(&plan)?;
-        let all_rights = plan::with_planning(rights.clone(), &ran.work, &removable);
-        Ok(Planned { plan, ran, removals, kept, rights, all_rights })
+        let all_rights = plan::with_planning(rights.clone(), &trace, &looked_for, site.kinds());
+        Ok(Planned { plan, site, trace, script, log, denials, removals, kept, rights, all_rights })
+    }
+
+    /// What the pass noted, with what the host saw of it.
+    fn noted(&self, trace: Trace, ended: Ended) -> (Trace, Vec<Entry>, Vec<String>) {
+        let refused = ended.failed.iter().map(ToString::to_string).collect();
+        let mut trace = Trace { calls: ended.calls, refused, ..trace };
+        if self.mode == Mode::Examine {
+            trace.changes.iter_mut().for_each(ObjectChange::without_credentials);
+        }
+        (trace, ended.log, ended.denied.iter().map(Denied::explained).collect())
     }
 
     /// The rights in the cluster that the acting pass takes.
-    fn rights(&self, work: &Work, removed: &[ObjectChange]) -> Rights {
-        if matches!(work.target, Target::Directory(_)) {
+    fn rights(&self, site: &Site, trace: &Trace, removed: &[ObjectChange]) -> Rights {
+        if matches!(site.target(), Target::Directory(_)) {
             return Rights::default();
         }
         let granted = self.decided.granted.as_ref().filter(|_| self.part.component.is_some());
         let readable = granted.map(|granted| granted.capabilities().kubernetes).unwrap_or_default();
-        plan::needed(work, removed, &readable)
+        plan::needed(trace, removed, &readable, site.kinds())
     }
 
     /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
@@ -187,96 +192,73 @@ impl Run<'_> {
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<Acted, Error> {
-        let Planned { plan, ran, removals, kept, all_rights: rights, .. } = planned;
-        // The steps of the component alone: what is removed after it is not compared, and may be gone already.
-        let Work { target, kinds, changes, steps, answers, .. } = ran.work;
-        target.sweep()?;
-        let seen =
-            changes.into_values().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
-        let pass = Pass::acting(steps, &answers, self.tools.state.ledger(&self.order.name));
-        let operator = Arc::clone(&self.tools.operator);
-        let watcher: Arc<dyn Watcher> = operator;
-        let work = Work { answers, ..self.work(target, kinds, pass, seen, watcher) };
-        let mut ran = self.pass(work).await?;
-        removal::carry_out(&mut ran.work, removals).await?;
-        self.let_go(&mut ran.work, &kept)?;
-        await_ready(&mut ran.work).await?;
-        let outputs = self.settled_outputs(ran.outputs)?;
+        let Planned { plan, site, trace, script, removals, kept, all_rights: rights, .. } = planned;
+        site.target().sweep()?;
+        let operator: Arc<dyn Observer> = Arc::<dyn super::Operator>::clone(&self.tools.operator);
+        let site = site.again(self.waiting(), operator);
+        let ledger = self.tools.state.ledger(&self.order.name);
+        let acting = Acting::new(site, script, trace.into_seen(), ledger);
+        let Ran { pass: mut acting, ended } = self.pass(acting).await?;
+        removal::carry_out(&mut acting, removals).await?;
+        if self.part.remove {
+            // What an uninstall leaves in place is nobody's any more.
+            acting.forget(kept.iter().cloned())?;
+        }
+        let unready = acting.await_applied().await?;
+        if !unready.is_empty() {
+            return Err(Error::Unready(unready));
+        }
+        let outputs = self.settled_outputs(ended.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
-        let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept, rights };
+        let denials = ended.denied.iter().map(Denied::explained).collect();
+        let outcome = Outcome { plan, outputs, write_only, log: ended.log, denials, kept, rights };
         Ok((outcome, stored))
     }
 
-    /// What an uninstall leaves in place is nobody's any more.
-    fn let_go(&self, work: &mut Work, kept: &[ObjectRef]) -> Result<(), Error> {
-        if let Pass::Acting { ledger, .. } = &mut work.pass
-            && self.part.remove
-        {
-            kept.iter().try_for_each(|object| ledger.removed(object))?;
-        }
-        Ok(())
-    }
-
     /// Runs the component over the target, if it has a part in this.
-    async fn pass(&self, work: Work) -> Result<Ran, Error> {
+    async fn pass<P: Phase>(&self, pass: P) -> Result<Ran<P>, Error> {
         let (Some(compiled), Some(granted), Some(action)) =
             (&self.compiled, &self.decided.granted, &self.part.component)
         else {
-            return Ok(Ran::nothing(work));
+            return Ok(Ran { pass, ended: Ended::default() });
         };
         let context = self.decided.context.clone();
-        let host = Host::new(Arc::clone(granted), context, self.decided.credentials.clone(), work);
-        let (host, ended) = compiled.run(host, action).await;
-        let ran = Ran::of(host);
-        match ended {
-            Ok(()) => Ok(ran),
-            Err(source) => Err(ran.failed(source).await),
+        let host = Host::new(Arc::clone(granted), context, self.decided.credentials.clone(), pass);
+        let (host, result) = compiled.run(host, action).await;
+        let (pass, ended) = host.into_parts::<P>().ok_or_else(|| Error::SetUp(RunError::mixed_up()))?;
+        match result {
+            Ok(()) => Ok(Ran { pass, ended }),
+            Err(source) => Err(failed(pass.into(), ended, source).await),
         }
     }
 
-    fn work(
-        &self,
-        target: Target,
-        kinds: Kinds,
-        pass: Pass,
-        seen: BTreeMap<String, Value>,
-        watcher: Arc<dyn Watcher>,
-    ) -> Work {
-        Work {
-            target,
-            kinds,
-            pass,
-            seen,
-            watcher,
-            inventory: self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect(),
-            overrides: self.order.overrides,
-            waiting: Waiting { enabled: self.order.wait, until: now() + self.order.timeout },
-            lent: Lent::default(),
-            reads: BTreeSet::new(),
-            steps: Vec::new(),
-            answers: Vec::new(),
-            changes: Objects::default(),
-            failures: Vec::new(),
-            late: Vec::new(),
-            going: Vec::new(),
-        }
+    fn site(&self, target: Target) -> Site {
+        let inventory = self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect();
+        Site::new(target, inventory, self.order.overrides, self.waiting(), Arc::new(Silent))
+    }
+
+    fn waiting(&self) -> Waiting {
+        Waiting::begin(self.order.wait, self.order.timeout)
     }
 
     /// What the runtime removes after the component, last applied first, and what it leaves in place.
-    fn removable(&self, work: &Work) -> (Vec<ObjectRef>, Vec<ObjectRef>) {
+    fn removable(&self, target: &Target, trace: &Trace) -> (Vec<RecordedObject>, Vec<ObjectRef>) {
         if !self.part.prune && !self.part.remove {
             return (Vec::new(), Vec::new());
         }
-        let keys: BTreeSet<_> = work.steps.iter().map(|step| step.object.key()).collect();
-        let touched = |object: &ObjectRef| keys.contains(&object.key());
-        let gone = work.inventory.iter().rev().map(|recorded| recorded.object.clone());
-        let is_directory = matches!(work.target, Target::Directory(_));
-        gone.filter(|object| !touched(object)).partition(|object| {
-            is_directory || Kept::of(object).is_none_or(|kind| self.order.delete.contains(&kind))
-        })
+        let touched: BTreeSet<_> = trace.steps.iter().map(|(step, _)| step.object.key()).collect();
+        let is_directory = matches!(target, Target::Directory(_));
+        let is_removed = |recorded: &RecordedObject| {
+            let kind = Kept::of(recorded.object());
+            is_directory || kind.is_none_or(|kind| self.order.delete.contains(&kind))
+        };
+        let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();
+        let (removed, kept): (Vec<_>, Vec<_>) =
+            recorded.filter(|it| !touched.contains(&it.object().key())).partition(is_removed);
+        (removed, kept.iter().map(|recorded| recorded.object().clone()).collect())
     }
 
-    fn subject(&self, work: &Work) -> Subject {
+    fn subject(&self, target: &Target) -> Subject {
         let settings = self.settings();
         Subject {
             bundle: BundleName {
@@ -290,7 +272,7 @@ impl Run<'_> {
             },
             action: self.order.action.clone(),
             revision: self.revision(),
-            target: work.target.describe(),
+            target: target.describe(),
             inputs: self.inputs(),
         }
     }
@@ -386,37 +368,13 @@ impl Run<'_> {
     }
 }
 
-impl Ran {
-    fn nothing(work: Work) -> Self {
-        Self { work, calls: Calls::new(), outputs: BTreeMap::new(), log: Vec::new(), denials: Vec::new() }
-    }
-
-    fn of(host: Host) -> Self {
-        Self {
-            calls: host.meter.calls().clone(),
-            outputs: host.installation.outputs.clone(),
-            log: host.installation.log.entries(),
-            denials: host.denials.iter().map(Denied::explained).collect(),
-            work: host.work,
-        }
-    }
-
-    async fn failed(mut self, source: RunError) -> Error {
-        // The component hands the target's refusal on; the operator is told all of it.
-        let refusal = self.work.failures.pop().map(Box::new);
-        let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
-        let unready = if timed_out { self.work.unready().await } else { Vec::new() };
-        Error::Run { source, refusal, denials: self.denials, unready: unready.into(), log: self.log }
-    }
-}
-
 impl Planned {
     pub(super) fn target(&self) -> &Target {
-        &self.ran.work.target
+        self.site.target()
     }
 
     pub(super) fn target_mut(&mut self) -> &mut Target {
-        &mut self.ran.work.target
+        self.site.target_mut()
     }
 
     pub(super) fn into_outcome(self) -> Outcome {
@@ -424,29 +382,21 @@ impl Planned {
             plan: self.plan,
             outputs: BTreeMap::new(),
             write_only: BTreeSet::new(),
-            log: self.ran.log,
-            denials: self.ran.denials,
+            log: self.log,
+            denials: self.denials,
             kept: self.kept,
             rights: self.all_rights,
         }
     }
 }
 
-/// Waits for everything that the run applied.
-async fn await_ready(work: &mut Work) -> Result<(), Error> {
-    if !work.waiting.enabled {
-        return Ok(());
-    }
-    let applied: BTreeSet<ObjectRef> =
-        work.writes().filter(|(step, _)| !step.delete).map(|(step, _)| step.object.clone()).collect();
-    let left: Vec<_> = applied
-        .into_iter()
-        .filter(|object| work.inventory.find(object).is_some() && !is_ready_once_there(object))
-        .map(recorded::wait)
-        .collect();
-    work.await_ready(left, work.waiting.until).await?;
-    let unready = work.unready().await;
-    if unready.is_empty() { Ok(()) } else { Err(Error::Unready(unready)) }
+/// How a run failed. The component hands the target's refusal on; the operator is told all of it.
+async fn failed(mut pass: Pass, mut ended: Ended, source: RunError) -> Error {
+    let refusal = ended.failed.pop().map(Box::new);
+    let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
+    let unready = if timed_out { pass.unready().await } else { Vec::new() };
+    let denials = ended.denied.iter().map(Denied::explained).collect();
+    Error::Run { source, refusal, denials, unready: unready.into(), log: ended.log }
 }
 
 /// Why the installation is no longer held, when that is so: nothing more may be done with it then.
@@ -460,7 +410,7 @@ async fn lost(lock: Option<&Lock>) -> StateError {
 /// Sees nothing: the planning pass writes the same log as the acting one.
 struct Silent;
 
-impl Watcher for Silent {
+impl Observer for Silent {
     fn waiting(&self, _: &[Unready]) {}
 
     fn logged(&self, _: &Entry) {}

@@ -97,6 +97,11 @@ impl ObjectRef {
         }
     }
 
+    /// Whether it defines a kind of its own.
+    pub fn is_definition(&self) -> bool {
+        self.group() == "apiextensions.k8s.io" && self.kind == "CustomResourceDefinition"
+    }
+
     /// The object's identity, whatever version of its group it was written in.
     pub fn key(&self) -> (String, Option<&str>, &str) {
         (self.group_kind(), self.namespace.as_deref(), &self.name)

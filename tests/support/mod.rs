@@ -25,9 +25,9 @@ use carnet::bundle::index::{
 use carnet::digest::Digest;
 use carnet::fetch::{Fetched, fetch};
 use carnet::grant::Consent;
-use carnet::grant::terms::Document;
+use carnet::grant::spec::GrantFile;
 use carnet::host::Supplied;
-use carnet::host::watch::{Entry, Unready, Watcher};
+use carnet::host::progress::{Entry, Observer, Unready};
 use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
 use carnet::kubernetes::object::ObjectRef;
 use carnet::plan::Plan;
@@ -50,7 +50,7 @@ pub struct Yes {
     pub log: Mutex<Vec<Entry>>,
 }
 
-impl Watcher for Yes {
+impl Observer for Yes {
     fn waiting(&self, _: &[Unready]) {}
 
     fn logged(&self, entry: &Entry) {
@@ -253,8 +253,8 @@ pub fn approving(verified: &Verified) -> Consent {
     Consent { approve: Some(verified.digest()), ..Consent::default() }
 }
 
-pub fn grant(text: &str, base: &Path) -> Document {
-    Document::parse(text, base).unwrap()
+pub fn grant(text: &str, base: &Path) -> GrantFile {
+    GrantFile::parse(text, base).unwrap()
 }
 
 pub fn example(name: &str) -> PathBuf {

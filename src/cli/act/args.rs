@@ -13,7 +13,7 @@ use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
 use crate::cluster::{Cluster, Options};
-use crate::grant::terms::parse_time;
+use crate::grant::limits::parse_time;
 use crate::install::{Identity, Place};
 use crate::reference::Reference;
 use crate::state::{Installation, State, StateError};

@@ -9,7 +9,7 @@ use crate::cli::acquire::UnsignedArgs;
 use crate::cli::exit::Usage;
 use crate::cli::inputs::consent::ConsentArgs;
 use crate::grant::Consent;
-use crate::grant::terms::Terms;
+use crate::grant::spec::GrantSpec;
 use crate::host::Supplied;
 use crate::install::{Mode, Order, Place};
 use crate::plan::Plan;
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Settled {
     pub(in crate::cli) parameters: BTreeMap<String, Value>,
     /// Parameters that have to be given again.
     pub(in crate::cli) secret_parameters: Vec<String>,
-    pub(in crate::cli) terms: Terms,
+    pub(in crate::cli) terms: GrantSpec,
     pub(in crate::cli) overrides: Overrides,
     pub(in crate::cli) delete: BTreeSet<Kept>,
     pub(in crate::cli) dangers: Vec<String>,

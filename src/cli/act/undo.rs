@@ -108,7 +108,7 @@ mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
-            terms: crate::grant::terms::Terms::default(),
+            terms: crate::grant::spec::GrantSpec::default(),
             dangers: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::capability::Requests;
 use crate::cli::exit::{self, Code};
 use crate::cli::{Context, acquire, inputs};
-use crate::grant::terms::Document;
+use crate::grant::spec::GrantFile;
 use crate::reference::Reference;
 
 use super::write;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     Ok(exit::DONE)
 }
 
-fn show(args: &Args, text: &str, document: &Document, context: &Context) -> anyhow::Result<()> {
+fn show(args: &Args, text: &str, document: &GrantFile, context: &Context) -> anyhow::Result<()> {
     match (context.ui.is_for_people(), &args.to) {
         (false, _) => context.ui.document("Grant", document),
         (true, None) => context.ui.text(text),

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use crate::capability::Request;
 use crate::capability::credentials::CredentialText;
-use crate::capability::functions::Danger;
+use crate::capability::functions::Risk;
 use crate::capability::kubernetes::Verb;
 use crate::cli::ui::{Page, Report, Tone};
 use crate::cli::verify::Signature;
@@ -63,7 +63,7 @@ impl Inspection {
                 (Tone::Danger, "UNKNOWN".into(), format!("nothing here provides {name}: it cannot run"))
             })
             .collect();
-        let is_free = |power: &&Power| power.level == Danger::None;
+        let is_free = |power: &&Power| power.level == Risk::None;
         rows.extend(self.can.iter().filter(|power| !is_free(power)).map(Power::row));
         if rows.is_empty() {
             rows.push((Tone::Good, "nothing".into(), "that needs a grant".into()));
@@ -169,10 +169,10 @@ impl Inspection {
 impl Power {
     fn row(&self) -> (Tone, String, String) {
         let (tone, word) = match self.level {
-            Danger::Reveals | Danger::Removes => (Tone::Danger, self.danger.to_uppercase()),
-            Danger::Changes | Danger::Places => (Tone::Caution, self.danger.into()),
-            Danger::Reads => (Tone::Plain, self.danger.into()),
-            Danger::None => (Tone::Quiet, self.danger.into()),
+            Risk::Reveals | Risk::Removes => (Tone::Danger, self.danger.to_uppercase()),
+            Risk::Changes | Risk::Places => (Tone::Caution, self.danger.into()),
+            Risk::Reads => (Tone::Plain, self.danger.into()),
+            Risk::None => (Tone::Quiet, self.danger.into()),
         };
         (tone, word, format!("{} ({})", self.meaning, self.interface))
     }
