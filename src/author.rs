@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{self, component, index::IndexError, lint::Fault};
 use crate::fetch::FetchError;
-use crate::verify::InvalidKey;
+use crate::signature::{InvalidPublicKey, KeyError};
 use crate::{capability, document};
 
 mod build;
 mod init;
-pub mod key;
 mod sign;
 mod source;
 
@@ -48,7 +47,7 @@ pub enum AuthorError {
     Index(#[from] IndexError),
     /// The key cannot be used.
     #[error("the key cannot be used")]
-    Key(#[from] key::KeyError),
+    Key(#[from] KeyError),
     /// The file is something else.
     #[error("the file is of `{api_version}`, kind `{kind}`, not of `carnet.dev/v1alpha1`, kind `Source`")]
     Kind {
@@ -68,7 +67,7 @@ pub enum AuthorError {
     NotEmpty(PathBuf),
     /// The key's public part cannot be used.
     #[error("the public key cannot be used")]
-    PublicKey(#[from] InvalidKey),
+    PublicKey(#[from] InvalidPublicKey),
     /// The requests break a rule.
     #[error("the requests cannot be used")]
     Requests(#[from] capability::Invalid),

@@ -22,8 +22,8 @@ use crate::reference::{Layout as LayoutReference, Reference};
 mod evidence;
 pub(crate) mod layout;
 
+pub(crate) use evidence::refer;
 pub use evidence::{Content, Evidence};
-pub(crate) use evidence::{SIGSTORE, refer};
 use layout::{Layout, MAX_MANIFEST};
 
 /// The most bytes that the OCI manifests of all images may have together. A bundle could name thousands of them, and all

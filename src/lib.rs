@@ -8,6 +8,7 @@ pub mod document;
 pub mod bundle;
 pub mod kubernetes;
 pub mod capability;
+pub mod signature;
 pub mod fetch;
 pub mod verify;
 pub mod author;

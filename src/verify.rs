@@ -22,14 +22,11 @@ use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{Content, Evidence, Fetched};
 use crate::reference::Reference;
+use crate::signature::sigstore::SigstoreBundle;
+use crate::signature::{SignatureFault, classic};
 
-mod classic;
-mod key;
 mod policy;
-pub(crate) mod sigstore;
 
-pub use key::{Invalid as InvalidKey, PublicKey};
-pub(crate) use key::{pem_body, to_pem};
 use policy::{Key, Rule};
 pub use policy::{PolicyError, TrustPolicy};
 
@@ -133,12 +130,6 @@ pub enum Refusal {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// Text that should be base64 is not.
-    #[error("it holds something else where base64 should be")]
-    Base64,
-    /// The envelope does not have exactly one signature.
-    #[error("its envelope holds {0} signatures, not one")]
-    Envelope(usize),
     /// The key's time is over.
     #[error("key `{key}` was valid until {until}")]
     Expired {
@@ -147,12 +138,6 @@ pub enum Flaw {
         /// When it ended.
         until: Timestamp,
     },
-    /// The JSON breaks a rule.
-    #[error("it is malformed: {0}")]
-    Malformed(#[from] document::Invalid),
-    /// The blob is something else.
-    #[error("it is of media type `{}`, not a Sigstore bundle v0.3", document::visible(.0))]
-    MediaType(String),
     /// The key's time has not come.
     #[error("key `{key}` is valid from {from}")]
     NotYetValid {
@@ -161,30 +146,24 @@ pub enum Flaw {
         /// When it begins.
         from: Timestamp,
     },
-    /// It is a good signature of something else.
-    #[error("it signs another digest")]
-    OtherDigest,
-    /// The envelope holds something else than an in-toto statement.
-    #[error("its payload is of type `{}`, not an in-toto statement", document::visible(.0))]
-    PayloadType(String),
-    /// The key's holder stated something else than "I signed this".
-    #[error("it states `{}`, which is not a signature", document::visible(.0))]
-    Predicate(String),
-    /// The payload is something else.
-    #[error("it signs a document of type `{}`", document::visible(.0))]
-    Statement(String),
-    /// It is longer than any signature.
-    #[error("it has {0} bytes, more than are read")]
-    TooLong(usize),
+    /// It is no signature of this digest, whoever made it.
+    #[error(transparent)]
+    Signature(SignatureFault),
     /// The key is in the policy, but not in the rule.
     #[error("key `{0}` signed it, which the rule does not list")]
     Unlisted(String),
     /// No key of the policy made it. The id is what it claims.
     #[error("no key of the trust policy made it{}", .0.map(|id| format!(" (it claims key {})", id.short())).unwrap_or_default())]
     UnknownKey(Option<Digest>),
-    /// The bytes could not be read, or are not what their digest says.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
+}
+
+impl From<SignatureFault> for Flaw {
+    fn from(fault: SignatureFault) -> Self {
+        match fault {
+            SignatureFault::OtherKey(claimed) => Self::UnknownKey(claimed),
+            fault => Self::Signature(fault),
+        }
+    }
 }
 
 /// Lets a bundle of this machine run although nobody signed it.
@@ -286,14 +265,16 @@ impl TrustPolicy {
         let keys = || self.keys.iter().map(|(name, key)| ((name, key), &key.public));
         match evidence.content() {
             Ok(Content::Bundle(bytes)) => {
-                let (key, statement) = sigstore::Envelope::parse(bytes)?.open(keys())?;
-                statement.check(digest).map(|()| key)
+                let (key, statement) = SigstoreBundle::parse(bytes)?.open(keys())?;
+                statement.check(digest)?;
+                Ok(key)
             }
             Ok(Content::Classic { payload, signature }) => {
                 let (key, payload) = classic::open(payload, signature, keys())?;
-                payload.check(digest).map(|()| key)
+                payload.check(digest)?;
+                Ok(key)
             }
-            Err(error) => Err(Flaw::Unreadable(error.clone())),
+            Err(error) => Err(SignatureFault::Unreadable(error.clone()).into()),
         }
     }
 
@@ -360,7 +341,7 @@ impl Verified {
 /// The key id that the evidence claims, which proves nothing.
 fn claimed(evidence: &Evidence) -> Option<Digest> {
     match evidence.content() {
-        Ok(Content::Bundle(bytes)) => sigstore::Envelope::parse(bytes).ok()?.hint(),
+        Ok(Content::Bundle(bytes)) => SigstoreBundle::parse(bytes).ok()?.hint(),
         _ => None,
     }
 }

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use carnet::author::key::PrivateKey;
 use carnet::author::{build, sign};
 use carnet::digest::Digest;
 use carnet::fetch::fetch;
 use carnet::reference::{Layout, Reference};
+use carnet::signature::PrivateKey;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 

@@ -11,7 +11,6 @@ mod support;
 use std::process::Command;
 
 use carnet::author;
-use carnet::author::key::PrivateKey;
 use carnet::capability::severity::Severity;
 use carnet::fetch::{Fetched, fetch};
 use carnet::grant::terms::FileGrant;
@@ -19,6 +18,7 @@ use carnet::host::Supplied;
 use carnet::install::{Error, Order};
 use carnet::plan::Plan;
 use carnet::plan::powers::{By, Refused};
+use carnet::signature::PrivateKey;
 use carnet::verify::{TrustPolicy, Verified};
 use serde_json::{Value, json};
 use support::guest::Script;

@@ -18,12 +18,12 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use carnet::author::key::PrivateKey;
 use carnet::author::{AuthorError, build, sign};
 use carnet::bundle::index::{self, Descriptor};
 use carnet::digest::Digest;
 use carnet::fetch::{FetchError, Fetched, fetch, load};
 use carnet::reference::Reference;
+use carnet::signature::{PrivateKey, SignatureFault};
 use carnet::verify::{Admission, Flaw, Refusal, TrustPolicy, Verified, dangerously_unsigned};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -447,7 +447,7 @@ fn a_signature_of_something_else_is_refused() {
     site.attach(include_bytes!("signatures/bundle.sigstore.json"));
     let cosign = include_str!("signatures/cosign.pub");
     let refused = TrustPolicy::of_key(cosign).unwrap().verify(site.fetch().unwrap(), now());
-    assert!(matches!(flaw(refused), Flaw::OtherDigest));
+    assert!(matches!(flaw(refused), Flaw::Signature(SignatureFault::OtherDigest)));
 }
 
 #[test]
@@ -463,9 +463,12 @@ fn a_classic_signature_is_found_at_its_tag() {
     let reports = policy.examine(&fetched, now());
     assert_eq!((reports.len(), reports[0].format), (1, "cosign-classic"));
     assert_eq!(reports[0].reason.as_deref(), Some("it signs another digest"));
-    assert!(matches!(flaw(policy.verify(fetched, now())), Flaw::OtherDigest));
+    assert!(matches!(flaw(policy.verify(fetched, now())), Flaw::Signature(SignatureFault::OtherDigest)));
     fs::remove_file(site.blob(payload.digest)).unwrap();
-    assert!(matches!(flaw(policy.verify(site.fetch().unwrap(), now())), Flaw::Unreadable(_)));
+    assert!(matches!(
+        flaw(policy.verify(site.fetch().unwrap(), now())),
+        Flaw::Signature(SignatureFault::Unreadable(_))
+    ));
 }
 
 /// A key that signs whatever it is given, and its public part.
@@ -501,13 +504,15 @@ fn what_a_trusted_key_stated_is_a_signature_only_when_it_says_so() {
     let (v1, sign) = ("https://in-toto.io/Statement/v1", "https://sigstore.dev/cosign/sign/v1");
     assert!(judged(&|digest| statement(v1, sign, digest)).is_ok());
     let provenance = judged(&|digest| statement(v1, "https://slsa.dev/provenance/v1", digest));
-    assert!(matches!(flaw(provenance), Flaw::Predicate(found) if found.contains("slsa")));
+    assert!(
+        matches!(flaw(provenance), Flaw::Signature(SignatureFault::Predicate(found)) if found.contains("slsa"))
+    );
     let old = judged(&|digest| statement("https://in-toto.io/Statement/v0.1", sign, digest));
-    assert!(matches!(flaw(old), Flaw::Statement(_)));
+    assert!(matches!(flaw(old), Flaw::Signature(SignatureFault::Statement(_))));
     let other = judged(&|_| statement(v1, sign, Digest::of(b"else")));
-    assert!(matches!(flaw(other), Flaw::OtherDigest));
+    assert!(matches!(flaw(other), Flaw::Signature(SignatureFault::OtherDigest)));
     let twice = judged(&|digest| statement(v1, sign, digest).replacen('{', "{\"predicateType\":\"\",", 1));
-    assert!(matches!(flaw(twice), Flaw::Malformed(_)));
+    assert!(matches!(flaw(twice), Flaw::Signature(SignatureFault::Malformed(_))));
 }
 
 #[test]
@@ -575,7 +580,8 @@ fn unreadable_evidence_is_refused_and_does_no_harm_beside_a_good_one() {
         let site = Site::built();
         site.attach(bad);
         let found = flaw(site.verify(&policy(&[&key], RULE)));
-        assert!(matches!(found, Flaw::Malformed(_) | Flaw::Unreadable(_)), "{found:?}");
+        let Flaw::Signature(found) = found else { panic!("{found:?}") };
+        assert!(matches!(found, SignatureFault::Malformed(_) | SignatureFault::Unreadable(_)), "{found:?}");
         sign(&site.reference(), &key).unwrap();
         assert!(site.verify(&policy(&[&key], RULE)).is_ok());
         let policy = TrustPolicy::of_key(&key.public().to_pem()).unwrap();

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::author::key::PrivateKey;
 use crate::author::{self, Signed};
 use crate::digest::Digest;
 use crate::reference::Reference;
+use crate::signature::PrivateKey;
 
 use super::Context;
 use super::exit::{self, Code};

@@ -14,15 +14,8 @@ use super::layout::{self, Layout, MAX_ENTRIES, MAX_MANIFEST};
 use crate::bundle::index::{Descriptor, EMPTY, Manifest, OCI_INDEX, OCI_MANIFEST};
 use crate::digest::Digest;
 use crate::document;
-
-/// The media type of a Sigstore bundle v0.3, and the artifact type of the OCI manifest that carries it.
-pub(crate) const SIGSTORE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-
-/// The media type of the payload in cosign's older form.
-const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-
-/// The annotation that holds the signature in cosign's older form.
-const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+use crate::signature::classic::{SIGNATURE, SIMPLE_SIGNING};
+use crate::signature::sigstore::MEDIA_TYPE as SIGSTORE;
 
 /// The longest signature that is read, in bytes: a payload of 64 KiB in base64, and what stands around it.
 const MAX_SIGNATURE: u64 = 128 << 10;

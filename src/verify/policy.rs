@@ -10,11 +10,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::key::{self, PublicKey};
 use crate::capability::severity::Severity;
 use crate::digest::{self, Digest};
 use crate::document;
 use crate::reference::Reference;
+use crate::signature::{InvalidPublicKey, PublicKey};
 
 /// Which keys may sign which bundles.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ pub enum PolicyError {
         /// The key's name in the policy.
         name: String,
         /// What is wrong with it.
-        source: key::Invalid,
+        source: InvalidPublicKey,
     },
     /// A pattern for names is empty, or has a `*` that is not at its end.
     #[error("rule `{rule}` admits names by `{pattern}`, where only a `*` or `**` at the end is understood")]
@@ -229,8 +229,8 @@ impl TrustPolicy {
     /// The policy that trusts this key alone, for any bundle.
     ///
     /// # Errors
-    /// [`key::Invalid`] when the text is not a public key.
-    pub fn of_key(pem: &str) -> Result<Self, key::Invalid> {
+    /// [`InvalidPublicKey`] when the text is not a public key.
+    pub fn of_key(pem: &str) -> Result<Self, InvalidPublicKey> {
         let key = Key { public: PublicKey::parse(pem)?, from: None, until: None };
         let rule = Rule {
             scope: Scope::Any,

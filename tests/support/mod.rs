@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carnet::author::key::PrivateKey;
 use carnet::author::{self};
 use carnet::bundle::Bundle;
 use carnet::bundle::canonical::canonical;
@@ -32,6 +31,7 @@ use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, To
 use carnet::kubernetes::object::ObjectRef;
 use carnet::plan::Plan;
 use carnet::reference::{Layout, Reference};
+use carnet::signature::PrivateKey;
 use carnet::state::State;
 use carnet::targets::directory::{Directory, Secrets};
 use carnet::targets::{Overrides, Target};
