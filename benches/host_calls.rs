@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use carnet::install::{Mode, Tools, act};
-use support::{Home, Yes, approving, cache, guest, runtime, unsigned};
+use support::{Home, Yes, approving, cache, fetch, guest, runtime, unsigned};
 
 const CALLS: u32 = 9_000;
 const RUNS: usize = 15;
@@ -68,7 +68,7 @@ fn median(component: &[u8]) -> Duration {
     let layout = fetched.reference().clone();
     let mut times: Vec<_> = (0..RUNS)
         .map(|_| {
-            let verified = unsigned(carnet::fetch::fetch(&layout).unwrap());
+            let verified = unsigned(fetch(&layout).unwrap());
             let consent = approving(&verified);
             let order = carnet::install::Order { consent, ..home.order("install") };
             let tools = Tools { state: &state, cache: Some(cache()), operator: Arc::new(Yes::default()) };

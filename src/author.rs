@@ -6,9 +6,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cap_std::fs::Dir;
+
 use crate::bundle::{self, component, index::IndexError, lint::Fault};
 use crate::fetch::FetchError;
-use crate::signature::{InvalidPublicKey, KeyError};
+use crate::oci::OciError;
+use crate::signature::KeyError;
 use crate::{capability, document};
 
 mod build;
@@ -36,7 +39,7 @@ pub enum AuthorError {
     /// The file is a core module without what it takes to become a component.
     #[error("the core module cannot be made a component: {0}")]
     Encode(String),
-    /// The layout, the source or the bundle to sign cannot be read or written.
+    /// The bundle to sign cannot be fetched.
     #[error("the files cannot be used")]
     Fetch(#[from] FetchError),
     /// An image is not named by its digest.
@@ -65,9 +68,9 @@ pub enum AuthorError {
     /// A directory to start from would overwrite something.
     #[error("`{}` is not empty", .0.display())]
     NotEmpty(PathBuf),
-    /// The key's public part cannot be used.
-    #[error("the public key cannot be used")]
-    PublicKey(#[from] InvalidPublicKey),
+    /// The layout or the source cannot be read or written.
+    #[error("the files cannot be used")]
+    Oci(#[from] OciError),
     /// The requests break a rule.
     #[error("the requests cannot be used")]
     Requests(#[from] capability::Invalid),
@@ -96,6 +99,19 @@ pub enum AuthorError {
     /// The component can call what nobody requests.
     #[error("the component imports what `requests` does not ask for: {}", list(.0))]
     Unrequested(Vec<String>),
+}
+
+/// Opens a directory that a person named.
+fn open_directory(path: &Path) -> io::Result<Dir> {
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    Dir::open_ambient_dir(path, cap_std::ambient_authority())
+}
+
+/// Opens a directory that a person named, and makes it where it is not there.
+fn create_directory(path: &Path) -> io::Result<Dir> {
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    Dir::create_ambient_dir_all(path, cap_std::ambient_authority())?;
+    open_directory(path)
 }
 
 impl AuthorError {

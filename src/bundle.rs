@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::document;
+use crate::oci::media_type::OCI_MANIFEST;
 
 pub mod component;
 pub mod canonical;
@@ -307,7 +308,7 @@ impl Image {
     /// Whether this can be an invocation image of ours: an OCI manifest.
     pub fn is_runnable(&self) -> bool {
         self.image_type == "oci"
-            && self.media_type.as_deref().is_none_or(|media_type| media_type == index::OCI_MANIFEST)
+            && self.media_type.as_deref().is_none_or(|media_type| media_type == OCI_MANIFEST)
     }
 }
 

@@ -30,6 +30,22 @@ pub struct Mismatch {
     pub actual: Digest,
 }
 
+/// Computes the digest of bytes that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
@@ -151,6 +167,17 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Digest>(), Err(Invalid(text.chars().take(100).collect())));
         }
+    }
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        let whole = [7; 1000];
+        for length in [1, 63, 64, 65, 1000] {
+            let mut hasher = Hasher::default();
+            whole.chunks(length).for_each(|piece| hasher.update(piece));
+            assert_eq!(hasher.finish(), Digest::of(&whole));
+        }
+        assert_eq!(Hasher::default().finish(), Digest::of(b""));
     }
 
     #[test]

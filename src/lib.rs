@@ -5,6 +5,7 @@
 pub mod digest;
 pub mod reference;
 pub mod document;
+pub mod oci;
 pub mod bundle;
 pub mod kubernetes;
 pub mod capability;

@@ -15,7 +15,9 @@ mod dsse;
 mod statement;
 pub mod classic;
 pub mod sigstore;
+mod evidence;
 
+pub use evidence::{Content, Evidence, NewSignature, gather, save};
 pub use private_key::{KeyError, PrivateKey};
 pub use public_key::{InvalidPublicKey, PublicKey};
 

@@ -417,10 +417,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
-    pub fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
+    pub async fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         match &self.0 {
-            Store::Cluster(cluster) => cluster.keep(fetched),
-            Store::Directory(directory) => directory.keep(fetched),
+            Store::Cluster(cluster) => cluster.keep(fetched).await,
+            Store::Directory(directory) => directory.keep(fetched).await,
         }
     }
 
@@ -429,10 +429,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::Bundle`] when it is not there any more, or not what its digest says.
-    pub fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
+    pub async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         match &self.0 {
-            Store::Cluster(cluster) => cluster.load(digest, origin),
-            Store::Directory(directory) => directory.load(digest, origin),
+            Store::Cluster(cluster) => cluster.load(digest, origin).await,
+            Store::Directory(directory) => directory.load(digest, origin).await,
         }
     }
 

@@ -20,10 +20,9 @@ use crate::bundle::component::Component;
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
 use crate::document;
-use crate::fetch::{Content, Evidence, Fetched};
+use crate::fetch::Fetched;
 use crate::reference::Reference;
-use crate::signature::sigstore::SigstoreBundle;
-use crate::signature::{SignatureFault, classic};
+use crate::signature::{Evidence, SignatureFault};
 
 mod policy;
 
@@ -204,7 +203,7 @@ impl TrustPolicy {
                     .as_ref()
                     .ok()
                     .map(|(_, key)| key.public.id())
-                    .or(claimed(evidence))
+                    .or(evidence.claimed())
                     .map(|id| id.hex()),
                 key: signer.as_ref().ok().cloned().or(opened.ok().map(|(name, _)| name.clone())),
                 is_trusted: signer.is_ok(),
@@ -262,20 +261,8 @@ impl TrustPolicy {
 
     /// The key of the policy that signed `digest` by this evidence.
     fn open(&self, evidence: &Evidence, digest: Digest) -> Result<(&String, &Key), Flaw> {
-        let keys = || self.keys.iter().map(|(name, key)| ((name, key), &key.public));
-        match evidence.content() {
-            Ok(Content::Bundle(bytes)) => {
-                let (key, statement) = SigstoreBundle::parse(bytes)?.open(keys())?;
-                statement.check(digest)?;
-                Ok(key)
-            }
-            Ok(Content::Classic { payload, signature }) => {
-                let (key, payload) = classic::open(payload, signature, keys())?;
-                payload.check(digest)?;
-                Ok(key)
-            }
-            Err(error) => Err(SignatureFault::Unreadable(error.clone()).into()),
-        }
+        let keys = self.keys.iter().map(|(name, key)| ((name, key), &key.public));
+        Ok(evidence.signer(digest, keys)?)
     }
 
     /// The name under which the rule lists `key` for now.
@@ -335,14 +322,6 @@ impl Verified {
     /// Why the bundle may run.
     pub fn admission(&self) -> &Admission {
         &self.admission
-    }
-}
-
-/// The key id that the evidence claims, which proves nothing.
-fn claimed(evidence: &Evidence) -> Option<Digest> {
-    match evidence.content() {
-        Ok(Content::Bundle(bytes)) => SigstoreBundle::parse(bytes).ok()?.hint(),
-        _ => None,
     }
 }
 

@@ -10,9 +10,8 @@ mod support;
 
 use std::process::Command;
 
-use carnet::author;
 use carnet::capability::severity::Severity;
-use carnet::fetch::{Fetched, fetch};
+use carnet::fetch::Fetched;
 use carnet::grant::terms::FileGrant;
 use carnet::host::Supplied;
 use carnet::install::{Error, Order};
@@ -22,7 +21,7 @@ use carnet::signature::PrivateKey;
 use carnet::verify::{TrustPolicy, Verified};
 use serde_json::{Value, json};
 use support::guest::Script;
-use support::{Home, approving, example, reference, signed, unsigned};
+use support::{Home, approving, example, fetch, reference, sign, signed, unsigned};
 
 const PODS: &str = r#"
 requests:
@@ -160,7 +159,7 @@ fn a_trust_policy_can_refuse_powers_whatever_the_operator_says() {
     let layout = home.path("bundle");
     drop(pods(&home, "bundle", "hostNetwork"));
     let key = PrivateKey::generate().unwrap();
-    author::sign(&reference(&layout), &key).unwrap();
+    sign(&reference(&layout), &key).unwrap();
     let pem = key.public().to_pem().trim_end().replace('\n', "\\n");
     let policy = |powers: &str| {
         TrustPolicy::parse(&format!(

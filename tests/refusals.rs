@@ -11,15 +11,16 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use carnet::author::{self, AuthorError};
+use carnet::author::AuthorError;
 use carnet::bundle::component;
 use carnet::digest::Digest;
-use carnet::fetch::{FetchError, Fetched, fetch};
+use carnet::fetch::{FetchError, Fetched};
 use carnet::grant::terms::{FileGrant, Invalid};
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
 use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Operator, Order, Outcome};
+use carnet::oci::OciError;
 use carnet::plan::Plan;
 use carnet::run::RunError;
 use carnet::state::StateError;
@@ -27,7 +28,7 @@ use carnet::verify::{Flaw, Refusal, TrustPolicy, Verified};
 use jiff::Timestamp;
 use serde_json::json;
 use support::guest::{Script, component, written};
-use support::{Home, approving, config_map, object, reference, signed, unsigned};
+use support::{Home, approving, build, config_map, fetch, object, reference, signed, unsigned};
 
 const MAPS: &str = r#"
 requests:
@@ -199,7 +200,7 @@ fn an_import_that_is_not_requested_is_refused_when_building_and_when_granting() 
         std::fs::read_to_string(source.join("carnet.yaml")).unwrap().replace(MAPS, &only_reading),
     )
     .unwrap();
-    let built = author::build(&source, &home.path("other"), None);
+    let built = build(&source, &home.path("other"), None);
     let Err(AuthorError::Unrequested(imports)) = built else { panic!("{built:?}") };
     assert_eq!(imports, ["carnet:kubernetes/apply@0.1.0"]);
 
@@ -224,7 +225,7 @@ fn an_import_that_nothing_provides_is_refused_when_building_and_when_granting() 
               (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))"#
         ));
         std::fs::write(home.path("maps-source/component.wasm"), &guest).unwrap();
-        let built = author::build(&home.path("maps-source"), &home.path("other"), None);
+        let built = build(&home.path("maps-source"), &home.path("other"), None);
         assert!(
             matches!(&built, Err(AuthorError::Unprovided(found)) if found[..] == [interface]),
             "{built:?}"
@@ -256,7 +257,7 @@ fn what_is_no_installer_is_never_fetched() {
         assert!(is_expected(&error), "{name}: {error}");
 
         std::fs::write(home.path("maps-source/component.wasm"), bytes).unwrap();
-        let built = author::build(&home.path("maps-source"), &home.path("other"), None);
+        let built = build(&home.path("maps-source"), &home.path("other"), None);
         assert!(
             matches!(built, Err(AuthorError::Component(_) | AuthorError::Encode(_))),
             "{name}: {built:?}"
@@ -275,7 +276,7 @@ fn a_component_that_is_too_large_is_refused_by_its_size_alone() {
     let blob = layout.join("blobs/sha256").join(Digest::of(&zeroes).hex());
     std::fs::remove_file(blob).unwrap();
     let fetched = fetch(&reference(&layout));
-    let Err(FetchError::TooLong { what, limit }) = fetched else { panic!("{fetched:?}") };
+    let Err(FetchError::Oci(OciError::TooLong { what, limit })) = fetched else { panic!("{fetched:?}") };
     assert_eq!((what, limit), (Digest::of(&zeroes).to_string(), 64 << 20));
 }
 

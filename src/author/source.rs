@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 
 use super::AuthorError;
 use crate::bundle::OUTPUTS;
-use crate::bundle::index::{Descriptor, OCI_MANIFEST};
 use crate::capability::template::Names;
 use crate::capability::{self, Requests};
 use crate::digest::Digest;
 use crate::document;
+use crate::oci::Descriptor;
+use crate::oci::media_type::OCI_MANIFEST;
 
 /// The name of the file.
 pub(super) const FILE: &str = "carnet.yaml";

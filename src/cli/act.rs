@@ -159,7 +159,7 @@ fn kept(
     context: &Context,
 ) -> anyhow::Result<Option<Verified>> {
     let settings = &installation.settings;
-    let fetched = state.load(settings.bundle, &settings.reference);
+    let fetched = runtime()?.block_on(state.load(settings.bundle, &settings.reference));
     if asked.action == "uninstall" {
         let requests = fetched.as_ref().ok().and_then(|fetched| Requests::of(fetched.bundle()).ok());
         if !requests.is_some_and(|requests| requests.handle("uninstall")) {
@@ -210,7 +210,7 @@ pub(super) fn on_revision(
 ) -> anyhow::Result<(Outcome, Arc<Console>)> {
     let state = asked.home.state(context)?;
     let installation = asked.home.installation(&state, asked.name)?;
-    let fetched = state.load(revision.digest, &revision.reference)?;
+    let fetched = runtime()?.block_on(state.load(revision.digest, &revision.reference))?;
     let verified = acquire::admitted(fetched, asked.unsigned, context)?;
     let place = asked.home.place(&installation)?;
     let settled = Settled {

@@ -15,7 +15,7 @@ use crate::verify::TrustPolicy;
 
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report};
-use super::{Context, acquire, inputs};
+use super::{Context, acquire, act, inputs};
 
 /// Check a bundle or a document against the rules, and print every fault
 ///
@@ -85,7 +85,7 @@ fn document(kind: Kind, file: &Path) -> anyhow::Result<Vec<Found>> {
 }
 
 fn subject(text: &str, context: &Context) -> anyhow::Result<Vec<Found>> {
-    let faults = match fetch(&reference(text)?) {
+    let faults = match act::runtime()?.block_on(fetch(&reference(text)?)) {
         Err(FetchError::Source(directory)) => return source(&directory, context),
         fetched => lint(fetched?.bundle().bytes()),
     };

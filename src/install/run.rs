@@ -138,7 +138,7 @@ impl Run<'_> {
         lock: Option<&Lock>,
         identity: Option<&ScopedIdentity>,
     ) -> Result<Outcome, Error> {
-        let begun = if self.part.stateless { Ok(None) } else { self.record(&planned).map(Some) };
+        let begun = if self.part.stateless { Ok(None) } else { self.record(&planned).await.map(Some) };
         let ended = match begun {
             Ok(claim) => Ok((claim, self.act_until_stopped(planned, lock).await)),
             Err(error) => Err(error),
@@ -173,13 +173,13 @@ impl Run<'_> {
     }
 
     /// Writes down that the action begins, with all that is needed to finish or undo it.
-    fn record(&self, planned: &Planned) -> Result<Claim, Error> {
+    async fn record(&self, planned: &Planned) -> Result<Claim, Error> {
         let state = self.tools.state;
         if let Some(granted) = &self.decided.granted {
-            state.keep(granted.verified().fetched())?;
+            state.keep(granted.verified().fetched()).await?;
         }
         let settings = self.settings();
-        let claim = claim::document(self, &settings, &planned.plan);
+        let claim = claim::document(self, &settings, &planned.plan).await;
         state.begin(&self.order.name, &self.order.namespace, &settings, &claim)?;
         Ok(claim)
     }

@@ -128,16 +128,16 @@ impl Cluster {
     }
 
     /// Keeps a bundle, beside the signatures that are kept of it already. What is there and cannot be read is written anew.
-    pub(super) fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
+    pub(super) async fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         let (subject, layout) = (Subject::Bundle(fetched.digest()), Unpacked::empty()?);
         let kept = self.record(&subject)?;
         if let Some(kept) = &kept {
             // What it lacks or has too much of shows below.
             drop(layout.fill(&kept.content));
         }
-        let layout = match layout.add(fetched) {
+        let layout = match layout.add(fetched).await {
             Ok(()) => layout,
-            Err(_) => Unpacked::of(fetched)?,
+            Err(_) => Unpacked::of(fetched).await?,
         };
         let Some(content) = layout.pack()? else { return Ok(()) };
         if kept.as_ref().is_some_and(|kept| kept.stamp.digest() == Digest::of(&content)) {
@@ -154,13 +154,13 @@ impl Cluster {
         }
     }
 
-    pub(super) fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
+    pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         let subject = Subject::Bundle(digest);
         let record = self.record(&subject)?.ok_or(StateError::NoBundle(digest))?;
         let layout = Unpacked::empty()?;
         let own = subject.own(&self.desk.namespace).ok_or(StateError::NoBundle(digest))?;
         layout.fill(&record.content).map_err(|why| corrupt(&own, &why))?;
-        Ok(layout.load(digest, origin)?)
+        Ok(layout.load(digest, origin).await?)
     }
 
     pub(super) fn begin(&self, name: &str, settings: &Settings, claim: &Claim) -> Result<(), StateError> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use carnet::capability;
-use carnet::fetch::fetch;
 use carnet::grant::terms::Terms;
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
@@ -14,7 +13,7 @@ use carnet::targets::Overrides;
 use carnet::targets::credentials::{Encoding, placeholder};
 
 use crate::support::guest::Script;
-use crate::support::{Home, approving, chain, object, reference, unsigned};
+use crate::support::{Home, approving, chain, fetch, object, reference, unsigned};
 use crate::{BASE64, everything, files, plain};
 
 const REQUESTS: &str = r#"

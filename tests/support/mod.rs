@@ -15,20 +15,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carnet::author::{self};
+use carnet::author::{self, AuthorError, Built, Signed};
 use carnet::bundle::Bundle;
 use carnet::bundle::canonical::canonical;
-use carnet::bundle::index::{
-    self, Descriptor, EMPTY_BLOB, Form, Listing, OCI_INDEX, OCI_MANIFEST, WASM, WASM_CONFIG,
-};
+use carnet::bundle::index::{self, Form, Listing, WASM, WASM_CONFIG};
 use carnet::digest::Digest;
-use carnet::fetch::{Fetched, fetch};
+use carnet::fetch::{self, FetchError, Fetched};
 use carnet::grant::Consent;
 use carnet::grant::terms::Document;
 use carnet::host::Supplied;
 use carnet::host::watch::{Entry, Unready, Watcher};
 use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
 use carnet::kubernetes::object::ObjectRef;
+use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use carnet::oci::{Descriptor, EMPTY_BLOB};
 use carnet::plan::Plan;
 use carnet::reference::{Layout, Reference};
 use carnet::signature::PrivateKey;
@@ -81,7 +81,7 @@ impl Home {
     /// Builds a source directory into a layout of this home.
     pub fn built(&self, source: &Path, name: &str) -> Fetched {
         let layout = self.path(name);
-        author::build(source, &layout, None).unwrap();
+        build(source, &layout, None).unwrap();
         fetch(&reference(&layout)).unwrap()
     }
 
@@ -232,6 +232,23 @@ pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// What a future comes to, wherever it is asked for: also where a runtime is at work already.
+pub fn wait<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(|| runtime().block_on(future)).join().unwrap())
+}
+
+pub fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
+    wait(fetch::fetch(reference))
+}
+
+pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
+    wait(author::build(source, layout, tag))
+}
+
+pub fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorError> {
+    wait(author::sign(reference, key))
+}
+
 pub fn reference(layout: &Path) -> Reference {
     Reference::Layout(Layout { directory: layout.to_owned(), tag: None, digest: None })
 }
@@ -243,7 +260,7 @@ pub fn unsigned(fetched: Fetched) -> Verified {
 /// Signs a layout with a new key, and gives the policy that trusts it for local bundles of any name.
 pub fn signed(layout: &Path) -> (Fetched, TrustPolicy) {
     let key = PrivateKey::generate().unwrap();
-    author::sign(&reference(layout), &key).unwrap();
+    sign(&reference(layout), &key).unwrap();
     let policy = TrustPolicy::of_key(&key.public().to_pem()).unwrap();
     (fetch(&reference(layout)).unwrap(), policy)
 }
