@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use crate::bundle::{self, component, index::IndexError, lint::Fault};
+use crate::bundle::{self, Fault, component, index::IndexError};
 use crate::fetch::FetchError;
 use crate::oci::OciError;
 use crate::signature::KeyError;

@@ -16,13 +16,16 @@ use crate::oci::media_type::OCI_MANIFEST;
 pub mod component;
 pub mod canonical;
 pub mod definition;
-pub mod lint;
-mod walk;
+mod fault;
+mod validator;
 mod read;
+mod lint;
 pub mod parameters;
 pub mod index;
 
-use lint::{Fault, Purpose};
+use fault::Purpose;
+pub use fault::{Fault, Severity};
+pub use lint::lint;
 
 /// The actions that every bundle has.
 pub const BUILT_IN_ACTIONS: [&str; 3] = ["install", "uninstall", "upgrade"];

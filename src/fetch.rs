@@ -13,8 +13,7 @@ use cap_std::fs::Dir;
 
 use crate::bundle::component::{self, Component};
 use crate::bundle::index::{self, BundleIndex, IndexError};
-use crate::bundle::lint::Fault;
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, Fault};
 use crate::digest::Digest;
 use crate::document;
 use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Place};

@@ -32,7 +32,7 @@ use crate::plan::powers::Refused;
 use crate::run::RunError;
 use crate::state::{State, StateError};
 use crate::targets::{self, Kept, Overrides, Target};
-use crate::verify::{Admission, Verified};
+use crate::verify::{TrustDecision, Verified};
 
 pub use identity::{dismissed, mint, needs};
 
@@ -114,7 +114,7 @@ pub trait Operator: Watcher {
 #[derive(Debug, Clone)]
 pub struct Decision {
     /// How the bundle was admitted.
-    pub admission: Option<Admission>,
+    pub trust: Option<TrustDecision>,
     /// What of the requests is granted, a rule a line.
     pub granted: Vec<String>,
     /// Whether the grant of the last run was carried over to a new bundle.

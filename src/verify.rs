@@ -19,30 +19,31 @@ use crate::bundle::Bundle;
 use crate::bundle::component::Component;
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
-use crate::document;
 use crate::fetch::Fetched;
 use crate::reference::Reference;
-use crate::signature::{Evidence, SignatureFault};
+use crate::signature::Evidence;
 
+mod refusal;
 mod policy;
 
 use policy::{Key, Rule};
 pub use policy::{PolicyError, TrustPolicy};
+pub use refusal::{Flaw, Refusal};
 
 /// A bundle that may run: a signature over its digest satisfied the trust policy.
 ///
 /// ```compile_fail
-/// let verified = carnet::verify::Verified { fetched: todo!(), admission: todo!() };
+/// let verified = carnet::verify::Verified { fetched: todo!(), decision: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct Verified {
     fetched: Fetched,
-    admission: Admission,
+    decision: TrustDecision,
 }
 
 /// Why a bundle may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
+pub enum TrustDecision {
     /// Enough trusted keys signed it.
     Signed {
         /// The scope of the rule that it satisfied.
@@ -84,94 +85,13 @@ pub struct SignatureReport {
     pub reason: Option<String>,
 }
 
-/// Why a bundle may not run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The rule does not admit the name that the signed bundle gives itself.
-    #[error("rule `{rule}` does not admit bundles named `{}`", document::visible(.name))]
-    Name {
-        /// The name in `bundle.json`.
-        name: String,
-        /// The rule's scope.
-        rule: String,
-    },
-    /// There is no trust policy.
-    #[error("there is no trust policy, so nothing is trusted")]
-    NoPolicy,
-    /// No rule is about the place.
-    #[error("no rule of the trust policy matches `{0}`")]
-    NoRule(String),
-    /// The policy refuses this digest, whoever signed it.
-    #[error("the trust policy refuses {0}")]
-    RefusedDigest(Digest),
-    /// Only what is on this machine may run unsigned.
-    #[error("`{0}` is not on this machine, so it must be signed")]
-    Remote(String),
-    /// Signatures are there, but not enough of them count.
-    #[error("rule `{rule}` wants {threshold} trusted signer{}, and there {}{}", plural(*.threshold), are(*.found), list(.flaws))]
-    Signers {
-        /// The rule's scope.
-        rule: String,
-        /// How many distinct keys the rule demands.
-        threshold: usize,
-        /// How many there are.
-        found: usize,
-        /// What is wrong with the other signatures, by the OCI manifest that carries each.
-        flaws: Vec<(Digest, Flaw)>,
-    },
-    /// There is no signature at all.
-    #[error("{0} is not signed")]
-    Unsigned(Digest),
-}
-
-/// Why one signature does not count.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Flaw {
-    /// The key's time is over.
-    #[error("key `{key}` was valid until {until}")]
-    Expired {
-        /// The key's name in the policy.
-        key: String,
-        /// When it ended.
-        until: Timestamp,
-    },
-    /// The key's time has not come.
-    #[error("key `{key}` is valid from {from}")]
-    NotYetValid {
-        /// The key's name in the policy.
-        key: String,
-        /// When it begins.
-        from: Timestamp,
-    },
-    /// It is no signature of this digest, whoever made it.
-    #[error(transparent)]
-    Signature(SignatureFault),
-    /// The key is in the policy, but not in the rule.
-    #[error("key `{0}` signed it, which the rule does not list")]
-    Unlisted(String),
-    /// No key of the policy made it. The id is what it claims.
-    #[error("no key of the trust policy made it{}", .0.map(|id| format!(" (it claims key {})", id.short())).unwrap_or_default())]
-    UnknownKey(Option<Digest>),
-}
-
-impl From<SignatureFault> for Flaw {
-    fn from(fault: SignatureFault) -> Self {
-        match fault {
-            SignatureFault::OtherKey(claimed) => Self::UnknownKey(claimed),
-            fault => Self::Signature(fault),
-        }
-    }
-}
-
 /// Lets a bundle of this machine run although nobody signed it.
 ///
 /// # Errors
 /// [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who asks.
 pub fn dangerously_unsigned(fetched: Fetched) -> Result<Verified, Refusal> {
     if fetched.reference().is_local() {
-        Ok(Verified::assertion(fetched, Admission::Unsigned))
+        Ok(Verified::assertion(fetched, TrustDecision::Unsigned))
     } else {
         Err(Refusal::Remote(fetched.reference().to_string()))
     }
@@ -183,7 +103,7 @@ impl TrustPolicy {
     /// # Errors
     /// [`Refusal`] for everything else.
     pub fn verify(&self, fetched: Fetched, now: Timestamp) -> Result<Verified, Refusal> {
-        self.admission(&fetched, now).map(|admission| Verified::assertion(fetched, admission))
+        self.decide(&fetched, now).map(|decision| Verified::assertion(fetched, decision))
     }
 
     /// What is to be said about each signature, for people: nothing is decided here.
@@ -217,7 +137,7 @@ impl TrustPolicy {
     ///
     /// # Errors
     /// [`Refusal`] as for [`TrustPolicy::verify`].
-    pub fn admission(&self, fetched: &Fetched, now: Timestamp) -> Result<Admission, Refusal> {
+    pub fn decide(&self, fetched: &Fetched, now: Timestamp) -> Result<TrustDecision, Refusal> {
         if self.refused.contains(&fetched.digest()) {
             return Err(Refusal::RefusedDigest(fetched.digest()));
         }
@@ -228,7 +148,7 @@ impl TrustPolicy {
         if !rule.admits(name) {
             return Err(Refusal::Name { name: name.to_owned(), rule: rule.scope.to_string() });
         }
-        Ok(Admission::Signed {
+        Ok(TrustDecision::Signed {
             rule: rule.scope.to_string(),
             signers,
             policy: self.digest(),
@@ -295,8 +215,8 @@ impl TrustPolicy {
 
 impl Verified {
     /// The only maker. Invariant: no component is instantiated that no trusted key signed.
-    fn assertion(fetched: Fetched, admission: Admission) -> Self {
-        Self { fetched, admission }
+    fn assertion(fetched: Fetched, decision: TrustDecision) -> Self {
+        Self { fetched, decision }
     }
 
     /// What was fetched.
@@ -320,23 +240,7 @@ impl Verified {
     }
 
     /// Why the bundle may run.
-    pub fn admission(&self) -> &Admission {
-        &self.admission
+    pub fn decision(&self) -> &TrustDecision {
+        &self.decision
     }
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
-}
-
-fn are(count: usize) -> String {
-    match count {
-        0 => "is none".into(),
-        1 => "is 1".into(),
-        more => format!("are {more}"),
-    }
-}
-
-fn list(flaws: &[(Digest, Flaw)]) -> String {
-    flaws.iter().map(|(carrier, flaw)| format!("; signature {}: {flaw}", carrier.short())).collect()
 }

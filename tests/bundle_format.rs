@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use carnet::bundle::Bundle;
 use carnet::bundle::canonical::canonical;
 use carnet::bundle::index::{
     BundleIndex, Form, Listing, config_manifest, config_of, relocation_map, write_index,
 };
-use carnet::bundle::lint::{Fault, lint};
+use carnet::bundle::{Bundle, Fault, lint};
 use carnet::digest::Digest;
 use carnet::document;
 use carnet::oci::{Descriptor, EMPTY_BLOB};

@@ -26,7 +26,7 @@ use carnet::oci::media_type::{EMPTY, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use carnet::oci::{Descriptor, OciError};
 use carnet::reference::Reference;
 use carnet::signature::{PrivateKey, SignatureFault};
-use carnet::verify::{Admission, Flaw, Refusal, TrustPolicy, Verified, dangerously_unsigned};
+use carnet::verify::{Flaw, Refusal, TrustDecision, TrustPolicy, Verified, dangerously_unsigned};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -202,7 +202,7 @@ fn a_signed_bundle_is_verified_and_says_by_whom() {
     let site = Site::signed(&key);
     let policy = policy(&[&key], RULE);
     let verified = site.verify(&policy).unwrap();
-    let Admission::Signed { rule, signers, policy: digest, .. } = verified.admission() else { panic!() };
+    let TrustDecision::Signed { rule, signers, policy: digest, .. } = verified.decision() else { panic!() };
     assert_eq!((&**rule, *digest), ("layout", Digest::of(policy.as_bytes())));
     assert_eq!(signers.len(), 1);
     assert_eq!((&*signers[0].name, &*signers[0].key_id), ("a", &*key.public().id().hex()));
@@ -676,7 +676,7 @@ fn a_tag_that_no_reference_could_name_is_refused() {
 fn only_what_is_here_runs_unsigned_and_says_so() {
     let site = Site::built();
     let verified = dangerously_unsigned(site.fetch().unwrap()).unwrap();
-    assert_eq!(verified.admission(), &Admission::Unsigned);
+    assert_eq!(verified.decision(), &TrustDecision::Unsigned);
 }
 
 #[test]

@@ -11,11 +11,10 @@ use wit_component::ComponentEncoder;
 
 use super::source::{FILE, Source};
 use super::{AuthorError, create_directory, open_directory};
-use crate::bundle::Bundle;
 use crate::bundle::canonical::canonical;
 use crate::bundle::component::{Component, MAX_COMPONENT};
 use crate::bundle::index::{self, Form, Listing, WASM, WASM_CONFIG};
-use crate::bundle::lint::{Fault, lint};
+use crate::bundle::{Bundle, Fault, lint};
 use crate::capability::Requests;
 use crate::capability::functions::{unprovided, unrequested};
 use crate::digest::Digest;

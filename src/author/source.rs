@@ -347,7 +347,7 @@ fn invalid(at: &str, source: document::Invalid) -> AuthorError {
 mod tests {
     use super::*;
     use crate::bundle::canonical::canonical;
-    use crate::bundle::lint::lint;
+    use crate::bundle::lint;
 
     const FULL: &str = include_str!("../../tests/sources/full.yaml");
 

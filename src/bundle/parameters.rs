@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::document::visible;
 
-use super::definition::{self, Definition};
+use super::definition::{Definition, InvalidDefinition};
 use super::{Bundle, Parameter};
 
 /// The values of the parameters of one action.
@@ -32,7 +32,7 @@ pub struct ParameterError(pub Vec<ParameterFault>);
 pub enum ParameterFault {
     /// The bundle's definition of it cannot be used.
     #[error("the definition of the parameter `{0}` {1}")]
-    Definition(String, definition::Invalid),
+    Definition(String, InvalidDefinition),
     /// The value breaks the definition.
     #[error("the {origin} value of the parameter `{name}` is not allowed: {}", .faults.join("; "))]
     Invalid {

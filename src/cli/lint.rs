@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::author::AuthorError;
-use crate::bundle::lint::{Fault, Severity, lint};
+use crate::bundle::{Fault, Severity, lint};
 use crate::document::visible;
 use crate::fetch::{FetchError, fetch};
 use crate::grant::terms::Document;

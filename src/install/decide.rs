@@ -17,7 +17,7 @@ use crate::kubernetes::object::is_label;
 use crate::run::{Compiled, Engine};
 use crate::state::{Installation, StateError, ulid};
 use crate::targets;
-use crate::verify::{Admission, Verified};
+use crate::verify::{TrustDecision, Verified};
 
 use super::{Decision, Error, Mode, Order, Tools};
 
@@ -175,14 +175,14 @@ pub(super) fn decide(
         parameters: resolved.values.clone(),
     };
     let context = context(verified.bundle(), order, resolved.values);
-    let admission = Some(verified.admission().clone());
+    let trust = Some(verified.decision().clone());
     let granted = if part.modifies {
         Granted::new(verified, &terms, names)?
     } else {
         Granted::new(verified, &terms, names)?.reading_only()
     };
     let decision =
-        Decision { admission, granted: granted.explained(), carried_over, warnings: resolved.warnings };
+        Decision { trust, granted: granted.explained(), carried_over, warnings: resolved.warnings };
     Ok(Decided { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
 }
 
@@ -195,9 +195,9 @@ fn continues(earlier: &Installation, order: &Order, mode: Mode) -> bool {
 /// grant file or approval is a decision of its own.
 fn kept(verified: &Verified, order: &Order, earlier: &Installation) -> Option<(Terms, bool)> {
     let is_new = verified.digest() != earlier.settings.bundle;
-    let same_rule = match verified.admission() {
-        Admission::Signed { rule, .. } => earlier.settings.rule.as_ref() == Some(rule),
-        Admission::Unsigned => false,
+    let same_rule = match verified.decision() {
+        TrustDecision::Signed { rule, .. } => earlier.settings.rule.as_ref() == Some(rule),
+        TrustDecision::Unsigned => false,
     };
     let decided_anew = !order.consent.documents.is_empty() || order.consent.approve.is_some();
     (!decided_anew && (!is_new || same_rule)).then(|| (earlier.settings.terms.clone(), is_new))
@@ -260,7 +260,7 @@ impl Decided {
             context: Context { revision: ulid(), ..Context::default() },
             credentials: Supplied::default(),
             decision: Decision {
-                admission: None,
+                trust: None,
                 granted: Vec::new(),
                 carried_over: false,
                 warnings: Vec::new(),

@@ -11,7 +11,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::plan::Plan;
 use crate::plan::powers::{By, Known, Powers, Surroundings, Wanted};
 use crate::targets::Target;
-use crate::verify::Admission;
+use crate::verify::TrustDecision;
 
 use super::run::Run;
 use super::{Error, Mode};
@@ -62,11 +62,11 @@ impl Run<'_> {
 
     /// From which severity on powers are refused, and by whom. The policy is asked first.
     fn refusals(&self) -> Vec<(By, Severity)> {
-        let by_policy = match &self.decided.decision.admission {
-            Some(Admission::Signed { rule, refuse_powers, .. }) => {
+        let by_policy = match &self.decided.decision.trust {
+            Some(TrustDecision::Signed { rule, refuse_powers, .. }) => {
                 refuse_powers.map(|refused| (By::Policy(rule.clone()), refused))
             }
-            Some(Admission::Unsigned) | None => None,
+            Some(TrustDecision::Unsigned) | None => None,
         };
         by_policy.into_iter().chain(self.order.refuse_powers.map(|refused| (By::Operator, refused))).collect()
     }

@@ -23,7 +23,7 @@ use crate::run::{Compiled, RunError};
 use crate::state::{Claim, Ending, Installation, Lock, Settings, StateError};
 use crate::targets::credentials::Lent;
 use crate::targets::{Kept, Target, Trial};
-use crate::verify::Admission;
+use crate::verify::TrustDecision;
 
 use super::decide::{Decided, Part};
 use super::removal::{self, Removal};
@@ -331,11 +331,11 @@ impl Run<'_> {
             return self.earlier.map(|earlier| earlier.settings.clone()).unwrap_or_default();
         };
         let verified = granted.verified();
-        let (rule, signers) = match verified.admission() {
-            Admission::Signed { rule, signers, .. } => {
+        let (rule, signers) = match verified.decision() {
+            TrustDecision::Signed { rule, signers, .. } => {
                 (Some(rule.clone()), signers.iter().map(|signer| signer.name.clone()).collect())
             }
-            Admission::Unsigned => (None, Vec::new()),
+            TrustDecision::Unsigned => (None, Vec::new()),
         };
         Settings {
             target,

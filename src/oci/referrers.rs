@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::index::{list, write_list};
+use super::index::{list, readable, write_list};
 use super::media_type::OCI_INDEX;
 use super::{Descriptor, MAX_DOCUMENT, OciError, Place};
 use crate::digest::Digest;
@@ -41,8 +41,7 @@ pub async fn add(
     }
     let mut entries = entries(place, subject, name).await?;
     for referrer in referrers {
-        let mut named = super::index::readable(&entries);
-        if !named.any(|entry| entry.digest == referrer.digest) {
+        if !readable(&entries).any(|entry| entry.digest == referrer.digest) {
             entries.push(referrer.to_value());
         }
     }

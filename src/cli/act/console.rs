@@ -12,7 +12,7 @@ use crate::host::wait::now;
 use crate::host::watch::{Entry, Level, Unready, Watcher};
 use crate::install::{Decision, Operator};
 use crate::plan::Plan;
-use crate::verify::Admission;
+use crate::verify::TrustDecision;
 
 use super::outcome::plan_page;
 use super::waiting;
@@ -128,13 +128,13 @@ fn spinner_on_stderr() -> ProgressBar {
 fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
     page.heading(&format!("{} {} as {}", plan.bundle.name, plan.bundle.version, plan.installation.name));
     page.line("  ", Tone::Quiet, &plan.bundle.digest.to_string());
-    match &decision.admission {
-        Some(Admission::Signed { rule, signers, .. }) => {
+    match &decision.trust {
+        Some(TrustDecision::Signed { rule, signers, .. }) => {
             let names: Vec<_> = signers.iter().map(|signer| signer.name.as_str()).collect();
             let text = format!("signed by {}, trusted by rule `{rule}`", names.join(", "));
             page.line("  ", Tone::Good, &text);
         }
-        Some(Admission::Unsigned) => page.line("  ", Tone::Danger, "UNSIGNED: nobody vouches for it"),
+        Some(TrustDecision::Unsigned) => page.line("  ", Tone::Danger, "UNSIGNED: nobody vouches for it"),
         None => {}
     }
     if !decision.granted.is_empty() {
