@@ -314,3 +314,6 @@ fn list(tags: &[String]) -> String {
 fn known(tags: &[String]) -> String {
     if tags.is_empty() { String::new() } else { format!(", but {}", list(tags)) }
 }
+
+#[cfg(test)]
+mod tests;

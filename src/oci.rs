@@ -133,3 +133,6 @@ impl OciError {
         move |source| Self::System { name, source }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,6 +199,8 @@ fn checked_tag(tag: &str) -> Result<String, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -236,5 +238,31 @@ mod tests {
             assert_eq!(text.parse::<Reference>(), Err(reason), "{text}");
         }
         assert!(matches!("a.b/c@sha256:xyz".parse::<Reference>(), Err(Invalid::Digest(_))));
+    }
+
+    /// Texts that look like references, right ones and wrong ones.
+    fn text() -> impl Strategy<Value = String> {
+        let place = "(oci://|layout:|archive:|\\./|\\.\\./|/)?[a-zA-Z0-9.:_/@ -]{0,20}";
+        (place, "(:[a-zA-Z0-9._-]{0,6})?", proptest::bool::ANY).prop_map(|(place, tag, pinned)| {
+            place + &tag + &if pinned { format!("@{DIGEST}") } else { String::new() }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_as_the_same_reference(text in text()) {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string().parse(), Ok(reference.clone()), "{}", text);
+                let written = text.strip_prefix("oci://").unwrap_or(&text);
+                prop_assert_eq!(reference.to_string(), written);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".*") {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string().parse(), Ok(reference));
+            }
+        }
     }
 }
