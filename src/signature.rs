@@ -16,8 +16,12 @@ mod statement;
 pub mod classic;
 pub mod sigstore;
 mod evidence;
+mod gather;
+mod attach;
 
-pub use evidence::{Content, Evidence, NewSignature, gather, save};
+pub use attach::{NewSignature, save};
+pub use evidence::{Content, Evidence};
+pub use gather::gather;
 pub use private_key::{KeyError, PrivateKey};
 pub use public_key::{InvalidPublicKey, PublicKey};
 
@@ -62,3 +66,6 @@ pub enum SignatureFault {
     #[error("it cannot be read: {0}")]
     Unreadable(String),
 }
+
+#[cfg(test)]
+mod tests;
