@@ -29,10 +29,10 @@ pub use sign::{Signed, sign};
 pub enum AuthorError {
     /// The bundle breaks a rule.
     #[error("the bundle is not valid")]
-    Bundle(#[from] bundle::Invalid),
+    Bundle(#[from] bundle::InvalidBundle),
     /// The component breaks a rule.
     #[error("the component cannot be used")]
-    Component(#[from] component::Invalid),
+    Component(#[from] component::InvalidComponent),
     /// A document cannot be read or written.
     #[error("a document is not valid")]
     Document(#[from] document::Invalid),
@@ -79,7 +79,7 @@ pub enum AuthorError {
     Source {
         /// Where, as a JSON pointer.
         at: String,
-        /// What is wrong.
+        /// The mistake.
         source: document::Invalid,
     },
     /// The system did not let us read or write.

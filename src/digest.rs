@@ -18,7 +18,7 @@ pub struct Digest([u8; 32]);
 /// The text is not a digest that carnet accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a digest of the form `sha256:` and 64 lower-case hexadecimal digits")]
-pub struct Invalid(String);
+pub struct InvalidDigest(String);
 
 /// Bytes are not those that their digest promises.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,17 +96,17 @@ impl fmt::Debug for Digest {
 }
 
 impl FromStr for Digest {
-    type Err = Invalid;
+    type Err = InvalidDigest;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        parse(text).ok_or_else(|| Invalid(text.chars().take(100).collect()))
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        parse(text).ok_or_else(|| InvalidDigest(text.chars().take(100).collect()))
     }
 }
 
 impl TryFrom<String> for Digest {
-    type Error = Invalid;
+    type Error = InvalidDigest;
 
-    fn try_from(text: String) -> Result<Self, Invalid> {
+    fn try_from(text: String) -> Result<Self, InvalidDigest> {
         text.parse()
     }
 }
@@ -165,7 +165,7 @@ mod tests {
             hex,
             String::new(),
         ] {
-            assert_eq!(text.parse::<Digest>(), Err(Invalid(text.chars().take(100).collect())));
+            assert_eq!(text.parse::<Digest>(), Err(InvalidDigest(text.chars().take(100).collect())));
         }
     }
 

@@ -55,10 +55,10 @@ pub enum FetchError {
     Ambiguous(Vec<String>),
     /// `bundle.json` breaks a rule.
     #[error("the bundle is not valid")]
-    Bundle(#[from] bundle::Invalid),
+    Bundle(#[from] bundle::InvalidBundle),
     /// The component breaks a rule.
     #[error("the bundle's component is not valid")]
-    Component(#[from] component::Invalid),
+    Component(#[from] component::InvalidComponent),
     /// The layout holds no bundle.
     #[error("the layout holds no bundle")]
     Empty,
@@ -68,7 +68,7 @@ pub enum FetchError {
     /// The place cannot be read by this version.
     #[error("{0} cannot be read by this version: use a layout (`layout:DIR`)")]
     NotYet(&'static str),
-    /// What the tag names is no bundle.
+    /// The tag names something that is no bundle.
     #[error("the layout has `{0}` for something that is not a bundle")]
     NotABundle(String),
     /// A blob or a document cannot be read or written, or is not what its digest says.
@@ -100,7 +100,7 @@ pub enum FetchError {
     },
 }
 
-/// What is wrong around a bundle is said of the bundle.
+/// Mistakes in the documents around a bundle are reported as mistakes of the bundle.
 impl From<OciError> for FetchError {
     fn from(error: OciError) -> Self {
         match error {
@@ -161,7 +161,7 @@ impl Fetched {
         &self.component
     }
 
-    /// What may be signatures of the bundle, readable or not, in the order of their digests. None of them was checked.
+    /// Candidates for signatures of the bundle, readable or not, in the order of their digests. None of them was checked.
     pub fn signatures(&self) -> &[Evidence] {
         &self.signatures
     }
@@ -171,7 +171,7 @@ impl Fetched {
         &self.absent_images
     }
 
-    /// What is wrong with the bundle without making it unusable.
+    /// Faults that do not make the bundle unusable.
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings
     }
@@ -215,7 +215,7 @@ fn open_directory(path: &Path) -> io::Result<Dir> {
     Dir::open_ambient_dir(path, cap_std::ambient_authority())
 }
 
-/// What is at a path: only a layout can be fetched as it is.
+/// The layout at a path. Nothing else can be fetched as it is.
 fn found_at(path: &Path) -> Result<LayoutReference, FetchError> {
     let directory = match open_directory(path) {
         Ok(directory) => directory,

@@ -83,7 +83,7 @@ pub enum OciError {
     Document {
         /// The file.
         name: &'static str,
-        /// What is wrong with it.
+        /// The mistake.
         source: document::Invalid,
     },
     /// A list does not have the form of one.

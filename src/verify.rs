@@ -68,7 +68,7 @@ pub struct Signer {
     pub key_id: String,
 }
 
-/// What is to be said about one signature.
+/// A report on one signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureReport {
     /// `sigstore-bundle` or `cosign-classic`.
@@ -106,7 +106,7 @@ impl TrustPolicy {
         self.decide(&fetched, now).map(|decision| Verified::assertion(fetched, decision))
     }
 
-    /// What is to be said about each signature, for people: nothing is decided here.
+    /// A report on each signature, for people: nothing is decided here.
     pub fn examine(&self, fetched: &Fetched, now: Timestamp) -> Vec<SignatureReport> {
         let rule = self.rule(fetched.reference());
         let report = |evidence: &Evidence| {
@@ -133,7 +133,7 @@ impl TrustPolicy {
         fetched.signatures().iter().map(report).collect()
     }
 
-    /// What [`TrustPolicy::verify`] would say, for people: nothing may run by it.
+    /// The decision that [`TrustPolicy::verify`] would make, for people: nothing may run by it.
     ///
     /// # Errors
     /// [`Refusal`] as for [`TrustPolicy::verify`].
@@ -219,7 +219,7 @@ impl Verified {
         Self { fetched, decision }
     }
 
-    /// What was fetched.
+    /// The fetched bundle.
     pub fn fetched(&self) -> &Fetched {
         &self.fetched
     }

@@ -244,12 +244,12 @@ fn what_is_no_installer_is_never_fetched() {
     let honest = home.bundle("maps", &one_map(), MAPS);
     let nothing = wat::parse_str("(component)").unwrap();
     let core = wat::parse_str("(module)").unwrap();
-    type Expected = fn(&component::Invalid) -> bool;
+    type Expected = fn(&component::InvalidComponent) -> bool;
     let cases: [(&str, &[u8], Expected); 4] = [
-        ("component", &nothing, |error| matches!(error, component::Invalid::NoInstaller)),
-        ("core", &core, |error| matches!(error, component::Invalid::CoreModule)),
-        ("empty", b"", |error| matches!(error, component::Invalid::Empty)),
-        ("zeroes", &[0; 4096], |error| matches!(error, component::Invalid::NotWasm)),
+        ("component", &nothing, |error| matches!(error, component::InvalidComponent::NoInstaller)),
+        ("core", &core, |error| matches!(error, component::InvalidComponent::CoreModule)),
+        ("empty", b"", |error| matches!(error, component::InvalidComponent::Empty)),
+        ("zeroes", &[0; 4096], |error| matches!(error, component::InvalidComponent::NotWasm)),
     ];
     for (name, bytes, is_expected) in cases {
         let fetched = fetch(&reference(&home.forged(name, &honest, bytes, |_| ())));

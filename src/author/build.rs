@@ -1,6 +1,6 @@
 //! Turns a source directory into a bundle in an OCI layout.
 //!
-//! The same directory gives the same digest on every machine: no time, no path and no name of a machine goes in.
+//! A directory gives one digest on every machine: no time, no path and no name of a machine goes in.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub struct Built {
     pub tag: String,
     /// The digest of its component's bytes.
     pub component: Digest,
-    /// What is not as it should be, without being wrong.
+    /// Faults that are no errors.
     pub warnings: Vec<Fault>,
 }
 

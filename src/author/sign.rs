@@ -7,7 +7,7 @@ use crate::oci::{Layout, Place};
 use crate::reference::Reference;
 use crate::signature::{NewSignature, PrivateKey};
 
-/// What signing did.
+/// The result of signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signed {
     /// The digest of the index, which is what is signed.

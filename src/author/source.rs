@@ -25,7 +25,7 @@ pub(super) const FILE: &str = "carnet.yaml";
 
 const API_VERSION: &str = "carnet.dev/v1alpha1";
 
-/// What `carnet.yaml` says.
+/// The content of `carnet.yaml`.
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) version: String,

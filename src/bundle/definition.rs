@@ -103,7 +103,7 @@ impl<'a> Definition<'a> {
     /// Checks a value.
     ///
     /// # Errors
-    /// What is wrong with it, one text per fault. The texts never repeat the value, which may be a secret.
+    /// The faults of the value, one text for each. The texts never repeat the value, which may be a secret.
     pub fn check(&self, value: &Value) -> Result<(), Vec<String>> {
         if weight(value).saturating_mul(self.schemas) > MAX_WORK {
             return Err(vec!["value is too large to be checked by its definition".into()]);

@@ -1,4 +1,4 @@
-//! What is wrong with a document: where, what, by which rule, and how bad that is.
+//! Faults of a document: where each is, what it is, by which rule, and how bad.
 //!
 //! Reading and linting go by the same rules and find the same faults; they differ in how bad a fault is ([`Purpose`]).
 
@@ -20,7 +20,7 @@ pub enum Severity {
 pub struct Fault {
     /// Where, as a JSON pointer; empty for the whole document.
     pub pointer: String,
-    /// What is wrong.
+    /// The fault, in words.
     pub what: String,
     /// The rule that says so.
     pub rule: &'static str,

@@ -60,7 +60,7 @@ pub enum IndexError {
     Image {
         /// The name of the image, or `invocation image`.
         name: String,
-        /// What differs.
+        /// The member that differs.
         what: &'static str,
     },
     /// The index has not exactly one invocation image, after the config manifest.
@@ -72,7 +72,7 @@ pub enum IndexError {
     /// The bundle has an image that the index does not name, or the index one that the bundle does not have.
     #[error("the image `{0}` is not in both, index and bundle")]
     Missing(String),
-    /// The same image is named twice.
+    /// An image is named twice.
     #[error("the index names the image `{0}` twice")]
     Twice(String),
     /// The bundle cannot be written down as an index.
@@ -80,7 +80,7 @@ pub enum IndexError {
     Unset {
         /// The name of the image, or `invocation image`.
         name: String,
-        /// What it lacks.
+        /// The member that it lacks.
         what: &'static str,
     },
 }
@@ -121,7 +121,7 @@ impl BundleIndex {
         &self.components
     }
 
-    /// What the index says about the bundle. Hints, until [`Self::check`] compared them.
+    /// Annotations about the bundle. Hints, until [`Self::check`] compared them.
     pub fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations
     }
@@ -240,7 +240,7 @@ mod tests {
         document::json(&write_index(&bundle(), Form::Default, Listing::Oci).unwrap()).unwrap()
     }
 
-    /// What happens to an index after a change: why it is refused, by itself or beside its bundle.
+    /// Why an index is refused after a change, by itself or beside its bundle.
     fn refusal(change: impl FnOnce(&mut Value)) -> String {
         let mut index = written();
         change(&mut index);

@@ -18,7 +18,7 @@ use super::{Bundle, Parameter};
 pub struct Resolved {
     /// Every parameter that has a value, given or not. This set is what a claim records.
     pub values: BTreeMap<String, Value>,
-    /// What was ignored, and why.
+    /// Values that were ignored, and why.
     pub warnings: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ pub struct Resolved {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterError(pub Vec<ParameterFault>);
 
-/// What is wrong with one parameter.
+/// A fault of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParameterFault {
@@ -40,7 +40,7 @@ pub enum ParameterFault {
         name: String,
         /// Where the value comes from.
         origin: Origin,
-        /// What is wrong with it.
+        /// The fault.
         faults: Vec<String>,
     },
     /// The action needs a value, and there is none.

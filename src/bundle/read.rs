@@ -267,7 +267,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::validator::{MAX_FAULTS, MAX_TEXT};
-    use super::super::{Bundle, Invalid};
+    use super::super::{Bundle, InvalidBundle};
     use super::*;
     use crate::digest::Digest;
 
@@ -285,7 +285,7 @@ mod tests {
         })
     }
 
-    /// What a reader is told after a change at a JSON pointer; `None` takes the member away.
+    /// The faults that a reader is told of after a change at a JSON pointer; `None` takes the member away.
     fn faults(purpose: Purpose, pointer: &str, value: Option<Value>) -> Vec<String> {
         let mut bundle = base();
         let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -458,7 +458,7 @@ mod tests {
             bundle[format!("x{number}")] = 1.into();
         }
         bundle["version"] = "latest".into();
-        let Err(Invalid::Rules(faults)) = Bundle::parse(bundle.to_string().as_bytes()) else {
+        let Err(InvalidBundle::Rules(faults)) = Bundle::parse(bundle.to_string().as_bytes()) else {
             panic!("it was read")
         };
         assert_eq!(faults.len(), MAX_FAULTS);

@@ -41,7 +41,7 @@ pub(super) struct Validator {
     purpose: Purpose,
     pub(super) faults: Vec<Fault>,
     pub(super) refused: bool,
-    /// What definitions may still take.
+    /// The budget that is left for definitions.
     pub(super) budget: Budget,
 }
 

@@ -96,7 +96,7 @@ fn subject(text: &str, context: &Context) -> anyhow::Result<Vec<Found>> {
 fn reference(text: &str) -> Result<Reference, Usage> {
     match text.parse() {
         Ok(reference) => Ok(reference),
-        Err(reference::Invalid::Host(_) | reference::Invalid::Open(_)) => {
+        Err(reference::InvalidReference::Host(_) | reference::InvalidReference::Open(_)) => {
             Ok(Reference::Path(PathBuf::from(text)))
         }
         Err(error) => Err(Usage::new(error.to_string(), "carnet lint --help")),

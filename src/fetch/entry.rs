@@ -42,7 +42,7 @@ async fn untagged(
 ) -> Result<(Option<String>, Descriptor), FetchError> {
     let mut found: Option<(Option<String>, Descriptor)> = None;
     for entry in layout.entries().filter(|entry| may_be_bundle(*entry)) {
-        // What cannot be read cannot be what is asked for; entries of others may follow rules of theirs.
+        // An entry that cannot be read is not the one that is asked for; those of others may follow rules of theirs.
         let Ok(descriptor) = entry.descriptor() else { continue };
         let is_wanted = match digest {
             Some(digest) => descriptor.digest == digest,

@@ -11,10 +11,10 @@ use crate::digest::Digest;
 /// The empty blob, which stands where a manifest must name something and has nothing to name.
 pub const EMPTY_BLOB: &[u8] = b"{}";
 
-/// What an OCI document says about another one: what it is, and which bytes exactly.
+/// A reference from one OCI document to another: by media type, digest and size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
-    /// What the bytes are.
+    /// The media type of the bytes.
     pub media_type: String,
     /// Their digest.
     pub digest: Digest,

@@ -164,12 +164,13 @@ async fn links_pipes_and_directories_are_no_blobs() {
     layout.add(b"a blob").await.unwrap();
     let (path, elsewhere) = (home.blob(blob.digest), home.path("elsewhere"));
     fs::rename(&path, &elsewhere).unwrap();
-    for make in [
-        (|path, elsewhere| std::os::unix::fs::symlink(elsewhere, path).unwrap()) as fn(&Path, &Path),
+    let makers: [fn(&Path, &Path); 4] = [
+        |path, elsewhere| std::os::unix::fs::symlink(elsewhere, path).unwrap(),
         |path, _| pipe(path),
         |path, _| drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
         |path, _| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
-    ] {
+    ];
+    for make in makers {
         make(&path, &elsewhere);
         let read = soon(layout.read(&blob, 100)).await;
         assert!(matches!(read, Err(OciError::NotAFile(_))), "{read:?}");

@@ -20,7 +20,7 @@ pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// The type that every payload says it is of.
 const TYPE: &str = "cosign container image signature";
 
-/// What a key signed.
+/// A signed payload.
 #[derive(Deserialize)]
 pub struct Payload {
     critical: Critical,

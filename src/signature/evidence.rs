@@ -1,4 +1,4 @@
-//! What may be a signature: its bytes, and which key signed a digest by them.
+//! Candidates for signatures: the bytes of one, and which key signed a digest by them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::oci::{Descriptor, referrers};
 /// The name of the list of signatures in errors.
 pub(super) const LIST: &str = "the list of signatures";
 
-/// What may be a signature of a digest.
+/// A candidate for a signature of a digest.
 #[derive(Debug)]
 pub struct Evidence {
     pub(super) carrier: Descriptor,

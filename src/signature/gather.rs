@@ -86,7 +86,7 @@ impl Reader<'_> {
             }),
             layers => Err(format!("its OCI manifest has {} layers, not one", layers.len())),
         };
-        // What the list said about it may differ from list to list; what is in it does not.
+        // Annotations in the list may differ from list to list; those in the manifest do not.
         let carrier = Descriptor {
             artifact_type: Some(MEDIA_TYPE.into()),
             annotations: manifest.annotations,

@@ -9,14 +9,14 @@ use super::SignatureFault;
 use crate::digest::Digest;
 use crate::document;
 
-/// What a statement must state to count as a signature. Anything else that the key's holder signed, say where an artifact
+/// The predicate of a statement that counts as a signature. Anything else that the key's holder signed, say where an artifact
 /// came from, is not consent to run it.
 pub(super) const PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// The type of statement in the payload.
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 
-/// What a key signed.
+/// An in-toto statement.
 #[derive(Debug, Deserialize)]
 pub struct Statement {
     #[serde(rename = "_type")]

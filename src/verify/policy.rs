@@ -1,6 +1,6 @@
 //! Turns the operator's file into a trust policy: which keys may sign which bundles.
 //!
-//! What no rule admits is refused, and what is left out of a rule admits nothing. Whatever could be read in two ways is
+//! A bundle that no rule admits is refused, and a member left out of a rule admits nothing. Whatever could be read in two ways is
 //! an error when the file is loaded, not when a bundle comes: unknown members, two rules for one scope, a threshold that
 //! no signatures could meet or that none could miss.
 
@@ -38,7 +38,7 @@ pub(super) struct Key {
     pub(super) until: Option<Timestamp>,
 }
 
-/// What it takes for bundles from one place.
+/// The requirements for bundles from one place.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) scope: Scope,

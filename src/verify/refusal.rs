@@ -39,7 +39,7 @@ pub enum Refusal {
         threshold: usize,
         /// How many there are.
         found: usize,
-        /// What is wrong with the other signatures, by the OCI manifest that carries each.
+        /// The flaws of the other signatures, by the OCI manifest that carries each.
         flaws: Vec<(Digest, Flaw)>,
     },
     /// There is no signature at all.

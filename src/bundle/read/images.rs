@@ -59,7 +59,7 @@ impl Validator {
         let text = self.required_text(members, "contentDigest", "CNAB 101 #26")?;
         let digest = text.parse();
         if let Err(invalid) = &digest {
-            let invalid: &digest::Invalid = invalid;
+            let invalid: &digest::InvalidDigest = invalid;
             self.fault(Weight::Must, members.below("contentDigest"), invalid.to_string(), "CNAB 101 #26");
         }
         digest.ok()

@@ -1,4 +1,4 @@
-//! What goes into a component and comes out of it: parameters, credentials, outputs, and where each is put.
+//! The inputs and outputs of a component: parameters, credentials, outputs, and where each is put.
 
 use std::collections::BTreeMap;
 
@@ -99,7 +99,7 @@ impl Validator {
             _ if path.contains('\0') => "must not contain a NUL",
             [] => "names no file",
             ["cnab", "app", "outputs", ..] => "must not be below `/cnab/app/outputs`",
-            // What lies in a directory of the author's own below `/cnab/app` is the author's.
+            // A directory of the author's own below `/cnab/app` is the author's.
             ["cnab", "app", _, _, ..] => return,
             ["cnab", ..] => "is reserved: below `/cnab` only `/cnab/app/DIRECTORY/…` is free",
             _ => return,

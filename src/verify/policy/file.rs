@@ -22,7 +22,7 @@ pub enum PolicyError {
     Document(#[from] document::Invalid),
     /// A refused digest is none.
     #[error("`refusedDigests` holds something else than digests")]
-    Digest(#[from] digest::Invalid),
+    Digest(#[from] digest::InvalidDigest),
     /// The file is something else.
     #[error("the file is of `{api_version}`, kind `{kind}`, not of `{API_VERSION}`, kind `TrustPolicy`")]
     Kind {
@@ -36,7 +36,7 @@ pub enum PolicyError {
     Key {
         /// The key's name in the policy.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         source: InvalidPublicKey,
     },
     /// A pattern for names is empty, or has a `*` that is not at its end.
