@@ -14,8 +14,8 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carnet::install::{Mode, Tools, act};
-use support::{Home, Yes, approving, cache, fetch, guest, runtime, unsigned};
+use carnet::install::{Mode, Operation, act};
+use support::{Home, Yes, approving, environment, fetch, guest, runtime, unsigned};
 
 const CALLS: u32 = 9_000;
 const RUNS: usize = 15;
@@ -70,10 +70,12 @@ fn median(component: &[u8]) -> Duration {
         .map(|_| {
             let verified = unsigned(fetch(&layout).unwrap());
             let consent = approving(&verified);
-            let order = carnet::install::Order { consent, ..home.order("install") };
-            let tools = Tools { state: &state, cache: Some(cache()), operator: Arc::new(Yes::default()) };
+            let operation = Operation { consent, ..home.operation("install") };
+            let environment = environment(&state, Arc::new(Yes::default()));
             let began = Instant::now();
-            runtime().block_on(act(Some(verified), home.directory(), order, &tools, Mode::Plan)).unwrap();
+            runtime()
+                .block_on(act(Some(verified), home.directory(), operation, &environment, Mode::Plan))
+                .unwrap();
             began.elapsed()
         })
         .collect();

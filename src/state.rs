@@ -21,7 +21,7 @@ use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::grant::terms::Terms;
 use crate::kubernetes::rbac::Minted;
-use crate::targets::{Ledger, Recorded};
+use crate::targets::{Ledger, Place, Recorded};
 
 use cluster::Cluster;
 use directory::Directory;
@@ -55,20 +55,9 @@ pub struct Installation {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    /// `dir:PATH`, absolute, or `kube`.
-    pub target: String,
-    /// The address of a cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
-    /// The kubeconfig and context of a cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of a cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<String>,
-    /// Whether Secrets are written to a directory with their values.
-    #[serde(default)]
-    pub plain_secrets: bool,
+    /// Where the objects are.
+    #[serde(flatten)]
+    pub place: Place,
     /// The digest of the bundle.
     pub bundle: Digest,
     /// The bundle's name and version, for people.

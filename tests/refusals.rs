@@ -19,7 +19,7 @@ use carnet::grant::terms::{FileGrant, Invalid};
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
 use carnet::host::watch::{Entry, Unready, Watcher};
-use carnet::install::{Decision, Error, Operator, Order, Outcome};
+use carnet::install::{Approver, Decision, Error, Operation, Outcome};
 use carnet::oci::OciError;
 use carnet::plan::Plan;
 use carnet::run::RunError;
@@ -47,7 +47,7 @@ fn one_map() -> Vec<u8> {
 fn install(home: &Home, fetched: Fetched) -> Result<Outcome, Error> {
     let verified = unsigned(fetched);
     let consent = approving(&verified);
-    home.act(Some(verified), Order { consent, ..home.order("install") })
+    home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 
 /// Installs a bundle with these terms, written as in a grant file.
@@ -58,7 +58,7 @@ fn install_with(home: &Home, fetched: Fetched, spec: &str) -> Result<Outcome, Er
         "apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata: {{name: test}}\nspec:\n  bundle: {bundle}\n{spec}"
     );
     let consent = Consent { documents: vec![support::grant(&text, Path::new(""))], ..Consent::default() };
-    home.act(Some(verified), Order { consent, ..home.order("install") })
+    home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 
 /// What the component was told, and what the operator was told beside.
@@ -297,7 +297,8 @@ fn a_required_request_that_is_not_granted_is_named_with_the_line_that_grants_it(
 fn without_any_grant_nothing_starts() {
     let home = Home::new();
     let bundle = home.bundle("maps", &one_map(), MAPS);
-    let Shortfall::Missing(lines) = shortfall(home.act(Some(unsigned(bundle)), home.order("install"))) else {
+    let Shortfall::Missing(lines) = shortfall(home.act(Some(unsigned(bundle)), home.operation("install")))
+    else {
         panic!()
     };
     let line = |verb| format!("--allow-kube '{verb}:ConfigMap:prod/web-*'");
@@ -395,7 +396,7 @@ fn a_grant_or_an_approval_for_another_digest_grants_nothing() {
     let verified = unsigned(home.bundle("maps", &one_map(), MAPS));
     let other = Digest::of(b"another bundle");
     let consent = Consent { approve: Some(other), ..Consent::default() };
-    let refused = shortfall(home.act(Some(verified), Order { consent, ..home.order("install") }));
+    let refused = shortfall(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
     assert!(matches!(refused, Shortfall::Approved { approved, .. } if approved == other), "{refused:?}");
 
     let text = format!(
@@ -403,7 +404,7 @@ fn a_grant_or_an_approval_for_another_digest_grants_nothing() {
     );
     let consent = Consent { documents: vec![support::grant(&text, Path::new(""))], ..Consent::default() };
     let verified = unsigned(fetch(&reference(&home.path("maps"))).unwrap());
-    let refused = shortfall(home.act(Some(verified), Order { consent, ..home.order("install") }));
+    let refused = shortfall(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
     let Shortfall::Pinned { name, pinned, .. } = refused else { panic!("{refused:?}") };
     assert_eq!((name.as_str(), pinned), ("mine", other));
     home.assert_untouched();
@@ -426,7 +427,7 @@ fn a_bare_wildcard_is_refused_unless_the_operator_insists() {
     );
     let documents = vec![support::grant(&text, Path::new(""))];
     let consent = Consent { documents, dangerous_wildcards: true, ..Consent::default() };
-    home.act(Some(verified), Order { consent, ..home.order("install") }).unwrap();
+    home.act(Some(verified), Operation { consent, ..home.operation("install") }).unwrap();
     assert_eq!(home.rendered().len(), 1);
 }
 
@@ -447,7 +448,8 @@ fn a_file_is_read_by_its_granted_name_alone() {
         let verified = unsigned(home.bundle(&format!("b{}", name.len()), &guest, &requests));
         let mut consent = approving(&verified);
         consent.terms.files.push(FileGrant { name: "mine".into(), path: home.path("mine") });
-        let (told, denials) = denied(home.act(Some(verified), Order { consent, ..home.order("install") }));
+        let (told, denials) =
+            denied(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
         assert_eq!(told, format!("not permitted: read the file {name}"));
         assert_eq!(denials, [explained]);
     }
@@ -461,7 +463,7 @@ fn told_of_files(home: &Home, names: &[&str]) -> Vec<String> {
     let verified = unsigned(home.bundle("below", &script.component(), requests));
     let mut consent = approving(&verified);
     consent.terms.files.push(FileGrant { name: "conf/*".into(), path: home.path("folder") });
-    let outcome = home.plan(Some(verified), Order { consent, ..home.order("install") }).unwrap();
+    let outcome = home.plan(Some(verified), Operation { consent, ..home.operation("install") }).unwrap();
     outcome.log.into_iter().map(|entry| entry.text).collect()
 }
 
@@ -495,7 +497,7 @@ impl Watcher for Meddling {
     }
 }
 
-impl Operator for Meddling {
+impl Approver for Meddling {
     fn confirm(&self, _: &Plan, _: &Decision) -> bool {
         true
     }
@@ -510,8 +512,8 @@ fn a_file_reads_the_same_all_through_one_run() {
     let verified = unsigned(home.bundle("twice", &guest, "requests: {files: [{name: mine}]}\n"));
     let mut consent = approving(&verified);
     consent.terms.files.push(FileGrant { name: "mine".into(), path: path.clone() });
-    let order = Order { consent, ..home.order("install") };
-    let outcome = home.act_watched(Some(verified), order, Arc::new(Meddling(path.clone()))).unwrap();
+    let operation = Operation { consent, ..home.operation("install") };
+    let outcome = home.act_watched(Some(verified), operation, Arc::new(Meddling(path.clone()))).unwrap();
     let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();
     assert_eq!(told, ["as it was", "as it was"]);
     assert_eq!(std::fs::read_to_string(path).unwrap(), "changed");
@@ -575,8 +577,8 @@ fn a_credential_is_neither_lent_nor_shown_beyond_its_grant() {
     let verified = unsigned(home.bundle("reveal", &guest, &requests));
     let consent = approving(&verified);
     let credentials = carnet::host::Supplied::new([("a".to_owned(), "hunter2".into())].into());
-    let order = Order { consent, credentials, ..home.order("install") };
-    let (_, denials) = denied(home.act(Some(verified), order));
+    let operation = Operation { consent, credentials, ..home.operation("install") };
+    let (_, denials) = denied(home.act(Some(verified), operation));
     assert_eq!(denials, ["see the credential a: the bundle does not request it"]);
     home.assert_untouched();
 }
@@ -591,8 +593,8 @@ fn an_action_that_modifies_nothing_can_modify_nothing() {
     // The file is gone, so that looking would have to write it again.
     let verified = unsigned(fetch(&reference(&home.path("maps"))).unwrap());
     let consent = approving(&verified);
-    let order = Order { consent, ..home.order("dev.carnet.test.look") };
-    let (_, denials) = denied(home.act(Some(verified), order));
+    let operation = Operation { consent, ..home.operation("dev.carnet.test.look") };
+    let (_, denials) = denied(home.act(Some(verified), operation));
     assert_eq!(
         denials,
         ["apply ConfigMap prod/web-a: the bundle declares that this action modifies nothing"]
@@ -637,7 +639,7 @@ impl Watcher for Changing {
     fn logged(&self, _: &Entry) {}
 }
 
-impl Operator for Changing {
+impl Approver for Changing {
     fn confirm(&self, _: &Plan, _: &Decision) -> bool {
         std::fs::write(&self.path, &self.text).unwrap();
         true
@@ -662,8 +664,8 @@ fn what_departs_from_the_plan_is_stopped_before_it_is_done() {
         let verified = unsigned(home.bundle("copies", &written("copies"), &requests));
         let mut consent = approving(&verified);
         consent.terms.files.push(FileGrant { name: "manifest".into(), path: path.clone() });
-        let order = Order { consent, ..home.order("install") };
-        let result = home.act_watched(Some(verified), order, Arc::new(Changing { path, text }));
+        let operation = Operation { consent, ..home.operation("install") };
+        let result = home.act_watched(Some(verified), operation, Arc::new(Changing { path, text }));
         let Err(Error::Run { source: RunError::Departed(departure), .. }) = result else {
             panic!("{result:?}")
         };
@@ -689,7 +691,7 @@ fn a_plan_that_is_not_confirmed_leaves_nothing() {
             panic!("the planning pass is silent");
         }
     }
-    impl Operator for No {
+    impl Approver for No {
         fn confirm(&self, _: &Plan, _: &Decision) -> bool {
             false
         }
@@ -697,8 +699,8 @@ fn a_plan_that_is_not_confirmed_leaves_nothing() {
     let home = Home::new();
     let guest = Script::new().log("hello").apply(&[&config_map("web-a")]).component();
     let verified = unsigned(home.bundle("maps", &guest, MAPS));
-    let order = Order { consent: approving(&verified), ..home.order("install") };
-    assert!(matches!(home.act_watched(Some(verified), order, Arc::new(No)), Err(Error::Declined)));
+    let operation = Operation { consent: approving(&verified), ..home.operation("install") };
+    assert!(matches!(home.act_watched(Some(verified), operation, Arc::new(No)), Err(Error::Declined)));
     home.assert_untouched();
 }
 

@@ -19,10 +19,10 @@ pub(super) async fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) ->
     let bundle = bundle(run, settings).await;
     let document = json!({
         "id": id,
-        "installation": run.order.name,
+        "installation": run.operation.name,
         "revision": plan.revision,
         "created": timestamp(),
-        "action": run.order.action,
+        "action": run.operation.action,
         "bundle": bundle,
         "bundleReference": settings.reference,
         "parameters": parameters,
@@ -38,7 +38,7 @@ pub(super) async fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) ->
             "carnet": env!("CARGO_PKG_VERSION"),
         } },
     });
-    Claim { id, document, modifies: run.part.modifies }
+    Claim { id, document, modifies: run.responsibilities.modifies }
 }
 
 /// The whole bundle definition; where only the runtime acts, the one that is kept.
@@ -46,7 +46,7 @@ async fn bundle(run: &Run<'_>, settings: &Settings) -> Value {
     let bytes = match &run.decided.granted {
         Some(granted) => Some(granted.verified().bundle().bytes().to_vec()),
         None => {
-            let kept = run.tools.state.load(settings.bundle, &settings.reference).await;
+            let kept = run.environment.state.load(settings.bundle, &settings.reference).await;
             kept.ok().map(|fetched| fetched.bundle().bytes().to_vec())
         }
     };

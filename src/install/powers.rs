@@ -54,7 +54,7 @@ impl Run<'_> {
     /// Whether anybody looks at what the plan says of powers: people do, and so does who refuses some of them.
     fn is_looked_at(&self) -> bool {
         match self.mode {
-            Mode::Act => !self.order.confirmed || !self.refusals().is_empty(),
+            Mode::Act => !self.operation.confirmed || !self.refusals().is_empty(),
             Mode::Examine => false,
             Mode::Plan => true,
         }
@@ -68,7 +68,10 @@ impl Run<'_> {
             }
             Some(TrustDecision::Unsigned) | None => None,
         };
-        by_policy.into_iter().chain(self.order.refuse_powers.map(|refused| (By::Operator, refused))).collect()
+        by_policy
+            .into_iter()
+            .chain(self.operation.refuse_powers.map(|refused| (By::Operator, refused)))
+            .collect()
     }
 }
 

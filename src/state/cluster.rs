@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::cluster::Options;
 use crate::cluster::records::{Own, Records};
 use crate::digest::Digest;
-use crate::document;
+use crate::document::{self, chain};
 use crate::fetch::Fetched;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Minted;
@@ -242,7 +242,7 @@ impl Journal {
         let (desk, books, name) =
             (self.cluster.desk.clone(), Arc::clone(&self.cluster.books), self.name.clone());
         let done = self.cluster.office.wait(async move { books.change(&desk, &name, change).await });
-        let is_behind = done.map_err(|error| targets::Error::Ledger(explained(&error)))?;
+        let is_behind = done.map_err(|error| targets::Error::Ledger(chain(&error)))?;
         if is_behind {
             let (desk, books) = (self.cluster.desk.clone(), Arc::clone(&self.cluster.books));
             self.cluster.office.begin(async move {
@@ -266,10 +266,4 @@ impl Ledger for Journal {
     fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
         self.change(Change::Removed(object.clone()))
     }
-}
-
-/// An error and its causes, on one line.
-fn explained(error: &StateError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }

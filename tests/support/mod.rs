@@ -23,9 +23,8 @@ use carnet::digest::Digest;
 use carnet::fetch::{self, FetchError, Fetched};
 use carnet::grant::Consent;
 use carnet::grant::terms::Document;
-use carnet::host::Supplied;
 use carnet::host::watch::{Entry, Unready, Watcher};
-use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
+use carnet::install::{Approver, Cancellation, Decision, Environment, Error, Mode, Operation, Outcome, act};
 use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use carnet::oci::{Descriptor, EMPTY_BLOB};
@@ -34,7 +33,7 @@ use carnet::reference::{Layout, Reference};
 use carnet::signature::PrivateKey;
 use carnet::state::State;
 use carnet::targets::directory::{Directory, Secrets};
-use carnet::targets::{Overrides, Target};
+use carnet::targets::{Place, Target};
 use carnet::verify::{TrustPolicy, Verified, dangerously_unsigned};
 use serde_json::{Value, json};
 
@@ -58,7 +57,7 @@ impl Watcher for Yes {
     }
 }
 
-impl Operator for Yes {
+impl Approver for Yes {
     fn confirm(&self, plan: &Plan, _: &Decision) -> bool {
         self.plans.lock().unwrap().push(plan.clone());
         true
@@ -138,67 +137,46 @@ impl Home {
         assert!(self.state().find("web").unwrap().is_none());
     }
 
-    /// An order to do something with an installation `web` in `prod`, into `rendered`.
-    pub fn order(&self, action: &str) -> Order {
-        Order {
-            action: action.into(),
-            name: "web".into(),
-            namespace: "prod".into(),
-            place: self.place(),
-            consent: Consent::default(),
-            parameters: BTreeMap::new(),
-            complete: false,
-            confirmed: false,
-            plan: None,
-            credentials: Supplied::default(),
-            overrides: Overrides::default(),
-            wait: true,
+    /// An operation on an installation `web` in `prod`, into `rendered`.
+    pub fn operation(&self, action: &str) -> Operation {
+        Operation {
             timeout: Duration::from_secs(5),
-            refuse_powers: None,
-            delete: Default::default(),
             reference: "layout:test".into(),
-            dangers: Vec::new(),
-            identity: Default::default(),
+            ..Operation::new(action, "web", "prod", self.place())
         }
     }
 
     pub fn place(&self) -> Place {
-        Place {
-            target: format!("dir:{}", self.path("rendered").display()),
-            server: None,
-            kubeconfig: None,
-            context: None,
-            plain_secrets: false,
-        }
+        Place::directory(self.path("rendered"))
     }
 
     pub fn directory(&self) -> Target {
         Target::Directory(Directory::open(&self.path("rendered"), Secrets::Omit).unwrap())
     }
 
-    /// Carries out an order on the directory target.
-    pub fn act(&self, verified: Option<Verified>, order: Order) -> Result<Outcome, Error> {
-        self.act_watched(verified, order, Arc::new(Yes::default()))
+    /// Carries out an operation on the directory target.
+    pub fn act(&self, verified: Option<Verified>, operation: Operation) -> Result<Outcome, Error> {
+        self.act_watched(verified, operation, Arc::new(Yes::default()))
     }
 
     pub fn act_watched(
         &self,
         verified: Option<Verified>,
-        order: Order,
-        operator: Arc<dyn Operator>,
+        operation: Operation,
+        operator: Arc<dyn Approver>,
     ) -> Result<Outcome, Error> {
         let state = self.state();
-        let tools = Tools { state: &state, cache: Some(cache()), operator };
-        let secrets = if order.place.plain_secrets { Secrets::Plain } else { Secrets::Omit };
+        let environment = environment(&state, operator);
+        let secrets = if operation.place.has_plain_secrets() { Secrets::Plain } else { Secrets::Omit };
         let directory = Directory::open(&self.path("rendered"), secrets).unwrap();
-        runtime().block_on(act(verified, Target::Directory(directory), order, &tools, Mode::Act))
+        runtime().block_on(act(verified, Target::Directory(directory), operation, &environment, Mode::Act))
     }
 
-    /// Only plans an order on the directory target.
-    pub fn plan(&self, verified: Option<Verified>, order: Order) -> Result<Outcome, Error> {
+    /// Only plans an operation on the directory target.
+    pub fn plan(&self, verified: Option<Verified>, operation: Operation) -> Result<Outcome, Error> {
         let state = self.state();
-        let tools = Tools { state: &state, cache: Some(cache()), operator: Arc::new(Yes::default()) };
-        runtime().block_on(act(verified, self.directory(), order, &tools, Mode::Plan))
+        let environment = environment(&state, Arc::new(Yes::default()));
+        runtime().block_on(act(verified, self.directory(), operation, &environment, Mode::Plan))
     }
 
     /// The files below `rendered`, by name.
@@ -219,6 +197,11 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
             files.insert(name, std::fs::read_to_string(entry.path()).unwrap());
         }
     }
+}
+
+/// All that an operation may use.
+pub fn environment(state: &State, approver: Arc<dyn Approver>) -> Environment<'_> {
+    Environment { state, cache: Some(cache()), approver, cancellation: Cancellation::new() }
 }
 
 /// Compiled components, kept between tests.
