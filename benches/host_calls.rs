@@ -14,8 +14,8 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carnet::install::{Mode, Tools, act};
-use support::{Home, Yes, approving, cache, guest, runtime, unsigned};
+use carnet::install::{Mode, Operation, act};
+use support::{Home, Yes, approving, environment, fetch, guest, runtime, unsigned};
 
 const CALLS: u32 = 9_000;
 const RUNS: usize = 15;
@@ -68,12 +68,14 @@ fn median(component: &[u8]) -> Duration {
     let layout = fetched.reference().clone();
     let mut times: Vec<_> = (0..RUNS)
         .map(|_| {
-            let verified = unsigned(carnet::fetch::fetch(&layout).unwrap());
+            let verified = unsigned(fetch(&layout).unwrap());
             let consent = approving(&verified);
-            let order = carnet::install::Order { consent, ..home.order("install") };
-            let tools = Tools { state: &state, cache: Some(cache()), operator: Arc::new(Yes::default()) };
+            let operation = Operation { consent, ..home.operation("install") };
+            let environment = environment(&state, Arc::new(Yes::default()));
             let began = Instant::now();
-            runtime().block_on(act(Some(verified), home.directory(), order, &tools, Mode::Plan)).unwrap();
+            runtime()
+                .block_on(act(Some(verified), home.directory(), operation, &environment, Mode::Plan))
+                .unwrap();
             began.elapsed()
         })
         .collect();

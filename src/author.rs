@@ -6,14 +6,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::{self, component, index::IndexError, lint::Fault};
+use cap_std::fs::Dir;
+
+use crate::bundle::{self, Fault, component, index::IndexError};
 use crate::fetch::FetchError;
-use crate::verify::InvalidKey;
+use crate::oci::OciError;
+use crate::signature::KeyError;
 use crate::{capability, document};
 
 mod build;
 mod init;
-pub mod key;
 mod sign;
 mod source;
 
@@ -27,17 +29,17 @@ pub use sign::{Signed, sign};
 pub enum AuthorError {
     /// The bundle breaks a rule.
     #[error("the bundle is not valid")]
-    Bundle(#[from] bundle::Invalid),
+    Bundle(#[from] bundle::InvalidBundle),
     /// The component breaks a rule.
     #[error("the component cannot be used")]
-    Component(#[from] component::Invalid),
+    Component(#[from] component::InvalidComponent),
     /// A document cannot be read or written.
     #[error("a document is not valid")]
     Document(#[from] document::Invalid),
     /// The file is a core module without what it takes to become a component.
     #[error("the core module cannot be made a component: {0}")]
     Encode(String),
-    /// The layout, the source or the bundle to sign cannot be read or written.
+    /// The bundle to sign cannot be fetched.
     #[error("the files cannot be used")]
     Fetch(#[from] FetchError),
     /// An image is not named by its digest.
@@ -48,7 +50,7 @@ pub enum AuthorError {
     Index(#[from] IndexError),
     /// The key cannot be used.
     #[error("the key cannot be used")]
-    Key(#[from] key::KeyError),
+    Key(#[from] KeyError),
     /// The file is something else.
     #[error("the file is of `{api_version}`, kind `{kind}`, not of `carnet.dev/v1alpha1`, kind `Source`")]
     Kind {
@@ -66,9 +68,9 @@ pub enum AuthorError {
     /// A directory to start from would overwrite something.
     #[error("`{}` is not empty", .0.display())]
     NotEmpty(PathBuf),
-    /// The key's public part cannot be used.
-    #[error("the public key cannot be used")]
-    PublicKey(#[from] InvalidKey),
+    /// The layout or the source cannot be read or written.
+    #[error("the files cannot be used")]
+    Oci(#[from] OciError),
     /// The requests break a rule.
     #[error("the requests cannot be used")]
     Requests(#[from] capability::Invalid),
@@ -77,7 +79,7 @@ pub enum AuthorError {
     Source {
         /// Where, as a JSON pointer.
         at: String,
-        /// What is wrong.
+        /// The mistake.
         source: document::Invalid,
     },
     /// The system did not let us read or write.
@@ -97,6 +99,19 @@ pub enum AuthorError {
     /// The component can call what nobody requests.
     #[error("the component imports what `requests` does not ask for: {}", list(.0))]
     Unrequested(Vec<String>),
+}
+
+/// Opens a directory that a person named.
+fn open_directory(path: &Path) -> io::Result<Dir> {
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    Dir::open_ambient_dir(path, cap_std::ambient_authority())
+}
+
+/// Opens a directory that a person named, and makes it where it is not there.
+fn create_directory(path: &Path) -> io::Result<Dir> {
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    Dir::create_ambient_dir_all(path, cap_std::ambient_authority())?;
+    open_directory(path)
 }
 
 impl AuthorError {

@@ -11,17 +11,21 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::document;
+use crate::oci::media_type::OCI_MANIFEST;
 
 pub mod component;
 pub mod canonical;
 pub mod definition;
-pub mod lint;
-mod walk;
+mod fault;
+mod validator;
 mod read;
+mod lint;
 pub mod parameters;
 pub mod index;
 
-use lint::{Fault, Purpose};
+use fault::Purpose;
+pub use fault::{Fault, Severity};
+pub use lint::lint;
 
 /// The actions that every bundle has.
 pub const BUILT_IN_ACTIONS: [&str; 3] = ["install", "uninstall", "upgrade"];
@@ -32,7 +36,7 @@ pub const OUTPUTS: &str = "/cnab/app/outputs";
 /// Why bytes are not a bundle.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidBundle {
     /// A published `bundle.json` has other bytes than the canonical form of what it says.
     #[error("the published bundle.json is not canonical JSON (RFC 8785)")]
     NotCanonical,
@@ -51,7 +55,7 @@ pub struct Bundle {
     content: Content,
 }
 
-/// What a `bundle.json` says.
+/// The content of a `bundle.json`.
 #[derive(Debug, Clone)]
 struct Content {
     schema_version: String,
@@ -96,7 +100,7 @@ pub struct Image {
     pub media_type: Option<String>,
     /// The kind of image. `oci` where the bundle says nothing.
     pub image_type: String,
-    /// What the image is for.
+    /// The purpose of the image.
     pub description: String,
     /// Labels, for people.
     pub labels: BTreeMap<String, String>,
@@ -116,7 +120,7 @@ pub struct Destination {
 pub struct Parameter {
     /// The name of the definition that values must satisfy.
     pub definition: String,
-    /// What the parameter is for.
+    /// The purpose of the parameter.
     pub description: String,
     /// Whether an action fails without a value.
     pub required: bool,
@@ -129,7 +133,7 @@ pub struct Parameter {
 /// A secret input of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// What the credential is for.
+    /// The purpose of the credential.
     pub description: String,
     /// Whether an action fails without it.
     pub required: bool,
@@ -144,7 +148,7 @@ pub struct Credential {
 pub struct Output {
     /// The name of the definition that the value must satisfy.
     pub definition: String,
-    /// What the output is.
+    /// The meaning of the output.
     pub description: String,
     /// The file below [`OUTPUTS`] that stands for it, without `.` and `..`.
     pub path: String,
@@ -157,7 +161,7 @@ pub struct Output {
 pub struct Action {
     /// The name to show.
     pub title: Option<String>,
-    /// What the action does.
+    /// The effect of the action.
     pub description: String,
     /// Whether the action changes anything that the installation manages.
     pub modifies: bool,
@@ -170,12 +174,12 @@ impl Bundle {
     /// warnings: members that CNAB does not know, defaults that nobody could use.
     ///
     /// # Errors
-    /// [`Invalid::Document`] and [`Invalid::Rules`].
-    pub fn parse(bytes: &[u8]) -> Result<(Self, Vec<Fault>), Invalid> {
+    /// [`InvalidBundle::Document`] and [`InvalidBundle::Rules`].
+    pub fn parse(bytes: &[u8]) -> Result<(Self, Vec<Fault>), InvalidBundle> {
         let (content, faults) = read::content(&document::json(bytes)?, Purpose::Read);
         match content {
             Some(content) => Ok((Self { bytes: bytes.into(), content }, faults)),
-            None => Err(Invalid::Rules(faults)),
+            None => Err(InvalidBundle::Rules(faults)),
         }
     }
 
@@ -183,11 +187,11 @@ impl Bundle {
     /// would change its digest without changing what it says.
     ///
     /// # Errors
-    /// [`Invalid`], [`Invalid::NotCanonical`] included.
-    pub fn parse_published(bytes: &[u8]) -> Result<(Self, Vec<Fault>), Invalid> {
+    /// [`InvalidBundle`], [`InvalidBundle::NotCanonical`] included.
+    pub fn parse_published(bytes: &[u8]) -> Result<(Self, Vec<Fault>), InvalidBundle> {
         let value = document::json(bytes)?;
         if canonical::canonical(&value).map_err(document::Invalid::from)? != bytes {
-            return Err(Invalid::NotCanonical);
+            return Err(InvalidBundle::NotCanonical);
         }
         Self::parse(bytes)
     }
@@ -212,7 +216,7 @@ impl Bundle {
         &self.content.version
     }
 
-    /// What the bundle installs; may be empty.
+    /// A description of what the bundle installs; may be empty.
     pub fn description(&self) -> &str {
         &self.content.description
     }
@@ -258,7 +262,7 @@ impl Bundle {
         &self.content.credentials
     }
 
-    /// What actions make known, by name.
+    /// The outputs, by name.
     pub fn outputs(&self) -> &BTreeMap<String, Output> {
         &self.content.outputs
     }
@@ -307,7 +311,7 @@ impl Image {
     /// Whether this can be an invocation image of ours: an OCI manifest.
     pub fn is_runnable(&self) -> bool {
         self.image_type == "oci"
-            && self.media_type.as_deref().is_none_or(|media_type| media_type == index::OCI_MANIFEST)
+            && self.media_type.as_deref().is_none_or(|media_type| media_type == OCI_MANIFEST)
     }
 }
 

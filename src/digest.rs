@@ -18,7 +18,7 @@ pub struct Digest([u8; 32]);
 /// The text is not a digest that carnet accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a digest of the form `sha256:` and 64 lower-case hexadecimal digits")]
-pub struct Invalid(String);
+pub struct InvalidDigest(String);
 
 /// Bytes are not those that their digest promises.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,22 @@ pub struct Mismatch {
     pub expected: Digest,
     /// The digest of the bytes that came.
     pub actual: Digest,
+}
+
+/// Computes the digest of bytes that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
 }
 
 impl Digest {
@@ -80,17 +96,17 @@ impl fmt::Debug for Digest {
 }
 
 impl FromStr for Digest {
-    type Err = Invalid;
+    type Err = InvalidDigest;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        parse(text).ok_or_else(|| Invalid(text.chars().take(100).collect()))
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        parse(text).ok_or_else(|| InvalidDigest(text.chars().take(100).collect()))
     }
 }
 
 impl TryFrom<String> for Digest {
-    type Error = Invalid;
+    type Error = InvalidDigest;
 
-    fn try_from(text: String) -> Result<Self, Invalid> {
+    fn try_from(text: String) -> Result<Self, InvalidDigest> {
         text.parse()
     }
 }
@@ -149,8 +165,19 @@ mod tests {
             hex,
             String::new(),
         ] {
-            assert_eq!(text.parse::<Digest>(), Err(Invalid(text.chars().take(100).collect())));
+            assert_eq!(text.parse::<Digest>(), Err(InvalidDigest(text.chars().take(100).collect())));
         }
+    }
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        let whole = [7; 1000];
+        for length in [1, 63, 64, 65, 1000] {
+            let mut hasher = Hasher::default();
+            whole.chunks(length).for_each(|piece| hasher.update(piece));
+            assert_eq!(hasher.finish(), Digest::of(&whole));
+        }
+        assert_eq!(Hasher::default().finish(), Digest::of(b""));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! (two readers would disagree about them), a byte order mark, trailing bytes, deep nesting, alias bombs.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
@@ -94,6 +95,12 @@ pub fn yaml_as<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
         (value, unknown) if unknown.is_empty() => Ok(value),
         (_, unknown) => Err(Invalid::Unknown(unknown)),
     }
+}
+
+/// An error and its causes, on one line.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// `text` with everything that could deceive a reader made visible: control characters, line breaks, bidirectional and

@@ -12,19 +12,15 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::Dir;
 
 use crate::bundle::component::{self, Component};
-use crate::bundle::index::{self, Descriptor, Index, IndexError};
-use crate::bundle::lint::Fault;
-use crate::bundle::{self, Bundle};
-use crate::digest::{self, Digest};
+use crate::bundle::index::{self, BundleIndex, IndexError};
+use crate::bundle::{self, Bundle, Fault};
+use crate::digest::Digest;
 use crate::document;
+use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Place};
 use crate::reference::{Layout as LayoutReference, Reference};
+use crate::signature::{self, Evidence};
 
-mod evidence;
-pub(crate) mod layout;
-
-pub use evidence::{Content, Evidence};
-pub(crate) use evidence::{SIGSTORE, refer};
-use layout::{Layout, MAX_MANIFEST};
+mod entry;
 
 /// The most bytes that the OCI manifests of all images may have together. A bundle could name thousands of them, and all
 /// are held in memory.
@@ -54,47 +50,30 @@ pub struct Fetched {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// A blob is not there.
-    #[error("the layout does not hold {0}")]
-    Absent(Digest),
     /// More than one bundle fits the reference.
     #[error("there are several bundles: name one by its tag ({})", list(.0))]
     Ambiguous(Vec<String>),
     /// `bundle.json` breaks a rule.
     #[error("the bundle is not valid")]
-    Bundle(#[from] bundle::Invalid),
+    Bundle(#[from] bundle::InvalidBundle),
     /// The component breaks a rule.
     #[error("the bundle's component is not valid")]
-    Component(#[from] component::Invalid),
-    /// A blob was changed or cut.
-    #[error("a blob is not the one that its name says")]
-    Digest(#[from] digest::Mismatch),
-    /// A file of the layout itself cannot be read.
-    #[error("{name} cannot be read as JSON")]
-    Document {
-        /// The file.
-        name: &'static str,
-        /// What is wrong with it.
-        source: document::Invalid,
-    },
+    Component(#[from] component::InvalidComponent),
     /// The layout holds no bundle.
     #[error("the layout holds no bundle")]
     Empty,
-    /// A list does not have the form of one.
-    #[error("{0} is not an OCI index")]
-    Form(&'static str),
     /// A document around the bundle breaks a rule.
     #[error("the documents around the bundle are not valid")]
     Index(#[from] IndexError),
     /// The place cannot be read by this version.
     #[error("{0} cannot be read by this version: use a layout (`layout:DIR`)")]
     NotYet(&'static str),
-    /// Something that should be a plain file is a link, a directory or a device.
-    #[error("`{0}` is not a plain file")]
-    NotAFile(String),
-    /// What the tag names is no bundle.
+    /// The tag names something that is no bundle.
     #[error("the layout has `{0}` for something that is not a bundle")]
     NotABundle(String),
+    /// A blob or a document cannot be read or written, or is not what its digest says.
+    #[error(transparent)]
+    Oci(OciError),
     /// The tag names another digest than the reference.
     #[error("`{tag}` is {found} now, not {expected}")]
     OtherDigest {
@@ -108,25 +87,9 @@ pub enum FetchError {
     /// Nothing that carnet knows is there.
     #[error("`{}` is neither a layout (with `oci-layout`) nor a source directory (with `carnet.yaml`)", .0.display())]
     Place(PathBuf),
-    /// A blob has another size than was promised.
-    #[error("the blob {digest} has more or fewer bytes than the {expected} that were promised")]
-    Size {
-        /// The blob.
-        digest: Digest,
-        /// The size that was promised.
-        expected: u64,
-    },
     /// There is a source directory, which has to be built first.
     #[error("`{}` is a source directory, which has to be built first", .0.display())]
     Source(PathBuf),
-    /// The system did not let us read or write.
-    #[error("cannot access `{name}`")]
-    System {
-        /// The file or directory.
-        name: String,
-        /// The system's reason.
-        source: io::Error,
-    },
     /// The layout does not have the tag.
     #[error("the layout has no tag `{tag}`{}", known(.tags))]
     Tag {
@@ -135,31 +98,28 @@ pub enum FetchError {
         /// The tags that it has.
         tags: Vec<String>,
     },
-    /// Something is longer than is read.
-    #[error("{what} has more than the {limit} bytes that are read")]
-    TooLong {
-        /// The file or blob.
-        what: String,
-        /// How much is read.
-        limit: u64,
-    },
-    /// A list is longer than is read.
-    #[error("{0} has more than the {max} entries that are read", max = layout::MAX_ENTRIES)]
-    TooMany(&'static str),
-    /// The layout is of another version.
-    #[error("the layout is not of version 1.0.0")]
-    Version,
+}
+
+/// Mistakes in the documents around a bundle are reported as mistakes of the bundle.
+impl From<OciError> for FetchError {
+    fn from(error: OciError) -> Self {
+        match error {
+            OciError::Ambiguous(tag) => Self::Ambiguous(vec![tag]),
+            OciError::Malformed(malformed) => Self::Index(malformed.into()),
+            error => Self::Oci(error),
+        }
+    }
 }
 
 /// Fetches a bundle.
 ///
 /// # Errors
 /// [`FetchError`] with what is missing, changed, too large or not understood.
-pub fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
+pub async fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
     match reference {
         Reference::Archive(_) => Err(FetchError::NotYet("archives")),
-        Reference::Layout(layout) => fetch_layout(layout),
-        Reference::Path(path) => fetch_layout(&found_at(path)?),
+        Reference::Layout(layout) => fetch_layout(layout).await,
+        Reference::Path(path) => fetch_layout(&found_at(path)?).await,
         Reference::Registry(_) => Err(FetchError::NotYet("registries")),
     }
 }
@@ -169,11 +129,10 @@ pub fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
 ///
 /// # Errors
 /// [`FetchError`] as for [`fetch`].
-pub fn load(from: &Dir, digest: Digest, origin: Reference) -> Result<Fetched, FetchError> {
-    let directory = from.try_clone().map_err(|source| FetchError::System { name: ".".into(), source })?;
-    let layout = Layout::open(directory)?;
-    let (tag, index) = layout.resolve(None, Some(digest))?;
-    whole(&layout, origin, tag, index)
+pub async fn load(from: &Dir, digest: Digest, origin: Reference) -> Result<Fetched, FetchError> {
+    let layout = Layout::open(from.try_clone().map_err(system("."))?).await?;
+    let (tag, index) = entry::resolve(&layout, None, Some(digest)).await?;
+    whole(&Place::Layout(layout), origin, tag, index).await
 }
 
 impl Fetched {
@@ -202,7 +161,7 @@ impl Fetched {
         &self.component
     }
 
-    /// What may be signatures of the bundle, readable or not, in the order of their digests. None of them was checked.
+    /// Candidates for signatures of the bundle, readable or not, in the order of their digests. None of them was checked.
     pub fn signatures(&self) -> &[Evidence] {
         &self.signatures
     }
@@ -212,12 +171,12 @@ impl Fetched {
         &self.absent_images
     }
 
-    /// What is wrong with the bundle without making it unusable.
+    /// Faults that do not make the bundle unusable.
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings
     }
 
-    /// What the index is, as another document would name it.
+    /// The descriptor of the index, by which another document names it.
     pub(crate) fn descriptor(&self) -> &Descriptor {
         &self.index
     }
@@ -227,19 +186,19 @@ impl Fetched {
     ///
     /// # Errors
     /// [`FetchError`] when `into` is something else than a layout or empty, or cannot be written.
-    pub fn save(&self, into: &Dir) -> Result<(), FetchError> {
-        let directory = into.try_clone().map_err(|source| FetchError::System { name: ".".into(), source })?;
-        let mut layout = Layout::open_or_new(directory)?;
+    pub async fn save(&self, into: &Dir) -> Result<(), FetchError> {
+        let layout = Layout::open_or_new(into.try_clone().map_err(system("."))?).await?;
+        let mut place = Place::Layout(layout);
         for bytes in self.blobs.values() {
-            layout.add(bytes)?;
+            place.add(bytes).await?;
         }
-        layout.add(index::EMPTY_BLOB)?;
-        layout.add(self.component.bytes())?;
-        layout.add(&self.index_bytes)?;
-        evidence::save(&self.signatures, self.digest(), &mut layout)?;
-        let version = || layout::tag_of(&self.bundle.version().to_string());
-        layout.tag(&self.tag.clone().unwrap_or_else(version), &self.index);
-        layout.write()
+        for bytes in [EMPTY_BLOB, self.component.bytes(), &self.index_bytes] {
+            place.add(bytes).await?;
+        }
+        signature::save(&self.signatures, self.digest(), &mut place).await?;
+        let version = || index::tag_of(&self.bundle.version().to_string());
+        place.tag(&self.tag.clone().unwrap_or_else(version), &self.index).await?;
+        Ok(place.finish().await?)
     }
 }
 
@@ -249,21 +208,21 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// Opens a directory that a person named. The one place where fetching and building reach the file system by a path;
-/// everything else goes through the handle, which nothing inside the directory can lead out of.
-pub(crate) fn open_directory(path: &Path) -> io::Result<Dir> {
+/// Opens a directory that a person named. The one place where fetching reaches the file system by a path; everything else
+/// goes through the handle, which nothing inside the directory can lead out of.
+fn open_directory(path: &Path) -> io::Result<Dir> {
     #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
     Dir::open_ambient_dir(path, cap_std::ambient_authority())
 }
 
-/// What is at a path: only a layout can be fetched as it is.
+/// The layout at a path. Nothing else can be fetched as it is.
 fn found_at(path: &Path) -> Result<LayoutReference, FetchError> {
     let directory = match open_directory(path) {
         Ok(directory) => directory,
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(FetchError::NotYet("archives"));
         }
-        Err(source) => return Err(FetchError::System { name: path.display().to_string(), source }),
+        Err(error) => return Err(system(path.display())(error)),
     };
     if directory.exists("oci-layout") {
         Ok(LayoutReference { directory: path.into(), tag: None, digest: None })
@@ -274,59 +233,78 @@ fn found_at(path: &Path) -> Result<LayoutReference, FetchError> {
     }
 }
 
-fn fetch_layout(reference: &LayoutReference) -> Result<Fetched, FetchError> {
-    let system = |source| FetchError::System { name: reference.directory.display().to_string(), source };
-    let layout = Layout::open(open_directory(&reference.directory).map_err(system)?)?;
-    let (tag, index) = layout.resolve(reference.tag.as_deref(), reference.digest)?;
-    whole(&layout, Reference::Layout(reference.clone()), tag, index)
+async fn fetch_layout(reference: &LayoutReference) -> Result<Fetched, FetchError> {
+    let directory = open_directory(&reference.directory).map_err(system(reference.directory.display()))?;
+    let layout = Layout::open(directory).await?;
+    let (tag, index) = entry::resolve(&layout, reference.tag.as_deref(), reference.digest).await?;
+    whole(&Place::Layout(layout), Reference::Layout(reference.clone()), tag, index).await
 }
 
 /// The bundle with this index, after every byte of it was checked.
-fn whole(
-    layout: &Layout,
+async fn whole(
+    place: &Place,
     reference: Reference,
     tag: Option<String>,
     index: Descriptor,
 ) -> Result<Fetched, FetchError> {
-    let mut blobs = BTreeMap::new();
-    let mut read = |blob: &Descriptor, limit| {
-        let bytes = layout.blob(blob, limit)?;
-        blobs.insert(blob.digest, bytes.clone());
-        Ok::<_, FetchError>(bytes)
-    };
-
-    let index_bytes = layout.blob(&index, MAX_MANIFEST)?;
-    let children = Index::parse(&index_bytes)?;
-    let config = index::config_of(children.config(), &read(children.config(), MAX_MANIFEST)?)?;
-    let (bundle, warnings) = Bundle::parse_published(&read(&config, MAX_MANIFEST)?)?;
+    let mut kept = Kept { place, blobs: BTreeMap::new() };
+    let index_bytes = place.read(&index, MAX_DOCUMENT).await?;
+    let children = BundleIndex::parse(&index_bytes)?;
+    let config = index::config_of(children.config(), &kept.read(children.config(), MAX_DOCUMENT).await?)?;
+    let (bundle, warnings) = Bundle::parse_published(&kept.read(&config, MAX_DOCUMENT).await?)?;
     children.check(&bundle)?;
 
-    let manifest = read(children.invocation(), MAX_MANIFEST)?;
+    let manifest = kept.read(children.invocation(), MAX_DOCUMENT).await?;
     let (wasm_config, layer) = index::component_of(children.invocation(), &manifest)?;
-    read(&wasm_config, MAX_MANIFEST)?;
+    kept.read(&wasm_config, MAX_DOCUMENT).await?;
     let limit = u64::try_from(component::MAX_COMPONENT).unwrap_or(u64::MAX);
-    let component = Component::read(layout.blob(&layer, limit)?)?;
+    let component = Component::read(place.read(&layer, limit).await?)?;
 
-    let (mut absent_images, mut left) = (Vec::new(), MAX_IMAGES);
-    for (name, image) in children.components() {
-        match read(image, left.min(MAX_MANIFEST)) {
-            Ok(_) => left = left.saturating_sub(image.size),
-            Err(FetchError::Absent(_)) => absent_images.push(name.clone()),
-            Err(error) => return Err(error),
-        }
-    }
+    let absent_images = kept.images(&children).await?;
     Ok(Fetched {
         reference,
         tag,
-        signatures: evidence::gather(layout, index.digest)?,
+        signatures: signature::gather(place, index.digest).await?,
         index,
         index_bytes,
         bundle,
         component,
-        blobs,
+        blobs: kept.blobs,
         absent_images,
         warnings,
     })
+}
+
+/// Reads blobs, and keeps them to be stored with the bundle.
+struct Kept<'a> {
+    place: &'a Place,
+    blobs: BTreeMap<Digest, Vec<u8>>,
+}
+
+impl Kept<'_> {
+    async fn read(&mut self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
+        let bytes = self.place.read(blob, limit).await?;
+        self.blobs.insert(blob.digest, bytes.clone());
+        Ok(bytes)
+    }
+
+    /// Reads the OCI manifests of the images that are there, and gives the names of the others.
+    async fn images(&mut self, index: &BundleIndex) -> Result<Vec<String>, OciError> {
+        let (mut absent, mut left) = (Vec::new(), MAX_IMAGES);
+        for (name, image) in index.components() {
+            match self.read(image, left.min(MAX_DOCUMENT)).await {
+                Ok(_) => left = left.saturating_sub(image.size),
+                Err(OciError::Absent(_)) => absent.push(name.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(absent)
+    }
+}
+
+fn system(name: impl fmt::Display) -> impl FnOnce(io::Error) -> FetchError {
+    let name = name.to_string();
+    move |source| FetchError::Oci(OciError::System { name, source })
 }
 
 fn list(tags: &[String]) -> String {
@@ -336,3 +314,6 @@ fn list(tags: &[String]) -> String {
 fn known(tags: &[String]) -> String {
     if tags.is_empty() { String::new() } else { format!(", but {}", list(tags)) }
 }
+
+#[cfg(test)]
+mod tests;

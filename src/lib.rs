@@ -5,9 +5,11 @@
 pub mod digest;
 pub mod reference;
 pub mod document;
+pub mod oci;
 pub mod bundle;
 pub mod kubernetes;
 pub mod capability;
+pub mod signature;
 pub mod fetch;
 pub mod verify;
 pub mod author;

@@ -49,10 +49,10 @@ pub struct Registry {
 /// Why a text is not a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidReference {
     /// The part after `@` is not a digest.
     #[error(transparent)]
-    Digest(#[from] crate::digest::Invalid),
+    Digest(#[from] crate::digest::InvalidDigest),
     /// Nothing follows `layout:` or `archive:`.
     #[error("`{0}` names no file or directory")]
     Empty(String),
@@ -71,9 +71,9 @@ pub enum Invalid {
 }
 
 impl FromStr for Reference {
-    type Err = Invalid;
+    type Err = InvalidReference;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
         if let Some(rest) = text.strip_prefix("layout:") {
             return layout(rest).map(Self::Layout);
         }
@@ -128,11 +128,11 @@ fn suffix(f: &mut fmt::Formatter<'_>, tag: Option<&str>, digest: Option<Digest>)
     digest.map_or(Ok(()), |digest| write!(f, "@{digest}"))
 }
 
-fn path(text: &str) -> Result<PathBuf, Invalid> {
-    if text.is_empty() { Err(Invalid::Empty(text.into())) } else { Ok(text.into()) }
+fn path(text: &str) -> Result<PathBuf, InvalidReference> {
+    if text.is_empty() { Err(InvalidReference::Empty(text.into())) } else { Ok(text.into()) }
 }
 
-fn layout(text: &str) -> Result<Layout, Invalid> {
+fn layout(text: &str) -> Result<Layout, InvalidReference> {
     let (rest, digest) = split_digest(text)?;
     // A colon inside the last path segment starts a tag; one before a `/` belongs to the path.
     let (directory, tag) = match rest.rsplit_once(':') {
@@ -142,26 +142,26 @@ fn layout(text: &str) -> Result<Layout, Invalid> {
     Ok(Layout { directory: path(directory)?, tag, digest })
 }
 
-fn registry(text: &str) -> Result<Registry, Invalid> {
+fn registry(text: &str) -> Result<Registry, InvalidReference> {
     let (rest, digest) = split_digest(text)?;
-    let (host, rest) = rest.split_once('/').ok_or_else(|| Invalid::Host(text.into()))?;
+    let (host, rest) = rest.split_once('/').ok_or_else(|| InvalidReference::Host(text.into()))?;
     if !is_host(host) {
-        return Err(Invalid::Host(text.into()));
+        return Err(InvalidReference::Host(text.into()));
     }
     let (repository, tag) = match rest.rsplit_once(':') {
         Some((repository, tag)) => (repository, Some(checked_tag(tag)?)),
         None => (rest, None),
     };
     if !repository.split('/').all(is_segment) {
-        return Err(Invalid::Repository(repository.into()));
+        return Err(InvalidReference::Repository(repository.into()));
     }
     if tag.is_none() && digest.is_none() {
-        return Err(Invalid::Open(text.into()));
+        return Err(InvalidReference::Open(text.into()));
     }
     Ok(Registry { host: host.into(), repository: repository.into(), tag, digest })
 }
 
-fn split_digest(text: &str) -> Result<(&str, Option<Digest>), Invalid> {
+fn split_digest(text: &str) -> Result<(&str, Option<Digest>), InvalidReference> {
     match text.rsplit_once('@') {
         Some((rest, digest)) => Ok((rest, Some(digest.parse()?))),
         None => Ok((text, None)),
@@ -189,16 +189,18 @@ fn is_segment(segment: &str) -> bool {
         && !["..", "___", "._", "_.", "-.", ".-", "-_", "_-"].iter().any(|pair| segment.contains(pair))
 }
 
-fn checked_tag(tag: &str) -> Result<String, Invalid> {
+fn checked_tag(tag: &str) -> Result<String, InvalidReference> {
     let start = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
     let fits = tag.len() <= 128
         && tag.as_bytes().first().is_some_and(start)
         && tag.bytes().all(|b| start(&b) || b == b'.' || b == b'-');
-    if fits { Ok(tag.into()) } else { Err(Invalid::Tag(tag.into())) }
+    if fits { Ok(tag.into()) } else { Err(InvalidReference::Tag(tag.into())) }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -224,17 +226,43 @@ mod tests {
     #[test]
     fn nothing_is_guessed() {
         for (text, reason) in [
-            ("web", Invalid::Host("web".into())),
-            ("acme/web:1.0", Invalid::Host("acme/web:1.0".into())),
-            ("registry.example/web", Invalid::Open("registry.example/web".into())),
-            ("registry.example/We/b:1", Invalid::Repository("We/b".into())),
-            ("registry.example/../b:1", Invalid::Repository("../b".into())),
-            ("registry.example/web:-1", Invalid::Tag("-1".into())),
-            ("layout:", Invalid::Empty(String::new())),
-            ("layout:x:", Invalid::Tag(String::new())),
+            ("web", InvalidReference::Host("web".into())),
+            ("acme/web:1.0", InvalidReference::Host("acme/web:1.0".into())),
+            ("registry.example/web", InvalidReference::Open("registry.example/web".into())),
+            ("registry.example/We/b:1", InvalidReference::Repository("We/b".into())),
+            ("registry.example/../b:1", InvalidReference::Repository("../b".into())),
+            ("registry.example/web:-1", InvalidReference::Tag("-1".into())),
+            ("layout:", InvalidReference::Empty(String::new())),
+            ("layout:x:", InvalidReference::Tag(String::new())),
         ] {
             assert_eq!(text.parse::<Reference>(), Err(reason), "{text}");
         }
-        assert!(matches!("a.b/c@sha256:xyz".parse::<Reference>(), Err(Invalid::Digest(_))));
+        assert!(matches!("a.b/c@sha256:xyz".parse::<Reference>(), Err(InvalidReference::Digest(_))));
+    }
+
+    /// Texts that look like references, right ones and wrong ones.
+    fn text() -> impl Strategy<Value = String> {
+        let place = "(oci://|layout:|archive:|\\./|\\.\\./|/)?[a-zA-Z0-9.:_/@ -]{0,20}";
+        (place, "(:[a-zA-Z0-9._-]{0,6})?", proptest::bool::ANY).prop_map(|(place, tag, pinned)| {
+            place + &tag + &if pinned { format!("@{DIGEST}") } else { String::new() }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_as_the_same_reference(text in text()) {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string().parse(), Ok(reference.clone()), "{}", text);
+                let written = text.strip_prefix("oci://").unwrap_or(&text);
+                prop_assert_eq!(reference.to_string(), written);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".*") {
+            if let Ok(reference) = text.parse::<Reference>() {
+                prop_assert_eq!(reference.to_string().parse(), Ok(reference));
+            }
+        }
     }
 }

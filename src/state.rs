@@ -22,7 +22,7 @@ use crate::fetch::{self, Fetched};
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::rbac::Minted;
-use crate::targets::{Inventory, Ledger, Recorded};
+use crate::targets::{Inventory, Ledger, Place, Recorded};
 
 use cluster::Cluster;
 use directory::Directory;
@@ -56,20 +56,9 @@ pub struct Installation {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    /// `dir:PATH`, absolute, or `kube`.
-    pub target: String,
-    /// The address of a cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server: Option<String>,
-    /// The kubeconfig and context of a cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of a cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<String>,
-    /// Whether Secrets are written to a directory with their values.
-    #[serde(default)]
-    pub plain_secrets: bool,
+    /// Where the objects are.
+    #[serde(flatten)]
+    pub place: Place,
     /// The digest of the bundle.
     pub bundle: Digest,
     /// The bundle's name and version, for people.
@@ -424,10 +413,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
-    pub fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
+    pub async fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         match &self.0 {
-            Store::Cluster(cluster) => cluster.keep(fetched),
-            Store::Directory(directory) => directory.keep(fetched),
+            Store::Cluster(cluster) => cluster.keep(fetched).await,
+            Store::Directory(directory) => directory.keep(fetched).await,
         }
     }
 
@@ -436,10 +425,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::Bundle`] when it is not there any more, or not what its digest says.
-    pub fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
+    pub async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         match &self.0 {
-            Store::Cluster(cluster) => cluster.load(digest, origin),
-            Store::Directory(directory) => directory.load(digest, origin),
+            Store::Cluster(cluster) => cluster.load(digest, origin).await,
+            Store::Directory(directory) => directory.load(digest, origin).await,
         }
     }
 

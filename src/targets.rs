@@ -5,6 +5,7 @@
 
 pub mod credentials;
 pub mod directory;
+mod place;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ use credentials::{Filled, Lent, Misplaced, NotText};
 use directory::{Directory, Rendered};
 
 pub use crate::cluster::preview::{Change, Marks, Preview, Trial, Untried};
+pub use place::{InvalidPlace, Place};
 
 /// A target.
 pub enum Target {

@@ -19,34 +19,31 @@ use crate::bundle::Bundle;
 use crate::bundle::component::Component;
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
-use crate::document;
-use crate::fetch::{Content, Evidence, Fetched};
+use crate::fetch::Fetched;
 use crate::reference::Reference;
+use crate::signature::Evidence;
 
-mod classic;
-mod key;
+mod refusal;
 mod policy;
-pub(crate) mod sigstore;
 
-pub use key::{Invalid as InvalidKey, PublicKey};
-pub(crate) use key::{pem_body, to_pem};
 use policy::{Key, Rule};
 pub use policy::{PolicyError, TrustPolicy};
+pub use refusal::{Flaw, Refusal};
 
 /// A bundle that may run: a signature over its digest satisfied the trust policy.
 ///
 /// ```compile_fail
-/// let verified = carnet::verify::Verified { fetched: todo!(), admission: todo!() };
+/// let verified = carnet::verify::Verified { fetched: todo!(), decision: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct Verified {
     fetched: Fetched,
-    admission: Admission,
+    decision: TrustDecision,
 }
 
 /// Why a bundle may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
+pub enum TrustDecision {
     /// Enough trusted keys signed it.
     Signed {
         /// The scope of the rule that it satisfied.
@@ -71,7 +68,7 @@ pub struct Signer {
     pub key_id: String,
 }
 
-/// What is to be said about one signature.
+/// A report on one signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureReport {
     /// `sigstore-bundle` or `cosign-classic`.
@@ -88,112 +85,13 @@ pub struct SignatureReport {
     pub reason: Option<String>,
 }
 
-/// Why a bundle may not run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The rule does not admit the name that the signed bundle gives itself.
-    #[error("rule `{rule}` does not admit bundles named `{}`", document::visible(.name))]
-    Name {
-        /// The name in `bundle.json`.
-        name: String,
-        /// The rule's scope.
-        rule: String,
-    },
-    /// There is no trust policy.
-    #[error("there is no trust policy, so nothing is trusted")]
-    NoPolicy,
-    /// No rule is about the place.
-    #[error("no rule of the trust policy matches `{0}`")]
-    NoRule(String),
-    /// The policy refuses this digest, whoever signed it.
-    #[error("the trust policy refuses {0}")]
-    RefusedDigest(Digest),
-    /// Only what is on this machine may run unsigned.
-    #[error("`{0}` is not on this machine, so it must be signed")]
-    Remote(String),
-    /// Signatures are there, but not enough of them count.
-    #[error("rule `{rule}` wants {threshold} trusted signer{}, and there {}{}", plural(*.threshold), are(*.found), list(.flaws))]
-    Signers {
-        /// The rule's scope.
-        rule: String,
-        /// How many distinct keys the rule demands.
-        threshold: usize,
-        /// How many there are.
-        found: usize,
-        /// What is wrong with the other signatures, by the OCI manifest that carries each.
-        flaws: Vec<(Digest, Flaw)>,
-    },
-    /// There is no signature at all.
-    #[error("{0} is not signed")]
-    Unsigned(Digest),
-}
-
-/// Why one signature does not count.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Flaw {
-    /// Text that should be base64 is not.
-    #[error("it holds something else where base64 should be")]
-    Base64,
-    /// The envelope does not have exactly one signature.
-    #[error("its envelope holds {0} signatures, not one")]
-    Envelope(usize),
-    /// The key's time is over.
-    #[error("key `{key}` was valid until {until}")]
-    Expired {
-        /// The key's name in the policy.
-        key: String,
-        /// When it ended.
-        until: Timestamp,
-    },
-    /// The JSON breaks a rule.
-    #[error("it is malformed: {0}")]
-    Malformed(#[from] document::Invalid),
-    /// The blob is something else.
-    #[error("it is of media type `{}`, not a Sigstore bundle v0.3", document::visible(.0))]
-    MediaType(String),
-    /// The key's time has not come.
-    #[error("key `{key}` is valid from {from}")]
-    NotYetValid {
-        /// The key's name in the policy.
-        key: String,
-        /// When it begins.
-        from: Timestamp,
-    },
-    /// It is a good signature of something else.
-    #[error("it signs another digest")]
-    OtherDigest,
-    /// The envelope holds something else than an in-toto statement.
-    #[error("its payload is of type `{}`, not an in-toto statement", document::visible(.0))]
-    PayloadType(String),
-    /// The key's holder stated something else than "I signed this".
-    #[error("it states `{}`, which is not a signature", document::visible(.0))]
-    Predicate(String),
-    /// The payload is something else.
-    #[error("it signs a document of type `{}`", document::visible(.0))]
-    Statement(String),
-    /// It is longer than any signature.
-    #[error("it has {0} bytes, more than are read")]
-    TooLong(usize),
-    /// The key is in the policy, but not in the rule.
-    #[error("key `{0}` signed it, which the rule does not list")]
-    Unlisted(String),
-    /// No key of the policy made it. The id is what it claims.
-    #[error("no key of the trust policy made it{}", .0.map(|id| format!(" (it claims key {})", id.short())).unwrap_or_default())]
-    UnknownKey(Option<Digest>),
-    /// The bytes could not be read, or are not what their digest says.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-}
-
 /// Lets a bundle of this machine run although nobody signed it.
 ///
 /// # Errors
 /// [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who asks.
 pub fn dangerously_unsigned(fetched: Fetched) -> Result<Verified, Refusal> {
     if fetched.reference().is_local() {
-        Ok(Verified::assertion(fetched, Admission::Unsigned))
+        Ok(Verified::assertion(fetched, TrustDecision::Unsigned))
     } else {
         Err(Refusal::Remote(fetched.reference().to_string()))
     }
@@ -205,10 +103,10 @@ impl TrustPolicy {
     /// # Errors
     /// [`Refusal`] for everything else.
     pub fn verify(&self, fetched: Fetched, now: Timestamp) -> Result<Verified, Refusal> {
-        self.admission(&fetched, now).map(|admission| Verified::assertion(fetched, admission))
+        self.decide(&fetched, now).map(|decision| Verified::assertion(fetched, decision))
     }
 
-    /// What is to be said about each signature, for people: nothing is decided here.
+    /// A report on each signature, for people: nothing is decided here.
     pub fn examine(&self, fetched: &Fetched, now: Timestamp) -> Vec<SignatureReport> {
         let rule = self.rule(fetched.reference());
         let report = |evidence: &Evidence| {
@@ -225,7 +123,7 @@ impl TrustPolicy {
                     .as_ref()
                     .ok()
                     .map(|(_, key)| key.public.id())
-                    .or(claimed(evidence))
+                    .or(evidence.claimed())
                     .map(|id| id.hex()),
                 key: signer.as_ref().ok().cloned().or(opened.ok().map(|(name, _)| name.clone())),
                 is_trusted: signer.is_ok(),
@@ -235,11 +133,11 @@ impl TrustPolicy {
         fetched.signatures().iter().map(report).collect()
     }
 
-    /// What [`TrustPolicy::verify`] would say, for people: nothing may run by it.
+    /// The decision that [`TrustPolicy::verify`] would make, for people: nothing may run by it.
     ///
     /// # Errors
     /// [`Refusal`] as for [`TrustPolicy::verify`].
-    pub fn admission(&self, fetched: &Fetched, now: Timestamp) -> Result<Admission, Refusal> {
+    pub fn decide(&self, fetched: &Fetched, now: Timestamp) -> Result<TrustDecision, Refusal> {
         if self.refused.contains(&fetched.digest()) {
             return Err(Refusal::RefusedDigest(fetched.digest()));
         }
@@ -250,7 +148,7 @@ impl TrustPolicy {
         if !rule.admits(name) {
             return Err(Refusal::Name { name: name.to_owned(), rule: rule.scope.to_string() });
         }
-        Ok(Admission::Signed {
+        Ok(TrustDecision::Signed {
             rule: rule.scope.to_string(),
             signers,
             policy: self.digest(),
@@ -283,18 +181,8 @@ impl TrustPolicy {
 
     /// The key of the policy that signed `digest` by this evidence.
     fn open(&self, evidence: &Evidence, digest: Digest) -> Result<(&String, &Key), Flaw> {
-        let keys = || self.keys.iter().map(|(name, key)| ((name, key), &key.public));
-        match evidence.content() {
-            Ok(Content::Bundle(bytes)) => {
-                let (key, statement) = sigstore::Envelope::parse(bytes)?.open(keys())?;
-                statement.check(digest).map(|()| key)
-            }
-            Ok(Content::Classic { payload, signature }) => {
-                let (key, payload) = classic::open(payload, signature, keys())?;
-                payload.check(digest).map(|()| key)
-            }
-            Err(error) => Err(Flaw::Unreadable(error.clone())),
-        }
+        let keys = self.keys.iter().map(|(name, key)| ((name, key), &key.public));
+        Ok(evidence.signer(digest, keys)?)
     }
 
     /// The name under which the rule lists `key` for now.
@@ -327,11 +215,11 @@ impl TrustPolicy {
 
 impl Verified {
     /// The only maker. Invariant: no component is instantiated that no trusted key signed.
-    fn assertion(fetched: Fetched, admission: Admission) -> Self {
-        Self { fetched, admission }
+    fn assertion(fetched: Fetched, decision: TrustDecision) -> Self {
+        Self { fetched, decision }
     }
 
-    /// What was fetched.
+    /// The fetched bundle.
     pub fn fetched(&self) -> &Fetched {
         &self.fetched
     }
@@ -352,31 +240,7 @@ impl Verified {
     }
 
     /// Why the bundle may run.
-    pub fn admission(&self) -> &Admission {
-        &self.admission
+    pub fn decision(&self) -> &TrustDecision {
+        &self.decision
     }
-}
-
-/// The key id that the evidence claims, which proves nothing.
-fn claimed(evidence: &Evidence) -> Option<Digest> {
-    match evidence.content() {
-        Ok(Content::Bundle(bytes)) => sigstore::Envelope::parse(bytes).ok()?.hint(),
-        _ => None,
-    }
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
-}
-
-fn are(count: usize) -> String {
-    match count {
-        0 => "is none".into(),
-        1 => "is 1".into(),
-        more => format!("are {more}"),
-    }
-}
-
-fn list(flaws: &[(Digest, Flaw)]) -> String {
-    flaws.iter().map(|(carrier, flaw)| format!("; signature {}: {flaw}", carrier.short())).collect()
 }

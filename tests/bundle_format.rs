@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use carnet::bundle::Bundle;
 use carnet::bundle::canonical::canonical;
 use carnet::bundle::index::{
-    Descriptor, EMPTY_BLOB, Form, Index, Listing, config_manifest, config_of, relocation_map, write_index,
+    BundleIndex, Form, Listing, config_manifest, config_of, relocation_map, write_index,
 };
-use carnet::bundle::lint::{Fault, lint};
+use carnet::bundle::{Bundle, Fault, lint};
 use carnet::digest::Digest;
 use carnet::document;
+use carnet::oci::{Descriptor, EMPTY_BLOB};
 
 const SETS: [&str; 3] = ["01-minimal-wasm", "02-full", "05-dockerhub"];
 const HISTORICAL: [(Form, &str, &str); 3] =
@@ -95,7 +95,8 @@ fn every_form_reads_back_as_the_same_bundle_and_the_same_relocation_map() {
         for (_, number, name) in HISTORICAL {
             let manifest = vector(&format!("{set}/config-manifest.{name}.json"));
             for kind in ["oci", "dockerlist"] {
-                let index = Index::parse(&vector(&format!("{set}/index.{kind}.cfg{number}.json"))).unwrap();
+                let index =
+                    BundleIndex::parse(&vector(&format!("{set}/index.{kind}.cfg{number}.json"))).unwrap();
                 index.check(&bundle).unwrap();
                 let config = config_of(index.config(), &manifest).unwrap();
                 config.check(bundle.bytes()).unwrap();
@@ -111,7 +112,7 @@ fn every_form_reads_back_as_the_same_bundle_and_the_same_relocation_map() {
 fn our_own_form_reads_back() {
     for set in SETS {
         let bundle = bundle(set);
-        let index = Index::parse(&write_index(&bundle, Form::Default, Listing::Oci).unwrap()).unwrap();
+        let index = BundleIndex::parse(&write_index(&bundle, Form::Default, Listing::Oci).unwrap()).unwrap();
         index.check(&bundle).unwrap();
         let config = config_of(index.config(), &config_manifest(bundle.bytes(), Form::Default)).unwrap();
         assert!(config.check(bundle.bytes()).is_ok());

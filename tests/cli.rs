@@ -9,11 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use carnet::author::key::PrivateKey;
-use carnet::author::{build, sign};
+use carnet::author::{self, Built, Signed};
 use carnet::digest::Digest;
-use carnet::fetch::fetch;
+use carnet::fetch::{self, Fetched};
 use carnet::reference::{Layout, Reference};
+use carnet::signature::PrivateKey;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -59,12 +59,12 @@ fn every_verb_prints_what_it_should() {
     let key = site.key("release");
     let other = site.key("other");
     site.layout("signed", HELLO);
-    sign(&reference(&site.root.join("signed")), &key).unwrap();
-    let carrier = fetch(&reference(&site.root.join("signed"))).unwrap().signatures()[0].carrier();
+    sign(&reference(&site.root.join("signed")), &key);
+    let carrier = fetch(&reference(&site.root.join("signed"))).signatures()[0].carrier();
     let hostile = site.layout("hostile", &hostile());
     site.layout("tampered", HELLO);
     let tampered = site.tamper("tampered", hello);
-    let component = fetch(&reference(&site.root.join("hello"))).unwrap().component().digest();
+    let component = fetch(&reference(&site.root.join("hello"))).component().digest();
     site.write("trust.yaml", &policy(&key));
     site.write("other.yaml", &policy(&other));
     site.write("broken.yaml", "kind: TrustPolicy\n");
@@ -138,6 +138,22 @@ struct Site {
     root: PathBuf,
 }
 
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn build(source: &Path, layout: &Path) -> Built {
+    wait(author::build(source, layout, None)).unwrap()
+}
+
+fn sign(reference: &Reference, key: &PrivateKey) -> Signed {
+    wait(author::sign(reference, key)).unwrap()
+}
+
+fn fetch(reference: &Reference) -> Fetched {
+    wait(fetch::fetch(reference)).unwrap()
+}
+
 impl Site {
     /// Builds `carnet.yaml` and the component of all cases into a layout, with the source beside it.
     fn layout(&self, name: &str, yaml: &str) -> Digest {
@@ -145,7 +161,7 @@ impl Site {
         fs::create_dir(&source).unwrap();
         fs::write(source.join("carnet.yaml"), yaml).unwrap();
         fs::write(source.join("hello.wasm"), hello()).unwrap();
-        build(&source, &self.root.join(name), None).unwrap().digest
+        build(&source, &self.root.join(name)).digest
     }
 
     fn key(&self, name: &str) -> PrivateKey {
@@ -223,7 +239,7 @@ fn the_users_own_policy_and_configuration_are_found() {
     let site = Site { root: root.path().to_owned() };
     site.layout("signed", HELLO);
     let key = site.key("release");
-    sign(&reference(&site.root.join("signed")), &key).unwrap();
+    sign(&reference(&site.root.join("signed")), &key);
     let verify = || site.carnet(&["verify", "layout:signed"]).status.code();
     assert_eq!(verify(), Some(10));
 

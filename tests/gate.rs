@@ -9,7 +9,7 @@ use std::path::Path;
 use carnet::bundle::component::unversioned;
 use carnet::capability::functions::{INTERFACES, VERSION};
 use carnet::grant::limits::LimitTexts;
-use carnet::install::{Error, Order, Outcome};
+use carnet::install::{Error, Operation, Outcome};
 use carnet::run::RunError;
 use support::guest::{ALLOCATOR, component};
 use support::{Home, approving, unsigned};
@@ -115,7 +115,7 @@ impl Written {
         consent.terms.limits = LimitTexts { host_calls: Some(host_calls), ..LimitTexts::default() };
         let credentials = [("db".to_owned(), "secret".into())].into();
         let credentials = carnet::host::Supplied::new(credentials);
-        home.plan(Some(verified), Order { consent, credentials, ..home.order("install") })
+        home.plan(Some(verified), Operation { consent, credentials, ..home.operation("install") })
     }
 }
 

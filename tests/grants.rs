@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use carnet::capability::kubernetes::{RuleText, Verb};
 use carnet::capability::template::Names;
-use carnet::fetch::{Fetched, fetch};
+use carnet::fetch::Fetched;
 use carnet::grant::Granted;
 use carnet::grant::spec::GrantSpec;
 use carnet::kubernetes::kinds::Kinds;
@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::json;
 use support::guest::Script;
-use support::{Home, reference, unsigned};
+use support::{Home, fetch, reference, unsigned};
 
 const VERBS: [Verb; 4] = [Verb::Get, Verb::GetSecret, Verb::Apply, Verb::Delete];
 const KINDS: [&str; 3] = ["ConfigMap", "Secret", "apps/Deployment"];

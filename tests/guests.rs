@@ -7,7 +7,7 @@ use std::path::Path;
 
 use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
-use carnet::install::Order;
+use carnet::install::Operation;
 use support::guest::written;
 use support::{Home, approving, unsigned};
 
@@ -31,7 +31,8 @@ fn a_component_that_nothing_but_hands_made_installs() {
     let mut consent = approving(&verified);
     consent.terms.files.push(FileGrant { name: "manifest.yaml".into(), path: manifest });
     let credentials = Supplied::new([("password".to_owned(), "hunter2".into())].into());
-    let outcome = home.act(Some(verified), Order { consent, credentials, ..home.order("install") }).unwrap();
+    let outcome =
+        home.act(Some(verified), Operation { consent, credentials, ..home.operation("install") }).unwrap();
     assert_eq!(outcome.outputs["applied"], "web-hello");
     assert_eq!(outcome.log[0].text, "manifest.yaml is applied");
     assert_eq!(outcome.plan.credentials[0].into, ["prod/Secret/web-hello:b"]);

@@ -5,7 +5,7 @@ mod support;
 
 use carnet::grant::limits::LimitTexts;
 use carnet::host::meter::LimitHit;
-use carnet::install::{Error, Order, Outcome};
+use carnet::install::{Error, Operation, Outcome};
 use carnet::run::RunError;
 use support::guest::{Script, written};
 use support::{Home, approving, config_map, unsigned};
@@ -21,7 +21,7 @@ fn run(home: &Home, guest: &[u8], limits: LimitTexts) -> Result<Outcome, Error> 
     let verified = unsigned(home.bundle("greedy", guest, MAPS));
     let mut consent = approving(&verified);
     consent.terms.limits = limits;
-    home.act(Some(verified), Order { consent, ..home.order("install") })
+    home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 
 /// The limit that ended the run, after which there is nothing.

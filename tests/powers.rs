@@ -10,19 +10,18 @@ mod support;
 
 use std::process::Command;
 
-use carnet::author;
-use carnet::author::key::PrivateKey;
 use carnet::capability::severity::Severity;
-use carnet::fetch::{Fetched, fetch};
+use carnet::fetch::Fetched;
 use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
-use carnet::install::{Error, Order};
+use carnet::install::{Error, Operation};
 use carnet::plan::Plan;
 use carnet::plan::powers::{By, Refused};
+use carnet::signature::PrivateKey;
 use carnet::verify::{TrustPolicy, Verified};
 use serde_json::{Value, json};
 use support::guest::Script;
-use support::{Home, approving, example, reference, signed, unsigned};
+use support::{Home, approving, example, fetch, reference, sign, signed, unsigned};
 
 const PODS: &str = r#"
 requests:
@@ -44,8 +43,8 @@ fn pods(home: &Home, name: &str, power: &str) -> Fetched {
     home.bundle(name, &Script::new().apply(&[&pod(power)]).component(), PODS)
 }
 
-fn order(home: &Home, action: &str, verified: &Verified, refuse_powers: Option<Severity>) -> Order {
-    Order { consent: approving(verified), refuse_powers, ..home.order(action) }
+fn operation(home: &Home, action: &str, verified: &Verified, refuse_powers: Option<Severity>) -> Operation {
+    Operation { consent: approving(verified), refuse_powers, ..home.operation(action) }
 }
 
 fn refused(result: Result<impl Sized, Error>) -> (Refused, Box<Plan>) {
@@ -65,8 +64,10 @@ fn the_guestbook_can_do_little_and_its_password_goes_where_it_should() {
     let mut consent = approving(&verified);
     consent.terms.files.push(FileGrant { name: "site.conf".into(), path: example("guestbook/site.conf") });
     let credentials = Supplied::new([("db-password".to_owned(), "x".into())].into());
-    let plan =
-        home.plan(Some(verified), Order { consent, credentials, ..home.order("install") }).unwrap().plan;
+    let plan = home
+        .plan(Some(verified), Operation { consent, credentials, ..home.operation("install") })
+        .unwrap()
+        .plan;
 
     let plan = json!(plan);
     let reached = "can be reached from outside at `guestbook.example`";
@@ -114,7 +115,7 @@ fn plan_image(plan: &Value, name: &str) -> String {
 fn an_upgrade_tells_what_is_new_and_what_is_gone() {
     let home = Home::new();
     let first = unsigned(pods(&home, "first", "hostNetwork"));
-    let asked = order(&home, "install", &first, None);
+    let asked = operation(&home, "install", &first, None);
     let installed = home.act(Some(first), asked).unwrap().plan;
     let of_node = |plan: &Plan| {
         let of_node =
@@ -126,7 +127,7 @@ fn an_upgrade_tells_what_is_new_and_what_is_gone() {
     assert!(network.starts_with("uses the network of its node"), "{network}");
 
     let second = unsigned(pods(&home, "second", "hostPID"));
-    let asked = order(&home, "upgrade", &second, None);
+    let asked = operation(&home, "upgrade", &second, None);
     let plan = home.act(Some(second), asked).unwrap().plan;
     let found = of_node(&plan);
     let [(processes, true)] = found.as_slice() else { panic!("{found:?}") };
@@ -142,7 +143,7 @@ fn the_operator_can_refuse_powers_and_then_nothing_is_written() {
     let home = Home::new();
     let install = |refuse_powers| {
         let verified = unsigned(pods(&home, "bundle", "hostNetwork"));
-        let asked = order(&home, "install", &verified, refuse_powers);
+        let asked = operation(&home, "install", &verified, refuse_powers);
         home.act(Some(verified), asked)
     };
     let (refused, plan) = refused(install(Some(Severity::High)));
@@ -160,7 +161,7 @@ fn a_trust_policy_can_refuse_powers_whatever_the_operator_says() {
     let layout = home.path("bundle");
     drop(pods(&home, "bundle", "hostNetwork"));
     let key = PrivateKey::generate().unwrap();
-    author::sign(&reference(&layout), &key).unwrap();
+    sign(&reference(&layout), &key).unwrap();
     let pem = key.public().to_pem().trim_end().replace('\n', "\\n");
     let policy = |powers: &str| {
         TrustPolicy::parse(&format!(
@@ -172,7 +173,7 @@ fn a_trust_policy_can_refuse_powers_whatever_the_operator_says() {
         let fetched = fetch(&reference(&layout)).unwrap();
         let verified = policy(powers).verify(fetched, jiff::Timestamp::UNIX_EPOCH).unwrap();
         // The flag refuses less, and does not make up for the policy.
-        let asked = order(&home, "install", &verified, Some(Severity::Critical));
+        let asked = operation(&home, "install", &verified, Some(Severity::Critical));
         home.act(Some(verified), asked)
     };
     let (refused, _) = refused(install("powers: { refuse: medium },"));
@@ -190,7 +191,7 @@ fn a_plan_that_is_refused_is_shown_all_the_same() {
     let plan = |format: &str, refused: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_carnet"))
             .args(["-o", format, "plan", "web", &format!("layout:{}", home.path("bundle").display())])
-            .args(["--target", &home.place().target, "--dangerous-unsigned", "-n", "prod"])
+            .args(["--target", &home.place().to_string(), "--dangerous-unsigned", "-n", "prod"])
             .args(["--approve", &fetched.digest().to_string(), "--refuse-powers", refused])
             .env("CARNET_STATE", home.path("state"))
             .env("HOME", home.path("home"))

@@ -11,15 +11,16 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use carnet::author::{self, AuthorError};
+use carnet::author::AuthorError;
 use carnet::bundle::component;
 use carnet::digest::Digest;
-use carnet::fetch::{FetchError, Fetched, fetch};
+use carnet::fetch::{FetchError, Fetched};
 use carnet::grant::spec::{FileGrant, InvalidGrant};
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
 use carnet::host::progress::{Entry, Observer, Unready};
-use carnet::install::{Decision, Error, Operator, Order, Outcome};
+use carnet::install::{Approver, Decision, Error, Operation, Outcome};
+use carnet::oci::OciError;
 use carnet::plan::Plan;
 use carnet::run::RunError;
 use carnet::state::StateError;
@@ -27,7 +28,7 @@ use carnet::verify::{Flaw, Refusal, TrustPolicy, Verified};
 use jiff::Timestamp;
 use serde_json::json;
 use support::guest::{Script, component, written};
-use support::{Home, approving, config_map, object, reference, signed, unsigned};
+use support::{Home, approving, build, config_map, fetch, object, reference, signed, unsigned};
 
 const MAPS: &str = r#"
 requests:
@@ -46,7 +47,7 @@ fn one_map() -> Vec<u8> {
 fn install(home: &Home, fetched: Fetched) -> Result<Outcome, Error> {
     let verified = unsigned(fetched);
     let consent = approving(&verified);
-    home.act(Some(verified), Order { consent, ..home.order("install") })
+    home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 
 /// Installs a bundle with these terms, written as in a grant file.
@@ -57,7 +58,7 @@ fn install_with(home: &Home, fetched: Fetched, spec: &str) -> Result<Outcome, Er
         "apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata: {{name: test}}\nspec:\n  bundle: {bundle}\n{spec}"
     );
     let consent = Consent { documents: vec![support::grant(&text, Path::new(""))], ..Consent::default() };
-    home.act(Some(verified), Order { consent, ..home.order("install") })
+    home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 
 /// What the component was told, and what the operator was told beside.
@@ -199,7 +200,7 @@ fn an_import_that_is_not_requested_is_refused_when_building_and_when_granting() 
         std::fs::read_to_string(source.join("carnet.yaml")).unwrap().replace(MAPS, &only_reading),
     )
     .unwrap();
-    let built = author::build(&source, &home.path("other"), None);
+    let built = build(&source, &home.path("other"), None);
     let Err(AuthorError::Unrequested(imports)) = built else { panic!("{built:?}") };
     assert_eq!(imports, ["carnet:kubernetes/apply@0.1.0"]);
 
@@ -224,7 +225,7 @@ fn an_import_that_nothing_provides_is_refused_when_building_and_when_granting() 
               (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))"#
         ));
         std::fs::write(home.path("maps-source/component.wasm"), &guest).unwrap();
-        let built = author::build(&home.path("maps-source"), &home.path("other"), None);
+        let built = build(&home.path("maps-source"), &home.path("other"), None);
         assert!(
             matches!(&built, Err(AuthorError::Unprovided(found)) if found[..] == [interface]),
             "{built:?}"
@@ -243,12 +244,12 @@ fn what_is_no_installer_is_never_fetched() {
     let honest = home.bundle("maps", &one_map(), MAPS);
     let nothing = wat::parse_str("(component)").unwrap();
     let core = wat::parse_str("(module)").unwrap();
-    type Expected = fn(&component::Invalid) -> bool;
+    type Expected = fn(&component::InvalidComponent) -> bool;
     let cases: [(&str, &[u8], Expected); 4] = [
-        ("component", &nothing, |error| matches!(error, component::Invalid::NoInstaller)),
-        ("core", &core, |error| matches!(error, component::Invalid::CoreModule)),
-        ("empty", b"", |error| matches!(error, component::Invalid::Empty)),
-        ("zeroes", &[0; 4096], |error| matches!(error, component::Invalid::NotWasm)),
+        ("component", &nothing, |error| matches!(error, component::InvalidComponent::NoInstaller)),
+        ("core", &core, |error| matches!(error, component::InvalidComponent::CoreModule)),
+        ("empty", b"", |error| matches!(error, component::InvalidComponent::Empty)),
+        ("zeroes", &[0; 4096], |error| matches!(error, component::InvalidComponent::NotWasm)),
     ];
     for (name, bytes, is_expected) in cases {
         let fetched = fetch(&reference(&home.forged(name, &honest, bytes, |_| ())));
@@ -256,7 +257,7 @@ fn what_is_no_installer_is_never_fetched() {
         assert!(is_expected(&error), "{name}: {error}");
 
         std::fs::write(home.path("maps-source/component.wasm"), bytes).unwrap();
-        let built = author::build(&home.path("maps-source"), &home.path("other"), None);
+        let built = build(&home.path("maps-source"), &home.path("other"), None);
         assert!(
             matches!(built, Err(AuthorError::Component(_) | AuthorError::Encode(_))),
             "{name}: {built:?}"
@@ -275,7 +276,7 @@ fn a_component_that_is_too_large_is_refused_by_its_size_alone() {
     let blob = layout.join("blobs/sha256").join(Digest::of(&zeroes).hex());
     std::fs::remove_file(blob).unwrap();
     let fetched = fetch(&reference(&layout));
-    let Err(FetchError::TooLong { what, limit }) = fetched else { panic!("{fetched:?}") };
+    let Err(FetchError::Oci(OciError::TooLong { what, limit })) = fetched else { panic!("{fetched:?}") };
     assert_eq!((what, limit), (Digest::of(&zeroes).to_string(), 64 << 20));
 }
 
@@ -296,7 +297,8 @@ fn a_required_request_that_is_not_granted_is_named_with_the_line_that_grants_it(
 fn without_any_grant_nothing_starts() {
     let home = Home::new();
     let bundle = home.bundle("maps", &one_map(), MAPS);
-    let Shortfall::Missing(lines) = shortfall(home.act(Some(unsigned(bundle)), home.order("install"))) else {
+    let Shortfall::Missing(lines) = shortfall(home.act(Some(unsigned(bundle)), home.operation("install")))
+    else {
         panic!()
     };
     let line = |verb| format!("--allow-kube '{verb}:ConfigMap:prod/web-*'");
@@ -394,7 +396,7 @@ fn a_grant_or_an_approval_for_another_digest_grants_nothing() {
     let verified = unsigned(home.bundle("maps", &one_map(), MAPS));
     let other = Digest::of(b"another bundle");
     let consent = Consent { approve: Some(other), ..Consent::default() };
-    let refused = shortfall(home.act(Some(verified), Order { consent, ..home.order("install") }));
+    let refused = shortfall(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
     assert!(matches!(refused, Shortfall::Approved { approved, .. } if approved == other), "{refused:?}");
 
     let text = format!(
@@ -402,7 +404,7 @@ fn a_grant_or_an_approval_for_another_digest_grants_nothing() {
     );
     let consent = Consent { documents: vec![support::grant(&text, Path::new(""))], ..Consent::default() };
     let verified = unsigned(fetch(&reference(&home.path("maps"))).unwrap());
-    let refused = shortfall(home.act(Some(verified), Order { consent, ..home.order("install") }));
+    let refused = shortfall(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
     let Shortfall::Pinned { name, pinned, .. } = refused else { panic!("{refused:?}") };
     assert_eq!((name.as_str(), pinned), ("mine", other));
     home.assert_untouched();
@@ -425,7 +427,7 @@ fn a_bare_wildcard_is_refused_unless_the_operator_insists() {
     );
     let documents = vec![support::grant(&text, Path::new(""))];
     let consent = Consent { documents, dangerous_wildcards: true, ..Consent::default() };
-    home.act(Some(verified), Order { consent, ..home.order("install") }).unwrap();
+    home.act(Some(verified), Operation { consent, ..home.operation("install") }).unwrap();
     assert_eq!(home.rendered().len(), 1);
 }
 
@@ -446,7 +448,8 @@ fn a_file_is_read_by_its_granted_name_alone() {
         let verified = unsigned(home.bundle(&format!("b{}", name.len()), &guest, &requests));
         let mut consent = approving(&verified);
         consent.terms.files.push(FileGrant { name: "mine".into(), path: home.path("mine") });
-        let (told, denials) = denied(home.act(Some(verified), Order { consent, ..home.order("install") }));
+        let (told, denials) =
+            denied(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
         assert_eq!(told, format!("not permitted: read the file {name}"));
         assert_eq!(denials, [explained]);
     }
@@ -460,7 +463,7 @@ fn told_of_files(home: &Home, names: &[&str]) -> Vec<String> {
     let verified = unsigned(home.bundle("below", &script.component(), requests));
     let mut consent = approving(&verified);
     consent.terms.files.push(FileGrant { name: "conf/*".into(), path: home.path("folder") });
-    let outcome = home.plan(Some(verified), Order { consent, ..home.order("install") }).unwrap();
+    let outcome = home.plan(Some(verified), Operation { consent, ..home.operation("install") }).unwrap();
     outcome.log.into_iter().map(|entry| entry.text).collect()
 }
 
@@ -494,7 +497,7 @@ impl Observer for Meddling {
     }
 }
 
-impl Operator for Meddling {
+impl Approver for Meddling {
     fn confirm(&self, _: &Plan, _: &Decision) -> bool {
         true
     }
@@ -509,8 +512,8 @@ fn a_file_reads_the_same_all_through_one_run() {
     let verified = unsigned(home.bundle("twice", &guest, "requests: {files: [{name: mine}]}\n"));
     let mut consent = approving(&verified);
     consent.terms.files.push(FileGrant { name: "mine".into(), path: path.clone() });
-    let order = Order { consent, ..home.order("install") };
-    let outcome = home.act_watched(Some(verified), order, Arc::new(Meddling(path.clone()))).unwrap();
+    let operation = Operation { consent, ..home.operation("install") };
+    let outcome = home.act_watched(Some(verified), operation, Arc::new(Meddling(path.clone()))).unwrap();
     let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();
     assert_eq!(told, ["as it was", "as it was"]);
     assert_eq!(std::fs::read_to_string(path).unwrap(), "changed");
@@ -574,8 +577,8 @@ fn a_credential_is_neither_lent_nor_shown_beyond_its_grant() {
     let verified = unsigned(home.bundle("reveal", &guest, &requests));
     let consent = approving(&verified);
     let credentials = carnet::host::Supplied::new([("a".to_owned(), "hunter2".into())].into());
-    let order = Order { consent, credentials, ..home.order("install") };
-    let (_, denials) = denied(home.act(Some(verified), order));
+    let operation = Operation { consent, credentials, ..home.operation("install") };
+    let (_, denials) = denied(home.act(Some(verified), operation));
     assert_eq!(denials, ["see the credential a: the bundle does not request it"]);
     home.assert_untouched();
 }
@@ -590,8 +593,8 @@ fn an_action_that_modifies_nothing_can_modify_nothing() {
     // The file is gone, so that looking would have to write it again.
     let verified = unsigned(fetch(&reference(&home.path("maps"))).unwrap());
     let consent = approving(&verified);
-    let order = Order { consent, ..home.order("dev.carnet.test.look") };
-    let (_, denials) = denied(home.act(Some(verified), order));
+    let operation = Operation { consent, ..home.operation("dev.carnet.test.look") };
+    let (_, denials) = denied(home.act(Some(verified), operation));
     assert_eq!(
         denials,
         ["apply ConfigMap prod/web-a: the bundle declares that this action modifies nothing"]
@@ -636,7 +639,7 @@ impl Observer for Changing {
     fn logged(&self, _: &Entry) {}
 }
 
-impl Operator for Changing {
+impl Approver for Changing {
     fn confirm(&self, _: &Plan, _: &Decision) -> bool {
         std::fs::write(&self.path, &self.text).unwrap();
         true
@@ -661,8 +664,8 @@ fn what_departs_from_the_plan_is_stopped_before_it_is_done() {
         let verified = unsigned(home.bundle("copies", &written("copies"), &requests));
         let mut consent = approving(&verified);
         consent.terms.files.push(FileGrant { name: "manifest".into(), path: path.clone() });
-        let order = Order { consent, ..home.order("install") };
-        let result = home.act_watched(Some(verified), order, Arc::new(Changing { path, text }));
+        let operation = Operation { consent, ..home.operation("install") };
+        let result = home.act_watched(Some(verified), operation, Arc::new(Changing { path, text }));
         let Err(Error::Run { source: RunError::Departed(departure), .. }) = result else {
             panic!("{result:?}")
         };
@@ -688,7 +691,7 @@ fn a_plan_that_is_not_confirmed_leaves_nothing() {
             panic!("the planning pass is silent");
         }
     }
-    impl Operator for No {
+    impl Approver for No {
         fn confirm(&self, _: &Plan, _: &Decision) -> bool {
             false
         }
@@ -696,8 +699,8 @@ fn a_plan_that_is_not_confirmed_leaves_nothing() {
     let home = Home::new();
     let guest = Script::new().log("hello").apply(&[&config_map("web-a")]).component();
     let verified = unsigned(home.bundle("maps", &guest, MAPS));
-    let order = Order { consent: approving(&verified), ..home.order("install") };
-    assert!(matches!(home.act_watched(Some(verified), order, Arc::new(No)), Err(Error::Declined)));
+    let operation = Operation { consent: approving(&verified), ..home.operation("install") };
+    assert!(matches!(home.act_watched(Some(verified), operation, Arc::new(No)), Err(Error::Declined)));
     home.assert_untouched();
 }
 

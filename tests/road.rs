@@ -6,7 +6,7 @@ mod support;
 use carnet::grant::Consent;
 use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
-use carnet::install::{Error, Order};
+use carnet::install::{Error, Operation};
 use carnet::verify::Verified;
 use support::{Home, example, signed};
 
@@ -19,14 +19,14 @@ fn guestbook(home: &Home, example_name: &str) -> Verified {
     policy.verify(fetched, jiff::Timestamp::UNIX_EPOCH).unwrap()
 }
 
-fn order(home: &Home, action: &str, verified: &Verified) -> Order {
+fn operation(home: &Home, action: &str, verified: &Verified) -> Operation {
     let mut consent = Consent { approve: Some(verified.digest()), ..Consent::default() };
     let path = example("guestbook/site.conf");
     consent.terms.files.push(FileGrant { name: "site.conf".into(), path });
-    Order {
+    Operation {
         consent,
         credentials: Supplied::new([("db-password".to_owned(), PASSWORD.into())].into()),
-        ..home.order(action)
+        ..home.operation(action)
     }
 }
 
@@ -34,7 +34,7 @@ fn order(home: &Home, action: &str, verified: &Verified) -> Order {
 fn a_bundle_is_installed_upgraded_and_uninstalled() {
     let home = Home::new();
     let first = guestbook(&home, "guestbook");
-    let asked = order(&home, "install", &first);
+    let asked = operation(&home, "install", &first);
     let outcome = home.act(Some(first), asked).unwrap();
     assert_eq!(outcome.outputs["url"], "https://guestbook.example/");
     let installed = home.rendered();
@@ -46,12 +46,12 @@ fn a_bundle_is_installed_upgraded_and_uninstalled() {
     );
 
     let second = guestbook(&home, "guestbook-1.1");
-    let asked = order(&home, "upgrade", &second);
+    let asked = operation(&home, "upgrade", &second);
     let outcome = home.act(Some(second), asked).unwrap();
     assert!(!outcome.plan.is_empty());
     assert!(home.rendered().len() > installed.len());
 
-    home.act(None, home.order("uninstall")).unwrap();
+    home.act(None, home.operation("uninstall")).unwrap();
     assert!(home.rendered().is_empty(), "{:?}", home.rendered().keys());
     let history = home.state().history("web").unwrap();
     let actions: Vec<_> = history.iter().map(|row| (row.action.as_str(), row.result.as_str())).collect();
@@ -62,11 +62,11 @@ fn a_bundle_is_installed_upgraded_and_uninstalled() {
 fn installing_twice_is_refused_and_changes_nothing() {
     let home = Home::new();
     let bundle = guestbook(&home, "guestbook");
-    let asked = order(&home, "install", &bundle);
+    let asked = operation(&home, "install", &bundle);
     home.act(Some(bundle), asked).unwrap();
     let before = home.rendered();
     let bundle = guestbook(&home, "guestbook");
-    let asked = order(&home, "install", &bundle);
+    let asked = operation(&home, "install", &bundle);
     assert!(matches!(home.act(Some(bundle), asked), Err(Error::Exists(name)) if name == "web"));
     assert_eq!(home.rendered(), before);
 }
@@ -75,17 +75,17 @@ fn installing_twice_is_refused_and_changes_nothing() {
 fn what_is_gone_already_is_neither_missed_nor_in_the_way() {
     let home = Home::new();
     let bundle = guestbook(&home, "guestbook");
-    let asked = order(&home, "install", &bundle);
+    let asked = operation(&home, "install", &bundle);
     home.act(Some(bundle), asked).unwrap();
     let installed = home.rendered();
     std::fs::remove_file(home.path("rendered/prod/deployment.apps_web-web.yaml")).unwrap();
 
     let bundle = guestbook(&home, "guestbook");
-    let asked = order(&home, "upgrade", &bundle);
+    let asked = operation(&home, "upgrade", &bundle);
     home.act(Some(bundle), asked).unwrap();
     assert_eq!(home.rendered(), installed);
 
     std::fs::remove_file(home.path("rendered/prod/deployment.apps_web-web.yaml")).unwrap();
-    home.act(None, home.order("uninstall")).unwrap();
+    home.act(None, home.operation("uninstall")).unwrap();
     assert!(home.rendered().is_empty());
 }

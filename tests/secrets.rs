@@ -12,9 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carnet::grant::spec::FileGrant;
 use carnet::host::{GuestError, Supplied};
-use carnet::install::{Error, Order, Outcome};
+use carnet::install::{Error, Operation, Outcome};
 use carnet::run::RunError;
 use carnet::targets::credentials::{Encoding, placeholder};
+use carnet::targets::directory::Secrets;
 use carnet::targets::{self, Overrides};
 use carnet::verify::Verified;
 use support::guest::Script;
@@ -63,16 +64,16 @@ fn guestbook(home: &Home) -> Verified {
     policy.verify(fetched, jiff::Timestamp::UNIX_EPOCH).unwrap()
 }
 
-fn order(home: &Home, action: &str, verified: &Verified) -> Order {
+fn operation(home: &Home, action: &str, verified: &Verified) -> Operation {
     let mut consent = approving(verified);
     consent.terms.files.push(FileGrant { name: "site.conf".into(), path: example("guestbook/site.conf") });
     let credentials = Supplied::new([("db-password".to_owned(), PASSWORD.into())].into());
-    Order { consent, credentials, ..home.order(action) }
+    Operation { consent, credentials, ..home.operation(action) }
 }
 
-fn plain(mut order: Order) -> Order {
-    order.place.plain_secrets = true;
-    order
+fn plain(mut operation: Operation) -> Operation {
+    operation.place = operation.place.with_secrets(Secrets::Plain);
+    operation
 }
 
 /// Everything that a caller of the library gets to see of a run.
@@ -97,17 +98,17 @@ fn the_search_finds_what_it_searches_for() {
 fn a_credential_is_nowhere_after_an_installation() {
     let home = Home::new();
     let verified = guestbook(&home);
-    let asked = order(&home, "install", &verified);
+    let asked = operation(&home, "install", &verified);
     let outcome = home.act(Some(verified), asked).unwrap();
     assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
     assert_eq!(leaking(&home), Vec::<PathBuf>::new());
 
     let verified = guestbook(&home);
-    let asked = order(&home, "upgrade", &verified);
+    let asked = operation(&home, "upgrade", &verified);
     let outcome = home.act(Some(verified), asked).unwrap();
     assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
     assert_eq!(leaks(format!("{:?}", home.state().get("web").unwrap()).as_bytes()), [""; 0]);
-    home.act(None, home.order("uninstall")).unwrap();
+    home.act(None, home.operation("uninstall")).unwrap();
     assert_eq!(leaking(&home), Vec::<PathBuf>::new());
 }
 
@@ -115,11 +116,11 @@ fn a_credential_is_nowhere_after_an_installation() {
 fn a_credential_is_in_no_error() {
     let home = Home::new();
     let verified = guestbook(&home);
-    let asked = order(&home, "install", &verified);
+    let asked = operation(&home, "install", &verified);
     home.act(Some(verified), asked).unwrap();
     std::fs::write(home.path("rendered/prod/secret_web-db.yaml"), "changed: by hand\n").unwrap();
     let verified = guestbook(&home);
-    let asked = plain(order(&home, "upgrade", &verified));
+    let asked = plain(operation(&home, "upgrade", &verified));
     let error = home.act(Some(verified), asked).unwrap_err();
     assert!(matches!(&error, Error::Run { refusal: Some(_), .. }), "{error:?}");
     assert_eq!(leaks(format!("{error:?} {}", support::chain(&error)).as_bytes()), [""; 0]);
@@ -132,7 +133,7 @@ fn a_credential_that_is_asked_for_in_plain_is_in_one_file_of_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     let verified = guestbook(&home);
-    let asked = plain(order(&home, "install", &verified));
+    let asked = plain(operation(&home, "install", &verified));
     let outcome = home.act(Some(verified), asked).unwrap();
     assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
     let secret = home.path("rendered/prod/secret_web-db.yaml");
@@ -141,12 +142,12 @@ fn a_credential_that_is_asked_for_in_plain_is_in_one_file_of_its_owner() {
 
     // Without `--secrets plain` the values are gone again, and with it they come back for their owner alone.
     let verified = guestbook(&home);
-    let asked = order(&home, "upgrade", &verified);
+    let asked = operation(&home, "upgrade", &verified);
     let outcome = home.act(Some(verified), asked).unwrap();
     assert_eq!(leaks(everything(&outcome).as_bytes()), [""; 0]);
     assert_eq!(leaking(&home), Vec::<PathBuf>::new());
     let verified = guestbook(&home);
-    let asked = plain(order(&home, "upgrade", &verified));
+    let asked = plain(operation(&home, "upgrade", &verified));
     home.act(Some(verified), asked).unwrap();
     assert_eq!(secret.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
@@ -169,7 +170,7 @@ fn install(home: &Home, script: Script) -> Result<Outcome, Error> {
     let verified = unsigned(home.bundle("secrets", &script.component(), SECRETS));
     let credentials = Supplied::new([("pw".to_owned(), PASSWORD.into())].into());
     let consent = approving(&verified);
-    home.act(Some(verified), plain(Order { consent, credentials, ..home.order("install") }))
+    home.act(Some(verified), plain(Operation { consent, credentials, ..home.operation("install") }))
 }
 
 #[test]
@@ -208,8 +209,9 @@ fn what_a_component_is_told_of_an_apply_compares_no_credentials() {
         let credentials = Supplied::new([("pw".to_owned(), "same-in-a-url".into())].into());
         let consent = approving(&verified);
         let action = if home.rendered().is_empty() { "install" } else { "upgrade" };
-        let outcome =
-            home.act(Some(verified), plain(Order { consent, credentials, ..home.order(action) })).unwrap();
+        let outcome = home
+            .act(Some(verified), plain(Operation { consent, credentials, ..home.operation(action) }))
+            .unwrap();
         let told = outcome.log.iter().map(|entry| entry.text.trim().to_owned()).collect::<Vec<_>>();
         (outcome.plan.is_empty(), told)
     };
@@ -263,8 +265,8 @@ fn edited(home: &Home) -> PathBuf {
     let guest = Script::new().apply(&[&config_map("web-a"), &config_map("web-b")]).component();
     let verified =
         unsigned(home.bundle("secrets", &guest, SECRETS.split_at(SECRETS.find("requests").unwrap()).1));
-    let order = Order { consent: approving(&verified), ..home.order("install") };
-    home.act(Some(verified), order).unwrap();
+    let operation = Operation { consent: approving(&verified), ..home.operation("install") };
+    home.act(Some(verified), operation).unwrap();
     let file = home.path("rendered/prod/configmap_web-a.yaml");
     std::fs::write(&file, "mine: true\n").unwrap();
     file
@@ -274,8 +276,8 @@ fn upgrade(home: &Home, overrides: Overrides) -> Result<Outcome, Error> {
     let guest = Script::new().apply(&[&config_map("web-a").replace("a: b", "a: c"), &config_map("web-b")]);
     let requests = SECRETS.split_at(SECRETS.find("requests").unwrap()).1;
     let verified = unsigned(home.bundle("secrets", &guest.component(), requests));
-    let order = Order { consent: approving(&verified), overrides, ..home.order("upgrade") };
-    home.act(Some(verified), order)
+    let operation = Operation { consent: approving(&verified), overrides, ..home.operation("upgrade") };
+    home.act(Some(verified), operation)
 }
 
 fn is_web_a(object: &impl ToString) -> bool {
@@ -311,7 +313,7 @@ fn a_file_that_was_changed_by_hand_is_not_removed_unless_the_operator_insists() 
     let home = Home::new();
     let file = edited(&home);
     let before = home.rendered();
-    let result = home.act(None, home.order("uninstall"));
+    let result = home.act(None, home.operation("uninstall"));
     let Err(Error::Target(targets::Error::Edited { object, .. })) = &result else { panic!("{result:?}") };
     assert!(is_web_a(object));
     assert_eq!(home.rendered()["prod/configmap_web-a.yaml"], before["prod/configmap_web-a.yaml"]);
@@ -319,7 +321,7 @@ fn a_file_that_was_changed_by_hand_is_not_removed_unless_the_operator_insists() 
     assert!(!home.state().get("web").unwrap().is_deleted());
 
     let overrides = Overrides { force_conflicts: true, ..Overrides::default() };
-    home.act(None, Order { overrides, ..home.order("uninstall") }).unwrap();
+    home.act(None, Operation { overrides, ..home.operation("uninstall") }).unwrap();
     assert!(home.rendered().is_empty());
     assert!(home.state().get("web").unwrap().is_deleted());
 }
@@ -368,12 +370,12 @@ requests:
   - { name: key, reveal: true, reason: to look at it }
 ";
     let bundle = unsigned(home.bundle("careless", &Script::new().reveal("key").component(), rest));
-    let order = Order {
+    let operation = Operation {
         consent: approving(&bundle),
         credentials: Supplied::new([("key".to_owned(), PASSWORD.into())].into()),
-        ..home.order("install")
+        ..home.operation("install")
     };
-    let outcome = home.act(Some(bundle), order).unwrap();
+    let outcome = home.act(Some(bundle), operation).unwrap();
     let texts: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();
     assert_eq!(texts, ["<redacted>"]);
     assert_eq!(leaking(&home), Vec::<PathBuf>::new());

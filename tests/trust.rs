@@ -18,13 +18,15 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use carnet::author::key::PrivateKey;
-use carnet::author::{AuthorError, build, sign};
-use carnet::bundle::index::{self, Descriptor};
+use cap_std::fs::Dir;
+use carnet::author::{self, AuthorError, Built, Signed};
 use carnet::digest::Digest;
-use carnet::fetch::{FetchError, Fetched, fetch, load};
+use carnet::fetch::{self, FetchError, Fetched};
+use carnet::oci::media_type::{EMPTY, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
+use carnet::oci::{Descriptor, OciError};
 use carnet::reference::Reference;
-use carnet::verify::{Admission, Flaw, Refusal, TrustPolicy, Verified, dangerously_unsigned};
+use carnet::signature::{PrivateKey, SignatureFault};
+use carnet::verify::{Flaw, Refusal, TrustDecision, TrustPolicy, Verified, dangerously_unsigned};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -111,7 +113,7 @@ impl Site {
 
     fn add(&self, bytes: &[u8]) -> Descriptor {
         fs::write(self.blob(Digest::of(bytes)), bytes).unwrap();
-        Descriptor::of(index::OCI_MANIFEST, bytes)
+        Descriptor::of(OCI_MANIFEST, bytes)
     }
 
     /// Adds an entry to `index.json`.
@@ -129,16 +131,37 @@ impl Site {
     /// Attaches `content` as a signature in the form of a Sigstore bundle.
     fn attach(&self, content: &[u8]) {
         let fetched = self.fetch().unwrap();
-        let subject = json!({"mediaType": index::OCI_INDEX, "digest": fetched.digest(), "size": fetched.index_bytes().len()});
+        let subject =
+            json!({"mediaType": OCI_INDEX, "digest": fetched.digest(), "size": fetched.index_bytes().len()});
         let layer = self.add(content);
         let manifest = json!({
-            "schemaVersion": 2, "mediaType": index::OCI_MANIFEST, "artifactType": SIGSTORE, "subject": subject,
-            "config": {"mediaType": index::EMPTY, "digest": Digest::of(b"{}"), "size": 2},
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": SIGSTORE, "subject": subject,
+            "config": {"mediaType": EMPTY, "digest": Digest::of(b"{}"), "size": 2},
             "layers": [{"mediaType": SIGSTORE, "digest": layer.digest, "size": layer.size}],
         });
         let manifest = self.add(manifest.to_string().as_bytes());
         self.enter(&manifest, None);
     }
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
+    wait(fetch::fetch(reference))
+}
+
+fn load(from: &Dir, digest: Digest, origin: Reference) -> Result<Fetched, FetchError> {
+    wait(fetch::load(from, digest, origin))
+}
+
+fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
+    wait(author::build(source, layout, tag))
+}
+
+fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorError> {
+    wait(author::sign(reference, key))
 }
 
 fn reference(layout: &Path, suffix: &str) -> Reference {
@@ -179,7 +202,7 @@ fn a_signed_bundle_is_verified_and_says_by_whom() {
     let site = Site::signed(&key);
     let policy = policy(&[&key], RULE);
     let verified = site.verify(&policy).unwrap();
-    let Admission::Signed { rule, signers, policy: digest, .. } = verified.admission() else { panic!() };
+    let TrustDecision::Signed { rule, signers, policy: digest, .. } = verified.decision() else { panic!() };
     assert_eq!((&**rule, *digest), ("layout", Digest::of(policy.as_bytes())));
     assert_eq!(signers.len(), 1);
     assert_eq!((&*signers[0].name, &*signers[0].key_id), ("a", &*key.public().id().hex()));
@@ -232,7 +255,7 @@ fn a_component_outside_the_source_directory_is_not_reached() {
     let site = Site::source(&yaml, &[]);
     fs::write(site.path("guestbook.wasm"), module(APPLY)).unwrap();
     let error = build(&site.path("source"), &site.layout(), None).unwrap_err();
-    assert!(matches!(error, AuthorError::Fetch(FetchError::System { .. })), "{error:?}");
+    assert!(matches!(error, AuthorError::Oci(OciError::System { .. })), "{error:?}");
 }
 
 #[test]
@@ -253,8 +276,8 @@ fn signing_twice_adds_nothing_and_a_second_key_adds_one() {
 fn two_signatures_of_one_key_are_one_signer() {
     let (one, two) = (key(), key());
     let (site, other) = (Site::signed(&one), Site::signed(&one));
-    let into = cap_std::fs::Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
-    other.fetch().unwrap().save(&into).unwrap();
+    let into = Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
+    wait(other.fetch().unwrap().save(&into)).unwrap();
     assert_eq!(site.fetch().unwrap().signatures().len(), 2);
     let both = RULE.replace("threshold: 1, anyOf: [a]", "threshold: 2, anyOf: [a, b]");
     let refused = site.verify(&policy(&[&one, &two], &both));
@@ -269,7 +292,8 @@ fn a_copy_is_the_same_to_the_last_byte_and_still_signed() {
     let fetched = site.fetch().unwrap();
     let copy = site.path("copy");
     fs::create_dir(&copy).unwrap();
-    fetched.save(&cap_std::fs::Dir::open_ambient_dir(&copy, cap_std::ambient_authority()).unwrap()).unwrap();
+    let into = Dir::open_ambient_dir(&copy, cap_std::ambient_authority()).unwrap();
+    wait(fetched.save(&into)).unwrap();
     let again = fetch(&reference(&copy, ":1.0.0")).unwrap();
     assert_eq!(again.index_bytes(), fetched.index_bytes());
     assert_eq!(again.bundle().bytes(), fetched.bundle().bytes());
@@ -307,13 +331,13 @@ fn every_blob_is_checked_against_digest_and_size() {
         let mut bad = good.clone();
         *bad.last_mut().unwrap() ^= 1;
         fs::write(blob, &bad).unwrap();
-        assert!(matches!(site.fetch(), Err(FetchError::Digest(_))), "{blob:?}");
+        assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Digest(_)))), "{blob:?}");
         fs::write(blob, &good[..good.len() - 1]).unwrap();
-        assert!(matches!(site.fetch(), Err(FetchError::Size { .. })), "{blob:?}");
+        assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Size { .. }))), "{blob:?}");
         fs::write(blob, [&good[..], b" "].concat()).unwrap();
-        assert!(matches!(site.fetch(), Err(FetchError::Size { .. })), "{blob:?}");
+        assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Size { .. }))), "{blob:?}");
         fs::remove_file(blob).unwrap();
-        assert!(matches!(site.fetch(), Err(FetchError::Absent(_))), "{blob:?}");
+        assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Absent(_)))), "{blob:?}");
         fs::write(blob, &good).unwrap();
     }
     assert_eq!(site.fetch().unwrap().index_bytes(), fetched.index_bytes());
@@ -330,7 +354,7 @@ fn images_may_be_absent_but_not_wrong() {
     let descriptor = site.add(image);
     assert!(site.fetch().unwrap().absent_images().is_empty());
     fs::write(site.blob(descriptor.digest), br#"{"schemaVersion":3}"#).unwrap();
-    assert!(matches!(site.fetch(), Err(FetchError::Digest(_))));
+    assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Digest(_)))));
 }
 
 #[test]
@@ -340,15 +364,15 @@ fn links_are_not_followed() {
     let elsewhere = site.path("component");
     fs::rename(site.blob(digest), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, site.blob(digest)).unwrap();
-    assert!(matches!(site.fetch(), Err(FetchError::NotAFile(_))));
+    assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::NotAFile(_)))));
     fs::remove_file(site.blob(digest)).unwrap();
     fs::create_dir(site.blob(digest)).unwrap();
-    assert!(matches!(site.fetch(), Err(FetchError::NotAFile(_))));
+    assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::NotAFile(_)))));
     // A directory of blobs somewhere else is not entered either.
     let site = Site::built();
     fs::rename(site.layout().join("blobs"), site.path("blobs")).unwrap();
     std::os::unix::fs::symlink(site.path("blobs"), site.layout().join("blobs")).unwrap();
-    assert!(matches!(site.fetch(), Err(FetchError::System { .. })));
+    assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::System { .. }))));
 }
 
 #[test]
@@ -366,15 +390,21 @@ fn a_layout_that_is_none_is_refused() {
     let index = |value: Value| value.to_string().into_bytes();
     let many = index(json!({"schemaVersion": 2, "manifests": vec![entry.clone(); 1001]}));
     let mixed = index(json!({"schemaVersion": 2, "manifests": [entry], "layers": []}));
-    assert!(matches!(refused("oci-layout", br#"{"imageLayoutVersion":"2.0.0"}"#), FetchError::Version));
-    assert!(matches!(refused("index.json", b"{}"), FetchError::Form(_)));
-    assert!(matches!(refused("index.json", &mixed), FetchError::Form(_)));
-    assert!(matches!(refused("index.json", &many), FetchError::TooMany(_)));
+    assert!(matches!(
+        refused("oci-layout", br#"{"imageLayoutVersion":"2.0.0"}"#),
+        FetchError::Oci(OciError::Version)
+    ));
+    assert!(matches!(refused("index.json", b"{}"), FetchError::Oci(OciError::Form(_))));
+    assert!(matches!(refused("index.json", &mixed), FetchError::Oci(OciError::Form(_))));
+    assert!(matches!(refused("index.json", &many), FetchError::Oci(OciError::TooMany(_))));
     assert!(matches!(
         refused("index.json", br#"{"schemaVersion":2,"schemaVersion":2}"#),
-        FetchError::Document { .. }
+        FetchError::Oci(OciError::Document { .. })
     ));
-    assert!(matches!(refused("index.json", &[b' '; (4 << 20) + 1]), FetchError::TooLong { .. }));
+    assert!(matches!(
+        refused("index.json", &[b' '; (4 << 20) + 1]),
+        FetchError::Oci(OciError::TooLong { .. })
+    ));
     assert!(matches!(refused("index.json", br#"{"schemaVersion":2,"manifests":[]}"#), FetchError::Empty));
 }
 
@@ -447,7 +477,7 @@ fn a_signature_of_something_else_is_refused() {
     site.attach(include_bytes!("signatures/bundle.sigstore.json"));
     let cosign = include_str!("signatures/cosign.pub");
     let refused = TrustPolicy::of_key(cosign).unwrap().verify(site.fetch().unwrap(), now());
-    assert!(matches!(flaw(refused), Flaw::OtherDigest));
+    assert!(matches!(flaw(refused), Flaw::Signature(SignatureFault::OtherDigest)));
 }
 
 #[test]
@@ -463,9 +493,12 @@ fn a_classic_signature_is_found_at_its_tag() {
     let reports = policy.examine(&fetched, now());
     assert_eq!((reports.len(), reports[0].format), (1, "cosign-classic"));
     assert_eq!(reports[0].reason.as_deref(), Some("it signs another digest"));
-    assert!(matches!(flaw(policy.verify(fetched, now())), Flaw::OtherDigest));
+    assert!(matches!(flaw(policy.verify(fetched, now())), Flaw::Signature(SignatureFault::OtherDigest)));
     fs::remove_file(site.blob(payload.digest)).unwrap();
-    assert!(matches!(flaw(policy.verify(site.fetch().unwrap(), now())), Flaw::Unreadable(_)));
+    assert!(matches!(
+        flaw(policy.verify(site.fetch().unwrap(), now())),
+        Flaw::Signature(SignatureFault::Unreadable(_))
+    ));
 }
 
 /// A key that signs whatever it is given, and its public part.
@@ -501,13 +534,15 @@ fn what_a_trusted_key_stated_is_a_signature_only_when_it_says_so() {
     let (v1, sign) = ("https://in-toto.io/Statement/v1", "https://sigstore.dev/cosign/sign/v1");
     assert!(judged(&|digest| statement(v1, sign, digest)).is_ok());
     let provenance = judged(&|digest| statement(v1, "https://slsa.dev/provenance/v1", digest));
-    assert!(matches!(flaw(provenance), Flaw::Predicate(found) if found.contains("slsa")));
+    assert!(
+        matches!(flaw(provenance), Flaw::Signature(SignatureFault::Predicate(found)) if found.contains("slsa"))
+    );
     let old = judged(&|digest| statement("https://in-toto.io/Statement/v0.1", sign, digest));
-    assert!(matches!(flaw(old), Flaw::Statement(_)));
+    assert!(matches!(flaw(old), Flaw::Signature(SignatureFault::Statement(_))));
     let other = judged(&|_| statement(v1, sign, Digest::of(b"else")));
-    assert!(matches!(flaw(other), Flaw::OtherDigest));
+    assert!(matches!(flaw(other), Flaw::Signature(SignatureFault::OtherDigest)));
     let twice = judged(&|digest| statement(v1, sign, digest).replacen('{', "{\"predicateType\":\"\",", 1));
-    assert!(matches!(flaw(twice), Flaw::Malformed(_)));
+    assert!(matches!(flaw(twice), Flaw::Signature(SignatureFault::Malformed(_))));
 }
 
 #[test]
@@ -522,8 +557,8 @@ fn a_classic_signature_by_a_trusted_key_counts() {
     let layer = site.add(payload.as_bytes());
     let config = site.add(include_bytes!("signatures/classic-sig-config.json"));
     let manifest = json!({
-        "schemaVersion": 2, "mediaType": index::OCI_MANIFEST,
-        "config": {"mediaType": index::OCI_CONFIG, "digest": config.digest, "size": config.size},
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": OCI_CONFIG, "digest": config.digest, "size": config.size},
         "layers": [{
             "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json", "digest": layer.digest, "size": layer.size,
             "annotations": {"dev.cosignproject.cosign/signature": signature},
@@ -534,8 +569,8 @@ fn a_classic_signature_by_a_trusted_key_counts() {
     let policy = TrustPolicy::of_key(&pem).unwrap();
     assert!(policy.verify(site.fetch().unwrap(), now()).is_ok());
     // It is copied as well.
-    let copy = cap_std::fs::Dir::open_ambient_dir(site.0.path(), cap_std::ambient_authority()).unwrap();
-    site.fetch().unwrap().save(&copy).unwrap();
+    let copy = Dir::open_ambient_dir(site.0.path(), cap_std::ambient_authority()).unwrap();
+    wait(site.fetch().unwrap().save(&copy)).unwrap();
     assert!(policy.verify(fetch(&reference(site.0.path(), "")).unwrap(), now()).is_ok());
 }
 
@@ -544,11 +579,10 @@ fn a_list_of_signatures_is_read_within_bounds() {
     let site = Site::signed(&key());
     let fetched = site.fetch().unwrap();
     let carrier = fetched.signatures()[0].carrier();
-    let entry = |digest: Digest, size: u64| json!({"mediaType": index::OCI_MANIFEST, "artifactType": SIGSTORE, "digest": digest, "size": size});
+    let entry = |digest: Digest, size: u64| json!({"mediaType": OCI_MANIFEST, "artifactType": SIGSTORE, "digest": digest, "size": size});
     let listed = |entries: Vec<Value>| {
-        let list =
-            json!({"schemaVersion": 2, "mediaType": index::OCI_INDEX, "manifests": entries}).to_string();
-        let descriptor = Descriptor { media_type: index::OCI_INDEX.into(), ..site.add(list.as_bytes()) };
+        let list = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).to_string();
+        let descriptor = Descriptor { media_type: OCI_INDEX.into(), ..site.add(list.as_bytes()) };
         let mut index = site.json("index.json");
         let tag = format!("sha256-{}", fetched.digest().hex());
         let named = |it: &Value| it["annotations"]["org.opencontainers.image.ref.name"] == tag;
@@ -559,10 +593,10 @@ fn a_list_of_signatures_is_read_within_bounds() {
     };
     let size = fs::metadata(site.blob(carrier)).unwrap().len();
     assert_eq!(listed(vec![entry(carrier, size); 1000]).unwrap().signatures().len(), 1);
-    assert!(matches!(listed(vec![entry(carrier, size); 1001]), Err(FetchError::TooMany(_))));
+    assert!(matches!(listed(vec![entry(carrier, size); 1001]), Err(FetchError::Oci(OciError::TooMany(_)))));
     // Five that claim 4 MiB each are too much together, whether they are there or not.
     let absent = |n: u8| entry(Digest::of(&[n]), 4 << 20);
-    assert!(matches!(listed((0..5).map(absent).collect()), Err(FetchError::TooMany(_))));
+    assert!(matches!(listed((0..5).map(absent).collect()), Err(FetchError::Oci(OciError::TooMany(_)))));
     let found = listed(vec![entry(carrier, size), absent(0)]).unwrap();
     assert_eq!(found.signatures().iter().filter(|evidence| evidence.content().is_err()).count(), 1);
     assert!(matches!(listed(vec![json!({"digest": "sha256:../x"})]), Err(FetchError::Index(_))));
@@ -575,7 +609,8 @@ fn unreadable_evidence_is_refused_and_does_no_harm_beside_a_good_one() {
         let site = Site::built();
         site.attach(bad);
         let found = flaw(site.verify(&policy(&[&key], RULE)));
-        assert!(matches!(found, Flaw::Malformed(_) | Flaw::Unreadable(_)), "{found:?}");
+        let Flaw::Signature(found) = found else { panic!("{found:?}") };
+        assert!(matches!(found, SignatureFault::Malformed(_) | SignatureFault::Unreadable(_)), "{found:?}");
         sign(&site.reference(), &key).unwrap();
         assert!(site.verify(&policy(&[&key], RULE)).is_ok());
         let policy = TrustPolicy::of_key(&key.public().to_pem()).unwrap();
@@ -597,9 +632,9 @@ fn a_list_of_signatures_that_cannot_be_read_is_an_error() {
     let digest: Digest = list["digest"].as_str().unwrap().parse().unwrap();
     let good = fs::read(site.blob(digest)).unwrap();
     fs::write(site.blob(digest), vec![b' '; good.len()]).unwrap();
-    assert!(matches!(site.fetch(), Err(FetchError::Digest(_))));
+    assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Digest(_)))));
     fs::remove_file(site.blob(digest)).unwrap();
-    assert!(matches!(site.fetch(), Err(FetchError::Absent(_))));
+    assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Absent(_)))));
 }
 
 #[test]
@@ -608,7 +643,7 @@ fn a_stored_copy_is_judged_by_where_it_came_from() {
     let site = Site::signed(&key);
     let digest = site.fetch().unwrap().digest();
     let stored = || {
-        let store = cap_std::fs::Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
+        let store = Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
         load(&store, digest, "registry.example/acme/guestbook:1".parse().unwrap()).unwrap()
     };
     let verify = |scope: &str| {
@@ -621,8 +656,8 @@ fn a_stored_copy_is_judged_by_where_it_came_from() {
     );
     assert!(matches!(dangerously_unsigned(stored()), Err(Refusal::Remote(_))));
     fs::write(site.blob(stored().component().digest()), b"other").unwrap();
-    let store = cap_std::fs::Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
-    assert!(matches!(load(&store, digest, site.reference()), Err(FetchError::Size { .. })));
+    let store = Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
+    assert!(matches!(load(&store, digest, site.reference()), Err(FetchError::Oci(OciError::Size { .. }))));
 }
 
 #[test]
@@ -641,7 +676,7 @@ fn a_tag_that_no_reference_could_name_is_refused() {
 fn only_what_is_here_runs_unsigned_and_says_so() {
     let site = Site::built();
     let verified = dangerously_unsigned(site.fetch().unwrap()).unwrap();
-    assert_eq!(verified.admission(), &Admission::Unsigned);
+    assert_eq!(verified.decision(), &TrustDecision::Unsigned);
 }
 
 #[test]

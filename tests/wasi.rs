@@ -5,7 +5,7 @@ mod support;
 
 use carnet::capability::functions::{INTERFACES, Provision, provision};
 use carnet::host::Host;
-use carnet::install::{Order, Outcome};
+use carnet::install::{Operation, Outcome};
 use carnet::verify::Verified;
 use support::guest::written;
 use support::{Home, approving, unsigned};
@@ -21,20 +21,20 @@ fn texts(outcome: &Outcome) -> Vec<&str> {
     outcome.log.iter().map(|entry| entry.text.as_str()).collect()
 }
 
-fn order(home: &Home, guest: &str, requests: &str) -> (Option<Verified>, Order) {
+fn operation(home: &Home, guest: &str, requests: &str) -> (Option<Verified>, Operation) {
     let verified = unsigned(home.bundle("guest", &written(guest), requests));
-    let order = Order { consent: approving(&verified), ..home.order("install") };
-    (Some(verified), order)
+    let operation = Operation { consent: approving(&verified), ..home.operation("install") };
+    (Some(verified), operation)
 }
 
 fn run(home: &Home, guest: &str, requests: &str) -> Outcome {
-    let (verified, order) = order(home, guest, requests);
-    home.act(verified, order).unwrap()
+    let (verified, operation) = operation(home, guest, requests);
+    home.act(verified, operation).unwrap()
 }
 
 fn plan(home: &Home, guest: &str, requests: &str) -> Outcome {
-    let (verified, order) = order(home, guest, requests);
-    home.plan(verified, order).unwrap()
+    let (verified, operation) = operation(home, guest, requests);
+    home.plan(verified, operation).unwrap()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Turns a source directory into a bundle in an OCI layout.
 //!
-//! The same directory gives the same digest on every machine: no time, no path and no name of a machine goes in.
+//! A directory gives one digest on every machine: no time, no path and no name of a machine goes in.
 
 use std::path::Path;
 
@@ -9,19 +9,19 @@ use serde_json::json;
 use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
-use super::AuthorError;
 use super::source::{FILE, Source};
-use crate::bundle::Bundle;
+use super::{AuthorError, create_directory, open_directory};
 use crate::bundle::canonical::canonical;
 use crate::bundle::component::{Component, MAX_COMPONENT};
-use crate::bundle::index::{self, Descriptor, Form, Listing, OCI_INDEX, OCI_MANIFEST, WASM, WASM_CONFIG};
-use crate::bundle::lint::{Fault, lint};
+use crate::bundle::index::{self, Form, Listing, WASM, WASM_CONFIG};
+use crate::bundle::{Bundle, Fault, lint};
 use crate::capability::Requests;
 use crate::capability::functions::{unprovided, unrequested};
 use crate::digest::Digest;
 use crate::document;
-use crate::fetch::layout::{Layout, read, tag_of};
-use crate::fetch::open_directory;
+use crate::oci::file::read;
+use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use crate::oci::{Descriptor, EMPTY_BLOB, Layout};
 use crate::reference::Reference;
 
 /// The advice of CNAB about the names of parameters.
@@ -40,7 +40,7 @@ pub struct Built {
     pub tag: String,
     /// The digest of its component's bytes.
     pub component: Digest,
-    /// What is not as it should be, without being wrong.
+    /// Faults that are no errors.
     pub warnings: Vec<Fault>,
 }
 
@@ -49,7 +49,7 @@ pub struct Built {
 ///
 /// # Errors
 /// [`AuthorError`] with the mistake in `carnet.yaml` or the component, or the file that cannot be written.
-pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
+pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
     let directory = open_directory(source).map_err(AuthorError::system(source))?;
     let source = Source::parse(&text(&directory, FILE)?)?;
     let component = component(&directory, &source)?;
@@ -63,15 +63,15 @@ pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, A
     let config_manifest = index::config_manifest(bundle.bytes(), Form::Default);
     let index = index::write_index(&bundle, Form::Default, Listing::Oci)?;
 
-    let tag = checked_tag(tag.map_or_else(|| tag_of(&source.version), Into::into))?;
-    let mut layout = Layout::open_or_new(create_directory(layout).map_err(AuthorError::system(layout))?)?;
-    for blob in
-        [index::EMPTY_BLOB, &config, component.bytes(), &manifest, bundle.bytes(), &config_manifest, &index]
+    let tag = checked_tag(tag.map_or_else(|| index::tag_of(&source.version), Into::into))?;
+    let directory = create_directory(layout).map_err(AuthorError::system(layout))?;
+    let mut layout = Layout::open_or_new(directory).await?;
+    for blob in [EMPTY_BLOB, &config, component.bytes(), &manifest, bundle.bytes(), &config_manifest, &index]
     {
-        layout.add(blob)?;
+        layout.add(blob).await?;
     }
     layout.tag(&tag, &Descriptor::of(OCI_INDEX, &index));
-    layout.write()?;
+    layout.write().await?;
     Ok(Built {
         digest: Digest::of(&index),
         name: source.name,
@@ -80,13 +80,6 @@ pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, A
         component: component.digest(),
         warnings,
     })
-}
-
-/// Opens a directory that a person named, and makes it where it is not there.
-pub(super) fn create_directory(path: &Path) -> std::io::Result<Dir> {
-    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
-    Dir::create_ambient_dir_all(path, cap_std::ambient_authority())?;
-    open_directory(path)
 }
 
 /// A tag that a reference can name, and that no list of signatures has.

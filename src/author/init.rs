@@ -4,9 +4,8 @@
 
 use std::path::Path;
 
-use super::AuthorError;
-use super::build::create_directory;
-use crate::fetch::layout::write;
+use super::{AuthorError, create_directory};
+use crate::oci::file::write;
 
 /// The files, in which `NAME` and `CRATE` stand for names made from that of the directory.
 const FILES: [(&str, &str); 10] = [

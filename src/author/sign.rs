@@ -1,25 +1,13 @@
 //! Turns a bundle in a layout into a signed one.
-//!
-//! What is written is a Sigstore bundle over the digest of the index, in the form that cosign writes and reads, as an
-//! OCI 1.1 referrer with the fallback tag. There is no time in it: nobody could trust it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use serde_json::json;
-
-use super::AuthorError;
-use super::key::PrivateKey;
-use crate::bundle::index::{Descriptor, EMPTY, EMPTY_BLOB, OCI_MANIFEST};
+use super::{AuthorError, open_directory};
 use crate::digest::Digest;
-use crate::document;
-use crate::fetch::layout::{Layout, wire};
-use crate::fetch::{SIGSTORE, fetch, open_directory, refer};
+use crate::fetch::fetch;
+use crate::oci::{Layout, Place};
 use crate::reference::Reference;
-use crate::verify::TrustPolicy;
-use crate::verify::sigstore::{PAYLOAD_TYPE, PREDICATE, STATEMENT, pre_authentication_encoding};
+use crate::signature::{NewSignature, PrivateKey};
 
-/// What signing did.
+/// The result of signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signed {
     /// The digest of the index, which is what is signed.
@@ -34,69 +22,19 @@ pub struct Signed {
 ///
 /// # Errors
 /// [`AuthorError`] for bundles that are not in a layout or not whole, and when the layout cannot be written.
-pub fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorError> {
-    let fetched = fetch(reference)?;
+pub async fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorError> {
+    let fetched = fetch(reference).await?;
     let Reference::Layout(place) = fetched.reference() else {
         return Err(AuthorError::NotALayout(reference.to_string()));
     };
     let signed = Signed { digest: fetched.digest(), key_id: key.public().id(), is_new: true };
-    // Without a window, the time of the check makes no difference.
-    let alone = TrustPolicy::of_key(&key.public().to_pem())?.examine(&fetched, Timestamp::UNIX_EPOCH);
-    if alone.iter().any(|report| report.is_trusted && report.format == "sigstore-bundle") {
+    let mut signatures = fetched.signatures().iter().filter(|signature| signature.is_sigstore());
+    if signatures.any(|signature| signature.signer(signed.digest, [((), key.public())]).is_ok()) {
         return Ok(Signed { is_new: false, ..signed });
     }
-    let mut layout =
-        Layout::open(open_directory(&place.directory).map_err(AuthorError::system(&place.directory))?)?;
-    let bundle = sigstore_bundle(signed.digest, key)?;
-    let carrier = carrier(fetched.descriptor(), &Descriptor::of(SIGSTORE, &bundle));
-    for blob in [EMPTY_BLOB, &bundle, carrier.as_bytes()] {
-        layout.add(blob)?;
-    }
-    let descriptor = Descriptor {
-        artifact_type: Some(SIGSTORE.into()),
-        annotations: annotations().map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        ..Descriptor::of(OCI_MANIFEST, carrier.as_bytes())
-    };
-    refer(&mut layout, signed.digest, &[descriptor])?;
-    layout.write()?;
+    let directory = open_directory(&place.directory).map_err(AuthorError::system(&place.directory))?;
+    let mut place = Place::Layout(Layout::open(directory).await?);
+    NewSignature::of(fetched.descriptor(), key)?.write(signed.digest, &mut place).await?;
+    place.finish().await?;
     Ok(signed)
-}
-
-/// The bundle, with exactly the members that cosign knows: it passes over a bundle that has others.
-fn sigstore_bundle(digest: Digest, key: &PrivateKey) -> Result<Vec<u8>, AuthorError> {
-    let statement = json!({
-        "_type": STATEMENT,
-        "subject": [{ "digest": { "sha256": digest.hex() } }],
-        "predicateType": PREDICATE,
-    });
-    let payload = document::sorted(&statement).to_string();
-    let signature = key.sign(&pre_authentication_encoding(payload.as_bytes()))?;
-    let bundle = json!({
-        "mediaType": SIGSTORE,
-        "verificationMaterial": { "publicKey": { "hint": key.public().hint() } },
-        "dsseEnvelope": {
-            "payload": STANDARD.encode(payload),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [{ "sig": STANDARD.encode(signature) }],
-        },
-    });
-    Ok(document::sorted(&bundle).to_string().into_bytes())
-}
-
-/// The OCI manifest that says what the signature is about.
-fn carrier(subject: &Descriptor, bundle: &Descriptor) -> String {
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": SIGSTORE,
-        "config": wire(&Descriptor::of(EMPTY, EMPTY_BLOB)),
-        "layers": [wire(bundle)],
-        "subject": wire(subject),
-        "annotations": annotations().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-    });
-    document::sorted(&manifest).to_string()
-}
-
-fn annotations() -> [(&'static str, &'static str); 2] {
-    [("dev.sigstore.bundle.content", "dsse-envelope"), ("dev.sigstore.bundle.predicateType", PREDICATE)]
 }

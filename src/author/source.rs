@@ -6,24 +6,26 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::AuthorError;
-use crate::bundle::OUTPUTS;
-use crate::bundle::index::{Descriptor, OCI_MANIFEST};
+use crate::capability::Requests;
 use crate::capability::template::Names;
-use crate::capability::{self, Requests};
 use crate::digest::Digest;
 use crate::document;
+use crate::oci::media_type::OCI_MANIFEST;
+
+mod file;
+mod bundle;
+
+use file::{Action, Credential, File, Image, Output, Parameter, each, invalid, typed};
 
 /// The name of the file.
 pub(super) const FILE: &str = "carnet.yaml";
 
 const API_VERSION: &str = "carnet.dev/v1alpha1";
 
-/// What `carnet.yaml` says.
+/// The content of `carnet.yaml`.
 pub(super) struct Source {
     pub(super) name: String,
     pub(super) version: String,
@@ -36,102 +38,6 @@ pub(super) struct Source {
     credentials: BTreeMap<String, Credential>,
     images: BTreeMap<String, Value>,
     actions: BTreeMap<String, Action>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct File {
-    api_version: String,
-    kind: String,
-    name: String,
-    version: String,
-    #[serde(default)]
-    description: String,
-    license: Option<String>,
-    #[serde(default)]
-    keywords: Vec<String>,
-    #[serde(default)]
-    maintainers: Vec<Maintainer>,
-    component: String,
-    #[serde(default)]
-    handles: Vec<String>,
-    #[serde(default)]
-    parameters: BTreeMap<String, Value>,
-    #[serde(default)]
-    outputs: BTreeMap<String, Value>,
-    #[serde(default)]
-    credentials: BTreeMap<String, Value>,
-    #[serde(default)]
-    images: BTreeMap<String, Value>,
-    #[serde(default)]
-    actions: BTreeMap<String, Value>,
-    #[serde(default)]
-    requests: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct Maintainer {
-    name: String,
-    email: Option<String>,
-    url: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Parameter {
-    schema: Value,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    apply_to: Vec<String>,
-    env: Option<String>,
-    path: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Output {
-    schema: Value,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    apply_to: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Credential {
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    apply_to: Vec<String>,
-    env: Option<String>,
-    path: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Image {
-    image: String,
-    size: u64,
-    media_type: Option<String>,
-    #[serde(default)]
-    description: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Action {
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    modifies: bool,
-    #[serde(default)]
-    stateless: bool,
 }
 
 impl Source {
@@ -154,89 +60,6 @@ impl Source {
             parameters,
             file,
         })
-    }
-
-    /// The `bundle.json` with a component that has this OCI manifest.
-    pub(super) fn bundle(&self, component: &Descriptor) -> Result<Value, AuthorError> {
-        let requests =
-            serde_json::to_value(&self.requests).map_err(|error| invalid("/requests", error.into()))?;
-        let bundle = json!({
-            "schemaVersion": "v1.2.0",
-            "name": self.name,
-            "version": self.version,
-            "license": self.file.license,
-            "keywords": self.file.keywords,
-            "maintainers": self.file.maintainers.iter().map(Maintainer::value).collect::<Vec<_>>(),
-            "invocationImages": [component_image(&self.name, component)],
-            "images": self.images,
-            "actions": values(&self.actions, |_, action| action.value()),
-            "parameters": values(&self.parameters, Parameter::value),
-            "credentials": values(&self.credentials, Credential::value),
-            "outputs": values(&self.outputs, Output::value),
-            "definitions": self.definitions(),
-            "requiredExtensions": [capability::EXTENSION],
-        });
-        let mut bundle = without_empty(bundle);
-        // These two stand whatever they are: readers rely on them.
-        bundle["description"] = self.file.description.clone().into();
-        bundle["custom"] = json!({ capability::EXTENSION: requests });
-        Ok(bundle)
-    }
-
-    fn definitions(&self) -> Map<String, Value> {
-        let parameters =
-            self.parameters.iter().map(|(name, it)| (parameter_definition(name), it.schema.clone()));
-        let outputs = self.outputs.iter().map(|(name, it)| (output_definition(name), it.schema.clone()));
-        parameters.chain(outputs).collect()
-    }
-}
-
-impl Maintainer {
-    fn value(&self) -> Value {
-        without_empty(json!({ "name": self.name, "email": self.email, "url": self.url }))
-    }
-}
-
-impl Parameter {
-    fn value(name: &str, it: &Self) -> Value {
-        without_empty(json!({
-            "definition": parameter_definition(name),
-            "description": it.description,
-            "required": it.required,
-            "applyTo": it.apply_to,
-            "destination": destination(name, it.env.as_deref(), it.path.as_deref()),
-        }))
-    }
-}
-
-impl Credential {
-    fn value(name: &str, it: &Self) -> Value {
-        let mut value = destination(name, it.env.as_deref(), it.path.as_deref());
-        value["description"] = it.description.clone().into();
-        value["required"] = it.required.into();
-        value["applyTo"] = json!(it.apply_to);
-        without_empty(value)
-    }
-}
-
-impl Output {
-    fn value(name: &str, it: &Self) -> Value {
-        without_empty(json!({
-            "definition": output_definition(name),
-            "description": it.description,
-            "applyTo": it.apply_to,
-            "path": format!("{OUTPUTS}/{name}"),
-        }))
-    }
-}
-
-impl Action {
-    fn value(&self) -> Value {
-        without_empty(json!({
-            "description": self.description,
-            "modifies": self.modifies,
-            "stateless": self.stateless,
-        }))
     }
 }
 
@@ -272,81 +95,12 @@ fn images(images: BTreeMap<String, Image>) -> Result<BTreeMap<String, Value>, Au
     images.into_iter().map(value).collect()
 }
 
-/// The component as an image. Where it will be is not known when it is built and does not matter, as it is found by its
-/// digest; the name is one that can never be looked up (RFC 2606).
-fn component_image(name: &str, component: &Descriptor) -> Value {
-    json!({
-        "image": format!("carnet.invalid/{}@{}", repository(name), component.digest),
-        "imageType": "oci",
-        "contentDigest": component.digest,
-        "size": component.size,
-        "mediaType": component.media_type,
-    })
-}
-
-/// A name of a repository that is made from the name of a bundle, which may hold any character that leaves a mark.
-fn repository(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let name = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
-    if name.is_empty() { "bundle".into() } else { name }
-}
-
-fn parameter_definition(name: &str) -> String {
-    format!("parameter-{name}")
-}
-
-fn output_definition(name: &str) -> String {
-    format!("output-{name}")
-}
-
-/// Where a value goes: where the author says, else into a variable named after it.
-fn destination(name: &str, env: Option<&str>, path: Option<&str>) -> Value {
-    let default = || path.is_none().then(|| name.to_uppercase().replace(['-', '.'], "_"));
-    without_empty(json!({ "env": env.map(Into::into).or_else(default), "path": path }))
-}
-
-/// An object without the members that other tools leave out: nothing, `false`, and what is empty.
-fn without_empty(value: Value) -> Value {
-    let Value::Object(members) = value else { return value };
-    let holds = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        Value::Bool(true) | Value::Number(_) => true,
-    };
-    Value::Object(members.into_iter().filter(|(_, value)| holds(value)).collect())
-}
-
-fn values<T>(items: &BTreeMap<String, T>, value: impl Fn(&str, &T) -> Value) -> Map<String, Value> {
-    items.iter().map(|(name, item)| (name.clone(), value(name, item))).collect()
-}
-
-fn each<T: DeserializeOwned>(
-    at: &str,
-    items: BTreeMap<String, Value>,
-) -> Result<BTreeMap<String, T>, AuthorError> {
-    items
-        .into_iter()
-        .map(|(name, value)| Ok((name.clone(), typed(&format!("{at}/{name}"), value)?)))
-        .collect()
-}
-
-/// Reads a value strictly; errors name the place in the file.
-fn typed<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, AuthorError> {
-    let (found, unknown) = document::typed(value).map_err(|source| invalid(at, source))?;
-    if unknown.is_empty() { Ok(found) } else { Err(invalid(at, document::Invalid::Unknown(unknown))) }
-}
-
-fn invalid(at: &str, source: document::Invalid) -> AuthorError {
-    AuthorError::Source { at: at.to_owned(), source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bundle::canonical::canonical;
-    use crate::bundle::lint::lint;
+    use crate::bundle::lint;
+    use crate::oci::Descriptor;
 
     const FULL: &str = include_str!("../../tests/sources/full.yaml");
 

@@ -33,7 +33,7 @@ pub struct Imports(pub BTreeMap<String, BTreeSet<String>>);
 /// Why bytes are not a component that could be an installer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidComponent {
     /// A core module: it has no typed imports.
     #[error("this is a core WebAssembly module, not a component")]
     CoreModule,
@@ -64,18 +64,19 @@ impl Component {
     /// Checks that `bytes` are a component with an installer in it, and reads its imports.
     ///
     /// # Errors
-    /// [`Invalid`] with what is wrong.
-    pub fn read(bytes: Vec<u8>) -> Result<Self, Invalid> {
+    /// [`InvalidComponent`] with what is wrong.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, InvalidComponent> {
         check_form(&bytes)?;
         Validator::new_with_features(features())
             .validate_all(&bytes)
-            .map_err(|error| Invalid::Wasm(error.to_string()))?;
-        let (resolve, world) = match decode(&bytes).map_err(|error| Invalid::Wasm(format!("{error:#}")))? {
-            DecodedWasm::Component(resolve, world) => (resolve, world),
-            DecodedWasm::WitPackage(..) => return Err(Invalid::WitPackage),
-        };
+            .map_err(|error| InvalidComponent::Wasm(error.to_string()))?;
+        let (resolve, world) =
+            match decode(&bytes).map_err(|error| InvalidComponent::Wasm(format!("{error:#}")))? {
+                DecodedWasm::Component(resolve, world) => (resolve, world),
+                DecodedWasm::WitPackage(..) => return Err(InvalidComponent::WitPackage),
+            };
         if !exports_installer(&resolve, world) {
-            return Err(Invalid::NoInstaller);
+            return Err(InvalidComponent::NoInstaller);
         }
         let imports = imports(&resolve, world)?;
         Ok(Self { digest: Digest::of(&bytes), bytes, imports })
@@ -91,7 +92,7 @@ impl Component {
         self.digest
     }
 
-    /// What the binary can call.
+    /// The functions that the binary can call.
     pub fn imports(&self) -> &Imports {
         &self.imports
     }
@@ -114,7 +115,7 @@ pub fn unversioned(interface: &str) -> &str {
     interface.split_once('@').map_or(interface, |(name, _)| name)
 }
 
-/// What wasmtime runs by default: the proposals of WebAssembly 2.0 and the component model.
+/// The features that wasmtime has on by default: the proposals of WebAssembly 2.0 and the component model.
 fn features() -> WasmFeatures {
     WasmFeatures::WASM2
         | WasmFeatures::COMPONENT_MODEL
@@ -124,17 +125,17 @@ fn features() -> WasmFeatures {
         | WasmFeatures::RELAXED_SIMD
 }
 
-fn check_form(bytes: &[u8]) -> Result<(), Invalid> {
+fn check_form(bytes: &[u8]) -> Result<(), InvalidComponent> {
     if bytes.is_empty() {
-        return Err(Invalid::Empty);
+        return Err(InvalidComponent::Empty);
     }
     if bytes.len() > MAX_COMPONENT {
-        return Err(Invalid::TooLarge(bytes.len()));
+        return Err(InvalidComponent::TooLarge(bytes.len()));
     }
     if Parser::is_core_wasm(bytes) {
-        return Err(Invalid::CoreModule);
+        return Err(InvalidComponent::CoreModule);
     }
-    if Parser::is_component(bytes) { Ok(()) } else { Err(Invalid::NotWasm) }
+    if Parser::is_component(bytes) { Ok(()) } else { Err(InvalidComponent::NotWasm) }
 }
 
 fn exports_installer(resolve: &Resolve, world: WorldId) -> bool {
@@ -147,12 +148,12 @@ fn exports_installer(resolve: &Resolve, world: WorldId) -> bool {
     })
 }
 
-fn imports(resolve: &Resolve, world: WorldId) -> Result<Imports, Invalid> {
+fn imports(resolve: &Resolve, world: WorldId) -> Result<Imports, InvalidComponent> {
     let mut imports = Imports::default();
     for (key, item) in &resolve.worlds[world].imports {
         let name = resolve.name_world_key(key);
         let (WorldKey::Interface(_), WorldItem::Interface { id, .. }) = (key, item) else {
-            return Err(Invalid::RootImport(name));
+            return Err(InvalidComponent::RootImport(name));
         };
         imports.0.insert(name, resolve.interfaces[*id].functions.keys().cloned().collect());
     }
@@ -169,11 +170,14 @@ mod tests {
 
     #[test]
     fn what_is_not_a_component_is_told_apart() {
-        assert_eq!(refusal(b""), Invalid::Empty.to_string());
-        assert_eq!(refusal(b"\0asm\x01\0\0\0"), Invalid::CoreModule.to_string());
-        assert_eq!(refusal(&[0; 1 << 20]), Invalid::NotWasm.to_string());
-        assert_eq!(refusal(b"\0asm\x0d\0\x01\0"), Invalid::NoInstaller.to_string());
-        assert_eq!(refusal(&vec![0; MAX_COMPONENT + 1]), Invalid::TooLarge(MAX_COMPONENT + 1).to_string());
+        assert_eq!(refusal(b""), InvalidComponent::Empty.to_string());
+        assert_eq!(refusal(b"\0asm\x01\0\0\0"), InvalidComponent::CoreModule.to_string());
+        assert_eq!(refusal(&[0; 1 << 20]), InvalidComponent::NotWasm.to_string());
+        assert_eq!(refusal(b"\0asm\x0d\0\x01\0"), InvalidComponent::NoInstaller.to_string());
+        assert_eq!(
+            refusal(&vec![0; MAX_COMPONENT + 1]),
+            InvalidComponent::TooLarge(MAX_COMPONENT + 1).to_string()
+        );
         assert!(refusal(b"\0asm\x0d\0\x01\0\x63").starts_with("the component is not valid"));
     }
 }

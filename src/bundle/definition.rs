@@ -7,9 +7,14 @@
 use std::fmt;
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::document;
+
+mod extent;
+
+pub(super) use extent::Budget;
+use extent::children;
 
 /// How often a regular expression may go back. Without it, a pattern and a value that belong together could keep the
 /// host busy for years.
@@ -17,10 +22,6 @@ const MAX_BACKTRACKING: usize = 100_000;
 
 /// How much memory a compiled regular expression may take, in bytes. Without it, `(a{1000}){1000}` would take all.
 const MAX_PATTERN_BYTES: usize = 256 << 10;
-
-/// How deep schemas may be nested once references are written out. Without it, a chain of references would use up the
-/// stack.
-const MAX_DEPTH: usize = 128;
 
 /// How many times a schema may be applied to a part of a value. Without it, ten thousand schemas for the items of a
 /// list of a million would keep the host busy for minutes.
@@ -31,14 +32,6 @@ const TEXT_WEIGHT: usize = 64;
 
 /// The most faults of one value that are told.
 const MAX_FAULTS: usize = 10;
-
-/// Members of a schema that hold one schema.
-const SCHEMA: [&str; 8] =
-    ["additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then"];
-/// Members that hold a list of schemas. `items` holds one or many.
-const SCHEMAS: [&str; 4] = ["allOf", "anyOf", "items", "oneOf"];
-/// Members that map names to schemas. An entry of `dependencies` may also be a list of names.
-const NAMED_SCHEMAS: [&str; 4] = ["definitions", "dependencies", "patternProperties", "properties"];
 
 /// A definition, ready to check values.
 pub struct Definition<'a> {
@@ -51,7 +44,7 @@ pub struct Definition<'a> {
 /// Why a definition is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidDefinition {
     /// Written out, it is nested too deeply or has too many schemas or patterns.
     #[error("is too large: with references written out, too many schemas, patterns or levels")]
     Large,
@@ -77,32 +70,24 @@ pub enum Invalid {
     WriteOnly,
 }
 
-/// How much the definitions of one bundle may hold in total.
-#[derive(Debug)]
-pub(super) struct Budget {
-    schemas: usize,
-    patterns: usize,
-}
-
 impl<'a> Definition<'a> {
     /// Reads a definition.
     ///
     /// # Errors
-    /// [`Invalid`] where it is not JSON Schema draft-07 within bounds.
-    pub fn new(schema: &'a Value) -> Result<Self, Invalid> {
+    /// [`InvalidDefinition`] where it is not JSON Schema draft-07 within bounds.
+    pub fn new(schema: &'a Value) -> Result<Self, InvalidDefinition> {
         Self::within(&mut Budget::default(), schema)
     }
 
-    pub(super) fn within(budget: &mut Budget, schema: &'a Value) -> Result<Self, Invalid> {
-        if has_inner_id(schema, true) {
-            return Err(Invalid::Id);
-        }
-        let before = budget.schemas;
-        WrittenOut { root: schema, budget, open: Vec::new() }.visit(schema, 0)?;
-        let schemas = before - budget.schemas;
+    pub(super) fn within(budget: &mut Budget, schema: &'a Value) -> Result<Self, InvalidDefinition> {
+        let schemas = budget.spend_on(schema)?;
         let wrong = |error: ValidationError<'_>| {
             let at = error.instance_path().to_string();
-            Invalid::Schema(if at.is_empty() { error.to_string() } else { format!("`{at}`: {error}") })
+            InvalidDefinition::Schema(if at.is_empty() {
+                error.to_string()
+            } else {
+                format!("`{at}`: {error}")
+            })
         };
         jsonschema::draft7::meta::validate(schema).map_err(wrong)?;
         let patterns = PatternOptions::fancy_regex()
@@ -118,7 +103,7 @@ impl<'a> Definition<'a> {
     /// Checks a value.
     ///
     /// # Errors
-    /// What is wrong with it, one text per fault. The texts never repeat the value, which may be a secret.
+    /// The faults of the value, one text for each. The texts never repeat the value, which may be a secret.
     pub fn check(&self, value: &Value) -> Result<(), Vec<String>> {
         if weight(value).saturating_mul(self.schemas) > MAX_WORK {
             return Err(vec!["value is too large to be checked by its definition".into()]);
@@ -184,69 +169,10 @@ impl fmt::Debug for Definition<'_> {
     }
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self { schemas: 10_000, patterns: 300 }
-    }
-}
-
 /// Whether values of this schema, or parts of them, must not be shown.
 pub fn is_write_only(schema: &Value) -> bool {
     schema.get("writeOnly") == Some(&Value::Bool(true))
         || children(schema).any(|(_, child)| is_write_only(child))
-}
-
-/// Walks through a schema and everything that it refers to, as a validator would.
-struct WrittenOut<'a, 'b> {
-    root: &'a Value,
-    budget: &'b mut Budget,
-    /// The references that are being followed.
-    open: Vec<&'a str>,
-}
-
-impl<'a> WrittenOut<'a, '_> {
-    fn visit(&mut self, schema: &'a Value, depth: usize) -> Result<(), Invalid> {
-        spend(&mut self.budget.schemas, 1)?;
-        if depth > MAX_DEPTH {
-            return Err(Invalid::Large);
-        }
-        let Value::Object(members) = schema else { return Ok(()) };
-        if let Some(Value::String(reference)) = members.get("$ref") {
-            // In draft-07, nothing beside a `$ref` counts.
-            return self.follow(reference, depth);
-        }
-        self.check(members)?;
-        children(schema).try_for_each(|(_, child)| self.visit(child, depth + 1))
-    }
-
-    fn follow(&mut self, reference: &'a str, depth: usize) -> Result<(), Invalid> {
-        if self.open.contains(&reference) {
-            return Err(Invalid::Recursive(reference.into()));
-        }
-        let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(&decoded(pointer)?));
-        let target = target.ok_or_else(|| Invalid::Reference(reference.into()))?;
-        self.open.push(reference);
-        self.visit(target, depth + 1)?;
-        self.open.pop();
-        Ok(())
-    }
-
-    fn check(&mut self, members: &Map<String, Value>) -> Result<(), Invalid> {
-        let named = members.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
-        spend(&mut self.budget.patterns, named + usize::from(members.contains_key("pattern")))?;
-        if members.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-            return Err(Invalid::NoValues);
-        }
-        match members.get("writeOnly") {
-            None | Some(Value::Bool(_)) => Ok(()),
-            Some(_) => Err(Invalid::WriteOnly),
-        }
-    }
-}
-
-fn spend(budget: &mut usize, amount: usize) -> Result<(), Invalid> {
-    *budget = budget.checked_sub(amount).ok_or(Invalid::Large)?;
-    Ok(())
 }
 
 /// How much there is to check in a value.
@@ -259,65 +185,13 @@ fn weight(value: &Value) -> usize {
     }
 }
 
-/// The schemas directly inside a schema, each with the member that holds it.
-fn children(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let members = schema.as_object().into_iter().flatten();
-    members.flat_map(|(name, value)| inside(name, value).map(move |child| (name.as_str(), child)))
-}
-
-fn inside<'a>(name: &str, value: &'a Value) -> Box<dyn Iterator<Item = &'a Value> + 'a> {
-    match value {
-        Value::Array(items) if SCHEMAS.contains(&name) => Box::new(items.iter()),
-        Value::Object(members) if NAMED_SCHEMAS.contains(&name) => {
-            Box::new(members.values().filter(|value| !value.is_array()))
-        }
-        Value::Object(_) if SCHEMA.contains(&name) || name == "items" => Box::new(std::iter::once(value)),
-        _ => Box::new(std::iter::empty()),
-    }
-}
-
-/// Whether there is an `$id` below the root that is more than a name. Everything that looks like one counts, wherever
-/// it stands: a reference might make a schema of it.
-fn has_inner_id(value: &Value, root: bool) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(|item| has_inner_id(item, false)),
-        Value::Object(members) => {
-            let moves = |id: &Value| id.as_str().is_some_and(|id| !id.starts_with('#'));
-            (!root && members.get("$id").is_some_and(moves))
-                || members.values().any(|value| has_inner_id(value, false))
-        }
-        _ => false,
-    }
-}
-
-/// A JSON pointer from the fragment of a URI.
-fn decoded(fragment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let digits = [*high, *low];
-                bytes.push(u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?);
-                rest = after;
-            }
-            (b'%', _) => return None,
-            (byte, after) => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
-    fn refusal(schema: &Value) -> Invalid {
+    fn refusal(schema: &Value) -> InvalidDefinition {
         Definition::new(schema).unwrap_err()
     }
 
@@ -356,20 +230,26 @@ mod tests {
             ["http://evil.example/schema.json", "other.json", "#name", "#/nowhere", "file:///etc/passwd"]
         {
             let schema = json!({"items": {"$ref": reference}});
-            assert_eq!(refusal(&schema), Invalid::Reference(reference.into()));
+            assert_eq!(refusal(&schema), InvalidDefinition::Reference(reference.into()));
         }
         for id in ["http://evil.example/", "other.json"] {
-            assert_eq!(refusal(&json!({"items": {"$id": id, "$ref": "#/definitions/a"}})), Invalid::Id);
+            assert_eq!(
+                refusal(&json!({"items": {"$id": id, "$ref": "#/definitions/a"}})),
+                InvalidDefinition::Id
+            );
         }
     }
 
     #[test]
     fn a_definition_that_refers_to_itself_is_refused() {
-        assert_eq!(refusal(&json!({"$ref": "#"})), Invalid::Recursive("#".into()));
-        assert_eq!(refusal(&json!({"properties": {"a": {"$ref": "#"}}})), Invalid::Recursive("#".into()));
+        assert_eq!(refusal(&json!({"$ref": "#"})), InvalidDefinition::Recursive("#".into()));
+        assert_eq!(
+            refusal(&json!({"properties": {"a": {"$ref": "#"}}})),
+            InvalidDefinition::Recursive("#".into())
+        );
         let schema = json!({"$ref": "#/definitions/a", "definitions": {
             "a": {"allOf": [{"$ref": "#/definitions/b"}]}, "b": {"not": {"$ref": "#/definitions/a"}}}});
-        assert_eq!(refusal(&schema), Invalid::Recursive("#/definitions/a".into()));
+        assert_eq!(refusal(&schema), InvalidDefinition::Recursive("#/definitions/a".into()));
     }
 
     #[test]
@@ -380,19 +260,22 @@ mod tests {
             definitions.insert(level.to_string(), json!({"allOf": [next, next]}));
         }
         definitions.insert("40".into(), json!({"type": "string"}));
-        assert_eq!(refusal(&json!({"$ref": "#/definitions/0", "definitions": definitions})), Invalid::Large);
+        assert_eq!(
+            refusal(&json!({"$ref": "#/definitions/0", "definitions": definitions})),
+            InvalidDefinition::Large
+        );
     }
 
     #[test]
     fn patterns_cannot_keep_the_host_busy() {
         for pattern in ["(a{1000}){1000}".to_owned(), "(".repeat(100_000), "[".repeat(10_000)] {
-            assert!(matches!(refusal(&json!({"pattern": pattern})), Invalid::Schema(_)));
+            assert!(matches!(refusal(&json!({"pattern": pattern})), InvalidDefinition::Schema(_)));
         }
         let schema = json!({"pattern": "^(?=(a+)+$)(a+)+$"});
         let value = json!("a".repeat(40) + "b");
         assert!(Definition::new(&schema).unwrap().check(&value).is_err());
         let many: Vec<_> = (0..301).map(|i| json!({"pattern": i.to_string()})).collect();
-        assert_eq!(refusal(&json!({"anyOf": many})), Invalid::Large);
+        assert_eq!(refusal(&json!({"anyOf": many})), InvalidDefinition::Large);
     }
 
     #[test]
@@ -407,8 +290,11 @@ mod tests {
 
     #[test]
     fn what_cnab_demands_beyond_draft_07_is_checked_at_every_depth() {
-        assert_eq!(refusal(&json!({"items": {"enum": []}})), Invalid::NoValues);
-        assert_eq!(refusal(&json!({"properties": {"a": {"writeOnly": "yes"}}})), Invalid::WriteOnly);
+        assert_eq!(refusal(&json!({"items": {"enum": []}})), InvalidDefinition::NoValues);
+        assert_eq!(
+            refusal(&json!({"properties": {"a": {"writeOnly": "yes"}}})),
+            InvalidDefinition::WriteOnly
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::document::visible;
 
-use super::definition::{self, Definition};
+use super::definition::{Definition, InvalidDefinition};
 use super::{Bundle, Parameter};
 
 /// The values of the parameters of one action.
@@ -18,7 +18,7 @@ use super::{Bundle, Parameter};
 pub struct Resolved {
     /// Every parameter that has a value, given or not. This set is what a claim records.
     pub values: BTreeMap<String, Value>,
-    /// What was ignored, and why.
+    /// Values that were ignored, and why.
     pub warnings: Vec<String>,
 }
 
@@ -26,13 +26,13 @@ pub struct Resolved {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParameterError(pub Vec<ParameterFault>);
 
-/// What is wrong with one parameter.
+/// A fault of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParameterFault {
     /// The bundle's definition of it cannot be used.
     #[error("the definition of the parameter `{0}` {1}")]
-    Definition(String, definition::Invalid),
+    Definition(String, InvalidDefinition),
     /// The value breaks the definition.
     #[error("the {origin} value of the parameter `{name}` is not allowed: {}", .faults.join("; "))]
     Invalid {
@@ -40,7 +40,7 @@ pub enum ParameterFault {
         name: String,
         /// Where the value comes from.
         origin: Origin,
-        /// What is wrong with it.
+        /// The fault.
         faults: Vec<String>,
     },
     /// The action needs a value, and there is none.

@@ -1,32 +1,30 @@
 //! Turns the JSON value of a `bundle.json` into its content, and collects everything that is wrong on the way.
 //!
-//! One walk serves the reader and the linter, so that they can never disagree about what a rule is, only about how bad
+//! One pass serves the reader and the linter, so that they can never disagree about what a rule is, only about how bad
 //! it is to break it ([`Weight`]).
-
-use std::collections::BTreeMap;
 
 use semver::Version;
 use serde_json::{Map, Value};
 
-use crate::digest::Digest;
-
 use super::definition::Definition;
-use super::lint::{Fault, Purpose};
-use super::walk::{Members, Walk, Weight, below};
-use super::{
-    Action, BUILT_IN_ACTIONS, Content, Credential, Destination, Image, Maintainer, Output, Parameter,
-};
-use super::{OUTPUTS, is_graphic};
+use super::fault::{Fault, Purpose};
+use super::validator::{Members, Validator, Weight, below};
+use super::{Action, BUILT_IN_ACTIONS, Content, Maintainer, is_graphic};
+
+mod path;
+mod images;
+mod values;
+mod consistency;
 
 /// Reads the content of a bundle. It is there if and only if no fault is an error.
 pub(super) fn content(value: &Value, purpose: Purpose) -> (Option<Content>, Vec<Fault>) {
-    let mut walk = Walk::new(purpose);
-    let content = walk.bundle(value).filter(|_| !walk.refused);
-    (content, walk.faults)
+    let mut validator = Validator::new(purpose);
+    let content = validator.bundle(value).filter(|_| !validator.refused);
+    (content, validator.faults)
 }
 
 /// The parts of a bundle.
-impl Walk {
+impl Validator {
     fn bundle(&mut self, value: &Value) -> Option<Content> {
         const KNOWN: [&str; 16] = [
             "actions",
@@ -52,18 +50,20 @@ impl Walk {
         let version = self.version(&members);
         let license = self.license(&members);
         let invocation_images = self.invocation_images(&members);
-        let images = self
-            .entries(&members, "images", "CNAB 101 #34", |walk, at, _, value| walk.image(at, value, true));
+        let images = self.entries(&members, "images", "CNAB 101 #34", |validator, at, _, value| {
+            validator.image(at, value, true)
+        });
         let actions = self.entries(&members, "actions", "CNAB 101 #84", Self::action);
         let definitions = self.entries(&members, "definitions", "CNAB 101 #38", Self::definition);
-        let parameters = self.entries(&members, "parameters", "CNAB 101 #45", |walk, at, name, value| {
-            walk.parameter(at, name, value, &definitions)
+        let parameters =
+            self.entries(&members, "parameters", "CNAB 101 #45", |validator, at, name, value| {
+                validator.parameter(at, name, value, &definitions)
+            });
+        let credentials = self.entries(&members, "credentials", "CNAB 101 #69", |validator, at, _, value| {
+            validator.credential(at, value)
         });
-        let credentials = self.entries(&members, "credentials", "CNAB 101 #69", |walk, at, _, value| {
-            walk.credential(at, value)
-        });
-        let outputs = self.entries(&members, "outputs", "CNAB 101 #103", |walk, at, _, value| {
-            walk.output(at, value, &definitions)
+        let outputs = self.entries(&members, "outputs", "CNAB 101 #103", |validator, at, _, value| {
+            validator.output(at, value, &definitions)
         });
         let content = Content {
             schema_version: schema_version?,
@@ -83,10 +83,7 @@ impl Walk {
             custom: self.custom(&members),
             required_extensions: self.required_extensions(&members),
         };
-        self.check_images(&content);
-        self.check_destinations(&content);
-        self.check_outputs(&content);
-        self.check_actions(&content);
+        self.check_together(&content);
         Some(content)
     }
 
@@ -168,101 +165,6 @@ impl Walk {
         })
     }
 
-    fn invocation_images(&mut self, members: &Members<'_>) -> Option<Vec<Image>> {
-        const NAME: &str = "invocationImages";
-        self.required(members, NAME, "CNAB 101 #22")?;
-        let faults = self.faults.len();
-        let images =
-            self.items(members, NAME, "CNAB 101 #22", |walk, at, value| walk.image(at, value, false))?;
-        let pointer = members.below(NAME);
-        if images.iter().any(Image::is_runnable) {
-        } else if images.iter().any(|image| ["docker", "oci"].contains(&image.image_type.as_str())) {
-            let what = "has no OCI artifact, so carnet could run no action of this bundle";
-            self.fault(Weight::Advice, pointer, what, "CNAB 101 #23");
-        } else if !images.is_empty() {
-            self.fault(Weight::Form, pointer, "has no image of a type that can be run", "CNAB 101 #31");
-        } else if self.faults.len() == faults {
-            self.fault(Weight::Must, pointer, "must have at least one image", "CNAB 101 #22");
-        }
-        Some(images)
-    }
-
-    fn image(&mut self, at: String, value: &Value, described: bool) -> Option<Image> {
-        const KNOWN: [&str; 7] =
-            ["contentDigest", "description", "image", "imageType", "labels", "mediaType", "size"];
-        let members = self.object(at, value, &KNOWN)?;
-        if !described && members.map.contains_key("description") {
-            let what = "is a member that CNAB does not know here; it is ignored";
-            self.fault(Weight::Author, members.below("description"), what, "CNAB 101 #17");
-        }
-        let image = self.required_text(&members, "image", "CNAB 101 #25");
-        let digest = self.content_digest(&members);
-        if let (Some(image), Some(digest)) = (&image, digest) {
-            self.check_reference(&members, image, digest);
-        }
-        Some(Image {
-            size: self.size(&members),
-            media_type: self.text(&members, "mediaType", "CNAB 101 #33").filter(|text| !text.is_empty()),
-            image_type: self
-                .text(&members, "imageType", "CNAB 101 #31")
-                .filter(|text| !text.is_empty())
-                .unwrap_or_else(|| "oci".into()),
-            description: self.description(&members),
-            labels: self.labels(&members),
-            image: image?,
-            digest: digest?,
-        })
-    }
-
-    fn content_digest(&mut self, members: &Members<'_>) -> Option<Digest> {
-        let text = self.required_text(members, "contentDigest", "CNAB 101 #26")?;
-        let digest = text.parse();
-        if let Err(invalid) = &digest {
-            let invalid: &crate::digest::Invalid = invalid;
-            self.fault(Weight::Must, members.below("contentDigest"), invalid.to_string(), "CNAB 101 #26");
-        }
-        digest.ok()
-    }
-
-    fn check_reference(&mut self, members: &Members<'_>, image: &str, digest: Digest) {
-        let Some((_, pinned)) = image.split_once('@') else {
-            self.fault(
-                Weight::Advice,
-                members.below("image"),
-                "should name its digest, not a tag",
-                "CNAB 101 #34",
-            );
-            return;
-        };
-        if pinned != digest.to_string() {
-            let what = format!("names another digest than `contentDigest`, {digest}");
-            self.fault(Weight::Must, members.below("image"), what, "CNAB 101 #35");
-        }
-    }
-
-    fn size(&mut self, members: &Members<'_>) -> Option<u64> {
-        let value = self.member(members, "size")?;
-        let size = value.as_u64();
-        if size.is_none() {
-            let what = "must be a number of bytes: whole and not negative";
-            self.fault(Weight::Must, members.below("size"), what, "CNAB 101 #32");
-        }
-        size
-    }
-
-    fn labels(&mut self, members: &Members<'_>) -> BTreeMap<String, String> {
-        const RULE: &str = "CNAB 101 #33";
-        let Some(value) = self.member(members, "labels") else { return BTreeMap::new() };
-        let Some(labels) = self.map(members.below("labels"), value, RULE) else { return BTreeMap::new() };
-        let read = |(name, value): (&String, &Value)| {
-            if !value.is_string() {
-                self.fault(Weight::Must, labels.below(name), "must be a string", RULE);
-            }
-            Some((name.clone(), value.as_str()?.to_owned()))
-        };
-        labels.map.iter().filter_map(read).collect()
-    }
-
     fn action(&mut self, at: String, name: &str, value: &Value) -> Option<Action> {
         if BUILT_IN_ACTIONS.contains(&name) {
             self.fault(Weight::Must, at.clone(), "is built in and must not be declared", "CNAB 101 #84");
@@ -300,122 +202,6 @@ impl Walk {
         Some(value.clone())
     }
 
-    fn named_definition(
-        &mut self,
-        members: &Members<'_>,
-        definitions: &BTreeMap<String, Value>,
-        rule: &'static str,
-    ) -> Option<String> {
-        let name = self.required_text(members, "definition", rule)?;
-        if !definitions.contains_key(&name) {
-            self.fault(Weight::Must, members.below("definition"), format!("`{name}` is not defined"), rule);
-        }
-        Some(name)
-    }
-
-    fn parameter(
-        &mut self,
-        at: String,
-        name: &str,
-        value: &Value,
-        definitions: &BTreeMap<String, Value>,
-    ) -> Option<Parameter> {
-        if !name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') {
-            let what = "should be named like a variable, in `A` to `Z`, `0` to `9` and `_`";
-            self.fault(Weight::Advice, at.clone(), what, "CNAB 101 #51");
-        }
-        let members =
-            self.object(at, value, &["applyTo", "definition", "description", "destination", "required"])?;
-        let definition = self.named_definition(&members, definitions, "CNAB 101 #45");
-        Some(Parameter {
-            description: self.description(&members),
-            required: self.flag(&members, "required", "CNAB 101 #50"),
-            apply_to: self.texts(&members, "applyTo", "CNAB 101 #49").unwrap_or_default(),
-            destination: self.parameter_destination(&members)?,
-            definition: definition?,
-        })
-    }
-
-    fn parameter_destination(&mut self, members: &Members<'_>) -> Option<Destination> {
-        let value = self.required(members, "destination", "CNAB 101 #46")?;
-        let members = self.object(members.below("destination"), value, &["env", "path"])?;
-        let path = self.text(&members, "path", "CNAB 101 #62");
-        // A relative path means one below `/` (CNAB 103).
-        self.destination(&members, path.map(|path| if path.is_empty() { path } else { format!("/{path}") }))
-    }
-
-    fn credential(&mut self, at: String, value: &Value) -> Option<Credential> {
-        let members = self.object(at, value, &["applyTo", "description", "env", "path", "required"])?;
-        let path = self.text(&members, "path", "CNAB 101 #70");
-        if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
-            self.fault(Weight::Must, members.below("path"), "must be an absolute path", "CNAB 101 #70");
-        }
-        Some(Credential {
-            description: self.description(&members),
-            required: self.flag(&members, "required", "CNAB 101 #73"),
-            apply_to: self.texts(&members, "applyTo", "CNAB 101 #74").unwrap_or_default(),
-            destination: self.destination(&members, path)?,
-        })
-    }
-
-    fn destination(&mut self, members: &Members<'_>, path: Option<String>) -> Option<Destination> {
-        let env = self.text(members, "env", "CNAB 101 #46");
-        if env.is_none() && path.is_none() {
-            let what = "must have at least one of `env` and `path`";
-            self.fault(Weight::Must, members.at.clone(), what, "CNAB 101 #46");
-            return None;
-        }
-        if let Some(env) = &env {
-            self.check_variable(members.below("env"), env);
-        }
-        let path = path.map(|path| {
-            self.check_path(members.below("path"), &path);
-            clean(&path)
-        });
-        Some(Destination { env, path })
-    }
-
-    fn check_variable(&mut self, at: String, name: &str) {
-        if name.is_empty() || name.contains(['=', '\0']) {
-            self.fault(Weight::Must, at, "is not the name of a variable", "CNAB 101 #46");
-        } else if name.starts_with("CNAB_") {
-            self.fault(Weight::Must, at, "must not start with `CNAB_`", "CNAB 101 #81");
-        }
-    }
-
-    fn check_path(&mut self, at: String, path: &str) {
-        let clean = clean(path);
-        let parts: Vec<_> = segments(&clean).collect();
-        let what = match parts.as_slice() {
-            _ if path.contains('\0') => "must not contain a NUL",
-            [] => "names no file",
-            ["cnab", "app", "outputs", ..] => "must not be below `/cnab/app/outputs`",
-            // What lies in a directory of the author's own below `/cnab/app` is the author's.
-            ["cnab", "app", _, _, ..] => return,
-            ["cnab", ..] => "is reserved: below `/cnab` only `/cnab/app/DIRECTORY/…` is free",
-            _ => return,
-        };
-        self.fault(Weight::Must, at, what, "CNAB 101 #47, 102 #111");
-    }
-
-    fn output(&mut self, at: String, value: &Value, definitions: &BTreeMap<String, Value>) -> Option<Output> {
-        let members = self.object(at, value, &["applyTo", "definition", "description", "path"])?;
-        let definition = self.named_definition(&members, definitions, "CNAB 101 #104");
-        let path = self.required_text(&members, "path", "CNAB 101 #103");
-        if let Some(path) = &path
-            && (!path.starts_with('/') || path.contains('\0') || !is_below(&clean(path), OUTPUTS))
-        {
-            let what = format!("must be a path below `{OUTPUTS}`");
-            self.fault(Weight::Must, members.below("path"), what, "CNAB 101 #103");
-        }
-        Some(Output {
-            description: self.description(&members),
-            apply_to: self.texts(&members, "applyTo", "CNAB 101 #106").unwrap_or_default(),
-            path: clean(&path?),
-            definition: definition?,
-        })
-    }
-
     fn custom(&mut self, members: &Members<'_>) -> Map<String, Value> {
         let Some(value) = self.member(members, "custom") else { return Map::new() };
         let Some(custom) = self.map(members.below("custom"), value, "CNAB 101 #98") else {
@@ -443,90 +229,6 @@ impl Walk {
             }
         }
         names
-    }
-}
-
-/// What the parts of a bundle owe each other.
-impl Walk {
-    /// The relocation map has one entry per reference, so one reference cannot stand for two images.
-    fn check_images(&mut self, content: &Content) {
-        let mut digests: BTreeMap<&str, Digest> = BTreeMap::new();
-        let invocation = content
-            .invocation_images
-            .iter()
-            .enumerate()
-            .map(|(index, image)| (format!("/invocationImages/{index}/image"), image));
-        let named =
-            content.images.iter().map(|(name, image)| (below(&below("/images", name), "image"), image));
-        for (at, image) in invocation.chain(named) {
-            let digest = *digests.entry(&image.image).or_insert(image.digest);
-            if digest != image.digest {
-                let what = format!("stands for {digest} elsewhere in this bundle");
-                self.fault(Weight::Must, at, what, "CNAB 103 #130");
-            }
-        }
-    }
-
-    /// Which of two values a component would see must not depend on the order in which they are put in place.
-    fn check_destinations(&mut self, content: &Content) {
-        let parameters = content.parameters.iter().map(|(name, parameter)| {
-            (below(&below("/parameters", name), "destination"), &parameter.destination)
-        });
-        let credentials = content
-            .credentials
-            .iter()
-            .map(|(name, credential)| (below("/credentials", name), &credential.destination));
-        let destinations: Vec<_> = parameters.chain(credentials).collect();
-        let mut variables = BTreeMap::new();
-        for (at, destination) in &destinations {
-            let Some(env) = &destination.env else { continue };
-            if let Some(other) = variables.insert(env, at) {
-                let what = format!("is the same variable as `{other}/env`");
-                self.fault(Weight::Must, below(at, "env"), what, "CNAB 101 #78");
-            }
-        }
-        let paths = destinations
-            .iter()
-            .filter_map(|(at, destination)| Some((destination.path.as_deref()?, at.clone())));
-        self.check_apart(paths.collect(), "CNAB 101 #79");
-    }
-
-    fn check_outputs(&mut self, content: &Content) {
-        let paths =
-            content.outputs.iter().map(|(name, output)| (output.path.as_str(), below("/outputs", name)));
-        self.check_apart(paths.collect(), "CNAB 101 #103");
-    }
-
-    /// No path may be another one or a directory above it. Sorted by segments, such a pair always stands side by side
-    /// with another such pair, so neighbours are all that is compared.
-    fn check_apart(&mut self, paths: Vec<(&str, String)>, rule: &'static str) {
-        let mut sorted: Vec<_> =
-            paths.iter().map(|(path, at)| (segments(path).collect::<Vec<_>>(), *path, at)).collect();
-        sorted.sort();
-        for pair in sorted.windows(2) {
-            let [(upper, _, other), (lower, path, at)] = pair else { continue };
-            if lower.starts_with(upper) {
-                let what = format!("`{path}` is the same path as `{other}/path`, or inside it");
-                self.fault(Weight::Must, below(at, "path"), what, rule);
-            }
-        }
-    }
-
-    /// `applyTo` should speak of actions that there are.
-    fn check_actions(&mut self, content: &Content) {
-        let parameters =
-            content.parameters.iter().map(|(name, part)| (below("/parameters", name), &part.apply_to));
-        let credentials =
-            content.credentials.iter().map(|(name, part)| (below("/credentials", name), &part.apply_to));
-        let outputs = content.outputs.iter().map(|(name, part)| (below("/outputs", name), &part.apply_to));
-        for (at, apply_to) in parameters.chain(credentials).chain(outputs) {
-            for action in apply_to {
-                if !BUILT_IN_ACTIONS.contains(&action.as_str()) && !content.actions.contains_key(action) {
-                    let what = format!("names the action `{action}`, which is not declared");
-                    self.fault(Weight::Advice, below(&at, "applyTo"), what, "CNAB 101 #49");
-                }
-            }
-        }
     }
 }
 
@@ -560,36 +262,14 @@ fn is_license_expression(text: &str) -> bool {
         && words.windows(2).all(joined)
 }
 
-/// `path` as an absolute path without empty segments, `.` and `..`. Nothing is above `/`.
-fn clean(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in segments(path) {
-        match part {
-            "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|part| !part.is_empty())
-}
-
-fn is_below(path: &str, directory: &str) -> bool {
-    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::walk::{MAX_FAULTS, MAX_TEXT};
-    use super::super::{Bundle, Invalid};
+    use super::super::validator::{MAX_FAULTS, MAX_TEXT};
+    use super::super::{Bundle, InvalidBundle};
     use super::*;
+    use crate::digest::Digest;
 
     fn base() -> Value {
         let digest = |text: &str| Digest::of(text.as_bytes()).to_string();
@@ -605,7 +285,7 @@ mod tests {
         })
     }
 
-    /// What a reader is told after a change at a JSON pointer; `None` takes the member away.
+    /// The faults that a reader is told of after a change at a JSON pointer; `None` takes the member away.
     fn faults(purpose: Purpose, pointer: &str, value: Option<Value>) -> Vec<String> {
         let mut bundle = base();
         let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -778,7 +458,7 @@ mod tests {
             bundle[format!("x{number}")] = 1.into();
         }
         bundle["version"] = "latest".into();
-        let Err(Invalid::Rules(faults)) = Bundle::parse(bundle.to_string().as_bytes()) else {
+        let Err(InvalidBundle::Rules(faults)) = Bundle::parse(bundle.to_string().as_bytes()) else {
             panic!("it was read")
         };
         assert_eq!(faults.len(), MAX_FAULTS);

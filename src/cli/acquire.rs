@@ -12,8 +12,7 @@ use crate::fetch::{FetchError, Fetched, fetch};
 use crate::reference::{Layout, Reference};
 use crate::verify::{Verified, dangerously_unsigned};
 
-use super::Context;
-use super::inputs;
+use super::{Context, act, inputs};
 
 /// Whether a bundle that nobody signed may be used.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -28,7 +27,7 @@ pub struct UnsignedArgs {
 /// # Errors
 /// [`FetchError`], or what is wrong with the source.
 pub fn fetched(reference: &Reference, context: &Context) -> anyhow::Result<Fetched> {
-    let fetched = match fetch(reference) {
+    let fetched = match act::runtime()?.block_on(fetch(reference)) {
         Err(FetchError::Source(directory)) => built(&directory, context)?,
         fetched => fetched?,
     };
@@ -72,7 +71,7 @@ pub fn admitted(fetched: Fetched, unsigned: UnsignedArgs, context: &Context) -> 
 pub fn build(directory: &Path, context: &Context) -> anyhow::Result<(TempDir, Built)> {
     context.ui.status(format_args!("Building `{}`.", directory.display()));
     let layout = temporary().context("there is no place for temporary files")?;
-    let built = author::build(directory, layout.path(), None)?;
+    let built = act::runtime()?.block_on(author::build(directory, layout.path(), None))?;
     Ok((layout, built))
 }
 
@@ -83,7 +82,7 @@ fn built(directory: &Path, context: &Context) -> anyhow::Result<Fetched> {
         context.ui.warning(warning);
     }
     let place = Layout { directory: layout.path().to_owned(), tag: None, digest: Some(built.digest) };
-    Ok(fetch(&Reference::Layout(place))?)
+    Ok(act::runtime()?.block_on(fetch(&Reference::Layout(place)))?)
 }
 
 fn temporary() -> io::Result<TempDir> {

@@ -5,6 +5,7 @@ mod console;
 mod order;
 mod outcome;
 mod powers;
+mod signals;
 mod undo;
 mod waiting;
 
@@ -17,12 +18,12 @@ use crate::capability::Requests;
 use crate::cluster::{Cluster, Options, Owner, written_for};
 use crate::document;
 use crate::grant::spec::GrantSpec;
-use crate::install::{self, Mode, Operator, Outcome, Place, Tools, act};
+use crate::install::{self, Approver, Environment, Mode, Outcome, act};
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
 use crate::state::{Installation, Revision, State};
 use crate::targets::directory::{Directory, Secrets};
-use crate::targets::{Change, Overrides, Target};
+use crate::targets::{Change, Overrides, Place, Target};
 use crate::verify::Verified;
 
 use super::Context;
@@ -31,7 +32,7 @@ use super::exit::{self, Code};
 use super::inputs;
 use super::inputs::consent::FileArgs;
 
-use order::{PLAIN, order};
+use order::{PLAIN, operation};
 
 pub(super) use args::{
     BundleArgs, ChangeArgs, ClusterArgs, HomeArgs, IdentityArgs, InputArgs, PowerArgs, TargetArgs, time,
@@ -48,16 +49,14 @@ pub(super) async fn open(
     namespace: Option<&str>,
     as_user: Option<&str>,
 ) -> anyhow::Result<(Target, String)> {
-    if let Some(path) = place.target.strip_prefix("dir:") {
-        let secrets = if place.plain_secrets { Secrets::Plain } else { Secrets::Omit };
-        let directory = Directory::open(Path::new(path), secrets)?;
-        return Ok((Target::Directory(directory), namespace.unwrap_or("default").to_owned()));
-    }
-    let options = Options {
-        kubeconfig: place.kubeconfig.clone(),
-        context: place.context.clone(),
-        as_user: as_user.map(str::to_owned),
+    let (kubeconfig, context) = match place {
+        Place::Cluster { kubeconfig, context, .. } => (kubeconfig.clone(), context.clone()),
+        Place::Directory { path, secrets } => {
+            let directory = Directory::open(path, *secrets)?;
+            return Ok((Target::Directory(directory), namespace.unwrap_or("default").to_owned()));
+        }
     };
+    let options = Options { kubeconfig, context, as_user: as_user.map(str::to_owned) };
     let owner = |namespace: &str| Owner { namespace: namespace.into(), installation: name.into() };
     let cluster = Cluster::connect(&options, &owner(namespace.unwrap_or("default"))).await?;
     let namespace = namespace.unwrap_or(cluster.namespace()).to_owned();
@@ -159,7 +158,7 @@ fn kept(
     context: &Context,
 ) -> anyhow::Result<Option<Verified>> {
     let settings = &installation.settings;
-    let fetched = state.load(settings.bundle, &settings.reference);
+    let fetched = runtime()?.block_on(state.load(settings.bundle, &settings.reference));
     if asked.action == "uninstall" {
         let requests = fetched.as_ref().ok().and_then(|fetched| Requests::of(fetched.bundle()).ok());
         if !requests.is_some_and(|requests| requests.handle("uninstall")) {
@@ -184,9 +183,10 @@ pub(super) fn on_plan(
     }
     let verified = acquire::admitted(fetched, asked.unsigned, context)?;
     check_still(plan, state.find(&plan.installation.name)?.as_ref())?;
-    let target = if plan.target.starts_with("dir:") { plan.target.clone() } else { "kube".into() };
     let is_plain = plan.inputs.dangers.iter().any(|danger| danger == PLAIN);
-    let place = asked.home.cluster.place(target, is_plain)?;
+    let secrets = if is_plain { Secrets::Plain } else { Secrets::Omit };
+    let place = Place::of_plan(&plan.target).context("the plan does not say where its objects go")?;
+    let place = asked.home.cluster.reaching(place.with_secrets(secrets))?;
     let namespace = Some(plan.installation.namespace.clone());
     run(asked, Some(verified), &state, (place, namespace), context)
 }
@@ -210,7 +210,7 @@ pub(super) fn on_revision(
 ) -> anyhow::Result<(Outcome, Arc<Console>)> {
     let state = asked.home.state(context)?;
     let installation = asked.home.installation(&state, asked.name)?;
-    let fetched = state.load(revision.digest, &revision.reference)?;
+    let fetched = runtime()?.block_on(state.load(revision.digest, &revision.reference))?;
     let verified = acquire::admitted(fetched, asked.unsigned, context)?;
     let place = asked.home.place(&installation)?;
     let settled = Settled {
@@ -238,16 +238,22 @@ fn run(
     let (target, namespace) = runtime.block_on(open(&place, asked.name, namespace.as_deref(), as_user))?;
     let console = Arc::new(Console::new(context.ui.clone(), asked.change.yes));
     // A kubeconfig that is good for one plan is not the way to the installation.
-    let kubeconfig = place.kubeconfig.filter(|file| !is_lent(file));
-    let place = Place { server: target.server().map(str::to_owned), kubeconfig, ..place };
-    if asked.mode == Mode::Act && place.is_caller(asked.change.identity.identity()) {
+    let place = match place {
+        Place::Cluster { kubeconfig: Some(file), context, .. } if is_lent(&file) => {
+            Place::cluster().reached_by(None, context)
+        }
+        place => place,
+    };
+    let place = place.with_server(target.server().map(str::to_owned));
+    let operation = operation(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
+    if asked.mode == Mode::Act && operation.acts_as_caller() {
         context.ui.danger("the run acts as you, with all your rights (--identity own)");
     }
-    let order = order(&asked, verified.as_ref().map(Verified::bundle), place, namespace)?;
     let before = state.find(asked.name)?.and_then(|earlier| earlier.last);
-    let operator: Arc<dyn Operator> = console.clone();
-    let tools = Tools { state, cache: inputs::cache(), operator };
-    let acted = runtime.block_on(act(verified, target, order, &tools, asked.mode));
+    let approver: Arc<dyn Approver> = console.clone();
+    let cancellation = console.cancellation();
+    let environment = Environment { state, cache: inputs::cache(), approver, cancellation };
+    let acted = runtime.block_on(act(verified, target, operation, &environment, asked.mode));
     console.done();
     match acted {
         Ok(outcome) => Ok((outcome, console)),
@@ -255,18 +261,6 @@ fn run(
             Err(undo::after(error, &asked, before.as_ref(), state, context))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Where an installation is.
-fn recorded(installation: &Installation) -> Place {
-    let settings = &installation.settings;
-    Place {
-        target: settings.target.clone(),
-        server: settings.server.clone(),
-        kubeconfig: settings.kubeconfig.clone(),
-        context: settings.context.clone(),
-        plain_secrets: settings.plain_secrets,
     }
 }
 

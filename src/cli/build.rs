@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::author::{self, Built};
 use crate::reference::{Layout, Reference};
 
-use super::Context;
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report, Tone};
+use super::{Context, act};
 
 /// Build a bundle from a source directory into an OCI layout
 ///
@@ -51,7 +51,7 @@ struct Summary {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let layout = args.layout()?;
     let tag = args.tag.as_deref().or(layout.tag.as_deref());
-    let built = author::build(&args.directory, &layout.directory, tag)?;
+    let built = act::runtime()?.block_on(author::build(&args.directory, &layout.directory, tag))?;
     let report = Build::of(built, layout);
     for warning in &report.warnings {
         context.ui.warning(warning);

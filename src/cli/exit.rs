@@ -14,6 +14,7 @@ use crate::grant::Shortfall;
 use crate::host::GuestError;
 use crate::host::progress::Unready;
 use crate::install;
+use crate::oci::OciError;
 use crate::plan::powers::{By, Refused};
 use crate::run::RunError;
 use crate::state::StateError;
@@ -201,6 +202,7 @@ fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
         .or_else(|| error.downcast_ref().map(of_shortfall))
         .or_else(|| error.downcast_ref().map(of_state))
         .or_else(|| error.downcast_ref().map(of_fetch))
+        .or_else(|| error.downcast_ref().map(of_oci))
         .or_else(|| error.downcast_ref().map(of_target))
         .or_else(|| error.downcast_ref().map(of_run))
 }
@@ -236,15 +238,21 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
 /// Bytes that are not what a digest promised are a matter of trust; the rest is a matter of files.
 fn of_fetch(error: &FetchError) -> Meaning {
     match error {
-        FetchError::Digest(_) | FetchError::OtherDigest { .. } | FetchError::Size { .. } => {
-            NOT_TRUSTED.into()
-        }
+        FetchError::Oci(error) => of_oci(error),
+        FetchError::OtherDigest { .. } => NOT_TRUSTED.into(),
         FetchError::Ambiguous(_) | FetchError::Tag { .. } => {
             Meaning::from(ERROR).hint("write `layout:DIR:TAG`")
         }
         FetchError::Source(path) => {
             Meaning::from(ERROR).hint(format!("carnet build {} --to LAYOUT", path.display()))
         }
+        _ => ERROR.into(),
+    }
+}
+
+fn of_oci(error: &OciError) -> Meaning {
+    match error {
+        OciError::Digest(_) | OciError::Size { .. } => NOT_TRUSTED.into(),
         _ => ERROR.into(),
     }
 }
@@ -372,6 +380,7 @@ mod tests {
     use super::*;
     use crate::capability::severity::Severity;
     use crate::digest::Digest;
+    use crate::oci::OciError;
     use crate::plan::powers::Power;
 
     fn failure(error: impl Into<anyhow::Error>) -> Failure {
@@ -383,14 +392,17 @@ mod tests {
         let digest = Digest::of(b"");
         for (error, code) in [
             (anyhow::Error::from(Refusal::Unsigned(digest)), 10),
-            (FetchError::Digest(digest.check(b"x").unwrap_err()).into(), 10),
+            (FetchError::Oci(OciError::Digest(digest.check(b"x").unwrap_err())).into(), 10),
             (FetchError::Empty.into(), 1),
             (Shortfall::Missing(Vec::new()).into(), 11),
             (install::Error::Shortfall(Shortfall::Missing(Vec::new())).into(), 11),
             (install::Error::State(StateError::Locked { name: String::new(), holder: None }).into(), 16),
             (install::Error::Held(Vec::new()).into(), 15),
             (install::Error::Unready(Vec::new()).into(), 15),
-            (StateError::Bundle(FetchError::Digest(digest.check(b"x").unwrap_err())).into(), 10),
+            (
+                StateError::Bundle(FetchError::Oci(OciError::Digest(digest.check(b"x").unwrap_err()))).into(),
+                10,
+            ),
             (Usage::new("x", "y").into(), 2),
             (RunError::Reported(GuestError::Denied(String::new())).into(), 11),
             (RunError::Reported(GuestError::Failed(String::new())).into(), 17),

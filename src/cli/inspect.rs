@@ -150,7 +150,7 @@ impl Inspection {
         };
         let trust = context.trust()?;
         let now = inputs::now();
-        let refusal = trust.policy.admission(fetched, now).err();
+        let refusal = trust.policy.decide(fetched, now).err();
         Ok(Self {
             digest: fetched.digest(),
             bundle: Named::of(bundle),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 
-use crate::author::key::PrivateKey;
 use crate::digest::Digest;
+use crate::signature::PrivateKey;
 
 use super::Context;
 use super::exit::{self, Code};

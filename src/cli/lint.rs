@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::author::AuthorError;
-use crate::bundle::lint::{Fault, Severity, lint};
+use crate::bundle::{Fault, Severity, lint};
 use crate::document::visible;
 use crate::fetch::{FetchError, fetch};
 use crate::grant::spec::GrantFile;
@@ -15,7 +15,7 @@ use crate::verify::TrustPolicy;
 
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report};
-use super::{Context, acquire, inputs};
+use super::{Context, acquire, act, inputs};
 
 /// Check a bundle or a document against the rules, and print every fault
 ///
@@ -85,7 +85,7 @@ fn document(kind: Kind, file: &Path) -> anyhow::Result<Vec<Found>> {
 }
 
 fn subject(text: &str, context: &Context) -> anyhow::Result<Vec<Found>> {
-    let faults = match fetch(&reference(text)?) {
+    let faults = match act::runtime()?.block_on(fetch(&reference(text)?)) {
         Err(FetchError::Source(directory)) => return source(&directory, context),
         fetched => lint(fetched?.bundle().bytes()),
     };
@@ -96,7 +96,7 @@ fn subject(text: &str, context: &Context) -> anyhow::Result<Vec<Found>> {
 fn reference(text: &str) -> Result<Reference, Usage> {
     match text.parse() {
         Ok(reference) => Ok(reference),
-        Err(reference::Invalid::Host(_) | reference::Invalid::Open(_)) => {
+        Err(reference::InvalidReference::Host(_) | reference::InvalidReference::Open(_)) => {
             Ok(Reference::Path(PathBuf::from(text)))
         }
         Err(error) => Err(Usage::new(error.to_string(), "carnet lint --help")),

@@ -223,7 +223,7 @@ async fn removed(cluster: &Cluster, minted: &Minted) -> anyhow::Result<()> {
     if minted.server != cluster.server() {
         anyhow::bail!("the account {} is at {}, not at {}", minted.name, minted.server, cluster.server());
     }
-    Ok(install::dismissed(cluster, minted).await.map(drop)?)
+    Ok(install::removed(cluster, minted).await.map(drop)?)
 }
 
 impl RightsReport {

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::author::key::PrivateKey;
 use crate::author::{self, Signed};
 use crate::digest::Digest;
 use crate::reference::Reference;
+use crate::signature::PrivateKey;
 
-use super::Context;
 use super::exit::{self, Code};
 use super::inputs::password;
 use super::ui::{Page, Report, Tone};
+use super::{Context, act};
 
 /// Sign a bundle in a layout
 ///
@@ -41,7 +41,7 @@ struct Signature {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let key = PrivateKey::read(&args.key, &password::known()?)?;
-    let Signed { digest, key_id, is_new } = author::sign(&args.reference, &key)?;
+    let Signed { digest, key_id, is_new } = act::runtime()?.block_on(author::sign(&args.reference, &key))?;
     context.ui.report(&Signature { digest, key_id, is_new })?;
     Ok(exit::DONE)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::reference::Reference;
-use crate::verify::{Admission, Refusal, SignatureReport, Signer, TrustPolicy, Verified};
+use crate::verify::{Refusal, SignatureReport, Signer, TrustDecision, TrustPolicy, Verified};
 
 use super::exit::{self, Code, Failure};
 use super::inputs::{self, Trust};
@@ -110,7 +110,7 @@ fn refused(mut report: Verification, refusal: Refusal, context: &Context) -> any
 
 impl Verification {
     fn admit(&mut self, verified: &Verified) {
-        if let Admission::Signed { rule, signers, .. } = verified.admission() {
+        if let TrustDecision::Signed { rule, signers, .. } = verified.decision() {
             self.trusted = true;
             self.rule = Some(rule.clone());
             self.by = signers.iter().map(Into::into).collect();

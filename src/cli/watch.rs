@@ -207,7 +207,7 @@ impl Row {
             namespace: installation.namespace.clone(),
             bundle: format!("{} {}", settings.bundle_name, settings.bundle_version),
             digest: settings.bundle,
-            target: settings.target.clone(),
+            target: settings.place.to_string(),
             revision: last.map(|last| last.revision.clone()),
             action: last.map(|last| last.action.clone()),
             result: result(installation, state),

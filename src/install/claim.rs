@@ -13,16 +13,17 @@ const CUSTOM: &str = "dev.carnet.run";
 
 /// The claim of a run that is about to begin. Parameters marked `writeOnly` are left out, since nothing here is encrypted
 /// at rest; the next action asks for them again.
-pub(super) fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) -> Claim {
+pub(super) async fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) -> Claim {
     let id = ulid();
     let (secret_parameters, parameters) = run.split_parameters();
+    let bundle = bundle(run, settings).await;
     let document = json!({
         "id": id,
-        "installation": run.order.name,
+        "installation": run.operation.name,
         "revision": plan.revision,
         "created": timestamp(),
-        "action": run.order.action,
-        "bundle": bundle(run, settings),
+        "action": run.operation.action,
+        "bundle": bundle,
         "bundleReference": settings.reference,
         "parameters": parameters,
         "custom": { CUSTOM: {
@@ -37,15 +38,17 @@ pub(super) fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) -> Claim
             "carnet": env!("CARGO_PKG_VERSION"),
         } },
     });
-    Claim { id, document, modifies: run.part.modifies }
+    Claim { id, document, modifies: run.responsibilities.modifies }
 }
 
 /// The whole bundle definition; where only the runtime acts, the one that is kept.
-fn bundle(run: &Run<'_>, settings: &Settings) -> Value {
-    let kept = || run.tools.state.load(settings.bundle, &settings.reference).ok();
+async fn bundle(run: &Run<'_>, settings: &Settings) -> Value {
     let bytes = match &run.decided.granted {
         Some(granted) => Some(granted.verified().bundle().bytes().to_vec()),
-        None => kept().map(|fetched| fetched.bundle().bytes().to_vec()),
+        None => {
+            let kept = run.environment.state.load(settings.bundle, &settings.reference).await;
+            kept.ok().map(|fetched| fetched.bundle().bytes().to_vec())
+        }
     };
     let read = bytes.and_then(|bytes| document::json(&bytes).ok());
     read.unwrap_or_else(|| json!({ "name": settings.bundle_name, "version": settings.bundle_version }))

@@ -14,7 +14,8 @@ use crate::plan::{Confirmed, Plan};
 use crate::state::{Lock, ulid};
 use crate::targets::Target;
 
-use super::run::{Planned, Run};
+use super::planning::Planned;
+use super::run::Run;
 use super::{Error, Identity, Outcome};
 
 /// What a token outlives the waiting for the target and the component's own time by.
@@ -32,12 +33,12 @@ impl Run<'_> {
         confirmed: &Confirmed,
         lock: Option<&Lock>,
     ) -> Result<Outcome, Error> {
-        self.dismiss_leftovers(planned.target()).await?;
+        self.remove_leftovers(planned.target()).await?;
         let identity = self.identity(&mut planned, confirmed)?;
         if let Some(identity) = &identity
             && let Err(error) = self.make(identity, &planned).await
         {
-            self.dismiss(identity).await?;
+            self.remove(identity).await?;
             return Err(error);
         }
         self.act_and_record(planned, lock, identity.as_deref()).await
@@ -46,14 +47,14 @@ impl Run<'_> {
     async fn make(&self, identity: &ScopedIdentity, planned: &Planned) -> Result<(), Error> {
         let made = tokio::select! {
             made = identity.make() => made,
-            _ = tokio::signal::ctrl_c() => return Err(Error::Canceled),
+            () = self.environment.cancellation.canceled() => return Err(Error::Canceled),
         };
         if let Err(source) = made {
             return Err(refused(identity.minted(), planned, source).await);
         }
         let Minted { name, scopes, .. } = identity.minted();
         let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
-        self.tools.operator.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
+        self.environment.approver.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
         Ok(())
     }
 
@@ -63,14 +64,14 @@ impl Run<'_> {
         planned: &mut Planned,
         confirmed: &Confirmed,
     ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
-        if self.order.identity == Identity::Own || !planned.rights.can_write() {
+        if self.operation.identity == Identity::Own || !planned.rights.can_write() {
             return Ok(None);
         }
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
-        let lifetime = self.order.timeout + own_time.unwrap_or_default() + SPARE;
+        let lifetime = self.operation.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
         let minted = minted(&planned.plan, &planned.rights, cluster, lifetime);
-        self.tools.state.identify(&self.order.name, &minted)?;
+        self.environment.state.identify(&self.operation.name, &minted)?;
         let identity = cluster.identity(confirmed.mint(minted, lifetime));
         if let Target::Cluster(cluster) = planned.target_mut() {
             cluster.assume(Arc::clone(&identity));
@@ -79,27 +80,27 @@ impl Run<'_> {
     }
 
     /// Removes what runs that were cut off left behind. Nobody else acts on the installation now, so they are over.
-    async fn dismiss_leftovers(&self, target: &Target) -> Result<(), Error> {
+    async fn remove_leftovers(&self, target: &Target) -> Result<(), Error> {
         let Target::Cluster(cluster) = target else { return Ok(()) };
-        for minted in self.tools.state.identities(Some(&self.order.name))? {
-            match dismissed(cluster, &minted).await {
+        for minted in self.environment.state.identities(Some(&self.operation.name))? {
+            match removed(cluster, &minted).await {
                 // A cluster may have several addresses, and another cluster has nothing of this name.
                 Ok(0) if minted.server != cluster.server() => {}
-                Ok(_) => self.tools.state.forget_identity(&minted)?,
-                Err(error) => self.tools.operator.noted(&left(&minted, &error.to_string())),
+                Ok(_) => self.environment.state.forget_identity(&minted)?,
+                Err(error) => self.environment.approver.noted(&left(&minted, &error.to_string())),
             }
         }
         Ok(())
     }
 
     /// Removes the identity of this run. That it cannot be removed does not undo what was done.
-    pub(super) async fn dismiss(&self, identity: &ScopedIdentity) -> Result<(), Error> {
+    pub(super) async fn remove(&self, identity: &ScopedIdentity) -> Result<(), Error> {
         let why = match tokio::time::timeout(PATIENCE, identity.remove()).await {
-            Ok(Ok(())) => return Ok(self.tools.state.forget_identity(identity.minted())?),
+            Ok(Ok(())) => return Ok(self.environment.state.forget_identity(identity.minted())?),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it took too long".to_owned(),
         };
-        self.tools.operator.noted(&left(identity.minted(), &why));
+        self.environment.approver.noted(&left(identity.minted(), &why));
         Ok(())
     }
 }
@@ -134,7 +135,7 @@ pub fn needs(minted: &Minted, rights: &Rights) -> Vec<(Scope, PolicyRule)> {
 ///
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.
-pub async fn dismissed(cluster: &Cluster, minted: &Minted) -> Result<usize, cluster::Error> {
+pub async fn removed(cluster: &Cluster, minted: &Minted) -> Result<usize, cluster::Error> {
     cluster.dismiss(&parts(minted)).await
 }
 

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::plan::powers::{By, ClusterContext, Coverage, Lookups, Powers};
 use crate::plan::trace::{ObjectChange, Trace};
 use crate::targets::Target;
-use crate::verify::Admission;
+use crate::verify::TrustDecision;
 
 use super::run::Run;
 use super::{Error, Mode};
@@ -60,7 +60,7 @@ impl Run<'_> {
     /// Whether anybody looks at what the plan says of powers: people do, and so does who refuses some of them.
     fn is_looked_at(&self) -> bool {
         match self.mode {
-            Mode::Act => !self.order.confirmed || !self.refusals().is_empty(),
+            Mode::Act => !self.operation.confirmed || !self.refusals().is_empty(),
             Mode::Examine => false,
             Mode::Plan => true,
         }
@@ -68,13 +68,16 @@ impl Run<'_> {
 
     /// From which severity on powers are refused, and by whom. The policy is asked first.
     fn refusals(&self) -> Vec<(By, Severity)> {
-        let by_policy = match &self.decided.decision.admission {
-            Some(Admission::Signed { rule, refuse_powers, .. }) => {
+        let by_policy = match &self.decided.decision.trust {
+            Some(TrustDecision::Signed { rule, refuse_powers, .. }) => {
                 refuse_powers.map(|refused| (By::Policy(rule.clone()), refused))
             }
-            Some(Admission::Unsigned) | None => None,
+            Some(TrustDecision::Unsigned) | None => None,
         };
-        by_policy.into_iter().chain(self.order.refuse_powers.map(|refused| (By::Operator, refused))).collect()
+        by_policy
+            .into_iter()
+            .chain(self.operation.refuse_powers.map(|refused| (By::Operator, refused)))
+            .collect()
     }
 }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::cluster::Options;
 use crate::cluster::records::{Own, Records};
 use crate::digest::Digest;
-use crate::document;
+use crate::document::{self, chain};
 use crate::fetch::Fetched;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Minted;
@@ -128,16 +128,16 @@ impl Cluster {
     }
 
     /// Keeps a bundle, beside the signatures that are kept of it already. What is there and cannot be read is written anew.
-    pub(super) fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
+    pub(super) async fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         let (subject, layout) = (Subject::Bundle(fetched.digest()), Unpacked::empty()?);
         let kept = self.record(&subject)?;
         if let Some(kept) = &kept {
             // What it lacks or has too much of shows below.
             drop(layout.fill(&kept.content));
         }
-        let layout = match layout.add(fetched) {
+        let layout = match layout.add(fetched).await {
             Ok(()) => layout,
-            Err(_) => Unpacked::of(fetched)?,
+            Err(_) => Unpacked::of(fetched).await?,
         };
         let Some(content) = layout.pack()? else { return Ok(()) };
         if kept.as_ref().is_some_and(|kept| kept.stamp.digest() == Digest::of(&content)) {
@@ -154,13 +154,13 @@ impl Cluster {
         }
     }
 
-    pub(super) fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
+    pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         let subject = Subject::Bundle(digest);
         let record = self.record(&subject)?.ok_or(StateError::NoBundle(digest))?;
         let layout = Unpacked::empty()?;
         let own = subject.own(&self.desk.namespace).ok_or(StateError::NoBundle(digest))?;
         layout.fill(&record.content).map_err(|why| corrupt(&own, &why))?;
-        Ok(layout.load(digest, origin)?)
+        Ok(layout.load(digest, origin).await?)
     }
 
     pub(super) fn begin(&self, name: &str, settings: &Settings, claim: &Claim) -> Result<(), StateError> {
@@ -242,7 +242,7 @@ impl Journal {
         let (desk, books, name) =
             (self.cluster.desk.clone(), Arc::clone(&self.cluster.books), self.name.clone());
         let done = self.cluster.office.wait(async move { books.change(&desk, &name, change).await });
-        let is_behind = done.map_err(|error| targets::Error::Ledger(explained(&error)))?;
+        let is_behind = done.map_err(|error| targets::Error::Ledger(chain(&error)))?;
         if is_behind {
             let (desk, books) = (self.cluster.desk.clone(), Arc::clone(&self.cluster.books));
             self.cluster.office.begin(async move {
@@ -266,10 +266,4 @@ impl Ledger for Journal {
     fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
         self.change(Change::Removed(object.clone()))
     }
-}
-
-/// An error and its causes, on one line.
-fn explained(error: &StateError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }

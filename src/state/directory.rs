@@ -147,23 +147,23 @@ impl Directory {
     }
 
     /// Keeps a bundle by its digest, with its signatures.
-    pub(super) fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
+    pub(super) async fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         let place = self.bundle_directory(fetched.digest());
         let io = |error| StateError::Io(place.clone(), error);
         private_directory(&place).map_err(io)?;
-        Ok(fetched.save(&open_directory(&place).map_err(io)?)?)
+        Ok(fetched.save(&open_directory(&place).map_err(io)?).await?)
     }
 
     /// Reads a bundle that is kept, and checks all of it again. `origin` is where it came from, as it was typed: trust is
     /// decided by that, not by where the copy is.
-    pub(super) fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
+    pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         let place = self.bundle_directory(digest);
         let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
         let origin = match origin.parse() {
             Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
             _ => Reference::Layout(Layout { directory: place, tag: None, digest: Some(digest) }),
         };
-        Ok(fetch::load(&directory, digest, origin)?)
+        Ok(fetch::load(&directory, digest, origin).await?)
     }
 
     /// Writes down that an action begins. Claims that never ended are settled first: their runs were cut off.

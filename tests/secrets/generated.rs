@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use carnet::capability;
-use carnet::fetch::fetch;
 use carnet::grant::spec::GrantSpec;
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
-use carnet::install::{Error, Order, Outcome};
+use carnet::install::{Error, Operation, Outcome};
 use carnet::run::RunError;
 use carnet::targets::Overrides;
 use carnet::targets::credentials::{Encoding, placeholder};
 
 use crate::support::guest::Script;
-use crate::support::{Home, approving, chain, object, reference, unsigned};
+use crate::support::{Home, approving, chain, fetch, object, reference, unsigned};
 use crate::{BASE64, everything, files, plain};
 
 const REQUESTS: &str = r#"
@@ -46,12 +45,12 @@ fn script() -> Script {
 fn act(
     home: &Home,
     action: &str,
-    change: impl FnOnce(Order) -> Order,
+    change: impl FnOnce(Operation) -> Operation,
     script: Script,
 ) -> Result<Outcome, Error> {
     let verified = unsigned(home.bundle("made", &script.component(), REQUESTS));
     let consent = approving(&verified);
-    home.act(Some(verified), change(Order { consent, ..home.order(action) }))
+    home.act(Some(verified), change(Operation { consent, ..home.operation(action) }))
 }
 
 /// What the file of the Secret holds: the credential, and the URL.
@@ -79,9 +78,9 @@ fn it_is_made_once_and_kept() {
 
     // All that was recorded is lost.
     std::fs::remove_dir_all(home.path("state")).unwrap();
-    let taken = |order| Order {
+    let taken = |operation| Operation {
         overrides: Overrides { take_ownership: true, ..Overrides::default() },
-        ..plain(order)
+        ..plain(operation)
     };
     act(&home, "install", taken, script()).unwrap();
     assert_eq!(held(&home).0, made);
@@ -111,11 +110,11 @@ fn it_is_nowhere_but_in_its_secret() {
 #[test]
 fn it_is_left_out_of_a_directory_unless_it_is_asked_for_in_plain() {
     let home = Home::new();
-    act(&home, "install", |order| order, script()).unwrap();
+    act(&home, "install", |operation| operation, script()).unwrap();
     let file = &home.rendered()["prod/secret_web-a.yaml"];
     assert!(!file.contains("\ndata:") && !file.contains("stringData"), "{file}");
     assert!(file.contains("session-key") && file.contains("carnet.dev/generated"), "{file}");
-    assert!(act(&home, "upgrade", |order| order, script()).unwrap().plan.is_empty());
+    assert!(act(&home, "upgrade", |operation| operation, script()).unwrap().plan.is_empty());
     act(&home, "upgrade", plain, script()).unwrap();
     assert_eq!(held(&home).0.len(), 32);
 }
@@ -128,9 +127,9 @@ fn a_key_that_is_gone_is_made_anew_and_one_that_is_no_text_is_an_error() {
     let path = home.path("rendered/prod/secret_web-a.yaml");
     let file = std::fs::read_to_string(&path).unwrap();
     let encoded = BASE64.encode(&made);
-    let insist = |order| Order {
+    let insist = |operation| Operation {
         overrides: Overrides { force_conflicts: true, ..Overrides::default() },
-        ..plain(order)
+        ..plain(operation)
     };
 
     std::fs::write(&path, file.replace(&encoded, "/w==")).unwrap();
@@ -193,7 +192,7 @@ fn without_a_grant_nothing_is_made_and_the_line_that_grants_it_is_named() {
         let verified = unsigned(home.bundle("made", &script().component(), REQUESTS));
         let consent = Consent { terms, ..Consent::default() };
         let Err(Error::Run { source: RunError::Reported(GuestError::Denied(_)), denials, .. }) =
-            home.act(Some(verified), Order { consent, ..home.order("install") })
+            home.act(Some(verified), Operation { consent, ..home.operation("install") })
         else {
             panic!("not refused")
         };
@@ -226,7 +225,7 @@ fn a_bundle_that_does_not_ask_cannot_have_it_and_asks_for_one_kind_of_a_name_alo
     });
     let verified = unsigned(fetch(&reference(&forged)).unwrap());
     let consent = approving(&verified);
-    let error = home.act(Some(verified), Order { consent, ..home.order("install") }).unwrap_err();
+    let error = home.act(Some(verified), Operation { consent, ..home.operation("install") }).unwrap_err();
     let Error::Shortfall(Shortfall::Unrequested(imports)) = error else { panic!("{error:?}") };
     assert_eq!(imports, ["carnet:credentials/generate@0.1.0"]);
     home.assert_untouched();

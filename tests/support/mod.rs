@@ -15,26 +15,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carnet::author::key::PrivateKey;
-use carnet::author::{self};
+use carnet::author::{self, AuthorError, Built, Signed};
 use carnet::bundle::Bundle;
 use carnet::bundle::canonical::canonical;
-use carnet::bundle::index::{
-    self, Descriptor, EMPTY_BLOB, Form, Listing, OCI_INDEX, OCI_MANIFEST, WASM, WASM_CONFIG,
-};
+use carnet::bundle::index::{self, Form, Listing, WASM, WASM_CONFIG};
 use carnet::digest::Digest;
-use carnet::fetch::{Fetched, fetch};
+use carnet::fetch::{self, FetchError, Fetched};
 use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
-use carnet::host::Supplied;
 use carnet::host::progress::{Entry, Observer, Unready};
-use carnet::install::{Decision, Error, Mode, Operator, Order, Outcome, Place, Tools, act};
+use carnet::install::{Approver, Cancellation, Decision, Environment, Error, Mode, Operation, Outcome, act};
 use carnet::kubernetes::object::ObjectRef;
+use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use carnet::oci::{Descriptor, EMPTY_BLOB};
 use carnet::plan::Plan;
 use carnet::reference::{Layout, Reference};
+use carnet::signature::PrivateKey;
 use carnet::state::State;
 use carnet::targets::directory::{Directory, Secrets};
-use carnet::targets::{Overrides, Target};
+use carnet::targets::{Place, Target};
 use carnet::verify::{TrustPolicy, Verified, dangerously_unsigned};
 use serde_json::{Value, json};
 
@@ -58,7 +57,7 @@ impl Observer for Yes {
     }
 }
 
-impl Operator for Yes {
+impl Approver for Yes {
     fn confirm(&self, plan: &Plan, _: &Decision) -> bool {
         self.plans.lock().unwrap().push(plan.clone());
         true
@@ -81,7 +80,7 @@ impl Home {
     /// Builds a source directory into a layout of this home.
     pub fn built(&self, source: &Path, name: &str) -> Fetched {
         let layout = self.path(name);
-        author::build(source, &layout, None).unwrap();
+        build(source, &layout, None).unwrap();
         fetch(&reference(&layout)).unwrap()
     }
 
@@ -138,67 +137,46 @@ impl Home {
         assert!(self.state().find("web").unwrap().is_none());
     }
 
-    /// An order to do something with an installation `web` in `prod`, into `rendered`.
-    pub fn order(&self, action: &str) -> Order {
-        Order {
-            action: action.into(),
-            name: "web".into(),
-            namespace: "prod".into(),
-            place: self.place(),
-            consent: Consent::default(),
-            parameters: BTreeMap::new(),
-            complete: false,
-            confirmed: false,
-            plan: None,
-            credentials: Supplied::default(),
-            overrides: Overrides::default(),
-            wait: true,
+    /// An operation on an installation `web` in `prod`, into `rendered`.
+    pub fn operation(&self, action: &str) -> Operation {
+        Operation {
             timeout: Duration::from_secs(5),
-            refuse_powers: None,
-            delete: Default::default(),
             reference: "layout:test".into(),
-            dangers: Vec::new(),
-            identity: Default::default(),
+            ..Operation::new(action, "web", "prod", self.place())
         }
     }
 
     pub fn place(&self) -> Place {
-        Place {
-            target: format!("dir:{}", self.path("rendered").display()),
-            server: None,
-            kubeconfig: None,
-            context: None,
-            plain_secrets: false,
-        }
+        Place::directory(self.path("rendered"))
     }
 
     pub fn directory(&self) -> Target {
         Target::Directory(Directory::open(&self.path("rendered"), Secrets::Omit).unwrap())
     }
 
-    /// Carries out an order on the directory target.
-    pub fn act(&self, verified: Option<Verified>, order: Order) -> Result<Outcome, Error> {
-        self.act_watched(verified, order, Arc::new(Yes::default()))
+    /// Carries out an operation on the directory target.
+    pub fn act(&self, verified: Option<Verified>, operation: Operation) -> Result<Outcome, Error> {
+        self.act_watched(verified, operation, Arc::new(Yes::default()))
     }
 
     pub fn act_watched(
         &self,
         verified: Option<Verified>,
-        order: Order,
-        operator: Arc<dyn Operator>,
+        operation: Operation,
+        operator: Arc<dyn Approver>,
     ) -> Result<Outcome, Error> {
         let state = self.state();
-        let tools = Tools { state: &state, cache: Some(cache()), operator };
-        let secrets = if order.place.plain_secrets { Secrets::Plain } else { Secrets::Omit };
+        let environment = environment(&state, operator);
+        let secrets = if operation.place.has_plain_secrets() { Secrets::Plain } else { Secrets::Omit };
         let directory = Directory::open(&self.path("rendered"), secrets).unwrap();
-        runtime().block_on(act(verified, Target::Directory(directory), order, &tools, Mode::Act))
+        runtime().block_on(act(verified, Target::Directory(directory), operation, &environment, Mode::Act))
     }
 
-    /// Only plans an order on the directory target.
-    pub fn plan(&self, verified: Option<Verified>, order: Order) -> Result<Outcome, Error> {
+    /// Only plans an operation on the directory target.
+    pub fn plan(&self, verified: Option<Verified>, operation: Operation) -> Result<Outcome, Error> {
         let state = self.state();
-        let tools = Tools { state: &state, cache: Some(cache()), operator: Arc::new(Yes::default()) };
-        runtime().block_on(act(verified, self.directory(), order, &tools, Mode::Plan))
+        let environment = environment(&state, Arc::new(Yes::default()));
+        runtime().block_on(act(verified, self.directory(), operation, &environment, Mode::Plan))
     }
 
     /// The files below `rendered`, by name.
@@ -221,6 +199,11 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
     }
 }
 
+/// All that an operation may use.
+pub fn environment(state: &State, approver: Arc<dyn Approver>) -> Environment<'_> {
+    Environment { state, cache: Some(cache()), approver, cancellation: Cancellation::new() }
+}
+
 /// Compiled components, kept between tests.
 pub fn cache() -> PathBuf {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
@@ -230,6 +213,23 @@ pub fn cache() -> PathBuf {
 
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What a future comes to, wherever it is asked for: also where a runtime is at work already.
+pub fn wait<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(|| runtime().block_on(future)).join().unwrap())
+}
+
+pub fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
+    wait(fetch::fetch(reference))
+}
+
+pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
+    wait(author::build(source, layout, tag))
+}
+
+pub fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorError> {
+    wait(author::sign(reference, key))
 }
 
 pub fn reference(layout: &Path) -> Reference {
@@ -243,7 +243,7 @@ pub fn unsigned(fetched: Fetched) -> Verified {
 /// Signs a layout with a new key, and gives the policy that trusts it for local bundles of any name.
 pub fn signed(layout: &Path) -> (Fetched, TrustPolicy) {
     let key = PrivateKey::generate().unwrap();
-    author::sign(&reference(layout), &key).unwrap();
+    sign(&reference(layout), &key).unwrap();
     let policy = TrustPolicy::of_key(&key.public().to_pem()).unwrap();
     (fetch(&reference(layout)).unwrap(), policy)
 }

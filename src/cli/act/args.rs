@@ -1,7 +1,7 @@
 //! The flags that acting verbs share.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::capability::severity::Severity;
@@ -14,12 +14,13 @@ use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
 use crate::cluster::{Cluster, Options};
 use crate::grant::limits::parse_time;
-use crate::install::{Identity, Place};
+use crate::install::Identity;
 use crate::reference::Reference;
 use crate::state::{Installation, State, StateError};
-use crate::targets::{Kept, Overrides, Target};
+use crate::targets::directory::Secrets;
+use crate::targets::{InvalidPlace, Kept, Overrides, Place, Target};
 
-use super::{open, recorded};
+use super::open;
 
 /// Where objects go.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -253,12 +254,11 @@ impl TargetArgs {
         let Some(target) = target else {
             return Err(Usage::new("no target is named", "--target dir:PATH or --target kube").into());
         };
-        let target = match target.strip_prefix("dir:") {
-            Some(path) if !path.is_empty() => format!("dir:{}", inputs::absolute(Path::new(path))?.display()),
-            None if target == "kube" => target,
-            _ => return Err(Usage::new(format!("`{target}` is no target"), "dir:PATH or kube").into()),
-        };
-        self.home.cluster.place(target, self.secrets == SecretsArg::Plain)
+        let place: Place = target
+            .parse()
+            .map_err(|error: InvalidPlace| Usage::new(error.to_string(), "dir:PATH or kube"))?;
+        let place = place.try_map_path(inputs::absolute)?.with_secrets(self.secrets.secrets());
+        self.home.cluster.reaching(place)
     }
 
     /// Where an installation is, or is to be: its place, and its namespace unless it is the context's.
@@ -309,9 +309,10 @@ impl TargetArgs {
 }
 
 impl ClusterArgs {
-    pub(super) fn place(&self, target: String, plain_secrets: bool) -> anyhow::Result<Place> {
+    /// A place, reached as the flags say.
+    pub(super) fn reaching(&self, place: Place) -> anyhow::Result<Place> {
         let kubeconfig = self.kubeconfig.as_deref().map(inputs::absolute).transpose()?;
-        Ok(Place { target, server: None, kubeconfig, context: self.context.clone(), plain_secrets })
+        Ok(place.reached_by(kubeconfig, self.context.clone()))
     }
 
     fn options(&self) -> Options {
@@ -345,12 +346,11 @@ impl HomeArgs {
 
     /// Where an installation is: flags say how its cluster is reached from here.
     pub(in crate::cli) fn place(&self, installation: &Installation) -> anyhow::Result<Place> {
-        let recorded = recorded(installation);
+        let recorded = installation.settings.place.clone();
         if self.cluster.kubeconfig.is_none() && self.cluster.context.is_none() {
             return Ok(recorded);
         }
-        let place = self.cluster.place(recorded.target, recorded.plain_secrets)?;
-        Ok(Place { server: recorded.server, ..place })
+        self.cluster.reaching(recorded)
     }
 
     /// Who to be there.
@@ -360,7 +360,7 @@ impl HomeArgs {
 
     /// The cluster, and the namespace in it, for no installation in particular.
     pub(in crate::cli) async fn open(&self) -> anyhow::Result<(Target, String)> {
-        let place = self.cluster.place("kube".into(), false)?;
+        let place = self.cluster.reaching(Place::cluster())?;
         open(&place, "", self.namespace.as_deref(), self.as_user()).await
     }
 
@@ -381,6 +381,15 @@ impl IdentityArgs {
         match self.identity {
             IdentityArg::Own => Identity::Own,
             IdentityArg::Scoped => Identity::Scoped,
+        }
+    }
+}
+
+impl SecretsArg {
+    fn secrets(self) -> Secrets {
+        match self {
+            Self::Omit => Secrets::Omit,
+            Self::Plain => Secrets::Plain,
         }
     }
 }

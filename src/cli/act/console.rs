@@ -1,4 +1,4 @@
-//! The operator at the terminal: sees what was decided and planned, is asked, and follows the run.
+//! The one at the terminal: sees what was decided and planned, is asked, follows the run, and may stop it.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -10,28 +10,40 @@ use crate::cli::ui::{Page, Tone, Ui};
 use crate::document::visible;
 use crate::host::progress::{Entry, Level, Observer, Unready};
 use crate::host::wait::now;
-use crate::install::{Decision, Operator};
+use crate::install::{Approver, Cancellation, Decision};
 use crate::plan::Plan;
-use crate::verify::Admission;
+use crate::verify::TrustDecision;
 
 use super::outcome::plan_page;
-use super::waiting;
+use super::{signals, waiting};
 
 /// The longest answer that is read: who sends more is no person.
 const MAX_ANSWER: u64 = 64;
 
-/// The operator.
+/// Whoever sits at the terminal.
 pub(in crate::cli) struct Console {
     ui: Ui,
     confirms: bool,
     spinner: Mutex<Option<ProgressBar>>,
     said: Mutex<waiting::Said>,
+    cancellation: Cancellation,
 }
 
 impl Console {
-    /// An operator who has said yes beforehand, or has to be asked.
+    /// One who has said yes beforehand, or has to be asked.
     pub(in crate::cli) fn new(ui: Ui, confirms: bool) -> Self {
-        Self { ui, confirms, spinner: Mutex::default(), said: Mutex::default() }
+        Self {
+            ui,
+            confirms,
+            spinner: Mutex::default(),
+            said: Mutex::default(),
+            cancellation: Cancellation::new(),
+        }
+    }
+
+    /// Stops the run. Until it is confirmed nothing is written, and a signal ends the program.
+    pub(in crate::cli) fn cancellation(&self) -> Cancellation {
+        self.cancellation.clone()
     }
 
     /// Nothing is waited for any more.
@@ -74,13 +86,17 @@ impl Console {
     }
 }
 
-impl Operator for Console {
+impl Approver for Console {
     fn confirm(&self, plan: &Plan, decision: &Decision) -> bool {
         for warning in &decision.warnings {
             self.ui.warning(visible(warning));
         }
         self.show(plan, decision);
-        plan.is_empty() || self.agrees("Carry out this plan?")
+        let is_confirmed = plan.is_empty() || self.agrees("Carry out this plan?");
+        if is_confirmed {
+            signals::listen(&self.cancellation);
+        }
+        is_confirmed
     }
 }
 
@@ -128,13 +144,13 @@ fn spinner_on_stderr() -> ProgressBar {
 fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
     page.heading(&format!("{} {} as {}", plan.bundle.name, plan.bundle.version, plan.installation.name));
     page.line("  ", Tone::Quiet, &plan.bundle.digest.to_string());
-    match &decision.admission {
-        Some(Admission::Signed { rule, signers, .. }) => {
+    match &decision.trust {
+        Some(TrustDecision::Signed { rule, signers, .. }) => {
             let names: Vec<_> = signers.iter().map(|signer| signer.name.as_str()).collect();
             let text = format!("signed by {}, trusted by rule `{rule}`", names.join(", "));
             page.line("  ", Tone::Good, &text);
         }
-        Some(Admission::Unsigned) => page.line("  ", Tone::Danger, "UNSIGNED: nobody vouches for it"),
+        Some(TrustDecision::Unsigned) => page.line("  ", Tone::Danger, "UNSIGNED: nobody vouches for it"),
         None => {}
     }
     if !decision.granted.is_empty() {

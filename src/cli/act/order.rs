@@ -1,4 +1,4 @@
-//! From what was typed, or settled before, to an order that the library carries out.
+//! From what was typed, or decided before, to an operation that the library carries out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use crate::cli::inputs::consent::ConsentArgs;
 use crate::grant::Consent;
 use crate::grant::spec::GrantSpec;
 use crate::host::Supplied;
-use crate::install::{Mode, Order, Place};
+use crate::install::{Mode, Operation};
 use crate::plan::Plan;
-use crate::targets::{Kept, Overrides};
+use crate::targets::{Kept, Overrides, Place};
 
 use super::args::{ChangeArgs, HomeArgs, InputArgs};
 
@@ -44,24 +44,20 @@ pub(in crate::cli) struct Settled {
     pub(in crate::cli) plan: Option<Box<Plan>>,
 }
 
-pub(super) fn order(
+pub(super) fn operation(
     asked: &Asked<'_>,
     bundle: Option<&Bundle>,
     place: Place,
     namespace: String,
-) -> anyhow::Result<Order> {
+) -> anyhow::Result<Operation> {
     let change = asked.change;
     let settled = asked.settled.as_ref();
     let parameters = bundle.map(|bundle| parameters(asked, bundle)).transpose()?.unwrap_or_default();
     let credentials = bundle.filter(|_| asked.mode != Mode::Examine);
     let credentials =
         credentials.map(|bundle| asked.inputs.credentials.read(bundle, asked.action)).transpose()?;
-    Ok(Order {
-        action: asked.action.to_owned(),
-        name: asked.name.to_owned(),
-        namespace,
+    Ok(Operation {
         dangers: dangers(asked, &place),
-        place,
         consent: settled.map_or_else(|| asked.consent.read(), |settled| Ok(settled.consent()))?,
         parameters,
         complete: settled.is_some(),
@@ -75,6 +71,7 @@ pub(super) fn order(
         delete: settled.map_or_else(|| change.delete(), |settled| settled.delete.clone()),
         reference: asked.reference.clone(),
         identity: change.identity.identity(),
+        ..Operation::new(asked.action, asked.name, &namespace, place)
     })
 }
 
@@ -106,7 +103,7 @@ fn dangers(asked: &Asked<'_>, place: &Place) -> Vec<String> {
     [
         (asked.unsigned.dangerous_unsigned, "--dangerous-unsigned"),
         (asked.consent.is_dangerous() || asked.settled.as_ref().is_some_and(Settled::is_wild), WILD),
-        (place.plain_secrets, PLAIN),
+        (place.has_plain_secrets(), PLAIN),
     ]
     .into_iter()
     .filter(|(is_set, _)| *is_set)

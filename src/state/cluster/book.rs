@@ -441,14 +441,15 @@ fn unwritable(subject: &Subject, desk: &Desk, why: &Unreadable) -> StateError {
 fn settings_for_all(settings: Settings) -> Settings {
     let mut terms = settings.terms;
     terms.files.clear();
-    Settings { kubeconfig: None, context: None, server: None, terms, ..settings }
+    Settings { place: settings.place.for_all(), terms, ..settings }
 }
 
 /// What was recorded, for the one who reads it. The installation is in the cluster that its record is in, by whatever
 /// address that is reached.
 fn settings_here(settings: Settings, desk: &Desk) -> Settings {
-    let server = (settings.target == "kube").then(|| desk.records.server().to_owned());
-    Settings { server, ..settings_for_all(settings) }
+    let settings = settings_for_all(settings);
+    let place = settings.place.with_server(Some(desk.records.server().to_owned()));
+    Settings { place, ..settings }
 }
 
 /// A claim without the operator's own files. A path from a record is nobody's consent: whoever can write the record would

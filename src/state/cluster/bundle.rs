@@ -48,9 +48,9 @@ impl Unpacked {
     }
 
     /// A bundle alone.
-    pub(super) fn of(fetched: &Fetched) -> Result<Self, StateError> {
+    pub(super) async fn of(fetched: &Fetched) -> Result<Self, StateError> {
         let layout = Self::empty()?;
-        layout.add(fetched)?;
+        layout.add(fetched).await?;
         Ok(layout)
     }
 
@@ -73,8 +73,8 @@ impl Unpacked {
     }
 
     /// Adds a bundle.
-    pub(super) fn add(&self, fetched: &Fetched) -> Result<(), FetchError> {
-        fetched.save(&self.directory)
+    pub(super) async fn add(&self, fetched: &Fetched) -> Result<(), FetchError> {
+        fetched.save(&self.directory).await
     }
 
     /// The record of all files. None: they are more than a cluster keeps.
@@ -101,7 +101,7 @@ impl Unpacked {
     }
 
     /// Reads a bundle, and checks all of it. Trust is decided by where it came from when it was kept.
-    pub(super) fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, FetchError> {
+    pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, FetchError> {
         let here = |directory: &Path| {
             Reference::Layout(Layout { directory: directory.into(), tag: None, digest: Some(digest) })
         };
@@ -111,7 +111,7 @@ impl Unpacked {
             Ok(Reference::Path(path)) => here(&path),
             Err(_) => here(Path::new("kube")),
         };
-        fetch::load(&self.directory, digest, origin)
+        fetch::load(&self.directory, digest, origin).await
     }
 }
 

@@ -10,15 +10,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use super::pem;
 use crate::digest::Digest;
 
-/// The longest key file that is read, in bytes. The longest that is of use has a few hundred.
-pub(crate) const MAX_PEM: usize = 16 << 10;
-
-/// What comes before the 65 bytes of an uncompressed P-256 point in a SubjectPublicKeyInfo (RFC 5480).
+/// The bytes before the 65 of an uncompressed P-256 point in a SubjectPublicKeyInfo (RFC 5480).
 const P256: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
 
-/// What comes before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
+/// The bytes before the 32 of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
 const ED25519_PREFIX: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
 /// A public key that may sign bundles.
@@ -31,7 +29,7 @@ pub struct PublicKey {
 /// Why a text is not a public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidPublicKey {
     /// The text is not PEM with the label that belongs there.
     #[error("the text is not PEM between `-----BEGIN {0}-----` and `-----END {0}-----`")]
     Pem(&'static str),
@@ -44,25 +42,25 @@ impl PublicKey {
     /// Reads a PEM `PUBLIC KEY`, as cosign and openssl write it.
     ///
     /// # Errors
-    /// [`Invalid`] for other labels, text around the key, and keys of other kinds.
-    pub fn parse(pem: &str) -> Result<Self, Invalid> {
-        Self::from_der(pem_body(pem, "PUBLIC KEY").ok_or(Invalid::Pem("PUBLIC KEY"))?)
+    /// [`InvalidPublicKey`] for other labels, text around the key, and keys of other kinds.
+    pub fn parse(pem: &str) -> Result<Self, InvalidPublicKey> {
+        Self::from_der(pem::decode(pem, "PUBLIC KEY").ok_or(InvalidPublicKey::Pem("PUBLIC KEY"))?)
     }
 
     /// Reads a DER SubjectPublicKeyInfo.
     ///
     /// # Errors
-    /// [`Invalid::Unsupported`] for other keys, and for points that are not on the curve.
-    pub fn from_der(spki: Vec<u8>) -> Result<Self, Invalid> {
+    /// [`InvalidPublicKey::Unsupported`] for other keys, and for points that are not on the curve.
+    pub fn from_der(spki: Vec<u8>) -> Result<Self, InvalidPublicKey> {
         let (algorithm, key): (&'static dyn VerificationAlgorithm, _) = match (spki.strip_prefix(P256), &spki)
         {
             (Some(point @ [4, ..]), _) if point.len() == 65 => (&ECDSA_P256_SHA256_ASN1, point),
             (_, spki) => match spki.strip_prefix(ED25519_PREFIX) {
                 Some(key) if key.len() == 32 => (&ED25519, key),
-                _ => return Err(Invalid::Unsupported),
+                _ => return Err(InvalidPublicKey::Unsupported),
             },
         };
-        let parsed = ParsedPublicKey::new(algorithm, key).map_err(|_| Invalid::Unsupported)?;
+        let parsed = ParsedPublicKey::new(algorithm, key).map_err(|_| InvalidPublicKey::Unsupported)?;
         Ok(Self { parsed, spki })
     }
 
@@ -71,14 +69,14 @@ impl PublicKey {
         Digest::of(&self.spki)
     }
 
-    /// What a Sigstore bundle says about the key that made it.
-    pub(crate) fn hint(&self) -> String {
+    /// The hint of a Sigstore bundle at the key that made it.
+    pub(super) fn hint(&self) -> String {
         STANDARD.encode(Sha256::digest(&self.spki))
     }
 
     /// The key as PEM `PUBLIC KEY`.
     pub fn to_pem(&self) -> String {
-        to_pem("PUBLIC KEY", &self.spki)
+        pem::encode("PUBLIC KEY", &self.spki)
     }
 
     /// Whether the holder of this key signed exactly these bytes.
@@ -100,30 +98,6 @@ impl PartialEq for PublicKey {
 }
 
 impl Eq for PublicKey {}
-
-/// The bytes of the one PEM block that makes up `text`. Nothing but white space may stand around it: a file with two
-/// keys would mean a different one to every reader.
-pub(crate) fn pem_body(text: &str, label: &str) -> Option<Vec<u8>> {
-    if text.len() > MAX_PEM {
-        return None;
-    }
-    let body = text.trim().strip_prefix(&format!("-----BEGIN {label}-----"))?;
-    let body = body.strip_suffix(&format!("-----END {label}-----"))?;
-    let base64: String = body.split_ascii_whitespace().collect();
-    STANDARD.decode(base64).ok()
-}
-
-/// One PEM block, 64 characters to the line.
-pub(crate) fn to_pem(label: &str, bytes: &[u8]) -> String {
-    let mut text = format!("-----BEGIN {label}-----");
-    for (index, character) in STANDARD.encode(bytes).chars().enumerate() {
-        if index % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(character);
-    }
-    text + &format!("\n-----END {label}-----\n")
-}
 
 #[cfg(test)]
 mod tests {
@@ -159,16 +133,16 @@ mod tests {
         let mut longer = key.spki.clone();
         longer.push(0);
         for spki in [off_curve, longer, key.spki[..90].to_vec(), Vec::new()] {
-            assert_eq!(PublicKey::from_der(spki), Err(Invalid::Unsupported));
+            assert_eq!(PublicKey::from_der(spki), Err(InvalidPublicKey::Unsupported));
         }
     }
 
     #[test]
     fn text_beside_the_key_is_refused() {
-        let label = Err(Invalid::Pem("PUBLIC KEY"));
+        let label = Err(InvalidPublicKey::Pem("PUBLIC KEY"));
         assert_eq!(PublicKey::parse(&format!("{COSIGN}{COSIGN}")), label);
         assert_eq!(PublicKey::parse(&format!("x{COSIGN}")), label);
         assert_eq!(PublicKey::parse(&COSIGN.replace("PUBLIC", "PRIVATE")), label);
-        assert_eq!(PublicKey::parse(&format!("{COSIGN}{}", " ".repeat(MAX_PEM))), label);
+        assert_eq!(PublicKey::parse(&format!("{COSIGN}{}", " ".repeat(pem::MAX_PEM))), label);
     }
 }

@@ -18,13 +18,12 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::{PublicKey, pem};
 use crate::document;
-use crate::fetch::open_directory;
-use crate::verify::{PublicKey, pem_body, to_pem};
 
 const LABEL: &str = "ENCRYPTED SIGSTORE PRIVATE KEY";
 
-/// What cosign wrote until 2022.
+/// The label that cosign wrote until 2022.
 const OLD_LABEL: &str = "ENCRYPTED COSIGN PRIVATE KEY";
 
 /// The cost that is written: scrypt with N = 2^16, as cosign does.
@@ -120,8 +119,8 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`KeyError`] for a wrong password, and for files that are not exactly in cosign's form.
-    pub fn open(pem: &str, password: &SecretString) -> Result<Self, KeyError> {
-        let json = pem_body(pem, LABEL).or_else(|| pem_body(pem, OLD_LABEL)).ok_or(KeyError::Pem)?;
+    pub fn open(text: &str, password: &SecretString) -> Result<Self, KeyError> {
+        let json = pem::decode(text, LABEL).or_else(|| pem::decode(text, OLD_LABEL)).ok_or(KeyError::Pem)?;
         let (file, _) = document::json_as::<File>(&json)?;
         let log_n = file.kdf.accepted().ok_or(KeyError::Parameters)?;
         let nonce: [u8; 24] = match (&*file.cipher.name, STANDARD.decode(&file.cipher.nonce)) {
@@ -176,7 +175,7 @@ impl PrivateKey {
             ciphertext: STANDARD.encode(ciphertext),
         };
         let json = serde_json::to_vec(&file).map_err(document::Invalid::from)?;
-        Ok(to_pem(LABEL, &json))
+        Ok(pem::encode(LABEL, &json))
     }
 
     /// Writes `PREFIX.key`, readable by its owner alone, and `PREFIX.pub`.
@@ -196,7 +195,7 @@ impl PrivateKey {
     }
 
     /// Signs: ECDSA over SHA-256, in DER. Two signatures over the same bytes differ.
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| KeyError::Cryptography)?;
         Ok(signature.as_ref().to_vec())
     }
@@ -242,9 +241,10 @@ fn split(path: &Path) -> Result<(Dir, String), KeyError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let directory = open_directory(parent)
-        .map_err(|source| KeyError::System { name: parent.display().to_string(), source })?;
-    Ok((directory, name.to_owned()))
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    let directory = Dir::open_ambient_dir(parent, cap_std::ambient_authority());
+    let system = |source| KeyError::System { name: parent.display().to_string(), source };
+    Ok((directory.map_err(system)?, name.to_owned()))
 }
 
 fn write_new(directory: &Dir, name: &str, mode: u32, text: &str) -> Result<(), KeyError> {
@@ -264,31 +264,31 @@ mod tests {
         SecretString::from(text)
     }
 
-    fn refusal(pem: &str, word: &str) -> KeyError {
-        PrivateKey::open(pem, &password(word)).err().unwrap()
+    fn refusal(text: &str, word: &str) -> KeyError {
+        PrivateKey::open(text, &password(word)).err().unwrap()
     }
 
-    /// The same file with its JSON changed.
-    fn changed(pem: &str, label: &str, from: &str, to: &str) -> String {
-        let json = String::from_utf8(pem_body(pem, LABEL).unwrap()).unwrap();
+    /// A key file with its JSON changed.
+    fn changed(text: &str, label: &str, from: &str, to: &str) -> String {
+        let json = String::from_utf8(pem::decode(text, LABEL).unwrap()).unwrap();
         assert!(json.contains(from));
-        to_pem(label, json.replace(from, to).as_bytes())
+        pem::encode(label, json.replace(from, to).as_bytes())
     }
 
     #[test]
     fn a_key_survives_its_file_and_opens_with_its_password_alone() {
         let key = PrivateKey::generate().unwrap();
-        let pem = key.to_pem(&password("right")).unwrap();
-        let opened = PrivateKey::open(&pem, &password("right")).unwrap();
+        let text = key.to_pem(&password("right")).unwrap();
+        let opened = PrivateKey::open(&text, &password("right")).unwrap();
         assert!(key.public() == opened.public());
         assert!(key.public().signed(b"message", &opened.sign(b"message").unwrap()));
-        assert!(matches!(refusal(&pem, "wrong"), KeyError::Password));
-        assert!(PrivateKey::open(&changed(&pem, OLD_LABEL, "{", "{"), &password("right")).is_ok());
+        assert!(matches!(refusal(&text, "wrong"), KeyError::Password));
+        assert!(PrivateKey::open(&changed(&text, OLD_LABEL, "{", "{"), &password("right")).is_ok());
     }
 
     #[test]
     fn dear_derivations_are_refused_before_they_are_tried() {
-        let pem = PrivateKey::generate().unwrap().to_pem(&password("")).unwrap();
+        let text = PrivateKey::generate().unwrap().to_pem(&password("")).unwrap();
         for (from, to) in [
             ("\"N\":65536", "\"N\":1073741824"),
             ("\"r\":8", "\"r\":1024"),
@@ -296,17 +296,17 @@ mod tests {
             ("scrypt", "argon2"),
             ("nacl/secretbox", "none"),
         ] {
-            assert!(matches!(refusal(&changed(&pem, LABEL, from, to), ""), KeyError::Parameters), "{to}");
+            assert!(matches!(refusal(&changed(&text, LABEL, from, to), ""), KeyError::Parameters), "{to}");
         }
     }
 
     #[test]
     fn cut_and_foreign_files_are_refused() {
-        let pem = PrivateKey::generate().unwrap().to_pem(&password("")).unwrap();
-        let json = pem_body(&pem, LABEL).unwrap();
-        assert!(matches!(refusal(&to_pem(LABEL, &json[..90]), ""), KeyError::Document(_)));
-        assert!(matches!(refusal(&to_pem("PRIVATE KEY", &json), ""), KeyError::Pem));
-        assert!(matches!(refusal(&pem[..100], ""), KeyError::Pem));
+        let text = PrivateKey::generate().unwrap().to_pem(&password("")).unwrap();
+        let json = pem::decode(&text, LABEL).unwrap();
+        assert!(matches!(refusal(&pem::encode(LABEL, &json[..90]), ""), KeyError::Document(_)));
+        assert!(matches!(refusal(&pem::encode("PRIVATE KEY", &json), ""), KeyError::Pem));
+        assert!(matches!(refusal(&text[..100], ""), KeyError::Pem));
     }
 
     #[test]

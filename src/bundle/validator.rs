@@ -1,4 +1,4 @@
-//! Walks through a document that others wrote, reads its members by type, and collects what is wrong with them.
+//! Turns a document that others wrote into members that are read by type, and collects what is wrong with them.
 //!
 //! Reading goes on after a fault, so that authors hear of everything at once.
 
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::definition::Budget;
+use super::fault::{Fault, Purpose, Severity};
 use super::is_graphic;
-use super::lint::{Fault, Purpose, Severity};
 
 /// The most faults that are collected. Without it, a hostile document of a few megabytes would turn into an answer of
 /// hundreds.
@@ -37,15 +37,15 @@ pub(super) struct Members<'a> {
 }
 
 /// Collects faults.
-pub(super) struct Walk {
+pub(super) struct Validator {
     purpose: Purpose,
     pub(super) faults: Vec<Fault>,
     pub(super) refused: bool,
-    /// What definitions may still take.
+    /// The budget that is left for definitions.
     pub(super) budget: Budget,
 }
 
-impl Walk {
+impl Validator {
     pub(super) fn new(purpose: Purpose) -> Self {
         Self { purpose, faults: Vec::new(), refused: false, budget: Budget::default() }
     }
@@ -58,7 +58,7 @@ impl Members<'_> {
 }
 
 /// The values of JSON.
-impl Walk {
+impl Validator {
     pub(super) fn fault(
         &mut self,
         weight: Weight,
@@ -193,9 +193,9 @@ impl Walk {
         name: &str,
         rule: &'static str,
     ) -> Option<Vec<String>> {
-        self.items(members, name, rule, |walk, at, item| {
+        self.items(members, name, rule, |validator, at, item| {
             if !item.is_string() {
-                walk.fault(Weight::Must, at, "must be a string", rule);
+                validator.fault(Weight::Must, at, "must be a string", rule);
             }
             item.as_str().map(str::to_owned)
         })

@@ -1,4 +1,4 @@
-//! Turns a signature in cosign's older form ("simple signing") into what a trusted key signed.
+//! Turns a signature in cosign's classic form ("simple signing") into what a key signed.
 //!
 //! It is read, so that what is signed today can be installed, and never written: where both forms are found, cosign
 //! looks only at the newer one.
@@ -7,18 +7,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::Flaw;
-use super::key::PublicKey;
-use super::sigstore::MAX_PAYLOAD;
+use super::{MAX_PAYLOAD, PublicKey, SignatureFault};
 use crate::digest::Digest;
 use crate::document;
 
-/// What every payload says about itself.
+/// The media type of the payload.
+pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+/// The annotation of the payload's layer that holds the signature in base64.
+pub const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+
+/// The type that every payload says it is of.
 const TYPE: &str = "cosign container image signature";
 
-/// What a key signed.
+/// A signed payload.
 #[derive(Deserialize)]
-pub(super) struct Payload {
+pub struct Payload {
     critical: Critical,
 }
 
@@ -36,28 +40,40 @@ struct Image {
 }
 
 /// The payload, if one of `keys` signed it, and the key that did.
-pub(super) fn open<'k, K>(
+///
+/// # Errors
+/// [`SignatureFault::OtherKey`], and what is wrong with the form of either part.
+pub fn open<'k, K>(
     payload: &[u8],
     signature: &str,
     keys: impl IntoIterator<Item = (K, &'k PublicKey)>,
-) -> Result<(K, Payload), Flaw> {
+) -> Result<(K, Payload), SignatureFault> {
     if payload.len() > MAX_PAYLOAD {
-        return Err(Flaw::TooLong(payload.len()));
+        return Err(SignatureFault::TooLong(payload.len()));
     }
-    let signature = STANDARD.decode(signature).map_err(|_| Flaw::Base64)?;
-    let (key, _) =
-        keys.into_iter().find(|(_, key)| key.signed(payload, &signature)).ok_or(Flaw::UnknownKey(None))?;
+    let signature = STANDARD.decode(signature).map_err(|_| SignatureFault::Base64)?;
+    let (key, _) = keys
+        .into_iter()
+        .find(|(_, key)| key.signed(payload, &signature))
+        .ok_or(SignatureFault::OtherKey(None))?;
     let (payload, _) = document::json_as(payload)?;
     Ok((key, payload))
 }
 
 impl Payload {
     /// Checks that this is a signature of `digest`.
-    pub(super) fn check(&self, digest: Digest) -> Result<(), Flaw> {
+    ///
+    /// # Errors
+    /// [`SignatureFault::Statement`] and [`SignatureFault::OtherDigest`].
+    pub fn check(&self, digest: Digest) -> Result<(), SignatureFault> {
         if self.critical.r#type != TYPE {
-            return Err(Flaw::Statement(self.critical.r#type.clone()));
+            return Err(SignatureFault::Statement(self.critical.r#type.clone()));
         }
-        if self.critical.image.digest == digest.to_string() { Ok(()) } else { Err(Flaw::OtherDigest) }
+        if self.critical.image.digest == digest.to_string() {
+            Ok(())
+        } else {
+            Err(SignatureFault::OtherDigest)
+        }
     }
 }
 
@@ -76,7 +92,7 @@ mod tests {
         manifest.pointer(path).unwrap().as_str().unwrap().to_owned()
     }
 
-    fn opened(payload: &str, signature: &str) -> Result<Payload, Flaw> {
+    fn opened(payload: &str, signature: &str) -> Result<Payload, SignatureFault> {
         let key = PublicKey::parse(KEY).unwrap();
         open(payload.as_bytes(), signature, [((), &key)]).map(|((), payload)| payload)
     }
@@ -85,24 +101,27 @@ mod tests {
     fn what_cosign_signed_is_accepted_for_its_digest_and_no_other() {
         let payload = opened(PAYLOAD, &signature()).unwrap();
         assert!(payload.check(Digest::of(SUBJECT)).is_ok());
-        assert!(matches!(payload.check(Digest::of(b"other")), Err(Flaw::OtherDigest)));
+        assert!(matches!(payload.check(Digest::of(b"other")), Err(SignatureFault::OtherDigest)));
     }
 
     #[test]
     fn a_payload_of_another_type_is_not_a_signature() {
         let mut payload = opened(PAYLOAD, &signature()).unwrap();
         payload.critical.r#type = "atomic container signature".into();
-        assert!(matches!(payload.check(Digest::of(SUBJECT)), Err(Flaw::Statement(_))));
+        assert!(matches!(payload.check(Digest::of(SUBJECT)), Err(SignatureFault::Statement(_))));
     }
 
     #[test]
     fn a_changed_payload_is_by_no_known_key_before_it_is_read() {
-        assert!(matches!(opened("garbage", &signature()), Err(Flaw::UnknownKey(None))));
+        assert!(matches!(opened("garbage", &signature()), Err(SignatureFault::OtherKey(None))));
         assert!(matches!(
             opened(&PAYLOAD.replace("086b", "086c"), &signature()),
-            Err(Flaw::UnknownKey(None))
+            Err(SignatureFault::OtherKey(None))
         ));
-        assert!(matches!(opened(PAYLOAD, "*"), Err(Flaw::Base64)));
-        assert!(matches!(opened(&" ".repeat(MAX_PAYLOAD + 1), &signature()), Err(Flaw::TooLong(_))));
+        assert!(matches!(opened(PAYLOAD, "*"), Err(SignatureFault::Base64)));
+        assert!(matches!(
+            opened(&" ".repeat(MAX_PAYLOAD + 1), &signature()),
+            Err(SignatureFault::TooLong(_))
+        ));
     }
 }

@@ -1,0 +1,147 @@
+//! Turns what `carnet.yaml` says into the `bundle.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::super::AuthorError;
+use super::Source;
+use super::file::{Action, Credential, Maintainer, Output, Parameter, invalid};
+use crate::bundle::OUTPUTS;
+use crate::capability;
+use crate::oci::Descriptor;
+
+impl Source {
+    /// The `bundle.json` with a component that has this OCI manifest.
+    pub(in crate::author) fn bundle(&self, component: &Descriptor) -> Result<Value, AuthorError> {
+        let requests =
+            serde_json::to_value(&self.requests).map_err(|error| invalid("/requests", error.into()))?;
+        let bundle = json!({
+            "schemaVersion": "v1.2.0",
+            "name": self.name,
+            "version": self.version,
+            "license": self.file.license,
+            "keywords": self.file.keywords,
+            "maintainers": self.file.maintainers.iter().map(Maintainer::value).collect::<Vec<_>>(),
+            "invocationImages": [component_image(&self.name, component)],
+            "images": self.images,
+            "actions": values(&self.actions, |_, action| action.value()),
+            "parameters": values(&self.parameters, Parameter::value),
+            "credentials": values(&self.credentials, Credential::value),
+            "outputs": values(&self.outputs, Output::value),
+            "definitions": self.definitions(),
+            "requiredExtensions": [capability::EXTENSION],
+        });
+        let mut bundle = without_empty(bundle);
+        // These two stand whatever they are: readers rely on them.
+        bundle["description"] = self.file.description.clone().into();
+        bundle["custom"] = json!({ capability::EXTENSION: requests });
+        Ok(bundle)
+    }
+
+    fn definitions(&self) -> Map<String, Value> {
+        let parameters =
+            self.parameters.iter().map(|(name, it)| (parameter_definition(name), it.schema.clone()));
+        let outputs = self.outputs.iter().map(|(name, it)| (output_definition(name), it.schema.clone()));
+        parameters.chain(outputs).collect()
+    }
+}
+
+impl Maintainer {
+    fn value(&self) -> Value {
+        without_empty(json!({ "name": self.name, "email": self.email, "url": self.url }))
+    }
+}
+
+impl Parameter {
+    fn value(name: &str, it: &Self) -> Value {
+        without_empty(json!({
+            "definition": parameter_definition(name),
+            "description": it.description,
+            "required": it.required,
+            "applyTo": it.apply_to,
+            "destination": destination(name, it.env.as_deref(), it.path.as_deref()),
+        }))
+    }
+}
+
+impl Credential {
+    fn value(name: &str, it: &Self) -> Value {
+        let mut value = destination(name, it.env.as_deref(), it.path.as_deref());
+        value["description"] = it.description.clone().into();
+        value["required"] = it.required.into();
+        value["applyTo"] = json!(it.apply_to);
+        without_empty(value)
+    }
+}
+
+impl Output {
+    fn value(name: &str, it: &Self) -> Value {
+        without_empty(json!({
+            "definition": output_definition(name),
+            "description": it.description,
+            "applyTo": it.apply_to,
+            "path": format!("{OUTPUTS}/{name}"),
+        }))
+    }
+}
+
+impl Action {
+    fn value(&self) -> Value {
+        without_empty(json!({
+            "description": self.description,
+            "modifies": self.modifies,
+            "stateless": self.stateless,
+        }))
+    }
+}
+
+/// The component as an image. Where it will be is not known when it is built and does not matter, as it is found by its
+/// digest; the name is one that can never be looked up (RFC 2606).
+fn component_image(name: &str, component: &Descriptor) -> Value {
+    json!({
+        "image": format!("carnet.invalid/{}@{}", repository(name), component.digest),
+        "imageType": "oci",
+        "contentDigest": component.digest,
+        "size": component.size,
+        "mediaType": component.media_type,
+    })
+}
+
+/// A name of a repository that is made from the name of a bundle, which may hold any character that leaves a mark.
+fn repository(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
+    if name.is_empty() { "bundle".into() } else { name }
+}
+
+fn parameter_definition(name: &str) -> String {
+    format!("parameter-{name}")
+}
+
+fn output_definition(name: &str) -> String {
+    format!("output-{name}")
+}
+
+/// Where a value goes: where the author says, else into a variable named after it.
+fn destination(name: &str, env: Option<&str>, path: Option<&str>) -> Value {
+    let default = || path.is_none().then(|| name.to_uppercase().replace(['-', '.'], "_"));
+    without_empty(json!({ "env": env.map(Into::into).or_else(default), "path": path }))
+}
+
+/// An object without the members that other tools leave out: nothing, `false`, and what is empty.
+fn without_empty(value: Value) -> Value {
+    let Value::Object(members) = value else { return value };
+    let holds = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    };
+    Value::Object(members.into_iter().filter(|(_, value)| holds(value)).collect())
+}
+
+fn values<T>(items: &BTreeMap<String, T>, value: impl Fn(&str, &T) -> Value) -> Map<String, Value> {
+    items.iter().map(|(name, item)| (name.clone(), value(name, item))).collect()
+}

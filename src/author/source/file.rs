@@ -1,0 +1,126 @@
+//! The members of `carnet.yaml`, and how they are read: strictly, with the place of each mistake.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::super::AuthorError;
+use crate::document;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct File {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) version: String,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) license: Option<String>,
+    #[serde(default)]
+    pub(super) keywords: Vec<String>,
+    #[serde(default)]
+    pub(super) maintainers: Vec<Maintainer>,
+    pub(super) component: String,
+    #[serde(default)]
+    pub(super) handles: Vec<String>,
+    #[serde(default)]
+    pub(super) parameters: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(super) outputs: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(super) credentials: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(super) images: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(super) actions: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(super) requests: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Maintainer {
+    pub(super) name: String,
+    pub(super) email: Option<String>,
+    pub(super) url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameter {
+    pub(super) schema: Value,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) required: bool,
+    #[serde(default)]
+    pub(super) apply_to: Vec<String>,
+    pub(super) env: Option<String>,
+    pub(super) path: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    pub(super) schema: Value,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) apply_to: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Credential {
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) required: bool,
+    #[serde(default)]
+    pub(super) apply_to: Vec<String>,
+    pub(super) env: Option<String>,
+    pub(super) path: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Image {
+    pub(super) image: String,
+    pub(super) size: u64,
+    pub(super) media_type: Option<String>,
+    #[serde(default)]
+    pub(super) description: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Action {
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) modifies: bool,
+    #[serde(default)]
+    pub(super) stateless: bool,
+}
+
+pub(super) fn each<T: DeserializeOwned>(
+    at: &str,
+    items: BTreeMap<String, Value>,
+) -> Result<BTreeMap<String, T>, AuthorError> {
+    items
+        .into_iter()
+        .map(|(name, value)| Ok((name.clone(), typed(&format!("{at}/{name}"), value)?)))
+        .collect()
+}
+
+/// Reads a value strictly; errors name the place in the file.
+pub(super) fn typed<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, AuthorError> {
+    let (found, unknown) = document::typed(value).map_err(|source| invalid(at, source))?;
+    if unknown.is_empty() { Ok(found) } else { Err(invalid(at, document::Invalid::Unknown(unknown))) }
+}
+
+pub(super) fn invalid(at: &str, source: document::Invalid) -> AuthorError {
+    AuthorError::Source { at: at.to_owned(), source }
+}

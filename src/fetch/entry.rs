@@ -1,0 +1,75 @@
+//! Turns a tag, a digest or neither into the one bundle that it means in a layout.
+//!
+//! A layout may hold bundles beside anything else: images, signatures, lists of what refers to what. What could mean two
+//! bundles is refused with their tags.
+
+use super::FetchError;
+use crate::bundle::index::is_bundle_index;
+use crate::digest::Digest;
+use crate::document;
+use crate::oci::media_type::is_index;
+use crate::oci::{Descriptor, Entry, Layout, MAX_DOCUMENT, OciError};
+
+/// The descriptor of the bundle's index, and its tag.
+pub(super) async fn resolve(
+    layout: &Layout,
+    tag: Option<&str>,
+    digest: Option<Digest>,
+) -> Result<(Option<String>, Descriptor), FetchError> {
+    let Some(tag) = tag else { return untagged(layout, digest).await };
+    let tagged: Vec<Entry<'_>> = layout.entries().filter(|entry| entry.tag() == Some(tag)).collect();
+    let entry = match tagged[..] {
+        [] => return Err(FetchError::Tag { tag: tag.into(), tags: tags(layout) }),
+        [entry] => entry,
+        _ => return Err(FetchError::Ambiguous(vec![tag.into()])),
+    };
+    if !may_be_bundle(entry) {
+        return Err(FetchError::NotABundle(document::visible(tag)));
+    }
+    let found = entry.descriptor().map_err(OciError::from)?;
+    match digest {
+        Some(expected) if expected != found.digest => {
+            Err(FetchError::OtherDigest { tag: tag.into(), expected, found: found.digest })
+        }
+        _ => Ok((Some(tag.into()), found.plain())),
+    }
+}
+
+/// The one bundle of the layout, or the one with this digest.
+async fn untagged(
+    layout: &Layout,
+    digest: Option<Digest>,
+) -> Result<(Option<String>, Descriptor), FetchError> {
+    let mut found: Option<(Option<String>, Descriptor)> = None;
+    for entry in layout.entries().filter(|entry| may_be_bundle(*entry)) {
+        // An entry that cannot be read is not the one that is asked for; those of others may follow rules of theirs.
+        let Ok(descriptor) = entry.descriptor() else { continue };
+        let is_wanted = match digest {
+            Some(digest) => descriptor.digest == digest,
+            None => is_bundle_index(&layout.read(&descriptor, MAX_DOCUMENT).await?),
+        };
+        match &found {
+            _ if !is_wanted => {}
+            Some((_, other)) if other.digest != descriptor.digest => {
+                return Err(FetchError::Ambiguous(tags(layout)));
+            }
+            Some(_) => {}
+            None => found = Some((entry.tag().map(Into::into), descriptor.plain())),
+        }
+    }
+    let absent = |digest| FetchError::Oci(OciError::Absent(digest));
+    found.ok_or_else(|| digest.map_or(FetchError::Empty, absent))
+}
+
+/// The tags of what may be bundles.
+fn tags(layout: &Layout) -> Vec<String> {
+    let bundles = layout.entries().filter(|entry| may_be_bundle(*entry));
+    let mut tags: Vec<String> = bundles.filter_map(Entry::tag).map(Into::into).collect();
+    tags.sort();
+    tags
+}
+
+/// Whether an entry is an index, and not the list of what refers to another one.
+fn may_be_bundle(entry: Entry<'_>) -> bool {
+    entry.media_type().is_some_and(is_index) && !entry.tag().is_some_and(|tag| tag.starts_with("sha256-"))
+}

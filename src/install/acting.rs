@@ -1,0 +1,110 @@
+//! The acting pass: the same steps for real, written down before and after.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::cluster::ScopedIdentity;
+use crate::grant::Denied;
+use crate::host::pass::Acting;
+use crate::host::progress::Observer;
+use crate::state::{Claim, Ending, Lock, StateError};
+
+use super::planning::Planned;
+use super::run::{Ran, Run};
+use super::{Error, Outcome, claim, removal};
+
+/// What came of an action, and the outputs that may be stored.
+type Acted = (Outcome, BTreeMap<String, Value>);
+
+impl Run<'_> {
+    /// Does what was planned, and records it. The identity that it is done with is gone before it is recorded as done:
+    /// whoever kills the run before has the next one finish it.
+    pub(super) async fn act_and_record(
+        &self,
+        planned: Planned,
+        lock: Option<&Lock>,
+        identity: Option<&ScopedIdentity>,
+    ) -> Result<Outcome, Error> {
+        let begun =
+            if self.responsibilities.stateless { Ok(None) } else { self.record(&planned).await.map(Some) };
+        let ended = match begun {
+            Ok(claim) => Ok((claim, self.act_until_stopped(planned, lock).await)),
+            Err(error) => Err(error),
+        };
+        if let Some(identity) = identity {
+            self.remove(identity).await?;
+        }
+        let (claim, acted) = ended?;
+        if let Some(claim) = claim {
+            self.conclude(&claim, &acted)?;
+        }
+        acted.map(|(outcome, _)| outcome)
+    }
+
+    async fn act_until_stopped(&self, planned: Planned, lock: Option<&Lock>) -> Result<Acted, Error> {
+        tokio::select! {
+            acted = self.act(planned) => acted,
+            () = self.environment.cancellation.canceled() => Err(Error::Canceled),
+            error = lost(lock) => Err(error.into()),
+        }
+    }
+
+    /// Writes down how the action ended.
+    fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
+        let ending = match acted {
+            Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
+            Err(error) => {
+                Ending { status: error.status(), message: Some(error.summary()), outputs: &BTreeMap::new() }
+            }
+        };
+        Ok(self.environment.state.finish(claim, &ending)?)
+    }
+
+    /// Writes down that the action begins, with all that is needed to finish or undo it.
+    async fn record(&self, planned: &Planned) -> Result<Claim, Error> {
+        let state = self.environment.state;
+        if let Some(granted) = &self.decided.granted {
+            state.keep(granted.verified().fetched()).await?;
+        }
+        let settings = self.settings();
+        let claim = claim::document(self, &settings, &planned.plan).await;
+        state.begin(&self.operation.name, &self.operation.namespace, &settings, &claim)?;
+        Ok(claim)
+    }
+
+    /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
+    /// may be stored.
+    async fn act(&self, planned: Planned) -> Result<Acted, Error> {
+        let Planned { plan, site, trace, script, removals, kept, all_rights: rights, .. } = planned;
+        site.target().sweep()?;
+        let observer: Arc<dyn Observer> = self.environment.approver.clone();
+        let site = site.again(self.waiting(), observer);
+        let ledger = self.environment.state.ledger(&self.operation.name);
+        let acting = Acting::new(site, script, trace.into_seen(), ledger);
+        let Ran { pass: mut acting, ended } = self.pass(acting).await?;
+        removal::carry_out(&mut acting, removals).await?;
+        if self.responsibilities.remove {
+            // What an uninstall leaves in place is nobody's any more.
+            acting.forget(kept.iter().cloned())?;
+        }
+        let unready = acting.await_applied().await?;
+        if !unready.is_empty() {
+            return Err(Error::Unready(unready));
+        }
+        let outputs = self.complete_outputs(ended.outputs)?;
+        let (write_only, stored) = self.split_outputs(&outputs);
+        let denials = ended.denied.iter().map(Denied::explained).collect();
+        let outcome = Outcome { plan, outputs, write_only, log: ended.log, denials, kept, rights };
+        Ok((outcome, stored))
+    }
+}
+
+/// Why the installation is no longer held, when that is so: nothing more may be done with it then.
+async fn lost(lock: Option<&Lock>) -> StateError {
+    match lock {
+        Some(lock) => lock.lost().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,24 @@
+//! The one who is asked before anything is written, and what they are told beside the plan.
+
+use crate::host::progress::Observer;
+use crate::plan::Plan;
+use crate::verify::TrustDecision;
+
+/// Sees the plan before anything is done, and the run while it goes on.
+pub trait Approver: Observer {
+    /// Whether to go on. Nothing has been written yet.
+    fn confirm(&self, plan: &Plan, decision: &Decision) -> bool;
+}
+
+/// What was decided before the plan was made.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// How the bundle was admitted.
+    pub trust: Option<TrustDecision>,
+    /// What of the requests is granted, a rule a line.
+    pub granted: Vec<String>,
+    /// Whether the grant of the last run was carried over to a new bundle.
+    pub carried_over: bool,
+    /// What was ignored, and why.
+    pub warnings: Vec<String>,
+}

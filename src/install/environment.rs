@@ -1,0 +1,82 @@
+//! All that an action may use, handed in by whoever asks for it: the library finds nothing by itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::state::State;
+
+use super::Approver;
+
+/// What is needed to act at all.
+pub struct Environment<'a> {
+    /// The state.
+    pub state: &'a State,
+    /// Where compiled components are kept.
+    pub cache: Option<PathBuf>,
+    /// The one who is asked.
+    pub approver: Arc<dyn Approver>,
+    /// Stops the run.
+    pub cancellation: Cancellation,
+}
+
+/// Stops a run from outside. Clones stop the same run.
+#[derive(Debug, Clone)]
+pub struct Cancellation(Arc<watch::Sender<bool>>);
+
+impl Cancellation {
+    /// A handle that has not stopped anything yet.
+    pub fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Stops the run. What it is doing at this moment is awaited and written down.
+    pub fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Comes back when the run is to stop, also when that was said before.
+    pub async fn canceled(&self) {
+        // The sender lives as long as this handle, so the answer is never that it is gone.
+        let mut changes = self.0.subscribe();
+        if changes.wait_for(|is_canceled| *is_canceled).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Default for Cancellation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    #[test]
+    fn a_clone_stops_the_same_run_also_before_anybody_waits() {
+        let handle = Cancellation::new();
+        handle.clone().cancel();
+        runtime().block_on(async {
+            tokio::time::timeout(Duration::from_secs(5), handle.canceled()).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(5), handle.canceled()).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn nothing_stops_by_itself() {
+        let handle = Cancellation::default();
+        runtime().block_on(async {
+            let waited = tokio::time::timeout(Duration::from_millis(20), handle.canceled()).await;
+            assert!(waited.is_err());
+        });
+    }
+}

@@ -1,0 +1,140 @@
+//! Why an action was not carried out.
+
+use crate::bundle::parameters::ParameterError;
+use crate::capability;
+use crate::cluster;
+use crate::document;
+use crate::grant::Shortfall;
+use crate::host::progress::{Entry, Unready};
+use crate::plan::Plan;
+use crate::plan::powers::Refused;
+use crate::run::RunError;
+use crate::state::StateError;
+use crate::targets;
+
+/// Why an action was not carried out, by stage.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operator stopped the run.
+    #[error("the run was stopped")]
+    Canceled,
+    /// The operator said no.
+    #[error("nothing was done: the plan was not confirmed")]
+    Declined,
+    /// The installation is there already.
+    #[error("the installation `{0}` is there already")]
+    Exists(String),
+    /// No identity could be made for the run.
+    #[error("no identity could be made for this run")]
+    Identity {
+        /// What went wrong first.
+        #[source]
+        source: cluster::Error,
+        /// Rights that the caller lacks, a line each.
+        missing: Vec<String>,
+    },
+    /// A credential that the action needs was not given.
+    #[error("the bundle needs the credential `{0}` for this action")]
+    Credential(String),
+    /// The name cannot be that of an installation.
+    #[error(
+        "`{0}` cannot name an installation: it must be a DNS label, as names of objects are made from it"
+    )]
+    Name(String),
+    /// The component did not set an output that it must set.
+    #[error("the component did not set the output `{0}`")]
+    Output(String),
+    /// The parameters cannot be used.
+    #[error("the parameters cannot be used: {}", join(&.0.0))]
+    Parameters(ParameterError),
+    /// Objects are being deleted, and something keeps them.
+    #[error("not gone: {}", unready_text(.0))]
+    Held(Vec<Unready>),
+    /// The installation lives elsewhere.
+    #[error("the installation `{name}` is in {recorded}, not in {asked}")]
+    Place {
+        /// The installation.
+        name: String,
+        /// Where it is.
+        recorded: String,
+        /// Where it was looked for.
+        asked: String,
+    },
+    /// Objects would have to be removed and made anew, and nobody said that they may be.
+    #[error("not without replacing what cannot be changed: {}", join(.0))]
+    Replaces(Vec<String>),
+    /// Objects did not become ready.
+    #[error("not ready: {}", unready_text(.0))]
+    Unready(Vec<Unready>),
+    /// What it installs could do too much.
+    #[error("what it installs could do too much")]
+    Powers {
+        /// What is refused, and by whom.
+        #[source]
+        refused: Refused,
+        /// The plan, to be looked at.
+        plan: Box<Plan>,
+    },
+    /// The plan that was to be carried out is not the one that would be.
+    #[error("the plan no longer holds")]
+    Stale(Vec<String>),
+    /// The requests cannot be used.
+    #[error("the bundle's requests cannot be used")]
+    Requests(#[from] capability::Invalid),
+    /// The run failed.
+    #[error("the run failed")]
+    Run {
+        /// How it ended.
+        #[source]
+        source: RunError,
+        /// What the target refused last.
+        refusal: Option<Box<targets::Error>>,
+        /// Calls that were not permitted, explained for the operator.
+        denials: Vec<String>,
+        /// What was not ready, where that ended it.
+        unready: Box<[Unready]>,
+        /// The component's log.
+        log: Vec<Entry>,
+    },
+    /// The engine or the component could not be set up.
+    #[error(transparent)]
+    SetUp(RunError),
+    /// The grant does not cover what is required.
+    #[error(transparent)]
+    Shortfall(#[from] Shortfall),
+    /// The state could not be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The target refused.
+    #[error(transparent)]
+    Target(#[from] targets::Error),
+    /// The bundle has no such action.
+    #[error("the bundle has no action `{0}`")]
+    UnknownAction(String),
+}
+
+impl Error {
+    /// The result status of CNAB Claims.
+    pub(super) fn status(&self) -> &'static str {
+        if matches!(self, Self::Canceled) { "canceled" } else { "failed" }
+    }
+
+    /// The error and its causes, on one line. No stage puts a secret into its error.
+    pub(super) fn summary(&self) -> String {
+        document::chain(self)
+    }
+}
+
+fn join<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// How many objects that are not ready an error names: a bundle may have hundreds.
+pub const MAX_SAID: usize = 10;
+
+fn unready_text(rows: &[Unready]) -> String {
+    let said = rows.iter().take(MAX_SAID).map(|row| format!("{}: {}", row.object, row.why));
+    let more = rows.len().checked_sub(MAX_SAID).filter(|more| *more > 0);
+    said.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+}

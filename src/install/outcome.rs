@@ -1,0 +1,29 @@
+//! What came of an action that was carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::host::progress::Entry;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::Rights;
+use crate::plan::Plan;
+
+/// What came of an action.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan that was carried out.
+    pub plan: Plan,
+    /// The outputs that were set.
+    pub outputs: BTreeMap<String, Value>,
+    /// Outputs whose values must not be shown.
+    pub write_only: BTreeSet<String>,
+    /// The component's log.
+    pub log: Vec<Entry>,
+    /// Calls that were not permitted, explained for the operator.
+    pub denials: Vec<String>,
+    /// Objects that were left in place.
+    pub kept: Vec<ObjectRef>,
+    /// The rights in the cluster that it takes to make the plan and to carry it out.
+    pub rights: Rights,
+}

@@ -1,0 +1,188 @@
+//! The planning pass: reads only, and gives the plan with all that carrying it out needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::grant::Denied;
+use crate::grant::recorded::RecordedObject;
+use crate::host::gate::Ended;
+use crate::host::pass::{Planning, Script, Site};
+use crate::host::progress::{Entry, Observer, Unready};
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::Rights;
+use crate::plan::trace::{ObjectChange, Trace};
+use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
+use crate::state::Installation;
+use crate::targets::{Kept, Target, Trial};
+
+use super::removal::{self, Removal};
+use super::run::{Ran, Run};
+use super::{Error, Mode, Outcome};
+
+/// A planned action: what will be done, and the target to do it to.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) site: Site,
+    pub(super) trace: Trace,
+    pub(super) script: Script,
+    log: Vec<Entry>,
+    denials: Vec<String>,
+    pub(super) removals: Vec<Removal>,
+    pub(super) kept: Vec<ObjectRef>,
+    /// What the acting pass takes.
+    pub(super) rights: Rights,
+    /// What making the plan and the acting pass take.
+    pub(super) all_rights: Rights,
+}
+
+impl Run<'_> {
+    /// The planning pass: reads only.
+    pub(super) async fn plan(&self, target: Target) -> Result<Planned, Error> {
+        let planning = Planning::new(self.site(target, Arc::new(Silent)), self.trial());
+        let Ran { pass, ended } = self.pass(planning).await?;
+        let (mut site, trace, script) = pass.into_parts();
+        let (trace, log, denials) = self.noted(trace, ended);
+        let (removable, kept) = self.removable(site.target(), &trace);
+        let looked_for: Vec<_> = removable.iter().map(|recorded| recorded.object().clone()).collect();
+        let removals = removal::plan(&mut site, removable).await?;
+        self.check_cluster(&removals)?;
+        let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
+        let rights = self.rights(&site, &trace, &rows);
+        let context = self.cluster_context(&site, &trace, &rows).await;
+        let granted = self.decided.granted.as_deref();
+        let plan = Plan::new(self.subject(site.target()), granted, &trace, rows, &rights, &context);
+        self.check_replacements(&plan)?;
+        self.check_powers(&plan)?;
+        let all_rights = plan::with_planning(rights.clone(), &trace, &looked_for, site.kinds());
+        Ok(Planned { plan, site, trace, script, log, denials, removals, kept, rights, all_rights })
+    }
+
+    /// What the pass noted, with what the host saw of it.
+    fn noted(&self, trace: Trace, ended: Ended) -> (Trace, Vec<Entry>, Vec<String>) {
+        let refused = ended.failed.iter().map(ToString::to_string).collect();
+        let mut trace = Trace { calls: ended.calls, refused, ..trace };
+        if self.mode == Mode::Examine {
+            trace.changes.iter_mut().for_each(ObjectChange::without_credentials);
+        }
+        (trace, ended.log, ended.denied.iter().map(Denied::explained).collect())
+    }
+
+    /// The rights in the cluster that the acting pass takes.
+    fn rights(&self, site: &Site, trace: &Trace, removed: &[ObjectChange]) -> Rights {
+        if matches!(site.target(), Target::Directory(_)) {
+            return Rights::default();
+        }
+        let granted = self.decided.granted.as_ref().filter(|_| self.responsibilities.component.is_some());
+        let readable = granted.map(|granted| granted.capabilities().kubernetes).unwrap_or_default();
+        plan::needed(trace, removed, &readable, site.kinds())
+    }
+
+    /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
+    fn trial(&self) -> Trial {
+        match self.mode {
+            Mode::Act if self.operation.confirmed && self.operation.plan.is_none() => Trial::Reads,
+            Mode::Act => Trial::DryRun,
+            Mode::Examine | Mode::Plan => Trial::DryRunIfAllowed,
+        }
+    }
+
+    /// A plan may be looked at, whatever it replaces.
+    fn check_replacements(&self, plan: &Plan) -> Result<(), Error> {
+        let replaced: Vec<_> = plan
+            .replacements()
+            .map(|row| format!("{} ({} cannot change)", row.object, row.immutable.join(", ")))
+            .collect();
+        let may_be = self.mode != Mode::Act || self.operation.overrides.replace;
+        if may_be || replaced.is_empty() { Ok(()) } else { Err(Error::Replaces(replaced)) }
+    }
+
+    /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
+    /// forget what is still in the right one. An address alone proves nothing, since a cluster may have several.
+    fn check_cluster(&self, removals: &[Removal]) -> Result<(), Error> {
+        let Some(earlier) = self.earlier else { return Ok(()) };
+        let is_there = removals.iter().any(|removal| removal.found.is_some());
+        let finds_nothing = self.responsibilities.remove && !is_there && !removals.is_empty();
+        let is_elsewhere = earlier.settings.place.server() != self.operation.place.server();
+        if finds_nothing && is_elsewhere { Err(self.operation.elsewhere(earlier)) } else { Ok(()) }
+    }
+
+    /// What the runtime removes after the component, last applied first, and what it leaves in place.
+    fn removable(&self, target: &Target, trace: &Trace) -> (Vec<RecordedObject>, Vec<ObjectRef>) {
+        if !self.responsibilities.prune && !self.responsibilities.remove {
+            return (Vec::new(), Vec::new());
+        }
+        let touched: BTreeSet<_> = trace.steps.iter().map(|(step, _)| step.object.key()).collect();
+        let is_directory = matches!(target, Target::Directory(_));
+        let is_removed = |recorded: &RecordedObject| {
+            let kind = Kept::of(recorded.object());
+            is_directory || kind.is_none_or(|kind| self.operation.delete.contains(&kind))
+        };
+        let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();
+        let (removed, kept): (Vec<_>, Vec<_>) =
+            recorded.filter(|it| !touched.contains(&it.object().key())).partition(is_removed);
+        (removed, kept.iter().map(|recorded| recorded.object().clone()).collect())
+    }
+
+    fn subject(&self, target: &Target) -> Subject {
+        let settings = self.settings();
+        Subject {
+            bundle: BundleName {
+                name: settings.bundle_name,
+                version: settings.bundle_version,
+                digest: settings.bundle,
+            },
+            installation: InstallationName {
+                name: self.operation.name.clone(),
+                namespace: self.operation.namespace.clone(),
+            },
+            action: self.operation.action.clone(),
+            revision: self.revision(),
+            target: target.describe(),
+            inputs: self.inputs(),
+        }
+    }
+
+    fn inputs(&self) -> Inputs {
+        let (secret, shown) = self.split_parameters();
+        Inputs {
+            reference: self.operation.reference.clone(),
+            parameters: shown,
+            secret_parameters: secret,
+            grant: self.decided.terms.clone(),
+            overrides: self.operation.overrides,
+            delete: self.operation.delete.clone(),
+            dangers: self.operation.dangers.clone(),
+        }
+    }
+}
+
+impl Planned {
+    pub(super) fn target(&self) -> &Target {
+        self.site.target()
+    }
+
+    pub(super) fn target_mut(&mut self) -> &mut Target {
+        self.site.target_mut()
+    }
+
+    pub(super) fn into_outcome(self) -> Outcome {
+        Outcome {
+            plan: self.plan,
+            outputs: BTreeMap::new(),
+            write_only: BTreeSet::new(),
+            log: self.log,
+            denials: self.denials,
+            kept: self.kept,
+            rights: self.all_rights,
+        }
+    }
+}
+
+/// Sees nothing: the planning pass writes the same log as the acting one.
+struct Silent;
+
+impl Observer for Silent {
+    fn waiting(&self, _: &[Unready]) {}
+
+    fn logged(&self, _: &Entry) {}
+}

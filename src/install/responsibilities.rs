@@ -1,0 +1,52 @@
+//! Who does what in an action: the component, the runtime, or both.
+
+use crate::capability::Requests;
+use crate::verify::Verified;
+
+use super::{Error, Operation};
+
+/// Who does what in an action.
+pub(super) struct Responsibilities {
+    /// What the component is called with; none where the runtime acts alone.
+    pub(super) component: Option<String>,
+    /// Whether the runtime then removes what this run did not apply.
+    pub(super) prune: bool,
+    /// Whether it removes everything.
+    pub(super) remove: bool,
+    /// Whether the action may change anything.
+    pub(super) modifies: bool,
+    /// Whether it leaves no record.
+    pub(super) stateless: bool,
+}
+
+impl Responsibilities {
+    /// Design §3: what a component does not handle itself, the runtime does as usual.
+    pub(super) fn of(verified: Option<&Verified>, operation: &Operation) -> Result<Self, Error> {
+        let part = |component: Option<&str>, prune, remove| Self {
+            component: component.map(str::to_owned),
+            prune,
+            remove,
+            modifies: true,
+            stateless: false,
+        };
+        let requests = verified.map(|verified| Requests::of(verified.bundle())).transpose()?;
+        let handles = |action| requests.as_ref().is_some_and(|requests| requests.handle(action));
+        Ok(match (operation.action.as_str(), verified) {
+            ("install", Some(_)) => part(Some("install"), true, false),
+            ("upgrade", Some(_)) if handles("upgrade") => part(Some("upgrade"), false, false),
+            ("upgrade", Some(_)) => part(Some("install"), true, false),
+            ("uninstall", Some(_)) if handles("uninstall") => part(Some("uninstall"), false, true),
+            ("uninstall", _) => part(None, false, true),
+            (action, Some(verified)) => {
+                let known = verified.bundle().actions().get(action);
+                let action = known.ok_or_else(|| Error::UnknownAction(operation.action.clone()))?;
+                Self {
+                    modifies: action.modifies,
+                    stateless: action.stateless,
+                    ..part(Some(&operation.action), false, false)
+                }
+            }
+            _ => return Err(Error::UnknownAction(operation.action.clone())),
+        })
+    }
+}

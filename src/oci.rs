@@ -1,0 +1,138 @@
+//! Turns blobs that are wherever they are into bytes that are what their digests say, and bytes into blobs that others find.
+//!
+//! This is the ground that everything stands on that travels as OCI artifacts: [`Descriptor`], [`Manifest`], [`ImageIndex`]
+//! and lists of [`referrers`], and the [`Place`] where they are. Nothing here knows what an artifact is for. Documents are
+//! small and read whole, within a bound; other blobs are [streams](BlobStream), so that copying one never holds it.
+//! Whatever comes from a place is checked against the digest and the size that it was asked for by, and there is no way
+//! around that: a [`BlobStream`] is all that a place gives out.
+
+use std::io;
+
+use crate::digest::{self, Digest};
+use crate::document;
+
+pub mod media_type;
+mod members;
+mod descriptor;
+mod manifest;
+mod index;
+mod blob;
+pub(crate) mod file;
+mod layout;
+mod place;
+pub mod referrers;
+
+pub use blob::BlobStream;
+pub use descriptor::{Descriptor, EMPTY_BLOB};
+pub use index::{ImageIndex, MAX_ENTRIES};
+pub use layout::{Entry, Layout};
+pub use manifest::Manifest;
+pub use members::Members;
+pub use place::{Place, copy};
+
+/// The longest OCI manifest or index that is read, in bytes: the size that registries must accept.
+pub const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// Why an OCI document is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The bytes are not those that were asked for.
+    #[error(transparent)]
+    Bytes(#[from] digest::Mismatch),
+    /// The text is not a JSON document that is read at all.
+    #[error("the document cannot be read")]
+    Document(#[from] document::Invalid),
+    /// A document has another media type than it must have.
+    #[error("the media type is `{0}`")]
+    MediaType(String),
+    /// A member is missing or has the wrong type.
+    #[error("the member `{0}` is missing or of the wrong type")]
+    Member(String),
+    /// A document is a manifest and an index at once, and readers would disagree about which.
+    #[error("the document has `manifests` beside `config` or `layers`")]
+    Mixed,
+    /// The document is of another version.
+    #[error("`schemaVersion` is not 2")]
+    SchemaVersion,
+    /// The number of bytes is not the one that was promised.
+    #[error("{actual} bytes came where {expected} were promised")]
+    Size {
+        /// The promised number.
+        expected: u64,
+        /// The actual one.
+        actual: u64,
+    },
+}
+
+/// Why a blob or a document cannot be read from a place, or written to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OciError {
+    /// A blob is not there.
+    #[error("the layout does not hold {0}")]
+    Absent(Digest),
+    /// One tag names several blobs.
+    #[error("the tag `{}` is there several times", document::visible(.0))]
+    Ambiguous(String),
+    /// A blob was changed or cut.
+    #[error("a blob is not the one that its name says")]
+    Digest(#[from] digest::Mismatch),
+    /// A file of the layout itself, or a list, cannot be read.
+    #[error("{name} cannot be read as JSON")]
+    Document {
+        /// The file.
+        name: &'static str,
+        /// The mistake.
+        source: document::Invalid,
+    },
+    /// A list does not have the form of one.
+    #[error("{0} is not an OCI index")]
+    Form(&'static str),
+    /// A document breaks a rule.
+    #[error("an OCI document is not valid")]
+    Malformed(#[from] Malformed),
+    /// Something that should be a plain file is a link, a directory or a device.
+    #[error("`{0}` is not a plain file")]
+    NotAFile(String),
+    /// A blob has another size than was promised.
+    #[error("the blob {digest} has more or fewer bytes than the {expected} that were promised")]
+    Size {
+        /// The blob.
+        digest: Digest,
+        /// The size that was promised.
+        expected: u64,
+    },
+    /// The system did not let us read or write.
+    #[error("cannot access `{name}`")]
+    System {
+        /// The file or directory.
+        name: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Something is longer than is read.
+    #[error("{what} has more than the {limit} bytes that are read")]
+    TooLong {
+        /// The file or blob.
+        what: String,
+        /// How much is read.
+        limit: u64,
+    },
+    /// A list is longer than is read.
+    #[error("{0} has more than the {MAX_ENTRIES} entries that are read")]
+    TooMany(&'static str),
+    /// The layout is of another version.
+    #[error("the layout is not of version 1.0.0")]
+    Version,
+}
+
+impl OciError {
+    fn system(name: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let name = name.into();
+        move |source| Self::System { name, source }
+    }
+}
+
+#[cfg(test)]
+mod tests;

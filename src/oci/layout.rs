@@ -1,0 +1,261 @@
+//! Turns a directory in the OCI image layout into blobs that are what their names say, and blobs into such a directory.
+//!
+//! The directory is reached through a handle, so no name and no link inside it leads out of it. Names of files come from
+//! digests alone, never from what somebody wrote into a document.
+//!
+//! Files are read and written on the runtime's threads for what blocks, a chunk at a time: the one thread that runs a
+//! command has other blobs under way, and neither a slow disk nor an `fsync` may hold them up.
+
+use std::io::{self, Read as _};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cap_std::fs::{Dir, File};
+use futures_util::stream::{self, Stream};
+use serde_json::Value;
+
+use super::file::{self, Unfinished};
+use super::index::{list, readable, write_list};
+use super::{BlobStream, Descriptor, MAX_DOCUMENT, Malformed, OciError};
+use crate::digest::Digest;
+use crate::document;
+
+const INDEX: &str = "index.json";
+const LAYOUT: &str = "oci-layout";
+const BLOBS: &str = "blobs/sha256";
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// How many bytes are read or written at once: enough for a switch of threads not to count, and little beside what a blob
+/// may have.
+const CHUNK: usize = 256 << 10;
+
+/// An OCI image layout.
+pub struct Layout {
+    directory: Arc<Dir>,
+    /// The entries of `index.json` as they are there: those of others are kept as they wrote them.
+    entries: Vec<Value>,
+}
+
+/// An entry of `index.json`.
+#[derive(Clone, Copy)]
+pub struct Entry<'a>(&'a Value);
+
+impl<'a> Entry<'a> {
+    /// The tag.
+    pub fn tag(self) -> Option<&'a str> {
+        tag_in(self.0)
+    }
+
+    /// The media type.
+    pub fn media_type(self) -> Option<&'a str> {
+        self.0.get("mediaType").and_then(Value::as_str)
+    }
+
+    /// The descriptor, which entries of others may not be.
+    ///
+    /// # Errors
+    /// [`Malformed::Member`].
+    pub fn descriptor(self) -> Result<Descriptor, Malformed> {
+        Descriptor::parse(self.0)
+    }
+}
+
+impl Layout {
+    /// Opens a layout.
+    ///
+    /// # Errors
+    /// [`OciError`] when it is none.
+    pub async fn open(directory: Dir) -> Result<Self, OciError> {
+        let directory = Arc::new(directory);
+        let here = Arc::clone(&directory);
+        let entries = blocking(move || entries(&here)).await?;
+        Ok(Self { directory, entries })
+    }
+
+    /// Opens a layout, or begins one where there is none, or where somebody who began one was cut off.
+    ///
+    /// # Errors
+    /// [`OciError`] when something else is there.
+    pub async fn open_or_new(directory: Dir) -> Result<Self, OciError> {
+        if directory.exists(INDEX) {
+            Self::open(directory).await
+        } else {
+            Ok(Self { directory: Arc::new(directory), entries: Vec::new() })
+        }
+    }
+
+    /// The entries of `index.json`.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.entries.iter().map(Entry)
+    }
+
+    /// The entries of `index.json` that are described well enough to be read.
+    pub fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
+        readable(&self.entries)
+    }
+
+    /// The descriptor at `tag`, whatever it is.
+    ///
+    /// # Errors
+    /// [`OciError::Ambiguous`], and [`OciError::Malformed`] for an entry that is no descriptor.
+    pub fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
+        let mut tagged = self.entries().filter(|entry| entry.tag() == Some(tag));
+        let found = tagged.next().map(Entry::descriptor).transpose()?;
+        if tagged.next().is_some() {
+            Err(OciError::Ambiguous(tag.into()))
+        } else {
+            Ok(found.map(Descriptor::plain))
+        }
+    }
+
+    /// Notes that `tag` is the blob of `descriptor`, and forgets what it was before.
+    pub fn tag(&mut self, tag: &str, descriptor: &Descriptor) {
+        self.entries.retain(|entry| tag_in(entry) != Some(tag));
+        let mut entry = descriptor.to_value();
+        entry["annotations"][REF_NAME] = tag.into();
+        self.entries.push(entry);
+    }
+
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// [`OciError::Absent`], and [`OciError::NotAFile`] for links, directories and devices.
+    pub async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
+        let (directory, digest) = (Arc::clone(&self.directory), blob.digest);
+        let opened = blocking(move || file::open(&directory, &path(digest))).await;
+        let file = opened.map_err(|error| match error {
+            OciError::System { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                OciError::Absent(digest)
+            }
+            error => error,
+        })?;
+        // One byte more than there should be tells a file that is too long.
+        Ok(BlobStream::new(blob, chunks(file, path(digest), blob.size.saturating_add(1))))
+    }
+
+    /// All bytes of a blob that has no more than `limit`.
+    ///
+    /// # Errors
+    /// [`OciError::TooLong`], [`OciError::Absent`], and what is wrong with the blob.
+    pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
+        if blob.size > limit {
+            return Err(OciError::TooLong { what: blob.digest.to_string(), limit });
+        }
+        self.stream(blob).await?.read(limit).await
+    }
+
+    /// Stores a blob as it comes in.
+    ///
+    /// # Errors
+    /// [`OciError`] when it is not the one that it should be, and when it cannot be written. Nothing of it stays then.
+    pub async fn receive(&self, mut blob: BlobStream) -> Result<(), OciError> {
+        let mut file = self.begin(blob.digest()).await?;
+        let (mut pieces, mut length) = (Vec::new(), 0);
+        while let Some(piece) = blob.next().await? {
+            length += piece.len();
+            pieces.push(piece);
+            if length >= CHUNK {
+                file = append(file, std::mem::take(&mut pieces)).await?;
+                length = 0;
+            }
+        }
+        let file = append(file, pieces).await?;
+        blocking(|| file.finish()).await
+    }
+
+    /// Stores a blob that is in memory.
+    ///
+    /// # Errors
+    /// [`OciError::System`] when it cannot be written.
+    pub async fn add(&self, bytes: &[u8]) -> Result<Digest, OciError> {
+        let digest = Digest::of(bytes);
+        let mut file = self.begin(digest).await?;
+        for piece in bytes.chunks(CHUNK) {
+            file = append(file, vec![Bytes::copy_from_slice(piece)]).await?;
+        }
+        blocking(|| file.finish()).await?;
+        Ok(digest)
+    }
+
+    /// Writes down what makes the blobs a layout. Until then a new one is none, and an old one is as it was. `index.json`
+    /// is last: where it is, all of it is.
+    ///
+    /// # Errors
+    /// [`OciError::System`] when it cannot be written.
+    pub async fn write(&self) -> Result<(), OciError> {
+        let (directory, index) = (Arc::clone(&self.directory), write_list(&self.entries));
+        blocking(move || {
+            file::write(&directory, LAYOUT, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+            file::write(&directory, INDEX, &index)
+        })
+        .await
+    }
+
+    async fn begin(&self, digest: Digest) -> Result<Unfinished, OciError> {
+        let directory = Arc::clone(&self.directory);
+        blocking(move || {
+            directory.create_dir_all(BLOBS).map_err(OciError::system(BLOBS))?;
+            Unfinished::new(&directory, &path(digest))
+        })
+        .await
+    }
+}
+
+/// The entries of `index.json`, in a directory that is a layout.
+fn entries(directory: &Dir) -> Result<Vec<Value>, OciError> {
+    let layout = document::json(&file::read(directory, LAYOUT, 1024)?)
+        .map_err(|source| OciError::Document { name: LAYOUT, source })?;
+    if layout.get("imageLayoutVersion").and_then(Value::as_str) != Some("1.0.0") {
+        return Err(OciError::Version);
+    }
+    list(&file::read(directory, INDEX, MAX_DOCUMENT)?, "`index.json`")
+}
+
+fn tag_in(entry: &Value) -> Option<&str> {
+    entry.get("annotations")?.get(REF_NAME)?.as_str()
+}
+
+fn path(digest: Digest) -> String {
+    format!("{BLOBS}/{}", digest.hex())
+}
+
+/// The bytes of a file, `left` of them at most.
+fn chunks(file: File, name: String, left: u64) -> impl Stream<Item = Result<Bytes, OciError>> + Send {
+    stream::unfold(Some((file, left)), move |state| {
+        let name = name.clone();
+        async move {
+            let (file, left) = state?;
+            match blocking(move || chunk(file, left).map_err(OciError::system(name))).await {
+                Ok((_, chunk)) if chunk.is_empty() => None,
+                Ok((file, chunk)) => {
+                    let left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+                    Some((Ok(chunk), Some((file, left))))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    })
+}
+
+fn chunk(mut file: File, left: u64) -> io::Result<(File, Bytes)> {
+    let mut chunk = vec![0; usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))];
+    let length = file.read(&mut chunk)?;
+    chunk.truncate(length);
+    Ok((file, chunk.into()))
+}
+
+async fn append(mut file: Unfinished, pieces: Vec<Bytes>) -> Result<Unfinished, OciError> {
+    blocking(move || {
+        pieces.iter().try_for_each(|piece| file.write(piece))?;
+        Ok(file)
+    })
+    .await
+}
+
+/// Does what blocks where nothing else waits for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OciError> + Send + 'static,
+) -> Result<T, OciError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| OciError::system("the layout")(io::Error::other(error)))?
+}

@@ -1,0 +1,96 @@
+//! Turns the bytes of an OCI or Docker manifest into what it names: configuration, layers, subject.
+
+use std::collections::BTreeMap;
+
+use super::media_type::is_manifest;
+use super::{Descriptor, Malformed, Members};
+
+/// A manifest: of an image for one platform, or of another artifact such as a component or a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// OCI or Docker manifest.
+    pub media_type: String,
+    /// The type of the artifact.
+    pub artifact_type: Option<String>,
+    /// Its configuration.
+    pub config: Descriptor,
+    /// Its content.
+    pub layers: Vec<Descriptor>,
+    /// The document that the artifact is about.
+    pub subject: Option<Descriptor>,
+    /// Remarks.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// Reads an OCI or Docker manifest.
+    ///
+    /// # Errors
+    /// [`Malformed`] for everything else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let members = Members::parse(bytes)?;
+        let media_type = members.text("mediaType")?;
+        if !is_manifest(&media_type) {
+            return Err(Malformed::MediaType(media_type));
+        }
+        members.check_manifest()?;
+        Ok(Self {
+            media_type,
+            artifact_type: members.optional_text("artifactType")?,
+            config: members.descriptor("config")?,
+            layers: members.descriptors("layers")?,
+            subject: members.get("subject").map(|_| members.descriptor("subject")).transpose()?,
+            annotations: members.texts("annotations")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+    use super::*;
+
+    fn good() -> Value {
+        json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": Descriptor::of("text/plain", b"c").to_value(),
+            "layers": [Descriptor::of("text/plain", b"l").to_value()],
+        })
+    }
+
+    fn parse(change: impl FnOnce(&mut Value)) -> Result<Manifest, Malformed> {
+        let mut manifest = good();
+        change(&mut manifest);
+        Manifest::parse(manifest.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_manifest_says_what_it_names() {
+        let manifest = parse(|manifest| {
+            manifest["artifactType"] = "text/x".into();
+            manifest["subject"] = Descriptor::of("text/plain", b"s").to_value();
+            manifest["annotations"] = json!({"a": "b"});
+        })
+        .unwrap();
+        assert_eq!(manifest.layers, [Descriptor::of("text/plain", b"l")]);
+        assert_eq!(manifest.subject, Some(Descriptor::of("text/plain", b"s")));
+        assert_eq!((manifest.artifact_type.as_deref(), &*manifest.annotations["a"]), (Some("text/x"), "b"));
+        assert!(parse(|manifest| manifest["mediaType"] = DOCKER_MANIFEST.into()).is_ok());
+    }
+
+    #[test]
+    fn everything_else_is_refused_for_its_reason() {
+        assert!(matches!(parse(|it| it["mediaType"] = OCI_INDEX.into()), Err(Malformed::MediaType(_))));
+        assert!(matches!(parse(|it| it["manifests"] = json!([])), Err(Malformed::Mixed)));
+        assert!(matches!(parse(|it| it["schemaVersion"] = 1.into()), Err(Malformed::SchemaVersion)));
+        for (name, value) in [("layers", json!(null)), ("layers", json!([1])), ("subject", json!(null))] {
+            let refused = parse(|it| it[name] = value);
+            assert!(matches!(refused, Err(Malformed::Member(found)) if found == name), "{name}");
+        }
+        assert!(matches!(Manifest::parse(b"{"), Err(Malformed::Document(_))));
+        assert!(matches!(Manifest::parse(b"[]"), Err(Malformed::Member(_))));
+    }
+}

@@ -1,0 +1,102 @@
+//! A place of blobs: turns descriptors and tags into blobs, wherever they are.
+//!
+//! Whoever fetches, signs or copies knows a place and not what kind it is. There is one kind so far, a layout in a
+//! directory; a registry, an archive and a store are others to come, each with the same few verbs.
+
+use super::{BlobStream, Descriptor, Layout, OciError};
+use crate::digest::Digest;
+
+/// A place where blobs are.
+#[non_exhaustive]
+pub enum Place {
+    /// A directory in the OCI image layout.
+    Layout(Layout),
+}
+
+impl Place {
+    /// The descriptor at `tag`, whatever it is.
+    ///
+    /// # Errors
+    /// [`OciError`] when the place cannot tell.
+    pub async fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
+        match self {
+            Self::Layout(layout) => layout.tagged(tag),
+        }
+    }
+
+    /// The documents that the place lists by itself, tagged or not.
+    pub(super) fn listed(&self) -> Vec<Descriptor> {
+        match self {
+            Self::Layout(layout) => layout.descriptors().collect(),
+        }
+    }
+
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// [`OciError::Absent`], and when the place cannot be read.
+    pub async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
+        match self {
+            Self::Layout(layout) => layout.stream(blob).await,
+        }
+    }
+
+    /// All bytes of a blob that has no more than `limit`.
+    ///
+    /// # Errors
+    /// [`OciError::TooLong`], [`OciError::Absent`], and what is wrong with the blob.
+    pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
+        match self {
+            Self::Layout(layout) => layout.read(blob, limit).await,
+        }
+    }
+
+    /// Stores a blob as it comes in.
+    ///
+    /// # Errors
+    /// [`OciError`] when it is not the one that it should be, and when it cannot be written. Nothing of it stays then.
+    pub async fn receive(&self, blob: BlobStream) -> Result<(), OciError> {
+        match self {
+            Self::Layout(layout) => layout.receive(blob).await,
+        }
+    }
+
+    /// Stores a blob that is in memory.
+    ///
+    /// # Errors
+    /// [`OciError`] when it cannot be written.
+    pub async fn add(&self, bytes: &[u8]) -> Result<Digest, OciError> {
+        match self {
+            Self::Layout(layout) => layout.add(bytes).await,
+        }
+    }
+
+    /// Notes that `tag` is the blob of `descriptor`, and forgets what it was before.
+    ///
+    /// # Errors
+    /// [`OciError`] when it cannot be written.
+    pub async fn tag(&mut self, tag: &str, descriptor: &Descriptor) -> Result<(), OciError> {
+        match self {
+            Self::Layout(layout) => layout.tag(tag, descriptor),
+        }
+        Ok(())
+    }
+
+    /// Ends a change of the place: others see what was added and tagged from here on at the latest.
+    ///
+    /// # Errors
+    /// [`OciError`] when it cannot be written.
+    pub async fn finish(&self) -> Result<(), OciError> {
+        match self {
+            Self::Layout(layout) => layout.write().await,
+        }
+    }
+}
+
+/// Copies a blob from one place to another. It streams, so memory does not grow with it.
+///
+/// # Errors
+/// [`OciError`] when it is not what its digest says, and when either place fails. Nothing of it stays then.
+pub async fn copy(blob: &Descriptor, from: &Place, to: &Place) -> Result<(), OciError> {
+    to.receive(from.stream(blob).await?).await
+}

@@ -1,0 +1,57 @@
+//! Turns the digest of a document into the list of what refers to it, such as its signatures.
+//!
+//! A place without an API for that keeps the list at a tag that is made from the digest (OCI distribution 1.1). A layout
+//! may also have such documents in its own index.
+
+use serde_json::Value;
+
+use super::index::{list, readable, write_list};
+use super::media_type::OCI_INDEX;
+use super::{Descriptor, MAX_DOCUMENT, OciError, Place};
+use crate::digest::Digest;
+
+/// The tag of the list of what refers to a digest, where there is no API for it.
+pub fn fallback_tag(subject: Digest) -> String {
+    format!("sha256-{}", subject.hex())
+}
+
+/// The documents that may refer to `subject`: whether they do, they say themselves. `name` is what errors call the list.
+///
+/// # Errors
+/// [`OciError`] when the list cannot be read, or something in it is no descriptor.
+pub async fn of(place: &Place, subject: Digest, name: &'static str) -> Result<Vec<Descriptor>, OciError> {
+    let entries = entries(place, subject, name).await?;
+    let mut found = entries.iter().map(Descriptor::parse).collect::<Result<Vec<_>, _>>()?;
+    found.extend(place.listed());
+    Ok(found)
+}
+
+/// Adds documents to the list of what refers to `subject`. `name` is what errors call the list.
+///
+/// # Errors
+/// [`OciError`] when the list cannot be read or written.
+pub async fn add(
+    place: &mut Place,
+    subject: Digest,
+    referrers: &[Descriptor],
+    name: &'static str,
+) -> Result<(), OciError> {
+    if referrers.is_empty() {
+        return Ok(());
+    }
+    let mut entries = entries(place, subject, name).await?;
+    for referrer in referrers {
+        if !readable(&entries).any(|entry| entry.digest == referrer.digest) {
+            entries.push(referrer.to_value());
+        }
+    }
+    let bytes = write_list(&entries);
+    place.add(&bytes).await?;
+    place.tag(&fallback_tag(subject), &Descriptor::of(OCI_INDEX, &bytes)).await
+}
+
+/// The entries at the fallback tag.
+async fn entries(place: &Place, subject: Digest, name: &'static str) -> Result<Vec<Value>, OciError> {
+    let Some(descriptor) = place.tagged(&fallback_tag(subject)).await? else { return Ok(Vec::new()) };
+    list(&place.read(&descriptor, MAX_DOCUMENT).await?, name)
+}

@@ -1,0 +1,83 @@
+//! Writes signatures into a place, where [`gather`](super::gather()) finds them: new ones, and those that came from another place.
+
+use std::collections::BTreeMap;
+
+use super::evidence::{Evidence, LIST, classic_tag};
+use super::sigstore::{self, MEDIA_TYPE};
+use super::{KeyError, PrivateKey};
+use crate::digest::Digest;
+use crate::document;
+use crate::oci::media_type::{EMPTY, OCI_MANIFEST};
+use crate::oci::{Descriptor, EMPTY_BLOB, OciError, Place, referrers};
+
+/// Writes signatures into a place, byte for byte. Those that could not be read are left out.
+///
+/// # Errors
+/// [`OciError`] when the place cannot be written.
+pub async fn save(signatures: &[Evidence], subject: Digest, place: &mut Place) -> Result<(), OciError> {
+    let mut carriers = Vec::new();
+    for evidence in signatures.iter().filter(|evidence| evidence.content.is_ok()) {
+        for bytes in evidence.blobs.values() {
+            place.add(bytes).await?;
+        }
+        if evidence.is_classic {
+            place.tag(&classic_tag(subject), &evidence.carrier).await?;
+        } else {
+            carriers.push(evidence.carrier.clone());
+        }
+    }
+    referrers::add(place, subject, &carriers, LIST).await
+}
+
+/// A signature that was not written yet.
+pub struct NewSignature {
+    bundle: Vec<u8>,
+    carrier: Vec<u8>,
+}
+
+impl NewSignature {
+    /// Signs a document: a Sigstore bundle in an OCI manifest that refers to the document.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the key cannot sign.
+    pub fn of(subject: &Descriptor, key: &PrivateKey) -> Result<Self, KeyError> {
+        let bundle = sigstore::sign(subject.digest, key)?;
+        let carrier = carrier(subject, &Descriptor::of(MEDIA_TYPE, &bundle));
+        Ok(Self { bundle, carrier })
+    }
+
+    /// Writes the signature into the place where the document is, and into the list of what refers to it.
+    ///
+    /// # Errors
+    /// [`OciError`] when the place cannot be read or written.
+    pub async fn write(&self, subject: Digest, place: &mut Place) -> Result<(), OciError> {
+        for blob in [EMPTY_BLOB, &self.bundle, &self.carrier] {
+            place.add(blob).await?;
+        }
+        let carrier = Descriptor {
+            artifact_type: Some(MEDIA_TYPE.into()),
+            annotations: annotations(),
+            ..Descriptor::of(OCI_MANIFEST, &self.carrier)
+        };
+        referrers::add(place, subject, &[carrier], LIST).await
+    }
+}
+
+/// The OCI manifest that says what the signature is about.
+fn carrier(subject: &Descriptor, bundle: &Descriptor) -> Vec<u8> {
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": MEDIA_TYPE,
+        "config": Descriptor::of(EMPTY, EMPTY_BLOB).to_value(),
+        "layers": [bundle.to_value()],
+        "subject": subject.to_value(),
+        "annotations": annotations(),
+    });
+    document::sorted(&manifest).to_string().into_bytes()
+}
+
+fn annotations() -> BTreeMap<String, String> {
+    let texts = sigstore::annotations();
+    texts.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}

@@ -1,0 +1,167 @@
+//! Turns a place and a digest into everything there that may be a signature of it, without judging any of it.
+//!
+//! Two forms are looked for: Sigstore bundles that refer to the digest, and cosign's classic form at a tag of its own. That
+//! the lists themselves cannot be read is an error; that one signature cannot be read is noted beside it, and does the
+//! others no harm.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use super::classic::{SIGNATURE, SIMPLE_SIGNING};
+use super::evidence::{Content, Evidence, LIST, classic_tag};
+use super::sigstore::MEDIA_TYPE;
+use crate::digest::Digest;
+use crate::oci::media_type::{EMPTY, OCI_MANIFEST};
+use crate::oci::{Descriptor, MAX_DOCUMENT, MAX_ENTRIES, Manifest, OciError, Place, referrers};
+
+/// The longest signature that is read, in bytes: a payload of 64 KiB in base64, and room for what stands around it.
+const MAX_SIGNATURE: u64 = 128 << 10;
+
+/// The most bytes that all signatures may have together. They are held in memory, and there may be a thousand.
+const MAX_TOTAL: u64 = 16 << 20;
+
+/// Everything in a place that may be a signature of the document `subject`.
+///
+/// # Errors
+/// [`OciError`] when the lists of signatures cannot be read, or are more than is read.
+pub async fn gather(place: &Place, subject: Digest) -> Result<Vec<Evidence>, OciError> {
+    let mut found = BTreeMap::new();
+    let mut reader = Reader { place, subject, left: MAX_TOTAL };
+    for carrier in carriers(place, subject).await? {
+        if found.contains_key(&carrier.digest) {
+            continue;
+        }
+        if let Some(evidence) = reader.bundle(&carrier).await? {
+            found.insert(carrier.digest, evidence);
+        }
+    }
+    let mut all: Vec<Evidence> = found.into_values().collect();
+    if let Some(carrier) = place.tagged(&classic_tag(subject)).await? {
+        all.extend(reader.classic(&carrier).await?);
+    }
+    Ok(all)
+}
+
+/// The OCI manifests that may carry a Sigstore bundle.
+async fn carriers(place: &Place, subject: Digest) -> Result<Vec<Descriptor>, OciError> {
+    let mut carriers = referrers::of(place, subject, LIST).await?;
+    // Some tools leave the artifact type out of the list, or name the type of the configuration there. Of those, only
+    // the OCI manifest itself can tell.
+    carriers.retain(|carrier| {
+        carrier.media_type == OCI_MANIFEST
+            && carrier.artifact_type.as_deref().is_none_or(|found| [MEDIA_TYPE, EMPTY].contains(&found))
+    });
+    Ok(carriers)
+}
+
+/// Reads signatures as long as they are not too much together.
+struct Reader<'a> {
+    place: &'a Place,
+    subject: Digest,
+    left: u64,
+}
+
+impl Reader<'_> {
+    /// The Sigstore bundle that an OCI manifest carries; none when it carries something else or for something else.
+    async fn bundle(&mut self, carrier: &Descriptor) -> Result<Option<Evidence>, OciError> {
+        let (bytes, manifest) = match self.manifest(carrier).await {
+            Ok(read) => read,
+            Err(error @ OciError::TooMany(_)) => return Err(error),
+            Err(error) if carrier.artifact_type.as_deref() == Some(MEDIA_TYPE) => {
+                return Ok(Some(unreadable(carrier, &error, false)));
+            }
+            // Nobody said that it is a signature.
+            Err(_) => return Ok(None),
+        };
+        let is_ours = manifest.subject.as_ref().is_some_and(|subject| subject.digest == self.subject)
+            && manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type) == MEDIA_TYPE;
+        if !is_ours {
+            return Ok(None);
+        }
+        let mut blobs = BTreeMap::from([(carrier.digest, bytes)]);
+        let content = match &manifest.layers[..] {
+            [layer] => self.blob(layer).await?.map(|bytes| {
+                blobs.insert(layer.digest, bytes.clone());
+                Content::Bundle(bytes)
+            }),
+            layers => Err(format!("its OCI manifest has {} layers, not one", layers.len())),
+        };
+        // Annotations in the list may differ from list to list; those in the manifest do not.
+        let carrier = Descriptor {
+            artifact_type: Some(MEDIA_TYPE.into()),
+            annotations: manifest.annotations,
+            ..carrier.clone()
+        };
+        Ok(Some(Evidence { carrier, content, is_classic: false, blobs }))
+    }
+
+    /// The signatures in cosign's classic form, one for each layer.
+    async fn classic(&mut self, carrier: &Descriptor) -> Result<Vec<Evidence>, OciError> {
+        let (bytes, manifest) = match self.manifest(carrier).await {
+            Ok(read) => read,
+            Err(error @ OciError::TooMany(_)) => return Err(error),
+            Err(error) => return Ok(vec![unreadable(carrier, &error, true)]),
+        };
+        if manifest.layers.len() > MAX_ENTRIES {
+            return Err(OciError::TooMany(LIST));
+        }
+        // The configuration says nothing; it is kept because the OCI manifest names it.
+        let mut shared = BTreeMap::from([(carrier.digest, bytes)]);
+        if let Ok(config) = self.blob(&manifest.config).await? {
+            shared.insert(manifest.config.digest, config);
+        }
+        let mut all = Vec::new();
+        for layer in manifest.layers.iter().filter(|layer| layer.media_type == SIMPLE_SIGNING) {
+            let content = self.payload(layer, &mut shared).await?;
+            let blobs = BTreeMap::new();
+            all.push(Evidence { carrier: carrier.clone(), content, is_classic: true, blobs });
+        }
+        if let Some(first) = all.iter_mut().find(|evidence| evidence.content.is_ok()) {
+            first.blobs = shared;
+        }
+        Ok(all)
+    }
+
+    /// The payload in a layer, and the signature beside it.
+    async fn payload(
+        &mut self,
+        layer: &Descriptor,
+        shared: &mut BTreeMap<Digest, Vec<u8>>,
+    ) -> Result<Result<Content, String>, OciError> {
+        Ok(match (self.blob(layer).await?, layer.annotations.get(SIGNATURE)) {
+            (Ok(payload), Some(signature)) => {
+                shared.insert(layer.digest, payload.clone());
+                Ok(Content::Classic { payload, signature: signature.clone() })
+            }
+            (Ok(_), None) => Err(format!("its layer has no annotation `{SIGNATURE}`")),
+            (Err(error), _) => Err(error),
+        })
+    }
+
+    async fn manifest(&mut self, carrier: &Descriptor) -> Result<(Vec<u8>, Manifest), OciError> {
+        self.spend(carrier.size.min(MAX_DOCUMENT))?;
+        let bytes = self.place.read(carrier, MAX_DOCUMENT).await?;
+        let manifest = Manifest::parse(&bytes)?;
+        Ok((bytes, manifest))
+    }
+
+    /// A blob, or why it could not be read. The error outside is that all signatures together are too much.
+    async fn blob(&mut self, blob: &Descriptor) -> Result<Result<Vec<u8>, String>, OciError> {
+        self.spend(blob.size.min(MAX_SIGNATURE))?;
+        Ok(self.place.read(blob, MAX_SIGNATURE).await.map_err(|error| reason(&error)))
+    }
+
+    fn spend(&mut self, size: u64) -> Result<(), OciError> {
+        self.left = self.left.checked_sub(size).ok_or(OciError::TooMany(LIST))?;
+        Ok(())
+    }
+}
+
+fn unreadable(carrier: &Descriptor, error: &OciError, is_classic: bool) -> Evidence {
+    Evidence { carrier: carrier.clone(), content: Err(reason(error)), is_classic, blobs: BTreeMap::new() }
+}
+
+/// An error with its causes in one text.
+fn reason(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", reason(source)))
+}

@@ -1,0 +1,150 @@
+//! Signatures in a place: what is found, what is not, and what a copy keeps.
+
+#![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+use cap_std::fs::Dir;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::oci::media_type::{EMPTY, OCI_INDEX, OCI_MANIFEST};
+use crate::oci::{Descriptor, EMPTY_BLOB, Layout, OciError, Place, referrers};
+
+const SUBJECT: &[u8] = b"{\"what\":\"is signed\"}";
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn place(&self) -> Place {
+        let directory = Dir::open_ambient_dir(self.0.path(), cap_std::ambient_authority()).unwrap();
+        Place::Layout(Layout::open_or_new(directory).await.unwrap())
+    }
+}
+
+fn subject() -> Descriptor {
+    Descriptor::of(OCI_INDEX, SUBJECT)
+}
+
+fn key() -> PrivateKey {
+    PrivateKey::generate().unwrap()
+}
+
+async fn signed(place: &mut Place, key: &PrivateKey) {
+    NewSignature::of(&subject(), key).unwrap().write(subject().digest, place).await.unwrap();
+}
+
+/// Adds a manifest in cosign's classic form with these layers.
+async fn classic(place: &mut Place, layers: &[Value]) {
+    place.add(EMPTY_BLOB).await.unwrap();
+    let config = Descriptor::of(EMPTY, EMPTY_BLOB).to_value();
+    let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers})
+        .to_string();
+    place.add(manifest.as_bytes()).await.unwrap();
+    let tag = format!("{}.sig", referrers::fallback_tag(subject().digest));
+    place.tag(&tag, &Descriptor::of(OCI_MANIFEST, manifest.as_bytes())).await.unwrap();
+}
+
+fn layer(bytes: &[u8], signature: Option<&str>) -> Value {
+    let mut layer = Descriptor::of(classic::SIMPLE_SIGNING, bytes).to_value();
+    if let Some(signature) = signature {
+        layer["annotations"] = json!({classic::SIGNATURE: signature});
+    }
+    layer
+}
+
+#[tokio::test]
+async fn what_was_written_is_found_and_names_its_key() {
+    let home = Home::new();
+    let (mut place, one, two) = (home.place().await, key(), key());
+    assert!(gather(&place, subject().digest).await.unwrap().is_empty());
+    signed(&mut place, &one).await;
+    signed(&mut place, &two).await;
+    let found = gather(&place, subject().digest).await.unwrap();
+    assert_eq!(found.len(), 2);
+    let keys = [("one", one.public()), ("two", two.public())];
+    let mut names: Vec<_> = found.iter().map(|it| it.signer(subject().digest, keys).unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["one", "two"]);
+    let other = found[0].signer(Digest::of(b"other"), keys);
+    assert!(matches!(other, Err(SignatureFault::OtherDigest)));
+    assert!(gather(&place, Digest::of(b"other")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_copy_has_the_same_signatures_but_for_those_that_cannot_be_read() {
+    let (from, to) = (Home::new(), Home::new());
+    let (mut place, key) = (from.place().await, key());
+    signed(&mut place, &key).await;
+    place.add(b"payload").await.unwrap();
+    classic(&mut place, &[layer(b"payload", Some("c2ln")), layer(b"not there", Some("c2ln"))]).await;
+    let found = gather(&place, subject().digest).await.unwrap();
+    assert_eq!(
+        found.iter().map(Evidence::format).collect::<Vec<_>>(),
+        ["sigstore-bundle", "cosign-classic", "cosign-classic"]
+    );
+    assert!(found[2].content().unwrap_err().starts_with("the layout does not hold"));
+    let mut copy = to.place().await;
+    save(&found, subject().digest, &mut copy).await.unwrap();
+    let again = gather(&copy, subject().digest).await.unwrap();
+    assert_eq!(again.len(), 3, "the manifest that names the missing one is kept as it came");
+    for (one, other) in found.iter().zip(&again) {
+        assert_eq!((one.carrier(), one.content()), (other.carrier(), other.content()));
+    }
+}
+
+#[tokio::test]
+async fn a_classic_layer_without_signature_and_one_of_another_type_are_none() {
+    let home = Home::new();
+    let mut place = home.place().await;
+    place.add(b"payload").await.unwrap();
+    let foreign = Descriptor::of("text/plain", b"payload").to_value();
+    classic(&mut place, &[foreign, layer(b"payload", None)]).await;
+    let found = gather(&place, subject().digest).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].content().unwrap_err().contains("has no annotation"));
+    assert!(matches!(found[0].signer::<()>(subject().digest, []), Err(SignatureFault::Unreadable(_))));
+}
+
+#[tokio::test]
+async fn what_refers_to_something_else_or_is_something_else_is_passed_over() {
+    let home = Home::new();
+    let mut place = home.place().await;
+    for (artifact, subject) in
+        [(sigstore::MEDIA_TYPE, Descriptor::of(OCI_INDEX, b"other")), ("application/spdx+json", subject())]
+    {
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": artifact, "subject": subject.to_value(),
+            "config": Descriptor::of(EMPTY, EMPTY_BLOB).to_value(), "layers": [],
+        });
+        let manifest = manifest.to_string();
+        place.add(manifest.as_bytes()).await.unwrap();
+        let listed = Descriptor::of(OCI_MANIFEST, manifest.as_bytes());
+        referrers::add(&mut place, self::subject().digest, &[listed], "the list").await.unwrap();
+    }
+    assert!(gather(&place, subject().digest).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn signatures_are_read_within_bounds() {
+    let home = Home::new();
+    let mut place = home.place().await;
+    let large = Descriptor { size: 128 << 10, ..Descriptor::of(classic::SIMPLE_SIGNING, b"x") };
+    classic(&mut place, &vec![large.to_value(); 200]).await;
+    assert!(matches!(
+        gather(&place, subject().digest).await,
+        Err(OciError::TooMany("the list of signatures"))
+    ));
+    classic(&mut place, &vec![layer(b"x", None); 1001]).await;
+    assert!(matches!(
+        gather(&place, subject().digest).await,
+        Err(OciError::TooMany("the list of signatures"))
+    ));
+    // One that is too long by itself is only that one's fault.
+    let long = Descriptor { size: (128 << 10) + 1, ..Descriptor::of(classic::SIMPLE_SIGNING, b"x") };
+    classic(&mut place, &[long.to_value()]).await;
+    let found = gather(&place, subject().digest).await.unwrap();
+    assert!(found[0].content().unwrap_err().contains("more than the 131072 bytes"));
+}

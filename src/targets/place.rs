@@ -1,0 +1,275 @@
+//! The place where the objects of an installation go, read from its text once and written back as the same text.
+//!
+//! Apart from the target itself because a place is only named here: it can be typed, compared and recorded without being
+//! reached.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::directory::Secrets;
+
+/// Where the objects of an installation go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
+pub enum Place {
+    /// A Kubernetes cluster.
+    Cluster {
+        /// Its address. The kubeconfig may lead to another cluster some day.
+        server: Option<String>,
+        /// The kubeconfig that leads to it; none for those that kubectl would use.
+        kubeconfig: Option<PathBuf>,
+        /// The context of the kubeconfig; none for its current one.
+        context: Option<String>,
+    },
+    /// A directory of manifests.
+    Directory {
+        /// Its path, absolute where it is recorded.
+        path: PathBuf,
+        /// How Secrets are written.
+        secrets: Secrets,
+    },
+}
+
+/// A text that names no place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no target")]
+pub struct InvalidPlace(String);
+
+/// The text of a cluster.
+const CLUSTER: &str = "kube";
+
+/// The text of a directory begins so.
+const DIRECTORY: &str = "dir:";
+
+impl Place {
+    /// The cluster that kubectl would use.
+    pub fn cluster() -> Self {
+        Self::Cluster { server: None, kubeconfig: None, context: None }
+    }
+
+    /// A directory, whose Secrets are written without credentials.
+    pub fn directory(path: impl Into<PathBuf>) -> Self {
+        Self::Directory { path: path.into(), secrets: Secrets::Omit }
+    }
+
+    /// Reads the target of a plan, which names the address of a cluster beside it: `dir:PATH`, `kube (SERVER)`.
+    ///
+    /// # Errors
+    /// [`InvalidPlace`] when it is neither.
+    pub fn of_plan(target: &str) -> Result<Self, InvalidPlace> {
+        let is_cluster = target.split_once(" (").is_some_and(|(word, _)| word == CLUSTER);
+        if is_cluster { Ok(Self::cluster()) } else { target.parse() }
+    }
+
+    /// The address of a cluster, where it is known.
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Self::Cluster { server, .. } => server.as_deref(),
+            Self::Directory { .. } => None,
+        }
+    }
+
+    /// Whether both are the same directory, or both a cluster. Clusters are told apart by what is in them: one cluster may
+    /// have several addresses.
+    pub fn is_same_target(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory { path, .. }, Self::Directory { path: other, .. }) => path == other,
+            _ => self.is_cluster() && other.is_cluster(),
+        }
+    }
+
+    /// Whether it is a cluster.
+    pub fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster { .. })
+    }
+
+    /// Whether Secrets are written with their values.
+    pub fn has_plain_secrets(&self) -> bool {
+        matches!(self, Self::Directory { secrets: Secrets::Plain, .. })
+    }
+
+    /// The same place, with Secrets written in this way where it is a directory.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        match self {
+            Self::Directory { path, .. } => Self::Directory { path, secrets },
+            Self::Cluster { .. } => self,
+        }
+    }
+
+    /// The same place, with this address where it is a cluster.
+    #[must_use]
+    pub fn with_server(self, server: Option<String>) -> Self {
+        match self {
+            Self::Cluster { kubeconfig, context, .. } => Self::Cluster { server, kubeconfig, context },
+            Self::Directory { .. } => self,
+        }
+    }
+
+    /// The same place, reached by another kubeconfig and context where it is a cluster.
+    #[must_use]
+    pub fn reached_by(self, kubeconfig: Option<PathBuf>, context: Option<String>) -> Self {
+        match self {
+            Self::Cluster { server, .. } => Self::Cluster { server, kubeconfig, context },
+            Self::Directory { .. } => self,
+        }
+    }
+
+    /// The same place without what holds on one machine alone.
+    #[must_use]
+    pub fn for_all(self) -> Self {
+        if self.is_cluster() { Self::cluster() } else { self }
+    }
+
+    /// The same place with its path changed, where it is a directory.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn try_map_path<E>(self, change: impl FnOnce(&Path) -> Result<PathBuf, E>) -> Result<Self, E> {
+        match self {
+            Self::Directory { path, secrets } => Ok(Self::Directory { path: change(&path)?, secrets }),
+            Self::Cluster { .. } => Ok(self),
+        }
+    }
+}
+
+/// The cluster that kubectl would use.
+impl Default for Place {
+    fn default() -> Self {
+        Self::cluster()
+    }
+}
+
+impl std::str::FromStr for Place {
+    type Err = InvalidPlace;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix(DIRECTORY) {
+            Some(path) if !path.is_empty() => Ok(Self::directory(path)),
+            None if text == CLUSTER => Ok(Self::cluster()),
+            Some(_) | None => Err(InvalidPlace(text.into())),
+        }
+    }
+}
+
+/// `dir:PATH` or `kube`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster { .. } => f.write_str(CLUSTER),
+            Self::Directory { path, .. } => write!(f, "{DIRECTORY}{}", path.display()),
+        }
+    }
+}
+
+/// A place as it is recorded: members of the settings of an installation.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    target: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kubeconfig: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    #[serde(default)]
+    plain_secrets: bool,
+}
+
+impl From<Place> for Stored {
+    fn from(place: Place) -> Self {
+        let (target, plain_secrets) = (place.to_string(), place.has_plain_secrets());
+        match place {
+            Place::Cluster { server, kubeconfig, context } => {
+                Self { target, server, kubeconfig, context, plain_secrets }
+            }
+            Place::Directory { .. } => {
+                Self { target, server: None, kubeconfig: None, context: None, plain_secrets }
+            }
+        }
+    }
+}
+
+impl TryFrom<Stored> for Place {
+    type Error = InvalidPlace;
+
+    fn try_from(recorded: Stored) -> Result<Self, Self::Error> {
+        let Stored { target, server, kubeconfig, context, plain_secrets } = recorded;
+        let secrets = if plain_secrets { Secrets::Plain } else { Secrets::Omit };
+        let place: Self = target.parse()?;
+        Ok(place.with_secrets(secrets).with_server(server).reached_by(kubeconfig, context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(value: serde_json::Value) -> Result<Place, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_typed_is_read_once_and_written_back() {
+        for text in ["kube", "dir:/rendered", "dir:a/b"] {
+            assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+        }
+        for text in ["", "kubernetes", "dir:", "/rendered", "kube (https://x)", "Kube"] {
+            assert_eq!(text.parse::<Place>().unwrap_err().to_string(), format!("`{text}` is no target"));
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_keeps_its_bytes() {
+        for (text, is_plain) in [
+            (r#"{"target":"dir:/rendered","plainSecrets":true}"#, true),
+            (r#"{"target":"dir:/rendered","plainSecrets":false}"#, false),
+            (
+                r#"{"target":"kube","server":"https://a:6443","kubeconfig":"/k","context":"c","plainSecrets":false}"#,
+                false,
+            ),
+            (r#"{"target":"kube","plainSecrets":false}"#, false),
+        ] {
+            let place: Place = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&place).unwrap(), text);
+            assert_eq!(place.has_plain_secrets(), is_plain);
+        }
+    }
+
+    #[test]
+    fn a_record_that_names_no_place_is_refused() {
+        let error = read(json!({ "target": "ssh:/x" })).unwrap_err();
+        assert_eq!(error, "`ssh:/x` is no target");
+        assert_eq!(read(json!({ "target": "kube" })), Ok(Place::cluster()), "the rest has defaults");
+    }
+
+    #[test]
+    fn the_target_of_a_plan_names_a_server_too() {
+        assert_eq!(Place::of_plan("kube (https://a:6443)"), Ok(Place::cluster()));
+        assert_eq!(Place::of_plan("kube"), Ok(Place::cluster()));
+        assert_eq!(Place::of_plan("dir:/a (b)"), Ok(Place::directory("/a (b)")));
+        assert!(Place::of_plan("kubernetes (x)").is_err());
+    }
+
+    #[test]
+    fn two_addresses_may_be_one_cluster_and_two_paths_are_two_directories() {
+        let at = |server: &str| Place::cluster().with_server(Some(server.into()));
+        assert!(at("https://a").is_same_target(&at("https://b")));
+        assert!(!at("https://a").is_same_target(&Place::directory("/a")));
+        assert!(!Place::directory("/a").is_same_target(&Place::directory("/b")));
+        let plain = Place::directory("/a").with_secrets(Secrets::Plain);
+        assert!(plain.is_same_target(&Place::directory("/a")));
+    }
+
+    #[test]
+    fn what_holds_on_one_machine_is_left_out_for_all() {
+        let place = Place::cluster().with_server(Some("s".into())).reached_by(Some("/k".into()), None);
+        assert_eq!(place.for_all(), Place::cluster());
+        assert_eq!(Place::directory("/a").for_all(), Place::directory("/a"));
+        assert_eq!(Place::directory("/a").reached_by(Some("/k".into()), None), Place::directory("/a"));
+    }
+}

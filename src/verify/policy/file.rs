@@ -1,0 +1,225 @@
+//! Turns the text of a policy file into a [`TrustPolicy`], or says what in it could be read in two ways or could not work.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::scope::Scope;
+use super::{Key, Rule, TrustPolicy, literal};
+use crate::capability::severity::Severity;
+use crate::digest::{self, Digest};
+use crate::document;
+use crate::signature::{InvalidPublicKey, PublicKey};
+
+const API_VERSION: &str = "carnet.dev/v1alpha1";
+
+/// Why a trust policy was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The text breaks a rule of YAML or of the format.
+    #[error("the trust policy is not valid")]
+    Document(#[from] document::Invalid),
+    /// A refused digest is none.
+    #[error("`refusedDigests` holds something else than digests")]
+    Digest(#[from] digest::InvalidDigest),
+    /// The file is something else.
+    #[error("the file is of `{api_version}`, kind `{kind}`, not of `{API_VERSION}`, kind `TrustPolicy`")]
+    Kind {
+        /// Its `apiVersion`.
+        api_version: String,
+        /// Its `kind`.
+        kind: String,
+    },
+    /// The PEM text of a key is none.
+    #[error("key `{name}` cannot be read")]
+    Key {
+        /// The key's name in the policy.
+        name: String,
+        /// The reason.
+        source: InvalidPublicKey,
+    },
+    /// A pattern for names is empty, or has a `*` that is not at its end.
+    #[error("rule `{rule}` admits names by `{pattern}`, where only a `*` or `**` at the end is understood")]
+    Name {
+        /// The rule's scope.
+        rule: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// Two rules have one scope, so that neither is the more specific.
+    #[error("there are two rules for `{0}`")]
+    Overlap(String),
+    /// The scope of a rule is none.
+    #[error(
+        "`{0}` is not a scope: write `HOST/REPOSITORY`, `HOST/**`, `HOST/REPOSITORY/**`, `layout` or `archive`"
+    )]
+    Scope(String),
+    /// The threshold is 0, or more than the distinct keys that could meet it.
+    #[error("rule `{rule}` wants {threshold} signers of {signers}: write a number from 1 to {signers}")]
+    Threshold {
+        /// The rule's scope.
+        rule: String,
+        /// The number that it demands.
+        threshold: usize,
+        /// How many distinct keys it lists.
+        signers: usize,
+    },
+    /// A time is not one.
+    #[error("key `{name}` has `{text}` for a time: write one such as `2026-01-31T00:00:00Z`")]
+    Time {
+        /// The key's name in the policy.
+        name: String,
+        /// The text.
+        text: String,
+    },
+    /// A rule names a key that is not in the policy.
+    #[error("rule `{rule}` names key `{key}`, which `keys` does not hold")]
+    UnknownKey {
+        /// The rule's scope.
+        rule: String,
+        /// The name.
+        key: String,
+    },
+    /// A rule admits no names, so it would admit nothing.
+    #[error("rule `{0}` has no `names`")]
+    Unnamed(String),
+    /// A key's window ends before it begins.
+    #[error("key `{0}` is valid until before it is valid from")]
+    Window(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: String,
+    kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    spec: Spec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    #[serde(default)]
+    keys: BTreeMap<String, KeySpec>,
+    rules: Vec<RuleSpec>,
+    #[serde(default)]
+    refused_digests: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeySpec {
+    pem: String,
+    valid_from: Option<String>,
+    valid_until: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RuleSpec {
+    r#match: String,
+    names: Vec<String>,
+    require: RequireSpec,
+    powers: Option<PowersSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequireSpec {
+    threshold: usize,
+    any_of: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct PowersSpec {
+    refuse: Severity,
+}
+
+impl TrustPolicy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for everything that is unknown, contradictory or could not work.
+    pub fn parse(yaml: &str) -> Result<Self, PolicyError> {
+        let value = document::yaml(yaml)?;
+        let (head, _) = document::typed::<Head>(value.clone())?;
+        if head.api_version != API_VERSION || head.kind != "TrustPolicy" {
+            return Err(PolicyError::Kind { api_version: head.api_version, kind: head.kind });
+        }
+        let (File { spec, .. }, unknown) = document::typed::<File>(value)?;
+        if !unknown.is_empty() {
+            return Err(document::Invalid::Unknown(unknown).into());
+        }
+        Self::of_spec(spec, Digest::of(yaml.as_bytes()))
+    }
+
+    fn of_spec(spec: Spec, digest: Digest) -> Result<Self, PolicyError> {
+        let keys: BTreeMap<_, _> = spec
+            .keys
+            .into_iter()
+            .map(|(name, key)| Ok((name.clone(), Key::of_spec(name, key)?)))
+            .collect::<Result<_, PolicyError>>()?;
+        let mut rules: Vec<Rule> = Vec::new();
+        for rule in spec.rules {
+            let rule = Rule::of_spec(rule, &keys)?;
+            if rules.iter().any(|other| other.scope == rule.scope) {
+                return Err(PolicyError::Overlap(rule.scope.to_string()));
+            }
+            rules.push(rule);
+        }
+        let refused = spec.refused_digests.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        Ok(Self { keys, rules, refused, digest, is_configured: true })
+    }
+}
+
+impl Key {
+    fn of_spec(name: String, spec: KeySpec) -> Result<Self, PolicyError> {
+        let time = |text: Option<String>| {
+            text.map(|text| text.parse().map_err(|_| PolicyError::Time { name: name.clone(), text }))
+                .transpose()
+        };
+        let (from, until) = (time(spec.valid_from)?, time(spec.valid_until)?);
+        if from.zip(until).is_some_and(|(from, until)| until <= from) {
+            return Err(PolicyError::Window(name));
+        }
+        let public = PublicKey::parse(&spec.pem).map_err(|source| PolicyError::Key { name, source })?;
+        Ok(Self { public, from, until })
+    }
+}
+
+impl Rule {
+    fn of_spec(spec: RuleSpec, keys: &BTreeMap<String, Key>) -> Result<Self, PolicyError> {
+        let scope = Scope::parse(&spec.r#match).ok_or_else(|| PolicyError::Scope(spec.r#match.clone()))?;
+        let rule = spec.r#match;
+        if spec.names.is_empty() {
+            return Err(PolicyError::Unnamed(rule));
+        }
+        let is_odd = |pattern: &&String| pattern.is_empty() || literal(pattern).contains('*');
+        if let Some(pattern) = spec.names.iter().find(is_odd) {
+            return Err(PolicyError::Name { rule, pattern: pattern.clone() });
+        }
+        let any_of: BTreeSet<String> = spec.require.any_of.into_iter().collect();
+        // Invariant: a threshold counts distinct keys. Two names for one key are one signer, here and when counting.
+        let mut signers = BTreeSet::new();
+        for name in &any_of {
+            let key = keys.get(name);
+            let key = key.ok_or_else(|| PolicyError::UnknownKey { rule: rule.clone(), key: name.clone() })?;
+            signers.insert(key.public.id());
+        }
+        let (threshold, signers) = (spec.require.threshold, signers.len());
+        if threshold == 0 || threshold > signers {
+            return Err(PolicyError::Threshold { rule, threshold, signers });
+        }
+        let refuse_powers = spec.powers.map(|powers| powers.refuse);
+        Ok(Self { scope, names: spec.names, threshold, any_of, refuse_powers })
+    }
+}

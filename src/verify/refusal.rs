@@ -1,0 +1,104 @@
+//! Why a bundle may not run, and why a signature of it does not count.
+
+use jiff::Timestamp;
+
+use crate::digest::Digest;
+use crate::document;
+use crate::signature::SignatureFault;
+
+/// Why a bundle may not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The rule does not admit the name that the signed bundle gives itself.
+    #[error("rule `{rule}` does not admit bundles named `{}`", document::visible(.name))]
+    Name {
+        /// The name in `bundle.json`.
+        name: String,
+        /// The rule's scope.
+        rule: String,
+    },
+    /// There is no trust policy.
+    #[error("there is no trust policy, so nothing is trusted")]
+    NoPolicy,
+    /// No rule is about the place.
+    #[error("no rule of the trust policy matches `{0}`")]
+    NoRule(String),
+    /// The policy refuses this digest, whoever signed it.
+    #[error("the trust policy refuses {0}")]
+    RefusedDigest(Digest),
+    /// Only what is on this machine may run unsigned.
+    #[error("`{0}` is not on this machine, so it must be signed")]
+    Remote(String),
+    /// Signatures are there, but not enough of them count.
+    #[error("rule `{rule}` wants {threshold} trusted signer{}, and there {}{}", plural(*.threshold), are(*.found), list(.flaws))]
+    Signers {
+        /// The rule's scope.
+        rule: String,
+        /// How many distinct keys the rule demands.
+        threshold: usize,
+        /// How many there are.
+        found: usize,
+        /// The flaws of the other signatures, by the OCI manifest that carries each.
+        flaws: Vec<(Digest, Flaw)>,
+    },
+    /// There is no signature at all.
+    #[error("{0} is not signed")]
+    Unsigned(Digest),
+}
+
+/// Why one signature does not count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// The key's time is over.
+    #[error("key `{key}` was valid until {until}")]
+    Expired {
+        /// The key's name in the policy.
+        key: String,
+        /// When it ended.
+        until: Timestamp,
+    },
+    /// The key's time has not come.
+    #[error("key `{key}` is valid from {from}")]
+    NotYetValid {
+        /// The key's name in the policy.
+        key: String,
+        /// When it begins.
+        from: Timestamp,
+    },
+    /// It is no signature of this digest, whoever made it.
+    #[error(transparent)]
+    Signature(SignatureFault),
+    /// The key is in the policy, but not in the rule.
+    #[error("key `{0}` signed it, which the rule does not list")]
+    Unlisted(String),
+    /// No key of the policy made it. The id is what it claims.
+    #[error("no key of the trust policy made it{}", .0.map(|id| format!(" (it claims key {})", id.short())).unwrap_or_default())]
+    UnknownKey(Option<Digest>),
+}
+
+impl From<SignatureFault> for Flaw {
+    fn from(fault: SignatureFault) -> Self {
+        match fault {
+            SignatureFault::OtherKey(claimed) => Self::UnknownKey(claimed),
+            fault => Self::Signature(fault),
+        }
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn are(count: usize) -> String {
+    match count {
+        0 => "is none".into(),
+        1 => "is 1".into(),
+        more => format!("are {more}"),
+    }
+}
+
+fn list(flaws: &[(Digest, Flaw)]) -> String {
+    flaws.iter().map(|(carrier, flaw)| format!("; signature {}: {flaw}", carrier.short())).collect()
+}
