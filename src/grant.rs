@@ -32,8 +32,9 @@ use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
 use crate::capability::{self, Capabilities, Requests};
 use crate::digest::Digest;
-use crate::kubernetes::object::{Object, ObjectRef};
-use crate::kubernetes::rbac::{Minted, PolicyRule, Rights, Scope};
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
 use crate::verify::Verified;
 
 use terms::{Document, Limits, Terms};
@@ -94,7 +95,7 @@ pub struct ReadBindings;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mint {
     /// What it is called, where it is, and when it ends.
-    pub minted: Minted,
+    pub record: IdentityRecord,
     /// What it may do.
     pub rights: Rights,
     /// How long its tokens are good for.
@@ -105,7 +106,7 @@ pub struct Mint {
 
 /// Asking the cluster which of these rights the caller has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Review(pub Vec<(Scope, PolicyRule)>);
+pub struct Review(pub Vec<(RoleScope, PolicyRule)>);
 
 /// Reading one file of the operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,9 +22,10 @@ use crate::grant::terms::Terms;
 use crate::host::meter::Calls;
 use crate::host::work::{ObjectChange, Step, Work};
 use crate::kubernetes::difference::without_bookkeeping;
-use crate::kubernetes::object::{LAST_APPLIED, ObjectRef};
+use crate::kubernetes::metadata::LAST_APPLIED;
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
-use crate::targets::{Change, Kept, Overrides, Untried};
+use crate::targets::{Change, NotDryRun, Overrides, Protected};
 
 pub use follow::Unusable;
 
@@ -95,7 +96,7 @@ pub struct Inputs {
     pub overrides: Overrides,
     /// Kinds that are removed although what they hold would go with them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub delete: BTreeSet<Kept>,
+    pub delete: BTreeSet<Protected>,
     /// Guards that are lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
@@ -144,7 +145,7 @@ pub struct Planned {
     pub adopts: bool,
     /// Why the server did not try the change out, so that the difference is only foretold.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub dry_run: Option<Untried>,
+    pub dry_run: Option<NotDryRun>,
     /// The fields for which it has to be replaced: they stay as they were created.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub immutable: Vec<String>,
@@ -279,7 +280,7 @@ impl Planned {
             fields: Vec::new(),
             delta: None,
             adopts: row.marks.adopts,
-            dry_run: row.marks.untried,
+            dry_run: row.marks.not_dry_run,
             immutable: row.immutable.clone(),
         };
         match row.change {
@@ -310,7 +311,7 @@ fn showable(
     after: Option<&Value>,
 ) -> (Option<Value>, Option<Value>) {
     let (before, after) = (before.map(comparable), after.map(comparable));
-    if object.group_kind() == "Secret" { hidden(before, after) } else { (before, after) }
+    if object.is_secret() { hidden(before, after) } else { (before, after) }
 }
 
 /// The difference between two states that may be shown, as a unified diff of YAML.
@@ -382,12 +383,7 @@ mod tests {
     use super::*;
 
     fn secret() -> ObjectRef {
-        ObjectRef {
-            api_version: "v1".into(),
-            kind: "Secret".into(),
-            namespace: Some("a".into()),
-            name: "b".into(),
-        }
+        ObjectRef::new("v1", "Secret", Some("a"), "b")
     }
 
     #[test]

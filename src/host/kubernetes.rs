@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use crate::cluster::{self, concurrent};
 use crate::grant::{self, Apply, Denied, Granted, Permitted};
-use crate::kubernetes::annotations::OWNER;
-use crate::kubernetes::object::{self, Object, ObjectRef};
+use crate::kubernetes::definition;
+use crate::kubernetes::manifest::{self, InvalidManifest, Object};
+use crate::kubernetes::metadata::OWNER;
+use crate::kubernetes::object::{InvalidReference, ObjectRef};
 use crate::targets::credentials::{self, Misplaced, Placements};
 use crate::targets::{self, Change, Prepared, Preview};
 
@@ -115,8 +117,14 @@ impl From<Denied> for Stop {
     }
 }
 
-impl From<object::Invalid> for Stop {
-    fn from(error: object::Invalid) -> Self {
+impl From<InvalidManifest> for Stop {
+    fn from(error: InvalidManifest) -> Self {
+        Self::Guest(GuestError::Invalid(error.to_string()))
+    }
+}
+
+impl From<InvalidReference> for Stop {
+    fn from(error: InvalidReference) -> Self {
         Self::Guest(GuestError::Invalid(error.to_string()))
     }
 }
@@ -169,10 +177,10 @@ impl Kubernetes<'_> {
 
     /// Reads manifests. The kinds that they define themselves are known to all of them.
     async fn all_parsed(&mut self, manifests: &[String]) -> Result<Vec<(Object, Placements)>, Stop> {
-        let values: Vec<_> = manifests.iter().map(|text| object::read(text)).collect::<Result<_, _>>()?;
-        let named: Vec<_> = values.iter().map(object::named).collect::<Result<_, _>>()?;
-        for (value, _) in values.iter().zip(&named).filter(|(_, object)| is_definition(object)) {
-            if let Some((group_kind, resource)) = targets::defined(value) {
+        let values: Vec<_> = manifests.iter().map(|text| manifest::read(text)).collect::<Result<_, _>>()?;
+        let named: Vec<_> = values.iter().map(manifest::named).collect::<Result<_, _>>()?;
+        for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
+            if let Some((group_kind, resource)) = definition::resource(value) {
                 self.work.kinds.learn(&group_kind, resource);
             }
         }
@@ -301,7 +309,7 @@ impl Kubernetes<'_> {
     }
 
     fn settled(&self, object: ObjectRef) -> Result<ObjectRef, Stop> {
-        Ok(object.resolved(&self.granted.names().namespace, &self.work.kinds)?)
+        Ok(self.work.kinds.resolve(object, &self.granted.names().namespace)?)
     }
 
     /// Only of kinds that the grant mentions is anything asked of the target: for the others the refusal comes first,
@@ -316,16 +324,12 @@ impl Kubernetes<'_> {
     }
 }
 
-fn is_definition(object: &ObjectRef) -> bool {
-    object.group_kind() == "apiextensions.k8s.io/CustomResourceDefinition"
-}
-
 /// An object as a component reads it.
 fn shown(object: &ObjectRef, mut value: Value) -> Value {
     if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
         metadata.remove("managedFields");
     }
-    if object.group_kind() == "Secret" { credentials::redacted(value) } else { value }
+    if object.is_secret() { credentials::redacted(value) } else { value }
 }
 
 /// What a component is told of the target's refusal: its kind, and nothing that reading the object would have shown.

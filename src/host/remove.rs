@@ -41,17 +41,18 @@ impl Work {
             }
         };
         let mut gone = Vec::new();
-        let removed = concurrent::fly(doomed.into_iter().map(remove).collect(), |_, (permit, removed)| {
-            match removed {
-                Removed::Going(uid) if waiting.enabled => going.push(Awaited::Gone(permit, uid)),
-                Removed::Gone | Removed::Going(_) => {
-                    forget(pass, &permit.0)?;
-                    gone.push(permit.into_inner().0);
+        let removed =
+            concurrent::for_each(doomed.into_iter().map(remove).collect(), |_, (permit, removed)| {
+                match removed {
+                    Removed::Going(uid) if waiting.enabled => going.push(Awaited::Gone(permit, uid)),
+                    Removed::Gone | Removed::Going(_) => {
+                        forget(pass, &permit.0)?;
+                        gone.push(permit.into_inner().0);
+                    }
                 }
-            }
-            Ok(())
-        })
-        .await;
+                Ok(())
+            })
+            .await;
         gone.iter().for_each(|object| inventory.forget(object));
         removed
     }

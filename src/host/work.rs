@@ -16,11 +16,12 @@ use crate::digest::Digest;
 use crate::grant::{Generate, Permitted, Wait, before_generate};
 use crate::kubernetes::difference::without_bookkeeping;
 use crate::kubernetes::kinds::Kinds;
-use crate::kubernetes::object::{Object, ObjectRef};
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::objects::Objects;
-use crate::targets::credentials::{self, Lent, Placements};
+use crate::targets::credentials::{self, LentCredentials, Placements};
 use crate::targets::{
-    self, Change, Inventory, Ledger, Marks, Overrides, Prepared, Preview, Recorded, Target, Trial,
+    self, Change, DryRunMode, Inventory, Ledger, Marks, Overrides, Prepared, Preview, Recorded, Target,
 };
 
 use super::GuestError;
@@ -42,7 +43,7 @@ pub struct Work {
     /// Which pass this is.
     pub pass: Pass,
     /// The credentials that were lent.
-    pub lent: Lent,
+    pub lent: LentCredentials,
     /// What the component read or waited for.
     pub reads: BTreeSet<ObjectRef>,
     /// The steps taken, in order.
@@ -91,7 +92,7 @@ pub enum Pass {
         /// What reads see in the place of the target: an object, or that it is gone.
         overlay: BTreeMap<String, Option<Value>>,
         /// How it is found out what a write would do.
-        trial: Trial,
+        trial: DryRunMode,
     },
 }
 

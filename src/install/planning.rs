@@ -9,7 +9,7 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
-use crate::targets::{Kept, Target, Trial};
+use crate::targets::{DryRunMode, Protected, Target};
 
 use super::removal::{self, Removal};
 use super::run::{Ran, Run};
@@ -62,11 +62,11 @@ impl Run<'_> {
     }
 
     /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
-    fn trial(&self) -> Trial {
+    fn trial(&self) -> DryRunMode {
         match self.mode {
-            Mode::Act if self.operation.confirmed && self.operation.plan.is_none() => Trial::Reads,
-            Mode::Act => Trial::DryRun,
-            Mode::Examine | Mode::Plan => Trial::DryRunIfAllowed,
+            Mode::Act if self.operation.confirmed && self.operation.plan.is_none() => DryRunMode::Reads,
+            Mode::Act => DryRunMode::DryRun,
+            Mode::Examine | Mode::Plan => DryRunMode::DryRunIfAllowed,
         }
     }
 
@@ -100,7 +100,7 @@ impl Run<'_> {
         let gone = work.inventory.iter().rev().map(|recorded| recorded.object.clone());
         let is_directory = matches!(work.target, Target::Directory(_));
         gone.filter(|object| !touched(object)).partition(|object| {
-            is_directory || Kept::of(object).is_none_or(|kind| self.operation.delete.contains(&kind))
+            is_directory || Protected::of(object).is_none_or(|kind| self.operation.delete.contains(&kind))
         })
     }
 

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 
 use crate::capability::severity::Severity;
-use crate::cluster::Cluster;
+use crate::cluster::Bindings;
 use crate::grant::beside;
 use crate::host::work::{ObjectChange, Work};
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::Plan;
 use crate::plan::powers::{By, Known, Powers, Surroundings, Wanted};
 use crate::targets::Target;
+use crate::targets::cluster::Cluster;
 use crate::verify::TrustDecision;
 
 use super::run::Run;
@@ -31,7 +32,7 @@ impl Run<'_> {
         let wanted = Wanted::of(work.changes.iter().chain(removed));
         let mut there = Surroundings::unknown(Known::All);
         if wanted.has_accounts() {
-            let bindings = cluster.bindings(&beside::bindings(), wanted.namespaces()).await;
+            let bindings = Bindings::read(cluster.server(), &beside::bindings(), wanted.namespaces()).await;
             there.keep(&wanted, bindings.found);
             there.known = if bindings.is_complete { Known::All } else { Known::Part };
         }

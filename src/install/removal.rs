@@ -6,8 +6,8 @@ use crate::cluster::{self, concurrent};
 use crate::grant::recorded;
 use crate::host::remove::Doomed;
 use crate::host::work::{ObjectChange, Work};
-use crate::kubernetes::kinds::builtin;
 use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::order::RemovalWave;
 use crate::targets::credentials::Placements;
 use crate::targets::{self, Change, Marks};
 
@@ -18,18 +18,6 @@ pub(super) struct Removal {
     pub(super) object: ObjectRef,
     /// The object as it is. None: it is gone already, or somebody else's by now, and will only be forgotten.
     pub(super) found: Option<Value>,
-}
-
-/// Objects that go together. Each wave is gone before the next begins: what has to clean up after it is still there, and
-/// so is what it lives in, the rights to look at it included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wave {
-    CustomResources,
-    /// What looks at every request: without what it asks, it would refuse the deletion of the rest.
-    Webhooks,
-    Ordinary,
-    Definitions,
-    Namespaces,
 }
 
 impl Removal {
@@ -68,11 +56,11 @@ pub(super) async fn plan(work: &mut Work, objects: Vec<ObjectRef>) -> Result<Vec
 
 /// Removes what was planned, and waits until it is gone.
 pub(super) async fn carry_out(work: &mut Work, mut removals: Vec<Removal>) -> Result<(), Error> {
-    removals.sort_by_key(|removal| Wave::of(&removal.object));
+    removals.sort_by_key(|removal| RemovalWave::of(&removal.object));
     let mut rest = removals.into_iter().peekable();
-    while let Some(wave) = rest.peek().map(|removal| Wave::of(&removal.object)) {
+    while let Some(wave) = rest.peek().map(|removal| RemovalWave::of(&removal.object)) {
         let mut together = Vec::new();
-        while let Some(removal) = rest.next_if(|removal| Wave::of(&removal.object) == wave) {
+        while let Some(removal) = rest.next_if(|removal| RemovalWave::of(&removal.object) == wave) {
             together.push(removal);
         }
         remove(work, together).await?;
@@ -91,18 +79,6 @@ async fn remove(work: &mut Work, removals: Vec<Removal>) -> Result<(), Error> {
 async fn await_gone(work: &mut Work) -> Result<(), Error> {
     let left = work.await_gone().await?;
     if left.is_empty() { Ok(()) } else { Err(Error::Held(left)) }
-}
-
-impl Wave {
-    fn of(object: &ObjectRef) -> Self {
-        match (object.group(), &*object.kind) {
-            ("admissionregistration.k8s.io", _) => Self::Webhooks,
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => Self::Definitions,
-            ("", "Namespace") => Self::Namespaces,
-            (group, kind) if builtin(group, kind).is_some() => Self::Ordinary,
-            _ => Self::CustomResources,
-        }
-    }
 }
 
 fn gone<T: Default>(error: targets::Error) -> Result<T, targets::Error> {

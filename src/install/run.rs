@@ -16,7 +16,7 @@ use crate::kubernetes::objects::Objects;
 use crate::run::{Compiled, RunError};
 use crate::state::{Installation, Settings};
 use crate::targets::Target;
-use crate::targets::credentials::Lent;
+use crate::targets::credentials::LentCredentials;
 use crate::verify::TrustDecision;
 
 use super::decide::Decided;
@@ -81,7 +81,7 @@ impl Run<'_> {
             inventory: self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect(),
             overrides: self.operation.overrides,
             waiting: Waiting { enabled: self.operation.wait, until: now() + self.operation.timeout },
-            lent: Lent::default(),
+            lent: LentCredentials::default(),
             reads: BTreeSet::new(),
             steps: Vec::new(),
             answers: Vec::new(),

@@ -6,12 +6,13 @@ use crate::cluster::{self, concurrent};
 use crate::host::wait::{Awaited, Waiter};
 use crate::host::work::{Answer, Pass, Step, Work};
 use crate::host::{GuestError, bindings};
-use crate::kubernetes::kinds;
 use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::order::ApplyWave;
+use crate::kubernetes::resource::builtin;
 use crate::targets::credentials::Placements;
-use crate::targets::{self, Change, Overrides, Prepared, Preview, Recorded, Untried};
+use crate::targets::{self, Change, NotDryRun, Overrides, Prepared, Preview, Recorded};
 
-use super::{Kubernetes, Stop, is_definition};
+use super::{Kubernetes, Stop};
 
 use bindings::carnet::kubernetes::apply::{self as wit, Applied};
 
@@ -20,18 +21,6 @@ pub(super) struct Item {
     pub(super) step: Step,
     pub(super) prepared: Prepared,
     pub(super) placements: Placements,
-}
-
-/// What is applied together. Each wave has its answers before the next begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wave {
-    Namespaces,
-    Definitions,
-    /// What bindings refer to: the server looks it up when it decides whether a binding hands out too much.
-    Roles,
-    Bindings,
-    /// All the rest. Pods need the accounts that came before.
-    Rest,
 }
 
 /// What came of one request.
@@ -81,7 +70,7 @@ impl Kubernetes<'_> {
         // Nothing of a call is noted unless all of it can be done.
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(&item.prepared, preview)?;
-            if preview.marks.untried == Some(Untried::Impossible) {
+            if preview.marks.not_dry_run == Some(NotDryRun::Impossible) {
                 self.check_place(item.prepared.object(), items)?;
             }
         }
@@ -96,15 +85,10 @@ impl Kubernetes<'_> {
     /// What the target cannot try out must go into something that this run brings: a namespace, or a definition.
     fn check_place(&self, object: &ObjectRef, items: &[Item]) -> Result<(), Stop> {
         let Some(namespace) = &object.namespace else { return Ok(()) };
-        let home = ObjectRef {
-            api_version: "v1".into(),
-            kind: "Namespace".into(),
-            namespace: None,
-            name: namespace.clone(),
-        };
+        let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
         let is_ours = self.work.overlaid(&home).is_some()
             || items.iter().any(|item| item.step.object.key() == home.key())
-            || kinds::builtin(object.group(), &object.kind).is_none();
+            || builtin(object.group(), &object.kind).is_none();
         let missing = cluster::Error::NoNamespace { object: object.to_string() };
         if is_ours { Ok(()) } else { Err(Stop::Target(missing.into())) }
     }
@@ -116,13 +100,13 @@ impl Kubernetes<'_> {
         let Pass::Acting { ledger, .. } = pass else { return Ok(()) };
         ledger.intend(&recorded)?;
         inventory.record(&recorded);
-        let mut waves = BTreeMap::<Wave, Vec<&Item>>::new();
+        let mut waves = BTreeMap::<ApplyWave, Vec<&Item>>::new();
         for item in items {
-            waves.entry(Wave::of(&item.step.object)).or_default().push(item);
+            waves.entry(ApplyWave::of(&item.step.object)).or_default().push(item);
         }
         for (wave, items) in waves {
             let changed = self.send(&items).await?;
-            if wave == Wave::Definitions {
+            if wave == ApplyWave::Definitions {
                 self.await_served(&changed).await?;
             }
         }
@@ -148,7 +132,7 @@ impl Kubernetes<'_> {
             });
         }
         let mut sent = Vec::new();
-        let flown = concurrent::fly(requests, |at, answer| {
+        let flown = concurrent::for_each(requests, |at, answer| {
             if let Sent::Done(_, recorded) = &answer {
                 ledger.applied(recorded)?;
             }
@@ -192,7 +176,7 @@ impl Kubernetes<'_> {
     /// Objects of a kind can be applied once its definition is served, whether or not the run waits for anything else.
     async fn await_served(&mut self, definitions: &[&Item]) -> Result<(), Stop> {
         let mut awaited = Vec::new();
-        for item in definitions.iter().filter(|item| is_definition(&item.step.object)) {
+        for item in definitions.iter().filter(|item| item.step.object.is_definition()) {
             let permit = self.granted.wait(item.step.object.clone())?;
             awaited.push(Awaited::Served(permit, item.prepared.body().clone()));
         }
@@ -213,18 +197,6 @@ impl Sent {
                 Ok(Self::Fixed(fields))
             }
             answer => answer.map(|(change, recorded)| Self::Done(change, recorded)),
-        }
-    }
-}
-
-impl Wave {
-    fn of(object: &ObjectRef) -> Self {
-        match (object.group(), &*object.kind) {
-            ("", "Namespace") => Self::Namespaces,
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => Self::Definitions,
-            ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => Self::Roles,
-            ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => Self::Bindings,
-            _ => Self::Rest,
         }
     }
 }
