@@ -36,7 +36,8 @@ use crate::capability::kubernetes::{self, KubernetesScope, Verb};
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
 use crate::capability::{Capabilities, Requests};
-use crate::kubernetes::object::{Object, ObjectRef};
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
 use crate::verify::Verified;
 
 use limits::Limits;

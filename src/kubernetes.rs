@@ -4,10 +4,16 @@
 //! Everything here is pure, and knows nothing of bundles, requests or grants. What talks to an API server is in
 //! [`cluster`](crate::cluster).
 
-pub mod annotations;
-pub mod kinds;
+pub mod api;
+pub mod resource;
 pub mod object;
+pub mod metadata;
+pub mod kinds;
+pub mod manifest;
 pub mod objects;
+pub mod path;
+pub mod definition;
+pub mod order;
 pub mod difference;
 pub mod managed_fields;
 pub mod readiness;

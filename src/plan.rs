@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::bundle::canonical::canonical;
 use crate::digest::Digest;
 use crate::grant::Granted;
+use crate::kubernetes::api::CORE;
 use crate::kubernetes::rbac::Rights;
 use crate::targets::Change;
 
@@ -101,7 +102,7 @@ impl Plan {
 
     fn namespaces(&self, is_meant: impl Fn(Change) -> bool) -> Vec<String> {
         let rows = self.changes.iter().filter(|row| is_meant(row.action));
-        rows.filter(|row| row.object.group_kind() == "Namespace").map(|row| row.object.name.clone()).collect()
+        rows.filter(|row| row.object.is(CORE, "Namespace")).map(|row| row.object.name.clone()).collect()
     }
 
     fn computed(&self) -> Digest {
@@ -134,7 +135,7 @@ impl Planned {
             fields: Vec::new(),
             delta: None,
             adopts: row.marks.adopts,
-            dry_run: row.marks.untried,
+            dry_run: row.marks.not_dry_run,
             immutable: row.immutable.clone(),
         };
         match row.change {

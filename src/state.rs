@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cluster::{self as target_cluster, Options, Unconfigured};
+use crate::cluster::{self as target_cluster, ConnectOptions, Unconfigured};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
-use crate::kubernetes::rbac::Minted;
+use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::{Inventory, Ledger, Place, Recorded};
 
 use cluster::Cluster;
@@ -284,11 +284,11 @@ impl State {
     /// are told about who holds an installation. Sends nothing.
     ///
     /// # Ambient Authority
-    /// As for [`Cluster::connect`](crate::cluster::Cluster::connect).
+    /// As for [`Server::connect`](crate::cluster::Server::connect).
     ///
     /// # Errors
     /// [`StateError::Unconfigured`] where no cluster is configured.
-    pub fn connect(options: &Options, namespace: Option<&str>, who: &str) -> Result<Self, StateError> {
+    pub fn connect(options: &ConnectOptions, namespace: Option<&str>, who: &str) -> Result<Self, StateError> {
         Cluster::connect(options, namespace, who).map(|cluster| Self(Store::Cluster(cluster)))
     }
 
@@ -464,7 +464,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written; the identity must not be made then.
-    pub fn identify(&self, name: &str, minted: &Minted) -> Result<(), StateError> {
+    pub fn identify(&self, name: &str, minted: &IdentityRecord) -> Result<(), StateError> {
         match &self.0 {
             Store::Cluster(cluster) => cluster.identify(minted),
             Store::Directory(directory) => directory.identify(name, minted),
@@ -475,7 +475,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when they cannot be read.
-    pub fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
+    pub fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
         match &self.0 {
             Store::Cluster(cluster) => cluster.identities(name),
             Store::Directory(directory) => directory.identities(name),
@@ -486,7 +486,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
-    pub fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
+    pub fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
         match &self.0 {
             Store::Cluster(cluster) => cluster.forget_identity(minted),
             Store::Directory(directory) => directory.forget_identity(minted),

@@ -12,7 +12,8 @@ use carnet::fetch::Fetched;
 use carnet::grant::Granted;
 use carnet::grant::spec::GrantSpec;
 use carnet::kubernetes::kinds::Kinds;
-use carnet::kubernetes::object::{Object, ObjectRef};
+use carnet::kubernetes::manifest::Object;
+use carnet::kubernetes::object::ObjectRef;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::json;
@@ -27,11 +28,8 @@ const NAMES: [&str; 5] = ["${installation}-a", "web-a", "web-b", "web-*", "w*"];
 /// Every object that is asked about: of each kind, in each namespace, of each name.
 static OBJECTS: LazyLock<Vec<ObjectRef>> = LazyLock::new(|| {
     let kinds = [("v1", "ConfigMap"), ("v1", "Secret"), ("apps/v1", "Deployment"), ("v1", "Service")];
-    let one = |(api_version, kind): (&str, &str), namespace: &str, name: &str| ObjectRef {
-        api_version: api_version.into(),
-        kind: kind.into(),
-        namespace: Some(namespace.into()),
-        name: name.into(),
+    let one = |(api_version, kind): (&str, &str), namespace: &str, name: &str| {
+        ObjectRef::new(api_version, kind, Some(namespace), name)
     };
     let names = ["web-a", "web-b", "web", "other"];
     let places = ["prod", "dev", "test"].into_iter().flat_map(move |place| names.map(|name| (place, name)));

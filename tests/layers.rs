@@ -20,6 +20,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime_wasi", &["host", "run"]),
 ];
 
+/// Where requests to an API server may be made: prefixes of files below `src/`. Everybody else needs a permit.
+const REQUESTS: &[&str] = &["cluster", "targets/cluster", "state/cluster"];
+
 /// What prints.
 const PRINTING: &[&str] = &["print!(", "println!(", "eprint!(", "eprintln!(", "stdout()", "stderr()"];
 
@@ -96,6 +99,17 @@ fn a_proof_is_claimed_only_where_it_is_made() {
             claiming.iter().filter(|source| !is_place(source)).map(|it| format!("{}: {claim}", it.path)),
         );
     }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn requests_to_a_cluster_are_made_by_those_alone_who_take_a_permit() {
+    let is_home = |source: &Source| REQUESTS.iter().any(|home| source.path.starts_with(home));
+    let wrong: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| !is_home(source) && names(&source.code, "ApiRequest"))
+        .map(|source| source.path)
+        .collect();
     assert_eq!(wrong, Vec::<String>::new());
 }
 

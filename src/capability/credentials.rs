@@ -95,7 +95,7 @@ impl CredentialScope {
 
     /// Whether the credential may go into this Secret.
     pub fn allows_into(&self, name: &str, secret: &ObjectRef) -> bool {
-        secret.group_kind() == "Secret" && self.0.get(name).is_some_and(|granted| granted.into.allows(secret))
+        secret.is_secret() && self.0.get(name).is_some_and(|granted| granted.into.allows(secret))
     }
 
     /// Whether everything in `other` is in this set.
@@ -249,12 +249,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     fn secret(namespace: &str, name: &str) -> ObjectRef {
-        ObjectRef {
-            api_version: "v1".into(),
-            kind: "Secret".into(),
-            namespace: Some(namespace.into()),
-            name: name.into(),
-        }
+        ObjectRef::new("v1", "Secret", Some(namespace), name)
     }
 
     fn scope(into: Option<&str>, reveal: bool) -> CredentialScope {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pattern::{self, Pattern};
 use super::template::{self, Names};
+use crate::kubernetes::api;
 use crate::kubernetes::object::ObjectRef;
 
 /// What is done with an object.
@@ -88,7 +89,7 @@ pub enum Invalid {
 impl Verb {
     /// The verb that reading an object of this kind takes.
     pub fn read(object: &ObjectRef) -> Self {
-        if object.group_kind() == "Secret" { Self::GetSecret } else { Self::Get }
+        if object.is_secret() { Self::GetSecret } else { Self::Get }
     }
 }
 
@@ -340,12 +341,11 @@ impl KubernetesScope {
         let read = |atom: Atom| {
             let kind = exact(&atom.kind)?;
             let (group, kind) = kind.rsplit_once('/').unwrap_or(("", &kind));
-            let api_version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
             let namespace = match &atom.namespace {
                 Some(namespace) => Some(exact(namespace)?),
                 None => None,
             };
-            let object = ObjectRef { api_version, kind: kind.into(), namespace, name: exact(&atom.name)? };
+            let object = ObjectRef::new(api::v1(group), kind, namespace.as_deref(), exact(&atom.name)?);
             (Verb::read(&object) == atom.verb).then_some(object)
         };
         self.0.iter().flat_map(Rule::atoms).filter_map(read).collect()
@@ -446,10 +446,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn action() -> impl Strategy<Value = (Verb, ObjectRef)> {
-        let object =
-            ("[ab]{1,3}", prop::option::of("[ab]{1,3}"), "[ab]{1,3}").prop_map(|(kind, namespace, name)| {
-                ObjectRef { api_version: "v1".into(), kind, namespace, name }
-            });
+        let object = ("[ab]{1,3}", prop::option::of("[ab]{1,3}"), "[ab]{1,3}")
+            .prop_map(|(kind, namespace, name)| ObjectRef::new("v1", kind, namespace.as_deref(), name));
         (verb(), object)
     }
 
@@ -489,12 +487,7 @@ pub(crate) mod tests {
     #[test]
     fn a_rule_without_namespaces_is_for_objects_outside_them_alone() {
         let scope = parse("get:Namespace:prod");
-        let object = |namespace: Option<&str>| ObjectRef {
-            api_version: "v1".into(),
-            kind: "Namespace".into(),
-            namespace: namespace.map(Into::into),
-            name: "prod".into(),
-        };
+        let object = |namespace: Option<&str>| ObjectRef::new("v1", "Namespace", namespace, "prod");
         assert!(scope.allows(Verb::Get, &object(None)));
         assert!(!scope.allows(Verb::Get, &object(Some("prod"))));
         assert!(!parse("get:*:*/*").allows(Verb::Get, &object(None)));
@@ -502,12 +495,7 @@ pub(crate) mod tests {
 
     #[test]
     fn reading_secrets_is_not_reading() {
-        let secret = ObjectRef {
-            api_version: "v1".into(),
-            kind: "Secret".into(),
-            namespace: Some("a".into()),
-            name: "b".into(),
-        };
+        let secret = ObjectRef::new("v1", "Secret", Some("a"), "b");
         assert_eq!(Verb::read(&secret), Verb::GetSecret);
         assert!(!parse("get:Secret:a/b").allows(Verb::read(&secret), &secret));
     }

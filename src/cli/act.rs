@@ -15,13 +15,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::capability::Requests;
-use crate::cluster::{Cluster, Options, Owner, written_for};
+use crate::cluster::{ConnectOptions, written_for};
 use crate::document;
 use crate::grant::spec::GrantSpec;
 use crate::install::{self, Approver, Environment, Mode, Outcome, act};
 use crate::plan::{Plan, Planned};
 use crate::reference::Reference;
 use crate::state::{Installation, Revision, State};
+use crate::targets::cluster::{Cluster, Owner};
 use crate::targets::directory::{Directory, Secrets};
 use crate::targets::{Change, Overrides, Place, Target};
 use crate::verify::Verified;
@@ -56,10 +57,10 @@ pub(super) async fn open(
             return Ok((Target::Directory(directory), namespace.unwrap_or("default").to_owned()));
         }
     };
-    let options = Options { kubeconfig, context, as_user: as_user.map(str::to_owned) };
+    let options = ConnectOptions { kubeconfig, context, as_user: as_user.map(str::to_owned) };
     let owner = |namespace: &str| Owner { namespace: namespace.into(), installation: name.into() };
     let cluster = Cluster::connect(&options, &owner(namespace.unwrap_or("default"))).await?;
-    let namespace = namespace.unwrap_or(cluster.namespace()).to_owned();
+    let namespace = namespace.unwrap_or(cluster.server().namespace()).to_owned();
     let cluster = cluster.owned_by(&owner(&namespace));
     Ok((Target::Cluster(Box::new(cluster)), namespace))
 }

@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cluster::{Cluster, Leftover};
+use crate::cluster::{Leftover, Server, identity};
 use crate::document::visible;
-use crate::grant::{beside, identity};
-use crate::kubernetes::rbac::{Minted, Scope};
+use crate::grant::{self, beside};
+use crate::kubernetes::rbac::{IdentityRecord, RoleScope};
 use crate::state::{State, StateError};
 use crate::targets::Target;
 
@@ -111,29 +111,30 @@ async fn check_cluster(args: &Args, state: Option<&State>) -> Vec<Check> {
         Ok((Target::Directory(_), _)) => return Vec::new(),
         Err(error) => return vec![Check::new("cluster", Finding::Warning, format!("{error:#}"))],
     };
-    let version = match cluster.version().await {
+    let server = cluster.server();
+    let version = match server.version().await {
         Ok(version) => version,
         Err(error) => return vec![Check::failed("cluster", &error.into())],
     };
-    let text = format!("{} ({})", cluster.server(), visible(&version));
+    let text = format!("{} ({})", server.address(), visible(&version));
     let reached = Check::new("cluster", Finding::Ok, text);
-    let minting = check_minting(&cluster, &namespace).await;
+    let minting = check_minting(server, &namespace).await;
     let mut checks = vec![reached, minting];
-    checks.extend(check_leftovers(args, &cluster, &namespace, state).await);
+    checks.extend(check_leftovers(args, server, &namespace, state).await);
     checks
 }
 
 /// Whether the caller may make identities, whatever rights they are to have.
-async fn check_minting(cluster: &Cluster, namespace: &str) -> Check {
-    let minted = Minted {
+async fn check_minting(server: &Server, namespace: &str) -> Check {
+    let minted = IdentityRecord {
         name: String::new(),
         owner: String::new(),
         server: String::new(),
-        homes: vec![namespace.to_owned()],
-        scopes: [Scope::Cluster, Scope::Namespace(namespace.to_owned())].into(),
+        namespaces: vec![namespace.to_owned()],
+        scopes: [RoleScope::Cluster, RoleScope::Namespace(namespace.to_owned())].into(),
         expires: String::new(),
     };
-    match cluster.lacking(&beside::own_rights(minted.cost())).await {
+    match identity::missing_rights(server, &beside::own_rights(minted.required_rights())).await {
         Err(error) => Check::failed("identities", &error.into()),
         Ok(missing) if missing.is_empty() => {
             Check::new("identities", Finding::Ok, format!("can be made in {namespace} and the cluster"))
@@ -146,16 +147,11 @@ async fn check_minting(cluster: &Cluster, namespace: &str) -> Check {
 }
 
 /// Finds identities of earlier runs, and removes those that are to be removed.
-async fn check_leftovers(
-    args: &Args,
-    cluster: &Cluster,
-    namespace: &str,
-    state: Option<&State>,
-) -> Vec<Check> {
-    let found = match cluster.leftovers(None).await {
+async fn check_leftovers(args: &Args, server: &Server, namespace: &str, state: Option<&State>) -> Vec<Check> {
+    let found = match identity::leftovers(server, None).await {
         Ok(found) => Ok(found),
         // Who may not look everywhere may look at home.
-        Err(_) => cluster.leftovers(Some(namespace)).await,
+        Err(_) => identity::leftovers(server, Some(namespace)).await,
     };
     let found = match found {
         Ok(found) => found,
@@ -166,12 +162,12 @@ async fn check_leftovers(
     }
     let mut checks = Vec::new();
     for leftover in &found {
-        checks.push(check_leftover(args, cluster, leftover, state).await);
+        checks.push(check_leftover(args, server, leftover, state).await);
     }
     checks
 }
 
-async fn check_leftover(args: &Args, cluster: &Cluster, leftover: &Leftover, state: Option<&State>) -> Check {
+async fn check_leftover(args: &Args, server: &Server, leftover: &Leftover, state: Option<&State>) -> Check {
     let (name, owner) = (visible(&leftover.name), visible(&leftover.owner));
     let new = |state, text| Check::new("leftovers", state, text);
     if !is_over(leftover, state) {
@@ -182,8 +178,8 @@ async fn check_leftover(args: &Args, cluster: &Cluster, leftover: &Leftover, sta
         let text = format!("{name} of {owner} is left from an earlier run: `carnet doctor --fix` removes it");
         return new(Finding::Warning, text);
     }
-    let permits: Vec<_> = leftover.objects.iter().cloned().filter_map(identity::part).collect();
-    match cluster.dismiss(&permits).await {
+    let permits: Vec<_> = leftover.objects.iter().cloned().filter_map(grant::identity::part).collect();
+    match identity::remove(server, &permits).await {
         Ok(_) => {
             if let Some((state, minted)) = state.and_then(|state| Some((state, known(leftover, state)?))) {
                 // What is gone is gone, whether or not that can be written down.
@@ -204,7 +200,7 @@ fn is_over(leftover: &Leftover, state: Option<&State>) -> bool {
 }
 
 /// What the state knows of an identity.
-fn known(leftover: &Leftover, state: &State) -> Option<Minted> {
+fn known(leftover: &Leftover, state: &State) -> Option<IdentityRecord> {
     state.identities(None).ok()?.into_iter().find(|minted| minted.name == leftover.name)
 }
 

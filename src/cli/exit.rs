@@ -437,12 +437,7 @@ mod tests {
     #[test]
     fn what_hinders_objects_is_told_line_by_line() {
         let row = Unready {
-            object: crate::kubernetes::object::ObjectRef {
-                api_version: "apps/v1".into(),
-                kind: "Deployment".into(),
-                namespace: Some("prod".into()),
-                name: "web".into(),
-            },
+            object: crate::kubernetes::object::ObjectRef::new("apps/v1", "Deployment", Some("prod"), "web"),
             why: "0 of 1 available".into(),
             failed: false,
             reasons: vec!["pod web-1: no node".into(), "event Failed: \u{1b}[2J".into()],

@@ -2,7 +2,7 @@
 
 use crate::install::{self, Mode};
 use crate::plan::Plan;
-use crate::targets::{Overrides, Untried};
+use crate::targets::{NotDryRun, Overrides};
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs, PlanReport, PowerArgs};
@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 /// What a look at the rows might miss.
 fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
-    let untried = plan.changes.iter().filter(|row| row.dry_run == Some(Untried::Forbidden)).count();
+    let untried = plan.changes.iter().filter(|row| row.dry_run == Some(NotDryRun::Forbidden)).count();
     if untried > 0 {
         ui.warning(format_args!(
             "{untried} of the objects were not tried out: you may read them, and not change them. Their rows are what can \

@@ -7,11 +7,12 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cluster::{self, Cluster, written_for};
+use crate::cluster::identity::missing_rights;
+use crate::cluster::{ScopedIdentity, Server, written_for};
 use crate::document;
 use crate::grant::beside;
 use crate::install::{self, Mode, Outcome};
-use crate::kubernetes::rbac::{Minted, Rights, account, body};
+use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
 use crate::plan::{Plan, role_name};
 use crate::reference::Reference;
 
@@ -89,7 +90,7 @@ struct RightsCheck {
 struct Account {
     kubeconfig: String,
     #[serde(flatten)]
-    minted: Minted,
+    minted: IdentityRecord,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
@@ -134,9 +135,9 @@ fn print(outcome: &Outcome, context: &Context) -> anyhow::Result<Code> {
 fn check(args: &Args, target: &TargetArgs, outcome: &Outcome, context: &Context) -> anyhow::Result<Code> {
     let runtime = act::runtime()?;
     let (cluster, _) = runtime.block_on(target.cluster(&args.name, context))?;
-    let minted = install::minted(&outcome.plan, &outcome.rights, &cluster, args.ttl);
+    let minted = install::minted(&outcome.plan, &outcome.rights, cluster.server(), args.ttl);
     let review = beside::own_rights(install::needs(&minted, &outcome.rights));
-    let missing = runtime.block_on(cluster.lacking(&review))?;
+    let missing = runtime.block_on(missing_rights(cluster.server(), &review))?;
     let code = if missing.is_empty() { exit::DONE } else { exit::NO_RIGHTS };
     context.ui.report(&RightsCheck { name: args.name.clone(), missing })?;
     Ok(code)
@@ -147,7 +148,7 @@ fn make(
     args: &Args,
     target: &TargetArgs,
     outcome: &Outcome,
-    (file, earlier): (&Path, Option<Minted>),
+    (file, earlier): (&Path, Option<IdentityRecord>),
     context: &Context,
 ) -> anyhow::Result<Code> {
     if let Some(namespace) = outcome.plan.namespaces_made().first() {
@@ -159,13 +160,13 @@ fn make(
     runtime.block_on(async {
         let (cluster, namespace) = target.cluster(&args.name, context).await?;
         if let Some(earlier) = &earlier {
-            removed(&cluster, earlier).await?;
+            removed(cluster.server(), earlier).await?;
         }
-        let minted = install::minted(&outcome.plan, &outcome.rights, &cluster, args.ttl);
+        let minted = install::minted(&outcome.plan, &outcome.rights, cluster.server(), args.ttl);
         // Who names a file for the account asks for it.
         let confirmed = outcome.plan.confirm(&outcome.rights, |_| true);
         let confirmed = confirmed.ok_or_else(|| anyhow::anyhow!("the plan was not confirmed"))?;
-        let identity = cluster.identity(confirmed.mint(minted, args.ttl));
+        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, args.ttl));
         let made = match identity.make().await {
             Ok(()) => written_down(&identity, &namespace, file, earlier.is_some()).await,
             Err(error) => Err(error.into()),
@@ -174,14 +175,14 @@ fn make(
             drop(identity.remove().await);
             return Err(error);
         }
-        let minted = identity.minted().clone();
+        let minted = identity.record().clone();
         context.ui.report(&Account { kubeconfig: file.display().to_string(), minted })?;
         Ok(exit::DONE)
     })
 }
 
 async fn written_down(
-    identity: &cluster::ScopedIdentity,
+    identity: &ScopedIdentity,
     namespace: &str,
     file: &Path,
     force: bool,
@@ -196,7 +197,7 @@ fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> a
     };
     let runtime = act::runtime()?;
     let (cluster, _) = runtime.block_on(target.cluster(&args.name, context))?;
-    runtime.block_on(removed(&cluster, &minted))?;
+    runtime.block_on(removed(cluster.server(), &minted))?;
     inputs::remove(file)?;
     context.ui.status(format_args!("Removed {} and `{}`.", minted.name, file.display()));
     Ok(exit::DONE)
@@ -206,7 +207,7 @@ fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> a
 ///
 /// # Errors
 /// When it is somebody else's: it is neither overwritten nor removed.
-fn written(file: &Path) -> anyhow::Result<Option<Minted>> {
+fn written(file: &Path) -> anyhow::Result<Option<IdentityRecord>> {
     let Some(text) = inputs::text_if_there(file)? else { return Ok(None) };
     let minted = document::json(text.as_bytes()).ok().and_then(|document| written_for(&document));
     match minted {
@@ -219,11 +220,11 @@ fn written(file: &Path) -> anyhow::Result<Option<Minted>> {
     }
 }
 
-async fn removed(cluster: &Cluster, minted: &Minted) -> anyhow::Result<()> {
-    if minted.server != cluster.server() {
-        anyhow::bail!("the account {} is at {}, not at {}", minted.name, minted.server, cluster.server());
+async fn removed(server: &Server, minted: &IdentityRecord) -> anyhow::Result<()> {
+    if minted.server != server.address() {
+        anyhow::bail!("the account {} is at {}, not at {}", minted.name, minted.server, server.address());
     }
-    Ok(install::removed(cluster, minted).await.map(drop)?)
+    Ok(install::removed(server, minted).await.map(drop)?)
 }
 
 impl RightsReport {

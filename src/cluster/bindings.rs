@@ -4,13 +4,13 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::grant::{Permitted, ReadBindings};
+use crate::kubernetes::api::{self, RBAC};
 use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::path;
 
-use super::request::Ask;
-use super::status::refusal;
-use super::{Cluster, Error, encoded};
-
-const API_VERSION: &str = "rbac.authorization.k8s.io/v1";
+use super::request::ApiRequest;
+use super::server::Server;
+use super::status::Error;
 
 /// How many bindings the server is asked for at once.
 const PAGE: usize = 500;
@@ -27,60 +27,49 @@ pub struct Bindings {
     pub is_complete: bool,
 }
 
-impl Cluster {
+impl Bindings {
     /// Reads the bindings of all roles; where the caller may not see those of the whole cluster, at least those in the
     /// given namespaces. Best effort: what cannot be read is missing, and the answer says so.
-    pub async fn bindings<'a>(
-        &self,
+    pub async fn read<'a>(
+        server: &Server,
         _permit: &Permitted<ReadBindings>,
         namespaces: impl IntoIterator<Item = &'a str>,
-    ) -> Bindings {
-        let mut bindings = Bindings { found: Vec::new(), is_complete: true };
-        bindings.is_complete &= self.list("ClusterRoleBinding", None, &mut bindings.found).await.is_ok();
-        if self.list("RoleBinding", None, &mut bindings.found).await.is_ok() {
+    ) -> Self {
+        let mut bindings = Self { found: Vec::new(), is_complete: true };
+        bindings.is_complete &= bindings.list(server, "ClusterRoleBinding", None).await.is_ok();
+        if bindings.list(server, "RoleBinding", None).await.is_ok() {
             return bindings;
         }
         bindings.is_complete = false;
         for namespace in namespaces {
             // What lacks in one namespace may be there in the next.
-            drop(self.list("RoleBinding", Some(namespace), &mut bindings.found).await);
+            drop(bindings.list(server, "RoleBinding", Some(namespace)).await);
         }
         bindings
     }
 
-    async fn list(
-        &self,
-        kind: &str,
-        namespace: Option<&str>,
-        found: &mut Vec<(ObjectRef, Value)>,
-    ) -> Result<(), Error> {
-        let all = ObjectRef {
-            api_version: API_VERSION.into(),
-            kind: kind.into(),
-            namespace: namespace.map(str::to_owned),
-            name: String::new(),
-        };
+    async fn list(&mut self, server: &Server, kind: &str, namespace: Option<&str>) -> Result<(), Error> {
+        let all = ObjectRef::new(api::v1(RBAC), kind, namespace, "");
         let (mut page, mut read) = (String::new(), Vec::new());
         loop {
-            let answer = self.ask(&Ask::get(path(kind, namespace, &page))).await?;
-            if answer.status != StatusCode::OK {
-                return Err(refusal(&answer, "list", &all));
+            let response = server.send(&ApiRequest::get(page_path(&all, &page))).await?;
+            if response.status != StatusCode::OK {
+                return Err(Error::of(&response, "list", &all));
             }
-            let unusable = |why: String| Error::Answer { object: all.to_string(), why };
-            let list = answer.json().map_err(|error| unusable(error.to_string()))?;
+            let list = response.document(&all)?;
             let items = list.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             read.extend(items.iter().filter_map(|item| Some((named(item, &all)?, item.clone()))));
             let next = list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default();
             match next {
                 "" => break,
-                _ if found.len() + read.len() >= MAX || items.is_empty() => {
-                    found.append(&mut read);
-                    return Err(unusable(format!("it has more than {MAX} bindings")));
+                _ if self.found.len() + read.len() >= MAX || items.is_empty() => {
+                    self.found.append(&mut read);
+                    return Err(Error::unusable(&all, format_args!("it has more than {MAX} bindings")));
                 }
                 next => page = next.to_owned(),
             }
         }
-        found.append(&mut read);
+        self.found.append(&mut read);
         Ok(())
     }
 }
@@ -93,9 +82,10 @@ fn named(item: &Value, all: &ObjectRef) -> Option<ObjectRef> {
     object.check().is_ok().then_some(object)
 }
 
-fn path(kind: &str, namespace: Option<&str>, page: &str) -> String {
-    let namespace = namespace.map(|name| format!("/namespaces/{}", encoded(name))).unwrap_or_default();
-    let plural = format!("{}s", kind.to_lowercase());
-    let page = if page.is_empty() { String::new() } else { format!("&continue={}", encoded(page)) };
-    format!("/apis/{API_VERSION}{namespace}/{plural}?limit={PAGE}{page}")
+fn page_path(all: &ObjectRef, page: &str) -> String {
+    let plural = format!("{}s", all.kind.to_lowercase());
+    let list = path::of_list(&all.api_version, &plural, all.namespace.as_deref());
+    let page =
+        if page.is_empty() { String::new() } else { format!("&continue={}", path::percent_encoded(page)) };
+    format!("{list}?limit={PAGE}{page}")
 }

@@ -5,29 +5,29 @@ use futures_util::stream::FuturesUnordered;
 
 /// The most requests that are under way at once. An API server gives each caller a share of what it does at a time, and
 /// answers 429 to what is too much; beyond this number nothing gets faster, since the server is what takes the time.
-const IN_FLIGHT: usize = 32;
+const MOST_AT_ONCE: usize = 32;
 
 /// Does all jobs, several at once, and hands over what each gave as soon as it is there, with the job's place in the list.
 /// After the first failure nothing new is begun; what is under way comes to its end and is handed over as well.
 ///
 /// # Errors
 /// Of all failures, that of the job which stands first in the list.
-pub async fn fly<T, E, F: Future<Output = Result<T, E>>>(
+pub async fn for_each<T, E, F: Future<Output = Result<T, E>>>(
     jobs: Vec<F>,
-    mut landed: impl FnMut(usize, T) -> Result<(), E>,
+    mut done: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut waiting = jobs.into_iter().enumerate();
     let mut under_way = FuturesUnordered::new();
     let mut failure: Option<(usize, E)> = None;
     loop {
         while failure.is_none()
-            && under_way.len() < IN_FLIGHT
+            && under_way.len() < MOST_AT_ONCE
             && let Some((at, job)) = waiting.next()
         {
             under_way.push(async move { (at, job.await) });
         }
         let Some((at, ended)) = under_way.next().await else { break };
-        if let Err(error) = ended.and_then(|value| landed(at, value))
+        if let Err(error) = ended.and_then(|value| done(at, value))
             && failure.as_ref().is_none_or(|(first, _)| at < *first)
         {
             failure = Some((at, error));
@@ -39,10 +39,10 @@ pub async fn fly<T, E, F: Future<Output = Result<T, E>>>(
 /// The same for what is only collected, in the order of the list.
 ///
 /// # Errors
-/// As for [`fly`].
+/// As for [`for_each`].
 pub async fn collect<T, E, F: Future<Output = Result<T, E>>>(jobs: Vec<F>) -> Result<Vec<T>, E> {
     let mut collected = Vec::new();
-    fly(jobs, |at, value| {
+    for_each(jobs, |at, value| {
         collected.push((at, value));
         Ok(())
     })
@@ -76,14 +76,14 @@ mod tests {
             now.set(now.get() - 1);
             Ok::<_, ()>(())
         });
-        fly(jobs.collect(), |_, ()| Ok(())).await.unwrap();
-        assert_eq!(most.get(), IN_FLIGHT);
+        for_each(jobs.collect(), |_, ()| Ok(())).await.unwrap();
+        assert_eq!(most.get(), MOST_AT_ONCE);
     }
 
     #[tokio::test]
-    async fn after_a_failure_what_is_under_way_lands_and_nothing_else_begins() {
+    async fn after_a_failure_what_is_under_way_ends_and_nothing_else_begins() {
         let begun = Cell::new(0);
-        let mut landed = Vec::new();
+        let mut done = Vec::new();
         let jobs = (0..100).map(|n| {
             let begun = &begun;
             async move {
@@ -92,11 +92,11 @@ mod tests {
                 if n == 5 || n == 3 { Err(n) } else { Ok(n) }
             }
         });
-        let failed = fly(jobs.collect(), |at, _| {
-            landed.push(at);
+        let failed = for_each(jobs.collect(), |at, _| {
+            done.push(at);
             Ok(())
         })
         .await;
-        assert_eq!((failed, begun.get(), landed.len()), (Err(3), IN_FLIGHT, IN_FLIGHT - 2));
+        assert_eq!((failed, begun.get(), done.len()), (Err(3), MOST_AT_ONCE, MOST_AT_ONCE - 2));
     }
 }

@@ -1,21 +1,20 @@
 //! Finds the cluster and the caller's identity: kubeconfig files by kubectl's rules, else the pod that carnet runs in.
 //!
-//! Apart from the rest of the target because this is where ambient authority comes in: the environment, the home
+//! Apart from the rest because this is where ambient authority comes in: the environment, the home
 //! directory, the files that a kubeconfig names, and the credential plugin that it may name.
-
-pub(super) mod http;
 
 use std::path::PathBuf;
 
-use ::http::Uri;
+use http::Uri;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::identity::base::Base;
+use super::connection::{self, explain};
+use super::endpoint::Endpoint;
 
 /// What the user said about the cluster.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ConnectOptions {
     /// The one file to read. None: those of `KUBECONFIG`, else `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
     /// None: the file's current context.
@@ -39,27 +38,34 @@ pub enum Unconfigured {
     Nowhere,
 }
 
+impl From<kube::Error> for Unconfigured {
+    fn from(error: kube::Error) -> Self {
+        Self::Client(explain(&error))
+    }
+}
+
 /// A client that has not sent anything yet, and what the configuration says about the place.
-pub(super) struct Place {
+pub(super) struct Connection {
     pub(super) client: Client,
     /// The way to the server, without the caller.
-    pub(super) base: Base,
+    pub(super) endpoint: Endpoint,
     pub(super) namespace: String,
-    pub(super) server: String,
+    /// The address, as it is recorded and shown.
+    pub(super) address: String,
 }
 
 /// Reads the configuration and prepares the client.
-pub(super) async fn place(options: &Options) -> Result<Place, Unconfigured> {
+pub(super) async fn connect(options: &ConnectOptions) -> Result<Connection, Unconfigured> {
     let mut config = configuration(options).await?;
     if let Some(user) = &options.as_user {
         config.auth_info.impersonate = Some(user.clone());
     }
-    let (namespace, server) = (config.default_namespace.clone(), address(&config.cluster_url));
-    let base = Base::of(&config);
-    Ok(Place { client: http::client(config)?, base, namespace, server })
+    let (namespace, address) = (config.default_namespace.clone(), address(&config.cluster_url));
+    let endpoint = Endpoint::of(&config);
+    Ok(Connection { client: connection::client(config)?, endpoint, namespace, address })
 }
 
-async fn configuration(options: &Options) -> Result<Config, Unconfigured> {
+async fn configuration(options: &ConnectOptions) -> Result<Config, Unconfigured> {
     let Some(kubeconfig) = kubeconfig(options)? else {
         return Config::incluster().map_err(|_| Unconfigured::Nowhere);
     };
@@ -76,7 +82,7 @@ async fn configuration(options: &Options) -> Result<Config, Unconfigured> {
 ///
 /// # Ambient Authority
 /// Reads `KUBECONFIG`, the home directory, and the files found there.
-fn kubeconfig(options: &Options) -> Result<Option<Kubeconfig>, Unconfigured> {
+fn kubeconfig(options: &ConnectOptions) -> Result<Option<Kubeconfig>, Unconfigured> {
     if let Some(path) = &options.kubeconfig {
         return Kubeconfig::read_from(path).map(Some).map_err(unusable);
     }
@@ -167,16 +173,6 @@ fn unusable(error: KubeconfigError) -> Unconfigured {
     })
 }
 
-/// A failing credential plugin may have printed a token: its output is left out.
-pub(super) fn explain(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Auth(kube::client::AuthError::AuthExecRun { cmd, out }) => {
-            format!("the credential plugin `{cmd}` failed ({})", out.status)
-        }
-        error => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +191,10 @@ mod tests {
 
     #[test]
     fn a_file_that_was_named_must_exist() {
-        let options = Options { kubeconfig: Some("/nonexistent/kubeconfig".into()), ..Options::default() };
+        let options = ConnectOptions {
+            kubeconfig: Some("/nonexistent/kubeconfig".into()),
+            ..ConnectOptions::default()
+        };
         let error = kubeconfig(&options).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/kubeconfig"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Finds out why an object is not ready: what its pods say, and the events about it and them.
+//! Finds out what keeps an object from becoming ready: what its pods say, and the events about it and them.
 //!
 //! Nobody knows the names of pods and events beforehand, so no right by name covers them. They are read with the caller's
 //! own identity, for the caller's eyes: nothing of this ever reaches a component. What cannot be read is left out, for
@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::grant::{Permitted, Wait};
-use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::path::{self, percent_encoded};
 use crate::kubernetes::readiness::{Readiness, readiness, shown};
 
-use super::request::Ask;
-use super::{Cluster, encoded};
+use super::request::ApiRequest;
+use super::server::Server;
 
 /// The most pods, and the most events, that are asked for.
 const MAX_ASKED: usize = 200;
@@ -38,52 +37,45 @@ struct Event {
     text: String,
 }
 
-impl Cluster {
-    /// What hinders an object from becoming ready, a line each, the newest warnings first. Empty where that cannot be
-    /// known.
-    pub async fn why(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
-        let object = &permit.0;
-        // Whatever is said about a Secret could quote it.
-        let Some(namespace) = object.namespace.as_deref().filter(|_| object.group_kind() != "Secret") else {
-            return Vec::new();
-        };
-        let Ok(Some(found)) = self.read(object, kinds).await else { return Vec::new() };
-        let pods = self.pods_of(object, &found, namespace).await;
-        let warnings = self.warnings(&found, &pods, namespace).await;
-        let pods = pods.iter().take(MAX_TOLD).map(|pod| format!("pod {}: {}", pod.name, pod.why));
-        pods.chain(warnings).collect()
-    }
+/// What keeps `found`, which `object` names, from becoming ready: a line each, the newest warnings first. Empty where that
+/// cannot be known.
+pub(crate) async fn diagnosis(caller: &Server, object: &ObjectRef, found: &Value) -> Vec<String> {
+    let Some(namespace) = &object.namespace else { return Vec::new() };
+    let pods = pods_of(caller, object, found, namespace).await;
+    let warnings = warnings(caller, found, &pods, namespace).await;
+    let pods = pods.iter().take(MAX_TOLD).map(|pod| format!("pod {}: {}", pod.name, pod.why));
+    pods.chain(warnings).collect()
+}
 
-    /// The pods of a workload that are not ready.
-    async fn pods_of(&self, object: &ObjectRef, found: &Value, namespace: &str) -> Vec<Pod> {
-        let Some(selector) = selector(found) else { return Vec::new() };
-        let query = format!("labelSelector={}", encoded(&selector));
-        let pods = self.overseen(namespace, "pods", &query).await;
-        pods.iter().filter(|pod| is_owned(pod, object, found)).filter_map(Pod::unready).collect()
-    }
+/// The pods of a workload that are not ready.
+async fn pods_of(caller: &Server, object: &ObjectRef, found: &Value, namespace: &str) -> Vec<Pod> {
+    let Some(selector) = selector(found) else { return Vec::new() };
+    let query = format!("labelSelector={}", percent_encoded(&selector));
+    let pods = list(caller, namespace, "pods", &query).await;
+    pods.iter().filter(|pod| is_owned(pod, object, found)).filter_map(Pod::unready).collect()
+}
 
-    /// The newest warnings about an object and its pods, each text once.
-    async fn warnings(&self, found: &Value, pods: &[Pod], namespace: &str) -> Vec<String> {
-        let query = format!("fieldSelector={}", encoded("type=Warning"));
-        let mut events: Vec<_> =
-            self.overseen(namespace, "events", &query).await.iter().filter_map(Event::of).collect();
-        let own = text(found, "/metadata/uid");
-        events.retain(|event| own == Some(&*event.about) || pods.iter().any(|pod| pod.uid == event.about));
-        events.sort_by(|one, other| other.time.cmp(&one.time));
-        let mut said = BTreeSet::new();
-        events.retain(|event| said.insert(event.text.clone()));
-        events.into_iter().take(MAX_TOLD).map(|event| event.text).collect()
-    }
+/// The newest warnings about an object and its pods, each text once.
+async fn warnings(caller: &Server, found: &Value, pods: &[Pod], namespace: &str) -> Vec<String> {
+    let query = format!("fieldSelector={}", percent_encoded("type=Warning"));
+    let mut events: Vec<_> =
+        list(caller, namespace, "events", &query).await.iter().filter_map(Event::of).collect();
+    let own = text(found, "/metadata/uid");
+    events.retain(|event| own == Some(&*event.about) || pods.iter().any(|pod| pod.uid == event.about));
+    events.sort_by(|one, other| other.time.cmp(&one.time));
+    let mut said = BTreeSet::new();
+    events.retain(|event| said.insert(event.text.clone()));
+    events.into_iter().take(MAX_TOLD).map(|event| event.text).collect()
+}
 
-    /// Objects of a namespace that the caller may list.
-    async fn overseen(&self, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
-        let url = format!("/api/v1/namespaces/{}/{plural}?{query}&limit={MAX_ASKED}", encoded(namespace));
-        let Ok(answer) = Ask::get(url).send(&self.client).await else { return Vec::new() };
-        let list = answer.json().ok().filter(|_| answer.status.is_success());
-        match list.as_ref().and_then(|list| list.get("items")) {
-            Some(Value::Array(items)) => items.clone(),
-            _ => Vec::new(),
-        }
+/// Objects of a namespace that the caller may list.
+async fn list(caller: &Server, namespace: &str, plural: &str, query: &str) -> Vec<Value> {
+    let url = format!("{}?{query}&limit={MAX_ASKED}", path::of_list("v1", plural, Some(namespace)));
+    let Ok(response) = caller.send(&ApiRequest::get(url)).await else { return Vec::new() };
+    let list = response.json().ok().filter(|_| response.status.is_success());
+    match list.as_ref().and_then(|list| list.get("items")) {
+        Some(Value::Array(items)) => items.clone(),
+        _ => Vec::new(),
     }
 }
 
@@ -185,12 +177,7 @@ mod tests {
     use super::*;
 
     fn deployment() -> ObjectRef {
-        ObjectRef {
-            api_version: "apps/v1".into(),
-            kind: "Deployment".into(),
-            namespace: Some("prod".into()),
-            name: "web".into(),
-        }
+        ObjectRef::new("apps/v1", "Deployment", Some("prod"), "web")
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! The caller's client makes it and removes it. The server itself makes sure that nobody hands out what they do not hold.
 //! A binding of ours names the account that was just made, and never another one.
 
-pub(super) mod base;
-mod caller;
+mod kubeconfig;
 mod leftovers;
+mod parts;
 mod review;
 
 use std::collections::BTreeSet;
@@ -15,35 +15,25 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use http::StatusCode;
-use kube::Client;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::grant::{Delete, Mint, Permitted};
-use crate::kubernetes::annotations::OWNER;
+use crate::kubernetes::api::{AUTHENTICATION, v1};
 use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::metadata::{EXPIRES, IDENTITY, OWNER};
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::{Minted, Rights, Scope, account, body};
+use crate::kubernetes::rbac::{IdentityRecord, Rights, RoleScope, account, body};
 
-use super::request::{Answer, Ask};
-use super::status::refusal;
-use super::{Cluster, Error, path};
+use super::request::ApiRequest;
+use super::response::ApiResponse;
+use super::server::Server;
+use super::status::{Error, path_of};
 
-pub use base::written_for;
-pub use leftovers::Leftover;
-
-use base::Base;
-use caller::Caller;
-
-/// The label that identities of runs are found by; its value is their name.
-pub(super) const LABEL: &str = "carnet.dev/identity";
-
-/// The annotation that says until when an identity is of use.
-pub(super) const EXPIRES: &str = "carnet.dev/expires";
-
-/// The field manager of what an identity consists of.
-const MANAGER: &str = "carnet-identity";
+pub use kubeconfig::written_for;
+pub use leftovers::{Leftover, leftovers};
+pub use review::missing_rights;
 
 /// How long after rights were given a refusal may only mean that a server has not heard of them: each keeps its own copy
 /// of all roles and bindings, and learns of new ones a moment later.
@@ -60,8 +50,8 @@ const SHORTEST_LIFE: u64 = 600;
 
 /// An identity that is made for one run, and removed at its end.
 pub struct ScopedIdentity {
-    caller: Caller,
-    base: Base,
+    /// The server, asked as the caller.
+    caller: Server,
     mint: Permitted<Mint>,
     /// Held while something is made, so that everybody else waits for it.
     made: tokio::sync::Mutex<Made>,
@@ -72,19 +62,20 @@ pub struct ScopedIdentity {
 #[derive(Default)]
 struct Made {
     /// The namespaces that the account was tried in; it is in the last one.
-    homes: Vec<String>,
+    namespaces: Vec<String>,
     /// Where roles were tried.
-    begun: BTreeSet<Scope>,
+    begun: BTreeSet<RoleScope>,
     /// Where it has its rights.
-    scopes: BTreeSet<Scope>,
+    scopes: BTreeSet<RoleScope>,
     /// Whether it was made a second time.
     renewed: bool,
 }
 
-/// The client of an identity.
+/// An identity that can be used.
 #[derive(Clone)]
 struct Live {
-    client: Client,
+    /// The server, asked as this identity.
+    server: Server,
     /// When it was last given rights.
     since: Instant,
     token: SecretString,
@@ -92,40 +83,28 @@ struct Live {
     earlier: u32,
 }
 
-impl Cluster {
-    /// Prepares an identity. Sends nothing.
-    pub fn identity(&self, permit: Permitted<Mint>) -> Arc<ScopedIdentity> {
-        Arc::new(ScopedIdentity {
-            caller: self.caller(),
-            base: self.base.clone(),
+/// Removes what an identity consists of, as the caller. Gives how much of it was there.
+///
+/// # Errors
+/// [`Error`] when something of it is still there.
+pub async fn remove(caller: &Server, permits: &[Permitted<Delete>]) -> Result<usize, Error> {
+    parts::remove(caller, permits.iter().map(|permit| &permit.0)).await
+}
+
+impl ScopedIdentity {
+    /// Prepares an identity, to be made by this caller. Sends nothing.
+    pub fn new(caller: &Server, permit: Permitted<Mint>) -> Arc<Self> {
+        Arc::new(Self {
+            caller: caller.clone(),
             mint: permit,
             made: tokio::sync::Mutex::default(),
             live: Mutex::default(),
         })
     }
 
-    /// Asks everything about objects as this identity from here on.
-    pub fn assume(&mut self, identity: Arc<ScopedIdentity>) {
-        self.identity = Some(identity);
-    }
-
-    /// Removes what an identity consists of, as the caller. Gives how much of it was there.
-    ///
-    /// # Errors
-    /// [`Error`] when something of it is still there.
-    pub async fn dismiss(&self, permits: &[Permitted<Delete>]) -> Result<usize, Error> {
-        self.caller().delete(permits.iter().map(|permit| &permit.0)).await
-    }
-
-    fn caller(&self) -> Caller {
-        Caller { client: self.client.clone(), server: self.server.clone() }
-    }
-}
-
-impl ScopedIdentity {
     /// What it consists of, to be recorded before it is made.
-    pub fn minted(&self) -> &Minted {
-        &self.mint.minted
+    pub fn record(&self) -> &IdentityRecord {
+        &self.mint.record
     }
 
     /// Makes it: the account and the roles, then the bindings and a token. Rights in namespaces that the run makes itself
@@ -135,13 +114,13 @@ impl ScopedIdentity {
     /// [`Error`] when it cannot be made; part of it may be there then.
     pub async fn make(&self) -> Result<(), Error> {
         let mut made = self.made.lock().await;
-        let is_now = |scope: &&Scope| scope.namespace().is_none_or(|it| !self.mint.later.contains(it));
-        let scopes: Vec<_> = self.minted().scopes.iter().filter(is_now).collect();
+        let is_now = |scope: &&RoleScope| scope.namespace().is_none_or(|it| !self.mint.later.contains(it));
+        let scopes: Vec<_> = self.record().scopes.iter().filter(is_now).collect();
         made.begun.extend(scopes.iter().map(|scope| (*scope).clone()));
         let roles = join_all(scopes.iter().map(|scope| self.make_role(scope)));
         let (home, roles) = join(self.make_account(&mut made), roles).await;
         let home: String = home?;
-        let mut present: Vec<&Scope> = Vec::new();
+        let mut present: Vec<&RoleScope> = Vec::new();
         for (scope, is_there) in scopes.into_iter().zip(roles) {
             present.extend(is_there?.then_some(scope));
         }
@@ -158,55 +137,60 @@ impl ScopedIdentity {
     /// [`Error`] when something of it is still there.
     pub async fn remove(&self) -> Result<(), Error> {
         let made = self.made.lock().await;
-        let there = Minted { homes: made.homes.clone(), scopes: made.begun.clone(), ..self.minted().clone() };
-        self.caller.delete(&there.objects()).await.map(drop)
+        let there = IdentityRecord {
+            namespaces: made.namespaces.clone(),
+            scopes: made.begun.clone(),
+            ..self.record().clone()
+        };
+        parts::remove(&self.caller, &there.objects()).await.map(drop)
     }
 
     /// A kubeconfig by which anybody can act as this identity, until its token runs out. It says what it is: so it can be
     /// told from other files, and all of it can be removed.
     ///
     /// # Errors
-    /// [`Error::Outlawed`] unless it was made, with all rights that it is to have.
+    /// [`Error::IdentityRevoked`] unless it was made, with all rights that it is to have.
     pub async fn kubeconfig(&self, namespace: &str) -> Result<SecretString, Error> {
         let made = self.made.lock().await;
-        let live = self.live().filter(|_| made.scopes == self.minted().scopes).ok_or(Error::Outlawed)?;
-        let there = Minted { homes: made.homes.clone(), ..self.minted().clone() };
-        Ok(self.base.kubeconfig(&there, namespace, &live.token).to_string().into())
+        let live =
+            self.live().filter(|_| made.scopes == self.record().scopes).ok_or(Error::IdentityRevoked)?;
+        let there = IdentityRecord { namespaces: made.namespaces.clone(), ..self.record().clone() };
+        Ok(kubeconfig::leading_to(self.caller.endpoint(), &there, namespace, &live.token).to_string().into())
     }
 
-    /// Asks as this identity. Where its rights have to be given first, they are; where they were just given, a refusal is
-    /// not taken at its first word.
-    pub(super) async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
-        if let Some(namespace) = ask.namespace()
+    /// Sends a request as this identity. Where its rights have to be given first, they are; where they were just given, a
+    /// refusal is not taken at its first word.
+    pub(crate) async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, Error> {
+        if let Some(namespace) = request.namespace()
             && !self.enter(namespace).await?
         {
-            return Ok(ask.nowhere());
+            return Ok(request.without_namespace());
         }
         let mut pause = PAUSE;
         loop {
-            let live = self.live().ok_or(Error::Outlawed)?;
-            let answer = ask.send(&live.client).await.map_err(|silence| self.caller.silent(silence))?;
+            let live = self.live().ok_or(Error::IdentityRevoked)?;
+            let response = live.server.send(request).await?;
             let is_settling = live.since.elapsed() < SETTLING;
-            match answer.status {
+            match response.status {
                 StatusCode::UNAUTHORIZED if !is_settling => self.renew(live.earlier).await?,
-                StatusCode::FORBIDDEN if !is_settling || !self.is_unknown(&answer) => return Ok(answer),
+                StatusCode::FORBIDDEN if !is_settling || !self.lacks_right(&response) => return Ok(response),
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                _ => return Ok(answer),
+                _ => return Ok(response),
             }
         }
     }
 
     /// Gives rights in a namespace that was not there before. False: it is still not there.
     async fn enter(&self, namespace: &str) -> Result<bool, Error> {
-        let scope = Scope::Namespace(namespace.to_owned());
+        let scope = RoleScope::Namespace(namespace.to_owned());
         let mut made = self.made.lock().await;
-        if made.scopes.contains(&scope) || !self.minted().scopes.contains(&scope) {
+        if made.scopes.contains(&scope) || !self.record().scopes.contains(&scope) {
             return Ok(true);
         }
-        let Some(home) = made.homes.last().cloned() else { return Err(Error::Outlawed) };
+        let Some(home) = made.namespaces.last().cloned() else { return Err(Error::IdentityRevoked) };
         made.begun.insert(scope.clone());
         if !self.make_role(&scope).await? {
             return Ok(false);
@@ -223,21 +207,21 @@ impl ScopedIdentity {
         if self.live().is_some_and(|live| live.earlier != earlier) {
             return Ok(());
         }
-        let Some(home) = made.homes.last().cloned().filter(|_| !made.renewed) else {
-            return Err(Error::Outlawed);
+        let Some(home) = made.namespaces.last().cloned().filter(|_| !made.renewed) else {
+            return Err(Error::IdentityRevoked);
         };
         made.renewed = true;
-        let account = account(&home, &self.minted().name);
+        let account = account(&home, &self.record().name);
         self.apply(&account, body(&account)).await?;
         self.go_live(self.token(&home).await?)
     }
 
     /// Makes the account in the first namespace that is there.
     async fn make_account(&self, made: &mut Made) -> Result<String, Error> {
-        let mut missing = Error::Outlawed;
-        for home in &self.minted().homes {
-            made.homes.push(home.clone());
-            let account = account(home, &self.minted().name);
+        let mut missing = Error::IdentityRevoked;
+        for home in &self.record().namespaces {
+            made.namespaces.push(home.clone());
+            let account = account(home, &self.record().name);
             match self.apply(&account, body(&account)).await {
                 Ok(()) => return Ok(home.clone()),
                 Err(error @ Error::NoNamespace { .. }) => missing = error,
@@ -248,8 +232,8 @@ impl ScopedIdentity {
     }
 
     /// False: the namespace is not there.
-    async fn make_role(&self, scope: &Scope) -> Result<bool, Error> {
-        let name = &self.minted().name;
+    async fn make_role(&self, scope: &RoleScope) -> Result<bool, Error> {
+        let name = &self.record().name;
         match self.apply(&scope.role(name), self.mint.rights.role(scope, name)).await {
             Ok(()) => Ok(true),
             Err(Error::NoNamespace { .. }) => Ok(false),
@@ -257,41 +241,39 @@ impl ScopedIdentity {
         }
     }
 
-    async fn make_binding(&self, scope: &Scope, home: &str) -> Result<(), Error> {
-        let name = &self.minted().name;
+    async fn make_binding(&self, scope: &RoleScope, home: &str) -> Result<(), Error> {
+        let name = &self.record().name;
         let binding = Rights::binding(scope, name, &account(home, name));
         self.apply(&scope.binding(name), binding).await
     }
 
     async fn token(&self, home: &str) -> Result<SecretString, Error> {
-        let account = account(home, &self.minted().name);
+        let account = account(home, &self.record().name);
         let seconds = self.mint.lifetime.as_secs().max(SHORTEST_LIFE);
-        let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        let request = json!({ "apiVersion": v1(AUTHENTICATION), "kind": "TokenRequest",
             "spec": { "expirationSeconds": seconds } });
-        let url = format!("{}/token", path(&account, &Kinds::default())?);
-        let answer = self.caller.send(&Ask::post(url, &request)).await?;
-        if !answer.status.is_success() {
-            return Err(refusal(&answer, "get a token of", &account));
-        }
-        let unusable = || Error::Answer { object: account.to_string(), why: "it has no token".into() };
-        answer.text_at("/status/token").map(SecretString::from).ok_or_else(unusable)
+        let url = format!("{}/token", path_of(&account, &Kinds::default())?);
+        let response = self.caller.send(&ApiRequest::post(url, &request)).await?;
+        let response = response.accepted("get a token of", &account)?;
+        let token = response.text_at("/status/token").map(SecretString::from);
+        token.ok_or_else(|| Error::unusable(&account, "it has no token"))
     }
 
     async fn apply(&self, object: &ObjectRef, mut body: Value) -> Result<(), Error> {
-        let Minted { name, owner, expires, .. } = self.minted();
+        let IdentityRecord { name, owner, expires, .. } = self.record();
         let metadata = &mut body["metadata"];
-        metadata["labels"] = json!({ LABEL: name });
+        metadata["labels"] = json!({ IDENTITY: name });
         metadata["annotations"][OWNER] = owner.clone().into();
         metadata["annotations"][EXPIRES] = expires.clone().into();
-        self.caller.apply(object, &body).await
+        parts::apply(&self.caller, object, &body).await
     }
 
     fn go_live(&self, token: SecretString) -> Result<(), Error> {
-        let client =
-            self.base.client(token.clone()).map_err(|error| Error::Unavailable(error.to_string()))?;
+        let server = self.caller.with_token(token.clone());
+        let server = server.map_err(|error| Error::Unavailable(error.to_string()))?;
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = live.as_ref().map_or(0, |live| live.earlier + 1);
-        *live = Some(Live { client, since: Instant::now(), token, earlier });
+        *live = Some(Live { server, since: Instant::now(), token, earlier });
         Ok(())
     }
 
@@ -306,9 +288,9 @@ impl ScopedIdentity {
     }
 
     /// Whether the server refuses because this identity lacks a right, rather than because of what was sent.
-    fn is_unknown(&self, answer: &Answer) -> bool {
-        let name = format!(":{}\" cannot ", self.minted().name);
-        answer.text_at("/message").is_some_and(|message| {
+    fn lacks_right(&self, response: &ApiResponse) -> bool {
+        let name = format!(":{}\" cannot ", self.record().name);
+        response.text_at("/message").is_some_and(|message| {
             message.contains("User \"system:serviceaccount:") && message.contains(&name)
         })
     }

@@ -6,17 +6,18 @@
 //! and what is found under such a name and does not call itself a record is refused.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
-use kube::Client;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::kubernetes::api::{COORDINATION, v1};
 use crate::kubernetes::object::{ObjectRef, is_label};
+use crate::kubernetes::path::{self, percent_encoded};
 
-use super::request::{Answer, Ask, Silence};
-use super::{Error, Options, Unconfigured, connect, encoded, refusal};
+use super::request::ApiRequest;
+use super::server::Server;
+use super::{ConnectOptions, Error, Unconfigured};
 
 /// The type of the Secrets that are records.
 pub const RECORD: &str = "carnet.dev/record";
@@ -32,11 +33,7 @@ const MAX_NAME: usize = 253;
 
 /// A Kubernetes API server, as a place for records.
 pub struct Records {
-    client: Client,
-    namespace: String,
-    server: String,
-    /// How far the server's clock is ahead of ours.
-    ahead: Mutex<SignedDuration>,
+    server: Server,
 }
 
 /// The name of an object of ours.
@@ -113,19 +110,14 @@ impl Own {
 
     fn reference(&self) -> ObjectRef {
         let (api_version, kind) =
-            if self.is_lease { ("coordination.k8s.io/v1", "Lease") } else { ("v1", "Secret") };
-        ObjectRef {
-            api_version: api_version.into(),
-            kind: kind.into(),
-            namespace: Some(self.namespace.clone()),
-            name: self.name.clone(),
-        }
+            if self.is_lease { (v1(COORDINATION), "Lease") } else { ("v1".to_owned(), "Secret") };
+        ObjectRef::new(api_version, kind, Some(&self.namespace), &*self.name)
     }
 
     fn path(&self) -> String {
-        let root = if self.is_lease { "/apis/coordination.k8s.io/v1" } else { "/api/v1" };
         let plural = if self.is_lease { "leases" } else { "secrets" };
-        format!("{root}/namespaces/{}/{plural}/{}", encoded(&self.namespace), encoded(&self.name))
+        let list = path::of_list(&self.reference().api_version, plural, Some(&self.namespace));
+        format!("{list}/{}", percent_encoded(&self.name))
     }
 }
 
@@ -138,7 +130,7 @@ impl fmt::Display for Own {
 impl Found {
     fn read(value: Value, own: &Own) -> Result<Self, Error> {
         let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
-        let unusable = |why: &str| Error::Answer { object: own.to_string(), why: why.into() };
+        let unusable = |why: &str| Error::unusable(own, why);
         let is_named = text("/metadata/name") == Some(own.name())
             && text("/metadata/namespace") == Some(own.namespace());
         if !is_named {
@@ -170,28 +162,22 @@ impl Records {
     /// Prepares to talk to the cluster that kubectl would talk to. Sends nothing; must be called within a runtime.
     ///
     /// # Ambient Authority
-    /// As for [`Cluster::connect`](super::Cluster::connect).
+    /// As for [`Server::connect`].
     ///
     /// # Errors
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
-    pub async fn connect(options: &Options) -> Result<Self, Unconfigured> {
-        let connect::Place { client, namespace, server, .. } = connect::place(options).await?;
-        Ok(Self { client, namespace, server, ahead: Mutex::default() })
-    }
-
-    /// The namespace of the context, else `default`.
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    /// The address of the server.
-    pub fn server(&self) -> &str {
-        &self.server
+    pub async fn connect(options: &ConnectOptions) -> Result<Self, Unconfigured> {
+        Ok(Self { server: Server::connect(options).await? })
     }
 
     /// The time by the server's clock, which all who use it agree on, to about a second.
     pub fn now(&self) -> Timestamp {
-        here().checked_add(*self.ahead.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+        self.server.now()
+    }
+
+    /// The server that they are at.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Reads an object of ours. None: it is not there.
@@ -199,11 +185,11 @@ impl Records {
     /// # Errors
     /// [`Error`] for every other answer.
     pub async fn get(&self, own: &Own) -> Result<Option<Found>, Error> {
-        let answer = self.ask(&Ask::get(own.path())).await?;
-        match answer.status {
-            status if status.is_success() => Found::read(json_of(&answer, own)?, own).map(Some),
+        let response = self.server.send(&ApiRequest::get(own.path())).await?;
+        match response.status {
+            status if status.is_success() => Found::read(response.document(own)?, own).map(Some),
             StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(refusal(&answer, "get", &own.reference())),
+            _ => Err(Error::of(&response, "get", &own.reference())),
         }
     }
 
@@ -221,13 +207,13 @@ impl Records {
     ) -> Result<Found, Error> {
         let body = body(own, content, over);
         let force = matches!(over, Over::Version(_));
-        let query = format!("fieldManager={}&fieldValidation=Strict&force={force}", encoded(manager));
-        let ask = Ask::apply(format!("{}?{query}", own.path()), &Value::Object(body.clone()));
-        let answer = self.ask(&ask).await?;
-        if answer.status.is_success() {
-            return Found::read(json_of(&answer, own)?, own);
+        let query = format!("fieldManager={}&fieldValidation=Strict&force={force}", percent_encoded(manager));
+        let request = ApiRequest::apply(format!("{}?{query}", own.path()), &Value::Object(body.clone()));
+        let response = self.server.send(&request).await?;
+        if response.status.is_success() {
+            return Found::read(response.document(own)?, own);
         }
-        let error = refusal(&answer, "apply", &own.reference());
+        let error = Error::of(&response, "apply", &own.reference());
         if !matches!(error, Error::Changed(_)) {
             return Err(error);
         }
@@ -248,11 +234,11 @@ impl Records {
             options["preconditions"] =
                 json!({ "uid": version.uid, "resourceVersion": version.resource_version });
         }
-        let answer = self.ask(&Ask::delete(own.path(), &options)).await?;
-        match answer.status {
+        let response = self.server.send(&ApiRequest::delete(own.path(), &options)).await?;
+        match response.status {
             StatusCode::NOT_FOUND => Ok(()),
             status if status.is_success() => Ok(()),
-            _ => Err(refusal(&answer, "delete", &own.reference())),
+            _ => Err(Error::of(&response, "delete", &own.reference())),
         }
     }
 
@@ -262,7 +248,7 @@ impl Records {
     /// [`Error`] when the server does not say, or its list has no end.
     pub async fn list(&self, namespace: Option<&str>, labels: &[(&str, &str)]) -> Result<Vec<Found>, Error> {
         let mut found = Vec::new();
-        for item in self.pages(namespace, labels, Ask::get).await? {
+        for item in self.pages(namespace, labels, ApiRequest::get).await? {
             // Items of a list do not say their kind, and need not be ours, whatever their labels say.
             if let Some(own) = listed(&item) {
                 found.push(Found::read(item, &own)?);
@@ -276,7 +262,7 @@ impl Records {
     /// # Errors
     /// As for [`list`](Self::list).
     pub async fn names(&self, namespace: &str, labels: &[(&str, &str)]) -> Result<Vec<Own>, Error> {
-        let items = self.pages(Some(namespace), labels, Ask::list_names).await?;
+        let items = self.pages(Some(namespace), labels, ApiRequest::list_names).await?;
         Ok(items.iter().filter_map(listed).collect())
     }
 
@@ -284,42 +270,35 @@ impl Records {
         &self,
         namespace: Option<&str>,
         labels: &[(&str, &str)],
-        ask: fn(String) -> Ask,
+        request: fn(String) -> ApiRequest,
     ) -> Result<Vec<Value>, Error> {
-        let place = namespace.map_or_else(String::new, |name| format!("/namespaces/{}", encoded(name)));
         let selector: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let path =
-            format!("/api/v1{place}/secrets?limit={PAGE}&labelSelector={}", encoded(&selector.join(",")));
+        let path = format!(
+            "{}?limit={PAGE}&labelSelector={}",
+            path::of_list("v1", "secrets", namespace),
+            percent_encoded(&selector.join(","))
+        );
         let all = all_of(namespace);
         let (mut items, mut next) = (Vec::new(), String::new());
         for _ in 0..MAX_PAGES {
-            let answer = self.ask(&ask(format!("{path}{next}"))).await?;
-            if !answer.status.is_success() {
-                return Err(refusal(&answer, "list", &all));
+            let response = self.server.send(&request(format!("{path}{next}"))).await?;
+            if !response.status.is_success() {
+                return Err(Error::of(&response, "list", &all));
             }
-            let unusable = |why: String| Error::Answer { object: "the list of records".into(), why };
-            let mut page = answer.json().map_err(|error| unusable(error.to_string()))?;
+            let unusable = |why: &str| Error::unusable("the list of records", why);
+            let mut page = response.document("the list of records")?;
             match page.get_mut("items").map(Value::take) {
                 Some(Value::Array(found)) => items.extend(found),
                 // The server writes so where there is nothing.
                 Some(Value::Null) => {}
-                _ => return Err(unusable("it is no list".into())),
+                _ => return Err(unusable("it is no list")),
             }
             match page.pointer("/metadata/continue").and_then(Value::as_str) {
                 None | Some("") => return Ok(items),
-                Some(token) => next = format!("&continue={}", encoded(token)),
+                Some(token) => next = format!("&continue={}", percent_encoded(token)),
             }
         }
-        Err(Error::Answer { object: "the list of records".into(), why: "it has no end".into() })
-    }
-
-    async fn ask(&self, ask: &Ask) -> Result<Answer, Error> {
-        let silent = |silence: Silence| Error::Unavailable(format!("{}: {}", self.server, silence.why));
-        let answer = ask.send(&self.client).await.map_err(silent)?;
-        if let Some(date) = answer.date {
-            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = date.duration_since(here());
-        }
-        Ok(answer)
+        Err(Error::unusable("the list of records", "it has no end"))
     }
 }
 
@@ -349,23 +328,9 @@ fn listed(item: &Value) -> Option<Own> {
     Own::listed(text("/metadata/namespace")?, text("/metadata/name")?)
 }
 
-fn json_of(answer: &Answer, own: &Own) -> Result<Value, Error> {
-    answer.json().map_err(|error| Error::Answer { object: own.to_string(), why: error.to_string() })
-}
-
 /// What errors call the records of a namespace, or of all.
 fn all_of(namespace: Option<&str>) -> ObjectRef {
-    ObjectRef {
-        api_version: "v1".into(),
-        kind: "Secret".into(),
-        namespace: namespace.map(str::to_owned),
-        name: "carnet.*".into(),
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how far the server's clock is from ours")]
-fn here() -> Timestamp {
-    Timestamp::now()
+    ObjectRef::new("v1", "Secret", namespace, "carnet.*")
 }
 
 #[cfg(test)]

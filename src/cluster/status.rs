@@ -1,4 +1,4 @@
-//! Turns what the API server refuses into errors that name the object, and nothing that is in it.
+//! Turns the statuses by which the API server refuses a request into errors that name the object, and nothing that is in it.
 //!
 //! The server quotes values in its messages. For most objects that helps whoever wrote them. A Secret holds credentials
 //! that its author never saw, so for Secrets only the code, the reason and the paths of fields leave this module.
@@ -9,9 +9,11 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::document;
+use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::path;
 
-use super::request::Answer;
+use super::response::ApiResponse;
 
 /// The longest text of the server that is passed on, in characters.
 const MAX_TEXT: usize = 1000;
@@ -20,14 +22,6 @@ const MAX_TEXT: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The answer is not what the API promises.
-    #[error("the server's answer about `{object}` cannot be used: {why}")]
-    Answer {
-        /// What was asked about.
-        object: String,
-        /// What is wrong with the answer.
-        why: String,
-    },
     /// The object was changed by somebody else at the same moment.
     #[error("`{0}` was changed meanwhile")]
     Changed(String),
@@ -37,7 +31,7 @@ pub enum Error {
         /// The object.
         object: String,
         /// The fields, with their owners.
-        fields: Vec<Field>,
+        fields: Vec<FieldConflict>,
     },
     /// The identity lacks a right, or the cluster's admission refuses.
     #[error("the server refuses to {verb} `{object}`: {text}")]
@@ -51,6 +45,9 @@ pub enum Error {
         /// Whether it is the identity that lacks a right.
         lacks_right: bool,
     },
+    /// The identity that was made for the run, made once more, is not accepted either.
+    #[error("the server does not accept the identity that was made for this run any more")]
+    IdentityRevoked,
     /// The change touches fields that stay as they were created; only a new object can have others.
     #[error("`{object}` cannot be changed in {}", list(.fields))]
     Immutable {
@@ -84,12 +81,17 @@ pub enum Error {
     /// The object does not exist.
     #[error("`{0}` does not exist")]
     NotFound(String),
-    /// The identity that was made for the run, made once more, is not accepted either.
-    #[error("the server does not accept the identity that was made for this run any more")]
-    Outlawed,
     /// What was to be sent is not the object that the permit names.
     #[error("the body is not that of `{0}`")]
     OtherObject(String),
+    /// The response is not what the API promises.
+    #[error("the server's answer about `{object}` cannot be used: {why}")]
+    Response {
+        /// The object of the request.
+        object: String,
+        /// What is wrong with the response.
+        why: String,
+    },
     /// The reference has a namespace and the kind has none, or the other way round.
     #[error("`{object}` is of a kind that lives {}", if *.namespaced { "in namespaces" } else { "outside namespaces" })]
     Scope {
@@ -108,46 +110,87 @@ pub enum Error {
 
 /// A field that another manager holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
+pub struct FieldConflict {
     /// Where it is, such as `.spec.replicas`.
     pub path: String,
     /// Who holds it, such as `kubectl-client-side-apply`.
     pub manager: String,
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for FieldConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.path, self.manager)
     }
 }
 
-/// What the server's refusal to do `verb` with `object` means.
-pub(super) fn refusal(answer: &Answer, verb: &'static str, object: &ObjectRef) -> Error {
-    let status = Status(answer.json().unwrap_or_default());
-    let text = || status.text(answer.status, object);
-    let name = object.to_string();
-    match answer.status {
-        StatusCode::UNAUTHORIZED => Error::Unauthenticated,
-        StatusCode::FORBIDDEN => {
-            Error::Denied { verb, object: name, text: text(), lacks_right: status.lacks_right() }
+impl Error {
+    /// What the server's refusal to do `verb` with `object` means.
+    pub(crate) fn of(response: &ApiResponse, verb: &'static str, object: &ObjectRef) -> Self {
+        let status = Status(response.json().unwrap_or_default());
+        let text = || status.text(response.status, object);
+        let name = object.to_string();
+        match response.status {
+            StatusCode::UNAUTHORIZED => Self::Unauthenticated,
+            StatusCode::FORBIDDEN => {
+                Self::Denied { verb, object: name, text: text(), lacks_right: status.lacks_right() }
+            }
+            StatusCode::NOT_FOUND => status.missing(object),
+            StatusCode::CONFLICT => match status.conflicts() {
+                fields if fields.is_empty() => Self::Changed(name),
+                fields => Self::Conflict { object: name, fields },
+            },
+            StatusCode::TOO_MANY_REQUESTS => Self::Unavailable(text()),
+            StatusCode::UNPROCESSABLE_ENTITY if status.is_other_uid() => Self::Changed(name),
+            StatusCode::UNPROCESSABLE_ENTITY if status.is_immutable() => {
+                Self::Immutable { object: name, fields: status.fields() }
+            }
+            code if code.is_client_error() => Self::Invalid { object: name, text: text() },
+            StatusCode::INTERNAL_SERVER_ERROR if status.reason().is_none() && status.message().is_some() => {
+                Self::Invalid { object: name, text: text() }
+            }
+            code if code.is_server_error() => Self::Unavailable(text()),
+            code => Self::unusable(object, format!("code {}", code.as_u16())),
         }
-        StatusCode::NOT_FOUND => status.missing(object),
-        StatusCode::CONFLICT => match status.conflicts() {
-            fields if fields.is_empty() => Error::Changed(name),
-            fields => Error::Conflict { object: name, fields },
-        },
-        StatusCode::TOO_MANY_REQUESTS => Error::Unavailable(text()),
-        StatusCode::UNPROCESSABLE_ENTITY if status.is_other_uid() => Error::Changed(name),
-        StatusCode::UNPROCESSABLE_ENTITY if status.is_immutable() => {
-            Error::Immutable { object: name, fields: status.fields() }
-        }
-        code if code.is_client_error() => Error::Invalid { object: name, text: text() },
-        StatusCode::INTERNAL_SERVER_ERROR if status.reason().is_none() && status.message().is_some() => {
-            Error::Invalid { object: name, text: text() }
-        }
-        code if code.is_server_error() => Error::Unavailable(text()),
-        code => Error::Answer { object: name, why: format!("code {}", code.as_u16()) },
     }
+
+    /// The response about `object` is not what the API promises.
+    pub(crate) fn unusable(object: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self::Response { object: object.to_string(), why: why.to_string() }
+    }
+
+    /// The server has no kind like that of `object`.
+    pub(crate) fn no_kind(object: &ObjectRef) -> Self {
+        Self::NoKind { api_version: object.api_version.clone(), kind: object.kind.clone() }
+    }
+}
+
+impl ApiResponse {
+    /// The response, unless the server refuses to do `verb` with `object`.
+    pub(crate) fn accepted(self, verb: &'static str, object: &ObjectRef) -> Result<Self, Error> {
+        if self.status.is_success() { Ok(self) } else { Err(Error::of(&self, verb, object)) }
+    }
+
+    /// The document in the response about `object`.
+    pub(crate) fn document(&self, object: impl fmt::Display) -> Result<Value, Error> {
+        self.json().map_err(|error| Error::unusable(object, error))
+    }
+
+    /// The object in the response. It must be the one of the request: whoever reads it takes its name for granted.
+    pub(crate) fn object(&self, object: &ObjectRef) -> Result<Value, Error> {
+        let found = self.document(object)?;
+        if object.names(&found) {
+            Ok(found)
+        } else {
+            Err(Error::unusable(object, "it is about another object"))
+        }
+    }
+}
+
+/// Where an object is served.
+pub(crate) fn path_of(object: &ObjectRef, kinds: &Kinds) -> Result<String, Error> {
+    let resource = kinds.find(object).ok_or_else(|| Error::no_kind(object))?;
+    let wrong_scope = || Error::Scope { object: object.to_string(), namespaced: resource.namespaced };
+    path::of_object(object, &resource).ok_or_else(wrong_scope)
 }
 
 /// A `Status` document. Everything in it is optional: a proxy in between answers with text of its own.
@@ -181,14 +224,14 @@ impl Status {
                 Error::NoNamespace { object: object.to_string() }
             }
             (_, Some(name)) if name == object.name => Error::NotFound(object.to_string()),
-            _ => Error::NoKind { api_version: object.api_version.clone(), kind: object.kind.clone() },
+            _ => Error::no_kind(object),
         }
     }
 
     /// `conflict with "MANAGER" using VERSION`, once for each field.
-    fn conflicts(&self) -> Vec<Field> {
+    fn conflicts(&self) -> Vec<FieldConflict> {
         let held = self.causes().filter(|(reason, ..)| *reason == Some("FieldManagerConflict"));
-        held.map(|(_, field, message)| Field {
+        held.map(|(_, field, message)| FieldConflict {
             path: shown(field),
             manager: shown(message.split('"').nth(1).unwrap_or("unknown")),
         })
@@ -221,7 +264,7 @@ impl Status {
 
     fn text(&self, code: StatusCode, object: &ObjectRef) -> String {
         match self.message() {
-            Some(message) if !is_secret(object) => shown(message),
+            Some(message) if !object.is_secret() => shown(message),
             _ => self.bare_text(code),
         }
     }
@@ -243,10 +286,6 @@ fn field_of_patch_error(message: &str) -> Option<String> {
     let fits =
         path.starts_with('.') && path.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
     fits.then(|| path.to_owned())
-}
-
-fn is_secret(object: &ObjectRef) -> bool {
-    object.group().is_empty() && object.kind == "Secret"
 }
 
 fn shown(text: &str) -> String {

@@ -2,7 +2,7 @@
 //! there, and what the operator may do. With the caller's own identity, and never for the component.
 
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::{PolicyRule, Scope};
+use crate::kubernetes::rbac::{PolicyRule, RoleScope};
 
 use super::permit::{Get, Permitted, ReadBindings, Review};
 
@@ -19,7 +19,7 @@ pub fn role(object: ObjectRef) -> Option<Permitted<Get>> {
 }
 
 /// Asking which of these rights the caller has: a question about nobody else, that changes nothing.
-pub fn own_rights(rights: Vec<(Scope, PolicyRule)>) -> Permitted<Review> {
+pub fn own_rights(rights: Vec<(RoleScope, PolicyRule)>) -> Permitted<Review> {
     Permitted::assertion(Review(rights))
 }
 

@@ -1,7 +1,8 @@
 //! Permits for the identity of a run: made for a plan that somebody confirmed, and removed by what only it is called.
 
+use crate::kubernetes::api::{CORE, RBAC};
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::{Minted, RBAC};
+use crate::kubernetes::rbac::IdentityRecord;
 
 use super::permit::{Delete, Mint, Permitted};
 
@@ -20,7 +21,7 @@ pub(crate) fn confirmed(identity: Mint) -> Permitted<Mint> {
 /// Removing a part of an identity: an account, a role or a binding that has the name of one. None for anything else.
 pub fn part(object: ObjectRef) -> Option<Permitted<Delete>> {
     let is_part = match (object.group(), &*object.kind) {
-        ("", "ServiceAccount") => true,
+        (CORE, "ServiceAccount") => true,
         (RBAC, "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding") => true,
         _ => false,
     };
@@ -28,8 +29,8 @@ pub fn part(object: ObjectRef) -> Option<Permitted<Delete>> {
 }
 
 /// Removing all that an identity may consist of.
-pub fn parts(minted: &Minted) -> Vec<Permitted<Delete>> {
-    minted.objects().into_iter().filter_map(part).collect()
+pub fn parts(record: &IdentityRecord) -> Vec<Permitted<Delete>> {
+    record.objects().into_iter().filter_map(part).collect()
 }
 
 fn is_name(name: &str) -> bool {
@@ -72,12 +73,12 @@ mod tests {
 
     #[test]
     fn a_record_that_somebody_changed_removes_nothing_else() {
-        let minted = |name: &str| Minted {
+        let minted = |name: &str| IdentityRecord {
             name: name.into(),
             owner: "a/b".into(),
             server: String::new(),
-            homes: vec!["a".into()],
-            scopes: [crate::kubernetes::rbac::Scope::Cluster].into(),
+            namespaces: vec!["a".into()],
+            scopes: [crate::kubernetes::rbac::RoleScope::Cluster].into(),
             expires: String::new(),
         };
         assert_eq!(parts(&minted(NAME)).len(), 3);

@@ -5,8 +5,9 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::kubernetes::object::{Object, ObjectRef};
-use crate::kubernetes::rbac::{Minted, PolicyRule, Rights, Scope};
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
 
 /// The proof that one action was checked against the grant.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub struct ReadBindings;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mint {
     /// What it is called, where it is, and when it ends.
-    pub minted: Minted,
+    pub record: IdentityRecord,
     /// What it may do.
     pub rights: Rights,
     /// How long its tokens are good for.
@@ -75,7 +76,7 @@ pub struct Mint {
 
 /// Asking the cluster which of these rights the caller has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Review(pub Vec<(Scope, PolicyRule)>);
+pub struct Review(pub Vec<(RoleScope, PolicyRule)>);
 
 /// Reading one file of the operator's.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::grant::Granted;
-use crate::kubernetes::annotations::OWNER;
-use crate::kubernetes::object::{self, Object, ObjectRef};
+use crate::kubernetes::manifest::{self, Object};
+use crate::kubernetes::metadata::OWNER;
+use crate::kubernetes::object::ObjectRef;
 use crate::plan::trace::Step;
 use crate::targets::Change;
 use crate::targets::credentials::{self, Placements};
@@ -82,8 +83,8 @@ impl Kubernetes<'_> {
 
     /// Reads manifests. The kinds that they define themselves are known to all of them.
     async fn all_parsed(&mut self, manifests: &[String]) -> Result<Vec<(Object, Placements)>, CallError> {
-        let values: Vec<_> = manifests.iter().map(|text| object::read(text)).collect::<Result<_, _>>()?;
-        let named: Vec<_> = values.iter().map(object::named).collect::<Result<_, _>>()?;
+        let values: Vec<_> = manifests.iter().map(|text| manifest::read(text)).collect::<Result<_, _>>()?;
+        let named: Vec<_> = values.iter().map(manifest::named).collect::<Result<_, _>>()?;
         for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
             self.pass.site_mut().learn_defined(value);
         }
@@ -109,7 +110,7 @@ impl Kubernetes<'_> {
         }
         self.learn(&objects).await?;
         let (namespace, kinds) = (&self.granted.names().namespace, self.pass.site().kinds());
-        objects.into_iter().map(|object| Ok(object.resolved(namespace, kinds)?)).collect()
+        objects.into_iter().map(|object| Ok(kinds.resolve(object, namespace)?)).collect()
     }
 
     /// Only of kinds that the grant mentions is anything asked of the target: for the others the refusal comes first,
@@ -129,7 +130,7 @@ fn shown(object: &ObjectRef, mut value: Value) -> Value {
     if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
         metadata.remove("managedFields");
     }
-    if object.group_kind() == "Secret" { credentials::redacted(value) } else { value }
+    if object.is_secret() { credentials::redacted(value) } else { value }
 }
 
 /// What a component is told that its manifest did. Whether an object with a credential in it changed is not said: two

@@ -3,7 +3,8 @@
 
 use crate::cluster;
 use crate::grant::Denied;
-use crate::kubernetes::object;
+use crate::kubernetes::manifest::InvalidManifest;
+use crate::kubernetes::object::InvalidReference;
 use crate::targets;
 use crate::targets::credentials::Misplaced;
 
@@ -56,8 +57,14 @@ impl From<Misplaced> for CallError {
     }
 }
 
-impl From<object::Invalid> for CallError {
-    fn from(error: object::Invalid) -> Self {
+impl From<InvalidManifest> for CallError {
+    fn from(error: InvalidManifest) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<InvalidReference> for CallError {
+    fn from(error: InvalidReference) -> Self {
         Self::invalid(error.to_string())
     }
 }

@@ -115,7 +115,7 @@ impl Waiter<'_> {
     async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), targets::Error> {
         let places = rows.places();
         let looks = places.iter().map(|at| self.look_at(&awaited[*at])).collect();
-        concurrent::fly(looks, |nth, found| {
+        concurrent::for_each(looks, |nth, found| {
             places.get(nth).into_iter().for_each(|at| rows.set(*at, &found));
             Ok(())
         })
@@ -141,7 +141,7 @@ impl Waiter<'_> {
     async fn ask_why(&self, awaited: &[Awaited], rows: &Rows) {
         let places = rows.places();
         let asked = places.iter().take(MAX_ASKED).map(|at| self.ask_about(&awaited[*at])).collect();
-        let Ok(()) = concurrent::fly(asked, |nth, reasons| {
+        let Ok(()) = concurrent::for_each(asked, |nth, reasons| {
             places.get(nth).into_iter().for_each(|at| rows.explain(*at, &reasons));
             Ok::<_, Infallible>(())
         })
@@ -152,7 +152,7 @@ impl Waiter<'_> {
         Ok(match awaited {
             // It says itself what holds it.
             Awaited::Gone(..) | Awaited::Served(..) => Vec::new(),
-            Awaited::Ready(permit) => self.target.why(permit, self.kinds).await,
+            Awaited::Ready(permit) => self.target.diagnosis(permit, self.kinds).await,
         })
     }
 }

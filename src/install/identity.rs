@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::cluster::{self, Cluster, ScopedIdentity};
+use crate::cluster::{self, ScopedIdentity, Server};
 use crate::grant::beside;
 use crate::grant::identity::{PREFIX, parts};
-use crate::kubernetes::rbac::{Minted, PolicyRule, Rights, Scope};
+use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
 use crate::plan::{Confirmed, Plan};
 use crate::state::{Lock, ulid};
 use crate::targets::Target;
@@ -50,9 +50,9 @@ impl Run<'_> {
             () = self.environment.cancellation.canceled() => return Err(Error::Canceled),
         };
         if let Err(source) = made {
-            return Err(refused(identity.minted(), planned, source).await);
+            return Err(refused(identity.record(), planned, source).await);
         }
-        let Minted { name, scopes, .. } = identity.minted();
+        let IdentityRecord { name, scopes, .. } = identity.record();
         let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
         self.environment.approver.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
         Ok(())
@@ -70,9 +70,9 @@ impl Run<'_> {
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
         let lifetime = self.operation.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
-        let minted = minted(&planned.plan, &planned.rights, cluster, lifetime);
+        let minted = minted(&planned.plan, &planned.rights, cluster.server(), lifetime);
         self.environment.state.identify(&self.operation.name, &minted)?;
-        let identity = cluster.identity(confirmed.mint(minted, lifetime));
+        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
         if let Target::Cluster(cluster) = planned.target_mut() {
             cluster.assume(Arc::clone(&identity));
         }
@@ -83,9 +83,9 @@ impl Run<'_> {
     async fn remove_leftovers(&self, target: &Target) -> Result<(), Error> {
         let Target::Cluster(cluster) = target else { return Ok(()) };
         for minted in self.environment.state.identities(Some(&self.operation.name))? {
-            match removed(cluster, &minted).await {
+            match removed(cluster.server(), &minted).await {
                 // A cluster may have several addresses, and another cluster has nothing of this name.
-                Ok(0) if minted.server != cluster.server() => {}
+                Ok(0) if minted.server != cluster.server().address() => {}
                 Ok(_) => self.environment.state.forget_identity(&minted)?,
                 Err(error) => self.environment.approver.noted(&left(&minted, &error.to_string())),
             }
@@ -96,60 +96,60 @@ impl Run<'_> {
     /// Removes the identity of this run. That it cannot be removed does not undo what was done.
     pub(super) async fn remove(&self, identity: &ScopedIdentity) -> Result<(), Error> {
         let why = match tokio::time::timeout(PATIENCE, identity.remove()).await {
-            Ok(Ok(())) => return Ok(self.environment.state.forget_identity(identity.minted())?),
+            Ok(Ok(())) => return Ok(self.environment.state.forget_identity(identity.record())?),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it took too long".to_owned(),
         };
-        self.environment.approver.noted(&left(identity.minted(), &why));
+        self.environment.approver.noted(&left(identity.record(), &why));
         Ok(())
     }
 }
 
 /// An identity for the run of a plan. Its account is in no namespace that the plan makes or removes.
-pub fn minted(plan: &Plan, rights: &Rights, cluster: &Cluster, lifetime: Duration) -> Minted {
+pub fn minted(plan: &Plan, rights: &Rights, server: &Server, lifetime: Duration) -> IdentityRecord {
     let unfit = plan.namespaces_passing();
-    let mut homes =
-        vec![plan.installation.namespace.clone(), cluster.namespace().to_owned(), "default".to_owned()];
-    homes.retain(|home| !unfit.contains(home));
-    homes.dedup();
-    Minted {
+    let mut namespaces =
+        vec![plan.installation.namespace.clone(), server.namespace().to_owned(), "default".to_owned()];
+    namespaces.retain(|namespace| !unfit.contains(namespace));
+    namespaces.dedup();
+    IdentityRecord {
         name: format!("{PREFIX}{}", ulid().to_lowercase()),
         owner: format!("{}/{}", plan.installation.namespace, plan.installation.name),
-        server: cluster.server().to_owned(),
-        homes,
+        server: server.address().to_owned(),
+        namespaces,
         scopes: rights.scopes().cloned().collect(),
         expires: after(lifetime),
     }
 }
 
 /// What making an identity takes: the rights to make it, and those that are handed to it.
-pub fn needs(minted: &Minted, rights: &Rights) -> Vec<(Scope, PolicyRule)> {
-    let of_scope = |scope: &Scope| {
+pub fn needs(minted: &IdentityRecord, rights: &Rights) -> Vec<(RoleScope, PolicyRule)> {
+    let of_scope = |scope: &RoleScope| {
         let rules = rights.rules(scope).into_iter();
         rules.map(|justified| (scope.clone(), justified.rule)).collect::<Vec<_>>()
     };
-    minted.cost().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
+    minted.required_rights().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
 }
 
 /// Removes all that an identity may consist of. Gives how much of it was there.
 ///
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.
-pub async fn removed(cluster: &Cluster, minted: &Minted) -> Result<usize, cluster::Error> {
-    cluster.dismiss(&parts(minted)).await
+pub async fn removed(caller: &Server, minted: &IdentityRecord) -> Result<usize, cluster::Error> {
+    cluster::identity::remove(caller, &parts(minted)).await
 }
 
 /// Why no identity was made: with everything that the caller lacks, where that is the reason.
-async fn refused(minted: &Minted, planned: &Planned, source: cluster::Error) -> Error {
+async fn refused(minted: &IdentityRecord, planned: &Planned, source: cluster::Error) -> Error {
     let mut missing = Vec::new();
     if let (cluster::Error::Denied { .. }, Target::Cluster(cluster)) = (&source, planned.target()) {
         let review = beside::own_rights(needs(minted, &planned.rights));
-        missing = cluster.lacking(&review).await.unwrap_or_default();
+        missing = cluster::identity::missing_rights(cluster.server(), &review).await.unwrap_or_default();
     }
     Error::Identity { source, missing }
 }
 
-fn left(minted: &Minted, why: &str) -> String {
+fn left(minted: &IdentityRecord, why: &str) -> String {
     format!("{} was not removed ({why}): the next run does it, or `carnet doctor --fix`.", minted.name)
 }
 

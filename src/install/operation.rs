@@ -11,7 +11,7 @@ use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
 use crate::plan::Plan;
 use crate::state::{Installation, StateError};
-use crate::targets::{self, Kept, Overrides, Place};
+use crate::targets::{self, Overrides, Place, Protected};
 
 use super::Error;
 
@@ -46,7 +46,7 @@ pub struct Operation {
     /// From which severity on nothing may be installed that has such powers.
     pub refuse_powers: Option<Severity>,
     /// Kinds that are removed although what they hold would go with them.
-    pub delete: BTreeSet<Kept>,
+    pub delete: BTreeSet<Protected>,
     /// Where the bundle came from, as it was typed.
     pub reference: String,
     /// Guards that were lowered, as flags.

@@ -13,7 +13,7 @@ use crate::kubernetes::rbac::Rights;
 use crate::plan::trace::{ObjectChange, Trace};
 use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
 use crate::state::Installation;
-use crate::targets::{Kept, Target, Trial};
+use crate::targets::{DryRunMode, Protected, Target};
 
 use super::removal::{self, Removal};
 use super::run::{Ran, Run};
@@ -78,11 +78,11 @@ impl Run<'_> {
     }
 
     /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
-    fn trial(&self) -> Trial {
+    fn trial(&self) -> DryRunMode {
         match self.mode {
-            Mode::Act if self.operation.confirmed && self.operation.plan.is_none() => Trial::Reads,
-            Mode::Act => Trial::DryRun,
-            Mode::Examine | Mode::Plan => Trial::DryRunIfAllowed,
+            Mode::Act if self.operation.confirmed && self.operation.plan.is_none() => DryRunMode::Reads,
+            Mode::Act => DryRunMode::DryRun,
+            Mode::Examine | Mode::Plan => DryRunMode::DryRunIfAllowed,
         }
     }
 
@@ -114,7 +114,7 @@ impl Run<'_> {
         let touched: BTreeSet<_> = trace.steps.iter().map(|(step, _)| step.object.key()).collect();
         let is_directory = matches!(target, Target::Directory(_));
         let is_removed = |recorded: &RecordedObject| {
-            let kind = Kept::of(recorded.object());
+            let kind = Protected::of(recorded.object());
             is_directory || kind.is_none_or(|kind| self.operation.delete.contains(&kind))
         };
         let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();

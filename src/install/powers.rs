@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::capability::severity::Severity;
-use crate::cluster::Cluster;
+use crate::cluster::Bindings;
 use crate::grant::beside;
 use crate::host::pass::Site;
 use crate::kubernetes::object::ObjectRef;
@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::plan::powers::{By, ClusterContext, Coverage, Lookups, Powers};
 use crate::plan::trace::{ObjectChange, Trace};
 use crate::targets::Target;
+use crate::targets::cluster::Cluster;
 use crate::verify::TrustDecision;
 
 use super::run::Run;
@@ -37,7 +38,7 @@ impl Run<'_> {
         let lookups = Lookups::of(trace.changes.iter().chain(removed));
         let mut there = ClusterContext::unknown(Coverage::All);
         if lookups.has_accounts() {
-            let bindings = cluster.bindings(&beside::bindings(), lookups.namespaces()).await;
+            let bindings = Bindings::read(cluster.server(), &beside::bindings(), lookups.namespaces()).await;
             there.keep(&lookups, bindings.found);
             there.coverage = if bindings.is_complete { Coverage::All } else { Coverage::Part };
         }

@@ -5,8 +5,7 @@ use serde_json::Value;
 use crate::cluster::{self, concurrent};
 use crate::grant::recorded::RecordedObject;
 use crate::host::pass::{self, Acting, Site};
-use crate::kubernetes::kinds::builtin;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::order::RemovalWave;
 use crate::plan::trace::ObjectChange;
 use crate::targets;
 
@@ -19,26 +18,14 @@ pub(super) struct Removal {
     pub(super) found: Option<Value>,
 }
 
-/// Objects that go together. Each wave is gone before the next begins: what has to clean up after it is still there, and
-/// so is what it lives in, the rights to look at it included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wave {
-    CustomResources,
-    /// What looks at every request: without what it asks, it would refuse the deletion of the rest.
-    Webhooks,
-    Ordinary,
-    Definitions,
-    Namespaces,
-}
-
 impl Removal {
     /// Its row in the plan.
     pub(super) fn row(&self) -> Option<ObjectChange> {
         Some(ObjectChange::removal(self.recorded.object().clone(), self.found.clone()?))
     }
 
-    fn wave(&self) -> Wave {
-        Wave::of(self.recorded.object())
+    fn wave(&self) -> RemovalWave {
+        RemovalWave::of(self.recorded.object())
     }
 
     fn permitted(self) -> pass::Removal {
@@ -86,18 +73,6 @@ async fn remove(acting: &mut Acting, removals: Vec<Removal>) -> Result<(), Error
 async fn await_gone(acting: &mut Acting) -> Result<(), Error> {
     let left = acting.await_gone().await?;
     if left.is_empty() { Ok(()) } else { Err(Error::Held(left)) }
-}
-
-impl Wave {
-    fn of(object: &ObjectRef) -> Self {
-        match (object.group(), &*object.kind) {
-            ("admissionregistration.k8s.io", _) => Self::Webhooks,
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => Self::Definitions,
-            ("", "Namespace") => Self::Namespaces,
-            (group, kind) if builtin(group, kind).is_some() => Self::Ordinary,
-            _ => Self::CustomResources,
-        }
-    }
 }
 
 fn gone<T: Default>(error: targets::Error) -> Result<T, targets::Error> {

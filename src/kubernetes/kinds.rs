@@ -1,18 +1,10 @@
-//! The kinds that Kubernetes serves: their plural names, and whether their objects live in namespaces.
+//! The kinds that are known in one run: those of Kubernetes itself, and those learned on the way.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::object::ObjectRef;
-
-/// How the API serves a kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resource {
-    /// The plural name, as URLs and roles have it.
-    pub plural: Cow<'static, str>,
-    /// Whether objects of the kind live in namespaces.
-    pub namespaced: bool,
-}
+use super::metadata;
+use super::object::{InvalidReference, ObjectRef};
+use super::resource::{Resource, builtin};
 
 /// The kinds of Kubernetes itself, and those learned on the way: from definitions that a run applies, or from the
 /// server's discovery.
@@ -36,142 +28,59 @@ impl Kinds {
     pub fn is_namespaced(&self, object: &ObjectRef) -> bool {
         self.find(object).is_none_or(|resource| resource.namespaced)
     }
-}
 
-/// A kind that Kubernetes itself serves.
-pub fn builtin(group: &str, kind: &str) -> Option<Resource> {
-    let found = TABLE.iter().find(|(g, k, ..)| *g == group && *k == kind)?;
-    Some(Resource { plural: Cow::Borrowed(found.2), namespaced: found.3 })
-}
+    /// Whether only a definition or the server's discovery told of the kind of `object`.
+    pub fn is_learned(&self, object: &ObjectRef) -> bool {
+        builtin(object.group(), &object.kind).is_none() && self.learned.contains_key(&object.group_kind())
+    }
 
-/// Group, kind, plural, namespaced: everything that the API server of Kubernetes 1.36 serves with all its versions
-/// switched on, sorted by group and kind. A kind has one plural in all versions of its group.
-const TABLE: &[(&str, &str, &str, bool)] = &[
-    ("", "Binding", "bindings", true),
-    ("", "ComponentStatus", "componentstatuses", false),
-    ("", "ConfigMap", "configmaps", true),
-    ("", "Endpoints", "endpoints", true),
-    ("", "Event", "events", true),
-    ("", "LimitRange", "limitranges", true),
-    ("", "Namespace", "namespaces", false),
-    ("", "Node", "nodes", false),
-    ("", "PersistentVolume", "persistentvolumes", false),
-    ("", "PersistentVolumeClaim", "persistentvolumeclaims", true),
-    ("", "Pod", "pods", true),
-    ("", "PodTemplate", "podtemplates", true),
-    ("", "ReplicationController", "replicationcontrollers", true),
-    ("", "ResourceQuota", "resourcequotas", true),
-    ("", "Secret", "secrets", true),
-    ("", "Service", "services", true),
-    ("", "ServiceAccount", "serviceaccounts", true),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", false),
-    (
-        "admissionregistration.k8s.io",
-        "MutatingAdmissionPolicyBinding",
-        "mutatingadmissionpolicybindings",
-        false,
-    ),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false),
-    (
-        "admissionregistration.k8s.io",
-        "ValidatingAdmissionPolicyBinding",
-        "validatingadmissionpolicybindings",
-        false,
-    ),
-    (
-        "admissionregistration.k8s.io",
-        "ValidatingWebhookConfiguration",
-        "validatingwebhookconfigurations",
-        false,
-    ),
-    ("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
-    ("apiregistration.k8s.io", "APIService", "apiservices", false),
-    ("apps", "ControllerRevision", "controllerrevisions", true),
-    ("apps", "DaemonSet", "daemonsets", true),
-    ("apps", "Deployment", "deployments", true),
-    ("apps", "ReplicaSet", "replicasets", true),
-    ("apps", "StatefulSet", "statefulsets", true),
-    ("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", false),
-    ("authentication.k8s.io", "TokenReview", "tokenreviews", false),
-    ("authorization.k8s.io", "LocalSubjectAccessReview", "localsubjectaccessreviews", true),
-    ("authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", false),
-    ("authorization.k8s.io", "SelfSubjectRulesReview", "selfsubjectrulesreviews", false),
-    ("authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", false),
-    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true),
-    ("batch", "CronJob", "cronjobs", true),
-    ("batch", "Job", "jobs", true),
-    ("certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests", false),
-    ("certificates.k8s.io", "ClusterTrustBundle", "clustertrustbundles", false),
-    ("certificates.k8s.io", "PodCertificateRequest", "podcertificaterequests", true),
-    ("coordination.k8s.io", "Lease", "leases", true),
-    ("coordination.k8s.io", "LeaseCandidate", "leasecandidates", true),
-    ("discovery.k8s.io", "EndpointSlice", "endpointslices", true),
-    ("events.k8s.io", "Event", "events", true),
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema", "flowschemas", false),
-    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", "prioritylevelconfigurations", false),
-    ("internal.apiserver.k8s.io", "StorageVersion", "storageversions", false),
-    ("networking.k8s.io", "IPAddress", "ipaddresses", false),
-    ("networking.k8s.io", "Ingress", "ingresses", true),
-    ("networking.k8s.io", "IngressClass", "ingressclasses", false),
-    ("networking.k8s.io", "NetworkPolicy", "networkpolicies", true),
-    ("networking.k8s.io", "ServiceCIDR", "servicecidrs", false),
-    ("node.k8s.io", "RuntimeClass", "runtimeclasses", false),
-    ("policy", "PodDisruptionBudget", "poddisruptionbudgets", true),
-    ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false),
-    ("rbac.authorization.k8s.io", "Role", "roles", true),
-    ("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true),
-    ("resource.k8s.io", "DeviceClass", "deviceclasses", false),
-    ("resource.k8s.io", "DeviceTaintRule", "devicetaintrules", false),
-    ("resource.k8s.io", "ResourceClaim", "resourceclaims", true),
-    ("resource.k8s.io", "ResourceClaimTemplate", "resourceclaimtemplates", true),
-    ("resource.k8s.io", "ResourcePoolStatusRequest", "resourcepoolstatusrequests", false),
-    ("resource.k8s.io", "ResourceSlice", "resourceslices", false),
-    ("scheduling.k8s.io", "PodGroup", "podgroups", true),
-    ("scheduling.k8s.io", "PriorityClass", "priorityclasses", false),
-    ("scheduling.k8s.io", "Workload", "workloads", true),
-    ("storage.k8s.io", "CSIDriver", "csidrivers", false),
-    ("storage.k8s.io", "CSINode", "csinodes", false),
-    ("storage.k8s.io", "CSIStorageCapacity", "csistoragecapacities", true),
-    ("storage.k8s.io", "StorageClass", "storageclasses", false),
-    ("storage.k8s.io", "VolumeAttachment", "volumeattachments", false),
-    ("storage.k8s.io", "VolumeAttributesClass", "volumeattributesclasses", false),
-    ("storagemigration.k8s.io", "StorageVersionMigration", "storageversionmigrations", false),
-];
+    /// Checks every part of a reference, and puts an object without a namespace where it belongs: into `namespace`, or
+    /// outside namespaces if its kind lives there.
+    ///
+    /// # Errors
+    /// [`InvalidReference`] for what Kubernetes would not accept, and for records of carnet's own.
+    pub fn resolve(&self, mut object: ObjectRef, namespace: &str) -> Result<ObjectRef, InvalidReference> {
+        object.check()?;
+        // What is recorded decides what later runs may do, so no grant, however wide, reaches it.
+        if metadata::is_record(&object) {
+            return Err(InvalidReference::Own(object.name));
+        }
+        if self.is_namespaced(&object) {
+            object.namespace.get_or_insert_with(|| namespace.to_owned());
+        } else {
+            object.namespace = None;
+        }
+        Ok(object)
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_has_each_kind_once() {
-        assert!(TABLE.is_sorted_by(|a, b| (a.0, a.1) < (b.0, b.1)));
-    }
-
-    #[test]
-    fn a_kind_of_another_group_is_another_kind() {
-        assert_eq!(
-            builtin("apps", "Deployment").map(|found| (found.plural, found.namespaced)),
-            Some(("deployments".into(), true))
-        );
-        assert_eq!(builtin("", "Deployment"), None);
-        assert_eq!(
-            builtin("networking.k8s.io", "NetworkPolicy").map(|found| found.plural),
-            Some("networkpolicies".into())
-        );
-        assert_eq!(
-            builtin("rbac.authorization.k8s.io", "ClusterRole").map(|found| found.namespaced),
-            Some(false)
-        );
-    }
-
-    #[test]
     fn what_kubernetes_serves_cannot_be_redefined() {
         let mut kinds = Kinds::default();
         kinds.learn("Secret", Resource { plural: "configmaps".into(), namespaced: false });
-        let secret =
-            ObjectRef { api_version: "v1".into(), kind: "Secret".into(), namespace: None, name: "x".into() };
+        let secret = ObjectRef::new("v1", "Secret", None, "x");
         assert_eq!(kinds.find(&secret), builtin("", "Secret"));
+        assert!(!kinds.is_learned(&secret));
+    }
+
+    #[test]
+    fn records_of_the_state_cannot_be_named() {
+        let resolved = |api_version: &str, kind: &str, name: &str| {
+            let object = ObjectRef::new(api_version, kind, None, name);
+            Kinds::default().resolve(object, "prod").map(|object| object.to_string())
+        };
+        for (api_version, kind, name) in [
+            ("v1", "Secret", "carnet.installation.web"),
+            ("coordination.k8s.io/v1", "Lease", "carnet.web"),
+            ("coordination.k8s.io/v1beta1", "Lease", "carnet.web"),
+        ] {
+            assert_eq!(resolved(api_version, kind, name), Err(InvalidReference::Own(name.into())), "{kind}");
+        }
+        assert_eq!(resolved("v1", "Secret", "carnet-web").unwrap(), "Secret prod/carnet-web");
+        assert_eq!(resolved("v1", "ConfigMap", "carnet.web").unwrap(), "ConfigMap prod/carnet.web");
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn object(api_version: &str, name: &str) -> ObjectRef {
-        ObjectRef { api_version: api_version.into(), kind: "A".into(), namespace: None, name: name.into() }
+        ObjectRef::new(api_version, "A", None, name)
     }
 
     #[test]

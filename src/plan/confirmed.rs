@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::grant::{Mint, Permitted, identity};
-use crate::kubernetes::rbac::{Minted, Rights};
+use crate::kubernetes::rbac::{IdentityRecord, Rights};
 
 use super::Plan;
 
@@ -37,8 +37,8 @@ impl Plan {
 
 impl Confirmed {
     /// The permit to make an identity for the run, with the rights of its plan and no others.
-    pub fn mint(&self, minted: Minted, lifetime: Duration) -> Permitted<Mint> {
+    pub fn mint(&self, record: IdentityRecord, lifetime: Duration) -> Permitted<Mint> {
         let (rights, later) = (self.rights.clone(), self.makes.clone());
-        identity::confirmed(Mint { minted, rights, lifetime, later })
+        identity::confirmed(Mint { record, rights, lifetime, later })
     }
 }

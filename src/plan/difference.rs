@@ -6,7 +6,8 @@ use similar::TextDiff;
 
 use crate::document;
 use crate::kubernetes::difference::without_bookkeeping;
-use crate::kubernetes::object::{LAST_APPLIED, ObjectRef};
+use crate::kubernetes::metadata::LAST_APPLIED;
+use crate::kubernetes::object::ObjectRef;
 
 /// Two states of an object as they may be shown and compared: without what the server writes and values of Secrets.
 pub(super) fn showable(
@@ -15,7 +16,7 @@ pub(super) fn showable(
     after: Option<&Value>,
 ) -> (Option<Value>, Option<Value>) {
     let (before, after) = (before.map(comparable), after.map(comparable));
-    if object.group_kind() == "Secret" { hidden(before, after) } else { (before, after) }
+    if object.is_secret() { hidden(before, after) } else { (before, after) }
 }
 
 /// The difference between two states that may be shown, as a unified diff of YAML.
@@ -61,12 +62,7 @@ mod tests {
     use crate::plan::changed_fields;
 
     fn secret() -> ObjectRef {
-        ObjectRef {
-            api_version: "v1".into(),
-            kind: "Secret".into(),
-            namespace: Some("a".into()),
-            name: "b".into(),
-        }
+        ObjectRef::new("v1", "Secret", Some("a"), "b")
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::object::ObjectRef;
-use crate::targets::{Change, Kept, Overrides, Untried};
+use crate::targets::{Change, NotDryRun, Overrides, Protected};
 
 use super::powers::{Power, Reader};
 use super::trace::Step;
@@ -76,7 +76,7 @@ pub struct Inputs {
     pub overrides: Overrides,
     /// Kinds that are removed although what they hold would go with them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub delete: BTreeSet<Kept>,
+    pub delete: BTreeSet<Protected>,
     /// Guards that are lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
@@ -125,7 +125,7 @@ pub struct Planned {
     pub adopts: bool,
     /// Why the server did not try the change out, so that the difference is only foretold.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub dry_run: Option<Untried>,
+    pub dry_run: Option<NotDryRun>,
     /// The fields for which it has to be replaced: they stay as they were created.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub immutable: Vec<String>,

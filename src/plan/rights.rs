@@ -8,7 +8,7 @@ use crate::capability::kubernetes::KubernetesScope;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::objects::Objects;
-use crate::kubernetes::rbac::{Rights, Verb};
+use crate::kubernetes::rbac::{ApiVerb, Rights};
 use crate::kubernetes::readiness::is_ready_once_there;
 use crate::targets::Change;
 
@@ -30,18 +30,18 @@ pub fn needed(trace: &Trace, removed: &[ObjectChange], readable: &KubernetesScop
             rights.uses(object, kinds, verbs, why);
         }
         if does.last().is_some_and(|(deletes, _)| !deletes) && !is_ready_once_there(object) {
-            rights.uses(object, kinds, &[Verb::Get], "is waited for");
+            rights.uses(object, kinds, &[ApiVerb::Get], "is waited for");
         }
     }
     for row in removed {
-        rights.uses(&row.object, kinds, &[Verb::Get, Verb::Delete], "is removed");
+        rights.uses(&row.object, kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
     }
     for object in &trace.reads {
-        rights.uses(object, kinds, &[Verb::Get], "the component reads it");
+        rights.uses(object, kinds, &[ApiVerb::Get], "the component reads it");
     }
     let is_possible = |object: &ObjectRef| kinds.is_namespaced(object) == object.namespace.is_some();
     for object in readable.single_reads().into_iter().filter(is_possible) {
-        rights.uses(&object, kinds, &[Verb::Get], "the component may read it");
+        rights.uses(&object, kinds, &[ApiVerb::Get], "the component may read it");
     }
     hand_on(&mut rights, trace, kinds);
     rights
@@ -51,26 +51,26 @@ pub fn needed(trace: &Trace, removed: &[ObjectChange], readable: &KubernetesScop
 pub fn with_planning(mut rights: Rights, trace: &Trace, looked_for: &[ObjectRef], kinds: &Kinds) -> Rights {
     let applied = trace.steps.iter().map(|(step, _)| &step.object);
     for object in applied.chain(looked_for) {
-        rights.uses(object, kinds, &[Verb::Get], "is read to make the plan");
+        rights.uses(object, kinds, &[ApiVerb::Get], "is read to make the plan");
     }
     rights
 }
 
 /// What the steps on one object take, each of which removes it or applies it, with what that would do by itself.
-fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [Verb], &'static str)> {
+fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiVerb], &'static str)> {
     // One step that changes an object makes all of them necessary.
     let is_settled = steps.iter().all(|(_, change)| *change == Change::Unchanged);
-    let mut uses: Vec<(&'static [Verb], &'static str)> = Vec::new();
+    let mut uses: Vec<(&'static [ApiVerb], &'static str)> = Vec::new();
     for (deletes, change) in steps {
         uses.push(match (deletes, is_there) {
-            (true, false) => (&[Verb::Get], "is looked for before it is removed"),
-            (true, true) => (&[Verb::Get, Verb::Delete], "is removed"),
-            (false, false) => (&[Verb::Create, Verb::Patch], "is made"),
+            (true, false) => (&[ApiVerb::Get], "is looked for before it is removed"),
+            (true, true) => (&[ApiVerb::Get, ApiVerb::Delete], "is removed"),
+            (false, false) => (&[ApiVerb::Create, ApiVerb::Patch], "is made"),
             (false, true) if is_settled => (&[], "is as it should be"),
             (false, true) if *change == Change::Replace => {
-                (&[Verb::Get, Verb::Delete, Verb::Create, Verb::Patch], "is replaced")
+                (&[ApiVerb::Get, ApiVerb::Delete, ApiVerb::Create, ApiVerb::Patch], "is replaced")
             }
-            (false, true) => (&[Verb::Patch], "is changed"),
+            (false, true) => (&[ApiVerb::Patch], "is changed"),
         });
         is_there = !deletes;
     }

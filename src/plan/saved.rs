@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::document::{self, visible};
-use crate::targets::Untried;
+use crate::targets::NotDryRun;
 
 use super::{Plan, Planned};
 
@@ -74,7 +74,7 @@ impl Plan {
     /// The plan without what `other` could only foretell, because whoever made it may not even try: the manifests are still
     /// compared.
     fn as_tried_in(&self, other: &Self) -> Self {
-        let foretold = |row: &&Planned| row.dry_run == Some(Untried::Forbidden);
+        let foretold = |row: &&Planned| row.dry_run == Some(NotDryRun::Forbidden);
         let foretold: BTreeSet<_> = other.changes.iter().filter(foretold).map(|row| &row.object).collect();
         let mut plan = self.clone();
         for row in plan.changes.iter_mut().filter(|row| foretold.contains(&row.object)) {

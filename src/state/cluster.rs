@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cluster::Options;
+use crate::cluster::ConnectOptions;
 use crate::cluster::records::{Own, Records};
 use crate::digest::Digest;
 use crate::document::{self, chain};
 use crate::fetch::Fetched;
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::Minted;
+use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::{self, Ledger, Recorded};
 
 use super::{Claim, Ending, Holder, Installation, Revision, Settings, StateError, ulid};
@@ -52,11 +52,15 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Prepares to talk to the cluster.
-    pub(super) fn connect(options: &Options, namespace: Option<&str>, who: &str) -> Result<Self, StateError> {
+    pub(super) fn connect(
+        options: &ConnectOptions,
+        namespace: Option<&str>,
+        who: &str,
+    ) -> Result<Self, StateError> {
         let office = Arc::new(Office::open()?);
         let options = options.clone();
         let records = office.wait(async move { Ok(Records::connect(&options).await?) })?;
-        let namespace = namespace.unwrap_or(records.namespace()).into();
+        let namespace = namespace.unwrap_or(records.server().namespace()).into();
         let run = ulid();
         let desk = Desk { records: Arc::new(records), namespace, run: run.to_lowercase().into() };
         Ok(Self { office, desk, who: format!("{who}, run {run}").into(), books: Arc::default() })
@@ -179,13 +183,13 @@ impl Cluster {
         })
     }
 
-    pub(super) fn identify(&self, minted: &Minted) -> Result<(), StateError> {
+    pub(super) fn identify(&self, minted: &IdentityRecord) -> Result<(), StateError> {
         let (desk, subject) = (self.desk.clone(), Subject::Identity(minted.name.clone()));
         let content = serde_json::to_vec(minted).map_err(document::Invalid::from)?;
         self.office.wait(async move { desk.write(&subject, &content, None).await.map(drop) })
     }
 
-    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
+    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
         let (desk, owner) = (self.desk.clone(), name.map(|name| format!("{}/{name}", self.desk.namespace)));
         self.office.wait(async move {
             let mut identities = Vec::new();
@@ -198,7 +202,7 @@ impl Cluster {
         })
     }
 
-    pub(super) fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
+    pub(super) fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
         let desk = self.desk.clone();
         let Some(own) = Subject::Identity(minted.name.clone()).own(&desk.namespace) else { return Ok(()) };
         self.office.wait(async move { Ok(desk.records.delete(&own, None).await?) })
@@ -220,14 +224,14 @@ impl Cluster {
 
 /// The identity that a record is about. What is left of it is removed with the reader's own rights, so its name must be one
 /// that only identities of ours have. It is in the cluster that its record is in, by whatever address that is reached.
-fn minted_in(desk: &Desk, own: &Own, content: &[u8]) -> Result<Minted, StateError> {
-    let (minted, _): (Minted, _) = document::typed(document::json(content)?)?;
+fn minted_in(desk: &Desk, own: &Own, content: &[u8]) -> Result<IdentityRecord, StateError> {
+    let (minted, _): (IdentityRecord, _) = document::typed(document::json(content)?)?;
     let id = minted.name.strip_prefix("carnet-").unwrap_or_default();
     let is_ours = ulid::Ulid::from_string(id).is_ok();
     if !is_ours || Subject::Identity(minted.name.clone()).own(&desk.namespace).as_ref() != Some(own) {
         return Err(corrupt(own, &Unreadable::Other));
     }
-    Ok(Minted { server: desk.records.server().to_owned(), ..minted })
+    Ok(IdentityRecord { server: desk.records.server().address().to_owned(), ..minted })
 }
 
 /// The inventory of one installation, as a run changes it. What is about to happen is written at once; what has happened,

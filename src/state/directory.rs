@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::Minted;
+use crate::kubernetes::rbac::IdentityRecord;
 use crate::reference::{Layout, Reference};
 use crate::targets::{self, Inventory, Ledger, Recorded};
 
@@ -198,14 +198,14 @@ impl Directory {
     }
 
     /// Writes down that an identity is about to be made.
-    pub(super) fn identify(&self, name: &str, minted: &Minted) -> Result<(), StateError> {
+    pub(super) fn identify(&self, name: &str, minted: &IdentityRecord) -> Result<(), StateError> {
         let document = text(minted)?;
         self.database().execute(schema::IDENTIFY, params![name, minted.name, document])?;
         Ok(())
     }
 
     /// The identities that are written down, of one installation or of all.
-    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<Minted>, StateError> {
+    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
         let database = self.database();
         let mut query = database.prepare(schema::IDENTITIES_OF)?;
         let rows = query.query_map([name], |row| row.get::<_, String>(0))?;
@@ -213,7 +213,7 @@ impl Directory {
     }
 
     /// An identity is gone.
-    pub(super) fn forget_identity(&self, minted: &Minted) -> Result<(), StateError> {
+    pub(super) fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
         self.database().execute(schema::FORGET_IDENTITY, [&minted.name])?;
         Ok(())
     }

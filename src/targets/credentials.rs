@@ -6,6 +6,9 @@
 //! text anywhere but in the request or the file it is made for. A credential that the host made lives in those Secrets
 //! alone; an annotation says under which key, so that the next run finds it there.
 
+mod placeholder;
+mod stored;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
@@ -13,37 +16,18 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use crate::digest::Digest;
 use crate::document;
-use crate::kubernetes::object::Object;
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::metadata::{CREDENTIALS, GENERATED};
 
-/// The annotation that says which keys of a Secret hold credentials, as JSON: key to names.
-pub const ANNOTATION: &str = "carnet.dev/credentials";
+use placeholder::{MARK, identity, mentions};
 
-/// The annotation that says under which key of a Secret a generated credential stands whole, as JSON: name to key.
-pub const GENERATED: &str = "carnet.dev/generated";
-
-/// What a component reads instead of a credential.
-pub const REDACTED: &str = "<redacted>";
-
-const MARK: &str = "carnet-credential-";
-
-/// How a credential is written where its placeholder stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Encoding {
-    /// In base64.
-    Base64,
-    /// As the inside of a JSON string.
-    Json,
-    /// As it is.
-    Raw,
-    /// Percent-encoded for a URL.
-    Url,
-}
+pub use placeholder::{Encoding, placeholder};
+pub use stored::{NotText, REDACTED, generated, redacted};
 
 /// Credentials that were lent or made, by the identity in their placeholders. No `Debug`: it holds secrets.
 #[derive(Default)]
-pub struct Lent(BTreeMap<String, Held>);
+pub struct LentCredentials(BTreeMap<String, Held>);
 
 struct Held {
     name: String,
@@ -93,46 +77,7 @@ pub enum Misplaced {
     Twice(String),
 }
 
-/// What stands where a generated credential should be is not text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the generated credential `{0}` is not text any more")]
-pub struct NotText(pub String);
-
-impl Encoding {
-    const ALL: [(Self, &str); 4] =
-        [(Self::Base64, "base64"), (Self::Json, "json"), (Self::Raw, "raw"), (Self::Url, "url")];
-
-    fn write(self, secret: &str) -> String {
-        match self {
-            Self::Base64 => BASE64.encode(secret),
-            Self::Json => {
-                let quoted = Value::from(secret).to_string();
-                quoted[1..quoted.len() - 1].to_owned()
-            }
-            Self::Raw => secret.to_owned(),
-            Self::Url => secret.bytes().fold(String::new(), |mut text, byte| {
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                    text.push(char::from(byte));
-                } else {
-                    text.push_str(&format!("%{byte:02X}"));
-                }
-                text
-            }),
-        }
-    }
-}
-
-/// The placeholder of a credential.
-pub fn placeholder(name: &str, encoding: Encoding) -> String {
-    let (_, word) = Encoding::ALL.iter().find(|(each, _)| *each == encoding).unwrap_or(&Encoding::ALL[0]);
-    format!("{MARK}{}-{word}", identity(name))
-}
-
-fn identity(name: &str) -> String {
-    Digest::of(format!("carnet credential {name}").as_bytes()).hex()[..32].to_owned()
-}
-
-impl Lent {
+impl LentCredentials {
     /// Adds a credential that the operator supplied.
     pub fn lend(&mut self, name: &str, value: SecretString) {
         self.0.insert(identity(name), Held { name: name.to_owned(), value, is_generated: false });
@@ -160,7 +105,7 @@ impl Lent {
     fn find(&self, object: &Object) -> Result<Found, Misplaced> {
         let mut outside = object.body().clone();
         let mut found = Found { placements: Placements::new(), kept: BTreeMap::new() };
-        if object.reference().group_kind() == "Secret" {
+        if object.reference().is_secret() {
             for member in ["data", "stringData"] {
                 let Some(value) = outside.as_object_mut().and_then(|body| body.remove(member)) else {
                     continue;
@@ -205,11 +150,11 @@ impl Lent {
     /// and compares.
     ///
     /// # Errors
-    /// [`Misplaced`] as for [`Lent::placements`].
+    /// [`Misplaced`] as for [`LentCredentials::placements`].
     pub fn fill(&self, object: &Object) -> Result<Filled, Misplaced> {
         let found = self.find(object)?;
         let mut body = object.body().clone();
-        if object.reference().group_kind() == "Secret" {
+        if object.reference().is_secret() {
             self.fill_secret(&mut body)?;
         }
         annotate(&mut body, &found);
@@ -219,7 +164,7 @@ impl Lent {
     /// The object without the values that would hold credentials; an annotation says which they are.
     ///
     /// # Errors
-    /// [`Misplaced`] as for [`Lent::placements`].
+    /// [`Misplaced`] as for [`LentCredentials::placements`].
     pub fn omit(&self, object: &Object) -> Result<Filled, Misplaced> {
         let found = self.find(object)?;
         let placements = &found.placements;
@@ -293,50 +238,12 @@ impl Lent {
     }
 }
 
-/// The generated credential that a Secret holds by this name. A key that is empty or not there holds none.
-///
-/// # Errors
-/// [`NotText`] for what cannot be a credential.
-pub fn generated(secret: &Value, name: &str) -> Result<Option<SecretString>, NotText> {
-    let annotation = secret.pointer("/metadata/annotations").and_then(|all| all.get(GENERATED));
-    let keys = annotation.and_then(Value::as_str).and_then(|text| document::json(text.as_bytes()).ok());
-    let key = keys.as_ref().and_then(|keys| keys.get(name)?.as_str());
-    let held = key.and_then(|key| secret.get("data")?.get(key)?.as_str()).filter(|text| !text.is_empty());
-    let text = held.map(|held| BASE64.decode(held).ok().and_then(|bytes| String::from_utf8(bytes).ok()));
-    text.map(|text| text.map(SecretString::from).ok_or_else(|| NotText(name.to_owned()))).transpose()
-}
-
-/// `secret` as a component may read it: without the values that the host put there.
-pub fn redacted(mut secret: Value) -> Value {
-    let annotation = secret.pointer("/metadata/annotations").and_then(|all| all.get(ANNOTATION));
-    let placed = annotation.and_then(Value::as_str).and_then(|text| document::json_as(text.as_bytes()).ok());
-    let keys: BTreeSet<String> =
-        placed.map(|(placed, _): (Placements, _)| placed.into_keys().collect()).unwrap_or_default();
-    for (member, value) in [("data", BASE64.encode(REDACTED)), ("stringData", REDACTED.to_owned())] {
-        if let Some(Value::Object(values)) = secret.get_mut(member) {
-            for (_, held) in values.iter_mut().filter(|(key, _)| keys.contains(*key)) {
-                *held = value.clone().into();
-            }
-        }
-    }
-    secret
-}
-
 fn texts(values: &Value) -> Result<Vec<(&str, &str)>, Misplaced> {
     let values = match values {
         Value::Null => return Ok(Vec::new()),
         values => values.as_object().ok_or(Misplaced::Shape)?,
     };
     values.iter().map(|(key, text)| Ok((key.as_str(), text.as_str().ok_or(Misplaced::Shape)?))).collect()
-}
-
-fn mentions(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains(MARK),
-        Value::Array(items) => items.iter().any(mentions),
-        Value::Object(members) => members.iter().any(|(key, value)| key.contains(MARK) || mentions(value)),
-        _ => false,
-    }
 }
 
 fn annotate(body: &mut Value, found: &Found) {
@@ -347,7 +254,7 @@ fn annotate(body: &mut Value, found: &Found) {
         let annotations = metadata.entry("annotations").or_insert_with(|| Map::new().into());
         if let Value::Object(annotations) = annotations {
             let text = |value: Value| Value::from(value.to_string());
-            annotations.insert(ANNOTATION.into(), text(serde_json::json!(found.placements)));
+            annotations.insert(CREDENTIALS.into(), text(serde_json::json!(found.placements)));
             if !found.kept.is_empty() {
                 annotations.insert(GENERATED.into(), text(serde_json::json!(found.kept)));
             }
@@ -364,8 +271,8 @@ mod tests {
 
     const VALUE: &str = "p\"ä/ss w:rd";
 
-    fn lent() -> Lent {
-        let mut lent = Lent::default();
+    fn lent() -> LentCredentials {
+        let mut lent = LentCredentials::default();
         lent.lend("db", VALUE.into());
         lent
     }
@@ -433,7 +340,7 @@ mod tests {
             object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
         let filled = lent().omit(&secret).unwrap();
         assert_eq!(filled.body["stringData"], json!({"b": "x"}));
-        assert_eq!(filled.body["metadata"]["annotations"][ANNOTATION], r#"{"a":["db"]}"#);
+        assert_eq!(filled.body["metadata"]["annotations"][CREDENTIALS], r#"{"a":["db"]}"#);
         assert!(!filled.body.to_string().contains("ss w"));
     }
 
@@ -446,8 +353,8 @@ mod tests {
         assert_eq!(read["data"]["b"], BASE64.encode("x"));
     }
 
-    fn made() -> Lent {
-        let mut made = Lent::default();
+    fn made() -> LentCredentials {
+        let mut made = LentCredentials::default();
         made.generate("key", "letters".into());
         made
     }

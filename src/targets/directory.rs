@@ -14,10 +14,10 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted};
-use crate::kubernetes::annotations::OWNER;
+use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
 
-use super::credentials::{Filled, Lent};
+use super::credentials::{Filled, LentCredentials};
 use super::{Change, Error, Inventory, Overrides, Preview};
 
 /// Files that are being written end so; one that is found was left behind by a run that was killed.
@@ -85,7 +85,11 @@ impl Directory {
     }
 
     /// What the object's file will hold.
-    pub(super) fn render(&self, permit: &Permitted<Apply>, lent: &Lent) -> Result<Rendered, Error> {
+    pub(super) fn render(
+        &self,
+        permit: &Permitted<Apply>,
+        lent: &LentCredentials,
+    ) -> Result<Rendered, Error> {
         let Filled { body, is_secret } = match self.secrets {
             Secrets::Omit => lent.omit(&permit.0)?,
             Secrets::Plain => lent.fill(&permit.0)?,
@@ -269,5 +273,5 @@ fn parsed(object: &ObjectRef, bytes: &[u8]) -> Result<Value, Error> {
 
 fn owner(bytes: &[u8]) -> Option<String> {
     let value = document::yaml(std::str::from_utf8(bytes).ok()?).ok()?;
-    Some(value.pointer("/metadata/annotations")?.get(OWNER)?.as_str()?.to_owned())
+    metadata::owner(&value).map(str::to_owned)
 }

@@ -30,12 +30,7 @@ impl Guest {
     }
 
     fn object(&self, api_version: &str, kind: &str, name: &str) -> ObjectRef {
-        ObjectRef {
-            api_version: api_version.into(),
-            kind: kind.into(),
-            namespace: Some(self.namespace().into()),
-            name: name.into(),
-        }
+        ObjectRef::new(api_version, kind, Some(self.namespace()), name)
     }
 
     /// Lets it install with these verbs and kinds on names that begin with `test-`, and everything that it asks for.

@@ -293,12 +293,7 @@ impl Drop for Place {
 }
 
 fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
-    ObjectRef {
-        api_version: api_version.into(),
-        kind: kind.into(),
-        namespace: namespace.map(str::to_owned),
-        name: name.into(),
-    }
+    ObjectRef::new(api_version, kind, namespace, name)
 }
 
 fn deployment(name: &str) -> String {

@@ -93,12 +93,7 @@ impl Place {
     }
 
     fn thing(&self) -> ObjectRef {
-        ObjectRef {
-            api_version: format!("{}.example.com/v1", self.namespace()),
-            kind: "Thing".into(),
-            namespace: None,
-            name: "test-thing".into(),
-        }
+        ObjectRef::new(format!("{}.example.com/v1", self.namespace()), "Thing", None, "test-thing")
     }
 
     /// The resource as kubectl finds it: other tests have kinds of the same name.
@@ -114,12 +109,12 @@ impl Place {
 
     /// The definition of a kind, once it is served, and then these manifests.
     fn served(&self, definition: &str) -> Script {
-        let reference = ObjectRef {
-            api_version: "apiextensions.k8s.io/v1".into(),
-            kind: "CustomResourceDefinition".into(),
-            namespace: None,
-            name: format!("things.{}.example.com", self.namespace()),
-        };
+        let reference = ObjectRef::new(
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            None,
+            format!("things.{}.example.com", self.namespace()),
+        );
         Script::new().apply(&[definition]).wait(&[reference], 30)
     }
 
@@ -190,12 +185,7 @@ fn what_cannot_be_scheduled_says_so_with_its_event() {
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn a_component_learns_nothing_of_pods_and_events() {
     let place = Place::new();
-    let deployment = ObjectRef {
-        api_version: "apps/v1".into(),
-        kind: "Deployment".into(),
-        namespace: None,
-        name: "test-web".into(),
-    };
+    let deployment = ObjectRef::new("apps/v1", "Deployment", None, "test-web");
     let stuck = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: test-web}, spec: {
         selector: {matchLabels: {app: test}}, template: {metadata: {labels: {app: test}}, spec: {
           nodeSelector: {kubernetes.io/hostname: nowhere}, containers: [{name: main, image: registry.example/none}]}}}}";

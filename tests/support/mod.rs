@@ -262,12 +262,7 @@ pub fn example(name: &str) -> PathBuf {
 }
 
 pub fn object(api_version: &str, kind: &str, name: &str) -> ObjectRef {
-    ObjectRef {
-        api_version: api_version.into(),
-        kind: kind.into(),
-        namespace: Some("prod".into()),
-        name: name.into(),
-    }
+    ObjectRef::new(api_version, kind, Some("prod"), name)
 }
 
 /// The error and its causes, on one line.

@@ -124,12 +124,7 @@ fn home(text: &str, names: &Names) -> Result<ObjectRef, Invalid> {
     if filled.contains('*') {
         return Err(Invalid::Several(text.into()));
     }
-    let secret = ObjectRef {
-        api_version: "v1".into(),
-        kind: "Secret".into(),
-        namespace: Some(namespace.into()),
-        name: name.into(),
-    };
+    let secret = ObjectRef::new("v1", "Secret", Some(namespace), name);
     secret.check().map_err(|_| Invalid::Destination(text.into()))?;
     Ok(secret)
 }

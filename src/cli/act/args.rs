@@ -12,13 +12,14 @@ use crate::cli::inputs::consent::ConsentArgs;
 use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
-use crate::cluster::{Cluster, Options};
+use crate::cluster::ConnectOptions;
 use crate::grant::limits::parse_time;
 use crate::install::Identity;
 use crate::reference::Reference;
 use crate::state::{Installation, State, StateError};
+use crate::targets::cluster::Cluster;
 use crate::targets::directory::Secrets;
-use crate::targets::{InvalidPlace, Kept, Overrides, Place, Target};
+use crate::targets::{InvalidPlace, Overrides, Place, Protected, Target};
 
 use super::open;
 
@@ -193,7 +194,7 @@ impl Default for ChangeArgs {
 
 impl ChangeArgs {
     /// Kinds that are removed with all that goes with them.
-    pub(super) fn delete(&self) -> BTreeSet<Kept> {
+    pub(super) fn delete(&self) -> BTreeSet<Protected> {
         self.delete.iter().map(KeptArg::kind).collect()
     }
 
@@ -315,8 +316,8 @@ impl ClusterArgs {
         Ok(place.reached_by(kubeconfig, self.context.clone()))
     }
 
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> ConnectOptions {
+        ConnectOptions {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
             as_user: self.as_user.clone(),
@@ -395,11 +396,11 @@ impl SecretsArg {
 }
 
 impl KeptArg {
-    fn kind(&self) -> Kept {
+    fn kind(&self) -> Protected {
         match self {
-            Self::Crds => Kept::Crds,
-            Self::Namespaces => Kept::Namespaces,
-            Self::Pvcs => Kept::Pvcs,
+            Self::Crds => Protected::Crds,
+            Self::Namespaces => Protected::Namespaces,
+            Self::Pvcs => Protected::Pvcs,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::grant::spec::GrantSpec;
 use crate::host::Supplied;
 use crate::install::{Mode, Operation};
 use crate::plan::Plan;
-use crate::targets::{Kept, Overrides, Place};
+use crate::targets::{Overrides, Place, Protected};
 
 use super::args::{ChangeArgs, HomeArgs, InputArgs};
 
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Settled {
     pub(in crate::cli) secret_parameters: Vec<String>,
     pub(in crate::cli) terms: GrantSpec,
     pub(in crate::cli) overrides: Overrides,
-    pub(in crate::cli) delete: BTreeSet<Kept>,
+    pub(in crate::cli) delete: BTreeSet<Protected>,
     pub(in crate::cli) dangers: Vec<String>,
     pub(in crate::cli) plan: Option<Box<Plan>>,
 }

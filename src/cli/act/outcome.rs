@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cli::ui::{Page, Report, Tone, Ui};
 use crate::install::Outcome;
 use crate::plan::{Plan, Planned};
-use crate::targets::{Change, Untried};
+use crate::targets::{Change, NotDryRun};
 
 use super::powers;
 
@@ -150,8 +150,8 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
 fn note(row: &Planned) -> &'static str {
     match (row.adopts, row.dry_run) {
         (true, _) => " (it is there already and belongs to nobody: taken over)",
-        (false, Some(Untried::Forbidden)) => " (not tried out: you may not change it)",
-        (false, Some(Untried::Impossible)) => " (not tried out: what it needs comes with this plan)",
+        (false, Some(NotDryRun::Forbidden)) => " (not tried out: you may not change it)",
+        (false, Some(NotDryRun::Impossible)) => " (not tried out: what it needs comes with this plan)",
         (false, None) => "",
     }
 }

@@ -73,12 +73,7 @@ mod tests {
     use crate::kubernetes::object::ObjectRef;
 
     fn unready(name: &str, why: &str, reasons: &[&str]) -> Unready {
-        let object = ObjectRef {
-            api_version: "apps/v1".into(),
-            kind: "Deployment".into(),
-            namespace: Some("prod".into()),
-            name: name.into(),
-        };
+        let object = ObjectRef::new("apps/v1", "Deployment", Some("prod"), name);
         let reasons = reasons.iter().map(|&reason| reason.to_owned()).collect();
         Unready { object, why: why.into(), failed: false, reasons }
     }

@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::cluster::{self, concurrent};
 use crate::grant::{Delete, Get, Granted, Permitted, Wait, before_delete};
 use crate::host::told::CallError;
-use crate::kubernetes::kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::objects::Objects;
+use crate::kubernetes::resource::builtin;
 use crate::plan::trace::{ObjectChange, Step, Trace};
 use crate::targets::credentials::Placements;
-use crate::targets::{self, Change, Preview, Trial, Untried, check_replaceable};
+use crate::targets::{self, Change, DryRunMode, NotDryRun, Preview, check_replaceable};
 
 use super::script::Script;
 use super::site::Site;
@@ -21,7 +21,7 @@ use super::{Item, steps_of};
 /// A planning pass.
 pub struct Planning {
     site: Site,
-    trial: Trial,
+    trial: DryRunMode,
     /// What reads see in the place of the target: an object, or that it is gone.
     overlay: BTreeMap<String, Option<Value>>,
     reads: BTreeSet<ObjectRef>,
@@ -31,7 +31,7 @@ pub struct Planning {
 
 impl Planning {
     /// A pass over a target that finds out by `trial` what each write would do.
-    pub fn new(site: Site, trial: Trial) -> Self {
+    pub fn new(site: Site, trial: DryRunMode) -> Self {
         Self {
             site,
             trial,
@@ -101,7 +101,7 @@ impl Planning {
         // Nothing of a call is noted unless all of it can be done.
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(item.prepared.object(), preview, granted)?;
-            if preview.marks.untried == Some(Untried::Impossible) {
+            if preview.marks.not_dry_run == Some(NotDryRun::Impossible) {
                 self.check_place(item.prepared.object(), items)?;
             }
         }
@@ -162,15 +162,10 @@ impl Planning {
     /// definition.
     fn check_place(&self, object: &ObjectRef, items: &[Item]) -> Result<(), CallError> {
         let Some(namespace) = &object.namespace else { return Ok(()) };
-        let home = ObjectRef {
-            api_version: "v1".into(),
-            kind: "Namespace".into(),
-            namespace: None,
-            name: namespace.clone(),
-        };
+        let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
         let is_ours = self.overlaid(&home).is_some()
             || steps_of(items).any(|step| step.object.key() == home.key())
-            || kinds::builtin(object.group(), &object.kind).is_none();
+            || builtin(object.group(), &object.kind).is_none();
         let missing = cluster::Error::NoNamespace { object: object.to_string() };
         if is_ours { Ok(()) } else { Err(CallError::Target(missing.into())) }
     }

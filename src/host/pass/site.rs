@@ -7,11 +7,13 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::grant::{Apply, Delete, Get, Permitted};
+use crate::kubernetes::definition;
 use crate::kubernetes::kinds::Kinds;
-use crate::kubernetes::object::{Object, ObjectRef};
-use crate::targets::credentials::{Lent, Misplaced, Placements};
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
+use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
-    self, Change, Inventory, Overrides, Prepared, Preview, Recorded, Removed, Target, Trial, defined,
+    self, Change, DryRunMode, Inventory, Overrides, Prepared, Preview, Recorded, Removed, Target,
 };
 
 use crate::host::progress::Observer;
@@ -24,7 +26,7 @@ pub struct Site {
     inventory: Inventory,
     overrides: Overrides,
     waiting: Waiting,
-    lent: Lent,
+    lent: LentCredentials,
     observer: Arc<dyn Observer>,
 }
 
@@ -64,7 +66,7 @@ impl Site {
             inventory,
             overrides,
             waiting,
-            lent: Lent::default(),
+            lent: LentCredentials::default(),
             observer,
         }
     }
@@ -72,7 +74,7 @@ impl Site {
     /// The same site for another pass: no credential was lent in it yet.
     #[must_use]
     pub fn again(self, waiting: Waiting, observer: Arc<dyn Observer>) -> Self {
-        Self { waiting, observer, lent: Lent::default(), ..self }
+        Self { waiting, observer, lent: LentCredentials::default(), ..self }
     }
 
     /// Has the target be asked how these kinds are served.
@@ -84,8 +86,8 @@ impl Site {
     }
 
     /// Learns how a kind is served that the run itself brings, by its definition.
-    pub(crate) fn learn_defined(&mut self, definition: &Value) {
-        if let Some((group_kind, resource)) = defined(definition) {
+    pub(crate) fn learn_defined(&mut self, body: &Value) {
+        if let Some((group_kind, resource)) = definition::resource(body) {
             self.kinds.learn(&group_kind, resource);
         }
     }
@@ -178,7 +180,11 @@ impl Site {
         targets::is_own(object, found, installation, &self.inventory, self.overrides)
     }
 
-    pub(super) async fn preview(&self, prepared: &Prepared, trial: Trial) -> Result<Preview, targets::Error> {
+    pub(super) async fn preview(
+        &self,
+        prepared: &Prepared,
+        trial: DryRunMode,
+    ) -> Result<Preview, targets::Error> {
         self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, trial).await
     }
 

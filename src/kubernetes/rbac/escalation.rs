@@ -8,10 +8,13 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::kubernetes::api::{self, RBAC};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 
-use super::{PolicyRule, RBAC, Rights, Scope, Verb};
+use super::Rights;
+use super::rule::{ApiVerb, PolicyRule};
+use super::scope::RoleScope;
 
 /// One way in which rights are handed on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +74,7 @@ impl Rights {
 
     fn hands_on_rules(&mut self, role: &ObjectRef, body: &Value, kinds: &Kinds) {
         if body.get("aggregationRule").is_some_and(|rule| !rule.is_null()) {
-            self.uses(role, kinds, &[Verb::Escalate], "its rules are gathered from other roles");
+            self.uses(role, kinds, &[ApiVerb::Escalate], "its rules are gathered from other roles");
             self.escalations.insert(Escalation::Escalate { role: role.clone() });
             return;
         }
@@ -80,7 +83,7 @@ impl Rights {
         if rules.is_empty() {
             return;
         }
-        let held = self.scopes.entry(Scope::of(role)).or_default();
+        let held = self.scopes.entry(RoleScope::of(role)).or_default();
         for rule in rules {
             held.handed_on.entry(rule).or_default().insert(format!("handed on by {}", named(role)));
         }
@@ -102,7 +105,7 @@ impl Rights {
         // The server asks for the right where the binding is, also for a role that lives outside namespaces.
         let place = ObjectRef { namespace: binding.namespace.clone(), ..role.clone() };
         let why = format!("{} hands it on", named(binding));
-        self.uses(&place, kinds, &[Verb::Bind], &why);
+        self.uses(&place, kinds, &[ApiVerb::Bind], &why);
         self.escalations.insert(Escalation::Bind { role, binding: binding.clone() });
     }
 }
@@ -111,8 +114,8 @@ impl Rights {
 fn bound(binding: &ObjectRef, body: &Value) -> Option<ObjectRef> {
     let text = |name: &str| body.pointer("/roleRef")?.get(name)?.as_str().map(str::to_owned);
     let kind = text("kind")?;
-    let namespace = if kind == "Role" { binding.namespace.clone() } else { None };
-    Some(ObjectRef { api_version: format!("{RBAC}/v1"), kind, namespace, name: text("name")? })
+    let namespace = if kind == "Role" { binding.namespace.as_deref() } else { None };
+    Some(ObjectRef::new(api::v1(RBAC), &*kind, namespace, text("name")?))
 }
 
 /// `Role prod/web`, without the group that all of them have.

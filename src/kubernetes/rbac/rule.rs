@@ -1,11 +1,27 @@
 //! One rule of a role: the product of four sets, or URLs that belong to no object.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Verb;
+/// A verb of the Kubernetes API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ApiVerb {
+    /// Handing a role to somebody.
+    Bind,
+    /// Making an object.
+    Create,
+    /// Removing an object.
+    Delete,
+    /// Writing rules into a role that the writer does not hold.
+    Escalate,
+    /// Reading an object.
+    Get,
+    /// Changing an object; a server-side apply that makes one takes this too.
+    Patch,
+}
 
 /// A rule of a Role or ClusterRole. Its sets are sorted, so equal rules are equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,15 +44,28 @@ pub struct PolicyRule {
     pub verbs: BTreeSet<String>,
 }
 
+impl fmt::Display for ApiVerb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bind => "bind",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Escalate => "escalate",
+            Self::Get => "get",
+            Self::Patch => "patch",
+        })
+    }
+}
+
 impl PolicyRule {
     /// One verb on one object.
-    pub(super) fn one(group: &str, resource: &str, name: &str, verb: Verb) -> Self {
+    pub(super) fn one(group: &str, resource: &str, name: &str, verb: ApiVerb) -> Self {
         Self { resource_names: set(name), ..Self::all(group, resource, &[verb]) }
     }
 
     /// Verbs on all objects of a resource.
-    pub fn all(group: &str, resource: &str, verbs: &[Verb]) -> Self {
-        let verbs = verbs.iter().map(Verb::to_string).collect();
+    pub fn all(group: &str, resource: &str, verbs: &[ApiVerb]) -> Self {
+        let verbs = verbs.iter().map(ApiVerb::to_string).collect();
         Self { api_groups: set(group), resources: set(resource), verbs, ..Self::default() }
     }
 

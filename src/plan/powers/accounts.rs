@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::capability::severity::Severity;
+use crate::kubernetes::api::{RBAC, v1};
 use crate::kubernetes::object::ObjectRef;
 
 use super::dangers::{self, Danger, Scope};
@@ -17,8 +18,6 @@ use super::untyped::{is_false, is_on, is_there, is_true, items, listed, members,
 use super::{Coverage, Found, Item};
 
 use Severity::{Critical, High, Low, Medium};
-
-const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Who everybody is: subjects that no list of names bounds.
 const EVERYBODY: [(&str, &str, bool); 5] = [
@@ -324,8 +323,8 @@ impl Abilities {
 
 /// The account that a Secret holds a token of.
 pub(super) fn of_token(item: &Item<'_>) -> Option<Account> {
-    let is_token = item.object.group_kind() == "Secret"
-        && text(item.body, "/type") == Some("kubernetes.io/service-account-token");
+    let is_token =
+        item.object.is_secret() && text(item.body, "/type") == Some("kubernetes.io/service-account-token");
     let name =
         || item.body.pointer("/metadata/annotations")?.get("kubernetes.io/service-account.name")?.as_str();
     let account = || (item.object.namespace.clone().unwrap_or_default(), name().unwrap_or("?").to_owned());
@@ -360,8 +359,7 @@ pub(super) fn subjects(item: &Item<'_>) -> Vec<String> {
 pub(super) fn role(item: &Item<'_>) -> Option<ObjectRef> {
     let (kind, name) = (text(item.body, "/roleRef/kind")?, text(item.body, "/roleRef/name")?);
     let namespace = if kind == "Role" { item.object.namespace.clone() } else { None };
-    let object =
-        ObjectRef { api_version: format!("{RBAC}/v1"), kind: kind.into(), namespace, name: name.into() };
+    let object = ObjectRef::new(v1(RBAC), kind, namespace.as_deref(), name);
     (["ClusterRole", "Role"].contains(&kind) && object.check().is_ok()).then_some(object)
 }
 

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::capability::severity::Severity;
+use crate::kubernetes::api::{ADMISSION, API_REGISTRATION};
 
 use super::untyped::{is_on, is_there, items, listed, quoted, text, texts};
 use super::{Found, Item};
@@ -13,20 +14,20 @@ use Severity::{Critical, High, Low, Medium};
 /// Looks at one object.
 pub(super) fn look(item: &Item<'_>, found: &mut Found) {
     let body = item.body;
-    match item.object.group_kind().as_str() {
-        "admissionregistration.k8s.io/MutatingWebhookConfiguration" => webhooks(body, true, found),
-        "admissionregistration.k8s.io/ValidatingWebhookConfiguration" => webhooks(body, false, found),
-        "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding" => {
+    match (item.object.group(), &*item.object.kind) {
+        (ADMISSION, "MutatingWebhookConfiguration") => webhooks(body, true, found),
+        (ADMISSION, "ValidatingWebhookConfiguration") => webhooks(body, false, found),
+        (ADMISSION, "MutatingAdmissionPolicyBinding") => {
             let what = format!("changes what others write, by the policy {}", policy(body));
             found.add(High, "admission/mutating-policy", what);
         }
-        "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding" => {
+        (ADMISSION, "ValidatingAdmissionPolicyBinding") => {
             let refuses = texts(body, "/spec/validationActions").any(|action| action == "Deny");
             let what = format!("refuses what others write, by the policy {}", policy(body));
             found.add(if refuses { Medium } else { Low }, "admission/validating-policy", what);
         }
-        "apiextensions.k8s.io/CustomResourceDefinition" => definition(body, found),
-        "apiregistration.k8s.io/APIService" => api_service(body, found),
+        _ if item.object.is_definition() => definition(body, found),
+        (API_REGISTRATION, "APIService") => api_service(body, found),
         _ => {}
     }
 }

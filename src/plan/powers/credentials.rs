@@ -250,7 +250,7 @@ impl<'a> Users<'a> {
 
     /// Objects of kinds that are not Kubernetes' own, where a member says plainly that it names a Secret.
     fn mentions(&mut self, item: &Item<'a>) {
-        let is_known = crate::kubernetes::kinds::builtin(item.object.group(), &item.object.kind).is_some();
+        let is_known = crate::kubernetes::resource::builtin(item.object.group(), &item.object.kind).is_some();
         let parts =
             members(item.body, "").filter(|(name, _)| !is_known && !["metadata", "status"].contains(name));
         for (part, value) in parts {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::capability::severity::Severity;
+use crate::kubernetes::api::{ADMISSION, API_EXTENSIONS, APPS, BATCH, RBAC};
 
 use super::untyped::{is_there, items, listed, texts};
 
@@ -42,8 +43,6 @@ struct Right {
 const READ: &[&str] = &["get", "list", "watch"];
 const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
 const CHANGE: &[&str] = &["create", "patch", "update"];
-const ADMISSION: &str = "admissionregistration.k8s.io";
-const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// The rights by which somebody gets more than they have, or gets at what others keep secret.
 const RIGHTS: &[Right] = &[
@@ -208,7 +207,7 @@ const RIGHTS: &[Right] = &[
     Right {
         rule: "rbac/pods",
         verbs: CHANGE,
-        group: "apps",
+        group: APPS,
         resources: &["daemonsets", "deployments", "replicasets", "statefulsets"],
         severities: (High, Some(Medium)),
         narrows: true,
@@ -217,7 +216,7 @@ const RIGHTS: &[Right] = &[
     Right {
         rule: "rbac/pods",
         verbs: CHANGE,
-        group: "batch",
+        group: BATCH,
         resources: &["cronjobs", "jobs"],
         severities: (High, Some(Medium)),
         narrows: true,
@@ -235,7 +234,7 @@ const RIGHTS: &[Right] = &[
     Right {
         rule: "rbac/definitions",
         verbs: WRITE,
-        group: "apiextensions.k8s.io",
+        group: API_EXTENSIONS,
         resources: &["customresourcedefinitions"],
         severities: (Medium, None),
         narrows: true,

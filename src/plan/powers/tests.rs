@@ -6,8 +6,9 @@ use serde_json::json;
 use super::*;
 use crate::digest::Digest;
 use crate::document;
-use crate::kubernetes::kinds::{Kinds, Resource};
-use crate::kubernetes::object::Object;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::resource::Resource;
 use crate::targets::credentials::Placements;
 use crate::targets::{Change, Marks};
 
@@ -1154,11 +1155,8 @@ fn any_object() -> impl Strategy<Value = ObjectRef> {
         ("example.org/v1", "Thing"),
     ];
     (proptest::sample::select(kinds), proptest::option::of(Just("prod".to_owned())), "[a-z]").prop_map(
-        |((api_version, kind), namespace, name)| ObjectRef {
-            api_version: api_version.into(),
-            kind: kind.into(),
-            namespace,
-            name,
+        |((api_version, kind), namespace, name)| {
+            ObjectRef::new(api_version, kind, namespace.as_deref(), name)
         },
     )
 }

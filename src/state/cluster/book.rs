@@ -448,7 +448,7 @@ fn settings_for_all(settings: Settings) -> Settings {
 /// address that is reached.
 fn settings_here(settings: Settings, desk: &Desk) -> Settings {
     let settings = settings_for_all(settings);
-    let place = settings.place.with_server(Some(desk.records.server().to_owned()));
+    let place = settings.place.with_server(Some(desk.records.server().address().to_owned()));
     Settings { place, ..settings }
 }
 

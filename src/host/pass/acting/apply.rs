@@ -7,22 +7,10 @@ use crate::grant::Granted;
 use crate::host::pass::Item;
 use crate::host::told::CallError;
 use crate::host::wait::Awaited;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::order::ApplyWave;
 use crate::targets::{self, Change, Overrides, Prepared, Recorded};
 
 use super::Acting;
-
-/// What is applied together. Each wave has its answers before the next begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wave {
-    Namespaces,
-    Definitions,
-    /// What bindings refer to: the server looks it up when it decides whether a binding hands out too much.
-    Roles,
-    Bindings,
-    /// All the rest. Pods need the accounts that came before.
-    Rest,
-}
 
 /// What came of one request.
 enum Sent {
@@ -47,14 +35,14 @@ impl Acting {
         let recorded: Vec<_> = items.iter().map(|item| self.intended(&item.prepared)).collect();
         self.ledger.intend(&recorded)?;
         self.site.record(&recorded);
-        let mut waves = BTreeMap::<Wave, Vec<&Item>>::new();
+        let mut waves = BTreeMap::<ApplyWave, Vec<&Item>>::new();
         for item in items {
-            waves.entry(Wave::of(&item.step.object)).or_default().push(item);
+            waves.entry(ApplyWave::of(&item.step.object)).or_default().push(item);
             self.applied.insert(item.step.object.clone(), item.prepared.wait());
         }
         for (wave, items) in waves {
             let changed = self.send(&items, granted).await?;
-            if wave == Wave::Definitions {
+            if wave == ApplyWave::Definitions {
                 self.await_served(&changed, granted).await?;
             }
         }
@@ -88,7 +76,7 @@ impl Acting {
             });
         }
         let mut sent = Vec::new();
-        let flown = concurrent::fly(requests, |at, answer| {
+        let flown = concurrent::for_each(requests, |at, answer| {
             if let Sent::Done(_, recorded) = &answer {
                 ledger.applied(recorded)?;
             }
@@ -151,18 +139,6 @@ impl Sent {
                 Ok(Self::Fixed(fields))
             }
             answer => answer.map(|(change, recorded)| Self::Done(change, recorded)),
-        }
-    }
-}
-
-impl Wave {
-    fn of(object: &ObjectRef) -> Self {
-        match (object.group(), &*object.kind) {
-            ("", "Namespace") => Self::Namespaces,
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => Self::Definitions,
-            ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => Self::Roles,
-            ("rbac.authorization.k8s.io", "ClusterRoleBinding" | "RoleBinding") => Self::Bindings,
-            _ => Self::Rest,
         }
     }
 }

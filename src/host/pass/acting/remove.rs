@@ -42,17 +42,18 @@ impl Acting {
             }
         };
         let mut gone = Vec::new();
-        let removed = concurrent::fly(removals.into_iter().map(remove).collect(), |_, (permit, removed)| {
-            match removed {
-                Removed::Going(uid) if waits => going.push(Awaited::Gone(permit, uid)),
-                Removed::Gone | Removed::Going(_) => {
-                    ledger.removed(&permit.0)?;
-                    gone.push(permit.into_inner().0);
+        let removed =
+            concurrent::for_each(removals.into_iter().map(remove).collect(), |_, (permit, removed)| {
+                match removed {
+                    Removed::Going(uid) if waits => going.push(Awaited::Gone(permit, uid)),
+                    Removed::Gone | Removed::Going(_) => {
+                        ledger.removed(&permit.0)?;
+                        gone.push(permit.into_inner().0);
+                    }
                 }
-            }
-            Ok(())
-        })
-        .await;
+                Ok(())
+            })
+            .await;
         gone.iter().for_each(|object| site.forget(object));
         removed
     }

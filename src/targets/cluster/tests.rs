@@ -12,12 +12,16 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::*;
-use crate::kubernetes::object::Object;
+use crate::grant::Delete;
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::resource::Resource;
+use crate::targets::preview::{Change, DryRunMode, NotDryRun, Preview};
 
 fn reference(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
-    let namespace = namespace.map(str::to_owned);
-    ObjectRef { api_version: api_version.into(), kind: kind.into(), namespace, name: name.into() }
+    ObjectRef::new(api_version, kind, namespace, name)
 }
 
 fn owner() -> Owner {
@@ -49,52 +53,18 @@ mod pure {
     use super::*;
 
     #[test]
-    fn urls_hold_nothing_but_checked_names() {
-        let mut kinds = Kinds::default();
-        kinds.learn("example.com/Widget", Resource { plural: "widgets".into(), namespaced: false });
-        let shown = |api_version, kind, namespace, name| {
-            path(&reference(api_version, kind, namespace, name), &kinds).unwrap()
-        };
-        assert_eq!(shown("v1", "Secret", Some("prod"), "db"), "/api/v1/namespaces/prod/secrets/db");
-        assert_eq!(
-            shown("apps/v1", "Deployment", Some("p"), "d"),
-            "/apis/apps/v1/namespaces/p/deployments/d"
-        );
-        assert_eq!(shown("example.com/v1", "Widget", None, "w"), "/apis/example.com/v1/widgets/w");
-        assert_eq!(
-            shown("rbac.authorization.k8s.io/v1", "ClusterRole", None, "system:a"),
-            "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Aa"
-        );
-        assert_eq!(
-            shown("v1", "Secret", Some("a/b"), "../x?y#z%"),
-            "/api/v1/namespaces/a%2Fb/secrets/..%2Fx%3Fy%23z%25"
-        );
-    }
-
-    #[test]
     fn a_namespace_must_fit_the_kind() {
         let kinds = Kinds::default();
         let role = reference("rbac.authorization.k8s.io/v1", "ClusterRole", Some("prod"), "x");
-        let error = path(&role, &kinds).unwrap_err();
+        let error = path_of(&role, &kinds).unwrap_err();
         assert_eq!(
             error.to_string(),
             "`rbac.authorization.k8s.io/ClusterRole prod/x` is of a kind that lives outside namespaces"
         );
-        let error = path(&reference("v1", "Secret", None, "x"), &kinds).unwrap_err();
+        let error = path_of(&reference("v1", "Secret", None, "x"), &kinds).unwrap_err();
         assert_eq!(error.to_string(), "`Secret x` is of a kind that lives in namespaces");
-        let error = path(&reference("example.com/v1", "Widget", None, "x"), &kinds).unwrap_err();
+        let error = path_of(&reference("example.com/v1", "Widget", None, "x"), &kinds).unwrap_err();
         assert_eq!(error.to_string(), "the server has no kind `Widget` in `example.com/v1`");
-    }
-
-    #[test]
-    fn a_long_owner_still_has_a_field_manager_of_its_own() {
-        let of = |installation: &str| {
-            Owner { namespace: "n".repeat(63), installation: installation.into() }.manager()
-        };
-        assert_eq!(owner().manager(), "carnet/prod/web");
-        let (one, other) = (of(&"i".repeat(80)), of(&"i".repeat(81)));
-        assert_eq!((one.len(), other.len()), (MAX_MANAGER, MAX_MANAGER));
-        assert_ne!(one, other);
     }
 
     #[test]
@@ -144,7 +114,8 @@ mod scripted {
         }
 
         async fn cluster(&self) -> Cluster {
-            let options = Options { kubeconfig: Some(self.kubeconfig.clone()), ..Options::default() };
+            let options =
+                ConnectOptions { kubeconfig: Some(self.kubeconfig.clone()), ..ConnectOptions::default() };
             Cluster::connect(&options, &owner()).await.unwrap()
         }
 
@@ -200,7 +171,7 @@ mod scripted {
     async fn connecting_sends_nothing_and_each_request_says_who_asks() {
         let server = Server::answering(vec![found()]);
         let cluster = server.cluster().await;
-        assert_eq!(cluster.namespace(), "here");
+        assert_eq!(cluster.server().namespace(), "here");
         assert!(server.requests().is_empty());
         cluster.get(&get(), &Kinds::default()).await.unwrap().unwrap();
         let asked = server.requests().concat();
@@ -263,7 +234,10 @@ mod scripted {
         let server = Server::answering(vec![answer(200, "", &"x".repeat(crate::document::MAX_BYTES + 1)); 9]);
         let cluster = server.cluster().await;
         let error = cluster.get(&get(), &Kinds::default()).await.unwrap_err();
-        assert_eq!(error, Error::Unavailable(format!("{}: length limit exceeded", cluster.server())));
+        assert_eq!(
+            error,
+            Error::Unavailable(format!("{}: length limit exceeded", cluster.server().address()))
+        );
         assert_eq!(server.requests().len(), 1);
     }
 
@@ -278,7 +252,7 @@ mod scripted {
         ] {
             let server = Server::answering(vec![answer(200, "", body)]);
             let error = server.cluster().await.get(&get(), &Kinds::default()).await.unwrap_err();
-            let Error::Answer { why: actual, .. } = &error else { panic!("{error}") };
+            let Error::Response { why: actual, .. } = &error else { panic!("{error}") };
             assert!(actual.contains(why), "{actual}");
         }
     }
@@ -298,7 +272,7 @@ mod scripted {
             let error = cluster.apply(&permit, &other, &Kinds::default(), true).await.unwrap_err();
             assert_eq!(error, Error::OtherObject("ConfigMap prod/x".into()));
             let error = cluster
-                .preview(&permit, &other, &Kinds::default(), None, (Trial::DryRun, true))
+                .preview(&permit, &other, &Kinds::default(), None, (DryRunMode::DryRun, true))
                 .await
                 .unwrap_err();
             assert_eq!(error, Error::OtherObject("ConfigMap prod/x".into()));
@@ -325,8 +299,9 @@ mod scripted {
         let folder = tempfile::tempdir().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let kubeconfig = Some(write_kubeconfig(folder.path(), &format!("https://{free}")));
-        let cluster =
-            Cluster::connect(&Options { kubeconfig, ..Options::default() }, &owner()).await.unwrap();
+        let cluster = Cluster::connect(&ConnectOptions { kubeconfig, ..ConnectOptions::default() }, &owner())
+            .await
+            .unwrap();
         let error = cluster.get(&get(), &Kinds::default()).await.unwrap_err();
         let Error::Unavailable(why) = &error else { panic!("{error}") };
         assert!(why.contains("Connection refused"), "{why}");
@@ -336,7 +311,7 @@ mod scripted {
     async fn a_context_that_is_not_there_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = Some(write_kubeconfig(folder.path(), "https://127.0.0.1"));
-        let options = Options { kubeconfig, context: Some("nowhere".into()), as_user: None };
+        let options = ConnectOptions { kubeconfig, context: Some("nowhere".into()), as_user: None };
         let error = Cluster::connect(&options, &owner()).await.unwrap_err().to_string();
         assert!(error.starts_with("the kubeconfig cannot be used: ") && error.contains("nowhere"), "{error}");
     }
@@ -350,7 +325,7 @@ mod scripted {
             "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", "echo hunter$((1+1)); exit 3"],
         } });
         std::fs::write(&path, config.to_string()).unwrap();
-        let options = Options { kubeconfig: Some(path), ..Options::default() };
+        let options = ConnectOptions { kubeconfig: Some(path), ..ConnectOptions::default() };
         let error = Cluster::connect(&options, &owner()).await.unwrap_err().to_string();
         assert!(error.starts_with("the connection cannot be prepared: the credential plugin `"), "{error}");
         assert!(error.contains("exit status: 3") && !error.contains("hunter2"), "{error}");

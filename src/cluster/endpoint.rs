@@ -5,22 +5,18 @@
 
 use std::path::PathBuf;
 
-use ::http::Uri;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::Uri;
 use kube::{Client, Config};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::cluster::connect::{Unconfigured, http};
-use crate::document;
-use crate::kubernetes::rbac::Minted;
-
-use super::LABEL;
+use super::connection;
 
 /// The way to an API server.
 #[derive(Clone)]
-pub(in crate::cluster) struct Base {
+pub(super) struct Endpoint {
     url: Uri,
     certificates: Option<Vec<Vec<u8>>>,
     certificate_file: Option<PathBuf>,
@@ -29,9 +25,9 @@ pub(in crate::cluster) struct Base {
     proxy: Option<Uri>,
 }
 
-impl Base {
+impl Endpoint {
     /// The way that a configuration goes.
-    pub(in crate::cluster) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config) -> Self {
         Self {
             url: config.cluster_url.clone(),
             certificates: config.root_cert.clone(),
@@ -43,7 +39,7 @@ impl Base {
     }
 
     /// A client that asks with this token.
-    pub(super) fn client(&self, token: SecretString) -> Result<Client, Unconfigured> {
+    pub(super) fn client(&self, token: SecretString) -> kube::Result<Client> {
         let mut config = Config::new(self.url.clone());
         config.root_cert.clone_from(&self.certificates);
         config.root_cert_file.clone_from(&self.certificate_file);
@@ -51,24 +47,11 @@ impl Base {
         config.tls_server_name.clone_from(&self.tls_server_name);
         config.proxy_url.clone_from(&self.proxy);
         config.auth_info.token = Some(token);
-        http::client(config)
+        connection::client(config)
     }
 
-    /// A kubeconfig that leads there with this token, and says what it is.
-    pub(super) fn kubeconfig(&self, minted: &Minted, namespace: &str, token: &SecretString) -> Value {
-        let name = &minted.name;
-        json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": name,
-            "clusters": [{ "name": name, "cluster": self.cluster() }],
-            "users": [{ "name": name, "user": { "token": token.expose_secret() } }],
-            "contexts": [{ "name": name, "context": { "cluster": name, "user": name, "namespace": namespace } }],
-            "extensions": [{ "name": LABEL, "extension": minted }],
-        })
-    }
-
-    fn cluster(&self) -> Value {
+    /// The entry of a kubeconfig's list of clusters.
+    pub(super) fn kubeconfig_cluster(&self) -> Value {
         let mut cluster = json!({ "server": self.url.to_string() });
         if let Some(certificates) = &self.certificates {
             cluster["certificate-authority-data"] = STANDARD.encode(pem(certificates)).into();
@@ -94,11 +77,4 @@ fn pem(certificates: &[Vec<u8>]) -> String {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(certificate))
     };
     certificates.iter().map(armoured).collect()
-}
-
-/// The identity that a kubeconfig is for, if it was written here.
-pub fn written_for(kubeconfig: &Value) -> Option<Minted> {
-    let extensions = kubeconfig.get("extensions")?.as_array()?;
-    let ours = extensions.iter().find(|it| it.get("name").and_then(Value::as_str) == Some(LABEL))?;
-    Some(document::typed(ours.get("extension")?.clone()).ok()?.0)
 }

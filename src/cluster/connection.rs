@@ -18,8 +18,6 @@ use kube::{Client, Config};
 use tokio::sync::{Mutex, MutexGuard};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 
-use super::{Unconfigured, explain};
-
 /// How long a connection may be silent while something is asked of it, before it is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -28,17 +26,23 @@ const PING: Duration = Duration::from_secs(15);
 
 /// The client of a configuration, which holds all that it needs: address, certificates, proxy, identity. Sends nothing, but
 /// runs the credential plugin that the configuration may name; must be called within a runtime.
-///
-/// # Errors
-/// [`Unconfigured::Client`] when certificates, the proxy or the plugin are at fault.
-pub(in crate::cluster) fn client(mut config: Config) -> Result<Client, Unconfigured> {
+pub(super) fn client(mut config: Config) -> kube::Result<Client> {
     let agent = HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
-    // Requests are repeated in `send`, where it is known which ones may be.
+    // Requests are repeated in `request`, where it is known which ones may be.
     config.default_retry = false;
     // kube knows the ways through proxies, by HTTP/1.1.
-    let client = if config.proxy_url.is_some() { Client::try_from(config) } else { direct(config) };
-    client.map_err(|error| Unconfigured::Client(explain(&error)))
+    if config.proxy_url.is_some() { Client::try_from(config) } else { direct(config) }
+}
+
+/// What is wrong with a connection. A failing credential plugin may have printed a token: its output is left out.
+pub(super) fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Auth(kube::client::AuthError::AuthExecRun { cmd, out }) => {
+            format!("the credential plugin `{cmd}` failed ({})", out.status)
+        }
+        error => error.to_string(),
+    }
 }
 
 fn direct(mut config: Config) -> kube::Result<Client> {

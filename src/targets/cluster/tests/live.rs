@@ -1,7 +1,11 @@
 //! The same methods against a real API server.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::cluster::FieldConflict;
 use crate::kubernetes::difference::without_bookkeeping;
+use crate::kubernetes::resource::builtin;
 
 /// A cluster, what is known of its kinds, and a namespace that no other test uses.
 struct Live {
@@ -17,7 +21,7 @@ fn kubeconfig() -> PathBuf {
 async fn connect(installation: &str, as_user: Option<&str>) -> Cluster {
     let owner = Owner { namespace: "prod".into(), installation: installation.into() };
     let options =
-        Options { kubeconfig: Some(kubeconfig()), context: None, as_user: as_user.map(str::to_owned) };
+        ConnectOptions { kubeconfig: Some(kubeconfig()), context: None, as_user: as_user.map(str::to_owned) };
     Cluster::connect(&options, &owner).await.unwrap()
 }
 
@@ -26,7 +30,7 @@ async fn preview(
     cluster: &Cluster,
     body: &Value,
     kinds: &Kinds,
-    how: (Trial, bool),
+    how: (DryRunMode, bool),
 ) -> Result<Preview, Error> {
     let permit = permit_to_apply(body, kinds);
     let before = cluster.before(&permit, kinds).await?;
@@ -73,7 +77,7 @@ impl Live {
     }
 
     async fn preview(&self, body: &Value) -> Result<Preview, Error> {
-        preview(&self.cluster, body, &self.kinds, (Trial::DryRun, false)).await
+        preview(&self.cluster, body, &self.kinds, (DryRunMode::DryRun, false)).await
     }
 
     async fn get(&self, body: &Value) -> Option<Value> {
@@ -83,7 +87,7 @@ impl Live {
 
     async fn delete(&self, body: &Value, uid: Option<&str>) -> Deleted {
         let permit = Permitted::for_tests(Delete(self.reference(body)));
-        let identity = Identity { uid: uid.map(str::to_owned), ..Identity::default() };
+        let identity = Precondition { uid: uid.map(str::to_owned), ..Precondition::default() };
         self.cluster.delete(&permit, &identity, &self.kinds).await.unwrap()
     }
 
@@ -145,7 +149,7 @@ async fn an_object_is_created_kept_and_changed() {
     let body = live.config_map("x", json!({ "a": "1", "b": "1" }));
     let preview = live.preview(&body).await.unwrap();
     assert_eq!(
-        (preview.change, preview.before.is_none(), preview.marks.untried),
+        (preview.change, preview.before.is_none(), preview.marks.not_dry_run),
         (Change::Create, true, None)
     );
     assert_eq!(live.get(&body).await, None, "a preview writes nothing");
@@ -177,12 +181,12 @@ async fn a_conflict_names_the_field_and_its_manager() {
     let other = connect("other", None).await;
     let body = live.config_map("x", json!({ "a": "2", "b": "1" }));
     let permit = permit_to_apply(&body, &live.kinds);
-    let field = Field { path: ".data.a".into(), manager: "carnet/prod/web".into() };
+    let field = FieldConflict { path: ".data.a".into(), manager: "carnet/prod/web".into() };
     let conflict = Error::Conflict { object: format!("ConfigMap {}/x", live.namespace), fields: vec![field] };
-    assert_eq!(preview(&other, &body, &live.kinds, (Trial::DryRun, false)).await.unwrap_err(), conflict);
+    assert_eq!(preview(&other, &body, &live.kinds, (DryRunMode::DryRun, false)).await.unwrap_err(), conflict);
     assert_eq!(other.apply(&permit, &body, &live.kinds, false).await.unwrap_err(), conflict);
     assert_eq!(
-        preview(&other, &body, &live.kinds, (Trial::DryRun, true)).await.unwrap().change,
+        preview(&other, &body, &live.kinds, (DryRunMode::DryRun, true)).await.unwrap().change,
         Change::Update
     );
     let taken = other.apply(&permit, &body, &live.kinds, true).await.unwrap();
@@ -203,7 +207,7 @@ async fn only_the_object_with_the_recorded_identity_is_deleted() {
     let found = live.get(&body).await.unwrap();
     live.apply(&live.config_map("x", json!({ "a": "1" }))).await.unwrap();
     let permit = Permitted::for_tests(Delete(live.reference(&body)));
-    let as_it_was = live.cluster.delete(&permit, &Identity::of(&found, true), &live.kinds).await.unwrap();
+    let as_it_was = live.cluster.delete(&permit, &Precondition::of(&found, true), &live.kinds).await.unwrap();
     assert_eq!(as_it_was, Deleted::Changed, "it is not as it was read");
     assert_eq!(live.delete(&body, Some(&uid)).await, Deleted::Gone);
     assert!(live.gone(&body, Some(&uid)).await);
@@ -237,15 +241,15 @@ async fn a_definition_and_its_first_object_can_be_planned_and_applied() {
     live.kinds.learn(&reference.group_kind(), Resource { plural: "widgets".into(), namespaced: true });
     let preview = live.preview(&widget).await.unwrap();
     assert_eq!(
-        (preview.change, preview.marks.untried, &preview.after),
-        (Change::Create, Some(Untried::Impossible), &widget)
+        (preview.change, preview.marks.not_dry_run, &preview.after),
+        (Change::Create, Some(NotDryRun::Impossible), &widget)
     );
 
     live.apply(&definition).await.unwrap();
     assert_eq!(live.settles(&definition).await, Readiness::Ready);
     live.kinds = Kinds::default();
     live.cluster.learn(std::slice::from_ref(&reference), &mut live.kinds).await.unwrap();
-    assert_eq!(live.preview(&widget).await.unwrap().marks.untried, None);
+    assert_eq!(live.preview(&widget).await.unwrap().marks.not_dry_run, None);
     assert!(live.apply(&widget).await.unwrap().created);
     let permit = Permitted::for_tests(Wait(reference));
     let readiness = live.cluster.readiness(&permit, &live.kinds).await.unwrap();
@@ -293,8 +297,8 @@ async fn an_object_for_a_namespace_to_come_is_planned_from_what_is_sent() {
     let body = config_map("carnet-not-there", "x", json!({ "a": "1" }));
     let preview = live.preview(&body).await.unwrap();
     assert_eq!(
-        (preview.change, preview.marks.untried, preview.after),
-        (Change::Create, Some(Untried::Impossible), body.clone())
+        (preview.change, preview.marks.not_dry_run, preview.after),
+        (Change::Create, Some(NotDryRun::Impossible), body.clone())
     );
     let error = live.apply(&body).await.unwrap_err();
     assert_eq!(error, Error::NoNamespace { object: "ConfigMap carnet-not-there/x".into() });
@@ -506,7 +510,7 @@ async fn the_audit_log_shows_patches_by_our_user_agent_only() {
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 async fn the_table_of_kinds_is_what_the_server_serves() {
     let cluster = connect("web", None).await;
-    let groups = Ask::get("/apis".into()).send(&cluster.client).await.unwrap().json().unwrap();
+    let groups = cluster.server().send(&ApiRequest::get("/apis".into())).await.unwrap().json().unwrap();
     let served_at =
         groups["groups"].as_array().unwrap().iter().flat_map(|group| group["versions"].as_array().unwrap());
     let versions: Vec<_> =

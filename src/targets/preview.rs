@@ -1,6 +1,6 @@
 //! What applying an object would do to it: created, updated, unchanged, replaced.
 //!
-//! Apart from the requests, because both targets answer with it, and a plan records it.
+//! Both targets answer with it, and a plan records it.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum Change {
 
 /// How it is found out what applying an object would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trial {
+pub enum DryRunMode {
     /// By having the server do all but store it. For a run that somebody is asked about.
     DryRun,
     /// The same for a plan that nothing follows: whoever may only read gets what can be told from that.
@@ -42,13 +42,13 @@ pub struct Marks {
     /// The object is there and belongs to nobody; it becomes this installation's.
     pub adopts: bool,
     /// The server did not try it out, so that what would be is only what was sent over what is there.
-    pub untried: Option<Untried>,
+    pub not_dry_run: Option<NotDryRun>,
 }
 
 /// Why the server did not try something out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Untried {
+pub enum NotDryRun {
     /// The caller may read the object, and not change it.
     Forbidden,
     /// The namespace or the definition of the kind is not there yet.

@@ -1,0 +1,265 @@
+//! Reads manifests that a component wrote into objects.
+//!
+//! A manifest is guest-controlled text. What leaves here names exactly one object, by names that Kubernetes accepts, and
+//! carries nothing by which a component could reach around the grant: no `generateName` (an object nobody named), no
+//! `resourceVersion`, `uid` or `managedFields` (the host's business), no list of several objects. Nor does it carry what
+//! has others act on the component's behalf: an owner, by which a controller or the garbage collector would take the
+//! object for a part of something else, or a finalizer, which would hold it and its namespace for good once the component
+//! is gone.
+
+use serde_json::{Map, Value};
+
+use crate::document;
+
+use super::kinds::Kinds;
+use super::metadata::{self, LAST_APPLIED, TOKEN_OF};
+use super::object::{InvalidReference, ObjectRef};
+
+/// The longest manifest, in bytes: 1 MiB, more than the 1.5 MiB request limit of etcd lets through with overhead.
+/// Without it one call could make the host hold many copies of a huge document.
+pub const MAX_MANIFEST: usize = 1 << 20;
+
+/// One object as a manifest describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    reference: ObjectRef,
+    body: Value,
+}
+
+/// Why a text is not a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidManifest {
+    /// A member that decides something has the wrong type or is missing.
+    #[error("`{0}` must be text")]
+    Member(&'static str),
+    /// It names no object.
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    /// A member that is not the component's to set.
+    #[error("a manifest may not set `{0}`")]
+    Reserved(&'static str),
+    /// The text is no document.
+    #[error("the manifest cannot be read: {0}")]
+    Text(String),
+    /// The manifest is longer than [`MAX_MANIFEST`].
+    #[error("the manifest has {0} bytes, more than {MAX_MANIFEST}")]
+    TooLong(usize),
+}
+
+impl Object {
+    /// Reads one manifest (YAML or JSON, one object).
+    ///
+    /// # Errors
+    /// [`InvalidManifest`] for what is not one well-named object.
+    pub fn parse(manifest: &str, namespace: &str, kinds: &Kinds) -> Result<Self, InvalidManifest> {
+        Self::of(read(manifest)?, namespace, kinds)
+    }
+
+    /// Takes a document that is already read.
+    ///
+    /// # Errors
+    /// [`InvalidManifest`] for what is not one well-named object.
+    pub fn of(mut value: Value, namespace: &str, kinds: &Kinds) -> Result<Self, InvalidManifest> {
+        // Programs that print objects write a status without content, which means nothing.
+        if let Value::Object(members) = &mut value
+            && members.get("status").is_some_and(is_empty)
+        {
+            members.remove("status");
+        }
+        let Value::Object(mut body) = document::sorted(&value) else {
+            return Err(InvalidManifest::Text("it is not a mapping".into()));
+        };
+        let reference = kinds.resolve(named_by(&body)?, namespace)?;
+        refuse_reserved(&body)?;
+        settle(&mut body, &reference);
+        Ok(Self { reference, body: Value::Object(body) })
+    }
+
+    /// What the object is called.
+    pub fn reference(&self) -> &ObjectRef {
+        &self.reference
+    }
+
+    /// The object, its members sorted, its namespace filled in.
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
+    /// Another object that is acted through when this one is applied: the account whose token would be put into a Secret.
+    pub fn acts_through(&self) -> Option<ObjectRef> {
+        let account = self.body.pointer("/metadata/annotations")?.get(TOKEN_OF)?.as_str().unwrap_or_default();
+        let is_secret = self.reference.is_secret();
+        let namespace = self.reference.namespace.as_deref();
+        is_secret.then(|| ObjectRef::new("v1", "ServiceAccount", namespace, account))
+    }
+
+    /// The same object with an annotation of the host's own.
+    #[must_use]
+    pub fn annotated(mut self, key: &str, value: &str) -> Self {
+        if let Some(Value::Object(metadata)) = self.body.get_mut("metadata")
+            && let Value::Object(annotations) =
+                metadata.entry("annotations").or_insert_with(|| Map::new().into())
+        {
+            annotations.insert(key.into(), value.into());
+            self.body = document::sorted(&self.body);
+        }
+        self
+    }
+}
+
+/// Reads the text of a manifest, without asking what is in it.
+///
+/// # Errors
+/// [`InvalidManifest`] for what is too long or no document.
+pub fn read(manifest: &str) -> Result<Value, InvalidManifest> {
+    if manifest.len() > MAX_MANIFEST {
+        return Err(InvalidManifest::TooLong(manifest.len()));
+    }
+    document::yaml(manifest).map_err(|error| InvalidManifest::Text(error.to_string()))
+}
+
+/// The reference that a document declares, unchecked.
+///
+/// # Errors
+/// [`InvalidManifest`] for a document that does not name one object.
+pub fn named(value: &Value) -> Result<ObjectRef, InvalidManifest> {
+    value.as_object().ok_or_else(|| InvalidManifest::Text("it is not a mapping".into())).and_then(named_by)
+}
+
+fn named_by(body: &Map<String, Value>) -> Result<ObjectRef, InvalidManifest> {
+    let text = |value: Option<&Value>, name| {
+        value.and_then(Value::as_str).map(str::to_owned).ok_or(InvalidManifest::Member(name))
+    };
+    let metadata =
+        body.get("metadata").and_then(Value::as_object).ok_or(InvalidManifest::Member("metadata.name"))?;
+    if metadata.contains_key("generateName") {
+        return Err(InvalidManifest::Reserved("metadata.generateName"));
+    }
+    let namespace = match metadata.get("namespace") {
+        None | Some(Value::Null) => None,
+        namespace => Some(text(namespace, "metadata.namespace")?),
+    };
+    Ok(ObjectRef {
+        api_version: text(body.get("apiVersion"), "apiVersion")?,
+        kind: text(body.get("kind"), "kind")?,
+        namespace,
+        name: text(metadata.get("name"), "metadata.name")?,
+    })
+}
+
+/// Members by which a component could claim what only the server, a controller or the host may say.
+fn refuse_reserved(body: &Map<String, Value>) -> Result<(), InvalidManifest> {
+    const RESERVED: [(&str, &str); 10] = [
+        ("creationTimestamp", "metadata.creationTimestamp"),
+        ("deletionGracePeriodSeconds", "metadata.deletionGracePeriodSeconds"),
+        ("deletionTimestamp", "metadata.deletionTimestamp"),
+        ("finalizers", "metadata.finalizers"),
+        ("generation", "metadata.generation"),
+        ("managedFields", "metadata.managedFields"),
+        ("ownerReferences", "metadata.ownerReferences"),
+        ("resourceVersion", "metadata.resourceVersion"),
+        ("selfLink", "metadata.selfLink"),
+        ("uid", "metadata.uid"),
+    ];
+    let metadata = body.get("metadata").and_then(Value::as_object);
+    let reserved = RESERVED
+        .iter()
+        .find(|(name, _)| metadata.is_some_and(|m| m.get(*name).is_some_and(|v| !v.is_null())));
+    if let Some((_, path)) = reserved {
+        return Err(InvalidManifest::Reserved(path));
+    }
+    if body.contains_key("status") {
+        return Err(InvalidManifest::Reserved("status"));
+    }
+    if body.contains_key("items")
+        && body.get("kind").and_then(Value::as_str).is_some_and(|k| k.ends_with("List"))
+    {
+        return Err(InvalidManifest::Text("it is a list, not one object".into()));
+    }
+    let marks = |member| metadata.and_then(|metadata| metadata.get(member));
+    refuse_marks(marks("annotations"), "`metadata.annotations` must be a mapping")?;
+    refuse_marks(marks("labels"), "`metadata.labels` must be a mapping")
+}
+
+/// Marks that only the host writes, or that no difference shows.
+fn refuse_marks(marks: Option<&Value>, otherwise: &str) -> Result<(), InvalidManifest> {
+    match marks {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(all)) if all.keys().any(|key| metadata::is_reserved(key)) => {
+            Err(InvalidManifest::Reserved("labels and annotations below `carnet.dev/`"))
+        }
+        Some(Value::Object(all)) if all.contains_key(LAST_APPLIED) => Err(InvalidManifest::Reserved(
+            "metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]",
+        )),
+        Some(Value::Object(_)) => Ok(()),
+        Some(_) => Err(InvalidManifest::Text(otherwise.into())),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
+}
+
+fn settle(body: &mut Map<String, Value>, reference: &ObjectRef) {
+    let Some(Value::Object(metadata)) = body.get_mut("metadata") else { return };
+    metadata.retain(|_, value| !value.is_null());
+    metadata.remove("namespace");
+    if let Some(namespace) = &reference.namespace {
+        metadata.insert("namespace".into(), namespace.clone().into());
+    }
+    let sorted = document::sorted(&Value::Object(std::mem::take(metadata)));
+    if let Value::Object(sorted) = sorted {
+        *metadata = sorted;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(members: Value) -> Result<Object, InvalidManifest> {
+        let mut body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        Object::of(body, "prod", &Kinds::default())
+    }
+
+    #[test]
+    fn what_only_others_write_is_refused() {
+        for member in ["finalizers", "ownerReferences", "managedFields", "uid", "deletionGracePeriodSeconds"]
+        {
+            let refused = object(json!({"metadata": {"name": "a", member: ["x"]}}));
+            let Err(InvalidManifest::Reserved(path)) = refused else { panic!("{member}: {refused:?}") };
+            assert_eq!(path, format!("metadata.{member}"));
+        }
+        assert_eq!(object(json!({"status": {"x": 1}})), Err(InvalidManifest::Reserved("status")));
+        for key in ["carnet.dev/x", "run.carnet.dev/x", LAST_APPLIED] {
+            let refused = object(json!({"metadata": {"name": "a", "annotations": {key: "x"}}}));
+            assert!(matches!(refused, Err(InvalidManifest::Reserved(_))), "{key}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn what_programs_write_that_print_objects_means_nothing() {
+        let printed = json!({
+            "metadata": {"name": "a", "creationTimestamp": null, "annotations": {"notcarnet.dev/x": "x"}},
+            "status": {},
+        });
+        let body = object(printed).unwrap().body().clone();
+        assert_eq!(body.get("status"), None);
+        assert_eq!(
+            body["metadata"],
+            json!({"name": "a", "annotations": {"notcarnet.dev/x": "x"}, "namespace": "prod"})
+        );
+    }
+
+    #[test]
+    fn a_secret_for_the_token_of_an_account_acts_through_it() {
+        let members =
+            |kind: &str| json!({"kind": kind, "metadata": {"name": "a", "annotations": {TOKEN_OF: "admin"}}});
+        let through = object(members("Secret")).unwrap().acts_through();
+        assert_eq!(through.map(|account| account.to_string()), Some("ServiceAccount prod/admin".into()));
+        assert_eq!(object(members("ConfigMap")).unwrap().acts_through(), None);
+    }
+}

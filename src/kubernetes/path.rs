@@ -1,0 +1,86 @@
+//! Where the API serves objects: paths in which nothing stands but what is encoded.
+
+use super::object::ObjectRef;
+use super::resource::Resource;
+
+/// Where a version of a group is served.
+pub fn of_version(api_version: &str) -> String {
+    match api_version.split_once('/') {
+        None => format!("/api/{}", percent_encoded(api_version)),
+        Some((group, version)) => format!("/apis/{}/{}", percent_encoded(group), percent_encoded(version)),
+    }
+}
+
+/// Where the objects of a resource are listed: those of one namespace, or all.
+pub fn of_list(api_version: &str, plural: &str, namespace: Option<&str>) -> String {
+    let root = of_version(api_version);
+    let namespace =
+        namespace.map_or_else(String::new, |name| format!("/namespaces/{}", percent_encoded(name)));
+    format!("{root}{namespace}/{}", percent_encoded(plural))
+}
+
+/// Where an object is served. None for a namespace on a kind that has none, or the other way round: whatever allows the
+/// request was given for something else.
+pub fn of_object(object: &ObjectRef, resource: &Resource) -> Option<String> {
+    let list = of_list(&object.api_version, &resource.plural, object.namespace.as_deref());
+    let fits = object.namespace.is_some() == resource.namespaced;
+    fits.then(|| format!("{list}/{}", percent_encoded(&object.name)))
+}
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986. References are checked long before; this makes
+/// the path safe even if one day they are not.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::kinds::Kinds;
+
+    fn path(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<String> {
+        let mut kinds = Kinds::default();
+        kinds.learn("example.com/Widget", Resource { plural: "widgets".into(), namespaced: false });
+        let object = ObjectRef::new(api_version, kind, namespace, name);
+        of_object(&object, &kinds.find(&object).unwrap())
+    }
+
+    #[test]
+    fn paths_hold_nothing_but_checked_names() {
+        for (object, expected) in [
+            (("v1", "Secret", Some("prod"), "db"), "/api/v1/namespaces/prod/secrets/db"),
+            (("apps/v1", "Deployment", Some("p"), "d"), "/apis/apps/v1/namespaces/p/deployments/d"),
+            (("example.com/v1", "Widget", None, "w"), "/apis/example.com/v1/widgets/w"),
+            (
+                ("rbac.authorization.k8s.io/v1", "ClusterRole", None, "system:a"),
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Aa",
+            ),
+            (
+                ("v1", "Secret", Some("a/b"), "../x?y#z%"),
+                "/api/v1/namespaces/a%2Fb/secrets/..%2Fx%3Fy%23z%25",
+            ),
+        ] {
+            let (api_version, kind, namespace, name) = object;
+            assert_eq!(path(api_version, kind, namespace, name).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_namespace_must_fit_the_kind() {
+        assert_eq!(path("rbac.authorization.k8s.io/v1", "ClusterRole", Some("prod"), "x"), None);
+        assert_eq!(path("v1", "Secret", None, "x"), None);
+    }
+
+    #[test]
+    fn a_list_is_of_one_namespace_or_of_all() {
+        assert_eq!(of_list("v1", "pods", Some("prod")), "/api/v1/namespaces/prod/pods");
+        assert_eq!(of_list("apps/v1", "deployments", None), "/apis/apps/v1/deployments");
+    }
+}

@@ -1,0 +1,141 @@
+//! How the API serves a kind, and the table of the kinds that Kubernetes itself serves.
+
+use std::borrow::Cow;
+
+/// How the API serves a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// The plural name, as URLs and roles have it.
+    pub plural: Cow<'static, str>,
+    /// Whether objects of the kind live in namespaces.
+    pub namespaced: bool,
+}
+
+/// A kind that Kubernetes itself serves.
+pub fn builtin(group: &str, kind: &str) -> Option<Resource> {
+    let found = TABLE.iter().find(|(g, k, ..)| *g == group && *k == kind)?;
+    Some(Resource { plural: Cow::Borrowed(found.2), namespaced: found.3 })
+}
+
+/// Group, kind, plural, namespaced: everything that the API server of Kubernetes 1.36 serves with all its versions
+/// switched on, sorted by group and kind. A kind has one plural in all versions of its group.
+const TABLE: &[(&str, &str, &str, bool)] = &[
+    ("", "Binding", "bindings", true),
+    ("", "ComponentStatus", "componentstatuses", false),
+    ("", "ConfigMap", "configmaps", true),
+    ("", "Endpoints", "endpoints", true),
+    ("", "Event", "events", true),
+    ("", "LimitRange", "limitranges", true),
+    ("", "Namespace", "namespaces", false),
+    ("", "Node", "nodes", false),
+    ("", "PersistentVolume", "persistentvolumes", false),
+    ("", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+    ("", "Pod", "pods", true),
+    ("", "PodTemplate", "podtemplates", true),
+    ("", "ReplicationController", "replicationcontrollers", true),
+    ("", "ResourceQuota", "resourcequotas", true),
+    ("", "Secret", "secrets", true),
+    ("", "Service", "services", true),
+    ("", "ServiceAccount", "serviceaccounts", true),
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", false),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingAdmissionPolicyBinding",
+        "mutatingadmissionpolicybindings",
+        false,
+    ),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        false,
+    ),
+    ("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
+    ("apiregistration.k8s.io", "APIService", "apiservices", false),
+    ("apps", "ControllerRevision", "controllerrevisions", true),
+    ("apps", "DaemonSet", "daemonsets", true),
+    ("apps", "Deployment", "deployments", true),
+    ("apps", "ReplicaSet", "replicasets", true),
+    ("apps", "StatefulSet", "statefulsets", true),
+    ("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", false),
+    ("authentication.k8s.io", "TokenReview", "tokenreviews", false),
+    ("authorization.k8s.io", "LocalSubjectAccessReview", "localsubjectaccessreviews", true),
+    ("authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", false),
+    ("authorization.k8s.io", "SelfSubjectRulesReview", "selfsubjectrulesreviews", false),
+    ("authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", false),
+    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true),
+    ("batch", "CronJob", "cronjobs", true),
+    ("batch", "Job", "jobs", true),
+    ("certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests", false),
+    ("certificates.k8s.io", "ClusterTrustBundle", "clustertrustbundles", false),
+    ("certificates.k8s.io", "PodCertificateRequest", "podcertificaterequests", true),
+    ("coordination.k8s.io", "Lease", "leases", true),
+    ("coordination.k8s.io", "LeaseCandidate", "leasecandidates", true),
+    ("discovery.k8s.io", "EndpointSlice", "endpointslices", true),
+    ("events.k8s.io", "Event", "events", true),
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema", "flowschemas", false),
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", "prioritylevelconfigurations", false),
+    ("internal.apiserver.k8s.io", "StorageVersion", "storageversions", false),
+    ("networking.k8s.io", "IPAddress", "ipaddresses", false),
+    ("networking.k8s.io", "Ingress", "ingresses", true),
+    ("networking.k8s.io", "IngressClass", "ingressclasses", false),
+    ("networking.k8s.io", "NetworkPolicy", "networkpolicies", true),
+    ("networking.k8s.io", "ServiceCIDR", "servicecidrs", false),
+    ("node.k8s.io", "RuntimeClass", "runtimeclasses", false),
+    ("policy", "PodDisruptionBudget", "poddisruptionbudgets", true),
+    ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false),
+    ("rbac.authorization.k8s.io", "Role", "roles", true),
+    ("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true),
+    ("resource.k8s.io", "DeviceClass", "deviceclasses", false),
+    ("resource.k8s.io", "DeviceTaintRule", "devicetaintrules", false),
+    ("resource.k8s.io", "ResourceClaim", "resourceclaims", true),
+    ("resource.k8s.io", "ResourceClaimTemplate", "resourceclaimtemplates", true),
+    ("resource.k8s.io", "ResourcePoolStatusRequest", "resourcepoolstatusrequests", false),
+    ("resource.k8s.io", "ResourceSlice", "resourceslices", false),
+    ("scheduling.k8s.io", "PodGroup", "podgroups", true),
+    ("scheduling.k8s.io", "PriorityClass", "priorityclasses", false),
+    ("scheduling.k8s.io", "Workload", "workloads", true),
+    ("storage.k8s.io", "CSIDriver", "csidrivers", false),
+    ("storage.k8s.io", "CSINode", "csinodes", false),
+    ("storage.k8s.io", "CSIStorageCapacity", "csistoragecapacities", true),
+    ("storage.k8s.io", "StorageClass", "storageclasses", false),
+    ("storage.k8s.io", "VolumeAttachment", "volumeattachments", false),
+    ("storage.k8s.io", "VolumeAttributesClass", "volumeattributesclasses", false),
+    ("storagemigration.k8s.io", "StorageVersionMigration", "storageversionmigrations", false),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_has_each_kind_once() {
+        assert!(TABLE.is_sorted_by(|a, b| (a.0, a.1) < (b.0, b.1)));
+    }
+
+    #[test]
+    fn a_kind_of_another_group_is_another_kind() {
+        assert_eq!(
+            builtin("apps", "Deployment").map(|found| (found.plural, found.namespaced)),
+            Some(("deployments".into(), true))
+        );
+        assert_eq!(builtin("", "Deployment"), None);
+        assert_eq!(
+            builtin("networking.k8s.io", "NetworkPolicy").map(|found| found.plural),
+            Some("networkpolicies".into())
+        );
+        assert_eq!(
+            builtin("rbac.authorization.k8s.io", "ClusterRole").map(|found| found.namespaced),
+            Some(false)
+        );
+    }
+}

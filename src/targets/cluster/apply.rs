@@ -1,0 +1,171 @@
+//! Applies one object, or finds out what applying it would do.
+
+use std::fmt;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::cluster::{ApiRequest, ApiResponse, Error, path_of};
+use crate::grant::{Apply, Permitted};
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::managed_fields;
+use crate::kubernetes::metadata;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::path::percent_encoded;
+use crate::targets::preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
+
+use super::Cluster;
+
+/// An object that was applied. Its content is not in `Debug`, for it may be a Secret.
+#[derive(Clone, PartialEq)]
+pub struct Applied {
+    /// Whether it came into being. (False also where the answer to a first try was lost, and a second one found it.)
+    pub created: bool,
+    /// The identity that the server gave it.
+    pub uid: String,
+    /// Its version, for comparison only.
+    pub resource_version: String,
+    /// The object as it is now.
+    pub after: Value,
+}
+
+impl Cluster {
+    /// Finds out what applying `body` over what is there would do, forcibly or not. Writes nothing: where the server is
+    /// asked, it does all but storing the result.
+    ///
+    /// # Errors
+    /// [`Error::OtherObject`] when `body` is not what the permit names, [`Error::Conflict`] for fields of others (unless
+    /// forced), and [`Error`] for whatever else the server objects to. Fields that cannot change make it a replacement.
+    pub async fn preview(
+        &self,
+        permit: &Permitted<Apply>,
+        body: &Value,
+        kinds: &Kinds,
+        before: Option<Value>,
+        (mode, force): (DryRunMode, bool),
+    ) -> Result<Preview, Error> {
+        let object = permit.0.reference();
+        check_names(body, object)?;
+        let mut before = before;
+        if mode == DryRunMode::Reads {
+            let foretold = self.foretold(body, before, None);
+            // What would change is tried out all the same: it may be in conflict with others, or have to be replaced, and
+            // that should stop the run before anything is written.
+            if foretold.change != Change::Update {
+                return Ok(foretold);
+            }
+            before = foretold.before;
+        }
+        let response = self.patch(object, body, kinds, &Patch { force, dry_run: true }).await;
+        match (response.and_then(|response| response.object(object)), before) {
+            (Ok(after), before) => Ok(self.compared(before, after)),
+            (Err(Error::Immutable { fields, .. }), Some(before)) => {
+                Ok(Preview::replacing(before, body, fields))
+            }
+            (Err(Error::NoNamespace { .. }), None) => {
+                Ok(self.foretold(body, None, Some(NotDryRun::Impossible)))
+            }
+            (Err(Error::NoKind { .. }), None) if kinds.is_learned(object) => {
+                Ok(self.foretold(body, None, Some(NotDryRun::Impossible)))
+            }
+            (Err(Error::Denied { lacks_right: true, .. }), before) if mode == DryRunMode::DryRunIfAllowed => {
+                Ok(self.foretold(body, before, Some(NotDryRun::Forbidden)))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// What makes `after` of `before`, who holds the fields included.
+    pub fn compared(&self, before: Option<Value>, after: Value) -> Preview {
+        let held_alike =
+            before.as_ref().is_none_or(|before| managed_fields::is_held_alike(before, &after, &self.manager));
+        let preview = Preview::of(before, after);
+        match preview.change {
+            Change::Unchanged if !held_alike => Preview { change: Change::Update, ..preview },
+            _ => preview,
+        }
+    }
+
+    /// What applying `body` will do, as far as that can be told from what is there.
+    fn foretold(&self, body: &Value, before: Option<Value>, not_dry_run: Option<NotDryRun>) -> Preview {
+        let (change, after) = match &before {
+            None => (Change::Create, body.clone()),
+            Some(live) if managed_fields::is_unchanged(body, live, &self.manager) => {
+                (Change::Unchanged, live.clone())
+            }
+            Some(live) => (Change::Update, managed_fields::merged(body, live, &self.manager)),
+        };
+        Preview { before, after, marks: Marks { not_dry_run, adopts: false }, ..Preview::done(change) }
+    }
+
+    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it has
+    /// a `metadata.uid`, only the object with that identity is changed.
+    ///
+    /// # Errors
+    /// As for [`preview`](Self::preview), and [`Error::Immutable`] for fields that cannot change.
+    pub async fn apply(
+        &self,
+        permit: &Permitted<Apply>,
+        body: &Value,
+        kinds: &Kinds,
+        force: bool,
+    ) -> Result<Applied, Error> {
+        let object = permit.0.reference();
+        let response = self.patch(object, body, kinds, &Patch { force, dry_run: false }).await?;
+        Applied::of(response.status == StatusCode::CREATED, response.object(object)?, object)
+    }
+
+    async fn patch(
+        &self,
+        object: &ObjectRef,
+        body: &Value,
+        kinds: &Kinds,
+        how: &Patch,
+    ) -> Result<ApiResponse, Error> {
+        check_names(body, object)?;
+        let url = format!("{}?{}", path_of(object, kinds)?, how.query(&self.manager));
+        self.send(&ApiRequest::apply(url, body)).await?.accepted("apply", object)
+    }
+}
+
+impl Applied {
+    fn of(created: bool, after: Value, object: &ObjectRef) -> Result<Self, Error> {
+        let (uid, version) = (metadata::uid(&after), metadata::resource_version(&after));
+        let (Some(uid), Some(version)) = (uid, version) else {
+            return Err(Error::unusable(object, "it has no identity"));
+        };
+        Ok(Self { created, uid: uid.to_owned(), resource_version: version.to_owned(), after })
+    }
+}
+
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Applied")
+            .field("created", &self.created)
+            .field("uid", &self.uid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an object is applied.
+struct Patch {
+    force: bool,
+    dry_run: bool,
+}
+
+impl Patch {
+    /// Validation is strict: a misspelt member would otherwise be dropped without a word, and what is there would not be
+    /// what was planned.
+    fn query(&self, manager: &str) -> String {
+        let dry_run = if self.dry_run { "&dryRun=All" } else { "" };
+        format!(
+            "fieldManager={}&fieldValidation=Strict&force={}{dry_run}",
+            percent_encoded(manager),
+            self.force
+        )
+    }
+}
+
+fn check_names(body: &Value, object: &ObjectRef) -> Result<(), Error> {
+    if object.names(body) { Ok(()) } else { Err(Error::OtherObject(object.to_string())) }
+}

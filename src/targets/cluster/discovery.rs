@@ -1,0 +1,86 @@
+//! Asks the server which kinds it serves, and which of them have a status.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::cluster::concurrent::collect;
+use crate::cluster::{ApiRequest, Error};
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::{ObjectRef, is_label};
+use crate::kubernetes::path;
+use crate::kubernetes::resource::{Resource, builtin};
+
+use super::Cluster;
+
+/// The resources of each group version that have a status, as far as somebody asked.
+#[derive(Default)]
+pub(super) struct Statuses(Mutex<BTreeMap<String, BTreeSet<String>>>);
+
+impl Statuses {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a resource has a status. None: nobody asked about its group version.
+    fn has(&self, api_version: &str, plural: &str) -> Option<bool> {
+        Some(self.known().get(api_version)?.contains(plural))
+    }
+}
+
+impl Cluster {
+    /// Adds what the server knows about the kinds of `objects` to `kinds`, unless it is there already: one request for each
+    /// group and version, which brings all its other kinds too. To be called before a reference is resolved, since only then
+    /// is it known whether the object has a namespace.
+    ///
+    /// # Errors
+    /// [`Error::NoKind`] when the server has no such kind, and whatever goes wrong on the way.
+    pub async fn learn(&self, objects: &[ObjectRef], kinds: &mut Kinds) -> Result<(), Error> {
+        let unknown = objects.iter().filter(|object| kinds.find(object).is_none());
+        let versions: BTreeMap<_, _> = unknown.map(|object| (&object.api_version, object)).collect();
+        let served = collect(versions.values().map(|object| self.discover(object)).collect()).await?;
+        for (object, served) in versions.into_values().zip(served) {
+            for (kind, resource) in served {
+                kinds.learn(&ObjectRef { kind, ..object.clone() }.group_kind(), resource);
+            }
+        }
+        let missing = objects.iter().find(|object| kinds.find(object).is_none());
+        missing.map_or(Ok(()), |object| Err(Error::no_kind(object)))
+    }
+
+    /// Whether the server keeps a status for objects of a custom kind.
+    pub(super) async fn has_status(&self, object: &ObjectRef, kinds: &Kinds) -> Result<bool, Error> {
+        if builtin(object.group(), &object.kind).is_some() {
+            return Ok(false);
+        }
+        let plural = kinds.find(object).ok_or_else(|| Error::no_kind(object))?.plural;
+        if let Some(known) = self.statuses.has(&object.api_version, &plural) {
+            return Ok(known);
+        }
+        self.discover(object).await?;
+        Ok(self.statuses.has(&object.api_version, &plural).unwrap_or(false))
+    }
+
+    /// The kinds that the server has in the group and version of `object`.
+    pub(super) async fn discover(&self, object: &ObjectRef) -> Result<Vec<(String, Resource)>, Error> {
+        let response = self.send(&ApiRequest::get(path::of_version(&object.api_version))).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            return Err(Error::no_kind(object));
+        }
+        let list = response.accepted("get", object)?.document(object)?;
+        let resources =
+            list.get("resources").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let names = resources.iter().filter_map(|it| it.get("name")?.as_str()?.strip_suffix("/status"));
+        self.statuses.known().insert(object.api_version.clone(), names.map(str::to_owned).collect());
+        Ok(resources.iter().filter_map(served).collect())
+    }
+}
+
+/// One line of discovery, unless it is a part of another resource or has a name that cannot stand in a URL.
+fn served(entry: &Value) -> Option<(String, Resource)> {
+    let plural = entry.get("name")?.as_str().filter(|name| is_label(name))?;
+    let namespaced = entry.get("namespaced")?.as_bool()?;
+    Some((entry.get("kind")?.as_str()?.to_owned(), Resource { plural: plural.to_owned().into(), namespaced }))
+}

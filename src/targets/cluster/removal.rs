@@ -1,0 +1,150 @@
+//! Removes one object, and tells when it is gone.
+
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::cluster::{ApiRequest, ApiResponse, Error, path_of};
+use crate::grant::{Delete, Permitted, before_delete};
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::metadata;
+use crate::kubernetes::readiness::{Readiness, going};
+
+use super::Cluster;
+
+/// Which object is meant, and in which state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Precondition {
+    /// The UID that the server gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Its version, where nothing in it may have changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_version: Option<String>,
+}
+
+/// What came of a removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// The object is not there any more.
+    Gone,
+    /// It is being removed, and still there with this UID.
+    Going(Option<String>),
+}
+
+/// How the server took a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// The object is going, and may still be there.
+    Accepted,
+    /// The object is not the one that was meant, or not any more as it was.
+    Changed,
+    /// It is gone, or was before.
+    Gone,
+}
+
+impl Precondition {
+    /// That an object is the one that was read; in just that state, if `unchanged`.
+    pub fn of(object: &Value, unchanged: bool) -> Self {
+        let resource_version = metadata::resource_version(object).filter(|_| unchanged);
+        Self {
+            uid: metadata::uid(object).map(str::to_owned),
+            resource_version: resource_version.map(str::to_owned),
+        }
+    }
+}
+
+impl Deleted {
+    /// The server answers with a status when nothing is left, and with the object when it is kept for a while. Of some
+    /// kinds it always answers with the object.
+    fn of(response: &ApiResponse) -> Self {
+        let is_status = response.text_at("/kind").as_deref() == Some("Status");
+        if is_status { Self::Gone } else { Self::Accepted }
+    }
+}
+
+impl Cluster {
+    /// Removes an object that `is_ours` lets go. It is told what was seen first, and what is there whenever that has changed.
+    ///
+    /// # Errors
+    /// That of `is_ours`, and [`Error`] when the server does not remove it.
+    pub(in crate::targets) async fn remove<E: From<Error>>(
+        &self,
+        permit: &Permitted<Delete>,
+        seen: Option<&Value>,
+        kinds: &Kinds,
+        is_ours: impl Fn(&Value) -> Result<bool, E>,
+    ) -> Result<Removed, E> {
+        let mut found = seen.cloned();
+        // What was read a moment ago is not compared again: the UID alone tells whether it is the same object.
+        for is_fresh in [seen.is_none(), true, true] {
+            if is_fresh {
+                found = self.get(&before_delete(permit), kinds).await?;
+            }
+            let Some(found) = found.as_ref().filter(|found| is_same(seen, found)) else {
+                return Ok(Removed::Gone);
+            };
+            if !is_ours(found)? {
+                return Ok(Removed::Gone);
+            }
+            let going = Removed::Going(metadata::uid(found).map(str::to_owned));
+            if metadata::is_being_deleted(found) {
+                return Ok(going);
+            }
+            match self.delete(permit, &Precondition::of(found, !is_fresh), kinds).await? {
+                Deleted::Accepted => return Ok(going),
+                Deleted::Changed => {}
+                Deleted::Gone => {
+                    return Ok(if metadata::has_finalizers(found) { going } else { Removed::Gone });
+                }
+            }
+        }
+        Err(Error::Changed(permit.0.to_string()).into())
+    }
+
+    /// Deletes an object, and in the background what it owns: the one that was meant, if it is still the same.
+    ///
+    /// # Errors
+    /// [`Error`] for every response but those that [`Deleted`] stands for.
+    pub async fn delete(
+        &self,
+        permit: &Permitted<Delete>,
+        precondition: &Precondition,
+        kinds: &Kinds,
+    ) -> Result<Deleted, Error> {
+        let object = &permit.0;
+        let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+            "preconditions": precondition });
+        let response = self.send(&ApiRequest::delete(path_of(object, kinds)?, &options)).await?;
+        match response.status {
+            StatusCode::NOT_FOUND => Ok(Deleted::Gone),
+            StatusCode::CONFLICT => Ok(Deleted::Changed),
+            _ => response.accepted("delete", object).map(|response| Deleted::of(&response)),
+        }
+    }
+
+    /// Whether a deleted object is really gone: no longer there, or there is another with its name. `Ready` when it is,
+    /// else what keeps it.
+    ///
+    /// # Errors
+    /// [`Error`] when the server does not say.
+    pub async fn gone(
+        &self,
+        permit: &Permitted<Delete>,
+        uid: Option<&str>,
+        kinds: &Kinds,
+    ) -> Result<Readiness, Error> {
+        let is_other = |found: &Value| uid.is_some_and(|uid| metadata::uid(found) != Some(uid));
+        match self.read(&permit.0, kinds).await {
+            Ok(Some(found)) if !is_other(&found) => Ok(Readiness::NotReady(going(&found))),
+            Ok(_) | Err(Error::NoKind { .. }) => Ok(Readiness::Ready),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether an object that was found is the one that was seen before.
+fn is_same(seen: Option<&Value>, found: &Value) -> bool {
+    seen.is_none_or(|seen| metadata::uid(seen) == metadata::uid(found))
+}

@@ -1,0 +1,97 @@
+//! What an installation has put, or was about to put, into a target, and where a run writes that down.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::objects::Objects;
+
+use super::Error;
+
+/// An object that an installation has put, or was about to put, into a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recorded {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Its UID in the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The digest of the file that was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Digest>,
+    /// The digest of the file that was about to be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended: Option<Digest>,
+}
+
+/// All objects of one installation.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory(Objects<Recorded>);
+
+/// Where a run writes down what it does to a target, before and after it does it.
+pub trait Ledger: Send {
+    /// Objects are about to be applied. When this has returned, the record outlives the process.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] when it cannot be written down; nothing is applied then.
+    fn intend(&mut self, objects: &[Recorded]) -> Result<(), Error>;
+
+    /// An object was applied.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] when it cannot be written down.
+    fn applied(&mut self, object: &Recorded) -> Result<(), Error>;
+
+    /// An object is gone.
+    ///
+    /// # Errors
+    /// [`Error::Ledger`] when it cannot be written down.
+    fn removed(&mut self, object: &ObjectRef) -> Result<(), Error>;
+}
+
+impl Recorded {
+    /// The digests that the object's file may have.
+    pub fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.written.into_iter().chain(self.intended)
+    }
+}
+
+impl Inventory {
+    /// What is recorded of an object, whatever version of its group it was written in.
+    pub fn find(&self, object: &ObjectRef) -> Option<&Recorded> {
+        self.0.get(object)
+    }
+
+    /// All objects, the first recorded first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Recorded> {
+        self.0.iter()
+    }
+
+    /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they are
+    /// written.
+    pub fn record(&mut self, more: &[Recorded]) {
+        for new in more {
+            let written = new.written.or(self.0.get(&new.object).and_then(|old| old.written));
+            self.0.insert(&new.object, Recorded { written, ..new.clone() });
+        }
+    }
+
+    /// Forgets an object.
+    pub fn forget(&mut self, object: &ObjectRef) {
+        self.0.remove(object);
+    }
+
+    /// All of it, the first recorded first.
+    pub fn into_recorded(self) -> Vec<Recorded> {
+        self.0.into_values().collect()
+    }
+}
+
+impl FromIterator<Recorded> for Inventory {
+    fn from_iter<I: IntoIterator<Item = Recorded>>(recorded: I) -> Self {
+        let mut objects = Objects::default();
+        recorded.into_iter().for_each(|recorded| objects.insert(&recorded.object.clone(), recorded));
+        Self(objects)
+    }
+}

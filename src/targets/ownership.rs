@@ -1,0 +1,120 @@
+//! Whose an object is: this installation's, another's, or nobody's.
+//!
+//! Objects of another installation are not ours to change, nor are those that were there before: an uninstall would remove
+//! them. An object says whose it is by an annotation; of one without it, the inventory knows whether it was made here.
+
+use serde_json::Value;
+
+use crate::cluster::Error as ClusterError;
+use crate::kubernetes::metadata::{self, OWNER};
+use crate::kubernetes::object::ObjectRef;
+
+use super::{Error, Inventory, Overrides};
+
+/// Whose an object that was found is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ownership {
+    /// Another installation's, which it names.
+    Foreign(String),
+    /// Nobody's that is known.
+    Nobodys,
+    /// This installation's.
+    Ours,
+}
+
+impl Ownership {
+    /// Whose `found` is. `is_us` recognises this installation by how an object names its owner; `is_recorded` says that
+    /// the inventory has an object without an owner as this installation's.
+    pub(super) fn of(found: &Value, is_us: impl Fn(&str) -> bool, is_recorded: bool) -> Self {
+        match metadata::owner(found) {
+            Some(owner) if is_us(owner) => Self::Ours,
+            Some(owner) => Self::Foreign(owner.to_owned()),
+            None if is_recorded => Self::Ours,
+            None => Self::Nobodys,
+        }
+    }
+
+    /// Refuses an object that is not this installation's, unless it is to be taken over.
+    pub(super) fn check(self, object: &ObjectRef, overrides: Overrides) -> Result<(), Error> {
+        let owner = match self {
+            _ if overrides.take_ownership => return Ok(()),
+            Self::Ours => return Ok(()),
+            Self::Nobodys => None,
+            Self::Foreign(owner) => Some(owner),
+        };
+        Err(Error::Foreign { object: object.to_string(), owner })
+    }
+}
+
+/// Whether what an object holds is an installation's own: its annotation or the inventory says so, or the operator takes
+/// it over.
+pub fn is_own(
+    object: &ObjectRef,
+    found: &Value,
+    installation: &str,
+    inventory: &Inventory,
+    overrides: Overrides,
+) -> bool {
+    let is_recorded = inventory.find(object).is_some();
+    Ownership::of(found, |owner| owner == installation, is_recorded).check(object, overrides).is_ok()
+}
+
+/// Whether an object that was found is the one that is recorded, or none is.
+pub(super) fn is_recorded(object: &ObjectRef, found: &Value, inventory: &Inventory) -> bool {
+    let recorded = inventory.find(object).and_then(|recorded| recorded.uid.as_deref());
+    recorded.is_none_or(|recorded| metadata::uid(found) == Some(recorded))
+}
+
+/// What the cluster's refusal means: a conflict about the owner is one about the object, not about a field.
+pub(super) fn refused(error: ClusterError) -> Error {
+    let ClusterError::Conflict { object, fields } = &error else { return error.into() };
+    let Some(held) = fields.iter().find(|field| field.path.ends_with(OWNER)) else { return error.into() };
+    let owner = held.manager.strip_prefix("carnet/").unwrap_or(&held.manager).to_owned();
+    Error::Foreign { object: object.clone(), owner: Some(owner) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of(owner: Option<&str>, is_recorded: bool) -> Ownership {
+        let found = json!({ "metadata": { "annotations": { OWNER: owner } } });
+        Ownership::of(&found, |owner| owner == "prod/web", is_recorded)
+    }
+
+    #[test]
+    fn an_annotation_says_more_than_the_inventory() {
+        assert_eq!(of(Some("prod/web"), false), Ownership::Ours);
+        assert_eq!(of(Some("prod/other"), true), Ownership::Foreign("prod/other".into()));
+        assert_eq!(of(None, true), Ownership::Ours);
+        assert_eq!(of(None, false), Ownership::Nobodys);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused_unless_it_is_taken_over() {
+        let object = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
+        let take = Overrides { take_ownership: true, ..Overrides::default() };
+        for (ownership, owner) in
+            [(Ownership::Nobodys, None), (Ownership::Foreign("prod/other".into()), Some("prod/other"))]
+        {
+            let refused = ownership.clone().check(&object, Overrides::default());
+            assert!(
+                matches!(&refused, Err(Error::Foreign { owner: named, .. }) if named.as_deref() == owner)
+            );
+            assert!(ownership.check(&object, take).is_ok());
+        }
+        assert!(Ownership::Ours.check(&object, Overrides::default()).is_ok());
+    }
+
+    #[test]
+    fn a_conflict_about_the_owner_is_about_the_object() {
+        let field = crate::cluster::FieldConflict {
+            path: format!(".metadata.annotations.{OWNER}"),
+            manager: "carnet/prod/other".into(),
+        };
+        let refused =
+            refused(ClusterError::Conflict { object: "ConfigMap prod/a".into(), fields: vec![field] });
+        assert!(matches!(refused, Error::Foreign { owner: Some(owner), .. } if owner == "prod/other"));
+    }
+}
