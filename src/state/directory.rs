@@ -19,7 +19,7 @@ use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::reference::{Layout, Reference};
+use crate::reference::{LayoutReference, Reference};
 use crate::targets::{self, Inventory, Ledger, Recorded};
 
 use super::{
@@ -161,7 +161,7 @@ impl Directory {
         let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
         let origin = match origin.parse() {
             Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
-            _ => Reference::Layout(Layout { directory: place, tag: None, digest: Some(digest) }),
+            _ => Reference::Layout(LayoutReference { directory: place, tag: None, digest: Some(digest) }),
         };
         Ok(fetch::load(&directory, digest, origin).await?)
     }

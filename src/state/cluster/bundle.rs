@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::fetch::{self, FetchError, Fetched};
-use crate::reference::{Layout, Reference};
+use crate::reference::{LayoutReference, Reference};
 
 use super::super::StateError;
 use super::record::{Lines, MAX_RECORD, Reader, Unreadable};
@@ -103,7 +103,11 @@ impl Unpacked {
     /// Reads a bundle, and checks all of it. Trust is decided by where it came from when it was kept.
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, FetchError> {
         let here = |directory: &Path| {
-            Reference::Layout(Layout { directory: directory.into(), tag: None, digest: Some(digest) })
+            Reference::Layout(LayoutReference {
+                directory: directory.into(),
+                tag: None,
+                digest: Some(digest),
+            })
         };
         let origin = match origin.parse() {
             Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
