@@ -11,7 +11,7 @@ use crate::host::watch::Watcher;
 use crate::host::work::{Pass, Work};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::is_ready_once_there;
-use crate::state::{Claim, Ending, Lock, StateError};
+use crate::state::{Claim, ClaimResult, Lock, StateError};
 
 use super::planning::Planned;
 use super::run::Run;
@@ -55,13 +55,13 @@ impl Run<'_> {
 
     /// Writes down how the action ended.
     fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
-        let ending = match acted {
-            Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
+        let result = match acted {
+            Ok((_, outputs)) => ClaimResult { status: "succeeded", message: None, outputs },
             Err(error) => {
-                Ending { status: error.status(), message: Some(error.summary()), outputs: &BTreeMap::new() }
+                ClaimResult { status: error.status(), message: Some(error.summary()), outputs: &BTreeMap::new() }
             }
         };
-        Ok(self.environment.state.finish(claim, &ending)?)
+        Ok(self.environment.state.finish(claim, &result)?)
     }
 
     /// Writes down that the action begins, with all that is needed to finish or undo it.
