@@ -23,11 +23,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::kubernetes::rbac::IdentityRecord;
+use crate::cluster::ConnectOptions;
 use crate::digest::Digest;
 use crate::fetch::Fetched;
+use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
-use crate::cluster::ConnectOptions;
 
 pub use claim::{Claim, ClaimResult, timestamp, ulid};
 pub use directory::private_directory;

@@ -246,7 +246,11 @@ impl Records {
     ///
     /// # Errors
     /// [`Error`] when the server does not say, or its list has no end.
-    pub async fn list(&self, namespace: Option<&str>, labels: &[(&str, &str)]) -> Result<Vec<RecordObject>, Error> {
+    pub async fn list(
+        &self,
+        namespace: Option<&str>,
+        labels: &[(&str, &str)],
+    ) -> Result<Vec<RecordObject>, Error> {
         let mut found = Vec::new();
         for item in self.pages(namespace, labels, ApiRequest::get).await? {
             // Items of a list do not say their kind, and need not be ours, whatever their labels say.
@@ -355,7 +359,10 @@ mod tests {
     fn what_a_list_has_under_another_name_is_not_ours() {
         assert_eq!(RecordName::listed("prod", "db"), None);
         assert_eq!(RecordName::listed("prod", "carnet.."), None);
-        assert_eq!(RecordName::listed("prod", "carnet.claim.web"), RecordName::record("prod", &["claim", "web"]));
+        assert_eq!(
+            RecordName::listed("prod", "carnet.claim.web"),
+            RecordName::record("prod", &["claim", "web"])
+        );
     }
 
     #[test]

@@ -57,9 +57,11 @@ impl Run<'_> {
     fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
         let result = match acted {
             Ok((_, outputs)) => ClaimResult { status: "succeeded", message: None, outputs },
-            Err(error) => {
-                ClaimResult { status: error.status(), message: Some(error.summary()), outputs: &BTreeMap::new() }
-            }
+            Err(error) => ClaimResult {
+                status: error.status(),
+                message: Some(error.summary()),
+                outputs: &BTreeMap::new(),
+            },
         };
         Ok(self.environment.state.finish(claim, &result)?)
     }

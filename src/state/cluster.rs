@@ -24,13 +24,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::kubernetes::rbac::IdentityRecord;
+use crate::cluster::ConnectOptions;
+use crate::cluster::records::{RecordName, Records};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::Fetched;
+use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
-use crate::cluster::ConnectOptions;
-use crate::cluster::records::{RecordName, Records};
 
 use super::{Claim, ClaimResult, Holder, Installation, Revision, Settings, StateError, ulid};
 
@@ -56,7 +56,11 @@ pub(super) struct ClusterState {
 
 impl ClusterState {
     /// Prepares to talk to the cluster.
-    pub(super) fn connect(options: &ConnectOptions, namespace: Option<&str>, who: &str) -> Result<Self, StateError> {
+    pub(super) fn connect(
+        options: &ConnectOptions,
+        namespace: Option<&str>,
+        who: &str,
+    ) -> Result<Self, StateError> {
         let thread = Arc::new(StateThread::start()?);
         let options = options.clone();
         let records = thread.wait(async move { Ok(Records::connect(&options).await?) })?;

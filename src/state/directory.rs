@@ -20,10 +20,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kubernetes::rbac::IdentityRecord;
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
+use crate::kubernetes::rbac::IdentityRecord;
 use crate::reference::{LayoutReference, Reference};
 use crate::sync::Mutex;
 use crate::targets::{Ledger, Recorded};

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::cluster::{self, Unconfigured};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch;
-use crate::cluster::{self, Unconfigured};
 
 use super::holder::Holder;
 

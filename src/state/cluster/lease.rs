@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
-use crate::document;
-use crate::state::{Holder, StateError};
 use crate::cluster::Error;
 use crate::cluster::records::{ObjectVersion, Precondition, RecordName, RecordObject, Records};
+use crate::document;
+use crate::state::{Holder, StateError};
 
 use super::record_store::RecordStore;
 use super::thread::StateThread;

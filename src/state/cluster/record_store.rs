@@ -9,11 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use crate::cluster::records::{ObjectVersion, Precondition, RECORD, RecordName, RecordObject, Records};
 use crate::digest::Digest;
 use crate::state::StateError;
-use crate::cluster::records::{
-    ObjectVersion, Precondition, RECORD, RecordName, RecordObject, Records,
-};
 
 use super::encoding::{self, Header, MAX_PACKED, UnreadableRecord};
 use super::subject::{INSTALLATION, KIND, RecordSubject};

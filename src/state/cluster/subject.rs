@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::Digest;
 use crate::cluster::records::RecordName;
+use crate::digest::Digest;
 
 /// The label that says what a record is about.
 pub(super) const KIND: &str = "carnet.dev/record";

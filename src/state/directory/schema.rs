@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::StateError;
 
 /// The version of the tables.
-const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 2;
 
 const TABLES: &str = "
 create table installations (
