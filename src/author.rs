@@ -11,6 +11,7 @@ use cap_std::fs::Dir;
 use crate::bundle::{self, Fault, component, index::IndexError};
 use crate::fetch::FetchError;
 use crate::oci::OciError;
+use crate::oci::file::open_directory;
 use crate::signature::KeyError;
 use crate::{capability, document};
 
@@ -99,12 +100,6 @@ pub enum AuthorError {
     /// The component can call what nobody requests.
     #[error("the component imports what `requests` does not ask for: {}", list(.0))]
     Unrequested(Vec<String>),
-}
-
-/// Opens a directory that a person named.
-fn open_directory(path: &Path) -> io::Result<Dir> {
-    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
-    Dir::open_ambient_dir(path, cap_std::ambient_authority())
 }
 
 /// Opens a directory that a person named, and makes it where it is not there.

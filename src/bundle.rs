@@ -24,7 +24,7 @@ pub mod parameters;
 pub mod index;
 
 use fault::Purpose;
-pub use fault::{Fault, Severity};
+pub use fault::{Fault, FaultSeverity};
 pub use lint::lint;
 
 /// The actions that every bundle has.

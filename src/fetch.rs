@@ -16,8 +16,9 @@ use crate::bundle::index::{self, BundleIndex, IndexError};
 use crate::bundle::{self, Bundle, Fault};
 use crate::digest::Digest;
 use crate::document;
-use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Place};
-use crate::reference::{Layout as LayoutReference, Reference};
+use crate::oci::file::open_directory;
+use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository};
+use crate::reference::{LayoutReference, Reference};
 use crate::signature::{self, Evidence};
 
 mod entry;
@@ -132,7 +133,7 @@ pub async fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
 pub async fn load(from: &Dir, digest: Digest, origin: Reference) -> Result<Fetched, FetchError> {
     let layout = Layout::open(from.try_clone().map_err(system("."))?).await?;
     let (tag, index) = entry::resolve(&layout, None, Some(digest)).await?;
-    whole(&Place::Layout(layout), origin, tag, index).await
+    whole(&Repository::Layout(layout), origin, tag, index).await
 }
 
 impl Fetched {
@@ -188,17 +189,17 @@ impl Fetched {
     /// [`FetchError`] when `into` is something else than a layout or empty, or cannot be written.
     pub async fn save(&self, into: &Dir) -> Result<(), FetchError> {
         let layout = Layout::open_or_new(into.try_clone().map_err(system("."))?).await?;
-        let mut place = Place::Layout(layout);
+        let mut repository = Repository::Layout(layout);
         for bytes in self.blobs.values() {
-            place.add(bytes).await?;
+            repository.add(bytes).await?;
         }
         for bytes in [EMPTY_BLOB, self.component.bytes(), &self.index_bytes] {
-            place.add(bytes).await?;
+            repository.add(bytes).await?;
         }
-        signature::save(&self.signatures, self.digest(), &mut place).await?;
+        signature::save(&self.signatures, self.digest(), &mut repository).await?;
         let version = || index::tag_of(&self.bundle.version().to_string());
-        place.tag(&self.tag.clone().unwrap_or_else(version), &self.index).await?;
-        Ok(place.finish().await?)
+        repository.tag(&self.tag.clone().unwrap_or_else(version), &self.index).await?;
+        Ok(repository.finish().await?)
     }
 }
 
@@ -206,13 +207,6 @@ impl fmt::Debug for Fetched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetched").field("digest", &self.index.digest).finish_non_exhaustive()
     }
-}
-
-/// Opens a directory that a person named. The one place where fetching reaches the file system by a path; everything else
-/// goes through the handle, which nothing inside the directory can lead out of.
-fn open_directory(path: &Path) -> io::Result<Dir> {
-    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
-    Dir::open_ambient_dir(path, cap_std::ambient_authority())
 }
 
 /// The layout at a path. Nothing else can be fetched as it is.
@@ -237,18 +231,18 @@ async fn fetch_layout(reference: &LayoutReference) -> Result<Fetched, FetchError
     let directory = open_directory(&reference.directory).map_err(system(reference.directory.display()))?;
     let layout = Layout::open(directory).await?;
     let (tag, index) = entry::resolve(&layout, reference.tag.as_deref(), reference.digest).await?;
-    whole(&Place::Layout(layout), Reference::Layout(reference.clone()), tag, index).await
+    whole(&Repository::Layout(layout), Reference::Layout(reference.clone()), tag, index).await
 }
 
 /// The bundle with this index, after every byte of it was checked.
 async fn whole(
-    place: &Place,
+    repository: &Repository,
     reference: Reference,
     tag: Option<String>,
     index: Descriptor,
 ) -> Result<Fetched, FetchError> {
-    let mut kept = Kept { place, blobs: BTreeMap::new() };
-    let index_bytes = place.read(&index, MAX_DOCUMENT).await?;
+    let mut kept = KeptBlobs { repository, blobs: BTreeMap::new() };
+    let index_bytes = repository.read(&index, MAX_DOCUMENT).await?;
     let children = BundleIndex::parse(&index_bytes)?;
     let config = index::config_of(children.config(), &kept.read(children.config(), MAX_DOCUMENT).await?)?;
     let (bundle, warnings) = Bundle::parse_published(&kept.read(&config, MAX_DOCUMENT).await?)?;
@@ -258,13 +252,13 @@ async fn whole(
     let (wasm_config, layer) = index::component_of(children.invocation(), &manifest)?;
     kept.read(&wasm_config, MAX_DOCUMENT).await?;
     let limit = u64::try_from(component::MAX_COMPONENT).unwrap_or(u64::MAX);
-    let component = Component::read(place.read(&layer, limit).await?)?;
+    let component = Component::read(repository.read(&layer, limit).await?)?;
 
     let absent_images = kept.images(&children).await?;
     Ok(Fetched {
         reference,
         tag,
-        signatures: signature::gather(place, index.digest).await?,
+        signatures: signature::gather(repository, index.digest).await?,
         index,
         index_bytes,
         bundle,
@@ -276,14 +270,14 @@ async fn whole(
 }
 
 /// Reads blobs, and keeps them to be stored with the bundle.
-struct Kept<'a> {
-    place: &'a Place,
+struct KeptBlobs<'a> {
+    repository: &'a Repository,
     blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
-impl Kept<'_> {
+impl KeptBlobs<'_> {
     async fn read(&mut self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
-        let bytes = self.place.read(blob, limit).await?;
+        let bytes = self.repository.read(blob, limit).await?;
         self.blobs.insert(blob.digest, bytes.clone());
         Ok(bytes)
     }

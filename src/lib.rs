@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order in which a bundle passes through them, and each uses only modules above it.
 
+pub mod sync;
 pub mod digest;
 pub mod reference;
 pub mod document;

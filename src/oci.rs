@@ -1,10 +1,10 @@
 //! Turns blobs that are wherever they are into bytes that are what their digests say, and bytes into blobs that others find.
 //!
 //! This is the ground that everything stands on that travels as OCI artifacts: [`Descriptor`], [`Manifest`], [`ImageIndex`]
-//! and lists of [`referrers`], and the [`Place`] where they are. Nothing here knows what an artifact is for. Documents are
+//! and lists of [`referrers`], and the [`Repository`] that has them. Nothing here knows what an artifact is for. Documents are
 //! small and read whole, within a bound; other blobs are [streams](BlobStream), so that copying one never holds it.
-//! Whatever comes from a place is checked against the digest and the size that it was asked for by, and there is no way
-//! around that: a [`BlobStream`] is all that a place gives out.
+//! Whatever comes from a repository is checked against the digest and the size that it was asked for by, and there is no way
+//! around that: a [`BlobStream`] is all that a repository gives out.
 
 use std::io;
 
@@ -19,16 +19,16 @@ mod index;
 mod blob;
 pub(crate) mod file;
 mod layout;
-mod place;
+mod repository;
 pub mod referrers;
 
 pub use blob::BlobStream;
 pub use descriptor::{Descriptor, EMPTY_BLOB};
 pub use index::{ImageIndex, MAX_ENTRIES};
-pub use layout::{Entry, Layout};
+pub use layout::{Layout, LayoutEntry};
 pub use manifest::Manifest;
-pub use members::Members;
-pub use place::{Place, copy};
+pub use members::DocumentMembers;
+pub use repository::{Repository, copy};
 
 /// The longest OCI manifest or index that is read, in bytes: the size that registries must accept.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
@@ -65,7 +65,7 @@ pub enum Malformed {
     },
 }
 
-/// Why a blob or a document cannot be read from a place, or written to it.
+/// Why a blob or a document cannot be read from a repository, or written to it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OciError {

@@ -15,16 +15,16 @@ pub enum Reference {
     /// `archive:FILE`: an OCI image layout as one tar file.
     Archive(PathBuf),
     /// `layout:DIR[:TAG][@DIGEST]`: an OCI image layout.
-    Layout(Layout),
+    Layout(LayoutReference),
     /// `/…`, `./…` or `../…`: a source directory, layout or archive, whichever is found there.
     Path(PathBuf),
     /// `REGISTRY/REPOSITORY[:TAG][@DIGEST]`: a bundle in a registry.
-    Registry(Registry),
+    Registry(RegistryReference),
 }
 
 /// A bundle in an OCI image layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub struct LayoutReference {
     /// The directory that holds `oci-layout` and `index.json`.
     pub directory: PathBuf,
     /// The tag, an `org.opencontainers.image.ref.name` of the layout's index. None where the layout holds one bundle.
@@ -35,7 +35,7 @@ pub struct Layout {
 
 /// A bundle in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registry {
+pub struct RegistryReference {
     /// Host and port.
     pub host: String,
     /// Path of the repository, without a leading `/`.
@@ -97,8 +97,12 @@ impl Reference {
     #[must_use]
     pub fn pinned(self, digest: Digest) -> Self {
         match self {
-            Self::Layout(layout) => Self::Layout(Layout { tag: None, digest: Some(digest), ..layout }),
-            Self::Registry(registry) => Self::Registry(Registry { digest: Some(digest), ..registry }),
+            Self::Layout(layout) => {
+                Self::Layout(LayoutReference { tag: None, digest: Some(digest), ..layout })
+            }
+            Self::Registry(registry) => {
+                Self::Registry(RegistryReference { digest: Some(digest), ..registry })
+            }
             elsewhere => elsewhere,
         }
     }
@@ -132,17 +136,17 @@ fn path(text: &str) -> Result<PathBuf, InvalidReference> {
     if text.is_empty() { Err(InvalidReference::Empty(text.into())) } else { Ok(text.into()) }
 }
 
-fn layout(text: &str) -> Result<Layout, InvalidReference> {
+fn layout(text: &str) -> Result<LayoutReference, InvalidReference> {
     let (rest, digest) = split_digest(text)?;
     // A colon inside the last path segment starts a tag; one before a `/` belongs to the path.
     let (directory, tag) = match rest.rsplit_once(':') {
         Some((directory, tag)) if !tag.contains('/') => (directory, Some(checked_tag(tag)?)),
         _ => (rest, None),
     };
-    Ok(Layout { directory: path(directory)?, tag, digest })
+    Ok(LayoutReference { directory: path(directory)?, tag, digest })
 }
 
-fn registry(text: &str) -> Result<Registry, InvalidReference> {
+fn registry(text: &str) -> Result<RegistryReference, InvalidReference> {
     let (rest, digest) = split_digest(text)?;
     let (host, rest) = rest.split_once('/').ok_or_else(|| InvalidReference::Host(text.into()))?;
     if !is_host(host) {
@@ -158,7 +162,7 @@ fn registry(text: &str) -> Result<Registry, InvalidReference> {
     if tag.is_none() && digest.is_none() {
         return Err(InvalidReference::Open(text.into()));
     }
-    Ok(Registry { host: host.into(), repository: repository.into(), tag, digest })
+    Ok(RegistryReference { host: host.into(), repository: repository.into(), tag, digest })
 }
 
 fn split_digest(text: &str) -> Result<(&str, Option<Digest>), InvalidReference> {

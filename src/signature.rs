@@ -20,7 +20,7 @@ mod gather;
 mod attach;
 
 pub use attach::{NewSignature, save};
-pub use evidence::{Content, Evidence};
+pub use evidence::{Evidence, SignatureContent};
 pub use gather::gather;
 pub use private_key::{KeyError, PrivateKey};
 pub use public_key::{InvalidPublicKey, PublicKey};

@@ -26,7 +26,7 @@ use crate::signature::Evidence;
 mod refusal;
 mod policy;
 
-use policy::{Key, Rule};
+use policy::{Key, TrustRule};
 pub use policy::{PolicyError, TrustPolicy};
 pub use refusal::{Flaw, Refusal};
 
@@ -157,7 +157,7 @@ impl TrustPolicy {
     }
 
     /// The distinct trusted keys that signed, if they are enough.
-    fn signers(&self, fetched: &Fetched, rule: &Rule, now: Timestamp) -> Result<Vec<Signer>, Refusal> {
+    fn signers(&self, fetched: &Fetched, rule: &TrustRule, now: Timestamp) -> Result<Vec<Signer>, Refusal> {
         if fetched.signatures().is_empty() {
             return Err(Refusal::Unsigned(fetched.digest()));
         }
@@ -186,7 +186,7 @@ impl TrustPolicy {
     }
 
     /// The name under which the rule lists `key` for now.
-    fn signer(&self, key: &Key, rule: &Rule, now: Timestamp) -> Result<String, Flaw> {
+    fn signer(&self, key: &Key, rule: &TrustRule, now: Timestamp) -> Result<String, Flaw> {
         let same = |name: &&String| self.keys.get(*name).is_some_and(|other| other.public == key.public);
         let listed: Vec<&String> = rule.any_of.iter().filter(same).collect();
         let Some(last) = listed.last() else {

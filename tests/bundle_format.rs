@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use carnet::bundle::canonical::canonical;
 use carnet::bundle::index::{
-    BundleIndex, Form, Listing, config_manifest, config_of, relocation_map, write_index,
+    BundleIndex, ConfigForm, IndexForm, config_manifest, config_of, relocation_map, write_index,
 };
 use carnet::bundle::{Bundle, Fault, lint};
 use carnet::digest::Digest;
@@ -17,8 +17,11 @@ use carnet::document;
 use carnet::oci::{Descriptor, EMPTY_BLOB};
 
 const SETS: [&str; 3] = ["01-minimal-wasm", "02-full", "05-dockerhub"];
-const HISTORICAL: [(Form, &str, &str); 3] =
-    [(Form::Cnab, "1", "1-cnab"), (Form::OciImage, "2", "2-ociimg"), (Form::Docker, "3", "3-docker")];
+const HISTORICAL: [(ConfigForm, &str, &str); 3] = [
+    (ConfigForm::Cnab, "1", "1-cnab"),
+    (ConfigForm::OciImage, "2", "2-ociimg"),
+    (ConfigForm::Docker, "3", "3-docker"),
+];
 
 fn vector(path: &str) -> Vec<u8> {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path);
@@ -47,7 +50,7 @@ fn config_manifests_and_indexes_have_the_bytes_of_the_reference_tools() {
         for (form, number, name) in HISTORICAL {
             let expected = vector(&format!("{set}/config-manifest.{name}.json"));
             assert_eq!(config_manifest(bundle.bytes(), form), expected, "{set} {name}");
-            for (listing, name) in [(Listing::Oci, "oci"), (Listing::Docker, "dockerlist")] {
+            for (listing, name) in [(IndexForm::Oci, "oci"), (IndexForm::Docker, "dockerlist")] {
                 let expected = vector(&format!("{set}/index.{name}.cfg{number}.json"));
                 assert_eq!(write_index(&bundle, form, listing).unwrap(), expected, "{set} {name} {number}");
             }
@@ -74,9 +77,9 @@ fn our_own_form_has_the_digests_that_were_published() {
         ),
     ] {
         let bundle = bundle(set);
-        let bytes = config_manifest(bundle.bytes(), Form::Default);
+        let bytes = config_manifest(bundle.bytes(), ConfigForm::Default);
         assert_eq!((bytes.len(), Digest::of(&bytes).to_string()), (manifest_size, manifest.into()), "{set}");
-        let bytes = write_index(&bundle, Form::Default, Listing::Oci).unwrap();
+        let bytes = write_index(&bundle, ConfigForm::Default, IndexForm::Oci).unwrap();
         assert_eq!((bytes.len(), Digest::of(&bytes).to_string()), (index_size, index.into()), "{set}");
     }
     assert_eq!(
@@ -112,9 +115,11 @@ fn every_form_reads_back_as_the_same_bundle_and_the_same_relocation_map() {
 fn our_own_form_reads_back() {
     for set in SETS {
         let bundle = bundle(set);
-        let index = BundleIndex::parse(&write_index(&bundle, Form::Default, Listing::Oci).unwrap()).unwrap();
+        let index =
+            BundleIndex::parse(&write_index(&bundle, ConfigForm::Default, IndexForm::Oci).unwrap()).unwrap();
         index.check(&bundle).unwrap();
-        let config = config_of(index.config(), &config_manifest(bundle.bytes(), Form::Default)).unwrap();
+        let config =
+            config_of(index.config(), &config_manifest(bundle.bytes(), ConfigForm::Default)).unwrap();
         assert!(config.check(bundle.bytes()).is_ok());
         assert_eq!(config.digest, Descriptor::of("", bundle.bytes()).digest);
     }

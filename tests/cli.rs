@@ -12,7 +12,7 @@ use std::process::Command;
 use carnet::author::{self, Built, Signed};
 use carnet::digest::Digest;
 use carnet::fetch::{self, Fetched};
-use carnet::reference::{Layout, Reference};
+use carnet::reference::{LayoutReference, Reference};
 use carnet::signature::PrivateKey;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -206,7 +206,7 @@ fn policy(key: &PrivateKey) -> String {
 }
 
 fn reference(layout: &Path) -> Reference {
-    Reference::Layout(Layout { directory: layout.to_owned(), tag: None, digest: None })
+    Reference::Layout(LayoutReference { directory: layout.to_owned(), tag: None, digest: None })
 }
 
 /// The installer of all cases, as a core module that knows its world.

@@ -10,16 +10,16 @@ use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
 use super::source::{FILE, Source};
-use super::{AuthorError, create_directory, open_directory};
+use super::{AuthorError, create_directory};
 use crate::bundle::canonical::canonical;
 use crate::bundle::component::{Component, MAX_COMPONENT};
-use crate::bundle::index::{self, Form, Listing, WASM, WASM_CONFIG};
+use crate::bundle::index::{self, ConfigForm, IndexForm, WASM, WASM_CONFIG};
 use crate::bundle::{Bundle, Fault, lint};
 use crate::capability::Requests;
 use crate::capability::functions::{unprovided, unrequested};
 use crate::digest::Digest;
 use crate::document;
-use crate::oci::file::read;
+use crate::oci::file::{open_directory, read};
 use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use crate::oci::{Descriptor, EMPTY_BLOB, Layout};
 use crate::reference::Reference;
@@ -60,8 +60,8 @@ pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Bu
     let bytes = canonical(&source.bundle(&Descriptor::of(OCI_MANIFEST, &manifest))?)
         .map_err(document::Invalid::from)?;
     let (bundle, warnings) = checked(&bytes)?;
-    let config_manifest = index::config_manifest(bundle.bytes(), Form::Default);
-    let index = index::write_index(&bundle, Form::Default, Listing::Oci)?;
+    let config_manifest = index::config_manifest(bundle.bytes(), ConfigForm::Default);
+    let index = index::write_index(&bundle, ConfigForm::Default, IndexForm::Oci)?;
 
     let tag = checked_tag(tag.map_or_else(|| index::tag_of(&source.version), Into::into))?;
     let directory = create_directory(layout).map_err(AuthorError::system(layout))?;

@@ -1,9 +1,10 @@
 //! Turns a bundle in a layout into a signed one.
 
-use super::{AuthorError, open_directory};
+use super::AuthorError;
 use crate::digest::Digest;
 use crate::fetch::fetch;
-use crate::oci::{Layout, Place};
+use crate::oci::file::open_directory;
+use crate::oci::{Layout, Repository};
 use crate::reference::Reference;
 use crate::signature::{NewSignature, PrivateKey};
 
@@ -33,8 +34,8 @@ pub async fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, Aut
         return Ok(Signed { is_new: false, ..signed });
     }
     let directory = open_directory(&place.directory).map_err(AuthorError::system(&place.directory))?;
-    let mut place = Place::Layout(Layout::open(directory).await?);
-    NewSignature::of(fetched.descriptor(), key)?.write(signed.digest, &mut place).await?;
-    place.finish().await?;
+    let mut repository = Repository::Layout(Layout::open(directory).await?);
+    NewSignature::of(fetched.descriptor(), key)?.write(signed.digest, &mut repository).await?;
+    repository.finish().await?;
     Ok(signed)
 }

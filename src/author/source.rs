@@ -18,7 +18,9 @@ use crate::oci::media_type::OCI_MANIFEST;
 mod file;
 mod bundle;
 
-use file::{Action, Credential, File, Image, Output, Parameter, each, invalid, typed};
+use file::{
+    ActionSpec, CredentialSpec, ImageSpec, OutputSpec, ParameterSpec, SourceSpec, each, invalid, typed,
+};
 
 /// The name of the file.
 pub(super) const FILE: &str = "carnet.yaml";
@@ -32,17 +34,17 @@ pub(super) struct Source {
     /// The component's file, relative to the directory.
     pub(super) component: String,
     pub(super) requests: Requests,
-    file: File,
-    parameters: BTreeMap<String, Parameter>,
-    outputs: BTreeMap<String, Output>,
-    credentials: BTreeMap<String, Credential>,
+    file: SourceSpec,
+    parameters: BTreeMap<String, ParameterSpec>,
+    outputs: BTreeMap<String, OutputSpec>,
+    credentials: BTreeMap<String, CredentialSpec>,
     images: BTreeMap<String, Value>,
-    actions: BTreeMap<String, Action>,
+    actions: BTreeMap<String, ActionSpec>,
 }
 
 impl Source {
     pub(super) fn parse(yaml: &str) -> Result<Self, AuthorError> {
-        let mut file: File = typed("", document::yaml(yaml).map_err(|source| invalid("", source))?)?;
+        let mut file: SourceSpec = typed("", document::yaml(yaml).map_err(|source| invalid("", source))?)?;
         if file.api_version != API_VERSION || file.kind != "Source" {
             return Err(AuthorError::Kind { api_version: file.api_version, kind: file.kind });
         }
@@ -64,7 +66,10 @@ impl Source {
 }
 
 /// The requests, each text of which could be filled for some installation.
-fn requests(file: &mut File, parameters: &BTreeMap<String, Parameter>) -> Result<Requests, AuthorError> {
+fn requests(
+    file: &mut SourceSpec,
+    parameters: &BTreeMap<String, ParameterSpec>,
+) -> Result<Requests, AuthorError> {
     let mut text = std::mem::take(&mut file.requests);
     if text.contains_key("handles") {
         let source = document::Invalid::Unknown(vec!["/handles".into()]);
@@ -79,8 +84,8 @@ fn requests(file: &mut File, parameters: &BTreeMap<String, Parameter>) -> Result
 }
 
 /// The images, each named by its digest.
-fn images(images: BTreeMap<String, Image>) -> Result<BTreeMap<String, Value>, AuthorError> {
-    let value = |(name, image): (String, Image)| {
+fn images(images: BTreeMap<String, ImageSpec>) -> Result<BTreeMap<String, Value>, AuthorError> {
+    let value = |(name, image): (String, ImageSpec)| {
         let digest = image.image.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
         let value = json!({
             "image": image.image,

@@ -8,7 +8,7 @@ use crate::document;
 
 /// How bad a fault is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum FaultSeverity {
     /// The bundle is refused.
     Error,
     /// The bundle is used all the same.
@@ -25,7 +25,7 @@ pub struct Fault {
     /// The rule that says so.
     pub rule: &'static str,
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: FaultSeverity,
 }
 
 /// Why a document is looked at, which decides how bad a fault is.
@@ -39,12 +39,12 @@ pub(super) enum Purpose {
 
 impl Fault {
     pub(super) fn error(pointer: String, what: String, rule: &'static str) -> Self {
-        Self { pointer, what, rule, severity: Severity::Error }
+        Self { pointer, what, rule, severity: FaultSeverity::Error }
     }
 
     /// Whether the document is refused because of it.
     pub fn is_error(&self) -> bool {
-        self.severity == Severity::Error
+        self.severity == FaultSeverity::Error
     }
 }
 

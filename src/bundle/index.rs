@@ -21,9 +21,9 @@ mod write;
 mod relocation;
 
 pub use component::{WASM, WASM_CONFIG, component_manifest, component_of};
-pub use config::{CNAB_BUNDLE_CONFIG, CNAB_CONFIG, Form, config_manifest, config_of};
+pub use config::{CNAB_BUNDLE_CONFIG, CNAB_CONFIG, ConfigForm, config_manifest, config_of};
 pub use relocation::relocation_map;
-pub use write::{Listing, write_index};
+pub use write::{IndexForm, write_index};
 
 const MANIFEST_TYPE: &str = "io.cnab.manifest.type";
 const COMPONENT_NAME: &str = "io.cnab.component.name";
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn written() -> Value {
-        document::json(&write_index(&bundle(), Form::Default, Listing::Oci).unwrap()).unwrap()
+        document::json(&write_index(&bundle(), ConfigForm::Default, IndexForm::Oci).unwrap()).unwrap()
     }
 
     /// Why an index is refused after a change, by itself or beside its bundle.

@@ -4,7 +4,7 @@
 //! be safe to install.
 
 use super::canonical::canonical;
-use super::fault::{Fault, Purpose, Severity};
+use super::fault::{Fault, FaultSeverity, Purpose};
 use super::read;
 use crate::document;
 
@@ -17,8 +17,10 @@ pub fn lint(bytes: &[u8]) -> Vec<Fault> {
     let (_, mut faults) = read::content(&value, Purpose::Lint);
     if canonical(&value).is_ok_and(|canonical| canonical != bytes) {
         let what = "is not canonical JSON (RFC 8785), as it must be where it is published".into();
-        faults
-            .push(Fault { severity: Severity::Warning, ..Fault::error(String::new(), what, "CNAB 101 #9") });
+        faults.push(Fault {
+            severity: FaultSeverity::Warning,
+            ..Fault::error(String::new(), what, "CNAB 101 #9")
+        });
     }
     faults
 }

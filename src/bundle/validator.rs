@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::definition::Budget;
-use super::fault::{Fault, Purpose, Severity};
+use super::fault::{Fault, FaultSeverity, Purpose};
 use super::is_graphic;
 
 /// The most faults that are collected. Without it, a hostile document of a few megabytes would turn into an answer of
@@ -67,20 +67,20 @@ impl Validator {
         rule: &'static str,
     ) {
         let Some(severity) = self.severity(weight) else { return };
-        self.refused |= severity == Severity::Error;
+        self.refused |= severity == FaultSeverity::Error;
         let fault = Fault { pointer: clip(pointer), what: clip(what.into()), rule, severity };
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
-        } else if severity == Severity::Error && !self.faults.iter().any(Fault::is_error) {
+        } else if severity == FaultSeverity::Error && !self.faults.iter().any(Fault::is_error) {
             // A refusal always says why, however many warnings came before.
             self.faults[MAX_FAULTS - 1] = fault;
         }
     }
 
-    fn severity(&self, weight: Weight) -> Option<Severity> {
+    fn severity(&self, weight: Weight) -> Option<FaultSeverity> {
         match (weight, self.purpose) {
-            (Weight::Must, _) | (Weight::Author | Weight::Form, Purpose::Lint) => Some(Severity::Error),
-            (Weight::Author, Purpose::Read) | (Weight::Advice, Purpose::Lint) => Some(Severity::Warning),
+            (Weight::Must, _) | (Weight::Author | Weight::Form, Purpose::Lint) => Some(FaultSeverity::Error),
+            (Weight::Author, Purpose::Read) | (Weight::Advice, Purpose::Lint) => Some(FaultSeverity::Warning),
             (Weight::Form | Weight::Advice, Purpose::Read) => None,
         }
     }

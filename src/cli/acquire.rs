@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::author::{self, Built};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Fetched, fetch};
-use crate::reference::{Layout, Reference};
+use crate::reference::{LayoutReference, Reference};
 use crate::verify::{Verified, dangerously_unsigned};
 
 use super::{Context, act, inputs};
@@ -81,7 +81,8 @@ fn built(directory: &Path, context: &Context) -> anyhow::Result<Fetched> {
     for warning in built.warnings {
         context.ui.warning(warning);
     }
-    let place = Layout { directory: layout.path().to_owned(), tag: None, digest: Some(built.digest) };
+    let place =
+        LayoutReference { directory: layout.path().to_owned(), tag: None, digest: Some(built.digest) };
     Ok(act::runtime()?.block_on(fetch(&Reference::Layout(place)))?)
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::author::{self, Built};
-use crate::reference::{Layout, Reference};
+use crate::reference::{LayoutReference, Reference};
 
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report, Tone};
@@ -62,20 +62,20 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Args {
     /// A layout, as a reference or a path.
-    fn layout(&self) -> Result<Layout, Usage> {
+    fn layout(&self) -> Result<LayoutReference, Usage> {
         let other = || Usage::new(format!("--to: `{}` is not a layout", self.to), "--to layout:DIR");
         match self.to.parse() {
             Ok(Reference::Layout(layout)) if layout.digest.is_none() => Ok(layout),
             Ok(Reference::Layout(_) | Reference::Archive(_) | Reference::Registry(_)) => Err(other()),
-            Ok(Reference::Path(directory)) => Ok(Layout { directory, tag: None, digest: None }),
-            Err(_) => Ok(Layout { directory: self.to.as_str().into(), tag: None, digest: None }),
+            Ok(Reference::Path(directory)) => Ok(LayoutReference { directory, tag: None, digest: None }),
+            Err(_) => Ok(LayoutReference { directory: self.to.as_str().into(), tag: None, digest: None }),
         }
     }
 }
 
 impl Build {
-    fn of(built: Built, layout: Layout) -> Self {
-        let reference = Layout { tag: Some(built.tag.clone()), ..layout };
+    fn of(built: Built, layout: LayoutReference) -> Self {
+        let reference = LayoutReference { tag: Some(built.tag.clone()), ..layout };
         Self {
             reference: Reference::Layout(reference).to_string(),
             warnings: built.warnings.iter().map(ToString::to_string).collect(),

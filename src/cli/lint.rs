@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::author::AuthorError;
-use crate::bundle::{Fault, Severity, lint};
+use crate::bundle::{Fault, FaultSeverity, lint};
 use crate::document::visible;
 use crate::fetch::{FetchError, fetch};
 use crate::grant::spec::GrantFile;
@@ -138,8 +138,8 @@ impl Found {
 impl From<Fault> for Found {
     fn from(fault: Fault) -> Self {
         let severity = match fault.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
+            FaultSeverity::Error => "error",
+            FaultSeverity::Warning => "warning",
         };
         Self { pointer: fault.pointer, what: fault.what, rule: fault.rule.into(), severity }
     }

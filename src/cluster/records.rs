@@ -1,7 +1,7 @@
 //! Objects of our own in a cluster: the records of the state, which are Secrets, and the Lease that a run holds.
 //!
 //! A permit says that an object of a *bundle* was checked against what its operator granted. Records are no bundle's: no
-//! component names them, and none is asked for. What keeps these methods from reaching anything else is [`Own`] in the
+//! component names them, and none is asked for. What keeps these methods from reaching anything else is [`RecordName`] in the
 //! place of a permit: it can only be made of two kinds and of names that begin with `carnet.`, from parts that are labels;
 //! and what is found under such a name and does not call itself a record is refused.
 
@@ -38,7 +38,7 @@ pub struct Records {
 
 /// The name of an object of ours.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Own {
+pub struct RecordName {
     is_lease: bool,
     namespace: String,
     name: String,
@@ -46,7 +46,7 @@ pub struct Own {
 
 /// Which state of which object: what is only to be done to this one names both.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub struct ObjectVersion {
     /// The identity of the object.
     pub uid: String,
     /// Its version.
@@ -55,27 +55,27 @@ pub struct Version {
 
 /// An object of ours as it is. Its content is not in `Debug`.
 #[derive(Clone)]
-pub struct Found {
+pub struct RecordObject {
     /// Its name.
-    pub own: Own,
+    pub name: RecordName,
     /// Its version.
-    pub version: Version,
+    pub version: ObjectVersion,
     /// All of it.
     pub value: Value,
 }
 
-/// What an object is written over.
+/// What must be there for an object to be written.
 #[derive(Debug, Clone, Copy)]
-pub enum Over<'a> {
-    /// Nothing of others: it is new, or a field manager's own.
-    Nothing,
-    /// The object of this identity, as long as its fields are this manager's.
+pub enum Precondition<'a> {
+    /// No field of it may be another manager's: it is new, or this manager's own.
+    None,
+    /// It must be the object of this UID, and none of its fields another manager's.
     Same(&'a str),
-    /// Just this version, whoever wrote it.
-    Version(&'a Version),
+    /// It must be in just this version, whoever wrote it.
+    Version(&'a ObjectVersion),
 }
 
-impl Own {
+impl RecordName {
     /// A record. None: a part, or the namespace, is no label, or the whole is too long.
     pub fn record(namespace: &str, parts: &[&str]) -> Option<Self> {
         Self::new(false, namespace, parts)
@@ -99,7 +99,7 @@ impl Own {
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.name
     }
 
@@ -121,29 +121,29 @@ impl Own {
     }
 }
 
-impl fmt::Display for Own {
+impl fmt::Display for RecordName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reference().fmt(f)
     }
 }
 
-impl Found {
-    fn read(value: Value, own: &Own) -> Result<Self, Error> {
+impl RecordObject {
+    fn read(value: Value, name: &RecordName) -> Result<Self, Error> {
         let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
-        let unusable = |why: &str| Error::unusable(own, why);
-        let is_named = text("/metadata/name") == Some(own.name())
-            && text("/metadata/namespace") == Some(own.namespace());
+        let unusable = |why: &str| Error::unusable(name, why);
+        let is_named = text("/metadata/name") == Some(name.as_str())
+            && text("/metadata/namespace") == Some(name.namespace());
         if !is_named {
             return Err(unusable("it is about another object"));
         }
-        if !own.is_lease && text("/type") != Some(RECORD) {
+        if !name.is_lease && text("/type") != Some(RECORD) {
             return Err(unusable("it is no record: it has another type"));
         }
         let (Some(uid), Some(version)) = (text("/metadata/uid"), text("/metadata/resourceVersion")) else {
             return Err(unusable("it has no identity"));
         };
-        let version = Version { uid: uid.into(), resource_version: version.into() };
-        Ok(Self { own: own.clone(), version, value })
+        let version = ObjectVersion { uid: uid.into(), resource_version: version.into() };
+        Ok(Self { name: name.clone(), version, value })
     }
 
     /// Whether the members of `body` are there, as they were sent.
@@ -152,9 +152,9 @@ impl Found {
     }
 }
 
-impl fmt::Debug for Found {
+impl fmt::Debug for RecordObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Found").field("own", &self.own).finish_non_exhaustive()
+        f.debug_struct("RecordObject").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -184,12 +184,12 @@ impl Records {
     ///
     /// # Errors
     /// [`Error`] for every other answer.
-    pub async fn get(&self, own: &Own) -> Result<Option<Found>, Error> {
-        let response = self.server.send(&ApiRequest::get(own.path())).await?;
+    pub async fn get(&self, name: &RecordName) -> Result<Option<RecordObject>, Error> {
+        let response = self.server.send(&ApiRequest::get(name.path())).await?;
         match response.status {
-            status if status.is_success() => Found::read(response.document(own)?, own).map(Some),
+            status if status.is_success() => RecordObject::read(response.document(name)?, name).map(Some),
             StatusCode::NOT_FOUND => Ok(None),
-            _ => Err(Error::of(&response, "get", &own.reference())),
+            _ => Err(Error::of(&response, "get", &name.reference())),
         }
     }
 
@@ -200,25 +200,25 @@ impl Records {
     /// was to be, and [`Error`] for whatever else the server objects to.
     pub async fn apply(
         &self,
-        own: &Own,
+        name: &RecordName,
         content: Value,
         manager: &str,
-        over: Over<'_>,
-    ) -> Result<Found, Error> {
-        let body = body(own, content, over);
-        let force = matches!(over, Over::Version(_));
+        over: Precondition<'_>,
+    ) -> Result<RecordObject, Error> {
+        let body = body(name, content, over);
+        let force = matches!(over, Precondition::Version(_));
         let query = format!("fieldManager={}&fieldValidation=Strict&force={force}", percent_encoded(manager));
-        let request = ApiRequest::apply(format!("{}?{query}", own.path()), &Value::Object(body.clone()));
+        let request = ApiRequest::apply(format!("{}?{query}", name.path()), &Value::Object(body.clone()));
         let response = self.server.send(&request).await?;
         if response.status.is_success() {
-            return Found::read(response.document(own)?, own);
+            return RecordObject::read(response.document(name)?, name);
         }
-        let error = Error::of(&response, "apply", &own.reference());
+        let error = Error::of(&response, "apply", &name.reference());
         if !matches!(error, Error::Changed(_)) {
             return Err(error);
         }
         // The answer to a first try may have been lost, and the second one found what the first one had done.
-        match self.get(own).await? {
+        match self.get(name).await? {
             Some(found) if found.holds(&body) => Ok(found),
             _ => Err(error),
         }
@@ -228,17 +228,17 @@ impl Records {
     ///
     /// # Errors
     /// [`Error::Changed`] when it has another version, and [`Error`] for every other answer.
-    pub async fn delete(&self, own: &Own, version: Option<&Version>) -> Result<(), Error> {
+    pub async fn delete(&self, name: &RecordName, version: Option<&ObjectVersion>) -> Result<(), Error> {
         let mut options = json!({ "apiVersion": "v1", "kind": "DeleteOptions" });
         if let Some(version) = version {
             options["preconditions"] =
                 json!({ "uid": version.uid, "resourceVersion": version.resource_version });
         }
-        let response = self.server.send(&ApiRequest::delete(own.path(), &options)).await?;
+        let response = self.server.send(&ApiRequest::delete(name.path(), &options)).await?;
         match response.status {
             StatusCode::NOT_FOUND => Ok(()),
             status if status.is_success() => Ok(()),
-            _ => Err(Error::of(&response, "delete", &own.reference())),
+            _ => Err(Error::of(&response, "delete", &name.reference())),
         }
     }
 
@@ -246,12 +246,16 @@ impl Records {
     ///
     /// # Errors
     /// [`Error`] when the server does not say, or its list has no end.
-    pub async fn list(&self, namespace: Option<&str>, labels: &[(&str, &str)]) -> Result<Vec<Found>, Error> {
+    pub async fn list(
+        &self,
+        namespace: Option<&str>,
+        labels: &[(&str, &str)],
+    ) -> Result<Vec<RecordObject>, Error> {
         let mut found = Vec::new();
         for item in self.pages(namespace, labels, ApiRequest::get).await? {
             // Items of a list do not say their kind, and need not be ours, whatever their labels say.
-            if let Some(own) = listed(&item) {
-                found.push(Found::read(item, &own)?);
+            if let Some(name) = listed(&item) {
+                found.push(RecordObject::read(item, &name)?);
             }
         }
         Ok(found)
@@ -261,7 +265,7 @@ impl Records {
     ///
     /// # Errors
     /// As for [`list`](Self::list).
-    pub async fn names(&self, namespace: &str, labels: &[(&str, &str)]) -> Result<Vec<Own>, Error> {
+    pub async fn names(&self, namespace: &str, labels: &[(&str, &str)]) -> Result<Vec<RecordName>, Error> {
         let items = self.pages(Some(namespace), labels, ApiRequest::list_names).await?;
         Ok(items.iter().filter_map(listed).collect())
     }
@@ -302,17 +306,17 @@ impl Records {
     }
 }
 
-fn body(own: &Own, content: Value, over: Over<'_>) -> Map<String, Value> {
+fn body(name: &RecordName, content: Value, over: Precondition<'_>) -> Map<String, Value> {
     let Value::Object(mut body) = content else { return Map::new() };
-    let reference = own.reference();
+    let reference = name.reference();
     let mut metadata = body.remove("metadata").and_then(|it| it.as_object().cloned()).unwrap_or_default();
-    metadata.insert("name".into(), own.name.as_str().into());
-    metadata.insert("namespace".into(), own.namespace.as_str().into());
+    metadata.insert("name".into(), name.name.as_str().into());
+    metadata.insert("namespace".into(), name.namespace.as_str().into());
     // The identity is what makes the server refuse when the object is gone; a version alone would make it anew.
     match over {
-        Over::Nothing => {}
-        Over::Same(uid) => drop(metadata.insert("uid".into(), uid.into())),
-        Over::Version(version) => {
+        Precondition::None => {}
+        Precondition::Same(uid) => drop(metadata.insert("uid".into(), uid.into())),
+        Precondition::Version(version) => {
             metadata.insert("uid".into(), version.uid.as_str().into());
             metadata.insert("resourceVersion".into(), version.resource_version.as_str().into());
         }
@@ -323,9 +327,9 @@ fn body(own: &Own, content: Value, over: Over<'_>) -> Map<String, Value> {
     body
 }
 
-fn listed(item: &Value) -> Option<Own> {
+fn listed(item: &Value) -> Option<RecordName> {
     let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str);
-    Own::listed(text("/metadata/namespace")?, text("/metadata/name")?)
+    RecordName::listed(text("/metadata/namespace")?, text("/metadata/name")?)
 }
 
 /// What errors call the records of a namespace, or of all.
@@ -339,33 +343,36 @@ mod tests {
 
     #[test]
     fn a_name_of_ours_is_made_of_labels_and_nothing_else() {
-        let own = Own::record("prod", &["claim", "web", "01k"]).unwrap();
-        assert_eq!(own.path(), "/api/v1/namespaces/prod/secrets/carnet.claim.web.01k");
-        let lease = Own::lease("prod", "web").unwrap();
+        let name = RecordName::record("prod", &["claim", "web", "01k"]).unwrap();
+        assert_eq!(name.path(), "/api/v1/namespaces/prod/secrets/carnet.claim.web.01k");
+        let lease = RecordName::lease("prod", "web").unwrap();
         assert_eq!(lease.path(), "/apis/coordination.k8s.io/v1/namespaces/prod/leases/carnet.web");
         for parts in [&["a/b"][..], &["a", ".."], &["A"], &[""], &["a.b"], &[&"a".repeat(64)], &[]] {
-            assert_eq!(Own::record("prod", parts), None, "{parts:?}");
+            assert_eq!(RecordName::record("prod", parts), None, "{parts:?}");
         }
-        assert_eq!(Own::record("kube-system/secrets", &["a"]), None);
+        assert_eq!(RecordName::record("kube-system/secrets", &["a"]), None);
         let long = "a".repeat(63);
-        assert_eq!(Own::record("prod", &[&long, &long, &long, &long]), None);
+        assert_eq!(RecordName::record("prod", &[&long, &long, &long, &long]), None);
     }
 
     #[test]
     fn what_a_list_has_under_another_name_is_not_ours() {
-        assert_eq!(Own::listed("prod", "db"), None);
-        assert_eq!(Own::listed("prod", "carnet.."), None);
-        assert_eq!(Own::listed("prod", "carnet.claim.web"), Own::record("prod", &["claim", "web"]));
+        assert_eq!(RecordName::listed("prod", "db"), None);
+        assert_eq!(RecordName::listed("prod", "carnet.."), None);
+        assert_eq!(
+            RecordName::listed("prod", "carnet.claim.web"),
+            RecordName::record("prod", &["claim", "web"])
+        );
     }
 
     #[test]
     fn an_object_that_is_no_record_is_refused() {
-        let own = Own::record("prod", &["installation", "web"]).unwrap();
+        let name = RecordName::record("prod", &["installation", "web"]).unwrap();
         let found = |change: fn(&mut Value)| {
             let mut value = json!({"type": RECORD, "metadata": {"name": "carnet.installation.web",
                 "namespace": "prod", "uid": "1", "resourceVersion": "2"}});
             change(&mut value);
-            Found::read(value, &own).map(|found| found.version).map_err(|error| error.to_string())
+            RecordObject::read(value, &name).map(|found| found.version).map_err(|error| error.to_string())
         };
         assert!(found(|_| {}).is_ok());
         let refused = |change, reason| {
@@ -380,14 +387,14 @@ mod tests {
 
     #[test]
     fn what_is_written_over_a_version_names_the_object_too() {
-        let own = Own::lease("prod", "web").unwrap();
-        let version = Version { uid: "u".into(), resource_version: "7".into() };
+        let name = RecordName::lease("prod", "web").unwrap();
+        let version = ObjectVersion { uid: "u".into(), resource_version: "7".into() };
         let content = || json!({"metadata": {"labels": {"a": "b"}}, "spec": {}});
-        let metadata = |over| body(&own, content(), over)["metadata"].clone();
+        let metadata = |over| body(&name, content(), over)["metadata"].clone();
         let name = json!({"labels": {"a": "b"}, "name": "carnet.web", "namespace": "prod"});
-        assert_eq!(metadata(Over::Nothing), name);
-        assert_eq!(metadata(Over::Same("u"))["uid"], "u");
-        assert_eq!(metadata(Over::Version(&version))["resourceVersion"], "7");
-        assert_eq!(metadata(Over::Version(&version))["uid"], "u");
+        assert_eq!(metadata(Precondition::None), name);
+        assert_eq!(metadata(Precondition::Same("u"))["uid"], "u");
+        assert_eq!(metadata(Precondition::Version(&version))["resourceVersion"], "7");
+        assert_eq!(metadata(Precondition::Version(&version))["uid"], "u");
     }
 }

@@ -8,7 +8,7 @@ use crate::bundle::index::is_bundle_index;
 use crate::digest::Digest;
 use crate::document;
 use crate::oci::media_type::is_index;
-use crate::oci::{Descriptor, Entry, Layout, MAX_DOCUMENT, OciError};
+use crate::oci::{Descriptor, Layout, LayoutEntry, MAX_DOCUMENT, OciError};
 
 /// The descriptor of the bundle's index, and its tag.
 pub(super) async fn resolve(
@@ -17,7 +17,7 @@ pub(super) async fn resolve(
     digest: Option<Digest>,
 ) -> Result<(Option<String>, Descriptor), FetchError> {
     let Some(tag) = tag else { return untagged(layout, digest).await };
-    let tagged: Vec<Entry<'_>> = layout.entries().filter(|entry| entry.tag() == Some(tag)).collect();
+    let tagged: Vec<LayoutEntry<'_>> = layout.entries().filter(|entry| entry.tag() == Some(tag)).collect();
     let entry = match tagged[..] {
         [] => return Err(FetchError::Tag { tag: tag.into(), tags: tags(layout) }),
         [entry] => entry,
@@ -64,12 +64,12 @@ async fn untagged(
 /// The tags of what may be bundles.
 fn tags(layout: &Layout) -> Vec<String> {
     let bundles = layout.entries().filter(|entry| may_be_bundle(*entry));
-    let mut tags: Vec<String> = bundles.filter_map(Entry::tag).map(Into::into).collect();
+    let mut tags: Vec<String> = bundles.filter_map(LayoutEntry::tag).map(Into::into).collect();
     tags.sort();
     tags
 }
 
 /// Whether an entry is an index, and not the list of what refers to another one.
-fn may_be_bundle(entry: Entry<'_>) -> bool {
+fn may_be_bundle(entry: LayoutEntry<'_>) -> bool {
     entry.media_type().is_some_and(is_index) && !entry.tag().is_some_and(|tag| tag.starts_with("sha256-"))
 }

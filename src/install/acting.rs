@@ -9,7 +9,7 @@ use crate::cluster::ScopedIdentity;
 use crate::grant::Denied;
 use crate::host::pass::Acting;
 use crate::host::progress::Observer;
-use crate::state::{Claim, Ending, Lock, StateError};
+use crate::state::{Claim, ClaimResult, Lock, StateError};
 
 use super::planning::Planned;
 use super::run::{Ran, Run};
@@ -53,13 +53,15 @@ impl Run<'_> {
 
     /// Writes down how the action ended.
     fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
-        let ending = match acted {
-            Ok((_, outputs)) => Ending { status: "succeeded", message: None, outputs },
-            Err(error) => {
-                Ending { status: error.status(), message: Some(error.summary()), outputs: &BTreeMap::new() }
-            }
+        let result = match acted {
+            Ok((_, outputs)) => ClaimResult { status: "succeeded", message: None, outputs },
+            Err(error) => ClaimResult {
+                status: error.status(),
+                message: Some(error.summary()),
+                outputs: &BTreeMap::new(),
+            },
         };
-        Ok(self.environment.state.finish(claim, &ending)?)
+        Ok(self.environment.state.finish(claim, &result)?)
     }
 
     /// Writes down that the action begins, with all that is needed to finish or undo it.

@@ -1,6 +1,6 @@
 //! Turns chunks that come from somewhere into the bytes of one blob, or into an error before the last of them.
 //!
-//! Digest and size are checked as the bytes pass, here and nowhere else, whatever the place is. Nothing is held: who wants
+//! Digest and size are checked as the bytes pass, here and nowhere else, whatever the repository is. Nothing is held: who wants
 //! the whole blob in memory says how much that may be.
 
 use std::fmt;

@@ -3,11 +3,19 @@
 //! No name and no link leads out of the handle. What is not a plain file is not even opened: opening a pipe would wait for
 //! ever. All of this blocks; whoever waits for something else besides calls it on a thread of its own.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::OciError;
+
+/// Opens a directory that a person named. The one place where bundles, sources and keys are reached by a path; everything
+/// below goes through the handle, which nothing inside the directory can lead out of.
+pub(crate) fn open_directory(path: &Path) -> io::Result<Dir> {
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    Dir::open_ambient_dir(path, cap_std::ambient_authority())
+}
 
 /// Reads a plain file of at most `limit` bytes.
 pub(crate) fn read(directory: &Dir, name: &str, limit: u64) -> Result<Vec<u8>, OciError> {

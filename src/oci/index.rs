@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::media_type::{OCI_INDEX, is_index};
-use super::{Descriptor, Malformed, Members, OciError};
+use super::{Descriptor, DocumentMembers, Malformed, OciError};
 use crate::document;
 
 /// The most entries that are read of `index.json` and of a list of referrers. Each is a blob to open, so without it a few
@@ -15,7 +15,7 @@ use crate::document;
 pub const MAX_ENTRIES: usize = 1000;
 
 /// An index: a list of manifests, and of other indexes.
-pub struct ImageIndex(Members);
+pub struct ImageIndex(DocumentMembers);
 
 impl ImageIndex {
     /// Reads an index.
@@ -23,7 +23,7 @@ impl ImageIndex {
     /// # Errors
     /// [`Malformed`] for everything else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let members = Members::parse(bytes)?;
+        let members = DocumentMembers::parse(bytes)?;
         members.check_index()?;
         match members.optional_text("mediaType")? {
             Some(other) if !is_index(&other) => return Err(Malformed::MediaType(other)),

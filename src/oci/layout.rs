@@ -38,9 +38,9 @@ pub struct Layout {
 
 /// An entry of `index.json`.
 #[derive(Clone, Copy)]
-pub struct Entry<'a>(&'a Value);
+pub struct LayoutEntry<'a>(&'a Value);
 
-impl<'a> Entry<'a> {
+impl<'a> LayoutEntry<'a> {
     /// The tag.
     pub fn tag(self) -> Option<&'a str> {
         tag_in(self.0)
@@ -85,8 +85,8 @@ impl Layout {
     }
 
     /// The entries of `index.json`.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries.iter().map(Entry)
+    pub fn entries(&self) -> impl Iterator<Item = LayoutEntry<'_>> {
+        self.entries.iter().map(LayoutEntry)
     }
 
     /// The entries of `index.json` that are described well enough to be read.
@@ -100,7 +100,7 @@ impl Layout {
     /// [`OciError::Ambiguous`], and [`OciError::Malformed`] for an entry that is no descriptor.
     pub fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
         let mut tagged = self.entries().filter(|entry| entry.tag() == Some(tag));
-        let found = tagged.next().map(Entry::descriptor).transpose()?;
+        let found = tagged.next().map(LayoutEntry::descriptor).transpose()?;
         if tagged.next().is_some() {
             Err(OciError::Ambiguous(tag.into()))
         } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::media_type::is_manifest;
-use super::{Descriptor, Malformed, Members};
+use super::{Descriptor, DocumentMembers, Malformed};
 
 /// A manifest: of an image for one platform, or of another artifact such as a component or a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Manifest {
     /// # Errors
     /// [`Malformed`] for everything else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let members = Members::parse(bytes)?;
+        let members = DocumentMembers::parse(bytes)?;
         let media_type = members.text("mediaType")?;
         if !is_manifest(&media_type) {
             return Err(Malformed::MediaType(media_type));

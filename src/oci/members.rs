@@ -8,9 +8,9 @@ use super::{Descriptor, Malformed};
 use crate::document;
 
 /// The members of one JSON object. Those that nobody asks for are ignored, as OCI demands of readers.
-pub struct Members(Map<String, Value>);
+pub struct DocumentMembers(Map<String, Value>);
 
-impl Members {
+impl DocumentMembers {
     /// Reads a document.
     ///
     /// # Errors

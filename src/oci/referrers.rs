@@ -1,13 +1,13 @@
 //! Turns the digest of a document into the list of what refers to it, such as its signatures.
 //!
-//! A place without an API for that keeps the list at a tag that is made from the digest (OCI distribution 1.1). A layout
+//! A repository without an API for that keeps the list at a tag that is made from the digest (OCI distribution 1.1). A layout
 //! may also have such documents in its own index.
 
 use serde_json::Value;
 
 use super::index::{list, readable, write_list};
 use super::media_type::OCI_INDEX;
-use super::{Descriptor, MAX_DOCUMENT, OciError, Place};
+use super::{Descriptor, MAX_DOCUMENT, OciError, Repository};
 use crate::digest::Digest;
 
 /// The tag of the list of what refers to a digest, where there is no API for it.
@@ -19,10 +19,14 @@ pub fn fallback_tag(subject: Digest) -> String {
 ///
 /// # Errors
 /// [`OciError`] when the list cannot be read, or something in it is no descriptor.
-pub async fn of(place: &Place, subject: Digest, name: &'static str) -> Result<Vec<Descriptor>, OciError> {
-    let entries = entries(place, subject, name).await?;
+pub async fn of(
+    repository: &Repository,
+    subject: Digest,
+    name: &'static str,
+) -> Result<Vec<Descriptor>, OciError> {
+    let entries = entries(repository, subject, name).await?;
     let mut found = entries.iter().map(Descriptor::parse).collect::<Result<Vec<_>, _>>()?;
-    found.extend(place.listed());
+    found.extend(repository.listed());
     Ok(found)
 }
 
@@ -31,7 +35,7 @@ pub async fn of(place: &Place, subject: Digest, name: &'static str) -> Result<Ve
 /// # Errors
 /// [`OciError`] when the list cannot be read or written.
 pub async fn add(
-    place: &mut Place,
+    repository: &mut Repository,
     subject: Digest,
     referrers: &[Descriptor],
     name: &'static str,
@@ -39,19 +43,23 @@ pub async fn add(
     if referrers.is_empty() {
         return Ok(());
     }
-    let mut entries = entries(place, subject, name).await?;
+    let mut entries = entries(repository, subject, name).await?;
     for referrer in referrers {
         if !readable(&entries).any(|entry| entry.digest == referrer.digest) {
             entries.push(referrer.to_value());
         }
     }
     let bytes = write_list(&entries);
-    place.add(&bytes).await?;
-    place.tag(&fallback_tag(subject), &Descriptor::of(OCI_INDEX, &bytes)).await
+    repository.add(&bytes).await?;
+    repository.tag(&fallback_tag(subject), &Descriptor::of(OCI_INDEX, &bytes)).await
 }
 
 /// The entries at the fallback tag.
-async fn entries(place: &Place, subject: Digest, name: &'static str) -> Result<Vec<Value>, OciError> {
-    let Some(descriptor) = place.tagged(&fallback_tag(subject)).await? else { return Ok(Vec::new()) };
-    list(&place.read(&descriptor, MAX_DOCUMENT).await?, name)
+async fn entries(
+    repository: &Repository,
+    subject: Digest,
+    name: &'static str,
+) -> Result<Vec<Value>, OciError> {
+    let Some(descriptor) = repository.tagged(&fallback_tag(subject)).await? else { return Ok(Vec::new()) };
+    list(&repository.read(&descriptor, MAX_DOCUMENT).await?, name)
 }

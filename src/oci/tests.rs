@@ -1,4 +1,4 @@
-//! Layouts as others damage them, and copies between places.
+//! Layouts as others damage them, and copies between repositories.
 
 #![expect(clippy::disallowed_methods, reason = "tests make and damage files")]
 
@@ -40,8 +40,8 @@ impl Home {
         Layout::open_or_new(self.directory()).await.unwrap()
     }
 
-    async fn place(&self) -> Place {
-        Place::Layout(self.layout().await)
+    async fn repository(&self) -> Repository {
+        Repository::Layout(self.layout().await)
     }
 
     /// The names of everything in `blobs/sha256`.
@@ -110,7 +110,7 @@ async fn what_is_not_the_blob_is_refused_and_nothing_of_it_stays() {
     let bytes = vec![7; 600_000];
     let blob = Descriptor::of("x", &bytes);
     from.layout().await.add(&bytes).await.unwrap();
-    let (source, sink) = (from.place().await, to.place().await);
+    let (source, sink) = (from.repository().await, to.repository().await);
     let mut flipped = bytes.clone();
     *flipped.last_mut().unwrap() ^= 1;
     for bad in [&flipped[..], &bytes[..599_999], &[], &[&bytes[..], b"x"].concat()] {
@@ -197,7 +197,7 @@ async fn what_is_too_large_is_refused_by_its_size_alone() {
     let home = Home::new();
     let blob = Descriptor { size: 101, ..Descriptor::of("x", b"a blob") };
     // It is not even there.
-    let read = home.place().await.read(&blob, 100).await;
+    let read = home.repository().await.read(&blob, 100).await;
     assert!(matches!(read, Err(OciError::TooLong { limit: 100, .. })));
     home.layout().await.write().await.unwrap();
     fs::write(home.path("oci-layout"), vec![b' '; 1025]).unwrap();
@@ -229,22 +229,22 @@ async fn a_tag_that_is_there_twice_is_nobodys() {
 #[tokio::test]
 async fn referrers_are_listed_once_and_found_again() {
     let home = Home::new();
-    let mut place = home.place().await;
+    let mut repository = home.repository().await;
     let subject = Digest::of(b"subject");
     let referrer = Descriptor { artifact_type: Some("x/y".into()), ..Descriptor::of(OCI_MANIFEST, b"r") };
-    assert_eq!(referrers::of(&place, subject, "the list").await.unwrap(), []);
+    assert_eq!(referrers::of(&repository, subject, "the list").await.unwrap(), []);
     for _ in 0..2 {
-        referrers::add(&mut place, subject, std::slice::from_ref(&referrer), "the list").await.unwrap();
+        referrers::add(&mut repository, subject, std::slice::from_ref(&referrer), "the list").await.unwrap();
     }
-    place.finish().await.unwrap();
-    let place = Place::Layout(Layout::open(home.directory()).await.unwrap());
-    let found = referrers::of(&place, subject, "the list").await.unwrap();
+    repository.finish().await.unwrap();
+    let repository = Repository::Layout(Layout::open(home.directory()).await.unwrap());
+    let found = referrers::of(&repository, subject, "the list").await.unwrap();
     assert_eq!(found.iter().filter(|found| **found == referrer).count(), 1);
-    assert_eq!(referrers::of(&place, Digest::of(b"other"), "the list").await.unwrap().len(), 1);
+    assert_eq!(referrers::of(&repository, Digest::of(b"other"), "the list").await.unwrap().len(), 1);
     // The list is checked like any other blob.
-    let list = place.tagged(&referrers::fallback_tag(subject)).await.unwrap().unwrap();
+    let list = repository.tagged(&referrers::fallback_tag(subject)).await.unwrap().unwrap();
     fs::write(home.blob(list.digest), b"{}").unwrap();
-    assert!(matches!(referrers::of(&place, subject, "the list").await, Err(OciError::Size { .. })));
+    assert!(matches!(referrers::of(&repository, subject, "the list").await, Err(OciError::Size { .. })));
 }
 
 /// In a process of its own, since the peak of memory is that of the process.
@@ -274,7 +274,7 @@ fn copy_alone() {
     fs::File::create(from.blob(blob.digest)).unwrap().set_len(LARGE).unwrap();
     let before = peak();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { copy(&blob, &from.place().await, &to.place().await).await.unwrap() });
+    runtime.block_on(async { copy(&blob, &from.repository().await, &to.repository().await).await.unwrap() });
     assert_eq!(fs::metadata(to.blob(blob.digest)).unwrap().len(), LARGE);
     assert!(peak() - before < 16 << 10, "{} KiB, then {}", before, peak());
 }

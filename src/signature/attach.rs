@@ -1,4 +1,4 @@
-//! Writes signatures into a place, where [`gather`](super::gather()) finds them: new ones, and those that came from another place.
+//! Writes signatures into a repository, where [`gather`](super::gather()) finds them: new ones, and those that came from another repository.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,29 @@ use super::{KeyError, PrivateKey};
 use crate::digest::Digest;
 use crate::document;
 use crate::oci::media_type::{EMPTY, OCI_MANIFEST};
-use crate::oci::{Descriptor, EMPTY_BLOB, OciError, Place, referrers};
+use crate::oci::{Descriptor, EMPTY_BLOB, OciError, Repository, referrers};
 
-/// Writes signatures into a place, byte for byte. Those that could not be read are left out.
+/// Writes signatures into a repository, byte for byte. Those that could not be read are left out.
 ///
 /// # Errors
-/// [`OciError`] when the place cannot be written.
-pub async fn save(signatures: &[Evidence], subject: Digest, place: &mut Place) -> Result<(), OciError> {
+/// [`OciError`] when the repository cannot be written.
+pub async fn save(
+    signatures: &[Evidence],
+    subject: Digest,
+    repository: &mut Repository,
+) -> Result<(), OciError> {
     let mut carriers = Vec::new();
     for evidence in signatures.iter().filter(|evidence| evidence.content.is_ok()) {
         for bytes in evidence.blobs.values() {
-            place.add(bytes).await?;
+            repository.add(bytes).await?;
         }
         if evidence.is_classic {
-            place.tag(&classic_tag(subject), &evidence.carrier).await?;
+            repository.tag(&classic_tag(subject), &evidence.carrier).await?;
         } else {
             carriers.push(evidence.carrier.clone());
         }
     }
-    referrers::add(place, subject, &carriers, LIST).await
+    referrers::add(repository, subject, &carriers, LIST).await
 }
 
 /// A signature that was not written yet.
@@ -46,20 +50,20 @@ impl NewSignature {
         Ok(Self { bundle, carrier })
     }
 
-    /// Writes the signature into the place where the document is, and into the list of what refers to it.
+    /// Writes the signature into the repository where the document is, and into the list of what refers to it.
     ///
     /// # Errors
-    /// [`OciError`] when the place cannot be read or written.
-    pub async fn write(&self, subject: Digest, place: &mut Place) -> Result<(), OciError> {
+    /// [`OciError`] when the repository cannot be read or written.
+    pub async fn write(&self, subject: Digest, repository: &mut Repository) -> Result<(), OciError> {
         for blob in [EMPTY_BLOB, &self.bundle, &self.carrier] {
-            place.add(blob).await?;
+            repository.add(blob).await?;
         }
         let carrier = Descriptor {
             artifact_type: Some(MEDIA_TYPE.into()),
             annotations: annotations(),
             ..Descriptor::of(OCI_MANIFEST, &self.carrier)
         };
-        referrers::add(place, subject, &[carrier], LIST).await
+        referrers::add(repository, subject, &[carrier], LIST).await
     }
 }
 

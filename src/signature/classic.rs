@@ -29,12 +29,12 @@ pub struct Payload {
 /// The `identity` beside these is where it was signed: of no use, as bundles are copied.
 #[derive(Deserialize)]
 struct Critical {
-    image: Image,
+    image: SignedImage,
     r#type: String,
 }
 
 #[derive(Deserialize)]
-struct Image {
+struct SignedImage {
     #[serde(rename = "docker-manifest-digest")]
     digest: String,
 }

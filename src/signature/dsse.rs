@@ -18,11 +18,11 @@ const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 pub(super) struct Envelope {
     payload: String,
     payload_type: String,
-    signatures: Vec<Signature>,
+    signatures: Vec<EnvelopeSignature>,
 }
 
 #[derive(Deserialize)]
-struct Signature {
+struct EnvelopeSignature {
     sig: String,
 }
 

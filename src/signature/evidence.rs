@@ -14,7 +14,7 @@ pub(super) const LIST: &str = "the list of signatures";
 #[derive(Debug)]
 pub struct Evidence {
     pub(super) carrier: Descriptor,
-    pub(super) content: Result<Content, String>,
+    pub(super) content: Result<SignatureContent, String>,
     pub(super) is_classic: bool,
     /// Everything that belongs to it, to be stored with what is signed.
     pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
@@ -22,7 +22,7 @@ pub struct Evidence {
 
 /// The bytes that a signature consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum SignatureContent {
     /// A Sigstore bundle.
     Bundle(Vec<u8>),
     /// A payload and its signature in base64: cosign's classic form.
@@ -54,7 +54,7 @@ impl Evidence {
     ///
     /// # Errors
     /// The reason, for people.
-    pub fn content(&self) -> Result<&Content, &String> {
+    pub fn content(&self) -> Result<&SignatureContent, &String> {
         self.content.as_ref()
     }
 
@@ -68,11 +68,11 @@ impl Evidence {
         keys: impl IntoIterator<Item = (K, &'k PublicKey)>,
     ) -> Result<K, SignatureFault> {
         match &self.content {
-            Ok(Content::Bundle(bytes)) => {
+            Ok(SignatureContent::Bundle(bytes)) => {
                 let (key, statement) = SigstoreBundle::parse(bytes)?.open(keys)?;
                 statement.check(digest).map(|()| key)
             }
-            Ok(Content::Classic { payload, signature }) => {
+            Ok(SignatureContent::Classic { payload, signature }) => {
                 let (key, payload) = classic::open(payload, signature, keys)?;
                 payload.check(digest).map(|()| key)
             }
@@ -83,7 +83,7 @@ impl Evidence {
     /// The id of the key that it claims to be made with, which proves nothing.
     pub fn claimed(&self) -> Option<Digest> {
         match &self.content {
-            Ok(Content::Bundle(bytes)) => SigstoreBundle::parse(bytes).ok()?.hint(),
+            Ok(SignatureContent::Bundle(bytes)) => SigstoreBundle::parse(bytes).ok()?.hint(),
             _ => None,
         }
     }

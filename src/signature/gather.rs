@@ -1,4 +1,4 @@
-//! Turns a place and a digest into everything there that may be a signature of it, without judging any of it.
+//! Turns a repository and a digest into everything there that may be a signature of it, without judging any of it.
 //!
 //! Two forms are looked for: Sigstore bundles that refer to the digest, and cosign's classic form at a tag of its own. That
 //! the lists themselves cannot be read is an error; that one signature cannot be read is noted beside it, and does the
@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use super::classic::{SIGNATURE, SIMPLE_SIGNING};
-use super::evidence::{Content, Evidence, LIST, classic_tag};
+use super::evidence::{Evidence, LIST, SignatureContent, classic_tag};
 use super::sigstore::MEDIA_TYPE;
 use crate::digest::Digest;
 use crate::oci::media_type::{EMPTY, OCI_MANIFEST};
-use crate::oci::{Descriptor, MAX_DOCUMENT, MAX_ENTRIES, Manifest, OciError, Place, referrers};
+use crate::oci::{Descriptor, MAX_DOCUMENT, MAX_ENTRIES, Manifest, OciError, Repository, referrers};
 
 /// The longest signature that is read, in bytes: a payload of 64 KiB in base64, and room for what stands around it.
 const MAX_SIGNATURE: u64 = 128 << 10;
@@ -20,14 +20,14 @@ const MAX_SIGNATURE: u64 = 128 << 10;
 /// The most bytes that all signatures may have together. They are held in memory, and there may be a thousand.
 const MAX_TOTAL: u64 = 16 << 20;
 
-/// Everything in a place that may be a signature of the document `subject`.
+/// Everything in a repository that may be a signature of the document `subject`.
 ///
 /// # Errors
 /// [`OciError`] when the lists of signatures cannot be read, or are more than is read.
-pub async fn gather(place: &Place, subject: Digest) -> Result<Vec<Evidence>, OciError> {
+pub async fn gather(repository: &Repository, subject: Digest) -> Result<Vec<Evidence>, OciError> {
     let mut found = BTreeMap::new();
-    let mut reader = Reader { place, subject, left: MAX_TOTAL };
-    for carrier in carriers(place, subject).await? {
+    let mut reader = EvidenceReader { repository, subject, left: MAX_TOTAL };
+    for carrier in carriers(repository, subject).await? {
         if found.contains_key(&carrier.digest) {
             continue;
         }
@@ -36,15 +36,15 @@ pub async fn gather(place: &Place, subject: Digest) -> Result<Vec<Evidence>, Oci
         }
     }
     let mut all: Vec<Evidence> = found.into_values().collect();
-    if let Some(carrier) = place.tagged(&classic_tag(subject)).await? {
+    if let Some(carrier) = repository.tagged(&classic_tag(subject)).await? {
         all.extend(reader.classic(&carrier).await?);
     }
     Ok(all)
 }
 
 /// The OCI manifests that may carry a Sigstore bundle.
-async fn carriers(place: &Place, subject: Digest) -> Result<Vec<Descriptor>, OciError> {
-    let mut carriers = referrers::of(place, subject, LIST).await?;
+async fn carriers(repository: &Repository, subject: Digest) -> Result<Vec<Descriptor>, OciError> {
+    let mut carriers = referrers::of(repository, subject, LIST).await?;
     // Some tools leave the artifact type out of the list, or name the type of the configuration there. Of those, only
     // the OCI manifest itself can tell.
     carriers.retain(|carrier| {
@@ -55,13 +55,13 @@ async fn carriers(place: &Place, subject: Digest) -> Result<Vec<Descriptor>, Oci
 }
 
 /// Reads signatures as long as they are not too much together.
-struct Reader<'a> {
-    place: &'a Place,
+struct EvidenceReader<'a> {
+    repository: &'a Repository,
     subject: Digest,
     left: u64,
 }
 
-impl Reader<'_> {
+impl EvidenceReader<'_> {
     /// The Sigstore bundle that an OCI manifest carries; none when it carries something else or for something else.
     async fn bundle(&mut self, carrier: &Descriptor) -> Result<Option<Evidence>, OciError> {
         let (bytes, manifest) = match self.manifest(carrier).await {
@@ -82,7 +82,7 @@ impl Reader<'_> {
         let content = match &manifest.layers[..] {
             [layer] => self.blob(layer).await?.map(|bytes| {
                 blobs.insert(layer.digest, bytes.clone());
-                Content::Bundle(bytes)
+                SignatureContent::Bundle(bytes)
             }),
             layers => Err(format!("its OCI manifest has {} layers, not one", layers.len())),
         };
@@ -127,11 +127,11 @@ impl Reader<'_> {
         &mut self,
         layer: &Descriptor,
         shared: &mut BTreeMap<Digest, Vec<u8>>,
-    ) -> Result<Result<Content, String>, OciError> {
+    ) -> Result<Result<SignatureContent, String>, OciError> {
         Ok(match (self.blob(layer).await?, layer.annotations.get(SIGNATURE)) {
             (Ok(payload), Some(signature)) => {
                 shared.insert(layer.digest, payload.clone());
-                Ok(Content::Classic { payload, signature: signature.clone() })
+                Ok(SignatureContent::Classic { payload, signature: signature.clone() })
             }
             (Ok(_), None) => Err(format!("its layer has no annotation `{SIGNATURE}`")),
             (Err(error), _) => Err(error),
@@ -140,7 +140,7 @@ impl Reader<'_> {
 
     async fn manifest(&mut self, carrier: &Descriptor) -> Result<(Vec<u8>, Manifest), OciError> {
         self.spend(carrier.size.min(MAX_DOCUMENT))?;
-        let bytes = self.place.read(carrier, MAX_DOCUMENT).await?;
+        let bytes = self.repository.read(carrier, MAX_DOCUMENT).await?;
         let manifest = Manifest::parse(&bytes)?;
         Ok((bytes, manifest))
     }
@@ -148,7 +148,7 @@ impl Reader<'_> {
     /// A blob, or why it could not be read. The error outside is that all signatures together are too much.
     async fn blob(&mut self, blob: &Descriptor) -> Result<Result<Vec<u8>, String>, OciError> {
         self.spend(blob.size.min(MAX_SIGNATURE))?;
-        Ok(self.place.read(blob, MAX_SIGNATURE).await.map_err(|error| reason(&error)))
+        Ok(self.repository.read(blob, MAX_SIGNATURE).await.map_err(|error| reason(&error)))
     }
 
     fn spend(&mut self, size: u64) -> Result<(), OciError> {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PublicKey, pem};
 use crate::document;
+use crate::oci::file::open_directory;
 
 const LABEL: &str = "ENCRYPTED SIGSTORE PRIVATE KEY";
 
@@ -77,7 +78,7 @@ pub enum KeyError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct File {
+struct KeyFile {
     kdf: Kdf,
     cipher: Cipher,
     ciphertext: String,
@@ -121,7 +122,7 @@ impl PrivateKey {
     /// [`KeyError`] for a wrong password, and for files that are not exactly in cosign's form.
     pub fn open(text: &str, password: &SecretString) -> Result<Self, KeyError> {
         let json = pem::decode(text, LABEL).or_else(|| pem::decode(text, OLD_LABEL)).ok_or(KeyError::Pem)?;
-        let (file, _) = document::json_as::<File>(&json)?;
+        let (file, _) = document::json_as::<KeyFile>(&json)?;
         let log_n = file.kdf.accepted().ok_or(KeyError::Parameters)?;
         let nonce: [u8; 24] = match (&*file.cipher.name, STANDARD.decode(&file.cipher.nonce)) {
             ("nacl/secretbox", Ok(nonce)) => nonce.try_into().map_err(|_| KeyError::Parameters)?,
@@ -165,7 +166,7 @@ impl PrivateKey {
         let ciphertext = secretbox(password, &salt, LOG_N)?
             .encrypt(&nonce.into(), pkcs8.as_ref())
             .map_err(|_| KeyError::Cryptography)?;
-        let file = File {
+        let file = KeyFile {
             kdf: Kdf {
                 name: "scrypt".into(),
                 params: Params { N: 1 << LOG_N, r: 8, p: 1 },
@@ -241,10 +242,8 @@ fn split(path: &Path) -> Result<(Dir, String), KeyError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
-    let directory = Dir::open_ambient_dir(parent, cap_std::ambient_authority());
     let system = |source| KeyError::System { name: parent.display().to_string(), source };
-    Ok((directory.map_err(system)?, name.to_owned()))
+    Ok((open_directory(parent).map_err(system)?, name.to_owned()))
 }
 
 fn write_new(directory: &Dir, name: &str, mode: u32, text: &str) -> Result<(), KeyError> {

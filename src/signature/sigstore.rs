@@ -29,7 +29,7 @@ pub struct SigstoreBundle {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct WireBundle {
     media_type: String,
     verification_material: Material,
     dsse_envelope: Envelope,
@@ -57,7 +57,7 @@ impl SigstoreBundle {
             return Err(SignatureFault::TooLong(bytes.len()));
         }
         // Members that are not known here, such as log entries, are not evidence of anything and change nothing.
-        let (bundle, _) = document::json_as::<Wire>(bytes)?;
+        let (bundle, _) = document::json_as::<WireBundle>(bytes)?;
         if bundle.media_type != MEDIA_TYPE {
             return Err(SignatureFault::MediaType(bundle.media_type));
         }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn payload() -> String {
-        let (bundle, _) = document::json_as::<Wire>(BUNDLE.as_bytes()).unwrap();
+        let (bundle, _) = document::json_as::<WireBundle>(BUNDLE.as_bytes()).unwrap();
         bundle.dsse_envelope.payload()
     }
 

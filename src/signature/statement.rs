@@ -21,13 +21,13 @@ const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 pub struct Statement {
     #[serde(rename = "_type")]
     kind: String,
-    subject: Vec<Subject>,
+    subject: Vec<StatementSubject>,
     #[serde(rename = "predicateType")]
     predicate_type: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct Subject {
+struct StatementSubject {
     digest: BTreeMap<String, String>,
 }
 
@@ -49,7 +49,8 @@ impl Statement {
         if self.predicate_type != PREDICATE {
             return Err(SignatureFault::Predicate(self.predicate_type.clone()));
         }
-        let names = |subject: &Subject| subject.digest.get("sha256").is_some_and(|hex| *hex == digest.hex());
+        let names =
+            |subject: &StatementSubject| subject.digest.get("sha256").is_some_and(|hex| *hex == digest.hex());
         if self.subject.iter().any(names) { Ok(()) } else { Err(SignatureFault::OtherDigest) }
     }
 }
@@ -88,7 +89,7 @@ mod tests {
     fn a_second_subject_counts_as_well() {
         let mut statement = statement();
         let digest = [("sha256".to_owned(), Digest::of(b"second").hex())].into();
-        statement.subject.push(Subject { digest });
+        statement.subject.push(StatementSubject { digest });
         assert!(statement.check(Digest::of(b"second")).is_ok());
         assert!(statement.check(Digest::of(b"subject")).is_ok());
     }
@@ -97,7 +98,7 @@ mod tests {
     fn another_algorithm_with_the_digits_of_the_digest_is_another_digest() {
         let mut statement = statement();
         let hex = Digest::of(b"subject").hex();
-        statement.subject = vec![Subject { digest: [("sha512".to_owned(), hex)].into() }];
+        statement.subject = vec![StatementSubject { digest: [("sha512".to_owned(), hex)].into() }];
         assert!(matches!(statement.check(Digest::of(b"subject")), Err(SignatureFault::OtherDigest)));
     }
 }

@@ -1,4 +1,4 @@
-//! Signatures in a place: what is found, what is not, and what a copy keeps.
+//! Signatures in a repository: what is found, what is not, and what a copy keeps.
 
 #![expect(clippy::disallowed_methods, reason = "tests make files")]
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::oci::media_type::{EMPTY, OCI_INDEX, OCI_MANIFEST};
-use crate::oci::{Descriptor, EMPTY_BLOB, Layout, OciError, Place, referrers};
+use crate::oci::{Descriptor, EMPTY_BLOB, Layout, OciError, Repository, referrers};
 
 const SUBJECT: &[u8] = b"{\"what\":\"is signed\"}";
 
@@ -18,9 +18,9 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
-    async fn place(&self) -> Place {
+    async fn repository(&self) -> Repository {
         let directory = Dir::open_ambient_dir(self.0.path(), cap_std::ambient_authority()).unwrap();
-        Place::Layout(Layout::open_or_new(directory).await.unwrap())
+        Repository::Layout(Layout::open_or_new(directory).await.unwrap())
     }
 }
 
@@ -32,19 +32,19 @@ fn key() -> PrivateKey {
     PrivateKey::generate().unwrap()
 }
 
-async fn signed(place: &mut Place, key: &PrivateKey) {
-    NewSignature::of(&subject(), key).unwrap().write(subject().digest, place).await.unwrap();
+async fn signed(repository: &mut Repository, key: &PrivateKey) {
+    NewSignature::of(&subject(), key).unwrap().write(subject().digest, repository).await.unwrap();
 }
 
 /// Adds a manifest in cosign's classic form with these layers.
-async fn classic(place: &mut Place, layers: &[Value]) {
-    place.add(EMPTY_BLOB).await.unwrap();
+async fn classic(repository: &mut Repository, layers: &[Value]) {
+    repository.add(EMPTY_BLOB).await.unwrap();
     let config = Descriptor::of(EMPTY, EMPTY_BLOB).to_value();
     let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers})
         .to_string();
-    place.add(manifest.as_bytes()).await.unwrap();
+    repository.add(manifest.as_bytes()).await.unwrap();
     let tag = format!("{}.sig", referrers::fallback_tag(subject().digest));
-    place.tag(&tag, &Descriptor::of(OCI_MANIFEST, manifest.as_bytes())).await.unwrap();
+    repository.tag(&tag, &Descriptor::of(OCI_MANIFEST, manifest.as_bytes())).await.unwrap();
 }
 
 fn layer(bytes: &[u8], signature: Option<&str>) -> Value {
@@ -58,11 +58,11 @@ fn layer(bytes: &[u8], signature: Option<&str>) -> Value {
 #[tokio::test]
 async fn what_was_written_is_found_and_names_its_key() {
     let home = Home::new();
-    let (mut place, one, two) = (home.place().await, key(), key());
-    assert!(gather(&place, subject().digest).await.unwrap().is_empty());
-    signed(&mut place, &one).await;
-    signed(&mut place, &two).await;
-    let found = gather(&place, subject().digest).await.unwrap();
+    let (mut repository, one, two) = (home.repository().await, key(), key());
+    assert!(gather(&repository, subject().digest).await.unwrap().is_empty());
+    signed(&mut repository, &one).await;
+    signed(&mut repository, &two).await;
+    let found = gather(&repository, subject().digest).await.unwrap();
     assert_eq!(found.len(), 2);
     let keys = [("one", one.public()), ("two", two.public())];
     let mut names: Vec<_> = found.iter().map(|it| it.signer(subject().digest, keys).unwrap()).collect();
@@ -70,23 +70,23 @@ async fn what_was_written_is_found_and_names_its_key() {
     assert_eq!(names, ["one", "two"]);
     let other = found[0].signer(Digest::of(b"other"), keys);
     assert!(matches!(other, Err(SignatureFault::OtherDigest)));
-    assert!(gather(&place, Digest::of(b"other")).await.unwrap().is_empty());
+    assert!(gather(&repository, Digest::of(b"other")).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_copy_has_the_same_signatures_but_for_those_that_cannot_be_read() {
     let (from, to) = (Home::new(), Home::new());
-    let (mut place, key) = (from.place().await, key());
-    signed(&mut place, &key).await;
-    place.add(b"payload").await.unwrap();
-    classic(&mut place, &[layer(b"payload", Some("c2ln")), layer(b"not there", Some("c2ln"))]).await;
-    let found = gather(&place, subject().digest).await.unwrap();
+    let (mut repository, key) = (from.repository().await, key());
+    signed(&mut repository, &key).await;
+    repository.add(b"payload").await.unwrap();
+    classic(&mut repository, &[layer(b"payload", Some("c2ln")), layer(b"not there", Some("c2ln"))]).await;
+    let found = gather(&repository, subject().digest).await.unwrap();
     assert_eq!(
         found.iter().map(Evidence::format).collect::<Vec<_>>(),
         ["sigstore-bundle", "cosign-classic", "cosign-classic"]
     );
     assert!(found[2].content().unwrap_err().starts_with("the layout does not hold"));
-    let mut copy = to.place().await;
+    let mut copy = to.repository().await;
     save(&found, subject().digest, &mut copy).await.unwrap();
     let again = gather(&copy, subject().digest).await.unwrap();
     assert_eq!(again.len(), 3, "the manifest that names the missing one is kept as it came");
@@ -98,11 +98,11 @@ async fn a_copy_has_the_same_signatures_but_for_those_that_cannot_be_read() {
 #[tokio::test]
 async fn a_classic_layer_without_signature_and_one_of_another_type_are_none() {
     let home = Home::new();
-    let mut place = home.place().await;
-    place.add(b"payload").await.unwrap();
+    let mut repository = home.repository().await;
+    repository.add(b"payload").await.unwrap();
     let foreign = Descriptor::of("text/plain", b"payload").to_value();
-    classic(&mut place, &[foreign, layer(b"payload", None)]).await;
-    let found = gather(&place, subject().digest).await.unwrap();
+    classic(&mut repository, &[foreign, layer(b"payload", None)]).await;
+    let found = gather(&repository, subject().digest).await.unwrap();
     assert_eq!(found.len(), 1);
     assert!(found[0].content().unwrap_err().contains("has no annotation"));
     assert!(matches!(found[0].signer::<()>(subject().digest, []), Err(SignatureFault::Unreadable(_))));
@@ -111,7 +111,7 @@ async fn a_classic_layer_without_signature_and_one_of_another_type_are_none() {
 #[tokio::test]
 async fn what_refers_to_something_else_or_is_something_else_is_passed_over() {
     let home = Home::new();
-    let mut place = home.place().await;
+    let mut repository = home.repository().await;
     for (artifact, subject) in
         [(sigstore::MEDIA_TYPE, Descriptor::of(OCI_INDEX, b"other")), ("application/spdx+json", subject())]
     {
@@ -120,31 +120,31 @@ async fn what_refers_to_something_else_or_is_something_else_is_passed_over() {
             "config": Descriptor::of(EMPTY, EMPTY_BLOB).to_value(), "layers": [],
         });
         let manifest = manifest.to_string();
-        place.add(manifest.as_bytes()).await.unwrap();
+        repository.add(manifest.as_bytes()).await.unwrap();
         let listed = Descriptor::of(OCI_MANIFEST, manifest.as_bytes());
-        referrers::add(&mut place, self::subject().digest, &[listed], "the list").await.unwrap();
+        referrers::add(&mut repository, self::subject().digest, &[listed], "the list").await.unwrap();
     }
-    assert!(gather(&place, subject().digest).await.unwrap().is_empty());
+    assert!(gather(&repository, subject().digest).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn signatures_are_read_within_bounds() {
     let home = Home::new();
-    let mut place = home.place().await;
+    let mut repository = home.repository().await;
     let large = Descriptor { size: 128 << 10, ..Descriptor::of(classic::SIMPLE_SIGNING, b"x") };
-    classic(&mut place, &vec![large.to_value(); 200]).await;
+    classic(&mut repository, &vec![large.to_value(); 200]).await;
     assert!(matches!(
-        gather(&place, subject().digest).await,
+        gather(&repository, subject().digest).await,
         Err(OciError::TooMany("the list of signatures"))
     ));
-    classic(&mut place, &vec![layer(b"x", None); 1001]).await;
+    classic(&mut repository, &vec![layer(b"x", None); 1001]).await;
     assert!(matches!(
-        gather(&place, subject().digest).await,
+        gather(&repository, subject().digest).await,
         Err(OciError::TooMany("the list of signatures"))
     ));
     // One that is too long by itself is only that one's fault.
     let long = Descriptor { size: (128 << 10) + 1, ..Descriptor::of(classic::SIMPLE_SIGNING, b"x") };
-    classic(&mut place, &[long.to_value()]).await;
-    let found = gather(&place, subject().digest).await.unwrap();
+    classic(&mut repository, &[long.to_value()]).await;
+    let found = gather(&repository, subject().digest).await.unwrap();
     assert!(found[0].content().unwrap_err().contains("more than the 131072 bytes"));
 }

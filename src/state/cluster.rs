@@ -6,126 +6,130 @@
 //! Only the holder of the installation's Lease writes; and every write over a record names the version that was read, so
 //! that one who lost the Lease without noticing changes nothing.
 
-mod record;
-mod desk;
-mod office;
+mod thread;
+mod encoding;
+mod subject;
+mod record_store;
 mod lease;
-mod book;
+mod claim_record;
+mod installation_record;
+mod record_writer;
+mod inventory_writer;
 mod bundle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::cluster::ConnectOptions;
-use crate::cluster::records::{Own, Records};
+use crate::cluster::records::{RecordName, Records};
 use crate::digest::Digest;
-use crate::document::{self, chain};
+use crate::document;
 use crate::fetch::Fetched;
-use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::targets::{self, Ledger, Recorded};
+use crate::targets::Ledger;
 
-use super::{Claim, Ending, Holder, Installation, Revision, Settings, StateError, ulid};
+use super::{Claim, ClaimResult, Holder, Installation, Revision, Settings, StateError, ulid};
 
-use book::{Book, Books, Change};
-use bundle::Unpacked;
-use desk::{Desk, Record, Subject, corrupt};
+use bundle::UnpackedBundle;
+use encoding::UnreadableRecord;
+use installation_record::InstallationRecord;
+use inventory_writer::InventoryWriter;
 use lease::Hold;
 pub(super) use lease::Lease;
-use office::Office;
-use record::Unreadable;
-
-/// How long what has happened may be known to this process alone.
-const SOON: Duration = Duration::from_millis(500);
+use record_store::{Record, RecordStore, corrupt};
+use record_writer::RecordWriter;
+use subject::RecordSubject;
+use thread::StateThread;
 
 /// The state in one namespace of a cluster.
 #[derive(Clone)]
-pub(super) struct Cluster {
-    office: Arc<Office>,
-    desk: Desk,
+pub(super) struct ClusterState {
+    thread: Arc<StateThread>,
+    store: RecordStore,
     who: Arc<str>,
-    books: Arc<Books>,
+    writer: Arc<RecordWriter>,
 }
 
-impl Cluster {
+impl ClusterState {
     /// Prepares to talk to the cluster.
     pub(super) fn connect(
         options: &ConnectOptions,
         namespace: Option<&str>,
         who: &str,
     ) -> Result<Self, StateError> {
-        let office = Arc::new(Office::open()?);
+        let thread = Arc::new(StateThread::start()?);
         let options = options.clone();
-        let records = office.wait(async move { Ok(Records::connect(&options).await?) })?;
+        let records = thread.wait(async move { Ok(Records::connect(&options).await?) })?;
         let namespace = namespace.unwrap_or(records.server().namespace()).into();
         let run = ulid();
-        let desk = Desk { records: Arc::new(records), namespace, run: run.to_lowercase().into() };
-        Ok(Self { office, desk, who: format!("{who}, run {run}").into(), books: Arc::default() })
+        let store = RecordStore { records: Arc::new(records), namespace, run: run.to_lowercase().into() };
+        Ok(Self { thread, store, who: format!("{who}, run {run}").into(), writer: Arc::default() })
     }
 
     /// The same state in another namespace.
     pub(super) fn within(&self, namespace: &str) -> Self {
-        let desk = Desk { namespace: namespace.into(), ..self.desk.clone() };
-        Self { desk, ..self.clone() }
+        let store = RecordStore { namespace: namespace.into(), ..self.store.clone() };
+        Self { store, ..self.clone() }
     }
 
     pub(super) fn namespace(&self) -> &str {
-        &self.desk.namespace
+        &self.store.namespace
     }
 
     pub(super) fn lock(&self, name: &str) -> Result<Lease, StateError> {
-        let (desk, own, who, name) =
-            (self.desk.clone(), self.lease(name)?, self.who.clone(), name.to_owned());
-        let hold = self.office.wait(async move { Hold::take(&desk, &name, own, &who).await })?;
-        let lease = Lease::new(Arc::clone(&self.office), Arc::new(hold));
-        self.books.held_by(lease.hold());
+        let (store, lease) = (self.store.clone(), self.lease(name)?);
+        let (who, name) = (self.who.clone(), name.to_owned());
+        let hold = self.thread.wait(async move { Hold::take(&store, &name, lease, &who).await })?;
+        let lease = Lease::new(Arc::clone(&self.thread), Arc::new(hold));
+        self.writer.held_by(lease.hold());
         Ok(lease)
     }
 
     pub(super) fn holder(&self, name: &str) -> Result<Option<Holder>, StateError> {
-        let (desk, own) = (self.desk.clone(), self.lease(name)?);
-        self.office.wait(async move { lease::holder(&desk.records, &own).await })
+        let (store, lease) = (self.store.clone(), self.lease(name)?);
+        self.thread.wait(async move { lease::holder(&store.records, &lease).await })
     }
 
     pub(super) fn unlock(&self, name: &str, holder: &Holder) -> Result<(), StateError> {
-        let (desk, own) = (self.desk.clone(), self.lease(name)?);
+        let (store, lease) = (self.store.clone(), self.lease(name)?);
         let (name, holder) = (name.to_owned(), holder.clone());
-        self.office.wait(async move { lease::unlock(&desk.records, &name, &own, &holder).await })
+        self.thread.wait(async move { lease::unlock(&store.records, &name, &lease, &holder).await })
     }
 
     pub(super) fn list(&self, namespace: Option<&str>) -> Result<Vec<Installation>, StateError> {
-        let (desk, namespace) = (self.desk.clone(), namespace.map(str::to_owned));
-        self.office.wait(async move { book::list(&desk, namespace.as_deref()).await })
+        let (store, namespace) = (self.store.clone(), namespace.map(str::to_owned));
+        self.thread.wait(async move { installation_record::list(&store, namespace.as_deref()).await })
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Option<Installation>, StateError> {
-        let (desk, name) = (self.desk.clone(), name.to_owned());
-        self.office.wait(async move {
-            match Book::open(&desk, &name).await? {
-                Some(book) => book.installation(&desk).await.map(Some),
+        let (store, name) = (self.store.clone(), name.to_owned());
+        self.thread.wait(async move {
+            match InstallationRecord::open(&store, &name).await? {
+                Some(record) => record.installation(&store).await.map(Some),
                 None => Ok(None),
             }
         })
     }
 
     pub(super) fn history(&self, name: &str) -> Result<Vec<Revision>, StateError> {
-        let (desk, name) = (self.desk.clone(), name.to_owned());
-        self.office.wait(async move {
-            match Book::open(&desk, &name).await? {
-                Some(book) => book.history(&desk).await,
+        let (store, name) = (self.store.clone(), name.to_owned());
+        self.thread.wait(async move {
+            match InstallationRecord::open(&store, &name).await? {
+                Some(record) => record.history(&store).await,
                 None => Ok(Vec::new()),
             }
         })
     }
 
     pub(super) fn outputs(&self, name: &str) -> Result<BTreeMap<String, Value>, StateError> {
-        let (desk, name) = (self.desk.clone(), name.to_owned());
-        self.office.wait(async move {
-            match Book::open(&desk, &name).await? {
-                Some(book) => book.outputs(&desk).await,
+        let (store, name) = (self.store.clone(), name.to_owned());
+        self.thread.wait(async move {
+            match InstallationRecord::open(&store, &name).await? {
+                Some(record) => record.outputs(&store).await,
                 None => Ok(BTreeMap::new()),
             }
         })
@@ -133,7 +137,7 @@ impl Cluster {
 
     /// Keeps a bundle, beside the signatures that are kept of it already. What is there and cannot be read is written anew.
     pub(super) async fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
-        let (subject, layout) = (Subject::Bundle(fetched.digest()), Unpacked::empty()?);
+        let (subject, layout) = (RecordSubject::Bundle(fetched.digest()), UnpackedBundle::empty()?);
         let kept = self.record(&subject)?;
         if let Some(kept) = &kept {
             // What it lacks or has too much of shows below.
@@ -141,16 +145,16 @@ impl Cluster {
         }
         let layout = match layout.add(fetched).await {
             Ok(()) => layout,
-            Err(_) => Unpacked::of(fetched).await?,
+            Err(_) => UnpackedBundle::of(fetched).await?,
         };
         let Some(content) = layout.pack()? else { return Ok(()) };
-        if kept.as_ref().is_some_and(|kept| kept.stamp.digest() == Digest::of(&content)) {
+        if kept.as_ref().is_some_and(|kept| kept.version.digest() == Digest::of(&content)) {
             return Ok(());
         }
-        let desk = self.desk.clone();
-        let written = self
-            .office
-            .wait(async move { desk.write(&subject, &content, kept.map(|kept| kept.stamp).as_ref()).await });
+        let store = self.store.clone();
+        let written = self.thread.wait(async move {
+            store.write(&subject, &content, kept.map(|kept| kept.version).as_ref()).await
+        });
         match written {
             // Whoever needs it will be told.
             Err(StateError::TooLarge { .. }) => Ok(()),
@@ -159,43 +163,44 @@ impl Cluster {
     }
 
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
-        let subject = Subject::Bundle(digest);
+        let subject = RecordSubject::Bundle(digest);
         let record = self.record(&subject)?.ok_or(StateError::NoBundle(digest))?;
-        let layout = Unpacked::empty()?;
-        let own = subject.own(&self.desk.namespace).ok_or(StateError::NoBundle(digest))?;
-        layout.fill(&record.content).map_err(|why| corrupt(&own, &why))?;
+        let layout = UnpackedBundle::empty()?;
+        let name = subject.name(&self.store.namespace).ok_or(StateError::NoBundle(digest))?;
+        layout.fill(&record.content).map_err(|why| corrupt(&name, &why))?;
         Ok(layout.load(digest, origin).await?)
     }
 
     pub(super) fn begin(&self, name: &str, settings: &Settings, claim: &Claim) -> Result<(), StateError> {
-        let (desk, books, name) = (self.desk.clone(), Arc::clone(&self.books), name.to_owned());
+        let (store, writer, name) = (self.store.clone(), Arc::clone(&self.writer), name.to_owned());
         let (settings, claim) = (settings.clone(), claim.clone());
-        self.office.wait(async move { books.begin(&desk, &name, settings, &claim).await })
+        self.thread.wait(async move { writer.begin(&store, &name, settings, &claim).await })
     }
 
-    pub(super) fn finish(&self, claim: &Claim, ending: &Ending<'_>) -> Result<(), StateError> {
-        let (desk, books, claim) = (self.desk.clone(), Arc::clone(&self.books), claim.clone());
-        let (status, message) = (ending.status.to_owned(), ending.message.clone());
-        let outputs = ending.outputs.clone();
-        self.office.wait(async move {
-            let ending = Ending { status: &status, message, outputs: &outputs };
-            books.finish(&desk, &claim, &ending).await
+    pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
+        let (store, writer, claim) = (self.store.clone(), Arc::clone(&self.writer), claim.clone());
+        let (status, message) = (result.status.to_owned(), result.message.clone());
+        let outputs = result.outputs.clone();
+        self.thread.wait(async move {
+            let result = ClaimResult { status: &status, message, outputs: &outputs };
+            writer.finish(&store, &claim, &result).await
         })
     }
 
     pub(super) fn identify(&self, minted: &IdentityRecord) -> Result<(), StateError> {
-        let (desk, subject) = (self.desk.clone(), Subject::Identity(minted.name.clone()));
+        let (store, subject) = (self.store.clone(), RecordSubject::Identity(minted.name.clone()));
         let content = serde_json::to_vec(minted).map_err(document::Invalid::from)?;
-        self.office.wait(async move { desk.write(&subject, &content, None).await.map(drop) })
+        self.thread.wait(async move { store.write(&subject, &content, None).await.map(drop) })
     }
 
     pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
-        let (desk, owner) = (self.desk.clone(), name.map(|name| format!("{}/{name}", self.desk.namespace)));
-        self.office.wait(async move {
+        let (store, owner) =
+            (self.store.clone(), name.map(|name| format!("{}/{name}", self.store.namespace)));
+        self.thread.wait(async move {
             let mut identities = Vec::new();
-            for found in desk.identities().await? {
-                let content = desk.whole(&found).await?.content;
-                identities.push(minted_in(&desk, &found.own, &content)?);
+            for found in store.identities().await? {
+                let content = store.whole(&found).await?.content;
+                identities.push(minted_in(&store, &found.name, &content)?);
             }
             identities.retain(|minted| owner.as_ref().is_none_or(|owner| *owner == minted.owner));
             Ok(identities)
@@ -203,71 +208,37 @@ impl Cluster {
     }
 
     pub(super) fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
-        let desk = self.desk.clone();
-        let Some(own) = Subject::Identity(minted.name.clone()).own(&desk.namespace) else { return Ok(()) };
-        self.office.wait(async move { Ok(desk.records.delete(&own, None).await?) })
+        let store = self.store.clone();
+        let Some(name) = RecordSubject::Identity(minted.name.clone()).name(&store.namespace) else {
+            return Ok(());
+        };
+        self.thread.wait(async move { Ok(store.records.delete(&name, None).await?) })
     }
 
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
-        Box::new(Journal { cluster: self.clone(), name: name.into() })
+        let (thread, writer) = (Arc::clone(&self.thread), Arc::clone(&self.writer));
+        Box::new(InventoryWriter { thread, store: self.store.clone(), writer, name: name.into() })
     }
 
-    fn record(&self, subject: &Subject) -> Result<Option<Record>, StateError> {
-        let (desk, subject) = (self.desk.clone(), subject.clone());
-        self.office.wait(async move { desk.read(&subject).await })
+    fn record(&self, subject: &RecordSubject) -> Result<Option<Record>, StateError> {
+        let (store, subject) = (self.store.clone(), subject.clone());
+        self.thread.wait(async move { store.read(&subject).await })
     }
 
-    fn lease(&self, name: &str) -> Result<Own, StateError> {
-        Own::lease(&self.desk.namespace, name).ok_or_else(|| StateError::Missing(name.into()))
+    fn lease(&self, name: &str) -> Result<RecordName, StateError> {
+        RecordName::lease(&self.store.namespace, name).ok_or_else(|| StateError::Missing(name.into()))
     }
 }
 
 /// The identity that a record is about. What is left of it is removed with the reader's own rights, so its name must be one
 /// that only identities of ours have. It is in the cluster that its record is in, by whatever address that is reached.
-fn minted_in(desk: &Desk, own: &Own, content: &[u8]) -> Result<IdentityRecord, StateError> {
+fn minted_in(store: &RecordStore, name: &RecordName, content: &[u8]) -> Result<IdentityRecord, StateError> {
     let (minted, _): (IdentityRecord, _) = document::typed(document::json(content)?)?;
     let id = minted.name.strip_prefix("carnet-").unwrap_or_default();
     let is_ours = ulid::Ulid::from_string(id).is_ok();
-    if !is_ours || Subject::Identity(minted.name.clone()).own(&desk.namespace).as_ref() != Some(own) {
-        return Err(corrupt(own, &Unreadable::Other));
+    if !is_ours || RecordSubject::Identity(minted.name.clone()).name(&store.namespace).as_ref() != Some(name)
+    {
+        return Err(corrupt(name, &UnreadableRecord::Other));
     }
-    Ok(IdentityRecord { server: desk.records.server().address().to_owned(), ..minted })
-}
-
-/// The inventory of one installation, as a run changes it. What is about to happen is written at once; what has happened,
-/// soon and together: a record that lacks it names the same objects, without their identity.
-struct Journal {
-    cluster: Cluster,
-    name: String,
-}
-
-impl Journal {
-    fn change(&self, change: Change) -> Result<(), targets::Error> {
-        let (desk, books, name) =
-            (self.cluster.desk.clone(), Arc::clone(&self.cluster.books), self.name.clone());
-        let done = self.cluster.office.wait(async move { books.change(&desk, &name, change).await });
-        let is_behind = done.map_err(|error| targets::Error::Ledger(chain(&error)))?;
-        if is_behind {
-            let (desk, books) = (self.cluster.desk.clone(), Arc::clone(&self.cluster.books));
-            self.cluster.office.begin(async move {
-                tokio::time::sleep(SOON).await;
-                books.catch_up(&desk).await;
-            });
-        }
-        Ok(())
-    }
-}
-
-impl Ledger for Journal {
-    fn intend(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
-        self.change(Change::Intend(objects.to_vec()))
-    }
-
-    fn applied(&mut self, object: &Recorded) -> Result<(), targets::Error> {
-        self.change(Change::Applied(object.clone()))
-    }
-
-    fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
-        self.change(Change::Removed(object.clone()))
-    }
+    Ok(IdentityRecord { server: store.records.server().address().to_owned(), ..minted })
 }

@@ -1,44 +1,46 @@
-//! The state of one user: SQLite and OCI layouts in a directory.
+//! The state of one user: SQLite and OCI image layouts in a directory.
+//!
+//!     state.db          installations, claims, results, outputs, inventory, identities
+//!     bundles/HEX/      the bundle of that digest, an OCI image layout with its signatures
+//!     locks/HEX         one advisory lock for each installation
 
 mod schema;
+mod file_lock;
+mod inventory_writer;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
-use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::reference::{Layout, Reference};
-use crate::targets::{self, Inventory, Ledger, Recorded};
+use crate::reference::{LayoutReference, Reference};
+use crate::sync::Mutex;
+use crate::targets::{Ledger, Recorded};
 
-use super::{
-    Claim, Ending, Holder, Installation, Revision, Settings, StateError, private_directory, timestamp, ulid,
-};
+use super::{Claim, ClaimResult, Holder, Installation, Revision, Settings, StateError, timestamp, ulid};
 
-pub(crate) use schema::VERSION;
+pub(super) use file_lock::FileLock;
+use inventory_writer::InventoryWriter;
 
-/// The longest text of a lock file that is read, in bytes.
-const MAX_HOLDER: u64 = 4096;
-
-/// The state in a directory.
+/// The state in a directory, with the connection to its database.
 #[derive(Clone)]
-pub(super) struct Directory {
+pub(super) struct DirectoryState {
     path: PathBuf,
     database: Arc<Mutex<Connection>>,
 }
 
-impl Directory {
+impl DirectoryState {
     /// Opens the state in a directory, and makes it where there is none. The directory is for its user alone: the state
     /// says what was granted, and bundles in it are run.
     ///
@@ -56,33 +58,13 @@ impl Directory {
     }
 
     /// Keeps everybody else from acting on an installation.
-    pub(super) fn lock(&self, name: &str) -> Result<Lock, StateError> {
-        let file = self.lock_file(name)?;
-        let io = |error| StateError::Io(self.path.join("locks"), error);
-        match file.try_lock() {
-            Ok(()) => Lock::taken(file).map_err(io),
-            Err(TryLockError::WouldBlock) => {
-                Err(StateError::Locked { name: name.into(), holder: Some(Box::new(holder_in(&file))) })
-            }
-            Err(TryLockError::Error(error)) => Err(io(error)),
-        }
+    pub(super) fn lock(&self, name: &str) -> Result<FileLock, StateError> {
+        FileLock::take(&self.path.join("locks"), name)
     }
 
     /// Who acts on an installation at this moment.
     pub(super) fn holder(&self, name: &str) -> Result<Option<Holder>, StateError> {
-        let file = self.lock_file(name)?;
-        match file.try_lock() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(holder_in(&file))),
-            Err(TryLockError::Error(error)) => Err(StateError::Io(self.path.join("locks"), error)),
-        }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "an advisory lock needs a file of the operating system")]
-    fn lock_file(&self, name: &str) -> Result<File, StateError> {
-        let path = self.path.join("locks").join(Digest::of(name.as_bytes()).hex());
-        let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        opened.map_err(|error| StateError::Io(path, error))
+        file_lock::holder(&self.path.join("locks"), name)
     }
 
     /// All installations, by name.
@@ -161,7 +143,7 @@ impl Directory {
         let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
         let origin = match origin.parse() {
             Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
-            _ => Reference::Layout(Layout { directory: place, tag: None, digest: Some(digest) }),
+            _ => Reference::Layout(LayoutReference { directory: place, tag: None, digest: Some(digest) }),
         };
         Ok(fetch::load(&directory, digest, origin).await?)
     }
@@ -183,16 +165,15 @@ impl Directory {
     }
 
     /// Writes down how an action ended.
-    pub(super) fn finish(&self, claim: &Claim, ending: &Ending<'_>) -> Result<(), StateError> {
-        let result = ulid();
+    pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
+        let id = ulid();
         let mut database = self.database();
         let write = database.transaction()?;
-        write
-            .execute(schema::RESULT, params![result, claim.id, timestamp(), ending.status, ending.message])?;
-        for (output, value) in ending.outputs {
+        write.execute(schema::RESULT, params![id, claim.id, timestamp(), result.status, result.message])?;
+        for (output, value) in result.outputs {
             let value = value.to_string();
             let digest = Digest::of(value.as_bytes()).to_string();
-            write.execute(schema::OUTPUT, params![result, output, value, digest])?;
+            write.execute(schema::OUTPUT, params![id, output, value, digest])?;
         }
         Ok(write.commit()?)
     }
@@ -220,7 +201,7 @@ impl Directory {
 
     /// Where a run of this installation writes down what it does to its target.
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
-        Box::new(Journal { database: Arc::clone(&self.database), name: name.into() })
+        Box::new(InventoryWriter { database: Arc::clone(&self.database), name: name.into() })
     }
 
     fn inventory(&self, installation: i64) -> Result<Vec<Recorded>, StateError> {
@@ -236,79 +217,8 @@ impl Directory {
     }
 
     fn database(&self) -> MutexGuard<'_, Connection> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+        self.database.lock()
     }
-}
-
-/// A lock file, locked.
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
-
-impl Lock {
-    /// Says in the file whose lock it is.
-    fn taken(mut file: File) -> std::io::Result<Self> {
-        let who = format!("process {} of this machine", std::process::id());
-        let holder = Holder { who, since: timestamp(), is_overdue: false };
-        file.set_len(0)?;
-        file.write_all(serde_json::to_string(&holder).unwrap_or_default().as_bytes())?;
-        Ok(Self(file))
-    }
-}
-
-/// What a lock file says. The lock itself does not depend on it.
-fn holder_in(mut file: &File) -> Holder {
-    let mut bytes = Vec::new();
-    let taken = file.rewind().and_then(|()| file.take(MAX_HOLDER).read_to_end(&mut bytes));
-    let text = taken.ok().and_then(|_| String::from_utf8(bytes).ok());
-    text.and_then(|text| read(&text).ok()).unwrap_or_else(|| Holder {
-        who: "a process of this machine".into(),
-        since: "a moment ago".into(),
-        is_overdue: false,
-    })
-}
-
-/// The inventory of one installation, as a run changes it.
-struct Journal {
-    database: Arc<Mutex<Connection>>,
-    name: String,
-}
-
-impl Journal {
-    fn write(&self, objects: &[Recorded]) -> rusqlite::Result<()> {
-        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let write = database.transaction()?;
-        for new in objects {
-            let key = key(&new.object);
-            let old: Option<String> =
-                write.query_row(schema::RECORDED, params![self.name, key], |row| row.get(0)).optional()?;
-            let mut merged: Inventory = old.and_then(|old| read(&old).ok()).into_iter().collect();
-            merged.record(std::slice::from_ref(new));
-            for recorded in merged.iter() {
-                let text = serde_json::to_string(recorded).unwrap_or_default();
-                write.execute(schema::RECORD, params![self.name, key, text])?;
-            }
-        }
-        write.commit()
-    }
-}
-
-impl Ledger for Journal {
-    fn intend(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
-        self.write(objects).map_err(|error| targets::Error::Ledger(error.to_string()))
-    }
-
-    fn applied(&mut self, object: &Recorded) -> Result<(), targets::Error> {
-        self.write(std::slice::from_ref(object)).map_err(|error| targets::Error::Ledger(error.to_string()))
-    }
-
-    fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
-        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = database.execute(schema::FORGET, params![self.name, key(object)]);
-        done.map(drop).map_err(|error| targets::Error::Ledger(error.to_string()))
-    }
-}
-
-fn key(object: &ObjectRef) -> String {
-    object.to_string()
 }
 
 fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, StateError> {
@@ -322,4 +232,23 @@ fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
 #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
 fn open_directory(path: &Path) -> std::io::Result<Dir> {
     Dir::open_ambient_dir(path, ambient_authority())
+}
+
+/// Makes a directory that only its user can enter.
+///
+/// # Errors
+/// When it cannot be made.
+#[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
+pub fn private_directory(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
 }

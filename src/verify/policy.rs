@@ -17,13 +17,13 @@ mod scope;
 mod file;
 
 pub use file::PolicyError;
-use scope::Scope;
+use scope::RuleScope;
 
 /// Which keys may sign which bundles.
 #[derive(Debug, Clone)]
 pub struct TrustPolicy {
     pub(super) keys: BTreeMap<String, Key>,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<TrustRule>,
     pub(super) refused: BTreeSet<Digest>,
     digest: Digest,
     pub(super) is_configured: bool,
@@ -40,8 +40,8 @@ pub(super) struct Key {
 
 /// The requirements for bundles from one place.
 #[derive(Debug, Clone)]
-pub(super) struct Rule {
-    pub(super) scope: Scope,
+pub(super) struct TrustRule {
+    pub(super) scope: RuleScope,
     names: Vec<String>,
     pub(super) threshold: usize,
     pub(super) any_of: BTreeSet<String>,
@@ -70,8 +70,8 @@ impl TrustPolicy {
     /// [`InvalidPublicKey`] when the text is not a public key.
     pub fn of_key(pem: &str) -> Result<Self, InvalidPublicKey> {
         let key = Key { public: PublicKey::parse(pem)?, from: None, until: None };
-        let rule = Rule {
-            scope: Scope::Any,
+        let rule = TrustRule {
+            scope: RuleScope::Any,
             names: vec!["**".into()],
             threshold: 1,
             any_of: [LONE_KEY.to_owned()].into(),
@@ -93,7 +93,7 @@ impl TrustPolicy {
 
     /// The rule with the longest scope that `reference` lies in. Rules are not merged: the more specific one decides
     /// alone, also where it demands less.
-    pub(super) fn rule(&self, reference: &Reference) -> Option<&Rule> {
+    pub(super) fn rule(&self, reference: &Reference) -> Option<&TrustRule> {
         self.rules
             .iter()
             .filter_map(|rule| Some((rule.scope.covers(reference)?, rule)))
@@ -102,7 +102,7 @@ impl TrustPolicy {
     }
 }
 
-impl Rule {
+impl TrustRule {
     /// Whether a bundle from here may call itself `name`.
     pub(super) fn admits(&self, name: &str) -> bool {
         self.names.iter().any(|pattern| match name.strip_prefix(literal(pattern)) {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use carnet::author::{self, AuthorError, Built, Signed};
 use carnet::bundle::Bundle;
 use carnet::bundle::canonical::canonical;
-use carnet::bundle::index::{self, Form, Listing, WASM, WASM_CONFIG};
+use carnet::bundle::index::{self, ConfigForm, IndexForm, WASM, WASM_CONFIG};
 use carnet::digest::Digest;
 use carnet::fetch::{self, FetchError, Fetched};
 use carnet::grant::Consent;
@@ -29,7 +29,7 @@ use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use carnet::oci::{Descriptor, EMPTY_BLOB};
 use carnet::plan::Plan;
-use carnet::reference::{Layout, Reference};
+use carnet::reference::{LayoutReference, Reference};
 use carnet::signature::PrivateKey;
 use carnet::state::State;
 use carnet::targets::directory::{Directory, Secrets};
@@ -116,8 +116,8 @@ impl Home {
         bundle["invocationImages"][0]["size"] = json!(image.size);
         change(&mut bundle);
         let (bundle, _) = Bundle::parse_published(&canonical(&bundle).unwrap()).unwrap();
-        let index = index::write_index(&bundle, Form::Default, Listing::Oci).unwrap();
-        let config_manifest = index::config_manifest(bundle.bytes(), Form::Default);
+        let index = index::write_index(&bundle, ConfigForm::Default, IndexForm::Oci).unwrap();
+        let config_manifest = index::config_manifest(bundle.bytes(), ConfigForm::Default);
         let blobs: [&[u8]; 7] =
             [EMPTY_BLOB, &config, component, &manifest, bundle.bytes(), &config_manifest, &index];
         std::fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
@@ -233,7 +233,7 @@ pub fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorErr
 }
 
 pub fn reference(layout: &Path) -> Reference {
-    Reference::Layout(Layout { directory: layout.to_owned(), tag: None, digest: None })
+    Reference::Layout(LayoutReference { directory: layout.to_owned(), tag: None, digest: None })
 }
 
 pub fn unsigned(fetched: Fetched) -> Verified {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::AuthorError;
 use super::Source;
-use super::file::{Action, Credential, Maintainer, Output, Parameter, invalid};
+use super::file::{ActionSpec, CredentialSpec, MaintainerSpec, OutputSpec, ParameterSpec, invalid};
 use crate::bundle::OUTPUTS;
 use crate::capability;
 use crate::oci::Descriptor;
@@ -22,13 +22,13 @@ impl Source {
             "version": self.version,
             "license": self.file.license,
             "keywords": self.file.keywords,
-            "maintainers": self.file.maintainers.iter().map(Maintainer::value).collect::<Vec<_>>(),
+            "maintainers": self.file.maintainers.iter().map(MaintainerSpec::value).collect::<Vec<_>>(),
             "invocationImages": [component_image(&self.name, component)],
             "images": self.images,
             "actions": values(&self.actions, |_, action| action.value()),
-            "parameters": values(&self.parameters, Parameter::value),
-            "credentials": values(&self.credentials, Credential::value),
-            "outputs": values(&self.outputs, Output::value),
+            "parameters": values(&self.parameters, ParameterSpec::value),
+            "credentials": values(&self.credentials, CredentialSpec::value),
+            "outputs": values(&self.outputs, OutputSpec::value),
             "definitions": self.definitions(),
             "requiredExtensions": [capability::EXTENSION],
         });
@@ -47,13 +47,13 @@ impl Source {
     }
 }
 
-impl Maintainer {
+impl MaintainerSpec {
     fn value(&self) -> Value {
         without_empty(json!({ "name": self.name, "email": self.email, "url": self.url }))
     }
 }
 
-impl Parameter {
+impl ParameterSpec {
     fn value(name: &str, it: &Self) -> Value {
         without_empty(json!({
             "definition": parameter_definition(name),
@@ -65,7 +65,7 @@ impl Parameter {
     }
 }
 
-impl Credential {
+impl CredentialSpec {
     fn value(name: &str, it: &Self) -> Value {
         let mut value = destination(name, it.env.as_deref(), it.path.as_deref());
         value["description"] = it.description.clone().into();
@@ -75,7 +75,7 @@ impl Credential {
     }
 }
 
-impl Output {
+impl OutputSpec {
     fn value(name: &str, it: &Self) -> Value {
         without_empty(json!({
             "definition": output_definition(name),
@@ -86,7 +86,7 @@ impl Output {
     }
 }
 
-impl Action {
+impl ActionSpec {
     fn value(&self) -> Value {
         without_empty(json!({
             "description": self.description,

@@ -11,7 +11,7 @@ use crate::document;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct File {
+pub(super) struct SourceSpec {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) name: String,
@@ -22,7 +22,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) keywords: Vec<String>,
     #[serde(default)]
-    pub(super) maintainers: Vec<Maintainer>,
+    pub(super) maintainers: Vec<MaintainerSpec>,
     pub(super) component: String,
     #[serde(default)]
     pub(super) handles: Vec<String>,
@@ -41,7 +41,7 @@ pub(super) struct File {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Maintainer {
+pub(super) struct MaintainerSpec {
     pub(super) name: String,
     pub(super) email: Option<String>,
     pub(super) url: Option<String>,
@@ -49,7 +49,7 @@ pub(super) struct Maintainer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Parameter {
+pub(super) struct ParameterSpec {
     pub(super) schema: Value,
     #[serde(default)]
     pub(super) description: String,
@@ -63,7 +63,7 @@ pub(super) struct Parameter {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Output {
+pub(super) struct OutputSpec {
     pub(super) schema: Value,
     #[serde(default)]
     pub(super) description: String,
@@ -73,7 +73,7 @@ pub(super) struct Output {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Credential {
+pub(super) struct CredentialSpec {
     #[serde(default)]
     pub(super) description: String,
     #[serde(default)]
@@ -86,7 +86,7 @@ pub(super) struct Credential {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Image {
+pub(super) struct ImageSpec {
     pub(super) image: String,
     pub(super) size: u64,
     pub(super) media_type: Option<String>,
@@ -96,7 +96,7 @@ pub(super) struct Image {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Action {
+pub(super) struct ActionSpec {
     #[serde(default)]
     pub(super) description: String,
     #[serde(default)]

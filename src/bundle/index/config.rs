@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::IndexError;
 use crate::digest::Digest;
 use crate::oci::media_type::{DOCKER_CONFIG, DOCKER_MANIFEST, EMPTY, OCI_CONFIG, OCI_MANIFEST};
-use crate::oci::{Descriptor, EMPTY_BLOB, Malformed, Members};
+use crate::oci::{Descriptor, DocumentMembers, EMPTY_BLOB, Malformed};
 
 /// Media type of a `bundle.json`, as tools write it.
 pub const CNAB_CONFIG: &str = "application/vnd.cnab.config.v1+json";
@@ -18,7 +18,7 @@ const CONFIG_TYPES: [&str; 4] = [CNAB_CONFIG, CNAB_BUNDLE_CONFIG, OCI_CONFIG, DO
 
 /// The form of a config manifest. Readers understand all; they differ in what registries accept, and in their digest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Form {
+pub enum ConfigForm {
     /// As the reference tools write it first.
     Cnab,
     /// As OCI 1.1 wants it: carnet's own form.
@@ -30,7 +30,7 @@ pub enum Form {
     OciImage,
 }
 
-impl Form {
+impl ConfigForm {
     /// The media type of a config manifest in this form.
     pub fn media_type(self) -> &'static str {
         if self == Self::Docker { DOCKER_MANIFEST } else { OCI_MANIFEST }
@@ -39,24 +39,24 @@ impl Form {
 
 /// The bytes of the config manifest for the `bundle.json` that has the bytes `config`. In the default form,
 /// [`EMPTY_BLOB`] has to be stored with it.
-pub fn config_manifest(config: &[u8], form: Form) -> Vec<u8> {
+pub fn config_manifest(config: &[u8], form: ConfigForm) -> Vec<u8> {
     let (digest, size) = (Digest::of(config), config.len());
     let media_type = match form {
-        Form::Cnab | Form::Default => CNAB_CONFIG,
-        Form::Docker => DOCKER_CONFIG,
-        Form::OciImage => OCI_CONFIG,
+        ConfigForm::Cnab | ConfigForm::Default => CNAB_CONFIG,
+        ConfigForm::Docker => DOCKER_CONFIG,
+        ConfigForm::OciImage => OCI_CONFIG,
     };
     // Nothing here needs escaping: digests, numbers and constants.
     let text = match form {
-        Form::Default => format!(
+        ConfigForm::Default => format!(
             r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}},"layers":[{{"mediaType":"{EMPTY}","digest":"{}","size":{}}}]}}"#,
             Digest::of(EMPTY_BLOB),
             EMPTY_BLOB.len()
         ),
-        Form::Cnab | Form::OciImage => format!(
+        ConfigForm::Cnab | ConfigForm::OciImage => format!(
             r#"{{"schemaVersion":2,"config":{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}},"layers":null}}"#
         ),
-        Form::Docker => format!(
+        ConfigForm::Docker => format!(
             r#"{{
    "schemaVersion": 2,
    "mediaType": "{DOCKER_MANIFEST}",
@@ -85,7 +85,7 @@ pub fn config_manifest(config: &[u8], form: Form) -> Vec<u8> {
 /// [`IndexError`] where the bytes are not those of `child`, or not a config manifest.
 pub fn config_of(child: &Descriptor, manifest: &[u8]) -> Result<Descriptor, IndexError> {
     child.check(manifest)?;
-    let members = Members::parse(manifest)?;
+    let members = DocumentMembers::parse(manifest)?;
     let media_type = members.optional_text("mediaType")?;
     if child.media_type != media_type.as_deref().unwrap_or(OCI_MANIFEST) {
         return Err(Malformed::MediaType(child.media_type.clone()).into());
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_form_of_config_manifest_is_read_and_nothing_else() {
-        for form in [Form::Cnab, Form::Default, Form::Docker, Form::OciImage] {
+        for form in [ConfigForm::Cnab, ConfigForm::Default, ConfigForm::Docker, ConfigForm::OciImage] {
             let bytes = config_manifest(b"{}", form);
             let config = config_of(&Descriptor::of(form.media_type(), &bytes), &bytes).unwrap();
             assert_eq!((config.digest, config.size), (Digest::of(b"{}"), 2), "{form:?}");
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn other_bytes_than_those_described_are_refused() {
-        let bytes = config_manifest(b"{}", Form::Default);
+        let bytes = config_manifest(b"{}", ConfigForm::Default);
         let child = Descriptor::of(OCI_MANIFEST, &bytes);
         let mut longer = bytes.clone();
         longer.push(b'\n');

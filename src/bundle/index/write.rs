@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::canonical::go_json;
 use super::super::{Bundle, Image, Maintainer};
-use super::config::{Form, config_manifest};
+use super::config::{ConfigForm, config_manifest};
 use super::{
     ARTIFACT_TYPE, AUTHORS, CHILD_TYPES, CNAB_MANIFEST, COMPONENT_NAME, IndexError, KEYWORDS, MANIFEST_TYPE,
 };
@@ -19,7 +19,7 @@ use crate::oci::{Descriptor, Malformed};
 
 /// The form of an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Listing {
+pub enum IndexForm {
     /// A Docker manifest list, for registries without OCI.
     Docker,
     /// An OCI index.
@@ -31,27 +31,27 @@ pub enum Listing {
 ///
 /// # Errors
 /// [`IndexError::Unset`] and [`IndexError::Invocation`] for bundles that cannot be written down as an index.
-pub fn write_index(bundle: &Bundle, form: Form, listing: Listing) -> Result<Vec<u8>, IndexError> {
+pub fn write_index(bundle: &Bundle, form: ConfigForm, listing: IndexForm) -> Result<Vec<u8>, IndexError> {
     let [invocation] = bundle.invocation_images() else { return Err(IndexError::Invocation) };
     let config = config_manifest(bundle.bytes(), form);
     let mut manifests = vec![
-        Child::new(Descriptor::of(form.media_type(), &config), "config", None),
-        Child::of("invocation image", invocation, "invocation")?,
+        WireChild::new(Descriptor::of(form.media_type(), &config), "config", None),
+        WireChild::of("invocation image", invocation, "invocation")?,
     ];
     for (name, image) in bundle.images() {
-        manifests.push(Child::of(name, image, "component")?);
+        manifests.push(WireChild::of(name, image, "component")?);
     }
-    let media_type = (listing == Listing::Docker).then_some(DOCKER_LIST);
-    let wire = Wire { schema_version: 2, manifests, annotations: annotations(bundle)?, media_type };
+    let media_type = (listing == IndexForm::Docker).then_some(DOCKER_LIST);
+    let wire = WireIndex { schema_version: 2, manifests, annotations: annotations(bundle)?, media_type };
     Ok(go_json(&wire).map_err(json)?.into_bytes())
 }
 
 /// The index as it is written. The order of the members is part of the format.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct WireIndex {
     schema_version: u8,
-    manifests: Vec<Child>,
+    manifests: Vec<WireChild>,
     annotations: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     media_type: Option<&'static str>,
@@ -60,7 +60,7 @@ struct Wire {
 /// A child of the index as it is written.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Child {
+struct WireChild {
     media_type: String,
     digest: Digest,
     size: u64,
@@ -84,7 +84,7 @@ impl<'a> Author<'a> {
     }
 }
 
-impl Child {
+impl WireChild {
     fn new(child: Descriptor, kind: &str, name: Option<&str>) -> Self {
         let Descriptor { media_type, digest, size, .. } = child;
         let name = name.map(|name| (COMPONENT_NAME, name.to_owned()));
@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn lists_inside_annotations_are_escaped_twice() {
-        let text = String::from_utf8(write_index(&bundle(), Form::Default, Listing::Oci).unwrap()).unwrap();
+        let text =
+            String::from_utf8(write_index(&bundle(), ConfigForm::Default, IndexForm::Oci).unwrap()).unwrap();
         assert!(text.contains(r#""io.cnab.keywords":"[\"\\u003cx\\u003e\"]""#), "{text}");
         assert!(
             text.contains(r#""org.opencontainers.image.authors":"[{\"name\":\"Q\\u0026A\"}]""#),
@@ -160,7 +161,7 @@ mod tests {
             let text = json!({"schemaVersion": "v1.2.0", "name": "a", "version": "1.0.0",
                 "invocationImages": [component]});
             let (bundle, _) = Bundle::parse(text.to_string().as_bytes()).unwrap();
-            let error = write_index(&bundle, Form::Default, Listing::Oci).unwrap_err();
+            let error = write_index(&bundle, ConfigForm::Default, IndexForm::Oci).unwrap_err();
             assert_eq!(error.to_string(), format!("`invocation image` has no {what}, which an index needs"));
         }
     }

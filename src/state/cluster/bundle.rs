@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::fetch::{self, FetchError, Fetched};
-use crate::reference::{Layout, Reference};
+use crate::reference::{LayoutReference, Reference};
+use crate::state::StateError;
 
-use super::super::StateError;
-use super::record::{Lines, MAX_RECORD, Reader, Unreadable};
+use super::encoding::{Lines, MAX_RECORD, Reader, UnreadableRecord};
 
 /// The most files of a bundle. Without it a record could fill a directory with empty ones.
 const MAX_FILES: usize = 5000;
@@ -22,7 +22,7 @@ const MAX_FILES: usize = 5000;
 const BLOBS: &str = "blobs/sha256";
 
 /// A layout in a directory of its own, which is gone when this is.
-pub(super) struct Unpacked {
+pub(super) struct UnpackedBundle {
     #[expect(dead_code, reason = "held, not read")]
     home: tempfile::TempDir,
     directory: Dir,
@@ -35,7 +35,7 @@ struct Entry {
     size: usize,
 }
 
-impl Unpacked {
+impl UnpackedBundle {
     /// An empty directory.
     pub(super) fn empty() -> Result<Self, StateError> {
         #[expect(clippy::disallowed_methods, reason = "bundles are read and written as files")]
@@ -55,19 +55,19 @@ impl Unpacked {
     }
 
     /// The files of a record. Only those that a layout consists of have names that are written.
-    pub(super) fn fill(&self, content: &[u8]) -> Result<(), Unreadable> {
+    pub(super) fn fill(&self, content: &[u8]) -> Result<(), UnreadableRecord> {
         let mut reader = Reader::new(content);
         let entries: Vec<Entry> = reader.expect()?;
         if entries.len() > MAX_FILES {
-            return Err(Unreadable::Large);
+            return Err(UnreadableRecord::Large);
         }
-        self.directory.create_dir_all(BLOBS).map_err(Unreadable::Files)?;
+        self.directory.create_dir_all(BLOBS).map_err(UnreadableRecord::Files)?;
         for entry in &entries {
             let bytes = reader.bytes(entry.size)?;
             if !is_of_a_layout(&entry.name) {
-                return Err(Unreadable::Name);
+                return Err(UnreadableRecord::Name);
             }
-            self.directory.write(&entry.name, bytes).map_err(Unreadable::Files)?;
+            self.directory.write(&entry.name, bytes).map_err(UnreadableRecord::Files)?;
         }
         Ok(())
     }
@@ -103,7 +103,11 @@ impl Unpacked {
     /// Reads a bundle, and checks all of it. Trust is decided by where it came from when it was kept.
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, FetchError> {
         let here = |directory: &Path| {
-            Reference::Layout(Layout { directory: directory.into(), tag: None, digest: Some(digest) })
+            Reference::Layout(LayoutReference {
+                directory: directory.into(),
+                tag: None,
+                digest: Some(digest),
+            })
         };
         let origin = match origin.parse() {
             Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
 use crate::cluster::Error;
-use crate::cluster::records::{Found, Over, Own, Records, Version};
+use crate::cluster::records::{ObjectVersion, Precondition, RecordName, RecordObject, Records};
 use crate::document;
+use crate::state::{Holder, StateError};
 
-use super::super::{Holder, StateError};
-use super::desk::Desk;
-use super::office::Office;
+use super::record_store::RecordStore;
+use super::thread::StateThread;
 
 /// How long a Lease counts after it was renewed last. A run that was killed keeps the installation for so long.
 const COUNTS: SignedDuration = SignedDuration::from_secs(30);
@@ -36,14 +36,14 @@ const TRIES: usize = 5;
 
 /// A Lease that is held. It is given back when this is dropped.
 pub(crate) struct Lease {
-    office: Arc<Office>,
+    thread: Arc<StateThread>,
     hold: Arc<Hold>,
 }
 
 /// What is held, and for how long.
 pub(super) struct Hold {
     records: Arc<Records>,
-    own: Own,
+    lease: RecordName,
     name: String,
     manager: String,
     who: String,
@@ -54,21 +54,21 @@ pub(super) struct Hold {
 }
 
 struct Renewed {
-    version: Version,
+    version: ObjectVersion,
     at: Timestamp,
 }
 
 /// A Lease of anybody's, as it is.
 struct Seen {
     holder: Holder,
-    version: Version,
+    version: ObjectVersion,
 }
 
 impl Lease {
-    pub(super) fn new(office: Arc<Office>, hold: Arc<Hold>) -> Self {
+    pub(super) fn new(thread: Arc<StateThread>, hold: Arc<Hold>) -> Self {
         let renewed = Arc::clone(&hold);
-        office.begin(async move { renewed.go_on().await });
-        Self { office, hold }
+        thread.begin(async move { renewed.go_on().await });
+        Self { thread, hold }
     }
 
     pub(super) fn hold(&self) -> &Arc<Hold> {
@@ -88,27 +88,32 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let hold = Arc::clone(&self.hold);
-        self.office.wait_for(PATIENCE, async move { hold.give_back().await });
+        self.thread.wait_for(PATIENCE, async move { hold.give_back().await });
     }
 }
 
 impl Hold {
     /// Takes the Lease of an installation, if nobody holds it, or has not renewed it in time.
-    pub(super) async fn take(desk: &Desk, name: &str, own: Own, who: &str) -> Result<Self, StateError> {
-        let (records, manager) = (Arc::clone(&desk.records), desk.manager());
+    pub(super) async fn take(
+        store: &RecordStore,
+        name: &str,
+        lease: RecordName,
+        who: &str,
+    ) -> Result<Self, StateError> {
+        let (records, manager) = (Arc::clone(&store.records), store.manager());
         // Before the first answer the server's clock is not known.
-        let mut seen = Seen::of(&records, &own).await?;
+        let mut seen = Seen::of(&records, &lease).await?;
         for _ in 0..TRIES {
             let over = match &seen {
-                None => Over::Nothing,
-                Some(seen) if seen.holder.is_overdue => Over::Version(&seen.version),
+                None => Precondition::None,
+                Some(seen) if seen.holder.is_overdue => Precondition::Version(&seen.version),
                 Some(seen) => return Err(seen.locked(name)),
             };
             let now = records.now();
-            match records.apply(&own, content(who, &micro(now), now), &manager, over).await {
+            match records.apply(&lease, content(who, &micro(now), now), &manager, over).await {
                 Ok(found) => {
                     return Ok(Self {
-                        own,
+                        lease,
                         name: name.into(),
                         manager,
                         who: who.into(),
@@ -119,7 +124,7 @@ impl Hold {
                     });
                 }
                 Err(Error::Conflict { .. } | Error::Changed(_)) => {
-                    seen = Seen::of(&records, &own).await?;
+                    seen = Seen::of(&records, &lease).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -164,8 +169,8 @@ impl Hold {
         }
         let now = self.records.now();
         let content = content(&self.who, &self.since, now);
-        let over = Over::Same(&last.version.uid);
-        let applied = self.records.apply(&self.own, content, &self.manager, over);
+        let over = Precondition::Same(&last.version.uid);
+        let applied = self.records.apply(&self.lease, content, &self.manager, over);
         match tokio::time::timeout(RENEW, applied).await.unwrap_or_else(|_| Err(no_answer())) {
             Ok(found) => {
                 *last = Renewed { version: found.version, at: now };
@@ -180,7 +185,7 @@ impl Hold {
     }
 
     async fn taken_by(&self) -> String {
-        match Seen::of(&self.records, &self.own).await {
+        match Seen::of(&self.records, &self.lease).await {
             Ok(Some(seen)) => format!("it was taken over by {}", seen.holder),
             _ => "somebody has unlocked it".into(),
         }
@@ -192,7 +197,7 @@ impl Hold {
         if self.lost.borrow().is_none() {
             self.lose("it was given back".into());
             // Whatever goes wrong here, it ends by itself.
-            drop(self.records.delete(&self.own, Some(&last.version)).await);
+            drop(self.records.delete(&self.lease, Some(&last.version)).await);
         }
     }
 
@@ -206,13 +211,13 @@ impl Hold {
 }
 
 impl Seen {
-    async fn of(records: &Records, own: &Own) -> Result<Option<Self>, StateError> {
-        let found = records.get(own).await?;
+    async fn of(records: &Records, lease: &RecordName) -> Result<Option<Self>, StateError> {
+        let found = records.get(lease).await?;
         Ok(found.map(|found| Self::read(&found, records.now())))
     }
 
     /// What does not say until when it counts, counts no longer.
-    fn read(found: &Found, now: Timestamp) -> Self {
+    fn read(found: &RecordObject, now: Timestamp) -> Self {
         let text = |name: &str| found.value.pointer("/spec")?.get(name)?.as_str();
         let short = |text: &str| document::visible(&text.chars().take(MAX_HOLDER).collect::<String>());
         let renewed = text("renewTime").and_then(|text| text.parse::<Timestamp>().ok());
@@ -232,8 +237,8 @@ impl Seen {
 }
 
 /// Who holds an installation, whether or not they are overdue.
-pub(super) async fn holder(records: &Records, own: &Own) -> Result<Option<Holder>, StateError> {
-    Ok(Seen::of(records, own).await?.map(|seen| seen.holder))
+pub(super) async fn holder(records: &Records, lease: &RecordName) -> Result<Option<Holder>, StateError> {
+    Ok(Seen::of(records, lease).await?.map(|seen| seen.holder))
 }
 
 fn no_answer() -> Error {
@@ -261,15 +266,15 @@ fn micro(time: Timestamp) -> String {
 pub(super) async fn unlock(
     records: &Records,
     name: &str,
-    own: &Own,
+    lease: &RecordName,
     holder: &Holder,
 ) -> Result<(), StateError> {
     for _ in 0..TRIES {
-        let Some(seen) = Seen::of(records, own).await? else { return Ok(()) };
+        let Some(seen) = Seen::of(records, lease).await? else { return Ok(()) };
         if (&seen.holder.who, &seen.holder.since) != (&holder.who, &holder.since) {
             return Err(seen.locked(name));
         }
-        match records.delete(own, Some(&seen.version)).await {
+        match records.delete(lease, Some(&seen.version)).await {
             // It was renewed at the same moment.
             Err(Error::Changed(_)) => {}
             done => return Ok(done?),

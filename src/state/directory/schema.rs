@@ -1,11 +1,13 @@
-//! The tables of the state database, and the statements on them.
+//! The tables of the state database, their versions, and the statements on them.
+//!
+//! All SQL that changes or joins tables is here, so that a new version is written beside the one that it follows.
 
 use rusqlite::Connection;
 
 use super::StateError;
 
 /// The version of the tables.
-pub(crate) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 2;
 
 const TABLES: &str = "
 create table installations (
@@ -117,7 +119,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), StateError> {
     match version(connection)? {
         VERSION => Ok(()),
         0..VERSION => create(connection),
-        newer => Err(StateError::Newer(newer)),
+        found => Err(StateError::Newer { found, known: VERSION }),
     }
 }
 

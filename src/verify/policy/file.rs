@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::scope::Scope;
-use super::{Key, Rule, TrustPolicy, literal};
+use super::scope::RuleScope;
+use super::{Key, TrustPolicy, TrustRule, literal};
 use crate::capability::severity::Severity;
 use crate::digest::{self, Digest};
 use crate::document;
@@ -91,14 +91,14 @@ pub enum PolicyError {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Head {
+struct PolicyHead {
     api_version: String,
     kind: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct File {
+struct PolicyFile {
     #[serde(rename = "apiVersion")]
     _api_version: String,
     #[serde(rename = "kind")]
@@ -151,11 +151,11 @@ impl TrustPolicy {
     /// [`PolicyError`] for everything that is unknown, contradictory or could not work.
     pub fn parse(yaml: &str) -> Result<Self, PolicyError> {
         let value = document::yaml(yaml)?;
-        let (head, _) = document::typed::<Head>(value.clone())?;
+        let (head, _) = document::typed::<PolicyHead>(value.clone())?;
         if head.api_version != API_VERSION || head.kind != "TrustPolicy" {
             return Err(PolicyError::Kind { api_version: head.api_version, kind: head.kind });
         }
-        let (File { spec, .. }, unknown) = document::typed::<File>(value)?;
+        let (PolicyFile { spec, .. }, unknown) = document::typed::<PolicyFile>(value)?;
         if !unknown.is_empty() {
             return Err(document::Invalid::Unknown(unknown).into());
         }
@@ -168,9 +168,9 @@ impl TrustPolicy {
             .into_iter()
             .map(|(name, key)| Ok((name.clone(), Key::of_spec(name, key)?)))
             .collect::<Result<_, PolicyError>>()?;
-        let mut rules: Vec<Rule> = Vec::new();
+        let mut rules: Vec<TrustRule> = Vec::new();
         for rule in spec.rules {
-            let rule = Rule::of_spec(rule, &keys)?;
+            let rule = TrustRule::of_spec(rule, &keys)?;
             if rules.iter().any(|other| other.scope == rule.scope) {
                 return Err(PolicyError::Overlap(rule.scope.to_string()));
             }
@@ -196,9 +196,10 @@ impl Key {
     }
 }
 
-impl Rule {
+impl TrustRule {
     fn of_spec(spec: RuleSpec, keys: &BTreeMap<String, Key>) -> Result<Self, PolicyError> {
-        let scope = Scope::parse(&spec.r#match).ok_or_else(|| PolicyError::Scope(spec.r#match.clone()))?;
+        let scope =
+            RuleScope::parse(&spec.r#match).ok_or_else(|| PolicyError::Scope(spec.r#match.clone()))?;
         let rule = spec.r#match;
         if spec.names.is_empty() {
             return Err(PolicyError::Unnamed(rule));

@@ -7,7 +7,7 @@ use crate::reference::Reference;
 
 /// The place that a rule is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::verify) enum Scope {
+pub(in crate::verify) enum RuleScope {
     /// Every place: only `verify --key` makes one.
     Any,
     /// Tar files on this machine.
@@ -20,7 +20,7 @@ pub(in crate::verify) enum Scope {
     Repository(String),
 }
 
-impl Scope {
+impl RuleScope {
     /// The scope that a rule writes in its `match`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (place, scope) = match (text, text.strip_suffix("/**")) {
@@ -55,7 +55,7 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for RuleScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str(LONE_KEY),

@@ -43,7 +43,7 @@ pub(super) struct Header {
 
 /// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(super) enum UnreadableRecord {
     #[error("it cannot be decompressed")]
     Compression(#[source] std::io::Error),
     #[error("its content is not what its digest says")]
@@ -83,41 +83,41 @@ pub(super) fn pack(content: &[u8]) -> Option<(Header, Vec<Vec<u8>>)> {
 
 impl Header {
     /// Reads what the first piece says.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, UnreadableRecord> {
         let header: Self = document::json_as(bytes)?.0;
         if header.format != FORMAT {
-            return Err(Unreadable::Format(header.format));
+            return Err(UnreadableRecord::Format(header.format));
         }
         if header.size > MAX_RECORD || header.pieces > MAX_PACKED.div_ceil(PIECE) {
-            return Err(Unreadable::Large);
+            return Err(UnreadableRecord::Large);
         }
         Ok(header)
     }
 
     /// The record that the pieces are of.
-    pub(super) fn unpack(&self, pieces: &[Vec<u8>]) -> Result<Vec<u8>, Unreadable> {
+    pub(super) fn unpack(&self, pieces: &[Vec<u8>]) -> Result<Vec<u8>, UnreadableRecord> {
         if pieces.len() != self.pieces || pieces.is_empty() {
-            return Err(Unreadable::Incomplete);
+            return Err(UnreadableRecord::Incomplete);
         }
         let packed = pieces.concat();
         if packed.len() > MAX_PACKED {
-            return Err(Unreadable::Large);
+            return Err(UnreadableRecord::Large);
         }
         let content = self.decompress(&packed)?;
         if content.len() != self.size {
-            return Err(Unreadable::Size { said: self.size, found: content.len() });
+            return Err(UnreadableRecord::Size { said: self.size, found: content.len() });
         }
-        self.digest.check(&content).map_err(|_| Unreadable::Digest)?;
+        self.digest.check(&content).map_err(|_| UnreadableRecord::Digest)?;
         Ok(content)
     }
 
     /// Stops one byte after the length that was promised.
-    fn decompress(&self, packed: &[u8]) -> Result<Vec<u8>, Unreadable> {
-        let mut decoder = zstd::Decoder::new(packed).map_err(Unreadable::Compression)?;
-        decoder.window_log_max(MAX_WINDOW).map_err(Unreadable::Compression)?;
+    fn decompress(&self, packed: &[u8]) -> Result<Vec<u8>, UnreadableRecord> {
+        let mut decoder = zstd::Decoder::new(packed).map_err(UnreadableRecord::Compression)?;
+        decoder.window_log_max(MAX_WINDOW).map_err(UnreadableRecord::Compression)?;
         let limit = u64::try_from(self.size).unwrap_or(u64::MAX).saturating_add(1);
         let mut content = Vec::new();
-        decoder.take(limit).read_to_end(&mut content).map_err(Unreadable::Compression)?;
+        decoder.take(limit).read_to_end(&mut content).map_err(UnreadableRecord::Compression)?;
         Ok(content)
     }
 }
@@ -128,7 +128,7 @@ pub(super) struct Lines(Vec<u8>);
 
 impl Lines {
     /// Adds a document.
-    pub(super) fn push<T: Serialize>(&mut self, document: &T) -> Result<(), Unreadable> {
+    pub(super) fn push<T: Serialize>(&mut self, document: &T) -> Result<(), UnreadableRecord> {
         let text = serde_json::to_vec(document).map_err(document::Invalid::from)?;
         if text.len() > document::MAX_BYTES {
             return Err(document::Invalid::TooLong(text.len()).into());
@@ -153,23 +153,23 @@ impl<'a> Reader<'a> {
     }
 
     /// The next document, or that there is none where there must be one.
-    pub(super) fn expect<T: DeserializeOwned>(&mut self) -> Result<T, Unreadable> {
-        self.next()?.ok_or(Unreadable::Incomplete)
+    pub(super) fn expect<T: DeserializeOwned>(&mut self) -> Result<T, UnreadableRecord> {
+        self.next()?.ok_or(UnreadableRecord::Incomplete)
     }
 
     /// The next document.
-    pub(super) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Unreadable> {
+    pub(super) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, UnreadableRecord> {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let end = self.0.iter().position(|byte| *byte == b'\n').ok_or(Unreadable::Incomplete)?;
+        let end = self.0.iter().position(|byte| *byte == b'\n').ok_or(UnreadableRecord::Incomplete)?;
         let (line, rest) = self.0.split_at(end);
         self.0 = rest.get(1..).unwrap_or_default();
         Ok(Some(document::json_as(line)?.0))
     }
 
     /// All further documents.
-    pub(super) fn rest<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, Unreadable> {
+    pub(super) fn rest<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, UnreadableRecord> {
         let mut documents = Vec::new();
         while let Some(document) = self.next()? {
             documents.push(document);
@@ -178,8 +178,8 @@ impl<'a> Reader<'a> {
     }
 
     /// So many bytes as they are.
-    pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Unreadable> {
-        let (bytes, rest) = self.0.split_at_checked(count).ok_or(Unreadable::Incomplete)?;
+    pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], UnreadableRecord> {
+        let (bytes, rest) = self.0.split_at_checked(count).ok_or(UnreadableRecord::Incomplete)?;
         self.0 = rest;
         Ok(bytes)
     }
@@ -197,7 +197,7 @@ mod tests {
         text
     }
 
-    fn reason<T: std::fmt::Debug>(result: Result<T, Unreadable>) -> String {
+    fn reason<T: std::fmt::Debug>(result: Result<T, UnreadableRecord>) -> String {
         result.unwrap_err().to_string()
     }
 

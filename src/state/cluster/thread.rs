@@ -1,8 +1,8 @@
-//! A thread of its own for the talk with the cluster.
+//! Turns a future of the state into an answer, on a thread of its own.
 //!
-//! The state is asked and written between the requests of a run, in the middle of functions that cannot wait as futures
-//! do; and a Lease has to be renewed however busy the run is. So the connection lives on another thread, with a small
-//! runtime of its own. Whoever asks waits for the few milliseconds of an answer: what is in flight elsewhere stays there.
+//! The state is asked and written between the requests of a run, in the middle of functions that cannot await; and a Lease
+//! has to be renewed however busy the run is. So the connection lives on another thread, with a small runtime of its own.
+//! Whoever asks waits for the few milliseconds of an answer, and the requests of the run stay in flight meanwhile.
 
 use std::future::Future;
 use std::sync::mpsc;
@@ -11,17 +11,17 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use super::StateError;
+use crate::state::StateError;
 
 /// The thread. It ends when this is dropped.
-pub(super) struct Office {
+pub(super) struct StateThread {
     runtime: Handle,
     _open: oneshot::Sender<()>,
 }
 
-impl Office {
+impl StateThread {
     /// Starts the thread.
-    pub(super) fn open() -> Result<Self, StateError> {
+    pub(super) fn start() -> Result<Self, StateError> {
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(|_| StateError::Unreachable)?;
         let handle = runtime.handle().clone();

@@ -1,30 +1,30 @@
-//! A place of blobs: turns descriptors and tags into blobs, wherever they are.
+//! A repository turns descriptors and tags into blobs, wherever these are.
 //!
-//! Whoever fetches, signs or copies knows a place and not what kind it is. There is one kind so far, a layout in a
+//! Whoever fetches, signs or copies knows a repository and not what kind it is. There is one kind so far, a layout in a
 //! directory; a registry, an archive and a store are others to come, each with the same few verbs.
 
 use super::{BlobStream, Descriptor, Layout, OciError};
 use crate::digest::Digest;
 
-/// A place where blobs are.
+/// A collection of blobs, manifests and tags.
 #[non_exhaustive]
-pub enum Place {
+pub enum Repository {
     /// A directory in the OCI image layout.
     Layout(Layout),
 }
 
-impl Place {
+impl Repository {
     /// The descriptor at `tag`, whatever it is.
     ///
     /// # Errors
-    /// [`OciError`] when the place cannot tell.
+    /// [`OciError`] when the repository cannot tell.
     pub async fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
         match self {
             Self::Layout(layout) => layout.tagged(tag),
         }
     }
 
-    /// The documents that the place lists by itself, tagged or not.
+    /// The documents that the repository lists by itself, tagged or not.
     pub(super) fn listed(&self) -> Vec<Descriptor> {
         match self {
             Self::Layout(layout) => layout.descriptors().collect(),
@@ -34,7 +34,7 @@ impl Place {
     /// The bytes of a blob.
     ///
     /// # Errors
-    /// [`OciError::Absent`], and when the place cannot be read.
+    /// [`OciError::Absent`], and when the repository cannot be read.
     pub async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
         match self {
             Self::Layout(layout) => layout.stream(blob).await,
@@ -82,7 +82,7 @@ impl Place {
         Ok(())
     }
 
-    /// Ends a change of the place: others see what was added and tagged from here on at the latest.
+    /// Ends a change of the repository: others see what was added and tagged from here on at the latest.
     ///
     /// # Errors
     /// [`OciError`] when it cannot be written.
@@ -93,10 +93,10 @@ impl Place {
     }
 }
 
-/// Copies a blob from one place to another. It streams, so memory does not grow with it.
+/// Copies a blob from one repository to another. It streams, so memory does not grow with it.
 ///
 /// # Errors
-/// [`OciError`] when it is not what its digest says, and when either place fails. Nothing of it stays then.
-pub async fn copy(blob: &Descriptor, from: &Place, to: &Place) -> Result<(), OciError> {
+/// [`OciError`] when it is not what its digest says, and when either repository fails. Nothing of it stays then.
+pub async fn copy(blob: &Descriptor, from: &Repository, to: &Repository) -> Result<(), OciError> {
     to.receive(from.stream(blob).await?).await
 }

@@ -1,0 +1,252 @@
+//! The record of an installation: its settings, the order of its claims, and its inventory.
+//!
+//! The order of claims is a list and not that of their ids: ids are made of the clocks of several machines. A claim that
+//! is not in the list never began.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::state::{Claim, ClaimResult, Installation, Revision, Settings, StateError};
+use crate::targets::{Inventory, Recorded};
+
+use super::claim_record::{ClaimRecord, StoredResult};
+use super::encoding::{Lines, Reader, UnreadableRecord};
+use super::record_store::{Record, RecordStore, RecordVersion, corrupt, unwritable};
+use super::subject::RecordSubject;
+
+/// The record of an installation, as it was read or is about to be written.
+pub(super) struct InstallationRecord {
+    pub(super) head: Head,
+    pub(super) inventory: Inventory,
+    /// Which version was read. None: it was never written.
+    version: Option<RecordVersion>,
+}
+
+/// The first line of the record of an installation. A line for each object follows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Head {
+    pub(super) name: String,
+    namespace: String,
+    pub(super) settings: Settings,
+    claims: Vec<ClaimEntry>,
+}
+
+/// One claim of an installation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ClaimEntry {
+    claim: String,
+    action: String,
+    modifies: bool,
+    /// The names of outputs that its result has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<String>,
+}
+
+/// All installations, in a namespace or in all, by name.
+pub(super) async fn list(
+    store: &RecordStore,
+    namespace: Option<&str>,
+) -> Result<Vec<Installation>, StateError> {
+    let mut installations = Vec::new();
+    for found in store.installations(namespace).await? {
+        let there = RecordStore { namespace: found.name.namespace().into(), ..store.clone() };
+        let record = there.whole(&found).await?;
+        let record =
+            InstallationRecord::read(&record, None, &there).map_err(|why| corrupt(&found.name, &why))?;
+        installations.push(record.installation(&there).await?);
+    }
+    installations.sort_by(|a, b| (&a.name, &a.namespace).cmp(&(&b.name, &b.namespace)));
+    Ok(installations)
+}
+
+impl InstallationRecord {
+    /// Reads the record of an installation. None: there is no such installation.
+    pub(super) async fn open(store: &RecordStore, name: &str) -> Result<Option<Self>, StateError> {
+        let subject = RecordSubject::Installation(name.into());
+        let (Some(own), Some(record)) = (subject.name(&store.namespace), store.read(&subject).await?) else {
+            return Ok(None);
+        };
+        Self::read(&record, Some(name), store).map(Some).map_err(|why| corrupt(&own, &why))
+    }
+
+    /// The record of an installation that is not there yet.
+    pub(super) fn new(name: &str, namespace: &str, settings: Settings) -> Self {
+        let head = Head { name: name.into(), namespace: namespace.into(), settings, claims: Vec::new() };
+        Self { head, inventory: Inventory::default(), version: None }
+    }
+
+    /// Reads a record, which must be about what it was read for: one that was copied elsewhere is none.
+    fn read(record: &Record, name: Option<&str>, store: &RecordStore) -> Result<Self, UnreadableRecord> {
+        let mut reader = Reader::new(&record.content);
+        let head: Head = reader.expect()?;
+        let is_other = name.is_some_and(|name| head.name != name) || *head.namespace != *store.namespace;
+        if is_other {
+            return Err(UnreadableRecord::Other);
+        }
+        let inventory = reader.rest::<Recorded>()?.into_iter().collect();
+        let head = Head { settings: settings_here(head.settings, store), ..head };
+        Ok(Self { head, inventory, version: Some(record.version.clone()) })
+    }
+
+    /// The installation as its last run left it.
+    pub(super) async fn installation(self, store: &RecordStore) -> Result<Installation, StateError> {
+        let last = match self.head.claims.iter().rev().find(|entry| entry.modifies) {
+            Some(entry) => {
+                let claimed = ClaimRecord::open(store, &self.head.name, &entry.claim).await?;
+                Some(self.revision(entry, claimed.map(|(claimed, _)| claimed))?)
+            }
+            None => None,
+        };
+        let Self { head, inventory, .. } = self;
+        Ok(Installation {
+            name: head.name,
+            namespace: head.namespace,
+            settings: head.settings,
+            last,
+            inventory: inventory.into_recorded(),
+        })
+    }
+
+    /// The actions, oldest first.
+    pub(super) async fn history(&self, store: &RecordStore) -> Result<Vec<Revision>, StateError> {
+        let own = |entry: &ClaimEntry| {
+            RecordSubject::Claim(self.head.name.clone(), entry.claim.clone()).name(&store.namespace)
+        };
+        let ids: BTreeMap<_, _> =
+            self.head.claims.iter().filter_map(|entry| Some((own(entry)?, &*entry.claim))).collect();
+        let mut claims = BTreeMap::new();
+        for found in store.claims(&self.head.name).await? {
+            if let Some(id) = ids.get(&found.name) {
+                let record = store.whole(&found).await?;
+                let read = ClaimRecord::read(&record, &self.head.name, id);
+                let read = read.map_err(|why| corrupt(&found.name, &why))?;
+                claims.insert(*id, ClaimRecord { outputs: Vec::new(), ..read });
+            }
+        }
+        let mut claimed = |entry: &ClaimEntry| claims.remove(&*entry.claim);
+        self.head.claims.iter().map(|entry| self.revision(entry, claimed(entry))).collect()
+    }
+
+    /// Of each output, the last value. What the last claim set counts even where its run was cut off before it said so.
+    pub(super) async fn outputs(&self, store: &RecordStore) -> Result<BTreeMap<String, Value>, StateError> {
+        let mut holds: BTreeMap<&str, &str> = BTreeMap::new();
+        for entry in &self.head.claims {
+            holds.extend(entry.outputs.iter().map(|name| (&**name, &*entry.claim)));
+        }
+        let last = self.head.claims.last().map(|entry| &*entry.claim);
+        let wanted: BTreeSet<&str> = holds.values().copied().chain(last).collect();
+        let mut outputs = BTreeMap::new();
+        for entry in self.head.claims.iter().filter(|entry| wanted.contains(&*entry.claim)) {
+            let claimed = ClaimRecord::open(store, &self.head.name, &entry.claim).await?;
+            let set = claimed.map(|(claimed, _)| claimed.outputs).unwrap_or_default();
+            outputs.extend(set.into_iter().map(|output| (output.name, output.value)));
+        }
+        Ok(outputs)
+    }
+
+    /// A claim that somebody removed is one whose end is not known.
+    fn revision(&self, entry: &ClaimEntry, claimed: Option<ClaimRecord>) -> Result<Revision, StateError> {
+        let (document, status, message) = match claimed {
+            Some(ClaimRecord { document, result: Some(ended), .. }) => {
+                (document, Some(ended.status), ended.message)
+            }
+            Some(ClaimRecord { document, .. }) => (document, None, None),
+            None => (self.missing(entry), None, Some("the record of its claim is gone".into())),
+        };
+        Revision::read(&document.to_string(), status, message, entry.modifies)
+    }
+
+    fn missing(&self, entry: &ClaimEntry) -> Value {
+        let settings = &self.head.settings;
+        json!({
+            "id": entry.claim,
+            "revision": entry.claim,
+            "action": entry.action,
+            "bundle": { "name": settings.bundle_name, "version": settings.bundle_version },
+            "custom": { "dev.carnet.run": { "bundle": settings.bundle } },
+        })
+    }
+
+    /// Settles the last claim if its run was cut off, and removes what such runs have left.
+    pub(super) async fn settle(&mut self, store: &RecordStore) -> Result<(), StateError> {
+        let name = &self.head.name;
+        if let Some(version) = &self.version {
+            store.clean(name, self.head.claims.iter().map(|entry| &*entry.claim), version).await?;
+        }
+        let Some(entry) = self.head.claims.last_mut() else { return Ok(()) };
+        let Some((mut claim, version)) = ClaimRecord::open(store, name, &entry.claim).await? else {
+            return Ok(());
+        };
+        entry.outputs = claim.output_names();
+        if claim.result.is_none() {
+            let message = Some("the run was interrupted".into());
+            claim.result = Some(StoredResult::new(&entry.claim, "unknown", message));
+            claim.write(store, name, &entry.claim, Some(&version)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the record of a claim that begins. The installation's record, which makes it one of its claims, follows.
+    pub(super) async fn begin(
+        &mut self,
+        store: &RecordStore,
+        claim: &Claim,
+    ) -> Result<RecordVersion, StateError> {
+        let action = claim.document.get("action").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let record = ClaimRecord::begun(claim.document.clone());
+        let version = record.write(store, &self.head.name, &claim.id, None).await?;
+        let entry =
+            ClaimEntry { claim: claim.id.clone(), action, modifies: claim.modifies, outputs: Vec::new() };
+        self.head.claims.push(entry);
+        Ok(version)
+    }
+
+    /// Writes how an action ended: into the record of its claim, over the version that it began with, and into this one.
+    pub(super) async fn finish(
+        &mut self,
+        store: &RecordStore,
+        claim: &Claim,
+        result: &ClaimResult<'_>,
+        over: Option<&RecordVersion>,
+    ) -> Result<(), StateError> {
+        let ended = ClaimRecord::ended(&claim.id, claim.document.clone(), result);
+        ended.write(store, &self.head.name, &claim.id, over).await?;
+        if let Some(entry) = self.head.claims.last_mut().filter(|entry| entry.claim == claim.id) {
+            entry.outputs = ended.output_names();
+        }
+        self.write(store).await
+    }
+
+    /// Writes the record, over the version that was read or written last.
+    pub(super) async fn write(&mut self, store: &RecordStore) -> Result<(), StateError> {
+        let subject = RecordSubject::Installation(self.head.name.clone());
+        let lines = self.lines().map_err(|why| unwritable(&subject, store, &why))?;
+        self.version = Some(store.write(&subject, lines.bytes(), self.version.as_ref()).await?);
+        Ok(())
+    }
+
+    fn lines(&self) -> Result<Lines, UnreadableRecord> {
+        let mut lines = Lines::default();
+        let settings = settings_for_all(self.head.settings.clone());
+        lines.push(&Head { settings, ..self.head.clone() })?;
+        self.inventory.iter().try_for_each(|recorded| lines.push(recorded))?;
+        Ok(lines)
+    }
+}
+
+/// The settings that mean the same to everybody: the path of a kubeconfig or a file is each reader's own matter.
+fn settings_for_all(settings: Settings) -> Settings {
+    let mut terms = settings.terms;
+    terms.files.clear();
+    Settings { place: settings.place.for_all(), terms, ..settings }
+}
+
+/// The stored settings, for the one who reads them. The installation is in the cluster that its record is in, by whatever
+/// address that is reached.
+fn settings_here(settings: Settings, store: &RecordStore) -> Settings {
+    let settings = settings_for_all(settings);
+    let place = settings.place.with_server(Some(store.records.server().address().to_owned()));
+    Settings { place, ..settings }
+}

@@ -1,0 +1,161 @@
+//! Writes what a run does into the record of its installation, as long as the run holds the Lease.
+//!
+//! What is about to happen is written at once. What has happened is written soon and together: a record that lacks it names
+//! the same objects, without their UIDs.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::kubernetes::object::ObjectRef;
+use crate::state::{Claim, ClaimResult, Settings, StateError};
+use crate::sync::Mutex;
+use crate::targets::{Inventory, Recorded};
+
+use super::installation_record::InstallationRecord;
+use super::lease::Hold;
+use super::record_store::{RecordStore, RecordVersion};
+
+/// The record of the installation that this program acts on, and what entitles it to write there.
+#[derive(Default)]
+pub(super) struct RecordWriter {
+    open: AsyncMutex<Option<OpenRecord>>,
+    hold: Mutex<Option<Arc<Hold>>>,
+}
+
+/// A record that a run goes on to write.
+struct OpenRecord {
+    record: InstallationRecord,
+    /// The record of the claim whose action goes on, as it was written when it began.
+    claim: Option<RecordVersion>,
+    /// Whether anything happened that is not written yet.
+    is_behind: bool,
+    /// Whether somebody is about to write it.
+    is_awaited: bool,
+    /// Why writing it failed.
+    failed: Option<StateError>,
+}
+
+/// One change of an inventory.
+pub(super) enum InventoryChange {
+    /// Objects are about to be applied: nothing of it happens before it is written.
+    Intend(Vec<Recorded>),
+    /// An object was applied.
+    Applied(Recorded),
+    /// An object is gone.
+    Removed(ObjectRef),
+}
+
+impl RecordWriter {
+    /// From now on, nothing is written unless this is held.
+    pub(super) fn held_by(&self, hold: &Arc<Hold>) {
+        *self.hold.lock() = Some(Arc::clone(hold));
+    }
+
+    /// Writes that an action begins.
+    pub(super) async fn begin(
+        &self,
+        store: &RecordStore,
+        name: &str,
+        settings: Settings,
+        claim: &Claim,
+    ) -> Result<(), StateError> {
+        self.check().await?;
+        let mut open = self.open.lock().await;
+        let record = InstallationRecord::open(store, name).await?;
+        let mut record =
+            record.unwrap_or_else(|| InstallationRecord::new(name, &store.namespace, settings.clone()));
+        record.settle(store).await?;
+        record.head.settings = settings;
+        let claim = record.begin(store, claim).await?;
+        record.write(store).await?;
+        *open = Some(OpenRecord { claim: Some(claim), ..OpenRecord::of(record) });
+        Ok(())
+    }
+
+    /// Writes how an action ended, and closes the record.
+    pub(super) async fn finish(
+        &self,
+        store: &RecordStore,
+        claim: &Claim,
+        result: &ClaimResult<'_>,
+    ) -> Result<(), StateError> {
+        self.check().await?;
+        let mut open = self.open.lock().await;
+        let mut open = open.take().ok_or_else(|| StateError::Missing(claim.id.clone()))?;
+        open.record.finish(store, claim, result, open.claim.as_ref()).await
+    }
+
+    /// Changes the inventory of an installation, and writes it at once or leaves that to [`catch_up`](Self::catch_up). The
+    /// answer is whether that has to be called.
+    pub(super) async fn change(
+        &self,
+        store: &RecordStore,
+        name: &str,
+        change: InventoryChange,
+    ) -> Result<bool, StateError> {
+        self.check().await?;
+        let mut open = self.open.lock().await;
+        if open.as_ref().is_none_or(|open| open.record.head.name != name) {
+            *open = InstallationRecord::open(store, name).await?.map(OpenRecord::of);
+        }
+        // An action that leaves no record may run where nothing is installed.
+        let Some(open) = open.as_mut() else { return Ok(false) };
+        if let Some(error) = open.failed.take() {
+            return Err(error);
+        }
+        let is_urgent = matches!(change, InventoryChange::Intend(_));
+        change.made_in(&mut open.record.inventory);
+        if is_urgent {
+            open.write(store).await?;
+            return Ok(false);
+        }
+        open.is_behind = true;
+        Ok(!std::mem::replace(&mut open.is_awaited, true))
+    }
+
+    /// Writes what has happened since the last time.
+    pub(super) async fn catch_up(&self, store: &RecordStore) {
+        let checked = self.check().await;
+        let mut open = self.open.lock().await;
+        let Some(open) = open.as_mut() else { return };
+        open.is_awaited = false;
+        if open.is_behind {
+            let written = match checked {
+                Ok(()) => open.write(store).await,
+                error => error,
+            };
+            open.failed = written.err();
+        }
+    }
+
+    async fn check(&self) -> Result<(), StateError> {
+        let hold = self.hold.lock().clone();
+        match hold {
+            Some(hold) => hold.check().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl OpenRecord {
+    fn of(record: InstallationRecord) -> Self {
+        Self { record, claim: None, is_behind: false, is_awaited: false, failed: None }
+    }
+
+    async fn write(&mut self, store: &RecordStore) -> Result<(), StateError> {
+        self.record.write(store).await?;
+        self.is_behind = false;
+        Ok(())
+    }
+}
+
+impl InventoryChange {
+    fn made_in(self, inventory: &mut Inventory) {
+        match self {
+            Self::Intend(objects) => inventory.record(&objects),
+            Self::Applied(object) => inventory.record(std::slice::from_ref(&object)),
+            Self::Removed(object) => inventory.forget(&object),
+        }
+    }
+}

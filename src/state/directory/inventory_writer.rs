@@ -1,0 +1,63 @@
+//! The inventory of one installation in the database, as a run changes it.
+//!
+//! Each change is a transaction of its own: what is about to be applied is on disk before it goes out.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::kubernetes::object::ObjectRef;
+use crate::sync::Mutex;
+use crate::targets::{self, Inventory, Ledger, Recorded};
+
+use super::{read, schema};
+
+/// Writes the inventory of one installation.
+pub(super) struct InventoryWriter {
+    pub(super) database: Arc<Mutex<Connection>>,
+    pub(super) name: String,
+}
+
+impl InventoryWriter {
+    fn write(&self, objects: &[Recorded]) -> rusqlite::Result<()> {
+        let mut database = self.database.lock();
+        let write = database.transaction()?;
+        for new in objects {
+            let key = key(&new.object);
+            let old: Option<String> =
+                write.query_row(schema::RECORDED, params![self.name, key], |row| row.get(0)).optional()?;
+            let mut merged: Inventory = old.and_then(|old| read(&old).ok()).into_iter().collect();
+            merged.record(std::slice::from_ref(new));
+            for recorded in merged.iter() {
+                let text = serde_json::to_string(recorded).unwrap_or_default();
+                write.execute(schema::RECORD, params![self.name, key, text])?;
+            }
+        }
+        write.commit()
+    }
+}
+
+impl Ledger for InventoryWriter {
+    fn intend(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
+        self.write(objects).map_err(unwritten)
+    }
+
+    fn applied(&mut self, object: &Recorded) -> Result<(), targets::Error> {
+        self.write(std::slice::from_ref(object)).map_err(unwritten)
+    }
+
+    fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
+        let database = self.database.lock();
+        let done = database.execute(schema::FORGET, params![self.name, key(object)]);
+        done.map(drop).map_err(unwritten)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn unwritten(error: rusqlite::Error) -> targets::Error {
+    targets::Error::Ledger(error.to_string())
+}
+
+fn key(object: &ObjectRef) -> String {
+    object.to_string()
+}

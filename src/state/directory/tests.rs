@@ -1,0 +1,246 @@
+#![expect(clippy::disallowed_methods, reason = "tests look at the files of the state")]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
+
+use super::*;
+use crate::state::State;
+use crate::state::tests::{claim, example, in_directory, now, object, recorded, settings, succeeded};
+use crate::targets::Place;
+use crate::targets::directory::Secrets;
+
+/// A database as version 1 of the tables wrote it, which knew no identities: a run that ended, and one that was cut off.
+const VERSION_1: &str = r#"
+create table installations (id integer primary key, name text not null unique, namespace text not null,
+  settings text not null) strict;
+create table claims (id text primary key, installation integer not null references installations,
+  document text not null, modifies integer not null) strict;
+create table results (id text primary key, claim text not null references claims, created text not null,
+  status text not null, message text) strict;
+create table outputs (result text not null references results, name text not null, value text not null,
+  digest text not null, primary key (result, name)) strict;
+create table inventory (at integer primary key, installation integer not null references installations,
+  object text not null, recorded text not null, unique (installation, object)) strict;
+pragma user_version = 1;
+insert into installations values (1, 'web', 'prod',
+  '{"target":"dir:/srv/web","bundle":"sha256:0000000000000000000000000000000000000000000000000000000000000000","bundleName":"web","bundleVersion":"1.0.0","reference":"layout:/a","terms":{}}');
+insert into claims values ('01A', 1, '{"id":"01A","revision":"01A","created":"2025-01-01T00:00:00Z","action":"install","bundle":{"name":"web","version":"1.0.0"},"parameters":{"port":80}}', 1);
+insert into results values ('01B', '01A', '2025-01-01T00:00:01Z', 'succeeded', null);
+insert into outputs values ('01B', 'url', '"http://a"', 'sha256:00');
+insert into claims values ('01C', 1, '{"id":"01C","revision":"01C","created":"2025-01-02T00:00:00Z","action":"upgrade","bundle":{"name":"web","version":"1.1.0"}}', 1);
+insert into inventory values (1, 1, 'ConfigMap prod/a',
+  '{"object":{"apiVersion":"v1","kind":"ConfigMap","namespace":"prod","name":"a"},"uid":"u"}');
+"#;
+
+/// The state in a directory whose database a test has written.
+fn written(sql: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    private_directory(&path).unwrap();
+    Connection::open(path.join("state.db")).unwrap().execute_batch(sql).unwrap();
+    (folder, path)
+}
+
+fn text_of(path: &Path, query: &str) -> String {
+    Connection::open(path.join("state.db")).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+fn reason<T>(result: Result<T, StateError>) -> String {
+    let Err(error) = result else { panic!("no error") };
+    document::chain(&error)
+}
+
+#[test]
+fn a_state_of_the_first_version_opens_with_all_that_is_in_it() {
+    let (_folder, path) = written(VERSION_1);
+    let state = State::open(&path).unwrap();
+    let found = state.get("web").unwrap();
+    assert_eq!((&*found.namespace, &found.settings.place), ("prod", &Place::directory("/srv/web")));
+    assert_eq!(found.settings.rule, None);
+    assert_eq!(found.inventory.len(), 1);
+    let history = state.history("web").unwrap();
+    let told: Vec<_> = history.iter().map(|it| (&*it.bundle, &*it.result)).collect();
+    assert_eq!(told, [("web 1.0.0", "succeeded"), ("web 1.1.0", "unknown")]);
+    assert_eq!(state.outputs("web").unwrap()["url"], json!("http://a"));
+    assert!(found.is_interrupted());
+}
+
+#[test]
+fn a_state_of_the_first_version_is_brought_to_this_one_and_goes_on_from_there() {
+    let (_folder, path) = written(VERSION_1);
+    let state = State::open(&path).unwrap();
+    assert_eq!(state.identities(None).unwrap(), []);
+    let next = claim("upgrade", true);
+    state.begin("web", "prod", &settings(), &next).unwrap();
+    state.finish(&next, &succeeded(&BTreeMap::new())).unwrap();
+    let history = state.history("web").unwrap();
+    let told: Vec<_> = history.iter().map(|it| (&*it.result, it.message.as_deref())).collect();
+    assert_eq!(
+        told,
+        [("succeeded", None), ("unknown", Some("the run was interrupted")), ("succeeded", None)]
+    );
+    drop(state);
+    assert_eq!(State::open(&path).unwrap().history("web").unwrap(), history);
+    assert_eq!(
+        text_of(&path, "select user_version || '' from pragma_user_version"),
+        schema::VERSION.to_string()
+    );
+}
+
+#[test]
+fn a_state_of_a_later_version_is_refused_and_stays_as_it_is() {
+    let (_folder, path) = written("create table installations (later text); pragma user_version = 3;");
+    let before = std::fs::read(path.join("state.db")).unwrap();
+    let error = State::open(&path).map(drop).unwrap_err();
+    assert_eq!(error.to_string(), "the state database has version 3, and this program knows 2");
+    let table = "select sql from sqlite_schema where name = 'installations'";
+    assert_eq!(text_of(&path, table), "CREATE TABLE installations (later text)");
+    assert_eq!(std::fs::read(path.join("state.db")).unwrap().len(), before.len());
+}
+
+#[test]
+fn what_is_no_database_is_refused() {
+    let (_folder, path) = written("");
+    std::fs::write(path.join("state.db"), "not a database, and long enough to be looked at".repeat(40))
+        .unwrap();
+    let text = reason(State::open(&path));
+    assert!(text.starts_with("the state database cannot be used: "), "{text}");
+}
+
+#[test]
+fn programs_that_find_an_empty_directory_at_once_all_open_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let opening: Vec<_> = (0..8)
+        .map(|_| {
+            let path = path.clone();
+            std::thread::spawn(move || State::open(&path).and_then(|state| state.list()))
+        })
+        .collect();
+    for opened in opening {
+        assert_eq!(opened.join().unwrap().unwrap(), []);
+    }
+}
+
+#[test]
+fn documents_are_stored_byte_for_byte_as_ever() {
+    let (folder, state) = in_directory();
+    let path = folder.path().join("state");
+    let settings =
+        Settings { place: Place::Directory { path: "/srv".into(), secrets: Secrets::Plain }, ..settings() };
+    state.begin("web", "prod", &settings, &claim("install", true)).unwrap();
+    let digest = Digest::of(b"bundle");
+    assert_eq!(
+        text_of(&path, "select settings from installations"),
+        format!(
+            r#"{{"target":"dir:/srv","plainSecrets":true,"bundle":"{digest}","bundleName":"web","bundleVersion":"1.0.0","reference":"layout:/somewhere","terms":{{"kubernetes":[],"files":[],"credentials":[],"deny":{{}},"limits":{{}}}}}}"#
+        )
+    );
+    state.ledger("web").intend(&[recorded("a", Some("u"))]).unwrap();
+    assert_eq!(
+        text_of(&path, "select recorded from inventory"),
+        r#"{"object":{"apiVersion":"v1","kind":"ConfigMap","namespace":"prod","name":"a"},"uid":"u"}"#
+    );
+    assert_eq!(text_of(&path, "select object from inventory"), "ConfigMap prod/a");
+}
+
+#[test]
+fn a_damaged_document_is_an_error_and_never_left_out() {
+    let cases = [
+        ("update installations set settings = '{'", "the state holds a record that cannot be read"),
+        (
+            "update installations set settings = '{\"target\":1}'",
+            "the state holds a record that cannot be read",
+        ),
+        ("update inventory set recorded = '{\"object\":{}}'", "the state holds a record that cannot be read"),
+        ("update claims set document = '[1'", "the state holds a record that cannot be read"),
+        (
+            "update claims set document = '{\"custom\":{\"dev.carnet.run\":{\"terms\":{\"more\":1}}}}'",
+            "the state holds a record that cannot be read",
+        ),
+    ];
+    for (damage, expected) in cases {
+        let (_folder, path) = written(VERSION_1);
+        let state = State::open(&path).unwrap();
+        Connection::open(path.join("state.db")).unwrap().execute_batch(damage).unwrap();
+        let text = reason(state.get("web"));
+        assert!(text.starts_with(expected), "{damage}: {text}");
+        assert!(reason(state.list()).starts_with(expected), "{damage}");
+    }
+}
+
+#[test]
+fn what_a_file_held_stays_known_until_it_is_written_anew() {
+    let (_folder, state) = in_directory();
+    state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+    let [old, new] = [Digest::of(b"old"), Digest::of(b"new")];
+    let mut ledger = state.ledger("web");
+    let row = |written, intended| Recorded { written, intended, ..recorded("a", None) };
+    ledger.applied(&row(Some(old), None)).unwrap();
+    ledger.intend(&[row(None, Some(new))]).unwrap();
+    assert_eq!(state.get("web").unwrap().inventory, [row(Some(old), Some(new))]);
+    ledger.applied(&row(Some(new), None)).unwrap();
+    assert_eq!(state.get("web").unwrap().inventory, [row(Some(new), None)]);
+    ledger.removed(&object("a")).unwrap();
+    assert_eq!(state.get("web").unwrap().inventory, []);
+}
+
+#[test]
+fn all_of_a_call_is_recorded_or_nothing() {
+    let (folder, state) = in_directory();
+    state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+    let database = Connection::open(folder.path().join("state/state.db")).unwrap();
+    database
+        .execute_batch(
+            "create trigger refuse before insert on inventory when new.object like '%/b'
+             begin select raise(abort, 'the disk is full'); end;",
+        )
+        .unwrap();
+    let error = state.ledger("web").intend(&[recorded("a", None), recorded("b", None)]).unwrap_err();
+    assert_eq!(error.to_string(), "what the run does cannot be recorded: the disk is full");
+    assert_eq!(state.get("web").unwrap().inventory, []);
+}
+
+#[test]
+fn the_directory_is_for_its_user_alone() {
+    let (folder, _state) = in_directory();
+    for path in ["state", "state/bundles", "state/locks"] {
+        let mode = std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{path}");
+    }
+}
+
+#[test]
+fn a_hold_is_a_process_s_own_and_nobody_can_end_it() {
+    let (folder, state) = in_directory();
+    let lock = state.lock("web").unwrap();
+    let holder = state.holder("web").unwrap().unwrap();
+    assert_eq!(holder.who, format!("process {} of this machine", std::process::id()));
+    assert!(matches!(state.unlock("web", &holder), Err(StateError::Locked { .. })));
+    assert_eq!(state.holder("web").unwrap().unwrap(), holder);
+
+    // Whatever the file says, it is locked.
+    let file = folder.path().join("state/locks").join(Digest::of(b"web").hex());
+    for text in ["", "{", "{\"who\":1}", &"x".repeat(10_000)] {
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(state.holder("web").unwrap().unwrap().who, "a process of this machine", "{text:.9}");
+        assert!(matches!(state.lock("web"), Err(StateError::Locked { .. })));
+    }
+    drop(lock);
+    assert_eq!(state.holder("web").unwrap(), None);
+}
+
+#[test]
+fn a_kept_bundle_that_was_changed_is_refused() {
+    let fetched = example();
+    let (folder, state) = in_directory();
+    now(state.keep(&fetched)).unwrap();
+    let blobs = folder.path().join("state/bundles").join(fetched.digest().hex()).join("blobs/sha256");
+    let blob = blobs.join(fetched.digest().hex());
+    let mut bytes = std::fs::read(&blob).unwrap();
+    bytes[10] ^= 1;
+    std::fs::write(&blob, bytes).unwrap();
+    assert!(matches!(now(state.load(fetched.digest(), "layout:/a")), Err(StateError::Bundle(_))));
+}

@@ -1,0 +1,161 @@
+//! Turns what is stored of an installation into the answer to "what is installed, from where, and how did it go?".
+//!
+//! The stored documents are these types; both backends store them, so they are apart from either. A member that an older
+//! version of the program did not write has a default.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::document;
+use crate::grant::recorded::RecordedObject;
+use crate::grant::spec::GrantSpec;
+use crate::targets::{Inventory, Place, Recorded};
+
+use super::StateError;
+
+/// An installation, as its last run left it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Installation {
+    /// The name, unique in the state.
+    pub name: String,
+    /// The namespace.
+    pub namespace: String,
+    /// Where its objects are.
+    pub settings: Settings,
+    /// The last modifying claim and its result.
+    pub last: Option<Revision>,
+    /// Its objects.
+    pub inventory: Vec<Recorded>,
+}
+
+/// What an installation keeps between runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Where the objects are.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The digest of the bundle.
+    pub bundle: Digest,
+    /// The bundle's name and version, for people.
+    pub bundle_name: String,
+    /// The bundle's version.
+    pub bundle_version: String,
+    /// Where it came from, as it was typed.
+    pub reference: String,
+    /// The rule of the trust policy that admitted it; none where it ran unsigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The names of the keys that count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+    /// What was granted.
+    pub terms: GrantSpec,
+    /// Guards that the operator lowered, as flags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dangers: Vec<String>,
+}
+
+/// One tracked action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// The claim's id, a ULID.
+    pub claim: String,
+    /// The revision, a ULID.
+    pub revision: String,
+    /// When the action began (RFC 3339).
+    pub created: String,
+    /// The action.
+    pub action: String,
+    /// The bundle's name and version.
+    pub bundle: String,
+    /// The digest of the bundle.
+    pub digest: Digest,
+    /// The result status of CNAB Claims; `unknown` where the run was interrupted.
+    pub result: String,
+    /// The result's message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The parameters, without those that are `writeOnly`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Value>,
+    /// Whether the action could change the installation.
+    #[serde(default)]
+    pub modifies: bool,
+    /// Where the bundle came from, as it was typed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reference: String,
+    /// The names of `writeOnly` parameters that had a value: what it was is stored nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_parameters: Vec<String>,
+    /// What was granted.
+    #[serde(skip)]
+    pub terms: GrantSpec,
+    /// Guards that the operator lowered, as flags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dangers: Vec<String>,
+}
+
+impl Installation {
+    /// Whether the last modifying action was an uninstall that succeeded.
+    pub fn is_deleted(&self) -> bool {
+        self.last.as_ref().is_none_or(|last| last.action == "uninstall" && last.result == "succeeded")
+    }
+
+    /// Whether the last modifying action left something that can be upgraded.
+    pub fn is_installed(&self) -> bool {
+        !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
+    }
+
+    /// Its objects, the first recorded first, with the permits that come of being recorded.
+    pub fn recorded(&self) -> Vec<RecordedObject> {
+        let inventory: Inventory = self.inventory.iter().cloned().collect();
+        inventory.iter().map(|recorded| RecordedObject::read_back(recorded.object.clone())).collect()
+    }
+
+    /// Whether the last run was cut off.
+    pub fn is_interrupted(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.result == "unknown")
+    }
+}
+
+impl Revision {
+    /// Reads a claim document. One without a result belongs to a run that goes on or was cut off.
+    pub(super) fn read(
+        claim: &str,
+        status: Option<String>,
+        message: Option<String>,
+        modifies: bool,
+    ) -> Result<Self, StateError> {
+        let claim = document::json(claim.as_bytes())?;
+        let text =
+            |pointer: &str| claim.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let parameters = claim.get("parameters").and_then(Value::as_object).cloned().unwrap_or_default();
+        let digest = text("/custom/dev.carnet.run/bundle").parse();
+        let run = |member: &str| claim.pointer("/custom/dev.carnet.run")?.get(member).cloned();
+        Ok(Self {
+            claim: text("/id"),
+            revision: text("/revision"),
+            created: text("/created"),
+            action: text("/action"),
+            bundle: format!("{} {}", text("/bundle/name"), text("/bundle/version")),
+            digest: digest.unwrap_or_else(|_| Digest::of(b"")),
+            result: status.unwrap_or_else(|| "unknown".into()),
+            message,
+            parameters: parameters.into_iter().collect(),
+            modifies,
+            reference: text("/bundleReference"),
+            secret_parameters: part(run("secretParameters"))?,
+            terms: part(run("terms"))?,
+            dangers: part(run("dangers"))?,
+        })
+    }
+}
+
+fn part<T: Default + for<'de> Deserialize<'de>>(value: Option<Value>) -> Result<T, StateError> {
+    Ok(value.map(document::typed).transpose()?.map(|(read, _)| read).unwrap_or_default())
+}
