@@ -20,11 +20,10 @@ pub(crate) fn confirmed(identity: Mint) -> Permitted<Mint> {
 
 /// Removing a part of an identity: an account, a role or a binding that has the name of one. None for anything else.
 pub fn part(object: ObjectRef) -> Option<Permitted<Delete>> {
-    let is_part = match (object.group(), &*object.kind) {
-        (CORE, "ServiceAccount") => true,
-        (RBAC, "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding") => true,
-        _ => false,
-    };
+    let is_part = matches!(
+        (object.group(), &*object.kind),
+        (CORE, "ServiceAccount") | (RBAC, "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding")
+    );
     (is_part && is_name(&object.name)).then(|| Permitted::assertion(Delete(object)))
 }
 

@@ -131,7 +131,8 @@ mod tests {
         })
     }
 
-    fn script(calls: Vec<(&[&str], Result<Vec<Change>, CallError>)>) -> Script {
+    /// Calls, each with the names of what it is about and what came of it.
+    fn script<const N: usize>(calls: [(&[&str], Result<Vec<Change>, CallError>); N]) -> Script {
         let mut script = Script::default();
         for (names, outcome) in calls {
             script.note(names.iter().map(|name| step(name)).collect(), &outcome);
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn the_same_steps_do_the_same() {
         use Change::{Create, Update};
-        let mut follower = Follower::new(script(vec![(&["a", "b"], Ok(vec![Create, Update]))]));
+        let mut follower = Follower::new(script([(&["a", "b"], Ok(vec![Create, Update]))]));
         let taken = follower.take([step("a"), step("b")].into_iter()).ok();
         assert_eq!(taken, Some(vec![Create, Update]));
         assert_eq!(follower.finished(), Ok(()));
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn another_step_another_order_one_more_and_one_less_are_departures() {
-        let planned = || Follower::new(script(vec![(&["a", "b"], Ok(vec![Change::Create; 2]))]));
+        let planned = || Follower::new(script([(&["a", "b"], Ok(vec![Change::Create; 2]))]));
         let text = departure(planned().take([step("c")].into_iter()));
         assert_eq!(
             text,
