@@ -81,7 +81,7 @@ pub enum Error {
     Stale(Vec<String>),
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
-    Requests(#[from] capability::Invalid),
+    Requests(#[from] capability::InvalidRequests),
     /// The run failed.
     #[error("the run failed")]
     Run {

@@ -162,8 +162,8 @@ fn parsed<T, E: std::error::Error>(
 
 /// Reads `VERB:KIND:NAMESPACE/NAME`, or `VERB:KIND:NAME` for objects outside namespaces. Patterns and placeholders stay
 /// as they are until the installation's names are known.
-fn rule(text: &str) -> Result<RuleText, kubernetes::Invalid> {
-    let form = || kubernetes::Invalid::Form(text.into());
+fn rule(text: &str) -> Result<RuleText, kubernetes::InvalidScope> {
+    let form = || kubernetes::InvalidScope::Form(text.into());
     let (verbs, rest) = text.split_once(':').ok_or_else(form)?;
     let (kind, object) = rest.split_once(':').ok_or_else(form)?;
     let (namespaces, name) = match object.split_once('/') {
