@@ -241,7 +241,7 @@ pub enum Shortfall {
 }
 
 /// Everything the operator said about what may be done.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Consent {
     /// Grant files.
     pub documents: Vec<Document>,

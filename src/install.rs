@@ -21,7 +21,7 @@ mod identity;
 use crate::targets::Target;
 use crate::verify::Verified;
 
-pub use approver::{Approver, Decision};
+pub use approver::{Approver, Decision, Unattended};
 pub use environment::{Cancellation, Environment};
 pub use failure::{Error, MAX_SAID};
 pub use identity::{mint, needs, removed};

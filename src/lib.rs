@@ -22,4 +22,5 @@ pub mod run;
 pub mod plan;
 pub mod state;
 pub mod install;
+pub mod operations;
 pub mod cli;
