@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use carnet::grant::Consent;
-use carnet::grant::terms::Document as Grant;
+use carnet::grant::spec::GrantFile;
 use carnet::install::{Cancellation, Unattended};
 use carnet::operations::install::install;
 use carnet::operations::{BundleRequest, Bundles, Services};
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let reference = format!("layout:{}", examples.join("bundles/guestbook").display()).parse()?;
     let mut request = BundleRequest::new("guestbook", reference, Place::directory(home.join("rendered")));
-    let grant = Grant::parse(&text("guestbook/grants.yaml")?, &examples.join("guestbook"))?;
+    let grant = GrantFile::parse(&text("guestbook/grants.yaml")?, &examples.join("guestbook"))?;
     request.request.namespace = Some("prod".into());
     request.request.consent = Consent { documents: vec![grant], ..Consent::default() };
     let password = SecretString::from("of an example");

@@ -18,13 +18,14 @@ mod planning;
 mod acting;
 mod identity;
 
+use crate::plan::Plan;
 use crate::targets::Target;
 use crate::verify::Verified;
 
 pub use approver::{Approver, Decision, Unattended};
 pub use environment::{Cancellation, Environment};
 pub use failure::{Error, MAX_SAID};
-pub use identity::{mint, needs, removed};
+pub use identity::{minted, needs, removed};
 pub use operation::{Identity, Mode, Operation};
 pub use outcome::Outcome;
 
@@ -62,8 +63,7 @@ pub async fn act(
     if mode != Mode::Act {
         return Ok(planned.into_outcome());
     }
-    if !environment.approver.confirm(&planned.plan, &run.decided.decision) {
-        return Err(Error::Declined);
-    }
-    run.carry_out(planned, lock.as_ref()).await
+    let answer = |plan: &Plan| environment.approver.confirm(plan, &run.decided.decision);
+    let confirmed = planned.plan.confirm(&planned.rights, answer).ok_or(Error::Declined)?;
+    run.carry_out(planned, &confirmed, lock.as_ref()).await
 }

@@ -15,7 +15,7 @@ use wasmtime::{Cache, CacheConfig, Config, Store, Strategy};
 use crate::grant::Granted;
 use crate::host::bindings::{Bundle, BundlePre};
 use crate::host::meter::{Clock, LimitHit};
-use crate::host::work::Departure;
+use crate::host::pass::Departure;
 use crate::host::{GuestError, Host};
 
 /// How often a computing component gives way, so that its clock can be read.
@@ -57,6 +57,13 @@ pub enum RunError {
     /// The component did what WebAssembly forbids, or the host failed under it.
     #[error("the component trapped: {0}")]
     Trapped(String),
+}
+
+impl RunError {
+    /// The host was given one kind of pass, and gave back another.
+    pub(crate) fn mixed_up() -> Self {
+        Self::Engine("the pass was mixed up with another".into())
+    }
 }
 
 /// A component's error, as one line.
@@ -120,10 +127,10 @@ impl Engine {
 impl Compiled {
     /// Runs one action, and gives back the host with whatever happened in it, also when the run failed.
     pub async fn run(&self, host: Host, action: &str) -> (Host, Result<(), RunError>) {
-        let limits = host.meter.limits().clone();
-        let (clock, time_hit) = (host.meter.clock().clone(), host.meter.time_hit());
+        let limits = host.meter().limits().clone();
+        let (clock, time_hit) = (host.clock().clone(), host.meter().time_hit());
         let mut store = Store::new(&self.engine, host);
-        store.limiter(|host| &mut host.meter);
+        store.limiter(Host::limiter);
         store.set_hostcall_fuel(usize::try_from(limits.bytes).unwrap_or(usize::MAX));
         store.set_max_component_handles(MAX_HANDLES);
         store.set_epoch_deadline(1);
@@ -139,7 +146,7 @@ impl Compiled {
         drop(clock.pause());
         drop(ticker);
         let host = store.into_data();
-        let ended = ended.and_then(|()| Ok(host.work.finished()?));
+        let ended = ended.and_then(|()| Ok(host.finished()?));
         (host, ended)
     }
 }
@@ -154,7 +161,7 @@ async fn call(component: &BundlePre<Host>, store: &mut Store<Host>, action: &str
 
 /// A component's error without the credentials that it was shown.
 fn without_credentials(host: &Host, error: GuestError) -> GuestError {
-    let scrubbed = |text: String| host.installation.log.scrubbed(&text);
+    let scrubbed = |text: String| host.scrubbed(&text);
     match error {
         GuestError::Conflict(text) => GuestError::Conflict(scrubbed(text)),
         GuestError::Denied(text) => GuestError::Denied(scrubbed(text)),
@@ -186,7 +193,7 @@ fn ended(store: &Store<Host>, error: wasmtime::Error) -> RunError {
     }
     let text = format!("{error:#}");
     if text.contains("fuel allocated for hostcalls has been exhausted") {
-        return store.data().meter.bytes_hit().into();
+        return store.data().meter().bytes_hit().into();
     }
     RunError::Trapped(crate::document::visible(&text).chars().take(2000).collect())
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cluster::Error as ClusterError;
-use crate::grant::{Apply, Delete, Get, Permitted, Wait};
+use crate::grant::{Apply, Delete, Get, Permitted, Wait, after_apply};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
@@ -387,6 +387,11 @@ impl Prepared {
     /// The object as the component wrote it, with placeholders in the place of credentials.
     pub fn body(&self) -> &Value {
         self.permit.0.body()
+    }
+
+    /// The permit to wait for it, which follows from that to apply it.
+    pub fn wait(&self) -> Permitted<Wait> {
+        after_apply(&self.permit)
     }
 
     /// What is recorded before the object goes out.

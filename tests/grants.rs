@@ -10,7 +10,7 @@ use carnet::capability::kubernetes::{RuleText, Verb};
 use carnet::capability::template::Names;
 use carnet::fetch::Fetched;
 use carnet::grant::Granted;
-use carnet::grant::terms::Terms;
+use carnet::grant::spec::GrantSpec;
 use carnet::kubernetes::kinds::Kinds;
 use carnet::kubernetes::manifest::Object;
 use carnet::kubernetes::object::ObjectRef;
@@ -90,7 +90,7 @@ fn granted(requests: &[RuleText], allowed: &[RuleText], denied: &[RuleText]) -> 
         bundle["custom"]["dev.carnet.capabilities"] = json!({"kubernetes": requests});
     });
     let verified = unsigned(fetch(&reference(&layout)).unwrap());
-    let mut terms = Terms { kubernetes: allowed.to_vec(), ..Terms::default() };
+    let mut terms = GrantSpec { kubernetes: allowed.to_vec(), ..GrantSpec::default() };
     terms.deny.kubernetes = denied.to_vec();
     Granted::new(verified, &terms, names()).unwrap()
 }

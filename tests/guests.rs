@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use carnet::grant::terms::FileGrant;
+use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
 use carnet::install::Operation;
 use support::guest::written;

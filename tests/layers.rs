@@ -26,6 +26,14 @@ const REQUESTS: &[&str] = &["cluster", "targets/cluster", "state/cluster"];
 /// What prints.
 const PRINTING: &[&str] = &["print!(", "println!(", "eprint!(", "eprintln!(", "stdout()", "stderr()"];
 
+/// What claims that something was proved, and the only places where that may be said.
+const CLAIMS: &[(&str, &[&str])] = &[
+    ("identity::confirmed(", &["plan/confirmed.rs"]),
+    ("Permitted::assertion(", &["grant"]),
+    ("RecordedObject::read_back(", &["state"]),
+    ("Verified::assertion(", &["verify"]),
+];
+
 /// A file of the library, without its tests.
 struct Source {
     /// Below `src/`.
@@ -76,6 +84,20 @@ fn crates_that_reach_outside_stay_at_home() {
                 wrong.push(format!("{} uses {name}", source.path));
             }
         }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn a_proof_is_claimed_only_where_it_is_made() {
+    let mut wrong = Vec::new();
+    for (claim, places) in CLAIMS {
+        let claiming: Vec<_> = sources().into_iter().filter(|source| source.code.contains(claim)).collect();
+        assert!(!claiming.is_empty(), "nobody says {claim} any more");
+        let is_place = |source: &Source| places.iter().any(|place| source.path.starts_with(place));
+        wrong.extend(
+            claiming.iter().filter(|source| !is_place(source)).map(|it| format!("{}: {claim}", it.path)),
+        );
     }
     assert_eq!(wrong, Vec::<String>::new());
 }

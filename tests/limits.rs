@@ -3,7 +3,7 @@
 
 mod support;
 
-use carnet::grant::terms::LimitTexts;
+use carnet::grant::limits::LimitTexts;
 use carnet::host::meter::LimitHit;
 use carnet::install::{Error, Operation, Outcome};
 use carnet::run::RunError;

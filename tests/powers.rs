@@ -12,7 +12,7 @@ use std::process::Command;
 
 use carnet::capability::severity::Severity;
 use carnet::fetch::Fetched;
-use carnet::grant::terms::FileGrant;
+use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
 use carnet::install::{Error, Operation};
 use carnet::plan::Plan;

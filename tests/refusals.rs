@@ -15,10 +15,10 @@ use carnet::author::AuthorError;
 use carnet::bundle::component;
 use carnet::digest::Digest;
 use carnet::fetch::{FetchError, Fetched};
-use carnet::grant::terms::{FileGrant, Invalid};
+use carnet::grant::spec::{FileGrant, InvalidGrant};
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
-use carnet::host::watch::{Entry, Unready, Watcher};
+use carnet::host::progress::{Entry, Observer, Unready};
 use carnet::install::{Approver, Decision, Error, Operation, Outcome};
 use carnet::oci::OciError;
 use carnet::plan::Plan;
@@ -416,7 +416,7 @@ fn a_bare_wildcard_is_refused_unless_the_operator_insists() {
     let wide =
         "  kubernetes: [{verbs: [apply, delete, get], kinds: [ConfigMap], namespaces: [prod], names: ['*']}]";
     let refused = shortfall(install_with(&home, home.bundle("maps", &one_map(), MAPS), wide));
-    let Shortfall::Terms(Invalid::Wildcard(rule)) = refused else { panic!("{refused:?}") };
+    let Shortfall::Terms(InvalidGrant::Wildcard(rule)) = refused else { panic!("{refused:?}") };
     assert_eq!(rule, "apply, delete, get ConfigMap in prod named *");
     home.assert_untouched();
 
@@ -489,7 +489,7 @@ fn below_a_granted_directory_no_name_and_no_link_leads_out() {
 /// Changes a file whenever the component says something.
 struct Meddling(std::path::PathBuf);
 
-impl Watcher for Meddling {
+impl Observer for Meddling {
     fn waiting(&self, _: &[Unready]) {}
 
     fn logged(&self, _: &Entry) {
@@ -633,7 +633,7 @@ struct Changing {
     text: String,
 }
 
-impl Watcher for Changing {
+impl Observer for Changing {
     fn waiting(&self, _: &[Unready]) {}
 
     fn logged(&self, _: &Entry) {}
@@ -684,7 +684,7 @@ fn what_departs_from_the_plan_is_stopped_before_it_is_done() {
 #[test]
 fn a_plan_that_is_not_confirmed_leaves_nothing() {
     struct No;
-    impl Watcher for No {
+    impl Observer for No {
         fn waiting(&self, _: &[Unready]) {}
 
         fn logged(&self, _: &Entry) {

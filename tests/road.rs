@@ -4,7 +4,7 @@
 mod support;
 
 use carnet::grant::Consent;
-use carnet::grant::terms::FileGrant;
+use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
 use carnet::install::{Error, Operation};
 use carnet::verify::Verified;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use carnet::grant::terms::FileGrant;
+use carnet::grant::spec::FileGrant;
 use carnet::host::{GuestError, Supplied};
 use carnet::install::{Error, Operation, Outcome};
 use carnet::run::RunError;

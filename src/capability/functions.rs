@@ -1,16 +1,17 @@
 //! Every function that the host provides, what it means in plain words, and what a bundle must request to import it.
 //!
-//! The table is the one gate: `inspect` explains from it, the check of imports against requests reads it, and a test
-//! compares it with the host's linker, so that no function can be added without a decision about it.
+//! The table is what everything else is compared with: `inspect` explains from it, the check of imports against requests
+//! reads it, the host's gate counts by its functions, and tests compare it with `wit/`, with the linker and with the gate, so
+//! that no function can be added without a decision about it.
 
 use crate::bundle::component::{Imports, unversioned};
 
 use super::Requests;
 use super::kubernetes::Verb;
 
-/// How much a power can do, the most dangerous first.
+/// How much a power can do, the riskiest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Danger {
+pub enum Risk {
     /// It shows secrets to the component.
     Reveals,
     /// It removes things.
@@ -25,15 +26,22 @@ pub enum Danger {
     None,
 }
 
+/// A function of the host. There are no others than the constants below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Function {
+    interface: &'static str,
+    name: &'static str,
+}
+
 /// An interface of the host.
 #[derive(Debug)]
 pub struct Interface {
     /// The name without version.
     pub name: &'static str,
     /// Its functions.
-    pub functions: &'static [&'static str],
+    pub functions: &'static [Function],
     /// How much it can do.
-    pub danger: Danger,
+    pub risk: Risk,
     /// What a component that imports it can do, as the end of the sentence "it can …".
     pub meaning: &'static str,
     /// What carnet's default says where the component does not import it, as the end of "it cannot …".
@@ -44,89 +52,156 @@ pub struct Interface {
 /// The version of every package of the host API.
 pub const VERSION: semver::Version = semver::Version::new(0, 1, 0);
 
+/// Applies objects.
+pub const APPLY: Function = Function::new("carnet:kubernetes/apply", "apply");
+
+/// Removes objects.
+pub const DELETE: Function = Function::new("carnet:kubernetes/delete", "delete");
+
+/// Makes a credential.
+pub const GENERATE: Function = Function::new("carnet:credentials/generate", "generate");
+
+/// Reads an object.
+pub const GET: Function = Function::new("carnet:kubernetes/get", "get");
+
+/// Tells the reference of an image.
+pub const IMAGE: Function = Function::new("carnet:installation/context", "image");
+
+/// Lends a credential.
+pub const LEND: Function = Function::new("carnet:credentials/lend", "lend");
+
+/// Writes to the log.
+pub const LOG: Function = Function::new("carnet:installation/log", "log");
+
+/// Tells the name of the installation.
+pub const NAME: Function = Function::new("carnet:installation/context", "name");
+
+/// Tells the namespace of the installation.
+pub const NAMESPACE: Function = Function::new("carnet:installation/context", "namespace");
+
+/// Tells the value of a parameter.
+pub const PARAMETER: Function = Function::new("carnet:installation/context", "parameter");
+
+/// Names a credential that may be placed.
+pub const PLACEHOLDER: Function =
+    Function::new("carnet:credentials/handles", "[method]credential.placeholder");
+
+/// Reads a file.
+pub const READ: Function = Function::new("carnet:files/read", "read");
+
+/// Shows a credential.
+pub const REVEAL: Function = Function::new("carnet:credentials/reveal", "reveal");
+
+/// Tells the revision.
+pub const REVISION: Function = Function::new("carnet:installation/context", "revision");
+
+/// Sets an output.
+pub const SET: Function = Function::new("carnet:installation/outputs", "set");
+
+/// Waits for objects.
+pub const WAIT: Function = Function::new("carnet:kubernetes/wait", "wait");
+
 /// What the host provides.
 pub const INTERFACES: &[Interface] = &[
     Interface {
         name: "carnet:credentials/reveal",
-        functions: &["reveal"],
-        danger: Danger::Reveals,
+        functions: &[REVEAL],
+        risk: Risk::Reveals,
         meaning: "see the value of a credential",
         without: Some("see the value of any credential"),
         requested: |requests| requests.credentials.iter().any(|request| request.text.reveal),
     },
     Interface {
         name: "carnet:kubernetes/delete",
-        functions: &["delete"],
-        danger: Danger::Removes,
+        functions: &[DELETE],
+        risk: Risk::Removes,
         meaning: "delete objects",
         without: Some("delete any object"),
         requested: |requests| requests.asks_for(&[Verb::Delete]),
     },
     Interface {
         name: "carnet:kubernetes/apply",
-        functions: &["apply"],
-        danger: Danger::Changes,
+        functions: &[APPLY],
+        risk: Risk::Changes,
         meaning: "create and change objects",
         without: Some("create or change any object"),
         requested: |requests| requests.asks_for(&[Verb::Apply]),
     },
     Interface {
         name: "carnet:credentials/lend",
-        functions: &["lend"],
-        danger: Danger::Places,
+        functions: &[LEND],
+        risk: Risk::Places,
         meaning: "place a credential into a Secret without seeing it",
         without: Some("use any credential"),
         requested: |requests| !requests.credentials.is_empty(),
     },
     Interface {
         name: "carnet:credentials/generate",
-        functions: &["generate"],
-        danger: Danger::Places,
+        functions: &[GENERATE],
+        risk: Risk::Places,
         meaning: "have a credential made and placed into a Secret without seeing it",
         without: Some("have any credential made"),
         requested: |requests| !requests.generate.is_empty(),
     },
     Interface {
         name: "carnet:kubernetes/get",
-        functions: &["get"],
-        danger: Danger::Reads,
+        functions: &[GET],
+        risk: Risk::Reads,
         meaning: "read objects",
         without: Some("read any object"),
         requested: |requests| requests.asks_for(&[Verb::Get, Verb::GetSecret]),
     },
     Interface {
         name: "carnet:kubernetes/wait",
-        functions: &["wait"],
-        danger: Danger::Reads,
+        functions: &[WAIT],
+        risk: Risk::Reads,
         meaning: "wait until objects are ready",
         without: None,
         requested: |requests| requests.asks_for(&[Verb::Apply, Verb::Get, Verb::GetSecret]),
     },
     Interface {
         name: "carnet:files/read",
-        functions: &["read"],
-        danger: Danger::Reads,
+        functions: &[READ],
+        risk: Risk::Reads,
         meaning: "read files that you hand to it",
         without: Some("read any file"),
         requested: |requests| !requests.files.is_empty(),
     },
-    free(
-        "carnet:credentials/handles",
-        &["[method]credential.placeholder"],
-        "name a credential that it may place",
-    ),
+    free("carnet:credentials/handles", &[PLACEHOLDER], "name a credential that it may place"),
     free(
         "carnet:installation/context",
-        &["image", "name", "namespace", "parameter", "revision"],
+        &[IMAGE, NAME, NAMESPACE, PARAMETER, REVISION],
         "know its name, namespace, revision, parameters and images",
     ),
-    free("carnet:installation/log", &["log"], "write to the log"),
-    free("carnet:installation/outputs", &["set"], "set the outputs that the bundle declares"),
+    free("carnet:installation/log", &[LOG], "write to the log"),
+    free("carnet:installation/outputs", &[SET], "set the outputs that the bundle declares"),
     free("carnet:types/types", &[], "use shared types"),
 ];
 
-const fn free(name: &'static str, functions: &'static [&'static str], meaning: &'static str) -> Interface {
-    Interface { name, functions, danger: Danger::None, meaning, without: None, requested: |_| true }
+const fn free(name: &'static str, functions: &'static [Function], meaning: &'static str) -> Interface {
+    Interface { name, functions, risk: Risk::None, meaning, without: None, requested: |_| true }
+}
+
+impl Interface {
+    fn has(&self, function: &str) -> bool {
+        self.functions.iter().any(|provided| provided.name == function)
+    }
+}
+
+impl Function {
+    const fn new(interface: &'static str, name: &'static str) -> Self {
+        Self { interface, name }
+    }
+
+    /// The interface that it is a part of, without version.
+    pub fn interface(self) -> &'static str {
+        self.interface
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
 }
 
 /// WASI interfaces that are answered by an empty, deterministic context, with what that means.
@@ -187,7 +262,7 @@ pub fn provision<'a>(interface: &str, functions: impl IntoIterator<Item = &'a st
     match found {
         Some(provided)
             if is_compatible(&version, &VERSION)
-                && functions.into_iter().all(|function| provided.functions.contains(&function)) =>
+                && functions.into_iter().all(|function| provided.has(function)) =>
         {
             Provision::Provided(provided)
         }
@@ -211,7 +286,7 @@ pub fn unrequested(imports: &Imports, requests: &Requests) -> Vec<String> {
 /// The interfaces without which some request could never be used: what is asked for, and the binary cannot call.
 pub fn unused(imports: &Imports, requests: &Requests) -> Vec<&'static str> {
     let calls = |interface: &Interface| {
-        interface.functions.iter().any(|function| imports.calls(interface.name, function))
+        interface.functions.iter().any(|function| imports.calls(interface.name, function.name))
     };
     let is_waiting = imports.calls("carnet:kubernetes/wait", "wait");
     let all_revealed = requests.credentials.iter().all(|request| request.text.reveal);
@@ -244,6 +319,8 @@ fn is_compatible(wanted: &semver::Version, provided: &semver::Version) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn kind(interface: &str, functions: &[&str]) -> &'static str {
@@ -264,6 +341,18 @@ mod tests {
         assert_eq!(kind("wasi:cli/environment@0.2.6", &[]), "inert");
         assert_eq!(kind("wasi:cli/environment@0.3.0", &[]), "none");
         assert_eq!(kind("wasi:http/outgoing-handler@0.2.6", &[]), "none");
+    }
+
+    #[test]
+    fn every_function_stands_in_its_interface_once() {
+        let mut all = BTreeSet::new();
+        for interface in INTERFACES {
+            for function in interface.functions {
+                assert_eq!(function.interface(), interface.name);
+                assert!(all.insert(*function), "{function:?} stands twice");
+            }
+        }
+        assert_eq!(all.len(), 16);
     }
 
     #[test]

@@ -42,6 +42,11 @@ pub enum Invalid {
 }
 
 impl Names {
+    /// The installation as its objects name it: `NAMESPACE/NAME`.
+    pub fn owner(&self) -> String {
+        format!("{}/{}", self.namespace, self.installation)
+    }
+
     /// `text` with its placeholders filled. Values come from the operator, but parameters may have been computed by
     /// others, so none may bring in a wildcard or a separator.
     ///

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::{Serialize, Serializer};
 
 use crate::document::visible;
-use crate::host::watch::Unready;
+use crate::host::progress::Unready;
 
 mod meaning;
 

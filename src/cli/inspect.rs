@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use crate::capability::Request;
 use crate::capability::credentials::CredentialText;
-use crate::capability::functions::Danger;
+use crate::capability::functions::Risk;
 use crate::capability::kubernetes::Verb;
 use crate::operations::inspect::{ActionSummary, CallablePower, ImageSummary, Inspection, inspect};
 use crate::reference::Reference;
@@ -86,7 +86,7 @@ impl Inspection {
                 (Tone::Danger, "UNKNOWN".into(), format!("nothing here provides {name}: it cannot run"))
             })
             .collect();
-        let is_free = |power: &&CallablePower| power.level == Danger::None;
+        let is_free = |power: &&CallablePower| power.level == Risk::None;
         rows.extend(self.can.iter().filter(|power| !is_free(power)).map(power_row));
         if rows.is_empty() {
             rows.push((Tone::Good, "nothing".into(), "that needs a grant".into()));
@@ -191,10 +191,10 @@ impl Inspection {
 
 fn power_row(power: &CallablePower) -> (Tone, String, String) {
     let (tone, word) = match power.level {
-        Danger::Reveals | Danger::Removes => (Tone::Danger, power.danger.to_uppercase()),
-        Danger::Changes | Danger::Places => (Tone::Caution, power.danger.into()),
-        Danger::Reads => (Tone::Plain, power.danger.into()),
-        Danger::None => (Tone::Quiet, power.danger.into()),
+        Risk::Reveals | Risk::Removes => (Tone::Danger, power.danger.to_uppercase()),
+        Risk::Changes | Risk::Places => (Tone::Caution, power.danger.into()),
+        Risk::Reads => (Tone::Plain, power.danger.into()),
+        Risk::None => (Tone::Quiet, power.danger.into()),
     };
     (tone, word, format!("{} ({})", power.meaning, power.interface))
 }

@@ -1,19 +1,20 @@
-//! The host side of `carnet:credentials`: handles, credentials that the host makes, and for whom it is granted, values.
+//! `carnet:credentials`: handles, credentials that the host makes, and for whom it is granted, values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTable};
 
-use crate::grant::{Generate, Permitted};
+use crate::grant::{Generate, Granted, Permitted};
 use crate::kubernetes::object::is_label;
-use crate::targets;
 use crate::targets::credentials::{self, Encoding};
 
-use super::bindings::carnet::credentials as wit;
-use super::kubernetes::told;
-use super::{GuestError, Host, check_name};
+use super::bindings::carnet::credentials::handles as wit;
+use super::installation::Log;
+use super::pass::Pass;
+use super::told::CallError;
+use super::{GuestError, check_name};
 
 /// How many characters a generated credential may have. A shorter one could be guessed; a longer one than 128 (762 bits)
 /// is no harder to guess, and only fills Secrets.
@@ -43,90 +44,78 @@ impl Supplied {
     }
 }
 
-impl wit::handles::Host for Host {}
+/// What the functions reach: the grant that decides, what the operator supplied, the handles that the component holds, the
+/// pass that finds credentials again and places them, and the log that hides what was shown.
+pub(super) struct Credentials<'a> {
+    pub(super) granted: &'a Granted,
+    pub(super) supplied: &'a Supplied,
+    pub(super) table: &'a mut ResourceTable,
+    pub(super) pass: &'a mut Pass,
+    pub(super) log: &'a Log,
+}
 
-impl wit::handles::HostCredential for Host {
-    async fn placeholder(
-        &mut self,
-        credential: Resource<Credential>,
-        encoding: wit::handles::Encoding,
+impl Credentials<'_> {
+    pub(super) fn placeholder(
+        &self,
+        credential: &Resource<Credential>,
+        encoding: wit::Encoding,
     ) -> wasmtime::Result<String> {
-        let _working = self.meter.call("carnet:credentials/handles", "[method]credential.placeholder", 0)?;
         let encoding = match encoding {
-            wit::handles::Encoding::Base64 => Encoding::Base64,
-            wit::handles::Encoding::Json => Encoding::Json,
-            wit::handles::Encoding::Raw => Encoding::Raw,
-            wit::handles::Encoding::Url => Encoding::Url,
+            wit::Encoding::Base64 => Encoding::Base64,
+            wit::Encoding::Json => Encoding::Json,
+            wit::Encoding::Raw => Encoding::Raw,
+            wit::Encoding::Url => Encoding::Url,
         };
-        Ok(credentials::placeholder(&self.table.get(&credential)?.name, encoding))
+        Ok(credentials::placeholder(&self.table.get(credential)?.name, encoding))
     }
 
-    async fn drop(&mut self, credential: Resource<Credential>) -> wasmtime::Result<()> {
-        self.table.delete(credential)?;
-        Ok(())
+    pub(super) fn lend(&mut self, name: String) -> Result<Resource<Credential>, CallError> {
+        check_name(&name)?;
+        let permit = self.granted.lend(&name)?;
+        let value = self.supplied(&permit.0)?;
+        self.pass.site_mut().lend(&permit.0, value);
+        self.handle(name)
     }
-}
 
-impl wit::lend::Host for Host {
-    async fn lend(&mut self, name: String) -> wasmtime::Result<Result<Resource<Credential>, GuestError>> {
-        let _working = self.meter.call("carnet:credentials/lend", "lend", name.len())?;
-        if let Err(error) = check_name(&name) {
-            return Ok(Err(error));
-        }
-        let permit = match self.granted.lend(&name) {
-            Ok(permit) => permit,
-            Err(denied) => return Ok(Err(self.denied(denied))),
-        };
-        let Some(value) = self.credentials.0.get(&permit.0) else {
-            return Ok(Err(GuestError::NotFound(format!("credential {name}"))));
-        };
-        self.work.lent.lend(&permit.0, value.clone());
-        Ok(Ok(self.table.push(Credential { name })?))
-    }
-}
-
-impl wit::generate::Host for Host {
-    async fn generate(
+    pub(super) async fn generate(
         &mut self,
         name: String,
         length: u32,
-    ) -> wasmtime::Result<Result<Resource<Credential>, GuestError>> {
-        let _working = self.meter.call("carnet:credentials/generate", "generate", name.len())?;
-        if let Err(error) = check_name(&name).and_then(|()| check_generated(&name, length)) {
-            return Ok(Err(error));
-        }
-        let permit = match self.granted.generate(&name) {
-            Ok(permit) => permit,
-            Err(denied) => return Ok(Err(self.denied(denied))),
-        };
-        if let Err(error) = self.settle(&permit, length).await? {
-            let told = told(&error);
-            self.work.failed(error);
-            return Ok(Err(told));
-        }
-        Ok(Ok(self.table.push(Credential { name })?))
+    ) -> Result<Resource<Credential>, CallError> {
+        check_name(&name)?;
+        check_generated(&name, length)?;
+        let permit = self.granted.generate(&name)?;
+        self.settle(&permit, length).await?;
+        self.handle(name)
     }
-}
 
-impl Host {
+    pub(super) fn reveal(&self, credential: &Resource<Credential>) -> Result<String, CallError> {
+        let name = &self.table.get(credential).map_err(wasmtime::Error::from)?.name;
+        let permit = self.granted.reveal(name)?;
+        let value = self.supplied(&permit.0)?;
+        let shown = value.expose_secret().to_owned();
+        self.log.hide(value);
+        Ok(shown)
+    }
+
     /// Sees to it that there is a value: the one of this run, the one that an earlier run made, or a new one.
-    async fn settle(
-        &mut self,
-        permit: &Permitted<Generate>,
-        length: u32,
-    ) -> wasmtime::Result<Result<(), targets::Error>> {
-        if self.work.lent.holds(&permit.name) {
-            return Ok(Ok(()));
+    async fn settle(&mut self, permit: &Permitted<Generate>, length: u32) -> Result<(), CallError> {
+        if self.pass.site().holds(&permit.name) {
+            return Ok(());
         }
-        let names = self.granted.names();
-        let installation = format!("{}/{}", names.namespace, names.installation);
-        let value = match self.work.generated(permit, &installation).await {
-            Ok(Some(kept)) => kept,
-            Ok(None) => drawn(length)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.work.lent.generate(&permit.name, value);
-        Ok(Ok(()))
+        let kept = self.pass.generated(permit, &self.granted.names().owner()).await?;
+        let value = kept.map_or_else(|| drawn(length), Ok)?;
+        self.pass.site_mut().lend_generated(&permit.name, value);
+        Ok(())
+    }
+
+    fn supplied(&self, name: &str) -> Result<SecretString, CallError> {
+        let value = self.supplied.0.get(name).cloned();
+        value.ok_or_else(|| GuestError::NotFound(format!("credential {name}")).into())
+    }
+
+    fn handle(&mut self, name: String) -> Result<Resource<Credential>, CallError> {
+        Ok(self.table.push(Credential { name }).map_err(wasmtime::Error::from)?)
     }
 }
 
@@ -155,27 +144,6 @@ fn drawn(length: u32) -> wasmtime::Result<SecretString> {
         value.extend(letters.take(length - value.len()).map(char::from));
     }
     Ok(value.into())
-}
-
-impl wit::reveal::Host for Host {
-    async fn reveal(
-        &mut self,
-        credential: Resource<Credential>,
-    ) -> wasmtime::Result<Result<String, GuestError>> {
-        let _working = self.meter.call("carnet:credentials/reveal", "reveal", 0)?;
-        let name = self.table.get(&credential)?.name.clone();
-        let permit = match self.granted.reveal(&name) {
-            Ok(permit) => permit,
-            Err(denied) => return Ok(Err(self.denied(denied))),
-        };
-        let Some(value) = self.credentials.0.get(&permit.0).cloned() else {
-            return Ok(Err(GuestError::NotFound(format!("credential {name}"))));
-        };
-        let shown = value.expose_secret().to_owned();
-        self.meter.hand_over(shown.len())?;
-        self.installation.log.hide(value);
-        Ok(Ok(shown))
-    }
 }
 
 #[cfg(test)]

@@ -1,37 +1,36 @@
-//! The host side of `carnet:files`: the operator's files, by the names that the operator gave them.
+//! `carnet:files`: the operator's files, by the names that the operator gave them.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File};
 
-use crate::grant::{BoundPath, Permitted, ReadFile};
+use crate::grant::{BoundPath, Granted, Permitted, ReadFile};
 
-use super::bindings::carnet::files as wit;
-use super::{GuestError, Host, check_name};
+use super::told::CallError;
+use super::{GuestError, check_name};
 
 /// The largest file, in bytes: 1 MiB. A larger one could not go into an object anyway.
 const MAX_FILE: u64 = 1 << 20;
 
-impl wit::read::Host for Host {
-    async fn read(&mut self, name: String) -> wasmtime::Result<Result<String, GuestError>> {
-        let _working = self.meter.call("carnet:files/read", "read", name.len())?;
-        if let Err(error) = check_name(&name) {
-            return Ok(Err(error));
-        }
-        let permit = match self.granted.read(&name) {
-            Ok(permit) => permit,
-            Err(denied) => return Ok(Err(self.denied(denied))),
-        };
-        // The bytes are counted before they are kept, so what is kept of one run has the same limit.
-        let read = match self.files.get(&name) {
-            Some(read) => read.clone(),
-            None => text(&permit),
-        };
-        self.meter.hand_over(read.as_ref().map_or(0, String::len))?;
-        self.files.entry(name).or_insert_with(|| read.clone());
-        Ok(read)
+/// The operator's files as they were first read: they read the same all through one run. What is kept counts as handed
+/// over, so it has the same limit.
+pub(super) type Kept = BTreeMap<String, Result<String, GuestError>>;
+
+/// What the function reaches: the grant that decides, and what was read before.
+pub(super) struct Files<'a> {
+    pub(super) granted: &'a Granted,
+    pub(super) kept: &'a mut Kept,
+}
+
+impl Files<'_> {
+    pub(super) fn read(&mut self, name: String) -> Result<String, CallError> {
+        check_name(&name)?;
+        let permit = self.granted.read(&name)?;
+        let read = self.kept.entry(name).or_insert_with(|| text(&permit));
+        Ok(read.clone()?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The host side of `carnet:installation`: what the component is installing, its outputs and its log.
+//! `carnet:installation`: what the component is installing, its outputs and its log.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +10,9 @@ use crate::bundle::definition::Definition;
 use crate::bundle::parameters::text_of;
 use crate::targets::credentials::REDACTED;
 
-use super::bindings::carnet::installation as wit;
-use super::watch::{Entry, Level, Watcher};
-use super::{GuestError, Host};
+use super::GuestError;
+use super::progress::{Entry, Level, Observer};
+use super::told::CallError;
 
 /// The largest output, in bytes: 1 MiB. Without it outputs would fill the state database.
 const MAX_OUTPUT: usize = 1 << 20;
@@ -51,22 +51,20 @@ pub struct Context {
 pub struct Log {
     entries: Arc<Mutex<Vec<Entry>>>,
     hidden: Arc<Mutex<Vec<SecretString>>>,
-    watcher: Arc<dyn Watcher>,
+    observer: Arc<dyn Observer>,
 }
 
-/// What a run says about itself.
-pub struct Installation {
-    pub(super) context: Context,
-    /// The outputs that were set.
-    pub outputs: BTreeMap<String, Value>,
-    /// The log.
-    pub log: Log,
+/// What the functions reach: what the component is told, the outputs that it sets, and its log.
+pub(super) struct Installation<'a> {
+    pub(super) context: &'a Context,
+    pub(super) outputs: &'a mut BTreeMap<String, Value>,
+    pub(super) log: &'a Log,
 }
 
 impl Log {
     /// An empty log.
-    pub fn new(watcher: Arc<dyn Watcher>) -> Self {
-        Self { entries: Arc::default(), hidden: Arc::default(), watcher }
+    pub fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { entries: Arc::default(), hidden: Arc::default(), observer }
     }
 
     /// Adds a message.
@@ -74,7 +72,7 @@ impl Log {
         let mut text = self.scrubbed(text);
         text.truncate(text.floor_char_boundary(MAX_MESSAGE));
         let entry = Entry { level, text };
-        self.watcher.logged(&entry);
+        self.observer.logged(&entry);
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
@@ -97,9 +95,19 @@ impl Log {
     }
 }
 
-impl Installation {
-    pub(super) fn new(context: Context, log: Log) -> Self {
-        Self { context, outputs: BTreeMap::new(), log }
+impl Installation<'_> {
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        self.context.parameters.get(name).map(|value| text_of(Some(value)))
+    }
+
+    pub(super) fn image(&self, name: &str) -> Option<String> {
+        self.context.images.get(name).cloned()
+    }
+
+    pub(super) fn set(&mut self, name: String, text: &str) -> Result<(), CallError> {
+        let value = self.checked_output(&name, text)?;
+        self.outputs.insert(name, value);
+        Ok(())
     }
 
     fn checked_output(&self, name: &str, text: &str) -> Result<Value, GuestError> {
@@ -117,65 +125,5 @@ impl Installation {
         let value = definition.value_of(text).map_err(|error| invalid(error.to_string()))?;
         definition.check(&value).map_err(|faults| invalid(faults.join("; ")))?;
         Ok(value)
-    }
-}
-
-impl wit::context::Host for Host {
-    async fn name(&mut self) -> wasmtime::Result<String> {
-        let _working = self.meter.call("carnet:installation/context", "name", 0)?;
-        self.handed(self.installation.context.name.clone())
-    }
-
-    async fn namespace(&mut self) -> wasmtime::Result<String> {
-        let _working = self.meter.call("carnet:installation/context", "namespace", 0)?;
-        self.handed(self.installation.context.namespace.clone())
-    }
-
-    async fn revision(&mut self) -> wasmtime::Result<String> {
-        let _working = self.meter.call("carnet:installation/context", "revision", 0)?;
-        self.handed(self.installation.context.revision.clone())
-    }
-
-    async fn parameter(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        let _working = self.meter.call("carnet:installation/context", "parameter", name.len())?;
-        let value = self.installation.context.parameters.get(&name).map(|value| text_of(Some(value)));
-        value.map(|text| self.handed(text)).transpose()
-    }
-
-    async fn image(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        let _working = self.meter.call("carnet:installation/context", "image", name.len())?;
-        let image = self.installation.context.images.get(&name).cloned();
-        image.map(|text| self.handed(text)).transpose()
-    }
-}
-
-impl wit::outputs::Host for Host {
-    async fn set(&mut self, name: String, value: String) -> wasmtime::Result<Result<(), GuestError>> {
-        let _working = self.meter.call("carnet:installation/outputs", "set", name.len() + value.len())?;
-        Ok(self.installation.checked_output(&name, &value).map(|value| {
-            self.installation.outputs.insert(name, value);
-        }))
-    }
-}
-
-impl wit::log::Host for Host {
-    async fn log(&mut self, level: wit::log::Level, message: String) -> wasmtime::Result<()> {
-        let _working = self.meter.call("carnet:installation/log", "log", 0)?;
-        self.meter.log(message.len())?;
-        let level = match level {
-            wit::log::Level::Debug => Level::Debug,
-            wit::log::Level::Info => Level::Info,
-            wit::log::Level::Warn => Level::Warn,
-            wit::log::Level::Error => Level::Error,
-        };
-        self.installation.log.write(level, &message);
-        Ok(())
-    }
-}
-
-impl Host {
-    fn handed(&mut self, text: String) -> wasmtime::Result<String> {
-        self.meter.hand_over(text.len())?;
-        Ok(text)
     }
 }

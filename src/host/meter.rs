@@ -1,16 +1,14 @@
 //! What a run uses up, and the end of it when that is too much.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
-use crate::grant::terms::Limits;
-
-/// How often each function was called, by interface and name.
-pub type Calls = BTreeMap<(&'static str, &'static str), u64>;
+use crate::capability::functions::Function;
+use crate::grant::limits::Limits;
+use crate::plan::trace::Calls;
 
 /// How much of everything a run has used. Each count is compared with its limit before the work it stands for is done.
 pub struct Meter {
@@ -93,17 +91,12 @@ impl Meter {
     ///
     /// # Errors
     /// [`LimitHit`] when it is one call or one byte too many.
-    pub fn call(
-        &mut self,
-        interface: &'static str,
-        function: &'static str,
-        bytes: usize,
-    ) -> Result<Pause, LimitHit> {
+    pub fn call(&mut self, function: Function, bytes: usize) -> Result<Pause, LimitHit> {
         self.host_calls += 1;
         if self.host_calls > self.limits.host_calls {
             return Err(LimitHit { limit: "hostCalls", value: self.limits.host_calls.to_string() });
         }
-        *self.calls.entry((interface, function)).or_default() += 1;
+        *self.calls.entry(function).or_default() += 1;
         self.hand_over(bytes)?;
         Ok(self.clock.pause())
     }
@@ -262,12 +255,13 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::functions::LOG;
 
     #[test]
     fn one_call_too_many_is_named_with_the_line_that_allows_it() {
         let mut meter = Meter::new(&Limits { host_calls: 1, ..Limits::default() });
-        assert!(meter.call("a", "b", 0).is_ok());
-        let hit = meter.call("a", "b", 0).err().unwrap();
+        assert!(meter.call(LOG, 0).is_ok());
+        let hit = meter.call(LOG, 0).err().unwrap();
         assert_eq!(hit.to_string(), "the limit `hostCalls` of 1 was hit");
         assert_eq!(hit.line(), "limits: { hostCalls: 2 }");
         assert_eq!(meter.calls().values().sum::<u64>(), 1);
@@ -276,7 +270,7 @@ mod tests {
     #[test]
     fn bytes_add_up_over_calls() {
         let mut meter = Meter::new(&Limits { bytes: 1 << 20, ..Limits::default() });
-        assert!(meter.call("a", "b", 1 << 20).is_ok());
+        assert!(meter.call(LOG, 1 << 20).is_ok());
         let hit = meter.hand_over(1).unwrap_err();
         assert_eq!((hit.line(), hit.value), ("limits: { bytes: 2Mi }".into(), "1Mi".into()));
     }
@@ -305,7 +299,7 @@ mod tests {
         let mut meter = Meter::new(&Limits::default());
         meter.clock().start();
         let clock = meter.clock().clone();
-        let pause = meter.call("a", "b", 0);
+        let pause = meter.call(LOG, 0);
         let before = clock.spent();
         std::thread::sleep(Duration::from_millis(5));
         assert_eq!(clock.spent(), before);

@@ -17,7 +17,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 use crate::targets::{self, Target};
 
-use super::watch::{Unready, Watcher};
+use super::progress::{Observer, Unready};
 
 /// The first pause between two looks; each further one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -41,7 +41,7 @@ pub struct Waiter<'a> {
     /// How kinds are served.
     pub kinds: &'a Kinds,
     /// Who follows.
-    pub watcher: &'a dyn Watcher,
+    pub observer: &'a dyn Observer,
     /// When the waiting ends.
     pub until: Instant,
 }
@@ -57,7 +57,7 @@ pub enum Awaited {
 }
 
 /// An object that was not ready, or not gone, when the waiting ended.
-pub struct Late {
+pub struct TimedOut {
     awaited: Awaited,
     row: Unready,
 }
@@ -71,20 +71,20 @@ impl Waiter<'_> {
     ///
     /// # Errors
     /// When the target cannot be read.
-    pub async fn settle(&self, awaited: Vec<Awaited>) -> Result<Vec<Late>, targets::Error> {
+    pub async fn settle(&self, awaited: Vec<Awaited>) -> Result<Vec<TimedOut>, targets::Error> {
         let rows = Rows::of(&awaited);
         let ended = tokio::select! {
             ended = self.look_on(&awaited, &rows) => ended,
             never = self.keep_asking(&awaited, &rows) => match never {},
         };
-        self.watcher.waiting(&[]);
+        self.observer.waiting(&[]);
         ended?;
         let left = awaited.into_iter().zip(rows.into_inner());
-        Ok(left.filter_map(|(awaited, row)| Some(Late { awaited, row: row? })).collect())
+        Ok(left.filter_map(|(awaited, row)| Some(TimedOut { awaited, row: row? })).collect())
     }
 
     /// The same objects, with what hinders them as far as it is known within a few seconds.
-    pub async fn explained(&self, late: Vec<Late>) -> Vec<Unready> {
+    pub async fn explained(&self, late: Vec<TimedOut>) -> Vec<Unready> {
         let (awaited, unready): (Vec<_>, Vec<_>) = late.into_iter().map(|it| (it.awaited, it.row)).unzip();
         let rows = Rows(Mutex::new(unready.into_iter().map(Some).collect()));
         // What is not known by then stays unknown.
@@ -100,7 +100,7 @@ impl Waiter<'_> {
             if left.is_empty() || now() >= self.until || left.iter().any(|row| row.failed) {
                 return Ok(());
             }
-            self.watcher.waiting(&left);
+            self.observer.waiting(&left);
             let rest = self.until.saturating_duration_since(now());
             tokio::time::sleep(pause.min(rest)).await;
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
@@ -134,7 +134,7 @@ impl Waiter<'_> {
         loop {
             tokio::time::sleep(ASK_WHY).await;
             self.ask_why(awaited, rows).await;
-            self.watcher.waiting(&rows.left());
+            self.observer.waiting(&rows.left());
         }
     }
 
@@ -167,7 +167,7 @@ impl Awaited {
     }
 }
 
-impl Late {
+impl TimedOut {
     /// What is known of it.
     pub fn row(&self) -> &Unready {
         &self.row

@@ -18,7 +18,7 @@ use crate::digest::Digest;
 
 use super::installation::{Context, Log};
 use super::meter::{LimitHit, Meter, count};
-use super::watch::Level;
+use super::progress::Level;
 
 /// How far a virtual clock moves with each reading: a loop that waits for time to pass comes to an end.
 const TICK: Duration = Duration::from_millis(1);

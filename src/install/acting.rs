@@ -1,20 +1,18 @@
 //! The acting pass: the same steps for real, written down before and after.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::cluster::ScopedIdentity;
-use crate::grant::recorded;
-use crate::host::watch::Watcher;
-use crate::host::work::{Pass, Work};
-use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::readiness::is_ready_once_there;
+use crate::grant::Denied;
+use crate::host::pass::Acting;
+use crate::host::progress::Observer;
 use crate::state::{Claim, ClaimResult, Lock, StateError};
 
 use super::planning::Planned;
-use super::run::Run;
+use super::run::{Ran, Run};
 use super::{Error, Outcome, claim, removal};
 
 /// What came of an action, and the outputs that may be stored.
@@ -81,51 +79,28 @@ impl Run<'_> {
     /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
     /// may be stored.
     async fn act(&self, planned: Planned) -> Result<Acted, Error> {
-        let Planned { plan, ran, removals, kept, all_rights: rights, .. } = planned;
-        // The steps of the component alone: what is removed after it is not compared, and may be gone already.
-        let Work { target, kinds, changes, steps, answers, .. } = ran.work;
-        target.sweep()?;
-        let seen =
-            changes.into_values().filter_map(|row| Some((row.object.to_string(), row.before?))).collect();
-        let pass = Pass::acting(steps, &answers, self.environment.state.ledger(&self.operation.name));
-        let watcher: Arc<dyn Watcher> = self.environment.approver.clone();
-        let work = Work { answers, ..self.work(target, kinds, pass, seen, watcher) };
-        let mut ran = self.pass(work).await?;
-        removal::carry_out(&mut ran.work, removals).await?;
-        self.let_go(&mut ran.work, &kept)?;
-        await_ready(&mut ran.work).await?;
-        let outputs = self.complete_outputs(ran.outputs)?;
+        let Planned { plan, site, trace, script, removals, kept, all_rights: rights, .. } = planned;
+        site.target().sweep()?;
+        let observer: Arc<dyn Observer> = self.environment.approver.clone();
+        let site = site.again(self.waiting(), observer);
+        let ledger = self.environment.state.ledger(&self.operation.name);
+        let acting = Acting::new(site, script, trace.into_seen(), ledger);
+        let Ran { pass: mut acting, ended } = self.pass(acting).await?;
+        removal::carry_out(&mut acting, removals).await?;
+        if self.responsibilities.remove {
+            // What an uninstall leaves in place is nobody's any more.
+            acting.forget(kept.iter().cloned())?;
+        }
+        let unready = acting.await_applied().await?;
+        if !unready.is_empty() {
+            return Err(Error::Unready(unready));
+        }
+        let outputs = self.complete_outputs(ended.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
-        let outcome = Outcome { plan, outputs, write_only, log: ran.log, denials: ran.denials, kept, rights };
+        let denials = ended.denied.iter().map(Denied::explained).collect();
+        let outcome = Outcome { plan, outputs, write_only, log: ended.log, denials, kept, rights };
         Ok((outcome, stored))
     }
-
-    /// What an uninstall leaves in place is nobody's any more.
-    fn let_go(&self, work: &mut Work, kept: &[ObjectRef]) -> Result<(), Error> {
-        if let Pass::Acting { ledger, .. } = &mut work.pass
-            && self.responsibilities.remove
-        {
-            kept.iter().try_for_each(|object| ledger.removed(object))?;
-        }
-        Ok(())
-    }
-}
-
-/// Waits for everything that the run applied.
-async fn await_ready(work: &mut Work) -> Result<(), Error> {
-    if !work.waiting.enabled {
-        return Ok(());
-    }
-    let applied: BTreeSet<ObjectRef> =
-        work.writes().filter(|(step, _)| !step.delete).map(|(step, _)| step.object.clone()).collect();
-    let left: Vec<_> = applied
-        .into_iter()
-        .filter(|object| work.inventory.find(object).is_some() && !is_ready_once_there(object))
-        .map(recorded::wait)
-        .collect();
-    work.await_ready(left, work.waiting.until).await?;
-    let unready = work.unready().await;
-    if unready.is_empty() { Ok(()) } else { Err(Error::Unready(unready)) }
 }
 
 /// Why the installation is no longer held, when that is so: nothing more may be done with it then.

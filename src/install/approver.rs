@@ -1,11 +1,11 @@
 //! The one who is asked before anything is written, and what they are told beside the plan.
 
-use crate::host::watch::{Entry, Unready, Watcher};
+use crate::host::progress::{Entry, Observer, Unready};
 use crate::plan::Plan;
 use crate::verify::TrustDecision;
 
 /// Sees the plan before anything is done, and the run while it goes on.
-pub trait Approver: Watcher {
+pub trait Approver: Observer {
     /// Whether to go on. Nothing has been written yet.
     fn confirm(&self, plan: &Plan, decision: &Decision) -> bool;
 }
@@ -29,7 +29,7 @@ pub struct Decision {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unattended;
 
-impl Watcher for Unattended {
+impl Observer for Unattended {
     fn waiting(&self, _: &[Unready]) {}
 
     fn logged(&self, _: &Entry) {}

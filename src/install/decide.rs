@@ -10,7 +10,7 @@ use crate::bundle::parameters;
 use crate::capability::Requests;
 use crate::capability::template::Names;
 use crate::digest::Digest;
-use crate::grant::terms::Terms;
+use crate::grant::spec::GrantSpec;
 use crate::grant::{Granted, Shortfall};
 use crate::host::{Context, Supplied};
 use crate::run::{Compiled, Engine};
@@ -23,7 +23,7 @@ use super::{Decision, Environment, Error, Mode, Operation};
 /// A bundle whose run was decided about.
 pub(super) struct Decided {
     pub(super) granted: Option<Arc<Granted>>,
-    pub(super) terms: Terms,
+    pub(super) terms: GrantSpec,
     pub(super) context: Context,
     pub(super) credentials: Supplied,
     pub(super) decision: Decision,
@@ -91,7 +91,7 @@ fn continues(earlier: &Installation, operation: &Operation, mode: Mode) -> bool 
 
 /// The grant of the last run, for the same bundle, or for a new one that the same rule admitted (Design §4). An explicit
 /// grant file or approval is a decision of its own.
-fn kept(verified: &Verified, operation: &Operation, earlier: &Installation) -> Option<(Terms, bool)> {
+fn kept(verified: &Verified, operation: &Operation, earlier: &Installation) -> Option<(GrantSpec, bool)> {
     let is_new = verified.digest() != earlier.settings.bundle;
     let same_rule = match verified.decision() {
         TrustDecision::Signed { rule, .. } => earlier.settings.rule.as_ref() == Some(rule),

@@ -5,7 +5,7 @@ use crate::capability;
 use crate::cluster;
 use crate::document;
 use crate::grant::Shortfall;
-use crate::host::watch::{Entry, Unready};
+use crate::host::progress::{Entry, Unready};
 use crate::plan::Plan;
 use crate::plan::powers::Refused;
 use crate::run::RunError;

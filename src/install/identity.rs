@@ -1,19 +1,18 @@
 //! An identity for the acting pass: recorded before it is made, made before anything else is recorded, and removed however
 //! the pass ends.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use crate::cluster::{self, ScopedIdentity, Server};
-use crate::grant::{Mint, Review, recorded};
-use crate::kubernetes::api::CORE;
+use crate::grant::beside;
+use crate::grant::identity::{PREFIX, parts};
 use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
-use crate::plan::Plan;
+use crate::plan::{Confirmed, Plan};
 use crate::state::{Lock, ulid};
-use crate::targets::{Change, Target};
+use crate::targets::Target;
 
 use super::planning::Planned;
 use super::run::Run;
@@ -31,10 +30,11 @@ impl Run<'_> {
     pub(super) async fn carry_out(
         &self,
         mut planned: Planned,
+        confirmed: &Confirmed,
         lock: Option<&Lock>,
     ) -> Result<Outcome, Error> {
         self.remove_leftovers(planned.target()).await?;
-        let identity = self.identity(&mut planned)?;
+        let identity = self.identity(&mut planned, confirmed)?;
         if let Some(identity) = &identity
             && let Err(error) = self.make(identity, &planned).await
         {
@@ -59,16 +59,20 @@ impl Run<'_> {
     }
 
     /// An identity for the acting pass, written down, and not made yet.
-    fn identity(&self, planned: &mut Planned) -> Result<Option<Arc<ScopedIdentity>>, Error> {
+    fn identity(
+        &self,
+        planned: &mut Planned,
+        confirmed: &Confirmed,
+    ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
         if self.operation.identity == Identity::Own || !planned.rights.can_write() {
             return Ok(None);
         }
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
         let lifetime = self.operation.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
-        let mint = mint(&planned.plan, &planned.rights, cluster.server(), lifetime);
-        self.environment.state.identify(&self.operation.name, &mint.record)?;
-        let identity = ScopedIdentity::new(cluster.server(), recorded::mint(mint));
+        let minted = minted(&planned.plan, &planned.rights, cluster.server(), lifetime);
+        self.environment.state.identify(&self.operation.name, &minted)?;
+        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
         if let Target::Cluster(cluster) = planned.target_mut() {
             cluster.assume(Arc::clone(&identity));
         }
@@ -101,26 +105,21 @@ impl Run<'_> {
     }
 }
 
-/// An identity that has just the rights of a plan. Its account is in no namespace that the plan makes or removes.
-pub fn mint(plan: &Plan, rights: &Rights, server: &Server, lifetime: Duration) -> Mint {
-    let touched = |changes: &[Change]| -> BTreeSet<String> {
-        let namespaces = plan.changes.iter().filter(|row| row.object.is(CORE, "Namespace"));
-        namespaces.filter(|row| changes.contains(&row.action)).map(|row| row.object.name.clone()).collect()
-    };
-    let unfit = touched(&[Change::Create, Change::Delete]);
+/// An identity for the run of a plan. Its account is in no namespace that the plan makes or removes.
+pub fn minted(plan: &Plan, rights: &Rights, server: &Server, lifetime: Duration) -> IdentityRecord {
+    let unfit = plan.namespaces_passing();
     let mut namespaces =
         vec![plan.installation.namespace.clone(), server.namespace().to_owned(), "default".to_owned()];
     namespaces.retain(|namespace| !unfit.contains(namespace));
     namespaces.dedup();
-    let record = IdentityRecord {
-        name: format!("carnet-{}", ulid().to_lowercase()),
+    IdentityRecord {
+        name: format!("{PREFIX}{}", ulid().to_lowercase()),
         owner: format!("{}/{}", plan.installation.namespace, plan.installation.name),
         server: server.address().to_owned(),
         namespaces,
         scopes: rights.scopes().cloned().collect(),
         expires: after(lifetime),
-    };
-    Mint { record, rights: rights.clone(), lifetime, later: touched(&[Change::Create]) }
+    }
 }
 
 /// What making an identity takes: the rights to make it, and those that are handed to it.
@@ -137,15 +136,14 @@ pub fn needs(minted: &IdentityRecord, rights: &Rights) -> Vec<(RoleScope, Policy
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.
 pub async fn removed(caller: &Server, minted: &IdentityRecord) -> Result<usize, cluster::Error> {
-    let permits: Vec<_> = minted.objects().into_iter().map(recorded::delete).collect();
-    cluster::identity::remove(caller, &permits).await
+    cluster::identity::remove(caller, &parts(minted)).await
 }
 
 /// Why no identity was made: with everything that the caller lacks, where that is the reason.
 async fn refused(minted: &IdentityRecord, planned: &Planned, source: cluster::Error) -> Error {
     let mut missing = Vec::new();
     if let (cluster::Error::Denied { .. }, Target::Cluster(cluster)) = (&source, planned.target()) {
-        let review = recorded::review(Review(needs(minted, &planned.rights)));
+        let review = beside::own_rights(needs(minted, &planned.rights));
         missing = cluster::identity::missing_rights(cluster.server(), &review).await.unwrap_or_default();
     }
     Error::Identity { source, missing }

@@ -176,7 +176,7 @@ fn described(place: &Place, namespace: &str) -> String {
 mod tests {
     use super::*;
     use crate::digest::Digest;
-    use crate::grant::terms::Terms;
+    use crate::grant::spec::GrantSpec;
     use crate::kubernetes::object::ObjectRef;
     use crate::run::RunError;
     use crate::state::{Revision, Settings};
@@ -201,7 +201,7 @@ mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
-            terms: Terms::default(),
+            terms: GrantSpec::default(),
             dangers: Vec::new(),
         };
         Installation {

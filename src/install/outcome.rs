@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::host::watch::Entry;
+use crate::host::progress::Entry;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 use crate::plan::Plan;

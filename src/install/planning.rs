@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::host::watch::{Entry, Unready, Watcher};
-use crate::host::work::{ObjectChange, Pass, Work};
-use crate::kubernetes::kinds::Kinds;
+use crate::grant::Denied;
+use crate::grant::recorded::RecordedObject;
+use crate::host::gate::Ended;
+use crate::host::pass::{Planning, Script, Site};
+use crate::host::progress::{Entry, Observer, Unready};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
+use crate::plan::trace::{ObjectChange, Trace};
 use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
+use crate::state::Installation;
 use crate::targets::{DryRunMode, Protected, Target};
 
 use super::removal::{self, Removal};
@@ -18,7 +22,11 @@ use super::{Error, Mode, Outcome};
 /// A planned action: what will be done, and the target to do it to.
 pub(super) struct Planned {
     pub(super) plan: Plan,
-    pub(super) ran: Ran,
+    pub(super) site: Site,
+    pub(super) trace: Trace,
+    pub(super) script: Script,
+    log: Vec<Entry>,
+    denials: Vec<String>,
     pub(super) removals: Vec<Removal>,
     pub(super) kept: Vec<ObjectRef>,
     /// What the acting pass takes.
@@ -30,35 +38,43 @@ pub(super) struct Planned {
 impl Run<'_> {
     /// The planning pass: reads only.
     pub(super) async fn plan(&self, target: Target) -> Result<Planned, Error> {
-        let pass = Pass::Planning { overlay: BTreeMap::new(), trial: self.trial() };
-        let watcher: Arc<dyn Watcher> = Arc::new(Silent);
-        let work = self.work(target, Kinds::default(), pass, BTreeMap::new(), watcher);
-        let mut ran = self.pass(work).await?;
-        if self.mode == Mode::Examine {
-            ran.work.changes.iter_mut().for_each(ObjectChange::without_credentials);
-        }
-        let (removable, kept) = self.removable(&ran.work);
-        let removals = removal::plan(&mut ran.work, removable.clone()).await?;
+        let planning = Planning::new(self.site(target, Arc::new(Silent)), self.trial());
+        let Ran { pass, ended } = self.pass(planning).await?;
+        let (mut site, trace, script) = pass.into_parts();
+        let (trace, log, denials) = self.noted(trace, ended);
+        let (removable, kept) = self.removable(site.target(), &trace);
+        let looked_for: Vec<_> = removable.iter().map(|recorded| recorded.object().clone()).collect();
+        let removals = removal::plan(&mut site, removable).await?;
         self.check_cluster(&removals)?;
         let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
-        let rights = self.rights(&ran.work, &rows);
-        let there = self.surroundings(&ran.work, &rows).await;
+        let rights = self.rights(&site, &trace, &rows);
+        let context = self.cluster_context(&site, &trace, &rows).await;
         let granted = self.decided.granted.as_deref();
-        let plan = Plan::new(self.subject(&ran.work), granted, &ran.work, &ran.calls, rows, &rights, &there);
+        let plan = Plan::new(self.subject(site.target()), granted, &trace, rows, &rights, &context);
         self.check_replacements(&plan)?;
         self.check_powers(&plan)?;
-        let all_rights = plan::with_planning(rights.clone(), &ran.work, &removable);
-        Ok(Planned { plan, ran, removals, kept, rights, all_rights })
+        let all_rights = plan::with_planning(rights.clone(), &trace, &looked_for, site.kinds());
+        Ok(Planned { plan, site, trace, script, log, denials, removals, kept, rights, all_rights })
+    }
+
+    /// What the pass noted, with what the host saw of it.
+    fn noted(&self, trace: Trace, ended: Ended) -> (Trace, Vec<Entry>, Vec<String>) {
+        let refused = ended.failed.iter().map(ToString::to_string).collect();
+        let mut trace = Trace { calls: ended.calls, refused, ..trace };
+        if self.mode == Mode::Examine {
+            trace.changes.iter_mut().for_each(ObjectChange::without_credentials);
+        }
+        (trace, ended.log, ended.denied.iter().map(Denied::explained).collect())
     }
 
     /// The rights in the cluster that the acting pass takes.
-    fn rights(&self, work: &Work, removed: &[ObjectChange]) -> Rights {
-        if matches!(work.target, Target::Directory(_)) {
+    fn rights(&self, site: &Site, trace: &Trace, removed: &[ObjectChange]) -> Rights {
+        if matches!(site.target(), Target::Directory(_)) {
             return Rights::default();
         }
         let granted = self.decided.granted.as_ref().filter(|_| self.responsibilities.component.is_some());
         let readable = granted.map(|granted| granted.capabilities().kubernetes).unwrap_or_default();
-        plan::needed(work, removed, &readable)
+        plan::needed(trace, removed, &readable, site.kinds())
     }
 
     /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
@@ -91,20 +107,23 @@ impl Run<'_> {
     }
 
     /// What the runtime removes after the component, last applied first, and what it leaves in place.
-    fn removable(&self, work: &Work) -> (Vec<ObjectRef>, Vec<ObjectRef>) {
+    fn removable(&self, target: &Target, trace: &Trace) -> (Vec<RecordedObject>, Vec<ObjectRef>) {
         if !self.responsibilities.prune && !self.responsibilities.remove {
             return (Vec::new(), Vec::new());
         }
-        let keys: BTreeSet<_> = work.steps.iter().map(|step| step.object.key()).collect();
-        let touched = |object: &ObjectRef| keys.contains(&object.key());
-        let gone = work.inventory.iter().rev().map(|recorded| recorded.object.clone());
-        let is_directory = matches!(work.target, Target::Directory(_));
-        gone.filter(|object| !touched(object)).partition(|object| {
-            is_directory || Protected::of(object).is_none_or(|kind| self.operation.delete.contains(&kind))
-        })
+        let touched: BTreeSet<_> = trace.steps.iter().map(|(step, _)| step.object.key()).collect();
+        let is_directory = matches!(target, Target::Directory(_));
+        let is_removed = |recorded: &RecordedObject| {
+            let kind = Protected::of(recorded.object());
+            is_directory || kind.is_none_or(|kind| self.operation.delete.contains(&kind))
+        };
+        let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();
+        let (removed, kept): (Vec<_>, Vec<_>) =
+            recorded.filter(|it| !touched.contains(&it.object().key())).partition(is_removed);
+        (removed, kept.iter().map(|recorded| recorded.object().clone()).collect())
     }
 
-    fn subject(&self, work: &Work) -> Subject {
+    fn subject(&self, target: &Target) -> Subject {
         let settings = self.settings();
         Subject {
             bundle: BundleName {
@@ -118,7 +137,7 @@ impl Run<'_> {
             },
             action: self.operation.action.clone(),
             revision: self.revision(),
-            target: work.target.describe(),
+            target: target.describe(),
             inputs: self.inputs(),
         }
     }
@@ -139,11 +158,11 @@ impl Run<'_> {
 
 impl Planned {
     pub(super) fn target(&self) -> &Target {
-        &self.ran.work.target
+        self.site.target()
     }
 
     pub(super) fn target_mut(&mut self) -> &mut Target {
-        &mut self.ran.work.target
+        self.site.target_mut()
     }
 
     pub(super) fn into_outcome(self) -> Outcome {
@@ -151,8 +170,8 @@ impl Planned {
             plan: self.plan,
             outputs: BTreeMap::new(),
             write_only: BTreeSet::new(),
-            log: self.ran.log,
-            denials: self.ran.denials,
+            log: self.log,
+            denials: self.denials,
             kept: self.kept,
             rights: self.all_rights,
         }
@@ -162,7 +181,7 @@ impl Planned {
 /// Sees nothing: the planning pass writes the same log as the acting one.
 struct Silent;
 
-impl Watcher for Silent {
+impl Observer for Silent {
     fn waiting(&self, _: &[Unready]) {}
 
     fn logged(&self, _: &Entry) {}

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use crate::capability::severity::Severity;
 use crate::cluster::Bindings;
 use crate::grant::beside;
-use crate::host::work::{ObjectChange, Work};
+use crate::host::pass::Site;
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::Plan;
-use crate::plan::powers::{By, Known, Powers, Surroundings, Wanted};
+use crate::plan::powers::{By, ClusterContext, Coverage, Lookups, Powers};
+use crate::plan::trace::{ObjectChange, Trace};
 use crate::targets::Target;
 use crate::targets::cluster::Cluster;
 use crate::verify::TrustDecision;
@@ -23,21 +24,26 @@ const MAX_ROLES: usize = 200;
 impl Run<'_> {
     /// What is there beside the objects of a plan. Only reads, only with the caller's identity, and only what has to be
     /// known: a plan whose pods carry no tokens asks for nothing, and so does one that nobody looks at.
-    pub(super) async fn surroundings(&self, work: &Work, removed: &[ObjectChange]) -> Surroundings {
-        let cluster = match &work.target {
-            Target::Directory(_) => return Surroundings::unknown(Known::Directory),
-            Target::Cluster(_) if !self.is_looked_at() => return Surroundings::unknown(Known::NotAsked),
+    pub(super) async fn cluster_context(
+        &self,
+        site: &Site,
+        trace: &Trace,
+        removed: &[ObjectChange],
+    ) -> ClusterContext {
+        let cluster = match site.target() {
+            Target::Directory(_) => return ClusterContext::unknown(Coverage::Directory),
+            Target::Cluster(_) if !self.is_looked_at() => return ClusterContext::unknown(Coverage::NotAsked),
             Target::Cluster(cluster) => cluster,
         };
-        let wanted = Wanted::of(work.changes.iter().chain(removed));
-        let mut there = Surroundings::unknown(Known::All);
-        if wanted.has_accounts() {
-            let bindings = Bindings::read(cluster.server(), &beside::bindings(), wanted.namespaces()).await;
-            there.keep(&wanted, bindings.found);
-            there.known = if bindings.is_complete { Known::All } else { Known::Part };
+        let lookups = Lookups::of(trace.changes.iter().chain(removed));
+        let mut there = ClusterContext::unknown(Coverage::All);
+        if lookups.has_accounts() {
+            let bindings = Bindings::read(cluster.server(), &beside::bindings(), lookups.namespaces()).await;
+            there.keep(&lookups, bindings.found);
+            there.coverage = if bindings.is_complete { Coverage::All } else { Coverage::Part };
         }
-        let roles = there.roles(&wanted);
-        read_roles(cluster, work, roles, &mut there).await;
+        let roles = there.roles(&lookups);
+        read_roles(cluster, site, roles, &mut there).await;
         there
     }
 
@@ -77,10 +83,10 @@ impl Run<'_> {
 }
 
 /// A role that cannot be read is missing, and is shown as unknown wherever it is bound.
-async fn read_roles(cluster: &Cluster, work: &Work, roles: BTreeSet<ObjectRef>, there: &mut Surroundings) {
+async fn read_roles(cluster: &Cluster, site: &Site, roles: BTreeSet<ObjectRef>, there: &mut ClusterContext) {
     for role in roles.into_iter().take(MAX_ROLES) {
         let Some(permit) = beside::role(role.clone()) else { continue };
-        if let Ok(Some(body)) = cluster.get(&permit, &work.kinds).await {
+        if let Ok(Some(body)) = cluster.get(&permit, site.kinds()).await {
             there.objects.push((role, body));
         }
     }

@@ -3,19 +3,17 @@
 use serde_json::Value;
 
 use crate::cluster::{self, concurrent};
-use crate::grant::recorded;
-use crate::host::remove::Doomed;
-use crate::host::work::{ObjectChange, Work};
-use crate::kubernetes::object::ObjectRef;
+use crate::grant::recorded::RecordedObject;
+use crate::host::pass::{self, Acting, Site};
 use crate::kubernetes::order::RemovalWave;
-use crate::targets::credentials::Placements;
-use crate::targets::{self, Change, Marks};
+use crate::plan::trace::ObjectChange;
+use crate::targets;
 
 use super::Error;
 
 /// An object that the runtime removes.
 pub(super) struct Removal {
-    pub(super) object: ObjectRef,
+    pub(super) recorded: RecordedObject,
     /// The object as it is. None: it is gone already, or somebody else's by now, and will only be forgotten.
     pub(super) found: Option<Value>,
 }
@@ -23,61 +21,57 @@ pub(super) struct Removal {
 impl Removal {
     /// Its row in the plan.
     pub(super) fn row(&self) -> Option<ObjectChange> {
-        Some(ObjectChange {
-            object: self.object.clone(),
-            change: Change::Delete,
-            before: Some(self.found.clone()?),
-            after: None,
-            placements: Placements::new(),
-            marks: Marks::default(),
-            immutable: Vec::new(),
-        })
+        Some(ObjectChange::removal(self.recorded.object().clone(), self.found.clone()?))
     }
 
-    fn doomed(self) -> Doomed {
-        Doomed { permit: recorded::delete(self.object), seen: self.found }
+    fn wave(&self) -> RemovalWave {
+        RemovalWave::of(self.recorded.object())
+    }
+
+    fn permitted(self) -> pass::Removal {
+        pass::Removal { permit: self.recorded.delete(), seen: self.found }
     }
 }
 
 /// Looks at what is to be removed.
-pub(super) async fn plan(work: &mut Work, objects: Vec<ObjectRef>) -> Result<Vec<Removal>, Error> {
-    for object in &objects {
+pub(super) async fn plan(site: &mut Site, objects: Vec<RecordedObject>) -> Result<Vec<Removal>, Error> {
+    for recorded in &objects {
         // A custom resource whose definition is gone is gone with it.
-        work.target.learn(object, &mut work.kinds).await.or_else(gone)?;
+        site.learn(std::slice::from_ref(recorded.object())).await.or_else(gone)?;
     }
-    let Work { target, kinds, inventory, overrides, .. } = &*work;
-    let look = |object: ObjectRef| async move {
-        let found = target.get(&recorded::get(object.clone()), kinds).await.or_else(gone)?;
-        let found = found.filter(|found| target.may_remove(&object, found, inventory, *overrides));
-        Ok::<_, targets::Error>(Removal { object, found })
+    let site = &*site;
+    let look = |recorded: RecordedObject| async move {
+        let found = site.get(&recorded.get()).await.or_else(gone)?;
+        let found = found.filter(|found| site.may_remove(recorded.object(), found));
+        Ok::<_, targets::Error>(Removal { recorded, found })
     };
     Ok(concurrent::collect(objects.into_iter().map(look).collect()).await?)
 }
 
 /// Removes what was planned, and waits until it is gone.
-pub(super) async fn carry_out(work: &mut Work, mut removals: Vec<Removal>) -> Result<(), Error> {
-    removals.sort_by_key(|removal| RemovalWave::of(&removal.object));
+pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<Removal>) -> Result<(), Error> {
+    removals.sort_by_key(Removal::wave);
     let mut rest = removals.into_iter().peekable();
-    while let Some(wave) = rest.peek().map(|removal| RemovalWave::of(&removal.object)) {
+    while let Some(wave) = rest.peek().map(Removal::wave) {
         let mut together = Vec::new();
-        while let Some(removal) = rest.next_if(|removal| RemovalWave::of(&removal.object) == wave) {
+        while let Some(removal) = rest.next_if(|removal| removal.wave() == wave) {
             together.push(removal);
         }
-        remove(work, together).await?;
-        await_gone(work).await?;
+        remove(acting, together).await?;
+        await_gone(acting).await?;
     }
-    await_gone(work).await
+    await_gone(acting).await
 }
 
-async fn remove(work: &mut Work, removals: Vec<Removal>) -> Result<(), Error> {
+async fn remove(acting: &mut Acting, removals: Vec<Removal>) -> Result<(), Error> {
     let (there, gone): (Vec<_>, Vec<_>) = removals.into_iter().partition(|removal| removal.found.is_some());
-    work.forget(gone.into_iter().map(|removal| removal.object))?;
-    let doomed = there.into_iter().map(Removal::doomed).collect();
-    Ok(work.remove(doomed, is_over).await?)
+    acting.forget(gone.into_iter().map(|removal| removal.recorded.object().clone()))?;
+    let permitted = there.into_iter().map(Removal::permitted).collect();
+    Ok(acting.remove(permitted, is_over).await?)
 }
 
-async fn await_gone(work: &mut Work) -> Result<(), Error> {
-    let left = work.await_gone().await?;
+async fn await_gone(acting: &mut Acting) -> Result<(), Error> {
+    let left = acting.await_gone().await?;
     if left.is_empty() { Ok(()) } else { Err(Error::Held(left)) }
 }
 

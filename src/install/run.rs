@@ -6,17 +6,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::grant::Denied;
-use crate::host::meter::Calls;
-use crate::host::wait::now;
-use crate::host::watch::{Entry, Watcher};
-use crate::host::work::{Pass, Waiting, Work};
+use crate::host::gate::Ended;
+use crate::host::pass::{Pass, Phase, Site, Waiting};
+use crate::host::progress::Observer;
 use crate::host::{GuestError, Host};
-use crate::kubernetes::kinds::Kinds;
-use crate::kubernetes::objects::Objects;
 use crate::run::{Compiled, RunError};
 use crate::state::{Installation, Settings};
 use crate::targets::Target;
-use crate::targets::credentials::LentCredentials;
 use crate::verify::TrustDecision;
 
 use super::decide::Decided;
@@ -37,59 +33,37 @@ pub(super) struct Run<'a> {
     pub(super) mode: Mode,
 }
 
-/// What one pass of a run left.
-pub(super) struct Ran {
-    pub(super) work: Work,
-    pub(super) calls: Calls,
-    pub(super) outputs: BTreeMap<String, Value>,
-    pub(super) log: Vec<Entry>,
-    pub(super) denials: Vec<String>,
+/// A pass that was run, and what was seen of it.
+pub(super) struct Ran<P> {
+    pub(super) pass: P,
+    pub(super) ended: Ended,
 }
 
 impl Run<'_> {
     /// Runs the component over the target, if it has a part in this.
-    pub(super) async fn pass(&self, work: Work) -> Result<Ran, Error> {
+    pub(super) async fn pass<P: Phase>(&self, pass: P) -> Result<Ran<P>, Error> {
         let (Some(compiled), Some(granted), Some(action)) =
             (&self.compiled, &self.decided.granted, &self.responsibilities.component)
         else {
-            return Ok(Ran::nothing(work));
+            return Ok(Ran { pass, ended: Ended::default() });
         };
         let context = self.decided.context.clone();
-        let host = Host::new(Arc::clone(granted), context, self.decided.credentials.clone(), work);
-        let (host, ended) = compiled.run(host, action).await;
-        let ran = Ran::of(host);
-        match ended {
-            Ok(()) => Ok(ran),
-            Err(source) => Err(ran.failed(source).await),
+        let host = Host::new(Arc::clone(granted), context, self.decided.credentials.clone(), pass);
+        let (host, result) = compiled.run(host, action).await;
+        let (pass, ended) = host.into_parts::<P>().ok_or_else(|| Error::SetUp(RunError::mixed_up()))?;
+        match result {
+            Ok(()) => Ok(Ran { pass, ended }),
+            Err(source) => Err(failed(pass.into(), ended, source).await),
         }
     }
 
-    pub(super) fn work(
-        &self,
-        target: Target,
-        kinds: Kinds,
-        pass: Pass,
-        seen: BTreeMap<String, Value>,
-        watcher: Arc<dyn Watcher>,
-    ) -> Work {
-        Work {
-            target,
-            kinds,
-            pass,
-            seen,
-            watcher,
-            inventory: self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect(),
-            overrides: self.operation.overrides,
-            waiting: Waiting { enabled: self.operation.wait, until: now() + self.operation.timeout },
-            lent: LentCredentials::default(),
-            reads: BTreeSet::new(),
-            steps: Vec::new(),
-            answers: Vec::new(),
-            changes: Objects::default(),
-            failures: Vec::new(),
-            late: Vec::new(),
-            going: Vec::new(),
-        }
+    pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
+        let inventory = self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect();
+        Site::new(target, inventory, self.operation.overrides, self.waiting(), observer)
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting::begin(self.operation.wait, self.operation.timeout)
     }
 
     /// What the installation keeps after this run.
@@ -170,26 +144,11 @@ impl Run<'_> {
     }
 }
 
-impl Ran {
-    fn nothing(work: Work) -> Self {
-        Self { work, calls: Calls::new(), outputs: BTreeMap::new(), log: Vec::new(), denials: Vec::new() }
-    }
-
-    fn of(host: Host) -> Self {
-        Self {
-            calls: host.meter.calls().clone(),
-            outputs: host.installation.outputs.clone(),
-            log: host.installation.log.entries(),
-            denials: host.denials.iter().map(Denied::explained).collect(),
-            work: host.work,
-        }
-    }
-
-    async fn failed(mut self, source: RunError) -> Error {
-        // The component hands the target's refusal on; the operator is told all of it.
-        let refusal = self.work.failures.pop().map(Box::new);
-        let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
-        let unready = if timed_out { self.work.unready().await } else { Vec::new() };
-        Error::Run { source, refusal, denials: self.denials, unready: unready.into(), log: self.log }
-    }
+/// How a run failed. The component hands the target's refusal on; the operator is told all of it.
+async fn failed(mut pass: Pass, mut ended: Ended, source: RunError) -> Error {
+    let refusal = ended.failed.pop().map(Box::new);
+    let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
+    let unready = if timed_out { pass.unready().await } else { Vec::new() };
+    let denials = ended.denied.iter().map(Denied::explained).collect();
+    Error::Run { source, refusal, denials, unready: unready.into(), log: ended.log }
 }

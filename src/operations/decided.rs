@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::grant::Consent;
-use crate::grant::terms::{FileGrant, Terms};
+use crate::grant::spec::{FileGrant, GrantSpec};
 use crate::plan::Plan;
 use crate::state::Revision;
 use crate::targets::{Overrides, Protected};
@@ -24,7 +24,7 @@ pub(super) struct Decided {
     pub(super) parameters: BTreeMap<String, Value>,
     /// Parameters that have to be given again.
     pub(super) secret_parameters: Vec<String>,
-    pub(super) terms: Terms,
+    pub(super) terms: GrantSpec,
     pub(super) overrides: Overrides,
     pub(super) delete: BTreeSet<Protected>,
     pub(super) dangers: Vec<String>,
@@ -51,7 +51,7 @@ impl Decided {
         Self {
             parameters: revision.parameters.clone(),
             secret_parameters: revision.secret_parameters.clone(),
-            terms: Terms { files: files(&revision.terms, consent), ..revision.terms.clone() },
+            terms: GrantSpec { files: files(&revision.terms, consent), ..revision.terms.clone() },
             overrides: change.overrides,
             delete: change.delete.clone(),
             dangers: revision.dangers.clone(),
@@ -99,7 +99,7 @@ impl Decided {
 }
 
 /// The files of `terms`, and those that are granted now under other names.
-fn files(terms: &Terms, consent: &Consent) -> Vec<FileGrant> {
+fn files(terms: &GrantSpec, consent: &Consent) -> Vec<FileGrant> {
     let mut files = terms.files.clone();
     let granted = consent.documents.iter().flat_map(|document| &document.spec.files);
     for file in granted.chain(&consent.terms.files) {
@@ -113,7 +113,7 @@ fn files(terms: &Terms, consent: &Consent) -> Vec<FileGrant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::terms::Document;
+    use crate::grant::spec::GrantFile;
     use std::path::Path;
 
     fn decided(secret: &[&str], dangers: &[&str]) -> Decided {
@@ -121,7 +121,7 @@ mod tests {
         Decided {
             parameters: BTreeMap::from([("host".to_owned(), Value::from("a"))]),
             secret_parameters: texts(secret),
-            terms: Terms::default(),
+            terms: GrantSpec::default(),
             overrides: Overrides::default(),
             delete: BTreeSet::new(),
             dangers: texts(dangers),
@@ -164,14 +164,14 @@ mod tests {
 
     #[test]
     fn files_are_those_of_the_revision_and_new_names_beside_them() {
-        let terms = Terms { files: vec![file("a", "/old")], ..Terms::default() };
+        let terms = GrantSpec { files: vec![file("a", "/old")], ..GrantSpec::default() };
         let text = format!(
             "{{apiVersion: carnet.dev/v1alpha1, kind: Grant, metadata: {{name: x}}, \
              spec: {{bundle: '{}', files: [{{name: b, path: b}}, {{name: a, path: a}}]}}}}",
             crate::digest::Digest::of(b"")
         );
-        let documents = vec![Document::parse(&text, Path::new("/new")).unwrap()];
-        let flags = Terms { files: vec![file("b", "/flag"), file("c", "/flag")], ..Terms::default() };
+        let documents = vec![GrantFile::parse(&text, Path::new("/new")).unwrap()];
+        let flags = GrantSpec { files: vec![file("b", "/flag"), file("c", "/flag")], ..GrantSpec::default() };
         let consent = Consent { documents, terms: flags, ..Consent::default() };
         let expected = [file("a", "/old"), file("b", "/new/b"), file("c", "/flag")];
         assert_eq!(files(&terms, &consent), expected);

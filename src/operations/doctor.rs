@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cluster::{Leftover, Server, identity};
 use crate::document::{chain, visible};
-use crate::grant::{Review, recorded};
+use crate::grant::{self, beside};
 use crate::kubernetes::rbac::{IdentityRecord, RoleScope};
 use crate::state::{State, StateError};
 use crate::targets::{Place, Target};
@@ -156,7 +156,7 @@ async fn check_minting(server: &Server, namespace: &str) -> Check {
         scopes: [RoleScope::Cluster, RoleScope::Namespace(namespace.to_owned())].into(),
         expires: String::new(),
     };
-    match identity::missing_rights(server, &recorded::review(Review(minted.required_rights()))).await {
+    match identity::missing_rights(server, &beside::own_rights(minted.required_rights())).await {
         Err(error) => Check::failed("identities", &error),
         Ok(missing) if missing.is_empty() => {
             Check::new("identities", Finding::Ok, format!("can be made in {namespace} and the cluster"))
@@ -201,7 +201,7 @@ async fn check_leftover(request: &DoctorRequest<'_>, server: &Server, leftover: 
         let text = format!("{name} of {owner} is left from an earlier run: `carnet doctor --fix` removes it");
         return new(Finding::Warning, text);
     }
-    let permits: Vec<_> = leftover.objects.iter().cloned().map(recorded::delete).collect();
+    let permits: Vec<_> = leftover.objects.iter().cloned().filter_map(grant::identity::part).collect();
     match identity::remove(server, &permits).await {
         Ok(_) => {
             if let Some((state, minted)) = state.and_then(|state| Some((state, known(leftover, state)?))) {

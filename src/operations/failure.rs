@@ -8,7 +8,7 @@ use crate::capability;
 use crate::cluster::{self, Unconfigured};
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
-use crate::grant::terms;
+use crate::grant::spec;
 use crate::install;
 use crate::reference;
 use crate::signature::KeyError;
@@ -45,7 +45,7 @@ pub enum Error {
     Fetch(#[from] FetchError),
     /// The grant that was written would not be read as it is meant.
     #[error(transparent)]
-    Grant(#[from] terms::Invalid),
+    Grant(#[from] spec::InvalidGrant),
     /// The action was not carried out.
     #[error(transparent)]
     Install(#[from] install::Error),

@@ -13,7 +13,7 @@ use crate::capability::credentials::CredentialText;
 use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
 use crate::capability::functions::{
-    Danger, INTERFACES, Interface, Provision, provision, unprovided, unrequested, unused,
+    INTERFACES, Interface, Provision, Risk, provision, unprovided, unrequested, unused,
 };
 use crate::capability::kubernetes::RuleText;
 use crate::capability::{Request, Requests};
@@ -111,7 +111,7 @@ pub struct CallablePower {
     pub meaning: &'static str,
     /// How much they can do.
     #[serde(skip)]
-    pub level: Danger,
+    pub level: Risk,
 }
 
 /// The requests, each list there even where it is empty.
@@ -272,21 +272,21 @@ impl CallablePower {
         Self {
             interface: name.into(),
             functions: functions.iter().cloned().collect(),
-            danger: word(interface.danger),
+            danger: word(interface.risk),
             meaning: interface.meaning,
-            level: interface.danger,
+            level: interface.risk,
         }
     }
 }
 
-fn word(danger: Danger) -> &'static str {
+fn word(danger: Risk) -> &'static str {
     match danger {
-        Danger::Reveals => "reveals",
-        Danger::Removes => "removes",
-        Danger::Changes => "changes",
-        Danger::Places => "places",
-        Danger::Reads => "reads",
-        Danger::None => "harmless",
+        Risk::Reveals => "reveals",
+        Risk::Removes => "removes",
+        Risk::Changes => "changes",
+        Risk::Places => "places",
+        Risk::Reads => "reads",
+        Risk::None => "harmless",
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::author::AuthorError;
 use crate::bundle::{Fault, FaultSeverity, lint as lint_bundle};
 use crate::fetch::{FetchError, fetch};
-use crate::grant::terms::Document as Grant;
+use crate::grant::spec::GrantFile;
 use crate::reference::Reference;
 use crate::verify::TrustPolicy;
 
@@ -77,7 +77,7 @@ pub fn lint_document(kind: LintKind, text: &str) -> Lint {
     let sound = || Lint { faults: Vec::new() };
     match kind {
         LintKind::Bundle => lint_bundle(text.as_bytes()).into(),
-        LintKind::Grant => Grant::parse(text, Path::new(""))
+        LintKind::Grant => GrantFile::parse(text, Path::new(""))
             .map_or_else(|error| whole(&error, "Grant of carnet.dev/v1alpha1"), |_| sound()),
         LintKind::TrustPolicy => TrustPolicy::parse(text)
             .map_or_else(|error| whole(&error, "TrustPolicy of carnet.dev/v1alpha1"), |_| sound()),

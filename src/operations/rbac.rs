@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::cluster::identity::missing_rights;
 use crate::cluster::{ScopedIdentity, Server};
 use crate::digest::Digest;
-use crate::grant::{Review, recorded};
+use crate::grant::beside;
 use crate::install::{self, Outcome};
 use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
 use crate::plan::{Plan, role_name};
 use crate::targets::cluster::Cluster;
-use crate::targets::{Change, Place, Target};
+use crate::targets::{Place, Target};
 
 use super::places::Located;
 use super::plan::plan;
@@ -99,8 +99,8 @@ pub async fn check(
 ) -> Result<RightsCheck, Error> {
     let outcome = planned(request, services).await?;
     let (cluster, _) = cluster(&request.destination, &request.request, services).await?;
-    let mint = install::mint(&outcome.plan, &outcome.rights, cluster.server(), lifetime);
-    let review = recorded::review(Review(install::needs(&mint.record, &outcome.rights)));
+    let minted = install::minted(&outcome.plan, &outcome.rights, cluster.server(), lifetime);
+    let review = beside::own_rights(install::needs(&minted, &outcome.rights));
     let missing = missing_rights(cluster.server(), &review).await?;
     Ok(RightsCheck { name: request.request.name.clone(), missing })
 }
@@ -117,15 +117,17 @@ pub async fn make(
     services: &Services<'_>,
 ) -> Result<Account, Error> {
     let Outcome { plan, rights, .. } = planned(request, services).await?;
-    if let Some(namespace) = namespaces_of(&plan).into_iter().next() {
+    if let Some(namespace) = plan.namespaces_made().into_iter().next() {
         return Err(Error::NamespaceOfPlan(namespace));
     }
     let (cluster, namespace) = cluster(&request.destination, &request.request, services).await?;
     if let Some(earlier) = earlier {
         remove(cluster.server(), earlier).await?;
     }
-    let mint = install::mint(&plan, &rights, cluster.server(), lifetime);
-    let identity = ScopedIdentity::new(cluster.server(), recorded::mint(mint));
+    let minted = install::minted(&plan, &rights, cluster.server(), lifetime);
+    // Who has the account kept asks for it.
+    let confirmed = plan.confirm(&rights, |_| true).ok_or(install::Error::Declined)?;
+    let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
     let made = match identity.make().await {
         Ok(()) => keep(&identity, &namespace, keeper).await,
         Err(error) => Err(error.into()),
@@ -190,12 +192,6 @@ async fn remove(server: &Server, account: &IdentityRecord) -> Result<(), Error> 
     Ok(install::removed(server, account).await.map(drop)?)
 }
 
-/// The namespaces that a plan makes.
-fn namespaces_of(plan: &Plan) -> Vec<String> {
-    let rows = plan.changes.iter().filter(|row| row.action == Change::Create);
-    rows.filter(|row| row.object.group_kind() == "Namespace").map(|row| row.object.name.clone()).collect()
-}
-
 impl RightsReport {
     fn of(plan: &Plan, rights: &Rights) -> Self {
         let installation = &plan.installation;
@@ -210,7 +206,7 @@ impl RightsReport {
             plan: plan.digest,
             objects: std::iter::once(body(&account)).chain(granted).collect(),
             escalations: plan.escalations.clone(),
-            later: namespaces_of(plan),
+            later: plan.namespaces_made(),
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
-            terms: crate::grant::terms::Terms::default(),
+            terms: crate::grant::spec::GrantSpec::default(),
             dangers: Vec::new(),
         }
     }

@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document::chain;
-use crate::grant::recorded;
+use crate::grant::recorded::RecordedObject;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 use crate::state::{Installation, State, StateError};
-use crate::targets::{Inventory, Recorded, Target};
+use crate::targets::{Recorded, Target};
 
 use super::places::{Located, installation};
 use super::{Access, Document, Error, Listener, Notice};
@@ -97,28 +97,27 @@ pub async fn status(
 /// Asks the target about every object.
 async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectStatus>, Error> {
     let (target, _) = Located::of(installation, access).open(&installation.name, access).await?;
-    let inventory = installation.inventory.iter().cloned().collect::<Inventory>();
     let mut objects = Vec::new();
-    for recorded in inventory.iter() {
-        let (ready, reason) = match readiness(&target, &recorded.object).await? {
+    for recorded in installation.recorded() {
+        let (ready, reason) = match readiness(&target, &recorded).await? {
             Readiness::Ready => (true, None),
             Readiness::NotReady(why) | Readiness::Failed(why) => (false, Some(why)),
         };
-        objects.push(ObjectStatus { object: recorded.object.clone(), ready: Some(ready), reason });
+        objects.push(ObjectStatus { object: recorded.object().clone(), ready: Some(ready), reason });
     }
     Ok(objects)
 }
 
-async fn readiness(target: &Target, object: &ObjectRef) -> Result<Readiness, Error> {
+async fn readiness(target: &Target, recorded: &RecordedObject) -> Result<Readiness, Error> {
     let missing = || Readiness::NotReady("it is not there".into());
     let mut kinds = Kinds::default();
-    if target.learn(object, &mut kinds).await.is_err() {
+    if target.learn(recorded.object(), &mut kinds).await.is_err() {
         return Ok(missing());
     }
-    if target.get(&recorded::get(object.clone()), &kinds).await?.is_none() {
+    if target.get(&recorded.get(), &kinds).await?.is_none() {
         return Ok(missing());
     }
-    Ok(target.readiness(&recorded::wait(object.clone()), &kinds).await?)
+    Ok(target.readiness(&recorded.wait(), &kinds).await?)
 }
 
 impl InstallationStatus {

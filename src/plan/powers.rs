@@ -5,7 +5,7 @@
 //! nobody vouches for, and what can be reached from outside. Everything here is pure and total: objects are the work of a
 //! component, may have any shape, and are looked at in bounded space.
 
-mod shape;
+mod untyped;
 mod dangers;
 mod pods;
 mod accounts;
@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::severity::Severity;
-use crate::host::work::ObjectChange;
 use crate::kubernetes::object::ObjectRef;
+use crate::plan::trace::ObjectChange;
 
 use accounts::Rbac;
 use pods::Pod;
@@ -77,16 +77,16 @@ pub struct Powers {
 
 /// What is known of rights in the cluster beside the plan.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct ClusterContext {
     /// Roles, and the bindings that concern accounts of the plan.
     pub objects: Vec<(ObjectRef, Value)>,
     /// Whether that is all there is.
-    pub known: Known,
+    pub coverage: Coverage,
 }
 
 /// How much is known of rights in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
+pub enum Coverage {
     /// All that there is.
     All,
     /// The target is a directory.
@@ -99,7 +99,7 @@ pub enum Known {
 
 /// What has to be read in the cluster to know what the accounts of a plan may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Lookups {
     /// The accounts.
     accounts: BTreeSet<accounts::Account>,
     /// Roles that the plan binds and does not bring.
@@ -145,13 +145,13 @@ struct Found {
 
 impl Powers {
     /// What the objects of a plan will be able to do. `images` are those of the bundle, if there is one.
-    pub fn of(changes: &[ObjectChange], images: Option<&Images>, surroundings: &Surroundings) -> Self {
-        let after = looked(&items(changes, |row| row.after.as_ref()), changes, images, surroundings);
+    pub fn of(changes: &[ObjectChange], images: Option<&Images>, context: &ClusterContext) -> Self {
+        let after = looked(&items(changes, |row| row.after.as_ref()), changes, images, context);
         let before = items(changes, |row| row.before.as_ref());
         if before.is_empty() {
             return Self { there: after.rows, gone: Vec::new() };
         }
-        let before = looked(&before, changes, images, surroundings);
+        let before = looked(&before, changes, images, context);
         let known: BTreeSet<_> = before.rows.iter().map(Power::key).collect();
         let mut there = after.rows;
         there.iter_mut().for_each(|power| power.new = !known.contains(&power.key()));
@@ -184,15 +184,15 @@ impl fmt::Display for Power {
     }
 }
 
-impl Surroundings {
+impl ClusterContext {
     /// Nothing is known.
-    pub fn unknown(known: Known) -> Self {
-        Self { objects: Vec::new(), known }
+    pub fn unknown(coverage: Coverage) -> Self {
+        Self { objects: Vec::new(), coverage }
     }
 
     /// What of all bindings in a cluster concerns accounts of the plan.
-    pub fn keep(&mut self, wanted: &Wanted, bindings: Vec<(ObjectRef, Value)>) {
-        let keys: BTreeSet<String> = wanted.accounts.iter().flat_map(accounts::keys).collect();
+    pub fn keep(&mut self, lookups: &Lookups, bindings: Vec<(ObjectRef, Value)>) {
+        let keys: BTreeSet<String> = lookups.accounts.iter().flat_map(accounts::keys).collect();
         let concerns = |(object, body): &(ObjectRef, Value)| {
             accounts::subjects(&Item { object, body }).iter().any(|subject| keys.contains(subject))
         };
@@ -200,26 +200,26 @@ impl Surroundings {
     }
 
     /// The roles that are still to be read.
-    pub fn roles(&self, wanted: &Wanted) -> BTreeSet<ObjectRef> {
+    pub fn roles(&self, lookups: &Lookups) -> BTreeSet<ObjectRef> {
         let bound = self.objects.iter().filter_map(|(object, body)| accounts::role(&Item { object, body }));
-        bound.chain(wanted.roles.iter().cloned()).collect()
+        bound.chain(lookups.roles.iter().cloned()).collect()
     }
 }
 
-impl Wanted {
+impl Lookups {
     /// What has to be known to tell what the objects of a plan may do.
     pub fn of<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> Self {
         let items = items(changes, |row| row.after.as_ref());
-        let rbac = Rbac::new(&items, &[], Known::All);
-        let mut wanted = Self::default();
+        let rbac = Rbac::new(&items, &[], Coverage::All);
+        let mut lookups = Self::default();
         for item in &items {
-            wanted.accounts.extend(Pod::all(item).iter().filter_map(|pod| rbac.carried(item, pod)));
-            wanted.accounts.extend(accounts::of_token(item));
-            wanted.roles.extend(accounts::role(item));
+            lookups.accounts.extend(Pod::all(item).iter().filter_map(|pod| rbac.carried(item, pod)));
+            lookups.accounts.extend(accounts::of_token(item));
+            lookups.roles.extend(accounts::role(item));
         }
         let planned: BTreeSet<_> = items.iter().map(|item| item.object.key()).collect();
-        wanted.roles.retain(|role| !planned.contains(&role.key()));
-        wanted
+        lookups.roles.retain(|role| !planned.contains(&role.key()));
+        lookups
     }
 
     /// Whether nothing has to be known.
@@ -244,7 +244,7 @@ impl Found {
     }
 
     fn add(&mut self, severity: Severity, rule: &str, what: impl AsRef<str>) {
-        let what = shape::cut(what.as_ref(), MAX_TEXT);
+        let what = untyped::cut(what.as_ref(), MAX_TEXT);
         self.push(Power { severity, object: self.object.clone(), what, rule: rule.into(), new: false });
     }
 
@@ -285,9 +285,9 @@ fn items<'a>(
 }
 
 /// What is there beside the plan: not what the plan itself changes or removes.
-fn beside<'a>(changes: &[ObjectChange], surroundings: &'a Surroundings) -> Vec<Item<'a>> {
+fn beside<'a>(changes: &[ObjectChange], context: &'a ClusterContext) -> Vec<Item<'a>> {
     let planned: BTreeSet<_> = changes.iter().map(|row| row.object.key()).collect();
-    let there = surroundings.objects.iter().filter(|(object, _)| !planned.contains(&object.key()));
+    let there = context.objects.iter().filter(|(object, _)| !planned.contains(&object.key()));
     there.map(|(object, body)| Item { object, body }).collect()
 }
 
@@ -295,9 +295,9 @@ fn looked(
     items: &[Item<'_>],
     changes: &[ObjectChange],
     images: Option<&Images>,
-    surroundings: &Surroundings,
+    context: &ClusterContext,
 ) -> Found {
-    let rbac = Rbac::new(items, &beside(changes, surroundings), surroundings.known);
+    let rbac = Rbac::new(items, &beside(changes, context), context.coverage);
     let (mut all, mut known) = (Found::new("the plan".into(), MAX), BTreeMap::new());
     for item in items {
         let mut found = Found::new(item.object.to_string(), MAX_OF_ONE);

@@ -5,51 +5,53 @@
 //! the plan found is gone meanwhile, nothing here allows to make it: the run stops.
 
 use crate::capability::kubernetes::KubernetesScope;
-use crate::host::work::{ObjectChange, Work};
+use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::objects::Objects;
 use crate::kubernetes::rbac::{ApiVerb, Rights};
 use crate::kubernetes::readiness::is_ready_once_there;
 use crate::targets::Change;
 
+use super::trace::{ObjectChange, Trace};
+
 /// The rights of a run. `removed` are the rows of what the runtime removes after the component; `readable` is what the
 /// component may read.
-pub fn needed(work: &Work, removed: &[ObjectChange], readable: &KubernetesScope) -> Rights {
+pub fn needed(trace: &Trace, removed: &[ObjectChange], readable: &KubernetesScope, kinds: &Kinds) -> Rights {
     let mut rights = Rights::default();
     let mut does = Objects::<(&ObjectRef, Vec<_>)>::default();
-    for (step, change) in work.writes() {
+    for (step, change) in trace.writes() {
         let (_, mut done) = does.remove(&step.object).unwrap_or((&step.object, Vec::new()));
         done.push((step.delete, change));
         does.insert(&step.object, (&step.object, done));
     }
     for (object, does) in does.iter() {
-        let is_there = work.changes.get(object).is_some_and(|row| row.change != Change::Create);
+        let is_there = trace.changes.get(object).is_some_and(|row| row.change != Change::Create);
         for (verbs, why) in of_steps(does, is_there) {
-            rights.uses(object, &work.kinds, verbs, why);
+            rights.uses(object, kinds, verbs, why);
         }
         if does.last().is_some_and(|(deletes, _)| !deletes) && !is_ready_once_there(object) {
-            rights.uses(object, &work.kinds, &[ApiVerb::Get], "is waited for");
+            rights.uses(object, kinds, &[ApiVerb::Get], "is waited for");
         }
     }
     for row in removed {
-        rights.uses(&row.object, &work.kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
+        rights.uses(&row.object, kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
     }
-    for object in &work.reads {
-        rights.uses(object, &work.kinds, &[ApiVerb::Get], "the component reads it");
+    for object in &trace.reads {
+        rights.uses(object, kinds, &[ApiVerb::Get], "the component reads it");
     }
-    let is_possible = |object: &ObjectRef| work.kinds.is_namespaced(object) == object.namespace.is_some();
+    let is_possible = |object: &ObjectRef| kinds.is_namespaced(object) == object.namespace.is_some();
     for object in readable.single_reads().into_iter().filter(is_possible) {
-        rights.uses(&object, &work.kinds, &[ApiVerb::Get], "the component may read it");
+        rights.uses(&object, kinds, &[ApiVerb::Get], "the component may read it");
     }
-    hand_on(&mut rights, work);
+    hand_on(&mut rights, trace, kinds);
     rights
 }
 
 /// The same rights, and those that making the plan takes: everything that the plan is about is read.
-pub fn with_planning(mut rights: Rights, work: &Work, looked_for: &[ObjectRef]) -> Rights {
-    let applied = work.steps.iter().map(|step| &step.object);
+pub fn with_planning(mut rights: Rights, trace: &Trace, looked_for: &[ObjectRef], kinds: &Kinds) -> Rights {
+    let applied = trace.steps.iter().map(|(step, _)| &step.object);
     for object in applied.chain(looked_for) {
-        rights.uses(object, &work.kinds, &[ApiVerb::Get], "is read to make the plan");
+        rights.uses(object, kinds, &[ApiVerb::Get], "is read to make the plan");
     }
     rights
 }
@@ -76,8 +78,8 @@ fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiV
 }
 
 /// Roles and bindings that are written hand rights on.
-fn hand_on(rights: &mut Rights, work: &Work) {
-    let written: Vec<_> = work
+fn hand_on(rights: &mut Rights, trace: &Trace, kinds: &Kinds) {
+    let written: Vec<_> = trace
         .changes
         .iter()
         .filter(|row| !matches!(row.change, Change::Unchanged | Change::Delete))
@@ -90,7 +92,7 @@ fn hand_on(rights: &mut Rights, work: &Work) {
         })
     };
     for (object, body) in &written {
-        rights.hands_on(object, body, &work.kinds, with_known_rules);
+        rights.hands_on(object, body, kinds, with_known_rules);
     }
 }
 

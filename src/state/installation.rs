@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document;
-use crate::grant::terms::Terms;
-use crate::targets::{Place, Recorded};
+use crate::grant::recorded::RecordedObject;
+use crate::grant::spec::GrantSpec;
+use crate::targets::{Inventory, Place, Recorded};
 
 use super::StateError;
 
@@ -52,7 +53,7 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
     /// What was granted.
-    pub terms: Terms,
+    pub terms: GrantSpec,
     /// Guards that the operator lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
@@ -93,7 +94,7 @@ pub struct Revision {
     pub secret_parameters: Vec<String>,
     /// What was granted.
     #[serde(skip)]
-    pub terms: Terms,
+    pub terms: GrantSpec,
     /// Guards that the operator lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,
@@ -108,6 +109,12 @@ impl Installation {
     /// Whether the last modifying action left something that can be upgraded.
     pub fn is_installed(&self) -> bool {
         !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
+    }
+
+    /// Its objects, the first recorded first, with the permits that come of being recorded.
+    pub fn recorded(&self) -> Vec<RecordedObject> {
+        let inventory: Inventory = self.inventory.iter().cloned().collect();
+        inventory.iter().map(|recorded| RecordedObject::read_back(recorded.object.clone())).collect()
     }
 
     /// Whether the last run was cut off.

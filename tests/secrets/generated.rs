@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use carnet::capability;
-use carnet::grant::terms::Terms;
+use carnet::grant::spec::GrantSpec;
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
 use carnet::install::{Error, Operation, Outcome};
@@ -188,7 +188,7 @@ fn without_a_grant_nothing_is_made_and_the_line_that_grants_it_is_named() {
         terms["kubernetes"] = serde_json::json!([{
             "verbs": ["apply", "get-secret"], "kinds": ["Secret", "ConfigMap"], "namespaces": ["prod"], "names": ["web-*"],
         }]);
-        let terms: Terms = serde_json::from_value(terms).unwrap();
+        let terms: GrantSpec = serde_json::from_value(terms).unwrap();
         let verified = unsigned(home.bundle("made", &script().component(), REQUESTS));
         let consent = Consent { terms, ..Consent::default() };
         let Err(Error::Run { source: RunError::Reported(GuestError::Denied(_)), denials, .. }) =

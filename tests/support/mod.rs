@@ -22,8 +22,8 @@ use carnet::bundle::index::{self, ConfigForm, IndexForm, WASM, WASM_CONFIG};
 use carnet::digest::Digest;
 use carnet::fetch::{self, FetchError, Fetched};
 use carnet::grant::Consent;
-use carnet::grant::terms::Document;
-use carnet::host::watch::{Entry, Unready, Watcher};
+use carnet::grant::spec::GrantFile;
+use carnet::host::progress::{Entry, Observer, Unready};
 use carnet::install::{Approver, Cancellation, Decision, Environment, Error, Mode, Operation, Outcome, act};
 use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
@@ -49,7 +49,7 @@ pub struct Yes {
     pub log: Mutex<Vec<Entry>>,
 }
 
-impl Watcher for Yes {
+impl Observer for Yes {
     fn waiting(&self, _: &[Unready]) {}
 
     fn logged(&self, entry: &Entry) {
@@ -253,8 +253,8 @@ pub fn approving(verified: &Verified) -> Consent {
     Consent { approve: Some(verified.digest()), ..Consent::default() }
 }
 
-pub fn grant(text: &str, base: &Path) -> Document {
-    Document::parse(text, base).unwrap()
+pub fn grant(text: &str, base: &Path) -> GrantFile {
+    GrantFile::parse(text, base).unwrap()
 }
 
 pub fn example(name: &str) -> PathBuf {

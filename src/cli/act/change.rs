@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::capability::severity::Severity;
-use crate::grant::terms::parse_time;
+use crate::grant::limits::parse_time;
 use crate::install::Identity;
 use crate::operations::ChangeOptions;
 use crate::targets::{Overrides, Protected};

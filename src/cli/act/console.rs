@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::ui::{Page, Tone, Ui};
 use crate::document::visible;
+use crate::host::progress::{Entry, Level, Observer, Unready};
 use crate::host::wait::now;
-use crate::host::watch::{Entry, Level, Unready, Watcher};
 use crate::install::{Approver, Cancellation, Decision};
 use crate::plan::Plan;
 use crate::verify::TrustDecision;
@@ -89,7 +89,7 @@ impl Approver for Console {
     }
 }
 
-impl Watcher for Console {
+impl Observer for Console {
     fn waiting(&self, objects: &[Unready]) {
         if objects.is_empty() {
             return self.done();

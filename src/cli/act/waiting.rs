@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::document::visible;
-use crate::host::watch::Unready;
+use crate::host::progress::Unready;
 
 /// How many objects a view shows.
 const MAX_SHOWN: usize = 8;

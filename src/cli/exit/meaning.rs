@@ -7,7 +7,7 @@ use crate::document::chain;
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::host::GuestError;
-use crate::host::watch::Unready;
+use crate::host::progress::Unready;
 use crate::install;
 use crate::oci::OciError;
 use crate::operations;

@@ -11,7 +11,7 @@ use crate::capability::kubernetes::{self, RuleText};
 use crate::cli::exit::Usage;
 use crate::digest::Digest;
 use crate::grant::Consent;
-use crate::grant::terms::{Document, FileGrant, Terms};
+use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
 
 /// What may be done.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -88,17 +88,17 @@ impl ConsentArgs {
         })
     }
 
-    fn terms(&self) -> anyhow::Result<Terms> {
+    fn terms(&self) -> anyhow::Result<GrantSpec> {
         let mut files = parsed("--allow-file", &self.allow_file, FileGrant::parse)?;
         for file in &mut files {
             file.path = super::absolute(&file.path)?;
         }
-        let mut terms = Terms {
+        let mut terms = GrantSpec {
             kubernetes: rules("--allow-kube", &self.allow_kube)?,
             files,
             credentials: self.allow_credential.iter().map(|text| lend(text)).collect(),
             generate: self.allow_generate.iter().map(|text| make(text)).collect::<Result<_, _>>()?,
-            ..Terms::default()
+            ..GrantSpec::default()
         };
         let reveal = |name: &String| CredentialText { name: name.clone(), into: None, reveal: true };
         terms.credentials.extend(self.allow_reveal.iter().map(reveal));
@@ -114,12 +114,12 @@ impl ConsentArgs {
 ///
 /// # Errors
 /// When it cannot be used.
-pub fn grant(file: &Path) -> anyhow::Result<Document> {
+pub fn grant(file: &Path) -> anyhow::Result<GrantFile> {
     let text = super::text(file)?;
     // Paths are kept with the installation, so they must not depend on where a later command is typed.
     let whole = super::absolute(file)?;
     let base = whole.parent().unwrap_or(Path::new("/"));
-    Document::parse(&text, base).with_context(|| format!("the grant `{}` cannot be used", file.display()))
+    GrantFile::parse(&text, base).with_context(|| format!("the grant `{}` cannot be used", file.display()))
 }
 
 fn rules(flag: &str, texts: &[String]) -> Result<Vec<RuleText>, Usage> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::capability::Requests;
-use crate::grant::terms::Document;
+use crate::grant::spec::GrantFile;
 use crate::operations::{Bundles, Error};
 use crate::reference::Reference;
 
@@ -15,7 +15,7 @@ pub struct WrittenGrant {
     /// The text, with the author's reason beside each line.
     pub text: String,
     /// What a run reads from it.
-    pub grant: Document,
+    pub grant: GrantFile,
     requests: Requests,
 }
 

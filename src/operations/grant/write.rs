@@ -12,7 +12,7 @@ use crate::capability::kubernetes::RuleText;
 use crate::capability::{Request, Requests};
 use crate::digest::Digest;
 use crate::document::visible;
-use crate::grant::terms::{Document, FileGrant, Terms};
+use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
 use crate::operations::Error;
 
 /// What stands for a path where the bundle's name for the file suggests none.
@@ -38,10 +38,10 @@ pub(super) fn grant(name: &str, bundle: Digest, requests: &Requests) -> String {
 ///
 /// # Errors
 /// When it does not.
-pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> Result<Document, Error> {
-    let document = Document::parse(text, base)?;
-    let read = Terms::from(document.spec.clone());
-    let meant = Terms {
+pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> Result<GrantFile, Error> {
+    let document = GrantFile::parse(text, base)?;
+    let read = GrantSpec::from(document.spec.clone());
+    let meant = GrantSpec {
         kubernetes: requests.kubernetes.iter().map(|request| request.text.clone()).collect(),
         files: requests
             .files
@@ -53,7 +53,7 @@ pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> Result<
             .collect(),
         credentials: requests.credentials.iter().map(|request| request.text.clone()).collect(),
         generate: requests.generate.iter().map(|request| request.text.clone()).collect(),
-        ..Terms::default()
+        ..GrantSpec::default()
     };
     if read == meant { Ok(document) } else { Err(Error::Unwritable) }
 }

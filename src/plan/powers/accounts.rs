@@ -14,8 +14,8 @@ use crate::kubernetes::object::ObjectRef;
 
 use super::dangers::{self, Danger, Scope};
 use super::pods::Pod;
-use super::shape::{is_false, is_on, is_there, is_true, items, listed, members, quoted, text};
-use super::{Found, Item, Known};
+use super::untyped::{is_false, is_on, is_there, is_true, items, listed, members, quoted, text};
+use super::{Coverage, Found, Item};
 
 use Severity::{Critical, High, Low, Medium};
 
@@ -48,7 +48,7 @@ pub(super) struct Rbac<'a> {
     by_subject: BTreeMap<String, Vec<usize>>,
     /// Service accounts of the plan.
     accounts: BTreeMap<Account, &'a Value>,
-    known: Known,
+    known: Coverage,
     /// How many rules may still be looked at.
     left: Cell<usize>,
 }
@@ -68,7 +68,7 @@ pub(super) struct Abilities {
 
 impl<'a> Rbac<'a> {
     /// `planned` is what the plan brings; `there` what is there besides.
-    pub(super) fn new(planned: &[Item<'a>], there: &[Item<'a>], known: Known) -> Self {
+    pub(super) fn new(planned: &[Item<'a>], there: &[Item<'a>], known: Coverage) -> Self {
         let built_in = ["admin", "cluster-admin", "edit", "view"];
         let built_in = built_in.into_iter().filter_map(|name| Some((name, dangers::built_in(name)?)));
         let mut rbac = Self {
@@ -162,11 +162,11 @@ impl<'a> Rbac<'a> {
             if !self.may_look_at(self.roles.len()) {
                 return rules;
             }
-            let wanted: Vec<_> = members(selector, "/matchLabels").collect();
+            let lookups: Vec<_> = members(selector, "/matchLabels").collect();
             let others = self.roles.iter().filter(|((namespace, _), _)| namespace.is_none());
             let is_meant = |body: &Value| {
                 let labels = body.pointer("/metadata/labels");
-                wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+                lookups.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
             };
             rules.extend(
                 others.filter(|(_, body)| is_meant(body)).flat_map(|(_, body)| items(body, "/rules")),
@@ -281,11 +281,11 @@ impl<'a> Rbac<'a> {
             found.add(worst.severity, "pod/service-account", what);
         }
         let why = match self.known {
-            Known::All if able.unread.is_empty() => return,
-            Known::All => format!("{} could not be read", listed(&able.unread)),
-            Known::Directory => "a directory knows no rights".to_owned(),
-            Known::NotAsked => "nobody asked the cluster".to_owned(),
-            Known::Part => "not all bindings could be read".to_owned(),
+            Coverage::All if able.unread.is_empty() => return,
+            Coverage::All => format!("{} could not be read", listed(&able.unread)),
+            Coverage::Directory => "a directory knows no rights".to_owned(),
+            Coverage::NotAsked => "nobody asked the cluster".to_owned(),
+            Coverage::Part => "not all bindings could be read".to_owned(),
         };
         let what = format!(
             "carries the token of the service account {}, whose rights in the cluster are not known: {why}",

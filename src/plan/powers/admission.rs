@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::capability::severity::Severity;
 use crate::kubernetes::api::{ADMISSION, API_REGISTRATION};
 
-use super::shape::{is_on, is_there, items, listed, quoted, text, texts};
+use super::untyped::{is_on, is_there, items, listed, quoted, text, texts};
 use super::{Found, Item};
 
 use Severity::{Critical, High, Low, Medium};
@@ -70,11 +70,11 @@ struct Reach {
 
 impl Reach {
     fn of(webhook: &Value) -> Self {
-        let sees = |group: &str, wanted: &[&str]| {
+        let sees = |group: &str, lookups: &[&str]| {
             items(webhook, "/rules").any(|rule| {
                 let is_group = texts(rule, "/apiGroups").any(|it| it == "*" || it == group);
                 let mut resources = texts(rule, "/resources");
-                is_group && resources.any(|it| ["*", "*/*"].contains(&it) || wanted.contains(&it))
+                is_group && resources.any(|it| ["*", "*/*"].contains(&it) || lookups.contains(&it))
             })
         };
         let resources = items(webhook, "/rules").flat_map(|rule| texts(rule, "/resources"));
@@ -110,13 +110,13 @@ impl Reach {
 /// Whether a selector picks few. One that only leaves some out, or asks for a label that all have, picks all the rest.
 fn is_selective(webhook: &Value, selector: &str) -> bool {
     let labels = webhook.pointer(selector).and_then(|it| it.get("matchLabels")).and_then(Value::as_object);
-    let wanted = items(webhook, &format!("{selector}/matchExpressions"));
+    let lookups = items(webhook, &format!("{selector}/matchExpressions"));
     let positive = |it: &Value| match text(it, "/operator") {
         Some("In") => true,
         Some("Exists") => text(it, "/key") != Some("kubernetes.io/metadata.name"),
         _ => false,
     };
-    labels.is_some_and(|labels| !labels.is_empty()) || wanted.into_iter().any(positive)
+    labels.is_some_and(|labels| !labels.is_empty()) || lookups.into_iter().any(positive)
 }
 
 fn definition(body: &Value, found: &mut Found) {

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::host::work::ObjectChange;
+use crate::plan::trace::ObjectChange;
 
 use super::accounts::Rbac;
 use super::pods::{Container, Pod};
-use super::shape::{cut, items, members, quoted, text};
-use super::{Item, Surroundings, beside};
+use super::untyped::{cut, items, members, quoted, text};
+use super::{ClusterContext, Item, beside};
 
 /// The most readers of one credential that are listed. The rest is counted.
 const MAX_READERS: usize = 100;
@@ -44,7 +44,7 @@ type Keys<'a> = Option<Rc<BTreeSet<&'a str>>>;
 /// Who reads each credential of the plan.
 pub(in crate::plan) fn readers(
     changes: &[ObjectChange],
-    surroundings: &Surroundings,
+    context: &ClusterContext,
 ) -> BTreeMap<String, Vec<Reader>> {
     let placed = changes.iter().filter(|row| !row.placements.is_empty());
     let secrets: BTreeSet<Name<'_>> = placed
@@ -53,7 +53,7 @@ pub(in crate::plan) fn readers(
     if secrets.is_empty() {
         return BTreeMap::new();
     }
-    let users = Users::new(changes, surroundings, &secrets).found();
+    let users = Users::new(changes, context, &secrets).found();
     let mut readers = BTreeMap::<String, BTreeSet<Reader>>::new();
     for row in changes {
         let name = (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str());
@@ -98,11 +98,11 @@ struct Users<'a> {
 impl<'a> Users<'a> {
     fn new(
         changes: &'a [ObjectChange],
-        surroundings: &'a Surroundings,
+        context: &'a ClusterContext,
         secrets: &'a BTreeSet<Name<'a>>,
     ) -> Self {
         let items = super::items(changes, |row| row.after.as_ref());
-        let rbac = Rbac::new(&items, &beside(changes, surroundings), surroundings.known);
+        let rbac = Rbac::new(&items, &beside(changes, context), context.coverage);
         Self { items, rbac, secrets, found: BTreeMap::new(), count: 0, omitted: 0 }
     }
 

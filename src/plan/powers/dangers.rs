@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::capability::severity::Severity;
 use crate::kubernetes::api::{ADMISSION, API_EXTENSIONS, APPS, BATCH, RBAC};
 
-use super::shape::{is_there, items, listed, texts};
+use super::untyped::{is_there, items, listed, texts};
 
 use Severity::{Critical, High, Low, Medium};
 
@@ -348,8 +348,8 @@ fn is_narrow(rule: &Value) -> bool {
     is_there(rule, "/resourceNames") && items(rule, "/resourceNames").len() > 0
 }
 
-fn covers(rule: &Value, member: &str, wanted: &[&str]) -> bool {
-    texts(rule, member).any(|item| item == "*" || wanted.contains(&item))
+fn covers(rule: &Value, member: &str, lookups: &[&str]) -> bool {
+    texts(rule, member).any(|item| item == "*" || lookups.contains(&item))
 }
 
 fn is_for(rule: &Value, group: &str, resources: &[&str]) -> bool {

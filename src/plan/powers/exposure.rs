@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::capability::severity::Severity;
 
-use super::shape::{is_there, items, listed, members, quoted, text, texts};
+use super::untyped::{is_there, items, listed, members, quoted, text, texts};
 use super::{Found, Item};
 
 use Severity::{High, Low, Medium};

@@ -8,7 +8,7 @@ use crate::digest::Digest;
 
 use super::Found;
 use super::pods::Pod;
-use super::shape::{cut, items, listed, text};
+use super::untyped::{cut, items, listed, text};
 
 /// The longest reference of an image in a sentence, in characters.
 const MAX_IMAGE: usize = 200;

@@ -2,7 +2,7 @@
 
 use crate::capability::severity::Severity;
 
-use super::shape::{is_on, members, quoted, text};
+use super::untyped::{is_on, members, quoted, text};
 use super::{Found, Item, volumes};
 
 use Severity::{Critical, High, Low, Medium};

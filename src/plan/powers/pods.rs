@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::capability::severity::Severity;
 
-use super::shape::{is_there, items, members, text};
+use super::untyped::{is_there, items, members, text};
 use super::{Found, Item};
 
 /// Kinds that hold a pod, and where.

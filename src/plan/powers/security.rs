@@ -14,7 +14,7 @@ use crate::capability::severity::Severity;
 
 use super::Found;
 use super::pods::{Container, Pod};
-use super::shape::{is_false, is_on, is_there, items, listed, members, quoted, text, texts};
+use super::untyped::{is_false, is_on, is_there, items, listed, members, quoted, text, texts};
 
 use Severity::{Critical, High, Low, Medium};
 

@@ -36,13 +36,13 @@ fn rows(manifests: &[&str]) -> Vec<ObjectChange> {
     manifests.iter().map(|manifest| row(manifest)).collect()
 }
 
-fn found_in(changes: &[ObjectChange], surroundings: &Surroundings) -> Vec<Power> {
-    Powers::of(changes, None, surroundings).there
+fn found_in(changes: &[ObjectChange], context: &ClusterContext) -> Vec<Power> {
+    Powers::of(changes, None, context).there
 }
 
 /// What is found in a cluster that has nothing else.
 fn found(manifests: &[&str]) -> Vec<(Severity, String, String)> {
-    let powers = found_in(&rows(manifests), &Surroundings::unknown(Known::All));
+    let powers = found_in(&rows(manifests), &ClusterContext::unknown(Coverage::All));
     powers
         .into_iter()
         .map(|power| (power.severity, power.rule, format!("{}: {}", power.object, power.what)))
@@ -346,7 +346,8 @@ fn images_must_be_pinned_and_be_the_bundles() {
             "{{apiVersion: v1, kind: Pod, metadata: {{name: x}}, spec: {{automountServiceAccountToken: false,
                containers: [{{{container}}}]}}}}"
         );
-        let powers = Powers::of(&rows(&[&manifest]), Some(&images), &Surroundings::unknown(Known::All)).there;
+        let powers =
+            Powers::of(&rows(&[&manifest]), Some(&images), &ClusterContext::unknown(Coverage::All)).there;
         powers.into_iter().map(|power| (power.severity, power.rule)).next()
     };
     let not_pinned = Some((Medium, "image/not-pinned".to_owned()));
@@ -540,9 +541,9 @@ fn a_role_that_nobody_is_bound_to_yet_counts_less() {
     let all = role("ClusterRole", "{apiGroups: ['*'], resources: ['*'], verbs: ['*']}");
     assert_found(&found(&[&all]), High, "rbac/everything", &["lets whoever is bound to it do everything"]);
     let bound = row(&binding("ClusterRoleBinding", "ClusterRole", "r", "{kind: User, name: eve}"));
-    let surroundings =
-        Surroundings { objects: vec![(bound.object, bound.after.unwrap())], known: Known::All };
-    let powers = found_in(&rows(&[&all]), &surroundings);
+    let context =
+        ClusterContext { objects: vec![(bound.object, bound.after.unwrap())], coverage: Coverage::All };
+    let powers = found_in(&rows(&[&all]), &context);
     assert_eq!((powers[0].severity, powers[0].rule.as_str()), (Critical, "rbac/everything"));
     assert!(powers[0].what.contains("those who are bound to it already"), "{powers:?}");
 }
@@ -631,40 +632,42 @@ fn rights_that_are_in_the_cluster_already_count_and_what_is_not_known_is_said() 
         "cluster-admin",
         "{kind: ServiceAccount, name: default, namespace: prod}",
     ));
-    let there =
-        |known| Surroundings { objects: vec![(bound.object.clone(), bound.after.clone().unwrap())], known };
+    let there = |known| ClusterContext {
+        objects: vec![(bound.object.clone(), bound.after.clone().unwrap())],
+        coverage: known,
+    };
     let plan = rows(&[&workload("")]);
-    let told = |surroundings: &Surroundings| {
-        let powers = found_in(&plan, surroundings);
+    let told = |context: &ClusterContext| {
+        let powers = found_in(&plan, context);
         powers.into_iter().map(|power| (power.severity, power.rule)).collect::<Vec<_>>()
     };
-    assert_eq!(told(&there(Known::All)), [(Critical, "pod/service-account".to_owned())]);
+    assert_eq!(told(&there(Coverage::All)), [(Critical, "pod/service-account".to_owned())]);
     let unknown = (Low, "pod/service-account-unknown".to_owned());
-    assert_eq!(told(&there(Known::Part)), [(Critical, "pod/service-account".to_owned()), unknown.clone()]);
-    assert_eq!(told(&Surroundings::unknown(Known::Directory)), [unknown]);
-    assert_eq!(told(&Surroundings::unknown(Known::All)), []);
+    assert_eq!(told(&there(Coverage::Part)), [(Critical, "pod/service-account".to_owned()), unknown.clone()]);
+    assert_eq!(told(&ClusterContext::unknown(Coverage::Directory)), [unknown]);
+    assert_eq!(told(&ClusterContext::unknown(Coverage::All)), []);
     // What the plan removes does not count any more.
     let removed =
         ObjectChange { change: Change::Delete, before: bound.after.clone(), after: None, ..bound.clone() };
     let plan = [plan.clone(), vec![removed]].concat();
-    let powers = Powers::of(&plan, None, &there(Known::All));
+    let powers = Powers::of(&plan, None, &there(Coverage::All));
     assert_eq!(powers.there, []);
     assert_eq!(powers.gone.len(), 1, "{powers:?}");
 }
 
 #[test]
 fn what_has_to_be_read_in_the_cluster_is_only_what_the_plan_needs() {
-    assert!(Wanted::of(&rows(&[&pod("", ""), ACCOUNT])).is_nothing());
-    let wanted = Wanted::of(&rows(&[&workload(""), &binding("RoleBinding", "ClusterRole", "edit", AGENT)]));
-    assert_eq!(wanted.namespaces(), ["prod"].into());
-    let mut there = Surroundings::unknown(Known::All);
+    assert!(Lookups::of(&rows(&[&pod("", ""), ACCOUNT])).is_nothing());
+    let lookups = Lookups::of(&rows(&[&workload(""), &binding("RoleBinding", "ClusterRole", "edit", AGENT)]));
+    assert_eq!(lookups.namespaces(), ["prod"].into());
+    let mut there = ClusterContext::unknown(Coverage::All);
     let others = binding("ClusterRoleBinding", "ClusterRole", "other", "{kind: User, name: eve}");
     let ours = binding("RoleBinding", "Role", "mine", "{kind: Group, name: 'system:serviceaccounts'}");
     there.keep(
-        &wanted,
+        &lookups,
         rows(&[&others, &ours]).into_iter().map(|row| (row.object, row.after.unwrap())).collect(),
     );
-    let roles: Vec<_> = there.roles(&wanted).iter().map(ToString::to_string).collect();
+    let roles: Vec<_> = there.roles(&lookups).iter().map(ToString::to_string).collect();
     let group = "rbac.authorization.k8s.io";
     assert_eq!(roles, [format!("{group}/ClusterRole edit"), format!("{group}/Role prod/mine")]);
 }
@@ -835,7 +838,7 @@ fn on_an_upgrade_what_is_new_and_what_is_gone_is_told() {
     let mut change = row(&pod("hostNetwork: true, hostIPC: true,", ""));
     change.before = row(&pod("hostNetwork: true, hostPID: true,", "")).after;
     change.change = Change::Update;
-    let powers = Powers::of(&[change.clone()], None, &Surroundings::unknown(Known::All));
+    let powers = Powers::of(&[change.clone()], None, &ClusterContext::unknown(Coverage::All));
     let told = |powers: &[Power]| {
         powers.iter().map(|power| (power.what[..12].to_owned(), power.new)).collect::<Vec<_>>()
     };
@@ -843,12 +846,12 @@ fn on_an_upgrade_what_is_new_and_what_is_gone_is_told() {
     assert_eq!(told(&powers.gone), [("sees every p".to_owned(), false)]);
     // Where nothing was there, nothing is new.
     change.before = None;
-    assert!(found_in(&[change], &Surroundings::unknown(Known::All)).iter().all(|power| !power.new));
+    assert!(found_in(&[change], &ClusterContext::unknown(Coverage::All)).iter().all(|power| !power.new));
 }
 
 #[test]
 fn what_is_refused_goes_by_severity() {
-    let powers = found_in(&rows(&[&pod("hostNetwork: true,", "")]), &Surroundings::unknown(Known::All));
+    let powers = found_in(&rows(&[&pod("hostNetwork: true,", "")]), &ClusterContext::unknown(Coverage::All));
     assert_eq!(Powers::check(&powers, By::Operator, Critical), Ok(()));
     let refused = Powers::check(&powers, By::Policy("layout".into()), High).unwrap_err();
     assert_eq!(
@@ -869,7 +872,7 @@ fn credentials_are_followed_to_whoever_reads_their_secret() {
     let image = "image: 'a/b:1'";
     let readers_of = |manifests: &[&str]| {
         let changes = [vec![secret.clone()], rows(manifests)].concat();
-        let readers = readers(&changes, &Surroundings::unknown(Known::All));
+        let readers = readers(&changes, &ClusterContext::unknown(Coverage::All));
         let readers = readers.get("password").cloned().unwrap_or_default();
         readers.into_iter().map(|reader| (reader.object, reader.image, reader.how)).collect::<Vec<_>>()
     };
@@ -930,7 +933,7 @@ fn credentials_are_followed_through_accounts_certificates_and_other_kinds() {
     let secret = placed("{apiVersion: v1, kind: Secret, metadata: {name: db}}", "password");
     let hows = |manifests: &[&str]| {
         let changes = [vec![secret.clone()], rows(manifests)].concat();
-        let readers = readers(&changes, &Surroundings::unknown(Known::All));
+        let readers = readers(&changes, &ClusterContext::unknown(Coverage::All));
         readers
             .get("password")
             .into_iter()
@@ -971,7 +974,7 @@ fn findings_about_one_object_and_in_all_are_bounded_and_the_worst_stay() {
         .collect();
     let mut one = row(&pod("", ""));
     one.after = Some(json!({"spec": {"containers": containers}}));
-    let powers = found_in(&vec![one; 50], &Surroundings::unknown(Known::All));
+    let powers = found_in(&vec![one; 50], &ClusterContext::unknown(Coverage::All));
     assert!(powers.len() <= MAX + 1, "{}", powers.len());
     assert_eq!(
         (powers[0].severity, powers[0].rule.as_str()),
@@ -996,7 +999,7 @@ fn roles_that_many_share_are_looked_at_within_bounds() {
     ));
     let workloads = (0..200).map(|n| row(&workload(&format!("serviceAccountName: a{n},"))));
     let changes: Vec<_> = [role, bound].into_iter().chain(workloads).collect();
-    let powers = found_in(&changes, &Surroundings::unknown(Known::All));
+    let powers = found_in(&changes, &ClusterContext::unknown(Coverage::All));
     // What nobody had room to look at is not taken for harmless.
     let unknown = powers.iter().filter(|power| power.rule == "pod/service-account-unknown");
     assert!(unknown.clone().count() > 100);
@@ -1009,7 +1012,7 @@ fn hostile_text_is_made_visible() {
     let name = "x\u{1b}[2J\n\u{202e}";
     one.after = Some(json!({"spec": {"hostNetwork": "yes", "priorityClassName": 7, "containers": [
         {"name": name, "image": name, "securityContext": {"privileged": "false", "capabilities": {"add": [name, 7]}}}]}}));
-    let powers = found_in(&[one], &Surroundings::unknown(Known::All));
+    let powers = found_in(&[one], &ClusterContext::unknown(Coverage::All));
     assert!(powers.iter().any(|power| power.severity == Critical));
     assert!(powers.iter().all(|power| document::visible(&power.what) == power.what), "{powers:?}");
 }
@@ -1019,7 +1022,7 @@ fn a_pod_of_another_shape_is_told() {
     let mut one = row(&pod("", ""));
     for spec in [json!("x"), json!({"containers": {"name": "x"}}), json!({"initContainers": "x"})] {
         one.after = Some(json!({"spec": spec}));
-        let powers = found_in(&[one.clone()], &Surroundings::unknown(Known::All));
+        let powers = found_in(&[one.clone()], &ClusterContext::unknown(Coverage::All));
         assert!(
             powers.iter().any(|power| power.rule == "pod/unreadable" && power.severity == High),
             "{powers:?}"
@@ -1176,10 +1179,10 @@ proptest! {
                 immutable: Vec::new(),
             })
             .collect();
-        let mut there = Surroundings::unknown(Known::All);
-        let wanted = Wanted::of(&changes);
-        there.keep(&wanted, beside);
-        prop_assert!(there.roles(&wanted).iter().all(|role| role.check().is_ok()));
+        let mut there = ClusterContext::unknown(Coverage::All);
+        let lookups = Lookups::of(&changes);
+        there.keep(&lookups, beside);
+        prop_assert!(there.roles(&lookups).iter().all(|role| role.check().is_ok()));
         let powers = Powers::of(&changes, Some(&Images::default()), &there);
         prop_assert!(powers.there.is_sorted_by_key(|power| Reverse(power.severity)));
         prop_assert!(powers.there.iter().all(|power| document::visible(&power.what) == power.what));

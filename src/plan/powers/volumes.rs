@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::capability::severity::Severity;
 
 use super::pods::Pod;
-use super::shape::{is_on, is_there, is_true, items, listed, members, quoted, text};
+use super::untyped::{is_on, is_there, is_true, items, listed, members, quoted, text};
 use super::{Found, Item};
 
 use Severity::{Critical, High, Low, Medium};
@@ -125,12 +125,12 @@ fn leads_to(path: &str, places: &[&str]) -> bool {
         path.split('/').filter(|part| !["", "."].contains(part)).map(str::to_owned).collect()
     };
     // `/var/run` has been a link to `/run` for long.
-    let wanted = match parts(path).as_slice() {
+    let lookups = match parts(path).as_slice() {
         [var, run, rest @ ..] if var == "var" && run == "run" => [&["run".to_owned()], rest].concat(),
         parts => parts.to_vec(),
     };
-    let goes_up = !path.starts_with('/') || wanted.iter().any(|part| part == "..");
-    let meets = |place: &&str| parts(place).iter().zip(&wanted).all(|(one, other)| one == other);
+    let goes_up = !path.starts_with('/') || lookups.iter().any(|part| part == "..");
+    let meets = |place: &&str| parts(place).iter().zip(&lookups).all(|(one, other)| one == other);
     goes_up || places.iter().any(meets)
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::encoding::{Header, pack};
 use super::*;
 use crate::document::chain;
-use crate::grant::terms::FileGrant;
+use crate::grant::spec::FileGrant;
 use crate::kubernetes::rbac::RoleScope;
 use crate::state::State;
 use crate::state::tests::server::Server;

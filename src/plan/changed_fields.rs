@@ -15,22 +15,22 @@ use crate::digest::Digest;
 const KEYS: [&str; 6] = ["name", "containerPort", "port", "key", "mountPath", "type"];
 
 /// Each leaf that differs, by its path: what is there, and what will be.
-pub(super) type Delta = BTreeMap<String, (Option<Value>, Option<Value>)>;
+pub(super) type ChangedFields = BTreeMap<String, (Option<Value>, Option<Value>)>;
 
 /// What differs between two states of an object.
-pub(super) fn delta(before: Option<&Value>, after: Option<&Value>) -> Delta {
-    let mut found = Delta::new();
+pub(super) fn between(before: Option<&Value>, after: Option<&Value>) -> ChangedFields {
+    let mut found = ChangedFields::new();
     collect(String::new(), before, after, &mut found);
     found
 }
 
-/// A digest that stands for a delta.
-pub(super) fn digest(delta: &Delta) -> Digest {
+/// A digest that stands for changed fields.
+pub(super) fn digest(changed: &ChangedFields) -> Digest {
     // Values of JSON can always be written as JSON.
-    Digest::of(&canonical(&serde_json::json!(delta)).unwrap_or_default())
+    Digest::of(&canonical(&serde_json::json!(changed)).unwrap_or_default())
 }
 
-fn collect(path: String, before: Option<&Value>, after: Option<&Value>, found: &mut Delta) {
+fn collect(path: String, before: Option<&Value>, after: Option<&Value>, found: &mut ChangedFields) {
     if before == after {
         return;
     }
@@ -75,7 +75,7 @@ fn keyed<'a>(list: Option<&'a Value>, key: &str) -> Option<Parts<'a>> {
 }
 
 /// Of lists without identity, the items that only one of them has.
-fn differing_items(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Delta) {
+fn differing_items(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut ChangedFields) {
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let (mut old, mut new) = (list(before), list(after));
     let (all_old, all_new) = (old.clone(), new.clone());
@@ -92,16 +92,16 @@ mod tests {
     use super::*;
 
     fn paths(before: &Value, after: &Value) -> Vec<String> {
-        delta(Some(before), Some(after)).into_keys().collect()
+        between(Some(before), Some(after)).into_keys().collect()
     }
 
     #[test]
     fn what_others_hold_beside_it_is_no_part_of_a_change() {
-        let alone = delta(
+        let alone = between(
             Some(&json!({"spec": {"replicas": 1, "containers": [{"name": "a", "image": "x"}]}})),
             Some(&json!({"spec": {"replicas": 2, "containers": [{"name": "a", "image": "y"}]}})),
         );
-        let among_others = delta(
+        let among_others = between(
             Some(&json!({"metadata": {"labels": {"theirs": "1"}},
                 "spec": {"replicas": 1, "containers": [{"name": "0"}, {"name": "a", "image": "x", "env": []}]}})),
             Some(&json!({"metadata": {"labels": {"theirs": "1"}},
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn another_value_there_is_another_change() {
-        let to_three = |from: u8| digest(&delta(Some(&json!({"a": from})), Some(&json!({"a": 3}))));
+        let to_three = |from: u8| digest(&between(Some(&json!({"a": from})), Some(&json!({"a": 3}))));
         assert_ne!(to_three(1), to_three(2));
     }
 }

@@ -1,11 +1,11 @@
-//! What somebody who follows a run gets to see of it.
+//! Progress: a run, as somebody who follows it gets to see it.
 
 use serde::Serialize;
 
 use crate::kubernetes::object::ObjectRef;
 
 /// Sees a run while it goes on.
-pub trait Watcher: Send + Sync {
+pub trait Observer: Send + Sync {
     /// These objects are not ready, or not gone, each with the reason. An empty list when the waiting is over.
     fn waiting(&self, objects: &[Unready]);
 

@@ -1,0 +1,103 @@
+//! What is said when something is not permitted: to the component, to the operator, and before a run starts.
+
+use std::fmt;
+
+use crate::capability;
+use crate::digest::Digest;
+
+use super::spec::InvalidGrant;
+
+/// One action that was not permitted. As text it is what the component may know: the same for every reason, so that
+/// asking tells it nothing about the grant or about what exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    pub(super) action: String,
+    pub(super) reason: Reason,
+}
+
+/// Why an action was not permitted. For the operator alone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Nothing grants it.
+    #[error("no grant allows it: {0}")]
+    NotGranted(String),
+    /// The bundle's author does not ask for it, so it cannot be granted.
+    #[error("the bundle does not request it")]
+    NotRequested,
+    /// The action is declared not to modify anything.
+    #[error("the bundle declares that this action modifies nothing")]
+    ReadingOnly,
+    /// The operator refuses it.
+    #[error("a `deny` refuses it")]
+    Refused,
+}
+
+/// Why a run does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Shortfall {
+    /// `--approve` names another bundle.
+    #[error("`--approve` names {approved}, and the bundle is {bundle}")]
+    Approved {
+        /// The digest that was approved.
+        approved: Digest,
+        /// The bundle's.
+        bundle: Digest,
+    },
+    /// Requests that are required and not granted.
+    #[error("the bundle requests what is not granted")]
+    Missing(Vec<String>),
+    /// A grant file for another bundle.
+    #[error("the grant `{name}` is for the bundle {pinned}, and this one is {bundle}")]
+    Pinned {
+        /// The grant's name.
+        name: String,
+        /// The digest in it.
+        pinned: Digest,
+        /// The bundle's digest.
+        bundle: Digest,
+    },
+    /// The requests cannot be used.
+    #[error("the bundle's requests cannot be used")]
+    Requests(#[from] capability::Invalid),
+    /// The terms cannot be used.
+    #[error("the grant cannot be used")]
+    Terms(#[from] InvalidGrant),
+    /// Imports that nothing here provides.
+    #[error("the component imports what carnet does not provide: {}", .0.join(", "))]
+    Unprovided(Vec<String>),
+    /// Imports that the bundle does not request.
+    #[error("the component imports what the bundle does not request: {}", .0.join(", "))]
+    Unrequested(Vec<String>),
+}
+
+impl Denied {
+    /// What was not permitted, with the reason: for the operator, never for the component.
+    pub fn explained(&self) -> String {
+        format!("{}: {}", self.action, self.reason)
+    }
+
+    /// Why it was not permitted.
+    pub fn reason(&self) -> &Reason {
+        &self.reason
+    }
+
+    /// The same, of another action: `wait` is covered by `apply` or `get`, and is what was asked for.
+    pub(super) fn of(self, action: String) -> Self {
+        Self { action, ..self }
+    }
+
+    pub(super) fn unbound(name: &str) -> Self {
+        Self {
+            action: format!("read the file {name}"),
+            reason: Reason::NotGranted(format!("--allow-file '{name}=PATH'")),
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not permitted: {}", self.action)
+    }
+}

@@ -1,0 +1,87 @@
+//! Permits for the identity of a run: made for a plan that somebody confirmed, and removed by what only it is called.
+
+use crate::kubernetes::api::{CORE, RBAC};
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::IdentityRecord;
+
+use super::permit::{Delete, Mint, Permitted};
+
+/// How the names of identities begin; an id follows. Nothing else has such a name.
+pub const PREFIX: &str = "carnet-";
+
+/// How many letters and digits an id has (ULID).
+const ID: usize = 26;
+
+/// Making the identity of a run. `tests/layers.rs` fails where anything but `plan::Confirmed` claims that its plan was
+/// confirmed.
+pub(crate) fn confirmed(identity: Mint) -> Permitted<Mint> {
+    Permitted::assertion(identity)
+}
+
+/// Removing a part of an identity: an account, a role or a binding that has the name of one. None for anything else.
+pub fn part(object: ObjectRef) -> Option<Permitted<Delete>> {
+    let is_part = match (object.group(), &*object.kind) {
+        (CORE, "ServiceAccount") => true,
+        (RBAC, "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding") => true,
+        _ => false,
+    };
+    (is_part && is_name(&object.name)).then(|| Permitted::assertion(Delete(object)))
+}
+
+/// Removing all that an identity may consist of.
+pub fn parts(record: &IdentityRecord) -> Vec<Permitted<Delete>> {
+    record.objects().into_iter().filter_map(part).collect()
+}
+
+fn is_name(name: &str) -> bool {
+    let id = name.strip_prefix(PREFIX).unwrap_or_default();
+    id.len() == ID && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "carnet-01k8zt3w9x5s7q2m4n6p8r0v1y";
+
+    fn object(api_version: &str, kind: &str, name: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: Some("a".into()),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_part_of_an_identity_is_removed_as_one() {
+        let rbac = "rbac.authorization.k8s.io/v1";
+        assert!(part(object("v1", "ServiceAccount", NAME)).is_some());
+        assert!(part(object(rbac, "ClusterRoleBinding", NAME)).is_some());
+        for (api_version, kind, name) in [
+            ("v1", "ServiceAccount", "default"),
+            ("v1", "ServiceAccount", "carnet-"),
+            ("v1", "ServiceAccount", "carnet-web"),
+            ("v1", "ServiceAccount", "carnet-01K8ZT3W9X5S7Q2M4N6P8R0V1Y"),
+            ("v1", "Secret", NAME),
+            ("example.com/v1", "ServiceAccount", NAME),
+            (rbac, "ClusterRole", "cluster-admin"),
+        ] {
+            assert!(part(object(api_version, kind, name)).is_none(), "{kind} {name}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_somebody_changed_removes_nothing_else() {
+        let minted = |name: &str| IdentityRecord {
+            name: name.into(),
+            owner: "a/b".into(),
+            server: String::new(),
+            namespaces: vec!["a".into()],
+            scopes: [crate::kubernetes::rbac::RoleScope::Cluster].into(),
+            expires: String::new(),
+        };
+        assert_eq!(parts(&minted(NAME)).len(), 3);
+        assert!(parts(&minted("cluster-admin")).is_empty());
+    }
+}

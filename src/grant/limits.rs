@@ -1,0 +1,146 @@
+//! Limits of a run: as an operator writes them, and as numbers.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits, as written: `64Mi`, `60s`, `10000`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitTexts {
+    /// Memory of the component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// The component's own time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    /// Calls to the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_calls: Option<u64>,
+    /// Bytes handed over in calls, in both directions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<String>,
+    /// Bytes of log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+/// What a run may use up. Each is a bound on what a hostile component could take from its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory and tables, 64 MiB. Without it the component could have all of the machine's.
+    pub memory: u64,
+    /// The component's own time, 60 s; waiting for the target does not count. Without it a loop would never end.
+    pub timeout: Duration,
+    /// Calls to the host, 10,000. Without it a loop of calls would load the target for as long as the time limit lets.
+    pub host_calls: u64,
+    /// Bytes handed over in calls, 64 MiB. Without it overlapping texts in one call could be lifted into terabytes.
+    pub bytes: u64,
+    /// Bytes of log, 1 MiB. Without it the log would fill the disk.
+    pub log: u64,
+}
+
+/// A text that is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the limit `{0}` is not a size such as `64Mi` or a time such as `60s`")]
+pub struct InvalidLimit(pub String);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            timeout: Duration::from_secs(60),
+            host_calls: 10_000,
+            bytes: 64 << 20,
+            log: 1 << 20,
+        }
+    }
+}
+
+impl LimitTexts {
+    /// Whether no limit is written.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The limits, with the defaults for those that are not written.
+    ///
+    /// # Errors
+    /// [`InvalidLimit`] for a limit that is no size or time.
+    pub fn resolve(&self) -> Result<Limits, InvalidLimit> {
+        let default = Limits::default();
+        let size = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), parse_size);
+        Ok(Limits {
+            memory: size(&self.memory, default.memory)?,
+            timeout: self.timeout.as_deref().map_or(Ok(default.timeout), parse_time)?,
+            host_calls: self.host_calls.unwrap_or(default.host_calls),
+            bytes: size(&self.bytes, default.bytes)?,
+            log: size(&self.log, default.log)?,
+        })
+    }
+
+    /// Of two values for one limit, the larger.
+    ///
+    /// # Errors
+    /// [`InvalidLimit`] for a limit that is no size or time.
+    pub fn larger(&self, other: &Self) -> Result<Self, InvalidLimit> {
+        Ok(Self {
+            memory: larger(&self.memory, &other.memory, parse_size)?,
+            timeout: larger(&self.timeout, &other.timeout, parse_time)?,
+            host_calls: self.host_calls.max(other.host_calls),
+            bytes: larger(&self.bytes, &other.bytes, parse_size)?,
+            log: larger(&self.log, &other.log, parse_size)?,
+        })
+    }
+}
+
+fn larger<T: Ord>(
+    a: &Option<String>,
+    b: &Option<String>,
+    parse: fn(&str) -> Result<T, InvalidLimit>,
+) -> Result<Option<String>, InvalidLimit> {
+    Ok(match (a, b) {
+        (Some(a), Some(b)) => Some(if parse(a)? < parse(b)? { b.clone() } else { a.clone() }),
+        (some, None) | (None, some) => some.clone(),
+    })
+}
+
+/// Reads a size as Kubernetes writes it: bytes, or with `Ki`, `Mi`, `Gi`.
+fn parse_size(text: &str) -> Result<u64, InvalidLimit> {
+    let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("", 0)];
+    let (digits, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| text.strip_suffix(unit).map(|digits| (digits, *shift)))
+        .unwrap_or((text, 0));
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    number.ok_or_else(|| InvalidLimit(text.into()))
+}
+
+/// Reads a time: a whole number with `ms`, `s`, `m` or `h`.
+///
+/// # Errors
+/// [`InvalidLimit`] for anything else.
+pub fn parse_time(text: &str) -> Result<Duration, InvalidLimit> {
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    let found = units
+        .iter()
+        .find_map(|(unit, millis)| Some((text.strip_suffix(unit)?.parse::<u64>().ok()?, *millis)));
+    let millis = found.and_then(|(number, millis)| number.checked_mul(millis));
+    millis.map(Duration::from_millis).ok_or_else(|| InvalidLimit(text.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_read_or_refused() {
+        assert_eq!(parse_size("64Mi").ok(), Some(64 << 20));
+        assert_eq!(parse_size("1000").ok(), Some(1000));
+        assert_eq!(parse_time("90s").ok(), Some(Duration::from_secs(90)));
+        assert_eq!(parse_time("250ms").ok(), Some(Duration::from_millis(250)));
+        for text in ["", "Mi", "-1", "64MB", "99999999999Gi", "1.5s", "s"] {
+            assert!(parse_size(text).is_err() && parse_time(text).is_err(), "{text}");
+        }
+    }
+}

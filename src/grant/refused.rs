@@ -1,0 +1,54 @@
+//! What an operator refuses, whatever else is granted.
+
+use crate::capability::Capabilities;
+use crate::capability::files::FileScope;
+use crate::capability::kubernetes::KubernetesScope;
+use crate::capability::template::Names;
+
+use super::spec::{GrantSpec, InvalidGrant};
+
+/// What the operator refuses.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    pub(super) kubernetes: KubernetesScope,
+    pub(super) files: FileScope,
+    credentials: Vec<String>,
+    reveal: Vec<String>,
+}
+
+impl Refused {
+    pub(super) fn resolve(terms: &GrantSpec, names: &Names) -> Result<Self, InvalidGrant> {
+        Ok(Self {
+            kubernetes: KubernetesScope::resolve(&terms.deny.kubernetes, names)?,
+            files: FileScope::resolve(&terms.deny.files, names)?,
+            credentials: terms.deny.credentials.clone(),
+            reveal: terms.deny.reveal.clone(),
+        })
+    }
+
+    /// Whether the credential of this name is refused altogether.
+    pub(super) fn credential(&self, name: &str) -> bool {
+        self.credentials.iter().any(|refused| refused == name)
+    }
+
+    /// Whether the value of the credential of this name may not be shown.
+    pub(super) fn reveal(&self, name: &str) -> bool {
+        self.credential(name) || self.reveal.iter().any(|refused| refused == name)
+    }
+
+    /// What of `wanted` would be denied to who is allowed this much.
+    pub(super) fn missing(&self, allowed: &Capabilities, wanted: &Capabilities) -> Vec<String> {
+        let mut lines = allowed.missing(wanted);
+        let refused = wanted.kubernetes.intersect(&self.kubernetes).lines();
+        lines.extend(refused.iter().map(|line| format!("(refused by `deny`) {line}")));
+        let files = wanted.files.intersect(&self.files);
+        lines.extend(files.names().map(|name| format!("(refused by `deny`) the file {name}")));
+        let credentials = wanted.credentials.names().chain(wanted.generate.names()).filter(|name| {
+            self.credential(name)
+                || (wanted.credentials.allows_reveal(name)
+                    && self.reveal.iter().any(|refused| refused == name))
+        });
+        lines.extend(credentials.map(|name| format!("(refused by `deny`) the credential {name}")));
+        lines
+    }
+}

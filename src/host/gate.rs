@@ -1,0 +1,266 @@
+//! The one gate between a component and all that the host can reach.
+//!
+//! The fields of [`Host`] are this file's alone. A function gets at what it needs only through a [`Call`], which names the
+//! function in the table ([`functions`](crate::capability::functions)), counts it, stops the component's clock, and holds a
+//! view of what functions of its API may reach, and no more. So a host function that did not pass here could do nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmtime::ResourceLimiter;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::capability::functions::Function;
+use crate::grant::{Denied, Granted};
+use crate::plan::trace::Calls;
+use crate::targets;
+
+use super::credentials::{Credential, Credentials, Supplied};
+use super::files::{self, Files};
+use super::installation::{Context, Installation, Log};
+use super::kubernetes::Kubernetes;
+use super::meter::{Clock, LimitHit, Meter, Pause};
+use super::pass::{Departure, Pass, Phase};
+use super::progress::Entry;
+use super::told::CallError;
+use super::{GuestError, wasi};
+
+/// The most resources that a component may hold at once. Without it handles would pile up in the host's memory, outside
+/// the component's own.
+const MAX_RESOURCES: usize = 10_000;
+
+/// The most refusals that are kept for the operator: each further one would only repeat what is wrong.
+const MAX_REFUSALS: usize = 100;
+
+/// The host of one pass over a target.
+pub struct Host {
+    granted: Arc<Granted>,
+    pass: Pass,
+    context: Context,
+    outputs: BTreeMap<String, Value>,
+    log: Log,
+    supplied: Supplied,
+    files: files::Kept,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    meter: Meter,
+    refusals: Refusals,
+}
+
+/// What was refused, in order: for the operator.
+#[derive(Default)]
+struct Refusals {
+    /// By the grant.
+    denied: Vec<Denied>,
+    /// By the target.
+    failed: Vec<targets::Error>,
+}
+
+/// A call that has passed the gate. The component's clock stands still until it is answered.
+pub(super) struct Call<'a, V> {
+    /// All that the function may reach.
+    pub(super) view: V,
+    meter: &'a mut Meter,
+    refusals: &'a mut Refusals,
+    _working: Pause,
+}
+
+/// An answer to the component. The outer error ends the run: a limit was hit, or the host itself failed.
+pub(super) type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
+
+/// What a host has seen of a pass when it is over.
+#[derive(Default)]
+pub struct Ended {
+    /// How often each function was called.
+    pub calls: Calls,
+    /// The outputs that were set.
+    pub outputs: BTreeMap<String, Value>,
+    /// The component's log.
+    pub log: Vec<Entry>,
+    /// Calls that were not permitted, in order.
+    pub denied: Vec<Denied>,
+    /// What the target refused, in order.
+    pub failed: Vec<targets::Error>,
+}
+
+impl Host {
+    /// A host for one pass over a target.
+    pub fn new(granted: Arc<Granted>, context: Context, supplied: Supplied, pass: impl Phase) -> Self {
+        let pass = pass.into();
+        let meter = Meter::new(granted.limits());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let log = Log::new(Arc::clone(pass.site().observer()));
+        let wasi = wasi::context(&context, &meter, &log);
+        Self {
+            granted,
+            pass,
+            context,
+            outputs: BTreeMap::new(),
+            log,
+            supplied,
+            files: files::Kept::new(),
+            table,
+            wasi,
+            meter,
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// The pass, as it was handed over, and what was seen of it. None: it is another kind of pass.
+    pub fn into_parts<P: Phase>(self) -> Option<(P, Ended)> {
+        let ended = Ended {
+            calls: self.meter.calls().clone(),
+            outputs: self.outputs,
+            log: self.log.entries(),
+            denied: self.refusals.denied,
+            failed: self.refusals.failed,
+        };
+        Some((P::try_from(self.pass).ok()?, ended))
+    }
+
+    /// What bounds the component's memory.
+    pub fn limiter(&mut self) -> &mut dyn ResourceLimiter {
+        &mut self.meter
+    }
+
+    /// What the run uses up.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The component's clock.
+    pub fn clock(&self) -> &Clock {
+        self.meter.clock()
+    }
+
+    /// A text of the component without the credentials that it was shown.
+    pub fn scrubbed(&self, text: &str) -> String {
+        self.log.scrubbed(text)
+    }
+
+    /// Checks at the end of a run that it took all steps of its plan.
+    ///
+    /// # Errors
+    /// [`Departure`] when the plan has more.
+    pub fn finished(&self) -> Result<(), Departure> {
+        self.pass.finished()
+    }
+
+    /// A call of `carnet:kubernetes`, with what its functions may reach.
+    pub(super) fn kubernetes(
+        &mut self,
+        function: Function,
+        bytes: usize,
+    ) -> Result<Call<'_, Kubernetes<'_>>, LimitHit> {
+        let Self { granted, pass, meter, refusals, .. } = self;
+        Call::enter(function, bytes, Kubernetes { granted, pass }, meter, refusals)
+    }
+
+    /// A call of `carnet:files`.
+    pub(super) fn files(
+        &mut self,
+        function: Function,
+        bytes: usize,
+    ) -> Result<Call<'_, Files<'_>>, LimitHit> {
+        let Self { granted, files, meter, refusals, .. } = self;
+        Call::enter(function, bytes, Files { granted, kept: files }, meter, refusals)
+    }
+
+    /// A call of `carnet:credentials`.
+    pub(super) fn credentials(
+        &mut self,
+        function: Function,
+        bytes: usize,
+    ) -> Result<Call<'_, Credentials<'_>>, LimitHit> {
+        let Self { granted, supplied, table, pass, log, meter, refusals, .. } = self;
+        Call::enter(function, bytes, Credentials { granted, supplied, table, pass, log }, meter, refusals)
+    }
+
+    /// A call of `carnet:installation`.
+    pub(super) fn installation(
+        &mut self,
+        function: Function,
+        bytes: usize,
+    ) -> Result<Call<'_, Installation<'_>>, LimitHit> {
+        let Self { context, outputs, log, meter, refusals, .. } = self;
+        Call::enter(function, bytes, Installation { context, outputs, log }, meter, refusals)
+    }
+
+    /// Lets go of a handle. It reaches nothing, so it is no call.
+    pub(super) fn release(&mut self, credential: Resource<Credential>) -> wasmtime::Result<()> {
+        self.table.delete(credential)?;
+        Ok(())
+    }
+}
+
+impl<'a, V> Call<'a, V> {
+    /// The gate: counts the call, and `bytes` that came with it, and stops the component's clock.
+    fn enter(
+        function: Function,
+        bytes: usize,
+        view: V,
+        meter: &'a mut Meter,
+        refusals: &'a mut Refusals,
+    ) -> Result<Self, LimitHit> {
+        let working = meter.call(function, bytes)?;
+        Ok(Self { view, meter, refusals, _working: working })
+    }
+
+    /// Answers the component, and notes what was refused.
+    pub(super) fn answer<T>(self, outcome: Result<T, CallError>) -> Answer<T> {
+        let error = match outcome {
+            Ok(value) => return Ok(Ok(value)),
+            Err(CallError::Run(error)) => return Err(error),
+            Err(error) => error,
+        };
+        let told = error.told();
+        self.refusals.note(error);
+        told.map(Err).ok_or_else(|| wasmtime::Error::msg("a call ended without an answer"))
+    }
+
+    /// Answers with a text, which counts.
+    pub(super) fn answer_text(self, outcome: Result<String, CallError>) -> Answer<String> {
+        if let Ok(text) = &outcome {
+            self.meter.hand_over(text.len())?;
+        }
+        self.answer(outcome)
+    }
+
+    /// Hands over a text, which counts.
+    pub(super) fn hand_over(self, text: String) -> wasmtime::Result<String> {
+        self.meter.hand_over(text.len())?;
+        Ok(text)
+    }
+
+    /// Counts bytes of log.
+    pub(super) fn count_log(&mut self, bytes: usize) -> Result<(), LimitHit> {
+        self.meter.log(bytes)
+    }
+}
+
+impl Refusals {
+    fn note(&mut self, error: CallError) {
+        match error {
+            CallError::Denied(denied) => {
+                if self.denied.len() < MAX_REFUSALS && !self.denied.contains(&denied) {
+                    self.denied.push(denied);
+                }
+            }
+            CallError::Target(error) => {
+                if self.failed.len() < MAX_REFUSALS {
+                    self.failed.push(error);
+                }
+            }
+            CallError::Guest(_) | CallError::Run(_) => {}
+        }
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}

@@ -1,0 +1,201 @@
+//! The two passes of a run over its target: the planning one notes what each call would do, the acting one does that and
+//! nothing else.
+//!
+//! A component is called in the same way in both, and learns nothing about which of them it is in: what it is told in the
+//! acting pass is what it was told in the planning one.
+
+mod site;
+mod script;
+mod planning;
+mod acting;
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::grant::{Delete, Generate, Get, Granted, Permitted, Wait, before_generate};
+use crate::plan::trace::Step;
+use crate::targets::credentials::{self, Placements};
+use crate::targets::{self, Change, Prepared};
+
+use super::progress::Unready;
+use super::told::CallError;
+
+pub use acting::{Acting, Removal};
+pub use planning::Planning;
+pub use script::{Departure, Script};
+pub use site::{Site, Waiting};
+
+/// A pass of a run.
+pub enum Pass {
+    /// What was planned is done.
+    Acting(Acting),
+    /// Nothing is written.
+    Planning(Planning),
+}
+
+/// A pass of a run, known by its type.
+pub trait Phase: Into<Pass> + TryFrom<Pass> {}
+
+/// An object of a call, ready to go out.
+pub(super) struct Item {
+    pub(super) step: Step,
+    pub(super) prepared: Prepared,
+    pub(super) placements: Placements,
+}
+
+impl Phase for Acting {}
+
+impl Phase for Planning {}
+
+impl From<Acting> for Pass {
+    fn from(acting: Acting) -> Self {
+        Self::Acting(acting)
+    }
+}
+
+impl From<Planning> for Pass {
+    fn from(planning: Planning) -> Self {
+        Self::Planning(planning)
+    }
+}
+
+impl TryFrom<Pass> for Acting {
+    type Error = Pass;
+
+    fn try_from(pass: Pass) -> Result<Self, Pass> {
+        match pass {
+            Pass::Acting(acting) => Ok(acting),
+            other @ Pass::Planning(_) => Err(other),
+        }
+    }
+}
+
+impl TryFrom<Pass> for Planning {
+    type Error = Pass;
+
+    fn try_from(pass: Pass) -> Result<Self, Pass> {
+        match pass {
+            Pass::Planning(planning) => Ok(planning),
+            other @ Pass::Acting(_) => Err(other),
+        }
+    }
+}
+
+impl Item {
+    pub(super) fn new(prepared: Prepared, step: Step, placements: Placements) -> Self {
+        Self { step, prepared, placements }
+    }
+}
+
+fn steps_of(items: &[Item]) -> impl Iterator<Item = Step> {
+    items.iter().map(|item| item.step.clone())
+}
+
+impl Pass {
+    /// Checks at the end of a run that it took all steps of its plan.
+    ///
+    /// # Errors
+    /// [`Departure`] when the plan has more.
+    pub(super) fn finished(&self) -> Result<(), Departure> {
+        match self {
+            Self::Acting(acting) => acting.finished(),
+            Self::Planning(_) => Ok(()),
+        }
+    }
+
+    /// What was not ready when the last waiting ended, and what hinders it: for the operator alone.
+    pub async fn unready(&mut self) -> Vec<Unready> {
+        match self {
+            Self::Acting(acting) => acting.unready().await,
+            Self::Planning(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        match self {
+            Self::Acting(acting) => acting.site(),
+            Self::Planning(planning) => planning.site(),
+        }
+    }
+
+    pub(super) fn site_mut(&mut self) -> &mut Site {
+        match self {
+            Self::Acting(acting) => acting.site_mut(),
+            Self::Planning(planning) => planning.site_mut(),
+        }
+    }
+
+    /// Reads an object, as the run has left it so far.
+    pub(super) async fn get(&mut self, permit: &Permitted<Get>) -> Result<Option<Value>, targets::Error> {
+        match self {
+            Self::Acting(acting) => acting.get(permit).await,
+            Self::Planning(planning) => planning.get(permit).await,
+        }
+    }
+
+    /// Applies objects, and gives what happens to each.
+    pub(super) async fn apply(
+        &mut self,
+        items: Vec<Item>,
+        granted: &Granted,
+    ) -> Result<Vec<Change>, CallError> {
+        match self {
+            Self::Acting(acting) => acting.apply(items, granted).await,
+            Self::Planning(planning) => planning.apply(items, granted).await,
+        }
+    }
+
+    /// Removes objects.
+    pub(super) async fn delete(&mut self, permits: Vec<Permitted<Delete>>) -> Result<(), CallError> {
+        match self {
+            Self::Acting(acting) => acting.delete(permits).await,
+            Self::Planning(planning) => planning.delete(&permits).await,
+        }
+    }
+
+    /// Waits until objects are ready.
+    pub(super) async fn wait(
+        &mut self,
+        permits: Vec<Permitted<Wait>>,
+        limit: Duration,
+        granted: &Granted,
+    ) -> Result<(), CallError> {
+        match self {
+            Self::Acting(acting) => acting.wait(permits, limit, granted).await,
+            Self::Planning(planning) => {
+                planning.wait(&permits);
+                Ok(())
+            }
+        }
+    }
+
+    /// Finds a generated credential again, in one of the Secrets that it may live in. These reads are the host's own, and
+    /// the only ones of a run that the component did not ask for.
+    ///
+    /// # Errors
+    /// When the target cannot be read, or the credential is no text any more.
+    pub(super) async fn generated(
+        &mut self,
+        permit: &Permitted<Generate>,
+        installation: &str,
+    ) -> Result<Option<SecretString>, targets::Error> {
+        let homes = before_generate(permit);
+        if let Self::Planning(planning) = self {
+            planning.note_reads(homes.iter().map(|home| home.0.clone()));
+        }
+        for home in homes {
+            let found = self.get(&home).await?;
+            let is_own = |secret: &Value| self.site().is_own(&home.0, secret, installation);
+            let held = found
+                .filter(is_own)
+                .map(|secret| credentials::generated(&secret, &permit.name))
+                .transpose()?;
+            if let Some(value) = held.flatten() {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+}

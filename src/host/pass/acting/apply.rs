@@ -1,0 +1,144 @@
+//! Carries out one call that applies objects: many at once, in an order in which each finds what it needs.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{self, concurrent};
+use crate::grant::Granted;
+use crate::host::pass::Item;
+use crate::host::told::CallError;
+use crate::host::wait::Awaited;
+use crate::kubernetes::order::ApplyWave;
+use crate::targets::{self, Change, Overrides, Prepared, Recorded};
+
+use super::Acting;
+
+/// What came of one request.
+enum Sent {
+    /// The object is as it is to be.
+    Done(Change, Recorded),
+    /// These fields stay as they were created, so it has to be replaced.
+    Fixed(Vec<String>),
+}
+
+impl Acting {
+    /// What the component removed and now applies again has to be gone first: it would take the new one with it.
+    pub(super) async fn let_go_first(&mut self, items: &[Item]) -> Result<(), CallError> {
+        let objects: Vec<_> = items.iter().map(|item| item.step.object.clone()).collect();
+        match self.await_gone_of(&objects).await?.first() {
+            Some(held) => Err(targets::Error::held(held.object.to_string(), &held.why).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what is to be applied, wave by wave. All of it is in the record before the first goes out.
+    pub(super) async fn send_all(&mut self, items: &[Item], granted: &Granted) -> Result<(), CallError> {
+        let recorded: Vec<_> = items.iter().map(|item| self.intended(&item.prepared)).collect();
+        self.ledger.intend(&recorded)?;
+        self.site.record(&recorded);
+        let mut waves = BTreeMap::<ApplyWave, Vec<&Item>>::new();
+        for item in items {
+            waves.entry(ApplyWave::of(&item.step.object)).or_default().push(item);
+            self.applied.insert(item.step.object.clone(), item.prepared.wait());
+        }
+        for (wave, items) in waves {
+            let changed = self.send(&items, granted).await?;
+            if wave == ApplyWave::Definitions {
+                self.await_served(&changed, granted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is recorded of an object before it goes out. Its identity stays recorded only if it is the one that was there
+    /// when this was planned: what is made now will have another.
+    fn intended(&self, prepared: &Prepared) -> Recorded {
+        let seen = self.seen.get(&prepared.object().to_string());
+        let seen = seen.and_then(|seen| seen.pointer("/metadata/uid")?.as_str());
+        let recorded = self.site.inventory().find(prepared.object()).and_then(|it| it.uid.clone());
+        let uid = recorded.filter(|uid| seen == Some(uid));
+        Recorded { uid, ..prepared.recorded() }
+    }
+
+    /// Sends one wave. Whatever was answered is written down, also when something else failed. Gives what was changed.
+    async fn send<'a>(&mut self, items: &[&'a Item], granted: &Granted) -> Result<Vec<&'a Item>, CallError> {
+        let Self { site, ledger, settled, seen, .. } = self;
+        let site = &*site;
+        let mut requests = Vec::new();
+        for item in items {
+            let (prepared, name) = (&item.prepared, item.step.object.to_string());
+            let seen = seen.get(&name);
+            let kept = seen.filter(|_| settled.contains(&name)).and_then(|seen| site.settled(prepared, seen));
+            requests.push(async move {
+                match kept {
+                    Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),
+                    None => Sent::of(site.apply(prepared, seen).await, site.overrides()),
+                }
+            });
+        }
+        let mut sent = Vec::new();
+        let flown = concurrent::for_each(requests, |at, answer| {
+            if let Sent::Done(_, recorded) = &answer {
+                ledger.applied(recorded)?;
+            }
+            sent.extend(items.get(at).map(|item| (at, *item, answer)));
+            Ok(())
+        });
+        let flown = flown.await;
+        sent.sort_by_key(|(at, ..)| *at);
+        self.note(sent, flown, granted).await
+    }
+
+    /// Notes what was sent, and replaces what cannot be changed, unless something failed.
+    async fn note<'a>(
+        &mut self,
+        sent: Vec<(usize, &'a Item, Sent)>,
+        flown: Result<(), targets::Error>,
+        granted: &Granted,
+    ) -> Result<Vec<&'a Item>, CallError> {
+        let (mut changed, mut fixed) = (Vec::new(), Vec::new());
+        for (_, item, answer) in sent {
+            match answer {
+                Sent::Done(change, recorded) => {
+                    self.site.record(std::slice::from_ref(&recorded));
+                    changed.extend((change != Change::Unchanged).then_some(item));
+                }
+                Sent::Fixed(fields) => fixed.push((item, fields)),
+            }
+        }
+        flown?;
+        for (item, fields) in fixed {
+            let object = item.step.object.to_string();
+            let refusal = cluster::Error::Immutable { object, fields: fields.clone() };
+            let recorded = self.replace(&item.prepared, refusal.into(), &fields, granted).await?;
+            self.ledger.applied(&recorded)?;
+            self.site.record(std::slice::from_ref(&recorded));
+            changed.push(item);
+        }
+        Ok(changed)
+    }
+
+    /// Objects of a kind can be applied once its definition is served, whether or not the run waits for anything else.
+    async fn await_served(&mut self, definitions: &[&Item], granted: &Granted) -> Result<(), CallError> {
+        let mut awaited = Vec::new();
+        for item in definitions.iter().filter(|item| item.step.object.is_definition()) {
+            let permit = granted.wait(item.step.object.clone())?;
+            awaited.push(Awaited::Served(permit, item.prepared.body().clone()));
+        }
+        self.late = self.site.waiter(self.site.waiting().until).settle(awaited).await?;
+        self.check_late(granted)
+    }
+}
+
+impl Sent {
+    fn of(
+        answer: Result<(Change, Recorded), targets::Error>,
+        overrides: Overrides,
+    ) -> Result<Self, targets::Error> {
+        match answer {
+            Err(targets::Error::Cluster(cluster::Error::Immutable { fields, .. })) if overrides.replace => {
+                Ok(Self::Fixed(fields))
+            }
+            answer => answer.map(|(change, recorded)| Self::Done(change, recorded)),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Replaces objects whose change touches fields that stay as they were created: removed, and made anew.
+//!
+//! Nobody gets this by accident. The operator asks for it (`--replace`), the grant has to allow removing the object as well
+//! as applying it, and what holds data is never replaced.
+
+use serde_json::Value;
+
+use crate::grant::Granted;
+use crate::host::told::CallError;
+use crate::host::wait::Awaited;
+use crate::targets::{self, Prepared, Recorded, Removed, check_replaceable};
+
+use super::Acting;
+
+impl Acting {
+    /// Removes an object, waits until it is gone, and applies it. A run that is killed in between leaves an object that is
+    /// recorded and not there: the next one makes it.
+    pub(super) async fn replace(
+        &mut self,
+        prepared: &Prepared,
+        refusal: targets::Error,
+        fields: &[String],
+        granted: &Granted,
+    ) -> Result<Recorded, CallError> {
+        let object = prepared.object();
+        // What nobody saw when this was planned is not removed.
+        let Some(seen) = self.seen.remove(&object.to_string()) else { return Err(refusal.into()) };
+        check_replaceable(object, &seen, fields)?;
+        self.remove_for_replacement(prepared, &seen, granted).await?;
+        let applied = self.site.apply(prepared, None).await;
+        let (_, recorded) =
+            applied.map_err(|error| targets::Error::Unreplaced(object.to_string(), Box::new(error)))?;
+        Ok(recorded)
+    }
+
+    async fn remove_for_replacement(
+        &mut self,
+        prepared: &Prepared,
+        seen: &Value,
+        granted: &Granted,
+    ) -> Result<(), CallError> {
+        let permit = granted.delete(prepared.object().clone())?;
+        // From here on the recorded identity would be that of another object.
+        let anew = prepared.recorded();
+        self.ledger.intend(std::slice::from_ref(&anew))?;
+        let removed = self.site.delete(&permit, Some(seen)).await?;
+        self.site.record(std::slice::from_ref(&anew));
+        let Removed::Going(uid) = removed else { return Ok(()) };
+        let waiter = self.site.waiter(self.site.waiting().until);
+        match waiter.settle(vec![Awaited::Gone(permit, uid)]).await?.first() {
+            Some(late) => Err(targets::Error::held(late.row().object.to_string(), &late.row().why).into()),
+            None => Ok(()),
+        }
+    }
+}

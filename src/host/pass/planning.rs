@@ -1,0 +1,184 @@
+//! The planning pass: nothing is written. Each step is noted, and reads see what the run would have done (the overlay).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::cluster::{self, concurrent};
+use crate::grant::{Delete, Get, Granted, Permitted, Wait, before_delete};
+use crate::host::told::CallError;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::objects::Objects;
+use crate::kubernetes::resource::builtin;
+use crate::plan::trace::{ObjectChange, Step, Trace};
+use crate::targets::credentials::Placements;
+use crate::targets::{self, Change, DryRunMode, NotDryRun, Preview, check_replaceable};
+
+use super::script::Script;
+use super::site::Site;
+use super::{Item, steps_of};
+
+/// A planning pass.
+pub struct Planning {
+    site: Site,
+    trial: DryRunMode,
+    /// What reads see in the place of the target: an object, or that it is gone.
+    overlay: BTreeMap<String, Option<Value>>,
+    reads: BTreeSet<ObjectRef>,
+    changes: Objects<ObjectChange>,
+    script: Script,
+}
+
+impl Planning {
+    /// A pass over a target that finds out by `trial` what each write would do.
+    pub fn new(site: Site, trial: DryRunMode) -> Self {
+        Self {
+            site,
+            trial,
+            overlay: BTreeMap::new(),
+            reads: BTreeSet::new(),
+            changes: Objects::default(),
+            script: Script::default(),
+        }
+    }
+
+    /// What the pass was made over, what it noted, and what an acting pass has to follow.
+    pub fn into_parts(self) -> (Site, Trace, Script) {
+        let steps = self.script.steps().map(|(step, change)| (step.clone(), change)).collect();
+        let trace = Trace { reads: self.reads, steps, changes: self.changes, ..Trace::default() };
+        (self.site, trace, self.script)
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(super) fn site_mut(&mut self) -> &mut Site {
+        &mut self.site
+    }
+
+    /// Reads an object, as the run would have left it.
+    pub(super) async fn get(&mut self, permit: &Permitted<Get>) -> Result<Option<Value>, targets::Error> {
+        self.reads.insert(permit.0.clone());
+        match self.overlaid(&permit.0) {
+            Some(overlaid) => Ok(overlaid.clone()),
+            None => self.site.get(permit).await,
+        }
+    }
+
+    /// Nothing is waited for: what there is to be known of an object is known when it is there.
+    pub(super) fn wait(&mut self, permits: &[Permitted<Wait>]) {
+        self.note_reads(permits.iter().map(|permit| permit.0.clone()));
+    }
+
+    /// Notes what the acting pass may read.
+    pub(super) fn note_reads(&mut self, objects: impl Iterator<Item = ObjectRef>) {
+        self.reads.extend(objects);
+    }
+
+    /// Finds out what applying these objects would do.
+    pub(super) async fn apply(
+        &mut self,
+        items: Vec<Item>,
+        granted: &Granted,
+    ) -> Result<Vec<Change>, CallError> {
+        let tried = self.try_all(&items, granted).await;
+        self.script.note(steps_of(&items).collect(), &tried);
+        tried
+    }
+
+    /// Finds out what removing these objects would do.
+    pub(super) async fn delete(&mut self, permits: &[Permitted<Delete>]) -> Result<(), CallError> {
+        let looked = self.look_all(permits).await;
+        let steps = permits.iter().map(|permit| Step::delete(permit.0.clone())).collect();
+        self.script.note(steps, &looked);
+        looked.map(drop)
+    }
+
+    async fn try_all(&mut self, items: &[Item], granted: &Granted) -> Result<Vec<Change>, CallError> {
+        let tried = items.iter().map(|item| self.site.preview(&item.prepared, self.trial));
+        let mut previews = concurrent::collect(tried.collect()).await?;
+        // Nothing of a call is noted unless all of it can be done.
+        for (item, preview) in items.iter().zip(&mut previews) {
+            self.check_replacement(item.prepared.object(), preview, granted)?;
+            if preview.marks.not_dry_run == Some(NotDryRun::Impossible) {
+                self.check_place(item.prepared.object(), items)?;
+            }
+        }
+        let changes = previews.iter().map(|preview| preview.change).collect();
+        for (item, preview) in items.iter().zip(previews) {
+            let object = item.prepared.object();
+            self.overlay.insert(object.to_string(), Some(preview.after.clone()));
+            self.changed(object, preview, item.placements.clone());
+        }
+        Ok(changes)
+    }
+
+    async fn look_all(&mut self, permits: &[Permitted<Delete>]) -> Result<Vec<Change>, CallError> {
+        let look = |permit: &Permitted<Delete>| {
+            let (overlaid, permit) = (self.overlaid(&permit.0).cloned(), before_delete(permit));
+            let site = &self.site;
+            async move {
+                match overlaid {
+                    Some(overlaid) => Ok(overlaid),
+                    None => site.get(&permit).await,
+                }
+            }
+        };
+        let found = concurrent::collect(permits.iter().map(look).collect()).await?;
+        for (permit, before) in permits.iter().zip(found) {
+            self.overlay.insert(permit.0.to_string(), None);
+            if before.is_some() {
+                let preview = Preview { before, ..Preview::done(Change::Delete) };
+                self.changed(&permit.0, preview, Placements::new());
+            }
+        }
+        Ok(vec![Change::Delete; permits.len()])
+    }
+
+    /// Decides about a preview that is a replacement. One that this run has removed before is made anew anyway.
+    fn check_replacement(
+        &self,
+        object: &ObjectRef,
+        preview: &mut Preview,
+        granted: &Granted,
+    ) -> Result<(), CallError> {
+        let Some(before) = &preview.before else { return Ok(()) };
+        if preview.change != Change::Replace {
+            return Ok(());
+        }
+        if self.overlaid(object) == Some(&None) {
+            preview.change = Change::Update;
+            return Ok(());
+        }
+        check_replaceable(object, before, &preview.immutable)?;
+        if self.site.overrides().replace {
+            granted.delete(object.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Checks that an object which the target cannot try out goes into something that this run brings: a namespace, or a
+    /// definition.
+    fn check_place(&self, object: &ObjectRef, items: &[Item]) -> Result<(), CallError> {
+        let Some(namespace) = &object.namespace else { return Ok(()) };
+        let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
+        let is_ours = self.overlaid(&home).is_some()
+            || steps_of(items).any(|step| step.object.key() == home.key())
+            || builtin(object.group(), &object.kind).is_none();
+        let missing = cluster::Error::NoNamespace { object: object.to_string() };
+        if is_ours { Ok(()) } else { Err(CallError::Target(missing.into())) }
+    }
+
+    fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
+        let earlier = self.changes.remove(object);
+        if let Some(row) = ObjectChange::after(earlier, object, preview, placements) {
+            self.changes.insert(object, row);
+        }
+    }
+
+    /// What reads see in the place of the target: `None` where the target itself is to be asked.
+    fn overlaid(&self, object: &ObjectRef) -> Option<&Option<Value>> {
+        self.overlay.get(&object.to_string())
+    }
+}

@@ -1,0 +1,200 @@
+//! What the planning pass lets the acting one do: its steps, in order, with what the component was told of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::host::GuestError;
+use crate::host::told::CallError;
+use crate::plan::trace::Step;
+use crate::targets::Change;
+
+/// The steps of a planning pass.
+#[derive(Debug, Clone, Default)]
+pub struct Script(Vec<(Step, Answer)>);
+
+/// What the planning pass found out about a step.
+#[derive(Debug, Clone)]
+enum Answer {
+    /// It does this.
+    Does(Change),
+    /// The target refused the call that it is a part of, in these words. The acting pass does not even try.
+    Refused(GuestError),
+}
+
+/// Follows a script, step by step.
+#[derive(Debug)]
+pub(super) struct Follower {
+    script: Script,
+    taken: usize,
+}
+
+/// The run departed from its plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the run departs from its plan: {actual}, where the plan has {planned}")]
+pub struct Departure {
+    /// What the plan has at this place.
+    pub planned: String,
+    /// What the component did.
+    pub actual: String,
+}
+
+impl Script {
+    /// Notes the steps of one call, and what came of it.
+    pub(super) fn note(&mut self, steps: Vec<Step>, outcome: &Result<Vec<Change>, CallError>) {
+        match outcome {
+            Ok(changes) => {
+                let does = changes.iter().map(|change| Answer::Does(*change));
+                self.0.extend(steps.into_iter().zip(does));
+            }
+            Err(error) => {
+                let told = error.told();
+                let refused = |step| Some((step, Answer::Refused(told.clone()?)));
+                self.0.extend(steps.into_iter().filter_map(refused));
+            }
+        }
+    }
+
+    /// The steps, each with what it does. None: it was refused.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (&Step, Option<Change>)> {
+        self.0.iter().map(|(step, answer)| match answer {
+            Answer::Does(change) => (step, Some(*change)),
+            Answer::Refused(_) => (step, None),
+        })
+    }
+
+    /// Objects that are as they are to be, by what they are called: nothing is sent for them.
+    pub(super) fn settled(&self) -> BTreeSet<String> {
+        let mut is_settled = BTreeMap::<String, bool>::new();
+        for (step, change) in self.steps() {
+            // One step that changes an object makes all of them necessary: each was compared with what was there first.
+            if let Some(change) = change {
+                *is_settled.entry(step.object.to_string()).or_insert(true) &= change == Change::Unchanged;
+            }
+        }
+        is_settled.into_iter().filter(|(_, is_settled)| *is_settled).map(|(name, _)| name).collect()
+    }
+}
+
+impl Follower {
+    pub(super) fn new(script: Script) -> Self {
+        Self { script, taken: 0 }
+    }
+
+    /// Takes the steps of one call, and gives what each of them does.
+    ///
+    /// # Errors
+    /// The [`Departure`] from the plan; and what the component was told when the call was planned and refused. Such a call is
+    /// never made for real: what the target would not have when it was asked, it must not be handed unasked.
+    pub(super) fn take(&mut self, steps: impl Iterator<Item = Step>) -> Result<Vec<Change>, CallError> {
+        let mut changes = Vec::new();
+        let mut refused = None;
+        for step in steps {
+            // Invariant: what is applied is what was planned, or it stops.
+            match self.script.0.get(self.taken) {
+                Some((planned, answer)) if *planned == step => match answer {
+                    Answer::Does(change) => changes.push(*change),
+                    Answer::Refused(told) => refused = Some(told.clone()),
+                },
+                expected => {
+                    let planned = expected.map_or_else(|| "nothing more".to_owned(), |it| it.0.describe());
+                    let departure = Departure { planned, actual: step.describe() };
+                    return Err(CallError::Run(departure.into()));
+                }
+            }
+            self.taken += 1;
+        }
+        refused.map_or(Ok(changes), |told| Err(CallError::Guest(told)))
+    }
+
+    /// Checks that all steps were taken.
+    ///
+    /// # Errors
+    /// [`Departure`] when the plan has more.
+    pub(super) fn finished(&self) -> Result<(), Departure> {
+        match self.script.0.get(self.taken) {
+            Some((next, _)) => Err(Departure { planned: next.describe(), actual: "it ended".into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::object::ObjectRef;
+
+    fn step(name: &str) -> Step {
+        Step::delete(ObjectRef {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: Some("a".into()),
+            name: name.into(),
+        })
+    }
+
+    fn script(calls: Vec<(&[&str], Result<Vec<Change>, CallError>)>) -> Script {
+        let mut script = Script::default();
+        for (names, outcome) in calls {
+            script.note(names.iter().map(|name| step(name)).collect(), &outcome);
+        }
+        script
+    }
+
+    fn departure(taken: Result<Vec<Change>, CallError>) -> String {
+        match taken {
+            Err(CallError::Run(error)) => error.to_string(),
+            _ => panic!("it went on"),
+        }
+    }
+
+    #[test]
+    fn the_same_steps_do_the_same() {
+        use Change::{Create, Update};
+        let mut follower = Follower::new(script(vec![(&["a", "b"], Ok(vec![Create, Update]))]));
+        let taken = follower.take([step("a"), step("b")].into_iter()).ok();
+        assert_eq!(taken, Some(vec![Create, Update]));
+        assert_eq!(follower.finished(), Ok(()));
+    }
+
+    #[test]
+    fn another_step_another_order_one_more_and_one_less_are_departures() {
+        let planned = || Follower::new(script(vec![(&["a", "b"], Ok(vec![Change::Create; 2]))]));
+        let text = departure(planned().take([step("c")].into_iter()));
+        assert_eq!(
+            text,
+            "the run departs from its plan: delete ConfigMap a/c, where the plan has delete ConfigMap a/a"
+        );
+        let text = departure(planned().take([step("b"), step("a")].into_iter()));
+        assert!(text.contains("delete ConfigMap a/b, where the plan has delete ConfigMap a/a"), "{text}");
+        let text = departure(planned().take([step("a"), step("b"), step("c")].into_iter()));
+        assert!(text.contains("where the plan has nothing more"), "{text}");
+        let mut one = planned();
+        assert!(one.take([step("a")].into_iter()).is_ok());
+        assert_eq!(one.finished().unwrap_err().actual, "it ended");
+    }
+
+    #[test]
+    fn what_was_refused_is_not_tried_and_told_in_the_same_words() {
+        let told = GuestError::Conflict("another owner".into());
+        let calls: Vec<(&[&str], _)> =
+            vec![(&["a"], Err(CallError::Guest(told.clone()))), (&["b"], Ok(vec![Change::Create]))];
+        let mut follower = Follower::new(script(calls));
+        // A call without a step is not the next one.
+        assert_eq!(follower.take(std::iter::empty()).ok(), Some(Vec::new()));
+        match follower.take([step("a")].into_iter()) {
+            Err(CallError::Guest(error)) => assert_eq!(format!("{error:?}"), format!("{told:?}")),
+            _ => panic!("it was tried"),
+        }
+        assert_eq!(follower.take([step("b")].into_iter()).ok(), Some(vec![Change::Create]));
+    }
+
+    #[test]
+    fn one_change_makes_every_step_on_an_object_necessary() {
+        use Change::{Unchanged, Update};
+        let calls: Vec<(&[&str], _)> = vec![
+            (&["a", "b"], Ok(vec![Unchanged, Unchanged])),
+            (&["b"], Ok(vec![Update])),
+            (&["c"], Err(CallError::invalid("no"))),
+        ];
+        assert_eq!(script(calls).settled().into_iter().collect::<Vec<_>>(), ["ConfigMap a/a"]);
+    }
+}

@@ -1,0 +1,215 @@
+//! What both passes of a run work on: a target, and what is known of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::grant::{Apply, Delete, Get, Permitted};
+use crate::kubernetes::definition;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
+use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
+use crate::targets::{
+    self, Change, DryRunMode, Inventory, Overrides, Prepared, Preview, Recorded, Removed, Target,
+};
+
+use crate::host::progress::Observer;
+use crate::host::wait::{Waiter, now};
+
+/// A target, and what is known of it.
+pub struct Site {
+    target: Target,
+    kinds: Kinds,
+    inventory: Inventory,
+    overrides: Overrides,
+    waiting: Waiting,
+    lent: LentCredentials,
+    observer: Arc<dyn Observer>,
+}
+
+/// How long the run may wait for its target.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    /// Whether it waits at all.
+    pub enabled: bool,
+    /// When it ends, for all waiting together.
+    pub until: Instant,
+}
+
+impl Waiting {
+    /// Waiting that begins now, if there is to be any.
+    pub fn begin(enabled: bool, timeout: Duration) -> Self {
+        Self { enabled, until: now() + timeout }
+    }
+
+    /// When a wait of this length ends.
+    pub(super) fn at_most(self, limit: Duration) -> Instant {
+        now() + limit.min(self.until.saturating_duration_since(now()))
+    }
+}
+
+impl Site {
+    /// A target of which nothing is known but what the installation has there.
+    pub fn new(
+        target: Target,
+        inventory: Inventory,
+        overrides: Overrides,
+        waiting: Waiting,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self {
+            target,
+            kinds: Kinds::default(),
+            inventory,
+            overrides,
+            waiting,
+            lent: LentCredentials::default(),
+            observer,
+        }
+    }
+
+    /// The same site for another pass: no credential was lent in it yet.
+    #[must_use]
+    pub fn again(self, waiting: Waiting, observer: Arc<dyn Observer>) -> Self {
+        Self { waiting, observer, lent: LentCredentials::default(), ..self }
+    }
+
+    /// Has the target be asked how these kinds are served.
+    ///
+    /// # Errors
+    /// [`targets::Error`] when it does not serve one of them.
+    pub async fn learn(&mut self, objects: &[ObjectRef]) -> Result<(), targets::Error> {
+        self.target.learn_all(objects, &mut self.kinds).await
+    }
+
+    /// Learns how a kind is served that the run itself brings, by its definition.
+    pub(crate) fn learn_defined(&mut self, body: &Value) {
+        if let Some((group_kind, resource)) = definition::resource(body) {
+            self.kinds.learn(&group_kind, resource);
+        }
+    }
+
+    /// Lends a credential.
+    pub(crate) fn lend(&mut self, name: &str, value: SecretString) {
+        self.lent.lend(name, value);
+    }
+
+    /// Lends a credential that the host made.
+    pub(crate) fn lend_generated(&mut self, name: &str, value: SecretString) {
+        self.lent.generate(name, value);
+    }
+
+    /// Notes what is recorded of objects.
+    pub(super) fn record(&mut self, recorded: &[Recorded]) {
+        self.inventory.record(recorded);
+    }
+
+    /// Forgets an object.
+    pub(super) fn forget(&mut self, object: &ObjectRef) {
+        self.inventory.forget(object);
+    }
+
+    /// The target, for what is not done by a pass.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The target, to be changed.
+    pub fn target_mut(&mut self) -> &mut Target {
+        &mut self.target
+    }
+
+    /// How kinds are served.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
+    /// What the installation has there.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// What the operator insists on.
+    pub(super) fn overrides(&self) -> Overrides {
+        self.overrides
+    }
+
+    /// Whether a run waits, and how long.
+    pub(super) fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
+    /// Who follows the run.
+    pub(crate) fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
+    }
+
+    /// Whether a credential of this name was lent.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.lent.holds(name)
+    }
+
+    /// The credentials in a manifest, by the key that they stand under.
+    pub(crate) fn placements(&self, object: &Object) -> Result<Placements, Misplaced> {
+        self.lent.placements(object)
+    }
+
+    /// Makes an object ready to go out.
+    pub(crate) fn prepare(&self, permit: Permitted<Apply>) -> Result<Prepared, targets::Error> {
+        self.target.prepare(permit, &self.lent)
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`targets::Error`] when the target cannot be read.
+    pub async fn get(&self, permit: &Permitted<Get>) -> Result<Option<Value>, targets::Error> {
+        self.target.get(permit, &self.kinds).await
+    }
+
+    /// Whether an object that was found there may be removed.
+    pub fn may_remove(&self, object: &ObjectRef, found: &Value) -> bool {
+        self.target.may_remove(object, found, &self.inventory, self.overrides)
+    }
+
+    /// Whether what an object holds is the installation's own.
+    pub(super) fn is_own(&self, object: &ObjectRef, found: &Value, installation: &str) -> bool {
+        targets::is_own(object, found, installation, &self.inventory, self.overrides)
+    }
+
+    pub(super) async fn preview(
+        &self,
+        prepared: &Prepared,
+        trial: DryRunMode,
+    ) -> Result<Preview, targets::Error> {
+        self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, trial).await
+    }
+
+    pub(super) async fn apply(
+        &self,
+        prepared: &Prepared,
+        seen: Option<&Value>,
+    ) -> Result<(Change, Recorded), targets::Error> {
+        self.target.apply(prepared, seen, &self.inventory, &self.kinds, self.overrides).await
+    }
+
+    /// What is recorded of an object that was seen to be as it is to be. None: it has to be applied.
+    pub(super) fn settled(&self, prepared: &Prepared, seen: &Value) -> Option<Recorded> {
+        self.target.settled(prepared, seen)
+    }
+
+    pub(super) async fn delete(
+        &self,
+        permit: &Permitted<Delete>,
+        seen: Option<&Value>,
+    ) -> Result<Removed, targets::Error> {
+        self.target.delete(permit, seen, &self.inventory, &self.kinds, self.overrides).await
+    }
+
+    pub(super) fn waiter(&self, until: Instant) -> Waiter<'_> {
+        Waiter { target: &self.target, kinds: &self.kinds, observer: &*self.observer, until }
+    }
+}

@@ -1,0 +1,157 @@
+//! What became of a call that was not carried out: the component is told what kind of refusal it was, the operator all of
+//! it.
+
+use crate::cluster;
+use crate::grant::Denied;
+use crate::kubernetes::manifest::InvalidManifest;
+use crate::kubernetes::object::InvalidReference;
+use crate::targets;
+use crate::targets::credentials::Misplaced;
+
+use super::GuestError;
+
+/// Why a call was not carried out.
+pub enum CallError {
+    /// Not permitted.
+    Denied(Denied),
+    /// An answer that the component may have.
+    Guest(GuestError),
+    /// The run ends.
+    Run(wasmtime::Error),
+    /// The target refused. The component learns what kind of refusal, the operator all of it.
+    Target(targets::Error),
+}
+
+impl CallError {
+    /// A call that makes no sense.
+    pub(super) fn invalid(text: impl Into<String>) -> Self {
+        Self::Guest(GuestError::Invalid(text.into()))
+    }
+
+    /// What the component is told. None: nothing any more, since the run ends.
+    pub(super) fn told(&self) -> Option<GuestError> {
+        match self {
+            Self::Denied(denied) => Some(GuestError::Denied(denied.to_string())),
+            Self::Guest(error) => Some(error.clone()),
+            Self::Run(_) => None,
+            Self::Target(error) => Some(told(error)),
+        }
+    }
+}
+
+impl From<Denied> for CallError {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<GuestError> for CallError {
+    fn from(error: GuestError) -> Self {
+        Self::Guest(error)
+    }
+}
+
+impl From<Misplaced> for CallError {
+    fn from(error: Misplaced) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<InvalidManifest> for CallError {
+    fn from(error: InvalidManifest) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<InvalidReference> for CallError {
+    fn from(error: InvalidReference) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<targets::Error> for CallError {
+    fn from(error: targets::Error) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl From<wasmtime::Error> for CallError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Run(error)
+    }
+}
+
+/// The kind of a target's refusal, and nothing that reading the object would have shown.
+fn told(error: &targets::Error) -> GuestError {
+    match error {
+        targets::Error::Cluster(error) => told_of_cluster(error),
+        targets::Error::Edited { object, .. } | targets::Error::Foreign { object, .. } => {
+            GuestError::Conflict(format!("another owner holds {object}"))
+        }
+        targets::Error::Held { object, .. } => {
+            GuestError::Timeout(format!("the target does not let go of {object}"))
+        }
+        targets::Error::Irreplaceable { object, .. } => {
+            GuestError::Invalid(format!("the target does not accept {object}"))
+        }
+        targets::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
+        targets::Error::NotText(not_text) => GuestError::Invalid(not_text.to_string()),
+        targets::Error::Unreplaced(_, error) => told(error),
+        _ => GuestError::Unavailable("the target cannot be used".into()),
+    }
+}
+
+fn told_of_cluster(error: &cluster::Error) -> GuestError {
+    use cluster::Error as Refusal;
+    match error {
+        Refusal::Denied { object, .. } => GuestError::Denied(format!("the target refuses {object}")),
+        Refusal::Changed(object) | Refusal::Conflict { object, .. } => {
+            GuestError::Conflict(format!("another owner holds {object}"))
+        }
+        Refusal::NotFound(object) => GuestError::NotFound(object.clone()),
+        Refusal::Immutable { object, .. }
+        | Refusal::Invalid { object, .. }
+        | Refusal::NoNamespace { object }
+        | Refusal::Scope { object, .. } => {
+            GuestError::Invalid(format!("the target does not accept {object}"))
+        }
+        Refusal::NoKind { api_version, kind } => {
+            GuestError::Invalid(format!("the target has no kind {kind} in {api_version}"))
+        }
+        _ => GuestError::Unavailable("the target cannot be used".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told_of(error: targets::Error) -> String {
+        format!("{:?}", CallError::from(error).told())
+    }
+
+    #[test]
+    fn a_component_learns_the_kind_of_a_refusal_and_not_what_is_there() {
+        let object = || "apps/Deployment a/b".to_owned();
+        let foreign = targets::Error::Foreign { object: object(), owner: Some("their/installation".into()) };
+        let told = GuestError::Conflict("another owner holds apps/Deployment a/b".into());
+        assert_eq!(told_of(foreign), format!("{:?}", Some(told)));
+        let fields = vec!["/spec/selector".to_owned()];
+        let immutable = cluster::Error::Immutable { object: object(), fields };
+        let unreplaced = targets::Error::Unreplaced(object(), Box::new(immutable.into()));
+        let told = GuestError::Invalid("the target does not accept apps/Deployment a/b".into());
+        assert_eq!(told_of(unreplaced), format!("{:?}", Some(told)));
+    }
+
+    #[test]
+    fn no_path_of_the_operators_is_told() {
+        let error = targets::Error::Io("/home/operator/site".into(), std::io::ErrorKind::NotFound.into());
+        let told = GuestError::Unavailable("the target cannot be used".into());
+        assert_eq!(told_of(error), format!("{:?}", Some(told)));
+    }
+
+    #[test]
+    fn what_ends_the_run_is_told_to_nobody() {
+        assert!(CallError::Run(wasmtime::Error::msg("over")).told().is_none());
+    }
+}

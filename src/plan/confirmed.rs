@@ -1,0 +1,44 @@
+//! The proof that a plan was shown, and that somebody said yes to it: what an identity for its run is made by.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::grant::{Mint, Permitted, identity};
+use crate::kubernetes::rbac::{IdentityRecord, Rights};
+
+use super::Plan;
+
+/// A plan that somebody said yes to.
+///
+/// Nobody else can claim that:
+/// ```compile_fail
+/// let forged = carnet::plan::Confirmed { ..panic!() };
+/// ```
+/// ```compile_fail
+/// let forged = carnet::grant::identity::confirmed(panic!());
+/// ```
+#[derive(Debug)]
+pub struct Confirmed {
+    /// The rights that it was shown to take.
+    rights: Rights,
+    /// The namespaces that it makes.
+    makes: BTreeSet<String>,
+}
+
+impl Plan {
+    /// Asks whether the plan, which takes these rights, is to be carried out. None: no.
+    pub fn confirm(&self, rights: &Rights, answer: impl FnOnce(&Self) -> bool) -> Option<Confirmed> {
+        answer(self).then(|| Confirmed {
+            rights: rights.clone(),
+            makes: self.namespaces_made().into_iter().collect(),
+        })
+    }
+}
+
+impl Confirmed {
+    /// The permit to make an identity for the run, with the rights of its plan and no others.
+    pub fn mint(&self, record: IdentityRecord, lifetime: Duration) -> Permitted<Mint> {
+        let (rights, later) = (self.rights.clone(), self.makes.clone());
+        identity::confirmed(Mint { record, rights, lifetime, later })
+    }
+}

@@ -1,0 +1,91 @@
+//! The difference between two states of an object, as it may be shown: without what the server writes, and without a value
+//! of a Secret.
+
+use serde_json::Value;
+use similar::TextDiff;
+
+use crate::document;
+use crate::kubernetes::difference::without_bookkeeping;
+use crate::kubernetes::metadata::LAST_APPLIED;
+use crate::kubernetes::object::ObjectRef;
+
+/// Two states of an object as they may be shown and compared: without what the server writes and values of Secrets.
+pub(super) fn showable(
+    object: &ObjectRef,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> (Option<Value>, Option<Value>) {
+    let (before, after) = (before.map(comparable), after.map(comparable));
+    if object.is_secret() { hidden(before, after) } else { (before, after) }
+}
+
+/// The difference between two states that may be shown, as a unified diff of YAML.
+pub(super) fn difference(before: Option<&Value>, after: Option<&Value>) -> String {
+    let text = |value: Option<&Value>| {
+        value.and_then(|value| serde_saphyr::to_string(value).ok()).unwrap_or_default()
+    };
+    TextDiff::from_lines(text(before), text(after)).unified_diff().context_radius(3).to_string()
+}
+
+/// An object without what the server writes, and without copies of itself.
+fn comparable(value: &Value) -> Value {
+    let mut value = document::sorted(&without_bookkeeping(value));
+    if let Some(Value::Object(annotations)) = value.pointer_mut("/metadata/annotations") {
+        annotations.remove(LAST_APPLIED);
+    }
+    value
+}
+
+/// Values of Secrets become words that tell only whether they differ.
+fn hidden(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option<Value>) {
+    let old = before.clone().unwrap_or_default();
+    let hide = |value: Option<Value>, word: &str| {
+        value.map(|mut value| {
+            for member in ["data", "stringData"] {
+                let Some(Value::Object(values)) = value.get_mut(member) else { continue };
+                for (key, held) in values.iter_mut() {
+                    let same = old.get(member).and_then(|old| old.get(key)) == Some(held);
+                    *held = Value::from(if same { "(a value)" } else { word });
+                }
+            }
+            value
+        })
+    };
+    (hide(before, "(a value)"), hide(after, "(another value)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::plan::changed_fields;
+
+    fn secret() -> ObjectRef {
+        ObjectRef::new("v1", "Secret", Some("a"), "b")
+    }
+
+    #[test]
+    fn a_difference_never_shows_a_value_of_a_secret() {
+        let before = json!({"data": {"same": "c2FtZQ==", "other": "b25l"},
+            "metadata": {"annotations": {LAST_APPLIED: "b25l"}}});
+        let after = json!({"data": {"same": "c2FtZQ==", "other": "dHdv", "new": "bmV3"}, "metadata": {"annotations": {}}});
+        let (before, after) = showable(&secret(), Some(&before), Some(&after));
+        let diff = difference(before.as_ref(), after.as_ref());
+        for value in ["c2FtZQ==", "b25l", "dHdv", "bmV3"] {
+            assert!(!diff.contains(value), "{diff}");
+        }
+        assert!(diff.contains("-  other: (a value)") && diff.contains("+  other: (another value)"), "{diff}");
+    }
+
+    #[test]
+    fn what_the_server_writes_is_no_difference() {
+        let before =
+            json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "2"}, "status": {"x": 1}});
+        let after =
+            json!({"metadata": {"name": "b", "uid": "1", "resourceVersion": "3"}, "status": {"x": 2}});
+        let (before, after) = showable(&secret(), Some(&before), Some(&after));
+        assert_eq!(difference(before.as_ref(), after.as_ref()), "");
+        assert!(changed_fields::between(before.as_ref(), after.as_ref()).is_empty());
+    }
+}

@@ -1,0 +1,255 @@
+//! What a planning pass noted, as plain values: a plan is made of them, and nothing can be done with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::bundle::canonical::canonical;
+use crate::capability::functions::Function;
+use crate::digest::Digest;
+use crate::kubernetes::difference::without_bookkeeping;
+use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::objects::Objects;
+use crate::targets::credentials::Placements;
+use crate::targets::{Change, Marks, Preview};
+
+/// How often each function of the host was called.
+pub type Calls = BTreeMap<Function, u64>;
+
+/// What a planning pass noted.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// What the component read or waited for.
+    pub reads: BTreeSet<ObjectRef>,
+    /// The steps taken, in order, each with what it does. None: the target refused the call that it is a part of.
+    pub steps: Vec<(Step, Option<Change>)>,
+    /// What happens to each object, all its steps together.
+    pub changes: Objects<ObjectChange>,
+    /// What the target refused, and the component went on without, a sentence each.
+    pub refused: Vec<String>,
+    /// How often the component called the host.
+    pub calls: Calls,
+}
+
+/// One write to the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Whether the object is removed, rather than applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete: bool,
+    /// Which object.
+    pub object: ObjectRef,
+    /// The digest of the manifest, with placeholders in the place of credentials.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manifest: Option<Digest>,
+}
+
+/// What happens to one object.
+#[derive(Debug, Clone)]
+pub struct ObjectChange {
+    /// Which object.
+    pub object: ObjectRef,
+    /// What happens.
+    pub change: Change,
+    /// The object as it is.
+    pub before: Option<Value>,
+    /// The object as it would be.
+    pub after: Option<Value>,
+    /// The credentials that flow into it.
+    pub placements: Placements,
+    /// What else is to be known.
+    pub marks: Marks,
+    /// The fields that stay as they were created, where it is to be replaced for them.
+    pub immutable: Vec<String>,
+}
+
+impl Trace {
+    /// The steps that are writes, with what each of them does: all but those that were refused.
+    pub fn writes(&self) -> impl Iterator<Item = (&Step, Change)> {
+        self.steps.iter().filter_map(|(step, change)| Some((step, (*change)?)))
+    }
+
+    /// Whether a step was taken on an object.
+    pub fn touches(&self, object: &ObjectRef) -> bool {
+        self.steps.iter().any(|(step, _)| step.object.key() == object.key())
+    }
+
+    /// Each object as it was when this was noted, by what it is called.
+    pub fn into_seen(self) -> BTreeMap<String, Value> {
+        let seen = |row: ObjectChange| Some((row.object.to_string(), row.before?));
+        self.changes.into_values().filter_map(seen).collect()
+    }
+}
+
+impl Step {
+    /// The step that applies an object.
+    pub fn apply(object: &Object) -> Self {
+        let manifest = canonical(object.body()).ok().map(|bytes| Digest::of(&bytes));
+        Self { delete: false, object: object.reference().clone(), manifest }
+    }
+
+    /// The step that removes an object.
+    pub fn delete(object: ObjectRef) -> Self {
+        Self { delete: true, object, manifest: None }
+    }
+
+    /// The step, for people.
+    pub fn describe(&self) -> String {
+        match (self.delete, &self.manifest) {
+            (true, _) => format!("delete {}", self.object),
+            (false, Some(manifest)) => format!("apply {} ({})", self.object, manifest.short()),
+            (false, None) => format!("apply {}", self.object),
+        }
+    }
+}
+
+impl ObjectChange {
+    /// The removal of an object that is there.
+    pub fn removal(object: ObjectRef, before: Value) -> Self {
+        Self {
+            object,
+            change: Change::Delete,
+            before: Some(before),
+            after: None,
+            placements: Placements::new(),
+            marks: Marks::default(),
+            immutable: Vec::new(),
+        }
+    }
+
+    /// What happens to an object by a step, after what `earlier` steps did to it: the first state and the last. None: the
+    /// object is not there before, and not after.
+    pub fn after(
+        earlier: Option<Self>,
+        object: &ObjectRef,
+        preview: Preview,
+        placements: Placements,
+    ) -> Option<Self> {
+        let Preview { change, before, after, marks, immutable } = preview;
+        let is_first = earlier.is_none();
+        let was_there = earlier.as_ref().map_or(change, |row| row.change) != Change::Create;
+        let (before, adopts) = earlier.map_or((before, marks.adopts), |row| (row.before, row.marks.adopts));
+        let change = match change {
+            Change::Delete if !was_there => return None,
+            Change::Delete => Change::Delete,
+            _ if !was_there => Change::Create,
+            change if is_first => change,
+            _ if before.as_ref() == Some(&after) => Change::Unchanged,
+            Change::Replace => Change::Replace,
+            _ => Change::Update,
+        };
+        let after = (change != Change::Delete).then_some(after);
+        let marks = Marks { adopts, ..marks };
+        Some(Self { object: object.clone(), change, before, after, placements, marks, immutable })
+    }
+
+    /// The same change, if the values that hold credentials are as they should be: for comparing without knowing them.
+    pub fn without_credentials(&mut self) {
+        let (Some(before), Some(after)) = (&self.before, &mut self.after) else { return };
+        for key in self.placements.keys() {
+            let held = before.get("data").and_then(|data| data.get(key)).cloned();
+            if let (Some(held), Some(value)) =
+                (held, after.pointer_mut("/data").and_then(|data| data.get_mut(key)))
+            {
+                *value = held;
+            }
+        }
+        if self.change == Change::Update && without_bookkeeping(before) == without_bookkeeping(after) {
+            self.change = Change::Unchanged;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object() -> ObjectRef {
+        ObjectRef {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: Some("a".into()),
+            name: "b".into(),
+        }
+    }
+
+    fn preview(change: Change, before: Option<u8>, after: u8) -> Preview {
+        Preview { before: before.map(|it| json!(it)), after: json!(after), ..Preview::done(change) }
+    }
+
+    /// The row after these steps: what happens, the first state, the last.
+    fn row(steps: Vec<Preview>) -> Option<(Change, Option<Value>, Option<Value>)> {
+        let mut row = None;
+        for step in steps {
+            row = ObjectChange::after(row, &object(), step, Placements::new());
+        }
+        row.map(|row| (row.change, row.before, row.after))
+    }
+
+    #[test]
+    fn of_several_steps_the_first_state_and_the_last_count() {
+        use Change::{Create, Delete, Replace, Unchanged, Update};
+        let (one, two, three) = (Some(json!(1)), Some(json!(2)), Some(json!(3)));
+        for (steps, expected) in [
+            (vec![preview(Create, None, 2)], Some((Create, None, two.clone()))),
+            (
+                vec![preview(Create, None, 2), preview(Update, Some(2), 3)],
+                Some((Create, None, three.clone())),
+            ),
+            (vec![preview(Create, None, 2), preview(Delete, Some(2), 0)], None),
+            (
+                vec![preview(Update, Some(1), 2), preview(Update, Some(2), 1)],
+                Some((Unchanged, one.clone(), one.clone())),
+            ),
+            (
+                vec![preview(Update, Some(1), 2), preview(Delete, Some(2), 0)],
+                Some((Delete, one.clone(), None)),
+            ),
+            (vec![preview(Delete, Some(1), 0), preview(Create, None, 3)], Some((Update, one.clone(), three))),
+            (vec![preview(Unchanged, Some(1), 1), preview(Replace, Some(1), 2)], Some((Replace, one, two))),
+        ] {
+            let what = format!("{steps:?}");
+            assert_eq!(row(steps), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_belonged_to_nobody_at_first_is_taken_over_by_all_steps_together() {
+        let adopting = Preview {
+            marks: Marks { adopts: true, ..Marks::default() },
+            ..preview(Change::Update, Some(1), 2)
+        };
+        let row = ObjectChange::after(None, &object(), adopting, Placements::new());
+        let row = ObjectChange::after(row, &object(), preview(Change::Update, Some(2), 3), Placements::new());
+        assert!(row.unwrap().marks.adopts);
+    }
+
+    #[test]
+    fn a_step_that_was_refused_is_no_write_and_still_touches_its_object() {
+        let (step, other) = (Step::delete(object()), ObjectRef { name: "c".into(), ..object() });
+        let trace = Trace { steps: vec![(step, None)], ..Trace::default() };
+        assert_eq!(trace.writes().count(), 0);
+        assert!(trace.touches(&object()) && !trace.touches(&other));
+    }
+
+    #[test]
+    fn a_credential_alone_is_no_difference() {
+        let placements = [("password".to_owned(), std::iter::once("db".to_owned()).collect())].into();
+        let mut row = ObjectChange {
+            object: object(),
+            change: Change::Update,
+            before: Some(json!({"data": {"password": "a"}, "metadata": {"resourceVersion": "1"}})),
+            after: Some(json!({"data": {"password": "b"}})),
+            placements,
+            marks: Marks::default(),
+            immutable: Vec::new(),
+        };
+        row.without_credentials();
+        assert_eq!((row.change, row.after), (Change::Unchanged, Some(json!({"data": {"password": "a"}}))));
+    }
+}
