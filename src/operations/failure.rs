@@ -110,7 +110,7 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// The bundle's requests cannot be used.
     #[error(transparent)]
-    Requests(#[from] capability::Invalid),
+    Requests(#[from] capability::InvalidRequests),
     /// A source directory has nowhere to be built.
     #[error("there is no place for temporary files")]
     Scratch(#[source] std::io::Error),
