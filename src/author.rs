@@ -74,7 +74,7 @@ pub enum AuthorError {
     Oci(#[from] OciError),
     /// The requests break a rule.
     #[error("the requests cannot be used")]
-    Requests(#[from] capability::Invalid),
+    Requests(#[from] capability::InvalidRequests),
     /// `carnet.yaml` breaks a rule.
     #[error("`{file}`, {}", if .at.is_empty() { "/" } else { .at }, file = source::FILE)]
     Source {

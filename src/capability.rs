@@ -3,13 +3,13 @@
 //! Everything here is pure. A request never grants anything; it is compared with what the binary imports on one side and
 //! with what the operator grants on the other.
 
-pub mod credentials;
-pub mod files;
-pub mod functions;
-pub mod kubernetes;
-pub mod pattern;
 pub mod severity;
+pub mod pattern;
 pub mod template;
+pub mod kubernetes;
+pub mod files;
+pub mod credentials;
+pub mod functions;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -91,7 +91,7 @@ pub struct Capabilities {
 /// Why requests cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidRequests {
     /// The component is said to handle something that is no built-in action.
     #[error("`handles` names `{0}`, which is not one of install, upgrade, uninstall")]
     Handles(String),
@@ -103,7 +103,7 @@ pub enum Invalid {
     NotRequired,
     /// A scope that cannot be used.
     #[error(transparent)]
-    Scope(#[from] kubernetes::Invalid),
+    Scope(#[from] kubernetes::InvalidScope),
     /// The document has the wrong shape.
     #[error("`custom[\"{EXTENSION}\"]`: {0}")]
     Shape(#[from] document::Invalid),
@@ -119,16 +119,16 @@ impl Requests {
     /// Reads the requests out of a bundle.
     ///
     /// # Errors
-    /// [`Invalid`] with what cannot be used. Unknown members are refused: they could ask for something that nobody would
+    /// [`InvalidRequests`] with what cannot be used. Unknown members are refused: they could ask for something that nobody would
     /// see.
-    pub fn of(bundle: &Bundle) -> Result<Self, Invalid> {
-        let value = bundle.custom(EXTENSION).ok_or(Invalid::Missing)?;
+    pub fn of(bundle: &Bundle) -> Result<Self, InvalidRequests> {
+        let value = bundle.custom(EXTENSION).ok_or(InvalidRequests::Missing)?;
         if !bundle.required_extensions().iter().any(|name| name == EXTENSION) {
-            return Err(Invalid::NotRequired);
+            return Err(InvalidRequests::NotRequired);
         }
         let (requests, unknown) = document::typed::<Self>(value.clone())?;
         if !unknown.is_empty() {
-            return Err(Invalid::Unknown(document::visible(&unknown.join(", "))));
+            return Err(InvalidRequests::Unknown(document::visible(&unknown.join(", "))));
         }
         requests.check()?;
         Ok(requests)
@@ -137,18 +137,18 @@ impl Requests {
     /// Checks what the types do not.
     ///
     /// # Errors
-    /// [`Invalid::Handles`] for an action that is not built in, [`Invalid::Twice`] for a credential of two kinds.
-    pub fn check(&self) -> Result<(), Invalid> {
+    /// [`InvalidRequests::Handles`] for an action that is not built in, [`InvalidRequests::Twice`] for a credential of two kinds.
+    pub fn check(&self) -> Result<(), InvalidRequests> {
         let unknown = self
             .handles
             .iter()
             .find(|action| !["install", "upgrade", "uninstall"].contains(&action.as_str()));
         if let Some(action) = unknown {
-            return Err(Invalid::Handles(document::visible(action)));
+            return Err(InvalidRequests::Handles(document::visible(action)));
         }
         let lent = |name: &String| self.credentials.iter().any(|request| request.text.name == *name);
         let twice = self.generate.iter().map(|request| &request.text.name).find(|name| lent(name));
-        twice.map_or(Ok(()), |name| Err(Invalid::Twice(document::visible(name))))
+        twice.map_or(Ok(()), |name| Err(InvalidRequests::Twice(document::visible(name))))
     }
 
     /// Whether the component carries out this built-in action itself.
@@ -159,20 +159,20 @@ impl Requests {
     /// Everything that is requested.
     ///
     /// # Errors
-    /// [`Invalid::Scope`] with the text that cannot be used.
-    pub fn all(&self, names: &Names) -> Result<Capabilities, Invalid> {
+    /// [`InvalidRequests::Scope`] with the text that cannot be used.
+    pub fn all(&self, names: &Names) -> Result<Capabilities, InvalidRequests> {
         self.resolve(names, |_| true)
     }
 
     /// What a run cannot do without.
     ///
     /// # Errors
-    /// [`Invalid::Scope`] with the text that cannot be used.
-    pub fn required(&self, names: &Names) -> Result<Capabilities, Invalid> {
+    /// [`InvalidRequests::Scope`] with the text that cannot be used.
+    pub fn required(&self, names: &Names) -> Result<Capabilities, InvalidRequests> {
         self.resolve(names, |optional| !optional)
     }
 
-    fn resolve(&self, names: &Names, wanted: impl Fn(bool) -> bool) -> Result<Capabilities, Invalid> {
+    fn resolve(&self, names: &Names, wanted: impl Fn(bool) -> bool) -> Result<Capabilities, InvalidRequests> {
         Ok(Capabilities {
             kubernetes: KubernetesScope::resolve(&texts(&self.kubernetes, &wanted), names)?,
             files: FileScope::resolve(&texts(&self.files, &wanted), names)?,

@@ -1,22 +1,25 @@
-//! Turns arguments into calls of the library, and what comes back into text, documents and exit codes.
+//! Turns arguments into requests, and what comes of the operations into pages, documents and exit codes.
 //!
-//! One file per verb: `Args`, whose doc comment is the help, then `run`. Only this module prints, reads the environment
-//! and finds its own files; the library is handed everything.
+//! One file per verb: `Args`, whose doc comment is the help, then `run`, then the page. Only this module prints, reads the
+//! environment, listens for signals and finds its own files; the library is handed everything.
 
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::operations::{self, Bundles};
 
 use exit::Code;
 use inputs::{Settings, StatePlace, Trust};
 use ui::{Color, Format, Ui};
 
-pub mod acquire;
 pub mod exit;
 pub mod inputs;
 pub mod manual;
@@ -31,20 +34,23 @@ mod doctor;
 mod drift;
 mod grant;
 mod init;
+mod history;
 mod inspect;
 mod install;
 mod invoke;
 mod key;
 mod lint;
+mod list;
+mod outputs;
 mod plan;
 mod rbac;
 mod rollback;
 mod sign;
+mod status;
 mod uninstall;
 mod unlock;
 mod verify;
 mod version;
-mod watch;
 
 /// Install bundles that you do not have to trust
 ///
@@ -110,19 +116,19 @@ enum Verb {
     Invoke(Box<invoke::Args>),
     Rollback(Box<rollback::Args>),
     Uninstall(Box<uninstall::Args>),
-    List(watch::List),
-    Status(watch::Status),
-    History(watch::History),
+    List(list::Args),
+    Status(status::Args),
+    History(history::Args),
     Diff(diff::Args),
     Drift(Box<drift::Args>),
-    Outputs(watch::Outputs),
+    Outputs(outputs::Args),
     Unlock(unlock::Args),
     Completion(completion::Args),
     Doctor(doctor::Args),
     Version(version::Args),
 }
 
-/// What every verb works with.
+/// All that a verb works with.
 #[derive(Debug)]
 pub struct Context {
     /// Where results and messages go.
@@ -139,12 +145,35 @@ impl Context {
         Settings::load()
     }
 
+    /// Has an operation done that waits for something.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn wait<T>(
+        &self,
+        operation: impl Future<Output = Result<T, operations::Error>>,
+    ) -> anyhow::Result<T> {
+        Ok(runtime()?.block_on(operation)?)
+    }
+
     /// The trust policy, and where it comes from.
     ///
     /// # Errors
     /// When there is one that cannot be read.
     pub fn trust(&self) -> anyhow::Result<Trust> {
         inputs::trust(self.global.trust.as_deref().filter(|file| !file.as_os_str().is_empty()))
+    }
+
+    /// How bundles get here, and by whom they are judged.
+    pub fn bundles(&self) -> Bundles {
+        let unusable =
+            |error: anyhow::Error| error.reallocate_into_boxed_dyn_error_without_backtrace().into();
+        Bundles {
+            policy: self.trust().map(|trust| trust.policy).map_err(unusable),
+            now: inputs::now(),
+            scratch: inputs::scratch(),
+            listener: Arc::new(self.ui.clone()),
+        }
     }
 
     /// Where installations are recorded.
@@ -175,6 +204,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ended.unwrap_or_else(|error| if is_closed_pipe(&error) { exit::DONE } else { exit::ERROR }).into()
 }
 
+/// A runtime for one command.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the program cannot wait for anything")
+}
+
 /// The command line as clap sees it, from which completions and the reference are made.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -198,12 +235,12 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Invoke(args) => invoke::run(args, context),
         Verb::Rollback(args) => rollback::run(args, context),
         Verb::Uninstall(args) => uninstall::run(args, context),
-        Verb::List(args) => watch::list(args, context),
-        Verb::Status(args) => watch::status(args, context),
-        Verb::History(args) => watch::history(args, context),
+        Verb::List(args) => list::run(args, context),
+        Verb::Status(args) => status::run(args, context),
+        Verb::History(args) => history::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
         Verb::Drift(args) => drift::run(args, context),
-        Verb::Outputs(args) => watch::outputs(args, context),
+        Verb::Outputs(args) => outputs::run(args, context),
         Verb::Unlock(args) => unlock::run(args, context),
         Verb::Completion(args) => completion::run(args, context),
         Verb::Doctor(args) => doctor::run(args, context),

@@ -364,8 +364,8 @@ fn allowed(terms: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGran
 
 fn files(terms: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, InvalidGrant> {
     let bind = |file: &FileGrant| {
-        let name = names.fill(&file.name).map_err(kubernetes::Invalid::from)?;
-        Ok((Pattern::parse(&name).map_err(kubernetes::Invalid::from)?, file.path.clone()))
+        let name = names.fill(&file.name).map_err(kubernetes::InvalidScope::from)?;
+        Ok((Pattern::parse(&name).map_err(kubernetes::InvalidScope::from)?, file.path.clone()))
     };
     terms.files.iter().map(bind).collect()
 }

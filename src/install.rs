@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::targets::Target;
 use crate::verify::Verified;
 
-pub use approver::{Approver, Decision};
+pub use approver::{Approver, Decision, Unattended};
 pub use environment::{Cancellation, Environment};
 pub use failure::{Error, MAX_SAID};
 pub use identity::{minted, needs, removed};

@@ -22,4 +22,5 @@ pub mod host;
 pub mod run;
 pub mod state;
 pub mod install;
+pub mod operations;
 pub mod cli;

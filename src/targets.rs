@@ -3,36 +3,39 @@
 //! Every method that reaches outside takes a permit. A target knows what an installation has put there (its inventory)
 //! and says so before it writes, through a [`Ledger`], so that nothing it leaves behind is ever unknown.
 
+pub mod credentials;
+mod overrides;
 mod preview;
+mod failure;
 mod inventory;
 mod protected;
 mod ownership;
-pub mod credentials;
 pub mod cluster;
 pub mod directory;
 mod place;
+mod prepared;
 
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cluster::Error as ClusterError;
-use crate::grant::{Apply, Delete, Get, Permitted, Wait, after_apply};
+use crate::grant::{Apply, Delete, Get, Permitted, Wait};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 
-use self::cluster::Cluster;
-use credentials::{Filled, LentCredentials, Misplaced, NotText};
-use directory::{Directory, Rendered};
+use self::cluster::{Cluster, same_as_seen};
+use credentials::LentCredentials;
+use directory::Directory;
 use ownership::{Ownership, is_recorded, refused};
+use prepared::Form;
 
 pub use self::cluster::Removed;
+pub use failure::Error;
 pub use inventory::{Inventory, Ledger, Recorded};
+pub use overrides::Overrides;
 pub use ownership::is_own;
 pub use place::{InvalidPlace, Place};
+pub use prepared::Prepared;
 pub use preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
 pub use protected::{Protected, check_replaceable};
 
@@ -44,103 +47,6 @@ pub enum Target {
     Directory(Directory),
 }
 
-/// What the operator insists on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Overrides {
-    /// Overwrite what somebody else changed in our objects.
-    pub force_conflicts: bool,
-    /// Take over objects that this installation did not make.
-    pub take_ownership: bool,
-    /// Remove and make anew what cannot be changed.
-    #[serde(default)]
-    pub replace: bool,
-}
-
-/// An object that is ready to go out: checked against the grant, its credentials in place. No `Debug`: it may hold
-/// secrets.
-pub struct Prepared {
-    permit: Permitted<Apply>,
-    form: Form,
-}
-
-enum Form {
-    Body(Filled),
-    File(Rendered),
-}
-
-/// Why a target did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The cluster refused or cannot be reached.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// A file that was changed by hand.
-    #[error("{object} was changed by hand ({})", file.display())]
-    Edited {
-        /// Which object.
-        object: String,
-        /// Its file.
-        file: PathBuf,
-    },
-    /// An object that is to be made anew is not gone in time.
-    #[error("{object} cannot be made anew: {why}")]
-    Held {
-        /// Which object.
-        object: String,
-        /// What keeps it.
-        why: String,
-    },
-    /// An object that would have to be replaced, and holds what would be lost.
-    #[error("{object} cannot be changed in {}, and is never replaced, since what it holds would be lost", fields.join(", "))]
-    Irreplaceable {
-        /// Which object.
-        object: String,
-        /// The fields that stay as they were created.
-        fields: Vec<String>,
-    },
-    /// An object that this installation did not make.
-    #[error("{object} is already there and belongs to {}", owner.as_deref().unwrap_or("nobody that is known"))]
-    Foreign {
-        /// Which object.
-        object: String,
-        /// The installation it belongs to, if it says so.
-        owner: Option<String>,
-    },
-    /// A file or directory that cannot be read or written.
-    #[error("{}", .0.display())]
-    Io(PathBuf, #[source] std::io::Error),
-    /// What happens cannot be recorded.
-    #[error("what the run does cannot be recorded: {0}")]
-    Ledger(String),
-    /// A credential stands where it may not.
-    #[error(transparent)]
-    Misplaced(#[from] Misplaced),
-    /// A generated credential that cannot be used any more.
-    #[error(transparent)]
-    NotText(#[from] NotText),
-    /// An object was removed, and its replacement was refused.
-    #[error("{0} was removed, and could not be made anew")]
-    Unreplaced(String, #[source] Box<Self>),
-    /// A file that is not an object.
-    #[error("the file of {0} cannot be read: {1}")]
-    Unreadable(String, String),
-}
-
-impl Error {
-    pub(crate) fn held(object: String, why: &str) -> Self {
-        Self::Held { object, why: why.to_owned() }
-    }
-}
-
-impl Overrides {
-    /// Whether fields of others are taken over.
-    fn forces(self) -> bool {
-        self.force_conflicts || self.take_ownership
-    }
-}
-
 impl Target {
     /// Learns how the kind of an object is served, if only the target can know.
     ///
@@ -150,7 +56,7 @@ impl Target {
         self.learn_all(std::slice::from_ref(object), kinds).await
     }
 
-    /// The same for several objects at once.
+    /// Learns how the kinds of several objects are served, at once.
     ///
     /// # Errors
     /// [`Error::Cluster`] when the cluster does not serve one of them.
@@ -184,7 +90,7 @@ impl Target {
         Ok(Prepared { permit, form })
     }
 
-    /// What applying an object would do. Writes nothing.
+    /// Previews the apply of an object. Writes nothing.
     ///
     /// # Errors
     /// [`Error`] when it could not be applied.
@@ -244,8 +150,8 @@ impl Target {
         }
     }
 
-    /// What is recorded of an object that was seen to be as it is to be, so that it need not be applied. A directory
-    /// compares its files when it writes them.
+    /// The record of an object whose apply would be a no-op, so that it need not be applied. A directory compares its files
+    /// when it writes them.
     pub fn settled(&self, prepared: &Prepared, seen: &Value) -> Option<Recorded> {
         let Self::Cluster(_) = self else { return None };
         let uid = metadata::uid(seen)?.to_owned();
@@ -326,7 +232,7 @@ impl Target {
         }
     }
 
-    /// What keeps an object from becoming ready, as far as the caller may know.
+    /// Tells why an object is not ready, as far as the caller may know.
     pub async fn diagnosis(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
         match self {
             Self::Cluster(cluster) => cluster.diagnosis(permit, kinds).await,
@@ -376,42 +282,6 @@ impl Target {
             Self::Directory(directory) => format!("dir:{}", directory.path().display()),
         }
     }
-}
-
-impl Prepared {
-    /// Which object.
-    pub fn object(&self) -> &ObjectRef {
-        self.permit.0.reference()
-    }
-
-    /// The object as the component wrote it, with placeholders in the place of credentials.
-    pub fn body(&self) -> &Value {
-        self.permit.0.body()
-    }
-
-    /// The permit to wait for it, which follows from that to apply it.
-    pub fn wait(&self) -> Permitted<Wait> {
-        after_apply(&self.permit)
-    }
-
-    /// What is recorded before the object goes out.
-    pub fn recorded(&self) -> Recorded {
-        let intended = match &self.form {
-            Form::Body(_) => None,
-            Form::File(rendered) => Some(rendered.digest()),
-        };
-        Recorded { object: self.object().clone(), uid: None, written: None, intended }
-    }
-}
-
-/// The body with the UID of the object that was seen when it was planned: one that has taken its name since is refused.
-fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
-    let mut body = body.clone();
-    let uid = seen.and_then(|seen| seen.pointer("/metadata/uid")).cloned();
-    if let (Some(uid), Some(Value::Object(metadata))) = (uid, body.get_mut("metadata")) {
-        metadata.insert("uid".into(), uid);
-    }
-    body
 }
 
 /// Whether applying an object takes over one that belongs to nobody. A plan that nothing follows shows that instead of

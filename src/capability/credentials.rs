@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::kubernetes::Invalid;
+use super::kubernetes::InvalidScope;
 use super::pattern::Pattern;
 use super::template::Names;
 use crate::kubernetes::object::ObjectRef;
@@ -62,8 +62,8 @@ impl CredentialScope {
     /// Reads credentials and fills their placeholders. Of one credential named twice, both count.
     ///
     /// # Errors
-    /// [`Invalid`] with the text that cannot be used.
-    pub fn resolve(credentials: &[CredentialText], names: &Names) -> Result<Self, Invalid> {
+    /// [`InvalidScope`] with the text that cannot be used.
+    pub fn resolve(credentials: &[CredentialText], names: &Names) -> Result<Self, InvalidScope> {
         let mut scope = Self::default();
         for credential in credentials {
             scope.add(credential.name.clone(), Use::resolve(credential, names)?);
@@ -160,7 +160,7 @@ impl CredentialScope {
 
 impl Use {
     /// A credential that is to be shown and names no destination goes nowhere else.
-    fn resolve(text: &CredentialText, names: &Names) -> Result<Self, Invalid> {
+    fn resolve(text: &CredentialText, names: &Names) -> Result<Self, InvalidScope> {
         let into = match &text.into {
             None if text.reveal => Places::default(),
             None => Places::Any,
@@ -211,11 +211,11 @@ impl Places {
 
 impl Destination {
     /// Reads `NAMESPACE/Secret/NAME`.
-    fn parse(text: &str, names: &Names) -> Result<Self, Invalid> {
+    fn parse(text: &str, names: &Names) -> Result<Self, InvalidScope> {
         let filled = names.fill(text)?;
         let parts: Vec<_> = filled.split('/').collect();
         let [namespace, "Secret", name] = parts[..] else {
-            return Err(Invalid::Destination(text.into()));
+            return Err(InvalidScope::Destination(text.into()));
         };
         Ok(Self { namespace: Pattern::parse(namespace)?, name: Pattern::parse(name)? })
     }
@@ -293,7 +293,7 @@ pub(crate) mod tests {
             reveal: false,
         };
         let refusal = CredentialScope::resolve(&[text], &Names::default()).unwrap_err();
-        assert_eq!(refusal, Invalid::Destination("prod/ConfigMap/db".into()));
+        assert_eq!(refusal, InvalidScope::Destination("prod/ConfigMap/db".into()));
     }
 
     pub(crate) fn any_scope() -> impl Strategy<Value = CredentialScope> {

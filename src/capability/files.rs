@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::kubernetes::{Invalid, patterns};
+use super::kubernetes::{InvalidScope, patterns};
 use super::pattern::Pattern;
 use super::template::Names;
 
@@ -30,8 +30,8 @@ impl FileScope {
     /// Reads names and fills their placeholders.
     ///
     /// # Errors
-    /// [`Invalid`] with the text that cannot be used.
-    pub fn resolve(files: &[FileText], names: &Names) -> Result<Self, Invalid> {
+    /// [`InvalidScope`] with the text that cannot be used.
+    pub fn resolve(files: &[FileText], names: &Names) -> Result<Self, InvalidScope> {
         let texts: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
         patterns(&texts, names).map(Self)
     }

@@ -59,7 +59,7 @@ pub struct KubernetesScope(Vec<Rule>);
 /// Why a rule cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidScope {
     /// A destination of a credential that is not a Secret.
     #[error("`{0}` is not of the form NAMESPACE/Secret/NAME")]
     Destination(String),
@@ -74,13 +74,13 @@ pub enum Invalid {
     Generated(String),
     /// A pattern that is none.
     #[error(transparent)]
-    Pattern(#[from] pattern::Invalid),
+    Pattern(#[from] pattern::InvalidPattern),
     /// Several Secrets where one was expected.
     #[error("`{0}` does not name one Secret, as it must for a credential that is found again there")]
     Several(String),
     /// A placeholder that cannot be filled.
     #[error(transparent)]
-    Template(#[from] template::Invalid),
+    Template(#[from] template::InvalidTemplate),
     /// A verb that does not exist.
     #[error("`{0}` is not one of the verbs get, get-secret, apply, delete")]
     Verb(String),
@@ -105,13 +105,13 @@ impl fmt::Display for Verb {
 }
 
 impl FromStr for Verb {
-    type Err = Invalid;
+    type Err = InvalidScope;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
         [Self::Get, Self::GetSecret, Self::Apply, Self::Delete]
             .into_iter()
             .find(|verb| verb.to_string() == text)
-            .ok_or_else(|| Invalid::Verb(text.into()))
+            .ok_or_else(|| InvalidScope::Verb(text.into()))
     }
 }
 
@@ -119,8 +119,8 @@ impl RuleText {
     /// Fills the placeholders.
     ///
     /// # Errors
-    /// [`Invalid`] with the text that cannot be used.
-    pub fn resolve(&self, names: &Names) -> Result<Rule, Invalid> {
+    /// [`InvalidScope`] with the text that cannot be used.
+    pub fn resolve(&self, names: &Names) -> Result<Rule, InvalidScope> {
         Rule::of(
             self.verbs.iter().copied().collect(),
             patterns(&self.kinds, names)?,
@@ -149,12 +149,12 @@ impl Rule {
         kinds: BTreeSet<Pattern>,
         namespaces: BTreeSet<Pattern>,
         names: BTreeSet<Pattern>,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, InvalidScope> {
         for (set, is_empty) in
             [("verbs", verbs.is_empty()), ("kinds", kinds.is_empty()), ("names", names.is_empty())]
         {
             if is_empty {
-                return Err(Invalid::Empty(set));
+                return Err(InvalidScope::Empty(set));
             }
         }
         Ok(Self { verbs, kinds, namespaces, names })
@@ -163,9 +163,9 @@ impl Rule {
     /// Reads `VERB:KIND:NAMESPACE/NAME`, or `VERB:KIND:NAME` for objects outside namespaces.
     ///
     /// # Errors
-    /// [`Invalid`] with the part that cannot be used.
-    pub fn parse(text: &str, names: &Names) -> Result<Self, Invalid> {
-        let form = || Invalid::Form(text.into());
+    /// [`InvalidScope`] with the part that cannot be used.
+    pub fn parse(text: &str, names: &Names) -> Result<Self, InvalidScope> {
+        let form = || InvalidScope::Form(text.into());
         let (verb, rest) = text.split_once(':').ok_or_else(form)?;
         let (kind, object) = rest.split_once(':').ok_or_else(form)?;
         let (namespaces, name) = match object.split_once('/') {
@@ -255,11 +255,11 @@ impl KubernetesScope {
     /// Reads rules and fills their placeholders.
     ///
     /// # Errors
-    /// [`Invalid`] with the text that cannot be used.
+    /// [`InvalidScope`] with the text that cannot be used.
     pub fn resolve<'a>(
         rules: impl IntoIterator<Item = &'a RuleText>,
         names: &Names,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, InvalidScope> {
         rules.into_iter().map(|rule| rule.resolve(names)).collect::<Result<_, _>>().map(Self)
     }
 
@@ -413,7 +413,7 @@ fn common(a: &BTreeSet<Pattern>, b: &BTreeSet<Pattern>) -> BTreeSet<Pattern> {
     a.iter().flat_map(|a| b.iter().filter_map(|b| a.intersect(b))).collect()
 }
 
-pub(super) fn patterns(texts: &[String], names: &Names) -> Result<BTreeSet<Pattern>, Invalid> {
+pub(super) fn patterns(texts: &[String], names: &Names) -> Result<BTreeSet<Pattern>, InvalidScope> {
     texts.iter().map(|text| Ok(Pattern::parse(&names.fill(text)?)?)).collect()
 }
 
@@ -470,18 +470,21 @@ pub(crate) mod tests {
             namespaces: vec![],
             names: vec!["a".into()],
         };
-        assert_eq!(text.resolve(&names), Err(Invalid::Empty("verbs")));
+        assert_eq!(text.resolve(&names), Err(InvalidScope::Empty("verbs")));
         assert_eq!(
             RuleText { verbs: vec![Verb::Get], kinds: vec![], ..text.clone() }.resolve(&names),
-            Err(Invalid::Empty("kinds"))
+            Err(InvalidScope::Empty("kinds"))
         );
         assert_eq!(
             RuleText { verbs: vec![Verb::Get], names: vec![], ..text }.resolve(&names),
-            Err(Invalid::Empty("names"))
+            Err(InvalidScope::Empty("names"))
         );
-        assert_eq!(Rule::parse("get:Service:/a", &names), Err(Invalid::Pattern(pattern::Invalid::Empty)));
-        assert_eq!(Rule::parse("list:Service:a/a", &names), Err(Invalid::Verb("list".into())));
-        assert_eq!(Rule::parse("get:Service", &names), Err(Invalid::Form("get:Service".into())));
+        assert_eq!(
+            Rule::parse("get:Service:/a", &names),
+            Err(InvalidScope::Pattern(pattern::InvalidPattern::Empty))
+        );
+        assert_eq!(Rule::parse("list:Service:a/a", &names), Err(InvalidScope::Verb("list".into())));
+        assert_eq!(Rule::parse("get:Service", &names), Err(InvalidScope::Form("get:Service".into())));
     }
 
     #[test]

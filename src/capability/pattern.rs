@@ -20,7 +20,7 @@ pub enum Pattern {
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidPattern {
     /// An empty text, which must never mean "all".
     #[error("an empty name is not a pattern")]
     Empty,
@@ -36,17 +36,17 @@ impl Pattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// [`Invalid`] for an empty text, white space, or a `*` in the middle.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// [`InvalidPattern`] for an empty text, white space, or a `*` in the middle.
+    pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let (stem, is_prefix) = text.strip_suffix('*').map_or((text, false), |stem| (stem, true));
         if text.is_empty() {
-            return Err(Invalid::Empty);
+            return Err(InvalidPattern::Empty);
         }
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(Invalid::Space(crate::document::visible(text)));
+            return Err(InvalidPattern::Space(crate::document::visible(text)));
         }
         if stem.contains('*') {
-            return Err(Invalid::Star(text.into()));
+            return Err(InvalidPattern::Star(text.into()));
         }
         Ok(if is_prefix { Self::Prefix(stem.into()) } else { Self::Exact(stem.into()) })
     }
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn an_empty_text_is_never_everything() {
-        assert_eq!(Pattern::parse(""), Err(Invalid::Empty));
-        assert_eq!(Pattern::parse("a*b"), Err(Invalid::Star("a*b".into())));
-        assert_eq!(Pattern::parse("**"), Err(Invalid::Star("**".into())));
-        assert_eq!(Pattern::parse("a b"), Err(Invalid::Space("a b".into())));
+        assert_eq!(Pattern::parse(""), Err(InvalidPattern::Empty));
+        assert_eq!(Pattern::parse("a*b"), Err(InvalidPattern::Star("a*b".into())));
+        assert_eq!(Pattern::parse("**"), Err(InvalidPattern::Star("**".into())));
+        assert_eq!(Pattern::parse("a b"), Err(InvalidPattern::Space("a b".into())));
     }
 
     fn pattern() -> impl Strategy<Value = Pattern> {

@@ -19,7 +19,7 @@ pub struct Names {
 /// Why a text could not be filled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidTemplate {
     /// A `${` without its `}`.
     #[error("`{0}` has a `${{` without a `}}`")]
     Open(String),
@@ -51,16 +51,16 @@ impl Names {
     /// others, so none may bring in a wildcard or a separator.
     ///
     /// # Errors
-    /// [`Invalid`] with the placeholder that cannot be filled.
-    pub fn fill(&self, text: &str) -> Result<String, Invalid> {
+    /// [`InvalidTemplate`] with the placeholder that cannot be filled.
+    pub fn fill(&self, text: &str) -> Result<String, InvalidTemplate> {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, after) = after.split_once('}').ok_or_else(|| Invalid::Open(text.into()))?;
+            let (name, after) = after.split_once('}').ok_or_else(|| InvalidTemplate::Open(text.into()))?;
             let value = self.value(text, name)?;
             let deceives = |c: char| "*/:".contains(c) || c.is_whitespace() || c.is_control();
             if value.is_empty() || value.contains(deceives) {
-                return Err(Invalid::Value(name.into()));
+                return Err(InvalidTemplate::Value(name.into()));
             }
             filled.push_str(before);
             filled.push_str(value);
@@ -70,15 +70,15 @@ impl Names {
         Ok(filled)
     }
 
-    fn value(&self, text: &str, name: &str) -> Result<&str, Invalid> {
+    fn value(&self, text: &str, name: &str) -> Result<&str, InvalidTemplate> {
         match name {
             "installation" => Ok(&self.installation),
             "namespace" => Ok(&self.namespace),
             _ => {
                 let parameter =
-                    name.strip_prefix("parameters.").ok_or_else(|| Invalid::Unknown(name.into()))?;
+                    name.strip_prefix("parameters.").ok_or_else(|| InvalidTemplate::Unknown(name.into()))?;
                 let value = self.parameters.get(parameter).and_then(Value::as_str);
-                value.ok_or_else(|| Invalid::Parameter { text: text.into(), name: parameter.into() })
+                value.ok_or_else(|| InvalidTemplate::Parameter { text: text.into(), name: parameter.into() })
             }
         }
     }
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn nothing_else_is() {
-        assert_eq!(names().fill("${env.HOME}"), Err(Invalid::Unknown("env.HOME".into())));
-        assert_eq!(names().fill("${installation"), Err(Invalid::Open("${installation".into())));
-        assert_eq!(names().fill("${parameters.wild}"), Err(Invalid::Value("parameters.wild".into())));
-        let unset = Invalid::Parameter { text: "${parameters.x}".into(), name: "x".into() };
+        assert_eq!(names().fill("${env.HOME}"), Err(InvalidTemplate::Unknown("env.HOME".into())));
+        assert_eq!(names().fill("${installation"), Err(InvalidTemplate::Open("${installation".into())));
+        assert_eq!(names().fill("${parameters.wild}"), Err(InvalidTemplate::Value("parameters.wild".into())));
+        let unset = InvalidTemplate::Parameter { text: "${parameters.x}".into(), name: "x".into() };
         assert_eq!(names().fill("${parameters.x}"), Err(unset));
     }
 }

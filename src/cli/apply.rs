@@ -2,19 +2,19 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::document;
-use crate::install::Mode;
+use crate::operations::apply::apply;
+use crate::operations::{ChangeOptions, Request};
 use crate::plan::Plan;
 use crate::reference::Reference;
 
 use super::Context;
-use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, ClusterArgs, HomeArgs, InputArgs, PowerArgs, Settled};
+use super::act::{self, ClusterArgs, HomeArgs, IdentityArgs, InputArgs, PowerArgs, UnsignedArgs};
 use super::exit::{self, Code};
-use super::inputs::consent::ConsentArgs;
 
 /// Carry out a plan that was made earlier, and nothing else
 ///
@@ -52,54 +52,43 @@ struct WaitArgs {
     no_wait: bool,
     /// Wait for the target no longer than this, in all
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = act::time)]
-    timeout: std::time::Duration,
+    timeout: Duration,
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
     #[command(flatten)]
-    identity: act::IdentityArgs,
+    identity: IdentityArgs,
     #[command(flatten)]
     powers: PowerArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let plan = read(&args.plan)?;
-    act::check_parameters(&args.inputs, &plan.inputs.secret_parameters)?;
-    let reference = match &args.bundle {
-        Some(reference) => reference.clone(),
-        None => plan.inputs.reference.parse().context("the plan does not say where its bundle is")?,
+    let home = HomeArgs::of(&args.cluster, &plan.installation.namespace);
+    let request = Request {
+        inputs: args.inputs.read()?,
+        is_unsigned: args.unsigned.dangerous_unsigned,
+        change: args.wait.options(),
+        ..home.request(&plan.installation.name)?
     };
-    let settled = Settled {
-        parameters: plan.inputs.parameters.clone(),
-        secret_parameters: plan.inputs.secret_parameters.clone(),
-        terms: plan.inputs.grant.clone(),
-        overrides: plan.inputs.overrides,
-        delete: plan.inputs.delete.clone(),
-        dangers: plan.inputs.dangers.clone(),
-        plan: Some(Box::new(plan.clone())),
-    };
-    let asked = Asked {
-        action: &plan.action,
-        name: &plan.installation.name,
-        home: &HomeArgs::of(&args.cluster, &plan.installation.namespace),
-        reference: plan.inputs.reference.clone(),
-        consent: &ConsentArgs::default(),
-        inputs: &args.inputs,
-        unsigned: args.unsigned,
-        // Whoever hands over a plan has confirmed it.
-        change: &ChangeArgs::waiting(
-            !args.wait.no_wait,
-            args.wait.timeout,
-            args.wait.rollback_on_failure,
-            args.wait.identity,
-        )
-        .refusing(args.wait.powers),
-        mode: Mode::Act,
-        settled: Some(settled),
-    };
-    let (outcome, _) = act::on_plan(asked, &reference, &plan, context)?;
+    let reference = args.bundle.as_ref();
+    let outcome =
+        act::carry_out(&home, context, async |services| apply(&plan, reference, &request, services).await)?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
+}
+
+impl WaitArgs {
+    fn options(&self) -> ChangeOptions {
+        ChangeOptions {
+            wait: !self.no_wait,
+            timeout: self.timeout,
+            rollback_on_failure: self.rollback_on_failure,
+            refuse_powers: self.powers.refuse_powers,
+            identity: self.identity.identity(),
+            ..ChangeOptions::default()
+        }
+    }
 }
 
 fn read(file: &Path) -> anyhow::Result<Plan> {

@@ -2,14 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
-use crate::author::{self, Built};
+use crate::operations::build::{Build, build};
 use crate::reference::{LayoutReference, Reference};
 
+use super::Context;
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report, Tone};
-use super::{Context, act};
 
 /// Build a bundle from a source directory into an OCI layout
 ///
@@ -31,32 +29,12 @@ pub(super) struct Args {
     tag: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Build {
-    reference: String,
-    #[serde(flatten)]
-    built: Summary,
-    warnings: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Summary {
-    digest: String,
-    name: String,
-    version: String,
-    tag: String,
-    component: String,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let layout = args.layout()?;
-    let tag = args.tag.as_deref().or(layout.tag.as_deref());
-    let built = act::runtime()?.block_on(author::build(&args.directory, &layout.directory, tag))?;
-    let report = Build::of(built, layout);
-    for warning in &report.warnings {
+    let built = context.wait(build(&args.directory, args.layout()?, args.tag.as_deref()))?;
+    for warning in &built.warnings {
         context.ui.warning(warning);
     }
-    context.ui.report(&report)?;
+    context.ui.report(&built)?;
     Ok(exit::DONE)
 }
 
@@ -73,29 +51,10 @@ impl Args {
     }
 }
 
-impl Build {
-    fn of(built: Built, layout: LayoutReference) -> Self {
-        let reference = LayoutReference { tag: Some(built.tag.clone()), ..layout };
-        Self {
-            reference: Reference::Layout(reference).to_string(),
-            warnings: built.warnings.iter().map(ToString::to_string).collect(),
-            built: Summary {
-                digest: built.digest.to_string(),
-                name: built.name,
-                version: built.version,
-                tag: built.tag,
-                component: built.component.to_string(),
-            },
-        }
-    }
-}
-
 impl Report for Build {
-    const KIND: &'static str = "Build";
-
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Heading, &format!("{} {}", self.built.name, self.built.version));
-        page.line("", Tone::Plain, &self.built.digest);
+        page.line("", Tone::Heading, &format!("{} {}", self.name, self.version));
+        page.line("", Tone::Plain, &self.digest);
         page.line("", Tone::Plain, &self.reference);
     }
 }

@@ -1,13 +1,11 @@
 //! `carnet diff`.
 
-use serde::Serialize;
-
-use crate::plan::Planned;
+use crate::operations::Request;
+use crate::operations::diff::{Difference, diff};
 use crate::targets::Change;
 
 use super::Context;
-use super::acquire::UnsignedArgs;
-use super::act::{self, HomeArgs, InputArgs, diff_lines};
+use super::act::{self, HomeArgs, InputArgs, UnsignedArgs, diff_lines};
 use super::exit::Code;
 use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
@@ -38,22 +36,19 @@ pub(super) struct Args {
     unsigned: UnsignedArgs,
 }
 
-#[derive(Serialize)]
-struct Difference {
-    name: String,
-    changes: Vec<Planned>,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let changes = act::examine(&args.name, &args.home, (&args.inputs, &args.files), args.unsigned, context)?;
-    let report = Difference { name: args.name.clone(), changes };
-    context.ui.report(&report)?;
-    Ok(act::pending(args.exit_code, !report.changes.is_empty()))
+    let request = Request {
+        consent: args.files.read()?,
+        inputs: args.inputs.read()?,
+        is_unsigned: args.unsigned.dangerous_unsigned,
+        ..args.home.request(&args.name)?
+    };
+    let difference = act::carry_out(&args.home, context, async |services| diff(&request, services).await)?;
+    context.ui.report(&difference)?;
+    Ok(act::pending(args.exit_code, !difference.changes.is_empty()))
 }
 
 impl Report for Difference {
-    const KIND: &'static str = "Difference";
-
     fn show(&self, page: &mut Page) {
         if self.changes.is_empty() {
             page.line("", Tone::Good, "Everything is as it was installed.");

@@ -1,14 +1,10 @@
 //! `carnet drift`.
 
-use serde::Serialize;
-
-use crate::install::{Mode, Outcome};
-use crate::plan::Planned;
-use crate::targets::Change;
+use crate::operations::Request;
+use crate::operations::drift::{Drift, drift, fix};
 
 use super::Context;
-use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
+use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
 use super::exit::{self, Code};
 use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
@@ -45,67 +41,25 @@ pub(super) struct Args {
     change: ChangeArgs,
 }
 
-#[derive(Serialize)]
-struct Drift {
-    name: String,
-    objects: Vec<Drifted>,
-}
-
-/// An object that is not as it was installed.
-#[derive(Serialize)]
-struct Drifted {
-    #[serde(flatten)]
-    object: crate::kubernetes::object::ObjectRef,
-    /// `changed`, `missing`, or `extra` for one that should be gone.
-    state: &'static str,
-    /// The fields that differ.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fields: Vec<String>,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let request = Request {
+        consent: args.files.read()?,
+        inputs: args.inputs.read()?,
+        is_unsigned: args.unsigned.dangerous_unsigned,
+        change: args.change.options(),
+        ..args.home.request(&args.name)?
+    };
     if args.fix {
-        let outcome = fix(args, context)?;
+        let outcome = act::carry_out(&args.home, context, async |services| fix(&request, services).await)?;
         act::report(&outcome, &context.ui)?;
         return Ok(exit::DONE);
     }
-    let changes = act::examine(&args.name, &args.home, (&args.inputs, &args.files), args.unsigned, context)?;
-    let report = Drift { name: args.name.clone(), objects: changes.into_iter().map(Drifted::of).collect() };
-    context.ui.report(&report)?;
-    Ok(act::pending(args.exit_code, !report.objects.is_empty()))
-}
-
-/// An upgrade to what is installed, over what others have changed.
-fn fix(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
-    let asked = Asked {
-        action: "upgrade",
-        name: &args.name,
-        home: &args.home,
-        reference: String::new(),
-        consent: &args.files.consent(),
-        inputs: &args.inputs,
-        unsigned: args.unsigned,
-        change: &args.change.putting_back(),
-        mode: Mode::Act,
-        settled: None,
-    };
-    Ok(act::on_installation(asked, context)?.0)
-}
-
-impl Drifted {
-    fn of(row: Planned) -> Self {
-        let state = match row.action {
-            Change::Create => "missing",
-            Change::Delete => "extra",
-            Change::Replace | Change::Update | Change::Unchanged => "changed",
-        };
-        Self { object: row.object, state, fields: row.fields }
-    }
+    let drift = act::carry_out(&args.home, context, async |services| drift(&request, services).await)?;
+    context.ui.report(&drift)?;
+    Ok(act::pending(args.exit_code, !drift.objects.is_empty()))
 }
 
 impl Report for Drift {
-    const KIND: &'static str = "Drift";
-
     fn show(&self, page: &mut Page) {
         if self.objects.is_empty() {
             page.line("", Tone::Good, "Everything is as it was installed.");

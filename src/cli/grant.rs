@@ -7,7 +7,6 @@ use super::exit::Code;
 
 mod check;
 mod new;
-mod write;
 
 /// Write grants, and check them against bundles
 #[derive(Debug, clap::Args)]

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
-use crate::author;
+use crate::operations::init::{SourceDirectory, init};
 
 use super::Context;
 use super::exit::{self, Code};
@@ -23,22 +21,13 @@ pub(super) struct Args {
     directory: PathBuf,
 }
 
-#[derive(Serialize)]
-struct Source {
-    name: String,
-    directory: PathBuf,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let name = author::init(&args.directory)?;
-    context.ui.report(&Source { name, directory: args.directory.clone() })?;
+    context.ui.report(&init(&args.directory)?)?;
     context.ui.status("Describe the bundle in `carnet.yaml`, then run `carnet build`.");
     Ok(exit::DONE)
 }
 
-impl Report for Source {
-    const KIND: &'static str = "SourceDirectory";
-
+impl Report for SourceDirectory {
     fn show(&self, page: &mut Page) {
         page.line("", Tone::Plain, &format!("{} in {}", self.name, self.directory.display()));
     }

@@ -155,6 +155,12 @@ pub fn cache() -> Option<PathBuf> {
     private_directory(&path).ok().map(|()| path)
 }
 
+/// Where things can lie that are gone afterwards.
+pub fn scratch() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "what is built only to be looked at has to lie somewhere")]
+    std::env::temp_dir()
+}
+
 /// The text of a file that the operator named.
 ///
 /// # Errors

@@ -1,28 +1,19 @@
-//! `carnet inspect`: the page that an operator decides from.
-//!
-//! It takes a fetched bundle, signed or not: nothing is decided here, nothing runs and nothing is written. What the
-//! component can call is read from its binary; what the author says about it is marked as such.
+//! `carnet inspect`: the page that an operator decides from, from top to bottom in the order in which they ask: who, what
+//! can it do, what does it want, what is in it, what can it not do.
 
-use std::collections::BTreeSet;
+use std::fmt::Display;
 
-use serde::Serialize;
-
-use crate::bundle::Bundle;
-use crate::bundle::component::{Imports, unversioned};
-use crate::capability::functions::{
-    INTERFACES, Interface, Provision, Risk, provision, unprovided, unrequested, unused,
-};
-use crate::capability::{Request, Requests};
-use crate::digest::Digest;
-use crate::fetch::Fetched;
+use crate::capability::Request;
+use crate::capability::credentials::CredentialText;
+use crate::capability::functions::Risk;
+use crate::capability::kubernetes::Verb;
+use crate::operations::inspect::{ActionSummary, CallablePower, ImageSummary, Inspection, inspect};
 use crate::reference::Reference;
-use crate::verify::Refusal;
 
+use super::Context;
 use super::exit::{self, Code};
-use super::verify::Signature;
-use super::{Context, acquire, inputs};
-
-mod show;
+use super::ui::{Page, Report, Tone};
+use super::verify::signature_row;
 
 /// Show what a bundle can do, what it asks for and who signed it
 ///
@@ -41,278 +32,238 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let fetched = acquire::fetched(&args.reference, context)?;
-    context.ui.report(&Inspection::of(&fetched, context)?)?;
+    let inspection = context.wait(inspect(&args.reference, &context.bundles()))?;
+    context.ui.report(&inspection)?;
     Ok(exit::DONE)
 }
 
-/// What is known about a bundle before anybody decides about it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Inspection {
-    digest: Digest,
-    bundle: Named,
-    trusted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    signatures: Vec<Signature>,
-    component: ComponentPart,
-    can: Vec<Power>,
-    cannot: Vec<String>,
-    requests: Asked,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requests_fault: Option<String>,
-    unrequested_imports: Vec<String>,
-    unused_requests: Vec<&'static str>,
-    unprovided_imports: Vec<String>,
-    images: Vec<ImagePart>,
-    actions: Vec<ActionPart>,
-    warnings: Vec<String>,
-    #[serde(skip)]
-    has_policy: bool,
-    /// The reason without what is wrong with each signature, which its own row says.
-    #[serde(skip)]
-    verdict: Option<String>,
-    #[serde(skip)]
-    inert: Vec<(String, &'static str)>,
+impl Report for Inspection {
+    fn show(&self, page: &mut Page) {
+        self.who(page);
+        self.can(page);
+        self.asks(page);
+        self.credentials(page);
+        self.disagreements(page);
+        self.images(page);
+        self.actions(page);
+        self.cannot(page);
+    }
 }
-
-#[derive(Debug, Serialize)]
-struct Named {
-    name: String,
-    version: String,
-    description: String,
-}
-
-#[derive(Debug, Serialize)]
-struct ComponentPart {
-    digest: Digest,
-    size: usize,
-    imports: Vec<String>,
-    wasi: Vec<String>,
-}
-
-/// An interface that the binary imports, in plain words.
-#[derive(Debug, Serialize)]
-struct Power {
-    interface: String,
-    functions: Vec<String>,
-    danger: &'static str,
-    meaning: &'static str,
-    #[serde(skip)]
-    level: Risk,
-}
-
-/// The requests, each list there even where it is empty.
-#[derive(Debug, Default, Serialize)]
-struct Asked {
-    handles: Vec<String>,
-    kubernetes: Vec<Request<crate::capability::kubernetes::RuleText>>,
-    files: Vec<Request<crate::capability::files::FileText>>,
-    credentials: Vec<Request<crate::capability::credentials::CredentialText>>,
-    generate: Vec<Request<crate::capability::credentials::generate::GenerateText>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ImagePart {
-    name: String,
-    reference: String,
-    digest: Digest,
-    present: bool,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ActionPart {
-    name: String,
-    by: &'static str,
-    modifies: bool,
-    stateless: bool,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    description: String,
-}
-
-/// What no component can, whatever it imports: there is no interface for it.
-const NEVER: [&str; 5] = [
-    "reach the network",
-    "open files that you did not hand to it",
-    "read your environment variables",
-    "tell the time",
-    "start processes",
-];
 
 impl Inspection {
-    fn of(fetched: &Fetched, context: &Context) -> anyhow::Result<Self> {
-        let (bundle, imports) = (fetched.bundle(), fetched.component().imports());
-        let (requests, requests_fault) = match Requests::of(bundle) {
-            Ok(requests) => (requests, None),
-            Err(fault) => (Requests::default(), Some(fault.to_string())),
-        };
-        let trust = context.trust()?;
-        let now = inputs::now();
-        let refusal = trust.policy.decide(fetched, now).err();
-        Ok(Self {
-            digest: fetched.digest(),
-            bundle: Named::of(bundle),
-            trusted: refusal.is_none(),
-            has_policy: !matches!(refusal, Some(Refusal::NoPolicy)),
-            verdict: refusal.as_ref().map(verdict),
-            reason: refusal.map(|refusal| refusal.to_string()),
-            signatures: trust.policy.examine(fetched, now).into_iter().map(Into::into).collect(),
-            component: ComponentPart::of(fetched),
-            can: powers(imports),
-            cannot: cannot(imports),
-            unrequested_imports: unrequested(imports, &requests),
-            unused_requests: unused(imports, &requests),
-            unprovided_imports: unprovided(imports),
-            inert: inert(imports),
-            images: images(fetched),
-            actions: actions(bundle, &requests),
-            warnings: fetched.warnings().iter().map(ToString::to_string).collect(),
-            requests: requests.into(),
-            requests_fault,
-        })
-    }
-}
+    fn who(&self, page: &mut Page) {
+        page.line("", Tone::Heading, &format!("{} {}", self.bundle.name, self.bundle.version));
+        page.line("", Tone::Plain, &self.digest.to_string());
+        if !self.bundle.description.is_empty() {
+            page.line("", Tone::Plain, &quoted(&self.bundle.description));
+        }
 
-impl Named {
-    fn of(bundle: &Bundle) -> Self {
-        Self {
-            name: bundle.name().into(),
-            version: bundle.version().to_string(),
-            description: bundle.description().into(),
+        page.heading("Who signed it");
+        let rows: Vec<_> = self.signatures.iter().map(signature_row).collect();
+        if self.has_policy {
+            page.rows(&rows);
+        }
+        let (tone, word, text) = self.verdict();
+        page.rows(&[(tone, word, text)]);
+    }
+
+    fn verdict(&self) -> (Tone, &'static str, String) {
+        let count = plural(self.signatures.len(), "signature");
+        match &self.verdict {
+            None => (Tone::Good, "trusted", "your trust policy admits this bundle".into()),
+            Some(_) if !self.has_policy => {
+                (Tone::Caution, "NOT CHECKED", format!("no trust policy; the bundle has {count}"))
+            }
+            Some(reason) => (Tone::Danger, "NOT TRUSTED", reason.clone()),
+        }
+    }
+
+    fn can(&self, page: &mut Page) {
+        page.heading("What it can call (read from the binary)");
+        let unknown = self.unprovided_imports.iter();
+        let mut rows: Vec<_> = unknown
+            .map(|name| {
+                (Tone::Danger, "UNKNOWN".into(), format!("nothing here provides {name}: it cannot run"))
+            })
+            .collect();
+        let is_free = |power: &&CallablePower| power.level == Risk::None;
+        rows.extend(self.can.iter().filter(|power| !is_free(power)).map(power_row));
+        if rows.is_empty() {
+            rows.push((Tone::Good, "nothing".into(), "that needs a grant".into()));
+        }
+        if page.is_verbose() {
+            rows.extend(self.can.iter().filter(is_free).map(power_row));
+            let row = |(name, meaning): &(String, &str)| {
+                (Tone::Quiet, "inert".into(), format!("{name}: {meaning}"))
+            };
+            rows.extend(self.inert.iter().map(row));
+        } else {
+            rows.extend(counted("harmless", self.can.iter().filter(is_free).count(), "that need no grant"));
+            rows.extend(counted("inert", self.inert.len(), "of WASI that reach nothing"));
+        }
+        page.rows(&rows);
+    }
+
+    fn asks(&self, page: &mut Page) {
+        page.heading("What it asks for (in the author's words)");
+        if let Some(fault) = &self.requests_fault {
+            page.rows(&[(Tone::Danger, "UNUSABLE", fault)]);
+            return;
+        }
+        let requests = &self.requests;
+        let objects = requests
+            .kubernetes
+            .iter()
+            .map(|request| asked(request, verb_tone(&request.text.verbs), &request.text));
+        let files = requests
+            .files
+            .iter()
+            .map(|request| asked(request, Tone::Plain, format_args!("read the file {}", request.text.name)));
+        let credentials = requests.credentials.iter().map(|request| {
+            let (tone, what) =
+                if request.text.reveal { (Tone::Danger, "SEE") } else { (Tone::Caution, "use") };
+            asked(request, tone, format_args!("{what} the credential {}", request.text.name))
+        });
+        let generate = requests.generate.iter().map(|request| {
+            asked(request, Tone::Caution, format_args!("have the credential {} made", request.text.name))
+        });
+        let rows: Vec<_> = objects.chain(files).chain(credentials).chain(generate).flatten().collect();
+        if rows.is_empty() {
+            page.line("  ", Tone::Good, "nothing");
+        }
+        page.rows(&rows);
+    }
+
+    fn credentials(&self, page: &mut Page) {
+        if self.requests.credentials.is_empty() && self.requests.generate.is_empty() {
+            return;
+        }
+        page.heading("Where credentials may go");
+        for credential in &self.requests.credentials {
+            page.rows(&destinations(&credential.text));
+        }
+        for made in &self.requests.generate {
+            let row = |secret: &String| {
+                (Tone::Plain, made.text.name.clone(), format!("{secret}, where it is kept"))
+            };
+            page.rows(&made.text.into.iter().map(row).collect::<Vec<_>>());
+        }
+    }
+
+    fn disagreements(&self, page: &mut Page) {
+        let unrequested = self.unrequested_imports.iter().map(|name| {
+            (
+                Tone::Danger,
+                "unasked",
+                format!("{name} is imported, but nothing requests it: it will be refused"),
+            )
+        });
+        let unused = self.unused_requests.iter().map(|name| {
+            (Tone::Caution, "unused", format!("{name} is requested, but the binary cannot call it"))
+        });
+        let warnings = self.warnings.iter().map(|warning| (Tone::Caution, "warning", warning.clone()));
+        let rows: Vec<_> = unrequested.chain(unused).chain(warnings).collect();
+        if !rows.is_empty() {
+            page.heading("What does not fit together");
+            page.rows(&rows);
+        }
+    }
+
+    fn images(&self, page: &mut Page) {
+        page.heading("What comes with it");
+        let size = format!("{} bytes, sha256:{}", self.component.size, self.component.digest.short());
+        page.rows(&[(Tone::Plain, "component", size)]);
+        page.rows(&self.images.iter().map(image_row).collect::<Vec<_>>());
+    }
+
+    fn actions(&self, page: &mut Page) {
+        page.heading("What it does");
+        page.rows(&self.actions.iter().map(action_row).collect::<Vec<_>>());
+    }
+
+    fn cannot(&self, page: &mut Page) {
+        page.heading("What it cannot do");
+        for what in &self.cannot {
+            page.line("  ", Tone::Good, what);
         }
     }
 }
 
-impl ComponentPart {
-    fn of(fetched: &Fetched) -> Self {
-        let component = fetched.component();
-        let imports = component.imports();
-        Self {
-            digest: component.digest(),
-            size: component.bytes().len(),
-            imports: imports.0.keys().cloned().collect(),
-            wasi: imports.starting_with("wasi:").map(Into::into).collect(),
-        }
-    }
-}
-
-impl From<Requests> for Asked {
-    fn from(requests: Requests) -> Self {
-        let Requests { handles, kubernetes, files, credentials, generate } = requests;
-        Self { handles, kubernetes, files, credentials, generate }
-    }
-}
-
-/// Why a bundle is refused, apart from what is wrong with each signature.
-pub(super) fn verdict(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Signers { rule, threshold, found, .. } => {
-            format!("rule `{rule}` wants {threshold} trusted, and {found} of the signatures count")
-        }
-        other => other.to_string(),
-    }
-}
-
-/// What the component can call, the most dangerous first.
-fn powers(imports: &Imports) -> Vec<Power> {
-    let mut powers: Vec<_> = provided(imports).collect();
-    powers.sort_by(|a, b| (a.level, &a.interface).cmp(&(b.level, &b.interface)));
-    powers
-}
-
-fn provided(imports: &Imports) -> impl Iterator<Item = Power> {
-    let power = |(name, functions): (&String, &BTreeSet<String>)| match provide(name, functions) {
-        // An interface that only brings types lets the component do nothing.
-        Provision::Provided(interface) if !functions.is_empty() => {
-            Some(Power::of(name, functions, interface))
-        }
-        _ => None,
+fn power_row(power: &CallablePower) -> (Tone, String, String) {
+    let (tone, word) = match power.level {
+        Risk::Reveals | Risk::Removes => (Tone::Danger, power.danger.to_uppercase()),
+        Risk::Changes | Risk::Places => (Tone::Caution, power.danger.into()),
+        Risk::Reads => (Tone::Plain, power.danger.into()),
+        Risk::None => (Tone::Quiet, power.danger.into()),
     };
-    imports.0.iter().filter_map(power)
+    (tone, word, format!("{} ({})", power.meaning, power.interface))
 }
 
-fn provide(name: &str, functions: &BTreeSet<String>) -> Provision {
-    provision(name, functions.iter().map(String::as_str))
+fn image_row(image: &ImageSummary) -> (Tone, String, String) {
+    let absence = if image.present { "" } else { " (not in this place)" };
+    let tone = if image.present { Tone::Plain } else { Tone::Caution };
+    // The digest stands behind the reference in any case, so one inside it says nothing new.
+    let reference = image.reference.split_once('@').map_or(image.reference.as_str(), |(name, _)| name);
+    (tone, format!("image {}", image.name), format!("{reference} sha256:{}{absence}", image.digest.short()))
 }
 
-impl Power {
-    fn of(name: &str, functions: &BTreeSet<String>, interface: &Interface) -> Self {
-        Self {
-            interface: name.into(),
-            functions: functions.iter().cloned().collect(),
-            danger: word(interface.risk),
-            meaning: interface.meaning,
-            level: interface.risk,
+fn action_row(action: &ActionSummary) -> (Tone, &str, String) {
+    let notes = match (action.by, action.modifies, action.stateless) {
+        ("carnet", ..) => action.description.clone(),
+        (_, _, true) => {
+            format!("the component carries it out, without installation or credentials{}", says(action))
         }
-    }
-}
-
-fn word(danger: Risk) -> &'static str {
-    match danger {
-        Risk::Reveals => "reveals",
-        Risk::Removes => "removes",
-        Risk::Changes => "changes",
-        Risk::Places => "places",
-        Risk::Reads => "reads",
-        Risk::None => "harmless",
-    }
-}
-
-/// What the component cannot do, because its binary names no function for it.
-fn cannot(imports: &Imports) -> Vec<String> {
-    let called = |interface: &Interface| {
-        imports.0.iter().any(|(name, calls)| unversioned(name) == interface.name && !calls.is_empty())
+        (_, false, _) => format!("the component carries it out, said to change nothing{}", says(action)),
+        _ => format!("the component carries it out{}", says(action)),
     };
-    let lacking = INTERFACES.iter().filter(|interface| !called(interface));
-    lacking.filter_map(|interface| interface.without).chain(NEVER).map(Into::into).collect()
+    (Tone::Plain, &action.name, notes)
 }
 
-fn inert(imports: &Imports) -> Vec<(String, &'static str)> {
-    let meaning = |(name, functions): (&String, &BTreeSet<String>)| match provide(name, functions) {
-        Provision::Inert(meaning) => Some((name.clone(), meaning)),
-        _ => None,
-    };
-    imports.0.iter().filter_map(meaning).collect()
+fn says(action: &ActionSummary) -> String {
+    if action.description.is_empty() { String::new() } else { format!(": {}", quoted(&action.description)) }
 }
 
-fn images(fetched: &Fetched) -> Vec<ImagePart> {
-    let images = fetched.bundle().images().iter();
-    images
-        .map(|(name, image)| ImagePart {
-            name: name.clone(),
-            reference: image.image.clone(),
-            digest: image.digest,
-            present: !fetched.absent_images().contains(name),
-        })
-        .collect()
+/// What is asked for, and below it why.
+fn asked<T>(request: &Request<T>, tone: Tone, what: impl Display) -> [(Tone, &'static str, String); 2] {
+    let word = if request.optional { "optional" } else { "required" };
+    let reason = if request.reason.is_empty() { "(no reason given)".into() } else { quoted(&request.reason) };
+    [(tone, word, what.to_string()), (Tone::Plain, "", reason)]
 }
 
-fn actions(bundle: &Bundle, requests: &Requests) -> Vec<ActionPart> {
-    let built_in = ["install", "upgrade", "uninstall"].map(|name| ActionPart {
-        name: name.into(),
-        by: if requests.handle(name) { "component" } else { "carnet" },
-        modifies: true,
-        stateless: false,
-        description: usual(name, requests).into(),
-    });
-    let declared = bundle.actions().iter().map(|(name, action)| ActionPart {
-        name: name.clone(),
-        by: "component",
-        modifies: action.modifies,
-        stateless: action.stateless,
-        description: action.description.clone(),
-    });
-    built_in.into_iter().chain(declared).collect()
-}
-
-/// What carnet does where the component does not carry out a built-in action itself.
-fn usual(action: &str, requests: &Requests) -> &'static str {
-    match action {
-        _ if requests.handle(action) => "",
-        "upgrade" => "runs install, then removes what is no longer applied",
-        "uninstall" => "removes what was applied, without running anything of the bundle",
-        _ => "",
+fn verb_tone(verbs: &[Verb]) -> Tone {
+    match verbs.iter().max() {
+        Some(Verb::Delete) => Tone::Danger,
+        _ if verbs.contains(&Verb::GetSecret) => Tone::Danger,
+        Some(Verb::Apply) => Tone::Caution,
+        _ => Tone::Plain,
     }
+}
+
+fn destinations(credential: &CredentialText) -> Vec<(Tone, String, String)> {
+    let mut places = match &credential.into {
+        None if credential.reveal => Vec::new(),
+        None => vec![(Tone::Caution, "any Secret that it may apply".to_owned())],
+        Some(secrets) => secrets.iter().map(|secret| (Tone::Plain, secret.clone())).collect(),
+    };
+    if credential.reveal {
+        places.push((Tone::Danger, "THE COMPONENT SEES ITS VALUE".into()));
+    }
+    places.into_iter().map(|(tone, place)| (tone, credential.name.clone(), place)).collect()
+}
+
+fn quoted(text: &str) -> String {
+    format!("\u{201c}{text}\u{201d}")
+}
+
+fn plural(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// Interfaces that are only counted, unless details are wanted.
+fn counted(word: &str, count: usize, what: &str) -> Option<(Tone, String, String)> {
+    (count > 0).then(|| (Tone::Quiet, word.into(), format!("{count} {what} (-v)")))
 }

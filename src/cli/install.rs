@@ -1,6 +1,7 @@
 //! `carnet install`, `carnet upgrade`.
 
-use crate::install::Mode;
+use crate::install::Outcome;
+use crate::operations::{self, BundleRequest, Services};
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs};
@@ -40,15 +41,27 @@ pub(super) struct Upgrade {
 }
 
 pub(super) fn install(args: &Install, context: &Context) -> anyhow::Result<Code> {
-    run("install", &args.bundle, &args.change, context)
+    run(&args.bundle, &args.change, context, async |request, services| {
+        operations::install::install(request, services).await
+    })
 }
 
 pub(super) fn upgrade(args: &Upgrade, context: &Context) -> anyhow::Result<Code> {
-    run("upgrade", &args.bundle, &args.change, context)
+    run(&args.bundle, &args.change, context, async |request, services| {
+        operations::install::upgrade(request, services).await
+    })
 }
 
-fn run(action: &str, bundle: &BundleArgs, change: &ChangeArgs, context: &Context) -> anyhow::Result<Code> {
-    let (outcome, _) = act::on_bundle(Some(action), bundle, change, Mode::Act, context)?;
+fn run(
+    bundle: &BundleArgs,
+    change: &ChangeArgs,
+    context: &Context,
+    operation: impl AsyncFnOnce(&BundleRequest, &Services<'_>) -> Result<Outcome, operations::Error>,
+) -> anyhow::Result<Code> {
+    let mut request = bundle.request(context)?;
+    request.request.change = change.options();
+    let outcome =
+        act::carry_out(bundle.home(), context, async |services| operation(&request, services).await)?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

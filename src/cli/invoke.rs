@@ -1,10 +1,10 @@
 //! `carnet invoke`.
 
-use crate::install::Mode;
+use crate::operations::Request;
+use crate::operations::invoke::invoke;
 
 use super::Context;
-use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
+use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
 use super::exit::{self, Code};
 use super::inputs::consent::ConsentArgs;
 
@@ -35,19 +35,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let asked = Asked {
-        action: &args.action,
-        name: &args.name,
-        home: &args.home,
-        reference: String::new(),
-        consent: &args.consent,
-        inputs: &args.inputs,
-        unsigned: args.unsigned,
-        change: &args.change,
-        mode: Mode::Act,
-        settled: None,
+    let request = Request {
+        consent: args.consent.read()?,
+        inputs: args.inputs.read()?,
+        is_unsigned: args.unsigned.dangerous_unsigned,
+        change: args.change.options(),
+        ..args.home.request(&args.name)?
     };
-    let (outcome, _) = act::on_installation(asked, context)?;
+    let outcome =
+        act::carry_out(&args.home, context, async |services| invoke(&args.action, &request, services).await)?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

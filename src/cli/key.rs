@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde::Serialize;
 
-use crate::digest::Digest;
-use crate::signature::PrivateKey;
+use crate::operations::sign::{KeyPair, generate_key};
 
 use super::Context;
 use super::exit::{self, Code};
@@ -39,31 +37,13 @@ struct Generate {
     prefix: PathBuf,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct KeyPair {
-    key_id: Digest,
-    private: String,
-    public: String,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let Verb::Generate(args) = &args.verb;
-    let password = password::new()?;
-    let key = PrivateKey::generate()?;
-    key.write(&args.prefix, &password)?;
-    let prefix = args.prefix.display();
-    context.ui.report(&KeyPair {
-        key_id: key.public().id(),
-        private: format!("{prefix}.key"),
-        public: format!("{prefix}.pub"),
-    })?;
+    context.ui.report(&generate_key(&args.prefix, &password::new()?)?)?;
     Ok(exit::DONE)
 }
 
 impl Report for KeyPair {
-    const KIND: &'static str = "KeyPair";
-
     fn show(&self, page: &mut Page) {
         page.rows(&[
             (Tone::Plain, "private", self.private.as_str()),

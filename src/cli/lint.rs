@@ -1,21 +1,14 @@
 //! `carnet lint`.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use crate::author::AuthorError;
-use crate::bundle::{Fault, FaultSeverity, lint};
 use crate::document::visible;
-use crate::fetch::{FetchError, fetch};
-use crate::grant::spec::GrantFile;
+use crate::operations::lint::{Lint, LintFault, LintKind, LintSeverity, lint, lint_document};
 use crate::reference::{self, Reference};
-use crate::verify::TrustPolicy;
 
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report};
-use super::{Context, acquire, act, inputs};
+use super::{Context, inputs};
 
 /// Check a bundle or a document against the rules, and print every fault
 ///
@@ -46,50 +39,18 @@ enum Kind {
     TrustPolicy,
 }
 
-#[derive(Serialize)]
-struct Lint {
-    faults: Vec<Found>,
-}
-
-#[derive(Serialize)]
-struct Found {
-    pointer: String,
-    what: String,
-    rule: String,
-    severity: &'static str,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let faults = match args.kind {
-        Some(kind) => document(kind, Path::new(&args.subject))?,
-        None => subject(&args.subject, context)?,
+    let lint = match args.kind {
+        Some(kind) => lint_document(kind.kind(), &inputs::text(Path::new(&args.subject))?),
+        None => {
+            let reference = reference(&args.subject)?;
+            context.wait(lint(&reference, &context.bundles()))?
+        }
     };
-    let report = Lint { faults };
-    let errors = report.faults.iter().filter(|fault| fault.severity == "error").count();
-    context.ui.report(&report)?;
-    let warnings = report.faults.len() - errors;
-    context.ui.status(format_args!("Errors: {errors}. Warnings: {warnings}."));
+    context.ui.report(&lint)?;
+    let (errors, all) = (lint.errors(), lint.faults.len());
+    context.ui.status(format_args!("Errors: {errors}. Warnings: {}.", all - errors));
     Ok(if errors == 0 { exit::DONE } else { exit::ERROR })
-}
-
-fn document(kind: Kind, file: &Path) -> anyhow::Result<Vec<Found>> {
-    let text = inputs::text(file)?;
-    let fault = |error: &dyn Error, kind| vec![Found::whole(error, kind)];
-    Ok(match kind {
-        Kind::Bundle => lint(text.as_bytes()).into_iter().map(Into::into).collect(),
-        Kind::Grant => GrantFile::parse(&text, Path::new(""))
-            .map_or_else(|error| fault(&error, "Grant of carnet.dev/v1alpha1"), |_| Vec::new()),
-        Kind::TrustPolicy => TrustPolicy::parse(&text)
-            .map_or_else(|error| fault(&error, "TrustPolicy of carnet.dev/v1alpha1"), |_| Vec::new()),
-    })
-}
-
-fn subject(text: &str, context: &Context) -> anyhow::Result<Vec<Found>> {
-    let faults = match act::runtime()?.block_on(fetch(&reference(text)?)) {
-        Err(FetchError::Source(directory)) => return source(&directory, context),
-        fetched => lint(fetched?.bundle().bytes()),
-    };
-    Ok(faults.into_iter().map(Into::into).collect())
 }
 
 /// A reference, or a directory by its bare name.
@@ -103,55 +64,27 @@ fn reference(text: &str) -> Result<Reference, Usage> {
     }
 }
 
-/// Everything that building would say.
-fn source(directory: &Path, context: &Context) -> anyhow::Result<Vec<Found>> {
-    let faults = match acquire::build(directory, context) {
-        Ok((_, built)) => built.warnings,
-        Err(error) => match error.downcast()? {
-            AuthorError::Lint(faults) => faults,
-            other => return Err(other.into()),
-        },
-    };
-    Ok(faults.into_iter().map(Into::into).collect())
-}
-
-impl Found {
-    /// A document that could not be read as what it should be.
-    fn whole(error: &dyn Error, rule: &str) -> Self {
-        let mut texts = vec![error.to_string()];
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            texts.push(error.to_string());
-            cause = error.source();
+impl Kind {
+    fn kind(self) -> LintKind {
+        match self {
+            Self::Bundle => LintKind::Bundle,
+            Self::Grant => LintKind::Grant,
+            Self::TrustPolicy => LintKind::TrustPolicy,
         }
-        texts.dedup();
-        Self { pointer: String::new(), what: texts.join(": "), rule: rule.into(), severity: "error" }
-    }
-
-    fn line(&self) -> String {
-        let pointer = if self.pointer.is_empty() { "/" } else { &self.pointer };
-        let mark = if self.severity == "error" { "" } else { " [warning]" };
-        visible(&format!("{pointer}: {} ({}){mark}", self.what, self.rule))
-    }
-}
-
-impl From<Fault> for Found {
-    fn from(fault: Fault) -> Self {
-        let severity = match fault.severity {
-            FaultSeverity::Error => "error",
-            FaultSeverity::Warning => "warning",
-        };
-        Self { pointer: fault.pointer, what: fault.what, rule: fault.rule.into(), severity }
     }
 }
 
 impl Report for Lint {
-    const KIND: &'static str = "Lint";
-
     /// One line for each fault, however long: scripts read these too.
     fn show(&self, page: &mut Page) {
         for fault in &self.faults {
-            page.unwrapped(&fault.line());
+            page.unwrapped(&line(fault));
         }
     }
+}
+
+fn line(fault: &LintFault) -> String {
+    let pointer = if fault.pointer.is_empty() { "/" } else { &fault.pointer };
+    let mark = if fault.severity == LintSeverity::Error { "" } else { " [warning]" };
+    visible(&format!("{pointer}: {} ({}){mark}", fault.what, fault.rule))
 }

@@ -1,11 +1,12 @@
 //! `carnet plan`.
 
-use crate::install::{self, Mode};
+use crate::install;
+use crate::operations::{self, ChangeOptions};
 use crate::plan::Plan;
 use crate::targets::{NotDryRun, Overrides};
 
 use super::Context;
-use super::act::{self, BundleArgs, ChangeArgs, PlanReport, PowerArgs};
+use super::act::{self, BundleArgs, PowerArgs};
 use super::exit::{Code, Failure};
 use super::ui::Ui;
 
@@ -39,15 +40,22 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let Args { force_conflicts, take_ownership, replace, .. } = *args;
-    let change =
-        ChangeArgs::overriding(Overrides { force_conflicts, take_ownership, replace }).refusing(args.powers);
-    let outcome = match act::on_bundle(None, &args.bundle, &change, Mode::Plan, context) {
-        Ok((outcome, _)) => outcome,
+    let mut request = args.bundle.request(context)?;
+    request.request.change = ChangeOptions {
+        overrides: Overrides { force_conflicts, take_ownership, replace },
+        refuse_powers: args.powers.refuse_powers,
+        ..ChangeOptions::default()
+    };
+    let planned = act::carry_out(args.bundle.home(), context, async |services| {
+        operations::plan::plan(&request, services).await
+    });
+    let plan = match planned {
+        Ok(outcome) => outcome.plan,
         Err(error) => return refused(&error, context).unwrap_or(Err(error)),
     };
-    context.ui.report(&PlanReport(&outcome.plan))?;
-    warn(&outcome.plan, take_ownership, &context.ui);
-    Ok(act::pending(args.exit_code, !outcome.plan.is_empty()))
+    context.ui.report(&plan)?;
+    warn(&plan, take_ownership, &context.ui);
+    Ok(act::pending(args.exit_code, !plan.is_empty()))
 }
 
 /// What a look at the rows might miss.
@@ -70,9 +78,11 @@ fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
 
 /// A plan that is refused for what it installs can be looked at all the same.
 fn refused(error: &anyhow::Error, context: &Context) -> Option<anyhow::Result<Code>> {
-    let install::Error::Powers { plan, .. } = error.downcast_ref()? else { return None };
+    let operations::Error::Install(install::Error::Powers { plan, .. }) = error.downcast_ref()? else {
+        return None;
+    };
     let failure = Failure { hint: None, ..Failure::of(error) };
-    let shown = context.ui.report(&PlanReport(plan));
+    let shown = context.ui.report(&**plan);
     context.ui.explain(&failure);
     Some(shown.map(|()| failure.code))
 }

@@ -1,24 +1,21 @@
 //! `carnet rbac`.
 
+use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Serialize;
 use serde_json::Value;
 
-use crate::cluster::identity::missing_rights;
-use crate::cluster::{ScopedIdentity, Server, written_for};
+use crate::cluster::written_for;
 use crate::document;
-use crate::grant::beside;
-use crate::install::{self, Mode, Outcome};
-use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
-use crate::plan::{Plan, role_name};
+use crate::kubernetes::rbac::IdentityRecord;
+use crate::operations::Request;
+use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport};
 use crate::reference::Reference;
 
 use super::Context;
-use super::acquire::UnsignedArgs;
-use super::act::{self, BundleArgs, ChangeArgs, InputArgs, TargetArgs};
+use super::act::{self, BundleArgs, InputArgs, TargetArgs, UnsignedArgs};
 use super::exit::{self, Code, Usage};
 use super::inputs;
 use super::inputs::consent::ConsentArgs;
@@ -67,32 +64,6 @@ pub(super) struct Args {
     revoke: bool,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RightsReport {
-    name: String,
-    namespace: String,
-    plan: crate::digest::Digest,
-    objects: Vec<Value>,
-    escalations: Vec<String>,
-    /// Namespaces that the plan makes itself: what is in them can only be applied afterwards.
-    later: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct RightsCheck {
-    name: String,
-    missing: Vec<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Account {
-    kubeconfig: String,
-    #[serde(flatten)]
-    minted: IdentityRecord,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let mut target = args.target.clone();
     let file = target.take_kubeconfig();
@@ -109,98 +80,72 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         inputs: args.inputs.clone(),
         unsigned: args.unsigned,
     };
-    let earlier = file.as_deref().map(written).transpose()?.flatten();
-    let (outcome, _) = act::on_bundle(None, &bundle, &ChangeArgs::default(), Mode::Plan, context)?;
-    if outcome.rights.is_empty() && !outcome.plan.target.starts_with("kube") {
-        return Err(Usage::new("a directory takes no rights", "--target kube").into());
-    }
     match file {
-        Some(file) => make(args, &bundle.target, &outcome, (&file, earlier), context),
-        None if args.check => check(args, &bundle.target, &outcome, context),
-        None => print(&outcome, context),
+        Some(file) => make(args, &bundle, &file, context),
+        None if args.check => check(args, &bundle, context),
+        None => print(&bundle, context),
     }
 }
 
-fn print(outcome: &Outcome, context: &Context) -> anyhow::Result<Code> {
-    let report = RightsReport::of(&outcome.plan, &outcome.rights);
+fn print(bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
+    let request = bundle.request(context)?;
+    let report =
+        act::carry_out(bundle.home(), context, async |services| rbac::rights(&request, services).await)?;
     if context.ui.is_for_people() {
-        context.ui.text(&report.yaml()?)?;
+        context.ui.text(&yaml(&report)?)?;
     } else {
         context.ui.report(&report)?;
     }
     Ok(exit::DONE)
 }
 
-/// What the caller lacks to make an identity for the run, which must not have more than the caller has.
-fn check(args: &Args, target: &TargetArgs, outcome: &Outcome, context: &Context) -> anyhow::Result<Code> {
-    let runtime = act::runtime()?;
-    let (cluster, _) = runtime.block_on(target.cluster(&args.name, context))?;
-    let minted = install::minted(&outcome.plan, &outcome.rights, cluster.server(), args.ttl);
-    let review = beside::own_rights(install::needs(&minted, &outcome.rights));
-    let missing = runtime.block_on(missing_rights(cluster.server(), &review))?;
-    let code = if missing.is_empty() { exit::DONE } else { exit::NO_RIGHTS };
-    context.ui.report(&RightsCheck { name: args.name.clone(), missing })?;
+fn check(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
+    let request = bundle.request(context)?;
+    let checked = act::carry_out(bundle.home(), context, async |services| {
+        rbac::check(&request, args.ttl, services).await
+    })?;
+    let code = if checked.missing.is_empty() { exit::DONE } else { exit::NO_RIGHTS };
+    context.ui.report(&checked)?;
     Ok(code)
 }
 
 /// Makes an account, and writes the kubeconfig for it. One of ours that is there already is replaced.
-fn make(
-    args: &Args,
-    target: &TargetArgs,
-    outcome: &Outcome,
-    (file, earlier): (&Path, Option<IdentityRecord>),
-    context: &Context,
-) -> anyhow::Result<Code> {
-    if let Some(namespace) = outcome.plan.namespaces_made().first() {
-        let text =
-            format!("no rights can be given in the namespace `{namespace}`, which the plan makes itself");
-        return Err(Usage::new(text, format!("kubectl create namespace {namespace}")).into());
-    }
-    let runtime = act::runtime()?;
-    runtime.block_on(async {
-        let (cluster, namespace) = target.cluster(&args.name, context).await?;
-        if let Some(earlier) = &earlier {
-            removed(cluster.server(), earlier).await?;
-        }
-        let minted = install::minted(&outcome.plan, &outcome.rights, cluster.server(), args.ttl);
-        // Who names a file for the account asks for it.
-        let confirmed = outcome.plan.confirm(&outcome.rights, |_| true);
-        let confirmed = confirmed.ok_or_else(|| anyhow::anyhow!("the plan was not confirmed"))?;
-        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, args.ttl));
-        let made = match identity.make().await {
-            Ok(()) => written_down(&identity, &namespace, file, earlier.is_some()).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = made {
-            drop(identity.remove().await);
-            return Err(error);
-        }
-        let minted = identity.record().clone();
-        context.ui.report(&Account { kubeconfig: file.display().to_string(), minted })?;
-        Ok(exit::DONE)
-    })
-}
-
-async fn written_down(
-    identity: &ScopedIdentity,
-    namespace: &str,
-    file: &Path,
-    force: bool,
-) -> anyhow::Result<()> {
-    let text: SecretString = identity.kubeconfig(namespace).await?;
-    inputs::write_secret(file, &text, force)
+fn make(args: &Args, bundle: &BundleArgs, file: &Path, context: &Context) -> anyhow::Result<Code> {
+    let earlier = written(file)?;
+    let keeper = KubeconfigFile { file, is_ours: earlier.is_some() };
+    let request = bundle.request(context)?;
+    let account = act::carry_out(bundle.home(), context, async |services| {
+        rbac::make(&request, args.ttl, earlier.as_ref(), &keeper, services).await
+    })?;
+    context.ui.report(&account)?;
+    Ok(exit::DONE)
 }
 
 fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> anyhow::Result<Code> {
-    let Some(minted) = written(file)? else {
+    let Some(account) = written(file)? else {
         anyhow::bail!("`{}` is not there", file.display());
     };
-    let runtime = act::runtime()?;
-    let (cluster, _) = runtime.block_on(target.cluster(&args.name, context))?;
-    runtime.block_on(removed(cluster.server(), &minted))?;
+    let (destination, request): (_, Request) =
+        (target.destination(context)?, target.home.request(&args.name)?);
+    act::carry_out(&target.home, context, async |services| {
+        rbac::revoke(&account, &destination, &request, services).await
+    })?;
     inputs::remove(file)?;
-    context.ui.status(format_args!("Removed {} and `{}`.", minted.name, file.display()));
+    context.ui.status(format_args!("Removed {} and `{}`.", account.name, file.display()));
     Ok(exit::DONE)
+}
+
+/// Writes a kubeconfig to the file that was named, over one of ours and over nothing else.
+struct KubeconfigFile<'a> {
+    file: &'a Path,
+    is_ours: bool,
+}
+
+impl AccountKeeper for KubeconfigFile<'_> {
+    fn keep(&self, kubeconfig: &SecretString) -> Result<String, Box<dyn Error + Send + Sync>> {
+        inputs::write_secret(self.file, kubeconfig, self.is_ours)?;
+        Ok(self.file.display().to_string())
+    }
 }
 
 /// The identity that a kubeconfig of ours is for. None: no such file.
@@ -220,62 +165,32 @@ fn written(file: &Path) -> anyhow::Result<Option<IdentityRecord>> {
     }
 }
 
-async fn removed(server: &Server, minted: &IdentityRecord) -> anyhow::Result<()> {
-    if minted.server != server.address() {
-        anyhow::bail!("the account {} is at {}, not at {}", minted.name, minted.server, server.address());
+/// One document for each object; what else there is to say are comments.
+fn yaml(report: &RightsReport) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for escalation in &report.escalations {
+        text.push_str(&format!("# {}\n", document::visible(escalation)));
     }
-    Ok(install::removed(server, minted).await.map(drop)?)
-}
-
-impl RightsReport {
-    fn of(plan: &Plan, rights: &Rights) -> Self {
-        let installation = &plan.installation;
-        let account = account(&installation.namespace, &format!("carnet-{}", installation.name));
-        let name = role_name(installation);
-        let granted = rights
-            .scopes()
-            .flat_map(|scope| [rights.role(scope, &name), Rights::binding(scope, &name, &account)]);
-        Self {
-            name: installation.name.clone(),
-            namespace: installation.namespace.clone(),
-            plan: plan.digest,
-            objects: std::iter::once(body(&account)).chain(granted).collect(),
-            escalations: plan.escalations.clone(),
-            later: plan.namespaces_made(),
+    for object in &report.objects {
+        text.push_str("---\n");
+        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+        if namespace.is_some_and(|namespace| report.later.iter().any(|later| later == namespace)) {
+            text.push_str("# The plan makes this namespace itself: apply this when it is there.\n");
         }
+        text.push_str(&serde_saphyr::to_string(object)?);
     }
-
-    /// One document for each object; what else there is to say are comments.
-    fn yaml(&self) -> anyhow::Result<String> {
-        let mut text = String::new();
-        for escalation in &self.escalations {
-            text.push_str(&format!("# {}\n", document::visible(escalation)));
-        }
-        for object in &self.objects {
-            text.push_str("---\n");
-            let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
-            if namespace.is_some_and(|namespace| self.later.iter().any(|later| later == namespace)) {
-                text.push_str("# The plan makes this namespace itself: apply this when it is there.\n");
-            }
-            text.push_str(&serde_saphyr::to_string(object)?);
-        }
-        Ok(text)
-    }
+    Ok(text)
 }
 
 impl Report for RightsReport {
-    const KIND: &'static str = "Rights";
-
     fn show(&self, page: &mut Page) {
-        for line in self.yaml().unwrap_or_default().lines() {
+        for line in yaml(self).unwrap_or_default().lines() {
             page.unwrapped(line);
         }
     }
 }
 
 impl Report for RightsCheck {
-    const KIND: &'static str = "RightsCheck";
-
     fn show(&self, page: &mut Page) {
         for line in &self.missing {
             page.unwrapped(line);
@@ -287,8 +202,6 @@ impl Report for RightsCheck {
 }
 
 impl Report for Account {
-    const KIND: &'static str = "Account";
-
     fn show(&self, page: &mut Page) {
         page.line("", Tone::Good, &format!("Wrote `{}` for {}.", self.kubeconfig, self.minted.name));
         page.line(

@@ -1,12 +1,11 @@
 //! `carnet rollback`.
 
-use crate::install::Mode;
-use crate::state::{Installation, Revision};
+use crate::operations::Request;
+use crate::operations::rollback::rollback;
 
 use super::Context;
-use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
-use super::exit::{self, Code, Usage};
+use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
+use super::exit::{self, Code};
 use super::inputs::consent::FileArgs;
 
 /// Bring an installation back to an earlier revision
@@ -40,56 +39,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let state = args.home.state(context)?;
-    let installation = args.home.installation(&state, &args.name)?;
-    let history = state.history(&args.name)?;
-    let revision = match &args.revision {
-        Some(start) => named(&history, start, &args.name)?,
-        None => act::revision_before(&history, installation.last.as_ref())
-            .ok_or_else(|| anyhow::anyhow!("`{}` has no earlier revision that succeeded", args.name))?,
+    let request = Request {
+        consent: args.files.read()?,
+        inputs: args.inputs.read()?,
+        is_unsigned: args.unsigned.dangerous_unsigned,
+        change: args.change.options(),
+        ..args.home.request(&args.name)?
     };
-    act::check_parameters(&args.inputs, &revision.secret_parameters)?;
-    context.ui.status(format_args!(
-        "Going back to revision {} ({}, {}).",
-        revision.revision, revision.bundle, revision.created
-    ));
-    let asked = Asked {
-        action: action(&installation),
-        name: &args.name,
-        home: &args.home,
-        reference: String::new(),
-        consent: &args.files.consent(),
-        inputs: &args.inputs,
-        unsigned: args.unsigned,
-        change: &args.change,
-        mode: Mode::Act,
-        settled: None,
-    };
-    let (outcome, _) = act::on_revision(asked, revision, context)?;
+    let outcome = act::carry_out(&args.home, context, async |services| {
+        rollback(args.revision.as_deref(), &request, services).await
+    })?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
-}
-
-/// What is not there any more has to be installed.
-fn action(installation: &Installation) -> &'static str {
-    if installation.is_deleted() { "install" } else { "upgrade" }
-}
-
-fn named<'a>(history: &'a [Revision], start: &str, name: &str) -> anyhow::Result<&'a Revision> {
-    let start = start.to_ascii_uppercase();
-    let found: Vec<_> =
-        history.iter().filter(|it| act::is_bundled(it) && it.revision.starts_with(&start)).collect();
-    match found[..] {
-        [revision] => Ok(revision),
-        [] => Err(Usage::new(
-            format!("`{name}` has no revision `{start}` that installed something"),
-            format!("carnet history {name}"),
-        )
-        .into()),
-        _ => Err(Usage::new(
-            format!("several revisions of `{name}` begin with `{start}`"),
-            format!("carnet history {name}"),
-        )
-        .into()),
-    }
 }

@@ -2,17 +2,14 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
-use crate::author::{self, Signed};
-use crate::digest::Digest;
+use crate::operations::sign::{Signature, sign};
 use crate::reference::Reference;
 use crate::signature::PrivateKey;
 
+use super::Context;
 use super::exit::{self, Code};
 use super::inputs::password;
 use super::ui::{Page, Report, Tone};
-use super::{Context, act};
 
 /// Sign a bundle in a layout
 ///
@@ -31,24 +28,13 @@ pub(super) struct Args {
     key: PathBuf,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Signature {
-    digest: Digest,
-    key_id: Digest,
-    is_new: bool,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let key = PrivateKey::read(&args.key, &password::known()?)?;
-    let Signed { digest, key_id, is_new } = act::runtime()?.block_on(author::sign(&args.reference, &key))?;
-    context.ui.report(&Signature { digest, key_id, is_new })?;
+    context.ui.report(&context.wait(sign(&args.reference, &key))?)?;
     Ok(exit::DONE)
 }
 
 impl Report for Signature {
-    const KIND: &'static str = "Signature";
-
     fn show(&self, page: &mut Page) {
         page.line("", Tone::Plain, &self.digest.to_string());
         let what = if self.is_new { "signed" } else { "was signed already" };

@@ -8,7 +8,8 @@ use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
-use serde_json::{Value, json};
+
+use crate::operations::{Document, Listener, Notice, document};
 
 use super::Global;
 use super::exit::Failure;
@@ -16,9 +17,6 @@ use super::exit::Failure;
 pub use page::{Page, Tone};
 
 mod page;
-
-/// The version of every document that is printed.
-pub const API_VERSION: &str = "carnet.dev/v1alpha1";
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,10 +41,7 @@ pub enum Color {
 }
 
 /// A result of a verb.
-pub trait Report: Serialize {
-    /// The `kind` of the document.
-    const KIND: &'static str;
-
+pub trait Report: Document {
     /// Shows it to people.
     fn show(&self, page: &mut Page);
 }
@@ -191,10 +186,13 @@ impl Ui {
     }
 }
 
-fn document(kind: &str, value: &impl Serialize) -> anyhow::Result<Value> {
-    let mut document = json!({ "apiVersion": API_VERSION, "kind": kind });
-    if let (Value::Object(document), Value::Object(members)) = (&mut document, serde_json::to_value(value)?) {
-        document.extend(members);
+impl Listener for Ui {
+    fn told(&self, notice: &Notice) {
+        match notice {
+            Notice::Building(_) | Notice::Returning(_) => self.status(notice),
+            Notice::Ignored(_) => self.detail(notice),
+            Notice::OwnIdentity | Notice::Unsigned(_) => self.danger(notice),
+            _ => self.warning(notice),
+        }
     }
-    Ok(document)
 }

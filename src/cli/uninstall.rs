@@ -1,12 +1,11 @@
 //! `carnet uninstall`.
 
-use crate::install::Mode;
+use crate::operations::Request;
+use crate::operations::uninstall::uninstall;
 
 use super::Context;
-use super::acquire::UnsignedArgs;
-use super::act::{self, Asked, ChangeArgs, HomeArgs, InputArgs};
+use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
 use super::exit::{self, Code};
-use super::inputs::consent::ConsentArgs;
 
 /// Remove an installation
 ///
@@ -32,19 +31,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let asked = Asked {
-        action: "uninstall",
-        name: &args.name,
-        home: &args.home,
-        reference: String::new(),
-        consent: &ConsentArgs::default(),
-        inputs: &args.inputs,
-        unsigned: args.unsigned,
-        change: &args.change,
-        mode: Mode::Act,
-        settled: None,
+    let request = Request {
+        inputs: args.inputs.read()?,
+        is_unsigned: args.unsigned.dangerous_unsigned,
+        change: args.change.options(),
+        ..args.home.request(&args.name)?
     };
-    let (outcome, _) = act::on_installation(asked, context)?;
+    let outcome = act::carry_out(&args.home, context, async |services| uninstall(&request, services).await)?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

@@ -1,11 +1,9 @@
 //! `carnet unlock`.
 
-use serde::Serialize;
-
-use crate::state::Holder;
+use crate::operations::unlock::{Lock, look, unlock};
 
 use super::Context;
-use super::act::{Console, HomeArgs};
+use super::act::{HomeArgs, is_confirmed};
 use super::exit::{self, Code};
 use super::ui::{Page, Report, Tone};
 
@@ -30,39 +28,25 @@ pub(super) struct Args {
     home: HomeArgs,
 }
 
-/// Whose hold it was.
-#[derive(Serialize)]
-struct Unlocked {
-    name: String,
-    /// None: nobody held it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    holder: Option<Holder>,
-    unlocked: bool,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let state = args.home.state(context)?;
-    let mut report = Unlocked { name: args.name.clone(), holder: state.holder(&args.name)?, unlocked: false };
-    let Some(holder) = report.holder.clone() else {
-        context.ui.report(&report)?;
+    let lock = look(&args.name, &state)?;
+    let Some(holder) = &lock.holder else {
+        context.ui.report(&lock)?;
         return Ok(exit::DONE);
     };
     context.ui.status(format_args!("{} is held by {holder}.", args.name));
-    if state.namespace().is_none() {
-        context.ui.report(&report)?;
+    if lock.ends_with_process {
+        context.ui.report(&lock)?;
         return Ok(exit::LOCKED);
     }
-    let is_confirmed = Console::new(context.ui.clone(), args.yes).agrees("End this hold?");
+    let is_confirmed = args.yes || is_confirmed("End this hold?", &context.ui);
     anyhow::ensure!(is_confirmed, "`{}` stays locked: this was not confirmed", args.name);
-    state.unlock(&args.name, &holder)?;
-    report.unlocked = true;
-    context.ui.report(&report)?;
+    context.ui.report(&unlock(lock, &state)?)?;
     Ok(exit::DONE)
 }
 
-impl Report for Unlocked {
-    const KIND: &'static str = "Lock";
-
+impl Report for Lock {
     fn show(&self, page: &mut Page) {
         match &self.holder {
             None => page.line("", Tone::Good, &format!("Nobody holds {}.", self.name)),

@@ -1,18 +1,16 @@
 //! `carnet verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use crate::digest::Digest;
+use crate::operations::Bundles;
+use crate::operations::verify::{SignatureVerdict, Verification, verdict, verify};
 use crate::reference::Reference;
-use crate::verify::{Refusal, SignatureReport, Signer, TrustDecision, TrustPolicy, Verified};
+use crate::verify::TrustPolicy;
 
+use super::Context;
 use super::exit::{self, Code, Failure};
-use super::inputs::{self, Trust};
-use super::inspect::verdict;
+use super::inputs;
 use super::ui::{Page, Report, Tone};
-use super::{Context, acquire};
 
 /// Check who signed a bundle, and whether you trust them
 ///
@@ -32,146 +30,53 @@ pub(super) struct Args {
     key: Option<PathBuf>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Verification {
-    digest: Digest,
-    trusted: bool,
-    by: Vec<By>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    signatures: Vec<Signature>,
-    #[serde(skip)]
-    verdict: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct By {
-    name: String,
-    key_id: String,
-}
-
-/// What is said about one signature, here and in `inspect`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Signature {
-    format: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    trusted: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let fetched = acquire::fetched(&args.reference, context)?;
-    let trust = trust(args, context)?;
-    let now = inputs::now();
-    let mut report = Verification {
-        digest: fetched.digest(),
-        trusted: false,
-        by: Vec::new(),
-        rule: None,
-        reason: None,
-        verdict: None,
-        signatures: trust.policy.examine(&fetched, now).into_iter().map(Into::into).collect(),
+    let bundles = match &args.key {
+        Some(file) => Bundles { policy: Ok(policy_of(file)?), ..context.bundles() },
+        None => context.bundles(),
     };
-    match trust.policy.verify(fetched, now) {
-        Ok(verified) => report.admit(&verified),
-        Err(refusal) => {
-            report.verdict = Some(verdict(&refusal));
-            return refused(report, refusal, context);
-        }
-    }
-    context.ui.report(&report)?;
-    Ok(exit::DONE)
-}
-
-fn trust(args: &Args, context: &Context) -> anyhow::Result<Trust> {
-    let Some(file) = &args.key else { return context.trust() };
-    let policy = TrustPolicy::of_key(&inputs::text(file)?);
-    let cannot_use = |error| anyhow::Error::from(error).context(format!("cannot use `{}`", file.display()));
-    Ok(Trust { policy: policy.map_err(cannot_use)?, file: Some(file.clone()) })
-}
-
-/// The document tells everything, so the error is not a document of its own.
-fn refused(mut report: Verification, refusal: Refusal, context: &Context) -> anyhow::Result<Code> {
+    let verification = context.wait(verify(&args.reference, &bundles))?;
+    context.ui.report(&verification)?;
+    let Some(refusal) = verification.refusal else { return Ok(exit::DONE) };
+    // The document tells everything, so the error is not a document of its own.
     let failure = Failure::of(&refusal.into());
-    report.reason = Some(failure.message.clone());
-    context.ui.report(&report)?;
     context.ui.explain(&failure);
     Ok(failure.code)
 }
 
-impl Verification {
-    fn admit(&mut self, verified: &Verified) {
-        if let TrustDecision::Signed { rule, signers, .. } = verified.decision() {
-            self.trusted = true;
-            self.rule = Some(rule.clone());
-            self.by = signers.iter().map(Into::into).collect();
-        }
-    }
-}
-
-impl From<&Signer> for By {
-    fn from(signer: &Signer) -> Self {
-        Self { name: signer.name.clone(), key_id: signer.key_id.clone() }
-    }
-}
-
-impl From<SignatureReport> for Signature {
-    fn from(report: SignatureReport) -> Self {
-        Self {
-            format: report.format,
-            key_id: report.key_id,
-            key: report.key,
-            trusted: report.is_trusted,
-            reason: report.reason,
-        }
-    }
-}
-
-impl Signature {
-    /// A row for people.
-    pub(super) fn row(&self) -> (Tone, &'static str, String) {
-        let id = self.key_id.as_deref().map_or_else(String::new, |id| id.chars().take(12).collect());
-        let key = match (&self.key, id.is_empty()) {
-            (Some(name), _) => format!("key `{name}` ({id})"),
-            (None, false) => format!("unknown key ({id})"),
-            (None, true) => "unknown key".into(),
-        };
-        match (&self.reason, self.trusted) {
-            (_, true) => (Tone::Good, "trusted", format!("{key}, {}", self.format)),
-            (Some(reason), false) => {
-                (Tone::Danger, "NOT TRUSTED", format!("{key}, {}: {reason}", self.format))
-            }
-            (None, false) => (Tone::Danger, "NOT TRUSTED", format!("{key}, {}", self.format)),
-        }
-    }
+/// A policy that trusts the key in this file alone.
+fn policy_of(file: &Path) -> anyhow::Result<TrustPolicy> {
+    let cannot_use = |error| anyhow::Error::from(error).context(format!("cannot use `{}`", file.display()));
+    TrustPolicy::of_key(&inputs::text(file)?).map_err(cannot_use)
 }
 
 impl Report for Verification {
-    const KIND: &'static str = "Verification";
-
     fn show(&self, page: &mut Page) {
         let (tone, word) = if self.trusted { (Tone::Good, "trusted") } else { (Tone::Danger, "NOT TRUSTED") };
         page.line("", Tone::Plain, &self.digest.to_string());
-        page.line("", tone, &self.verdict(word));
-        page.rows(&self.signatures.iter().map(Signature::row).collect::<Vec<_>>());
+        let text = match (&self.rule, &self.refusal) {
+            (Some(rule), _) => format!("{word} by rule `{rule}`"),
+            (None, Some(refusal)) => format!("{word}: {}", verdict(refusal)),
+            (None, None) => word.into(),
+        };
+        page.line("", tone, &text);
+        page.rows(&self.signatures.iter().map(signature_row).collect::<Vec<_>>());
     }
 }
 
-impl Verification {
-    fn verdict(&self, word: &str) -> String {
-        match (&self.rule, &self.verdict) {
-            (Some(rule), _) => format!("{word} by rule `{rule}`"),
-            (None, Some(reason)) => format!("{word}: {reason}"),
-            (None, None) => word.into(),
+/// A signature, as a row.
+pub(super) fn signature_row(signature: &SignatureVerdict) -> (Tone, &'static str, String) {
+    let id = signature.key_id.as_deref().map_or_else(String::new, |id| id.chars().take(12).collect());
+    let key = match (&signature.key, id.is_empty()) {
+        (Some(name), _) => format!("key `{name}` ({id})"),
+        (None, false) => format!("unknown key ({id})"),
+        (None, true) => "unknown key".into(),
+    };
+    match (&signature.reason, signature.trusted) {
+        (_, true) => (Tone::Good, "trusted", format!("{key}, {}", signature.format)),
+        (Some(reason), false) => {
+            (Tone::Danger, "NOT TRUSTED", format!("{key}, {}: {reason}", signature.format))
         }
+        (None, false) => (Tone::Danger, "NOT TRUSTED", format!("{key}, {}", signature.format)),
     }
 }

@@ -36,7 +36,7 @@ pub async fn for_each<T, E, F: Future<Output = Result<T, E>>>(
     failure.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// The same for what is only collected, in the order of the list.
+/// Does all jobs, several at once, and collects their results in the order of the list.
 ///
 /// # Errors
 /// As for [`for_each`].

@@ -12,7 +12,7 @@ use kube::{Client, Config};
 use super::connection::{self, explain};
 use super::endpoint::Endpoint;
 
-/// What the user said about the cluster.
+/// The user's choice of kubeconfig, context and user.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectOptions {
     /// The one file to read. None: those of `KUBECONFIG`, else `~/.kube/config`.
@@ -161,7 +161,7 @@ fn address(url: &Uri) -> String {
     format!("{}://{host}{port}{}", url.scheme_str().unwrap_or("https"), url.path().trim_end_matches('/'))
 }
 
-/// What is wrong with a kubeconfig, without showing any of it: the YAML parser would print the lines around the fault, and
+/// Explains the fault of a kubeconfig without showing any of it: the YAML parser would print the lines around the fault, and
 /// they hold tokens.
 fn unusable(error: KubeconfigError) -> Unconfigured {
     Unconfigured::Kubeconfig(match error {

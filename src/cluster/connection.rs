@@ -35,7 +35,7 @@ pub(super) fn client(mut config: Config) -> kube::Result<Client> {
     if config.proxy_url.is_some() { Client::try_from(config) } else { direct(config) }
 }
 
-/// What is wrong with a connection. A failing credential plugin may have printed a token: its output is left out.
+/// Explains why a connection failed. A failing credential plugin may have printed a token: its output is left out.
 pub(super) fn explain(error: &kube::Error) -> String {
     match error {
         kube::Error::Auth(kube::client::AuthError::AuthExecRun { cmd, out }) => {
@@ -94,7 +94,7 @@ struct Door {
     first: Mutex<()>,
 }
 
-/// What the server answers, its body still to be read.
+/// A response whose body is still to be read.
 type Answered = Result<<Wire as Service<Request<Body>>>::Response, legacy::Error>;
 
 impl Door {

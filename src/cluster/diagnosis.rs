@@ -37,8 +37,8 @@ struct Event {
     text: String,
 }
 
-/// What keeps `found`, which `object` names, from becoming ready: a line each, the newest warnings first. Empty where that
-/// cannot be known.
+/// Tells why `found`, which `object` names, is not ready: a line for each reason, the newest warnings first. Empty where no
+/// reason can be known.
 pub(crate) async fn diagnosis(caller: &Server, object: &ObjectRef, found: &Value) -> Vec<String> {
     let Some(namespace) = &object.namespace else { return Vec::new() };
     let pods = pods_of(caller, object, found, namespace).await;

@@ -58,7 +58,7 @@ pub struct ScopedIdentity {
     live: Mutex<Option<Live>>,
 }
 
-/// What there is of an identity.
+/// The parts of an identity that were made.
 #[derive(Default)]
 struct Made {
     /// The namespaces that the account was tried in; it is in the last one.
@@ -102,7 +102,7 @@ impl ScopedIdentity {
         })
     }
 
-    /// What it consists of, to be recorded before it is made.
+    /// The record of it, to be written before it is made.
     pub fn record(&self) -> &IdentityRecord {
         &self.mint.record
     }

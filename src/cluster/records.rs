@@ -15,9 +15,10 @@ use crate::kubernetes::api::{COORDINATION, v1};
 use crate::kubernetes::object::{ObjectRef, is_label};
 use crate::kubernetes::path::{self, percent_encoded};
 
+use super::connect::{ConnectOptions, Unconfigured};
 use super::request::ApiRequest;
 use super::server::Server;
-use super::{ConnectOptions, Error, Unconfigured};
+use super::status::Error;
 
 /// The type of the Secrets that are records.
 pub const RECORD: &str = "carnet.dev/record";

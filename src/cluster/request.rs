@@ -86,7 +86,7 @@ impl ApiRequest {
         rest.split_once('/').map(|(namespace, _)| namespace)
     }
 
-    /// What the server says where that namespace is not there.
+    /// The response to it where that namespace is not there.
     pub(super) fn without_namespace(&self) -> ApiResponse {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         ApiResponse::not_found(&match self.method {

@@ -1,4 +1,4 @@
-//! What comes back from the API server: a response, read within bounds, or the reason why there is none.
+//! Responses of the API server, read within bounds, and the reasons why there is none.
 //!
 //! The server is not trusted with the memory of this process: a body is read up to a limit, and as strict JSON.
 
@@ -28,7 +28,7 @@ pub(crate) struct ApiResponse {
 #[derive(Debug)]
 pub(super) struct TransportError {
     pub(super) why: String,
-    /// The same request would fail again.
+    /// Whether the request would fail again.
     pub(super) is_final: bool,
 }
 
@@ -43,7 +43,7 @@ impl ApiResponse {
         }
     }
 
-    /// What the server says of an object that is not there.
+    /// The response about an object that is not there.
     pub(super) fn not_found(details: &Value) -> Self {
         let body = serde_json::json!({ "kind": "Status", "details": details }).to_string().into_bytes();
         Self { status: StatusCode::NOT_FOUND, date: None, retry_after: None, body }

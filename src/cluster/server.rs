@@ -48,7 +48,7 @@ impl Server {
         })
     }
 
-    /// The same server, asked with this token and nothing of the caller's.
+    /// This server, asked with a token and nothing of the caller's.
     pub(super) fn with_token(&self, token: SecretString) -> Result<Self, Unconfigured> {
         Ok(Self { client: self.endpoint.client(token)?, ..self.clone() })
     }

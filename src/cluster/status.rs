@@ -36,7 +36,7 @@ pub enum Error {
     /// The identity lacks a right, or the cluster's admission refuses.
     #[error("the server refuses to {verb} `{object}`: {text}")]
     Denied {
-        /// What was tried: `get`, `apply` or `delete`.
+        /// The verb: `get`, `apply` or `delete`.
         verb: &'static str,
         /// The object.
         object: String,
@@ -81,7 +81,7 @@ pub enum Error {
     /// The object does not exist.
     #[error("`{0}` does not exist")]
     NotFound(String),
-    /// What was to be sent is not the object that the permit names.
+    /// The body of a request is not the object that the permit names.
     #[error("the body is not that of `{0}`")]
     OtherObject(String),
     /// The response is not what the API promises.
@@ -89,7 +89,7 @@ pub enum Error {
     Response {
         /// The object of the request.
         object: String,
-        /// What is wrong with the response.
+        /// The fault of the response.
         why: String,
     },
     /// The reference has a namespace and the kind has none, or the other way round.
@@ -124,7 +124,7 @@ impl fmt::Display for FieldConflict {
 }
 
 impl Error {
-    /// What the server's refusal to do `verb` with `object` means.
+    /// The error of a response by which the server refuses to do `verb` with `object`.
     pub(crate) fn of(response: &ApiResponse, verb: &'static str, object: &ObjectRef) -> Self {
         let status = Status(response.json().unwrap_or_default());
         let text = || status.text(response.status, object);

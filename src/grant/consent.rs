@@ -7,7 +7,7 @@ use super::denial::Shortfall;
 use super::spec::{GrantFile, GrantSpec};
 
 /// Everything the operator said about what may be done.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Consent {
     /// Grant files.
     pub documents: Vec<GrantFile>,

@@ -60,7 +60,7 @@ pub enum Shortfall {
     },
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
-    Requests(#[from] capability::Invalid),
+    Requests(#[from] capability::InvalidRequests),
     /// The terms cannot be used.
     #[error("the grant cannot be used")]
     Terms(#[from] InvalidGrant),

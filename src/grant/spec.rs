@@ -133,7 +133,7 @@ pub enum InvalidGrant {
     Limit(#[from] InvalidLimit),
     /// A rule that cannot be used.
     #[error(transparent)]
-    Rule(#[from] kubernetes::Invalid),
+    Rule(#[from] kubernetes::InvalidScope),
     /// A bare `*`, by which one would allow what nobody has seen.
     #[error("`{0}` allows everything by a bare `*`")]
     Wildcard(String),

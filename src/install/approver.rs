@@ -1,6 +1,6 @@
 //! The one who is asked before anything is written, and what they are told beside the plan.
 
-use crate::host::progress::Observer;
+use crate::host::progress::{Entry, Observer, Unready};
 use crate::plan::Plan;
 use crate::verify::TrustDecision;
 
@@ -19,6 +19,24 @@ pub struct Decision {
     pub granted: Vec<String>,
     /// Whether the grant of the last run was carried over to a new bundle.
     pub carried_over: bool,
+    /// Whether the change is confirmed whatever the plan says, so that nobody is to be asked.
+    pub confirmed: bool,
     /// What was ignored, and why.
     pub warnings: Vec<String>,
+}
+
+/// Asks nobody: what was confirmed beforehand is done, and nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unattended;
+
+impl Observer for Unattended {
+    fn waiting(&self, _: &[Unready]) {}
+
+    fn logged(&self, _: &Entry) {}
+}
+
+impl Approver for Unattended {
+    fn confirm(&self, plan: &Plan, decision: &Decision) -> bool {
+        decision.confirmed || plan.is_empty()
+    }
 }

@@ -36,7 +36,7 @@ pub(super) fn decide(
     responsibilities: &Responsibilities,
     mode: Mode,
 ) -> Result<Decided, Error> {
-    let Some(verified) = verified else { return Ok(Decided::by_the_runtime(earlier)) };
+    let Some(verified) = verified else { return Ok(Decided::by_the_runtime(operation, earlier)) };
     let earlier = earlier.filter(|_| !operation.complete);
     let previous = earlier.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
     let resolved = parameters::resolve(
@@ -74,8 +74,13 @@ pub(super) fn decide(
     } else {
         Granted::new(verified, &terms, names)?.reading_only()
     };
-    let decision =
-        Decision { trust, granted: granted.explained(), carried_over, warnings: resolved.warnings };
+    let decision = Decision {
+        trust,
+        granted: granted.explained(),
+        carried_over,
+        confirmed: operation.confirmed,
+        warnings: resolved.warnings,
+    };
     Ok(Decided { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
 }
 
@@ -151,7 +156,7 @@ fn pinned(image: &str, digest: Digest) -> String {
 }
 
 impl Decided {
-    fn by_the_runtime(earlier: Option<&Installation>) -> Self {
+    fn by_the_runtime(operation: &Operation, earlier: Option<&Installation>) -> Self {
         Self {
             granted: None,
             terms: earlier.map(|earlier| earlier.settings.terms.clone()).unwrap_or_default(),
@@ -161,6 +166,7 @@ impl Decided {
                 trust: None,
                 granted: Vec::new(),
                 carried_over: false,
+                confirmed: operation.confirmed,
                 warnings: Vec::new(),
             },
         }

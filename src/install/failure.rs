@@ -81,7 +81,7 @@ pub enum Error {
     Stale(Vec<String>),
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
-    Requests(#[from] capability::Invalid),
+    Requests(#[from] capability::InvalidRequests),
     /// The run failed.
     #[error("the run failed")]
     Run {
@@ -137,4 +137,41 @@ fn unready_text(rows: &[Unready]) -> String {
     let said = rows.iter().take(MAX_SAID).map(|row| format!("{}: {}", row.object, row.why));
     let more = rows.len().checked_sub(MAX_SAID).filter(|more| *more > 0);
     said.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::object::ObjectRef;
+
+    fn unready(count: usize) -> Vec<Unready> {
+        let object = |n: usize| ObjectRef {
+            api_version: "v1".into(),
+            kind: "Pod".into(),
+            namespace: Some("prod".into()),
+            name: format!("web-{n}"),
+        };
+        let row =
+            |n| Unready { object: object(n), why: "no node".into(), failed: false, reasons: Vec::new() };
+        (0..count).map(row).collect()
+    }
+
+    #[test]
+    fn an_error_names_some_objects_and_counts_the_rest() {
+        let text = Error::Unready(unready(1)).to_string();
+        assert_eq!(text, "not ready: Pod prod/web-0: no node");
+        let text = Error::Held(unready(MAX_SAID)).to_string();
+        assert!(text.starts_with("not gone: Pod prod/web-0: no node; ") && !text.contains("more"), "{text}");
+        let text = Error::Unready(unready(MAX_SAID + 3)).to_string();
+        assert!(text.ends_with("Pod prod/web-9: no node; and 3 more"), "{text}");
+    }
+
+    #[test]
+    fn one_who_stops_a_run_is_told_from_a_run_that_failed() {
+        assert_eq!(Error::Canceled.status(), "canceled");
+        assert_eq!(Error::Declined.status(), "failed");
+        let refused = Error::SetUp(RunError::Link("no such function".into()));
+        assert_eq!(refused.status(), "failed");
+        assert_eq!(refused.summary(), "the component cannot be linked: no such function");
+    }
 }

@@ -171,3 +171,140 @@ fn described(place: &Place, namespace: &str) -> String {
         None => format!("{place} (namespace {namespace})"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::grant::spec::GrantSpec;
+    use crate::kubernetes::object::ObjectRef;
+    use crate::run::RunError;
+    use crate::state::{Revision, Settings};
+    use crate::targets::Recorded;
+
+    fn operation(action: &str) -> Operation {
+        Operation::new(action, "web", "prod", Place::directory("/rendered"))
+    }
+
+    /// An installation whose last action ended so.
+    fn earlier(action: &str, result: &str) -> Installation {
+        let last = Revision {
+            claim: "1".into(),
+            revision: "1".into(),
+            created: String::new(),
+            action: action.into(),
+            bundle: String::new(),
+            digest: Digest::of(b""),
+            result: result.into(),
+            message: None,
+            parameters: BTreeMap::new(),
+            modifies: true,
+            reference: String::new(),
+            secret_parameters: Vec::new(),
+            terms: GrantSpec::default(),
+            dangers: Vec::new(),
+        };
+        Installation {
+            name: "web".into(),
+            namespace: "prod".into(),
+            settings: Settings { place: Place::directory("/rendered"), ..Settings::default() },
+            last: Some(last),
+            inventory: Vec::new(),
+        }
+    }
+
+    fn recorded() -> Recorded {
+        let object = ObjectRef {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            namespace: Some("prod".into()),
+            name: "web".into(),
+        };
+        Recorded { object, uid: None, written: None, intended: None }
+    }
+
+    #[test]
+    fn one_installs_what_is_not_there_and_upgrades_what_is() {
+        let check =
+            |action: &str, earlier: Option<&Installation>| operation(action).check(earlier, Mode::Act);
+        assert!(check("install", None).is_ok());
+        for action in ["upgrade", "uninstall", "dev.carnet.test.look"] {
+            let error = check(action, None).unwrap_err().to_string();
+            assert_eq!(error, "there is no installation `web`", "{action}");
+            let gone = earlier("uninstall", "succeeded");
+            let error = check(action, Some(&gone)).unwrap_err().to_string();
+            assert_eq!(error, "there is no installation `web`", "{action}");
+            assert!(check(action, Some(&earlier("install", "succeeded"))).is_ok(), "{action}");
+        }
+        let there = check("install", Some(&earlier("install", "succeeded"))).unwrap_err();
+        assert_eq!(there.to_string(), "the installation `web` is there already");
+        for (action, result) in [("install", "failed"), ("upgrade", "unknown"), ("uninstall", "succeeded")] {
+            assert!(check("install", Some(&earlier(action, result))).is_ok(), "{action} {result}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_objects_cannot_bear_is_refused() {
+        for name in ["", "Web", "a/b", "-web", &"x".repeat(64)] {
+            let operation = Operation { name: name.into(), ..operation("install") };
+            assert!(matches!(operation.check(None, Mode::Act), Err(Error::Name(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_installation_is_looked_for_where_it_is() {
+        let there = earlier("install", "succeeded");
+        let elsewhere = [
+            Operation { namespace: "dev".into(), ..operation("upgrade") },
+            Operation { place: Place::directory("/other"), ..operation("upgrade") },
+            Operation { place: Place::cluster(), ..operation("upgrade") },
+        ];
+        for operation in elsewhere {
+            let error = operation.check(Some(&there), Mode::Act).unwrap_err();
+            assert!(matches!(error, Error::Place { .. }), "{error}");
+        }
+        let operation = Operation { place: Place::cluster(), ..operation("upgrade") };
+        let error = operation.check(Some(&there), Mode::Act).unwrap_err().to_string();
+        let expected =
+            "the installation `web` is in dir:/rendered (namespace prod), not in kube (namespace prod)";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn what_a_failed_install_left_keeps_its_place() {
+        let elsewhere = Operation { place: Place::directory("/other"), ..operation("install") };
+        let mut failed = earlier("install", "failed");
+        assert!(elsewhere.check(Some(&failed), Mode::Act).is_ok(), "nothing was left");
+        failed.inventory.push(recorded());
+        assert!(matches!(elsewhere.check(Some(&failed), Mode::Act), Err(Error::Place { .. })));
+    }
+
+    #[test]
+    fn an_install_may_be_examined_although_it_is_there() {
+        let there = earlier("install", "succeeded");
+        assert!(operation("install").check(Some(&there), Mode::Examine).is_ok());
+        assert!(operation("install").check(Some(&there), Mode::Plan).is_err());
+    }
+
+    #[test]
+    fn only_the_caller_in_a_cluster_has_all_rights_of_the_caller() {
+        let acts = |identity, place| Operation { identity, place, ..operation("install") }.acts_as_caller();
+        assert!(acts(Identity::Own, Place::cluster()));
+        assert!(!acts(Identity::Own, Place::directory("/rendered")));
+        assert!(!acts(Identity::Scoped, Place::cluster()));
+    }
+
+    #[test]
+    fn without_a_saved_plan_a_conflict_is_one() {
+        let refusal = targets::Error::Foreign { object: "ConfigMap prod/web".into(), owner: None };
+        let failed = Error::Run {
+            source: RunError::Engine(String::new()),
+            refusal: Some(Box::new(refusal)),
+            denials: Vec::new(),
+            unready: Box::default(),
+            log: Vec::new(),
+        };
+        assert!(matches!(operation("install").stale(failed), Error::Run { .. }));
+        assert!(matches!(operation("install").stale(Error::Canceled), Error::Canceled));
+    }
+}

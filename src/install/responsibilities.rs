@@ -50,3 +50,23 @@ impl Responsibilities {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::Place;
+
+    fn alone(action: &str) -> Result<Responsibilities, Error> {
+        Responsibilities::of(None, &Operation::new(action, "web", "prod", Place::directory("/rendered")))
+    }
+
+    #[test]
+    fn without_a_bundle_the_runtime_can_only_uninstall() {
+        let uninstall = alone("uninstall").unwrap();
+        assert!(uninstall.component.is_none() && uninstall.remove && uninstall.modifies);
+        assert!(!uninstall.prune && !uninstall.stateless);
+        for action in ["install", "upgrade", "dev.carnet.test.look", ""] {
+            assert!(matches!(alone(action), Err(Error::UnknownAction(unknown)) if unknown == action));
+        }
+    }
+}

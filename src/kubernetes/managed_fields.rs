@@ -36,7 +36,7 @@ pub fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
     held(before) == held(after)
 }
 
-/// What applying `body` as `manager` would make of an object, as far as that can be told here: its members over those that
+/// The object after a server-side apply of `body` by `manager`, as far as that can be told here: its members over those that
 /// are there, without those that only this manager held and that the body has no more.
 pub fn merged(body: &Value, live: &Value, manager: &str) -> Value {
     let (own, others): (Vec<_>, Vec<_>) = entries(live)

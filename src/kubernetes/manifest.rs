@@ -76,7 +76,7 @@ impl Object {
         Ok(Self { reference, body: Value::Object(body) })
     }
 
-    /// What the object is called.
+    /// The reference of the object.
     pub fn reference(&self) -> &ObjectRef {
         &self.reference
     }
@@ -94,7 +94,7 @@ impl Object {
         is_secret.then(|| ObjectRef::new("v1", "ServiceAccount", namespace, account))
     }
 
-    /// The same object with an annotation of the host's own.
+    /// Adds an annotation of the host's own.
     #[must_use]
     pub fn annotated(mut self, key: &str, value: &str) -> Self {
         if let Some(Value::Object(metadata)) = self.body.get_mut("metadata")

@@ -32,7 +32,7 @@ pub enum InvalidReference {
     /// A name that Kubernetes would not accept.
     #[error("`{text}` is not a {what}")]
     Name {
-        /// What it should have been.
+        /// The kind of name that was expected.
         what: &'static str,
         /// The text, made visible and cut.
         text: String,

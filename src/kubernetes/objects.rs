@@ -1,4 +1,4 @@
-//! What is known of many objects: found by object, and kept in the order in which it came.
+//! An ordered map: values found by object, and kept in the order in which they came.
 
 use std::collections::{BTreeMap, HashMap};
 

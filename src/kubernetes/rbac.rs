@@ -33,7 +33,7 @@ pub struct Rights {
     escalations: BTreeSet<Escalation>,
 }
 
-/// What is held in one scope, each with the reasons.
+/// The rules held in one scope, each with the reasons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Held {
     /// One verb on one object each.

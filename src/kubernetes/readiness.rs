@@ -1,7 +1,7 @@
 //! Tells from an object as the server returns it whether it is ready: the rules of kstatus, as a pure function.
 //!
-//! What a controller has not looked at yet is never ready, and has not failed either: what it says is about an earlier
-//! state. Two rules are stricter than kstatus', because what comes after a wait usually depends on it: a Job is ready when
+//! An object that its controller has not looked at yet is never ready, and has not failed either: its status is about an
+//! earlier state. Two rules are stricter than kstatus', because what comes after a wait usually depends on it: a Job is ready when
 //! it is complete, not when it has begun, and a Service of type `LoadBalancer` when it has an address. One is more
 //! patient: a pod that cannot be scheduled or whose container crashes has not failed, since what it needs may still come.
 
@@ -69,7 +69,7 @@ pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
     }
 }
 
-/// What keeps an object that is to go: since when it is going, and who has to agree.
+/// The reason why an object that is to go is still there: since when it is going, and whose finalizers hold it.
 pub fn going(object: &Value) -> String {
     let Some(since) = text(object, "/metadata/deletionTimestamp") else { return "it is still there".into() };
     let names = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();

@@ -27,6 +27,8 @@ use crate::kubernetes::readiness::{Readiness, readiness};
 
 use discovery::Statuses;
 
+pub(super) use apply::same_as_seen;
+
 pub use apply::Applied;
 pub use owner::Owner;
 pub use removal::{Deleted, Precondition, Removed};
@@ -54,7 +56,7 @@ impl Cluster {
         Ok(Self { server, identity: None, manager: owner.manager(), statuses: Statuses::default() })
     }
 
-    /// The same cluster, on behalf of another installation.
+    /// This cluster, on behalf of another installation.
     #[must_use]
     pub fn owned_by(self, owner: &Owner) -> Self {
         Self { manager: owner.manager(), ..self }
@@ -106,7 +108,8 @@ impl Cluster {
         Ok(readiness(&found, expects_status))
     }
 
-    /// What keeps an object from becoming ready, a line each, the newest warnings first. Empty where that cannot be known.
+    /// Tells why an object is not ready, a line for each reason, the newest warnings first. Empty where no reason can be
+    /// known.
     pub async fn diagnosis(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
         let object = &permit.0;
         // Whatever is said about a Secret could quote it.

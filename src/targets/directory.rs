@@ -18,12 +18,15 @@ use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
 
 use super::credentials::{Filled, LentCredentials};
-use super::{Change, Error, Inventory, Overrides, Preview};
+use super::failure::Error;
+use super::inventory::Inventory;
+use super::overrides::Overrides;
+use super::preview::{Change, Preview};
 
 /// Files that are being written end so; one that is found was left behind by a run that was killed.
 const UNFINISHED: &str = ".carnet-unfinished";
 
-/// What Secrets become in a directory.
+/// How Secrets are written to a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Secrets {
     /// Files without the credentials' values.
@@ -84,7 +87,7 @@ impl Directory {
         Ok(Some(value))
     }
 
-    /// What the object's file will hold.
+    /// Renders the object's file.
     pub(super) fn render(
         &self,
         permit: &Permitted<Apply>,

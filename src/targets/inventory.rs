@@ -1,4 +1,4 @@
-//! What an installation has put, or was about to put, into a target, and where a run writes that down.
+//! The objects that an installation has put, or was about to put, into a target, and where a run writes them down.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::objects::Objects;
 
-use super::Error;
+use super::failure::Error;
 
 /// An object that an installation has put, or was about to put, into a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Recorded {
 }
 
 impl Inventory {
-    /// What is recorded of an object, whatever version of its group it was written in.
+    /// The record of an object, whatever version of its group it was written in.
     pub fn find(&self, object: &ObjectRef) -> Option<&Recorded> {
         self.0.get(object)
     }

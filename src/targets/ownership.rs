@@ -9,7 +9,9 @@ use crate::cluster::Error as ClusterError;
 use crate::kubernetes::metadata::{self, OWNER};
 use crate::kubernetes::object::ObjectRef;
 
-use super::{Error, Inventory, Overrides};
+use super::failure::Error;
+use super::inventory::Inventory;
+use super::overrides::Overrides;
 
 /// Whose an object that was found is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +67,7 @@ pub(super) fn is_recorded(object: &ObjectRef, found: &Value, inventory: &Invento
     recorded.is_none_or(|recorded| metadata::uid(found) == Some(recorded))
 }
 
-/// What the cluster's refusal means: a conflict about the owner is one about the object, not about a field.
+/// The error of a target for one of the cluster: a conflict about the owner is one about the object, not about a field.
 pub(super) fn refused(error: ClusterError) -> Error {
     let ClusterError::Conflict { object, fields } = &error else { return error.into() };
     let Some(held) = fields.iter().find(|field| field.path.ends_with(OWNER)) else { return error.into() };

@@ -1,4 +1,4 @@
-//! What applying an object would do to it: created, updated, unchanged, replaced.
+//! Previews: whether an apply would create, update, replace or leave an object, and how it would look.
 //!
 //! Both targets answer with it, and a plan records it.
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::kubernetes::difference::{overlaid, without_bookkeeping};
 
-/// What happens to an object.
+/// A change of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -30,13 +30,13 @@ pub enum Change {
 pub enum DryRunMode {
     /// By having the server do all but store it. For a run that somebody is asked about.
     DryRun,
-    /// The same for a plan that nothing follows: whoever may only read gets what can be told from that.
+    /// A dry run for a plan that nothing follows: whoever may only read gets the preview that reads allow.
     DryRunIfAllowed,
     /// By reading what is there; the server tries out only what would change. For a run that was confirmed beforehand.
     Reads,
 }
 
-/// What is to be known of a change beside what it is.
+/// Notes on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
     /// The object is there and belongs to nobody; it becomes this installation's.
@@ -55,16 +55,16 @@ pub enum NotDryRun {
     Impossible,
 }
 
-/// What applying an object would do. Its content is not in `Debug`, for it may be a Secret.
+/// The change that an apply would make. The object's content is not in `Debug`, for it may be a Secret.
 #[derive(Clone, PartialEq)]
 pub struct Preview {
-    /// What would happen.
+    /// The change.
     pub change: Change,
     /// The object as it is.
     pub before: Option<Value>,
     /// The object as it would be.
     pub after: Value,
-    /// What else is to be known.
+    /// Notes on it.
     pub marks: Marks,
     /// The fields that stay as they were created, where it has to be replaced for them.
     pub immutable: Vec<String>,
@@ -83,7 +83,7 @@ impl fmt::Display for Change {
 }
 
 impl Preview {
-    /// What makes `after` of `before`.
+    /// The change from `before` to `after`.
     pub fn of(before: Option<Value>, after: Value) -> Self {
         let change = match &before {
             None => Change::Create,
@@ -93,14 +93,14 @@ impl Preview {
         Self { change, before, after, marks: Marks::default(), immutable: Vec::new() }
     }
 
-    /// What makes `body` anew of `before`, because of these fields. What the new one will have beside that, the server
-    /// says only when the old one is gone.
+    /// The replacement of `before` by `body`, because of these fields. The server adds to the new object only when the old one
+    /// is gone.
     pub fn replacing(before: Value, body: &Value, immutable: Vec<String>) -> Self {
         let after = overlaid(&before, body);
         Self { change: Change::Replace, before: Some(before), after, marks: Marks::default(), immutable }
     }
 
-    /// What was done, without a word about content.
+    /// A change without a word about content.
     pub fn done(change: Change) -> Self {
         Self { change, before: None, after: Value::Null, marks: Marks::default(), immutable: Vec::new() }
     }

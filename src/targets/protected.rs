@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::kubernetes::api::{APPS, CORE};
 use crate::kubernetes::object::ObjectRef;
 
-use super::Error;
+use super::failure::Error;
 
 /// Kinds of objects that take more with them than themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::capability::kubernetes::Invalid;
+use crate::capability::kubernetes::InvalidScope;
 use crate::capability::template::Names;
 use crate::document;
 use crate::kubernetes::object::{ObjectRef, is_label};
@@ -29,15 +29,15 @@ impl GenerateScope {
     /// Reads credentials and fills their placeholders. Of one credential named twice, both count.
     ///
     /// # Errors
-    /// [`Invalid`] with the text that cannot be used.
-    pub fn resolve(credentials: &[GenerateText], names: &Names) -> Result<Self, Invalid> {
+    /// [`InvalidScope`] with the text that cannot be used.
+    pub fn resolve(credentials: &[GenerateText], names: &Names) -> Result<Self, InvalidScope> {
         let mut scope = Self::default();
         for credential in credentials {
             if !is_label(&credential.name) {
-                return Err(Invalid::Generated(document::visible(&credential.name)));
+                return Err(InvalidScope::Generated(document::visible(&credential.name)));
             }
             if credential.into.is_empty() {
-                return Err(Invalid::Empty("into"));
+                return Err(InvalidScope::Empty("into"));
             }
             let homes: BTreeSet<_> =
                 credential.into.iter().map(|text| home(text, names)).collect::<Result<_, _>>()?;
@@ -117,15 +117,15 @@ fn written(secret: &ObjectRef) -> String {
 }
 
 /// Reads `NAMESPACE/Secret/NAME`.
-fn home(text: &str, names: &Names) -> Result<ObjectRef, Invalid> {
+fn home(text: &str, names: &Names) -> Result<ObjectRef, InvalidScope> {
     let filled = names.fill(text)?;
     let parts: Vec<_> = filled.split('/').collect();
-    let [namespace, "Secret", name] = parts[..] else { return Err(Invalid::Destination(text.into())) };
+    let [namespace, "Secret", name] = parts[..] else { return Err(InvalidScope::Destination(text.into())) };
     if filled.contains('*') {
-        return Err(Invalid::Several(text.into()));
+        return Err(InvalidScope::Several(text.into()));
     }
     let secret = ObjectRef::new("v1", "Secret", Some(namespace), name);
-    secret.check().map_err(|_| Invalid::Destination(text.into()))?;
+    secret.check().map_err(|_| InvalidScope::Destination(text.into()))?;
     Ok(secret)
 }
 
@@ -138,7 +138,7 @@ mod tests {
         GenerateText { name: name.into(), into: into.iter().map(|text| (*text).to_owned()).collect() }
     }
 
-    fn refusal(name: &str, into: &[&str]) -> Invalid {
+    fn refusal(name: &str, into: &[&str]) -> InvalidScope {
         GenerateScope::resolve(&[text(name, into)], &Names::default()).unwrap_err()
     }
 
@@ -148,19 +148,19 @@ mod tests {
 
     #[test]
     fn a_credential_lives_in_secrets_that_are_named_whole() {
-        assert_eq!(refusal("key", &[]), Invalid::Empty("into"));
-        assert_eq!(refusal("key", &["prod/Secret/web-*"]), Invalid::Several("prod/Secret/web-*".into()));
+        assert_eq!(refusal("key", &[]), InvalidScope::Empty("into"));
+        assert_eq!(refusal("key", &["prod/Secret/web-*"]), InvalidScope::Several("prod/Secret/web-*".into()));
         for into in
             ["prod/ConfigMap/web", "web", "prod/Secret/", "prod/Secret/a/b", "Prod/Secret/a", "/Secret/a"]
         {
-            assert_eq!(refusal("key", &[into]), Invalid::Destination(into.into()));
+            assert_eq!(refusal("key", &[into]), InvalidScope::Destination(into.into()));
         }
     }
 
     #[test]
     fn a_name_that_could_deceive_is_none() {
         for name in ["", "a/b", "A", "a=b", "a b", "a.b", "-a", &"a".repeat(64)] {
-            assert_eq!(refusal(name, &["prod/Secret/web"]), Invalid::Generated(name.into()));
+            assert_eq!(refusal(name, &["prod/Secret/web"]), InvalidScope::Generated(name.into()));
         }
     }
 

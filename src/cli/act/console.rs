@@ -23,22 +23,15 @@ const MAX_ANSWER: u64 = 64;
 /// Whoever sits at the terminal.
 pub(in crate::cli) struct Console {
     ui: Ui,
-    confirms: bool,
     spinner: Mutex<Option<ProgressBar>>,
     said: Mutex<waiting::Said>,
     cancellation: Cancellation,
 }
 
 impl Console {
-    /// One who has said yes beforehand, or has to be asked.
-    pub(in crate::cli) fn new(ui: Ui, confirms: bool) -> Self {
-        Self {
-            ui,
-            confirms,
-            spinner: Mutex::default(),
-            said: Mutex::default(),
-            cancellation: Cancellation::new(),
-        }
+    /// One who sees what this shows.
+    pub(in crate::cli) fn new(ui: Ui) -> Self {
+        Self { ui, spinner: Mutex::default(), said: Mutex::default(), cancellation: Cancellation::new() }
     }
 
     /// Stops the run. Until it is confirmed nothing is written, and a signal ends the program.
@@ -63,27 +56,22 @@ impl Console {
         // Whoever closed the pipe has seen enough; the change itself goes on.
         drop(self.ui.text(&page.into_text()));
     }
+}
 
-    /// Whether the operator agrees, asked now or beforehand.
-    pub(in crate::cli) fn agrees(&self, question: &str) -> bool {
-        self.confirms || self.ask(question)
+/// Whether a question is answered with yes on the terminal. What was typed before the question is not an answer to it.
+pub(in crate::cli) fn is_confirmed(question: &str, ui: &Ui) -> bool {
+    let mut terminal = console::Term::stderr();
+    if !terminal.is_term() || !std::io::stdin().is_terminal() {
+        ui.status("The change was not confirmed: there is no terminal to ask on. Add `--yes`.");
+        return false;
     }
-
-    /// Asks on the terminal. What was typed before the question is not an answer to it.
-    fn ask(&self, question: &str) -> bool {
-        let mut terminal = console::Term::stderr();
-        if !terminal.is_term() || !std::io::stdin().is_terminal() {
-            self.ui.status("The change was not confirmed: there is no terminal to ask on. Add `--yes`.");
-            return false;
-        }
-        if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
-            return false;
-        }
-        drop(write!(terminal, "\n{question} Type yes to go on: "));
-        let mut answer = String::new();
-        let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_ANSWER);
-        input.read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
+    if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
+        return false;
     }
+    drop(write!(terminal, "\n{question} Type yes to go on: "));
+    let mut answer = String::new();
+    let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_ANSWER);
+    input.read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
 }
 
 impl Approver for Console {
@@ -92,7 +80,8 @@ impl Approver for Console {
             self.ui.warning(visible(warning));
         }
         self.show(plan, decision);
-        let is_confirmed = plan.is_empty() || self.agrees("Carry out this plan?");
+        let is_settled = plan.is_empty() || decision.confirmed;
+        let is_confirmed = is_settled || is_confirmed("Carry out this plan?", &self.ui);
         if is_confirmed {
             signals::listen(&self.cancellation);
         }

@@ -1,47 +1,30 @@
 //! Plans and outcomes, as pages and as documents.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::ui::{Page, Report, Tone, Ui};
+use crate::document::visible;
 use crate::install::Outcome;
+use crate::operations::{Document, OutcomeDocument};
 use crate::plan::{Plan, Planned};
 use crate::targets::{Change, NotDryRun};
 
 use super::powers;
 
-/// A plan as a result of its own.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub(in crate::cli) struct PlanReport<'a>(pub(in crate::cli) &'a Plan);
-
-impl Report for PlanReport<'_> {
-    const KIND: &'static str = "Plan";
-
+impl Report for Plan {
     fn show(&self, page: &mut Page) {
-        plan_page(page, self.0);
+        plan_page(page, self);
     }
 }
 
-/// What came of an action.
+/// An outcome, with the plan that was carried out.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OutcomeReport<'a> {
+#[serde(transparent)]
+struct CarriedOut<'a> {
+    document: OutcomeDocument,
     #[serde(skip)]
-    outcome: &'a Outcome,
-    name: &'a str,
-    namespace: &'a str,
-    action: &'a str,
-    bundle: &'a crate::plan::BundleName,
-    revision: &'a str,
-    result: &'static str,
-    plan: crate::digest::Digest,
-    changes: &'a [Planned],
-    outputs: BTreeMap<&'a str, Value>,
-    denied: &'a [String],
-    kept: Vec<String>,
+    plan: &'a Plan,
 }
 
 /// Prints what came of an action.
@@ -50,53 +33,29 @@ struct OutcomeReport<'a> {
 /// When stdout takes no more.
 pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
     for denial in &outcome.denials {
-        ui.warning(format_args!("not permitted: {}", crate::document::visible(denial)));
+        ui.warning(format_args!("not permitted: {}", visible(denial)));
     }
-    let plan = &outcome.plan;
-    ui.report(&OutcomeReport {
-        outcome,
-        name: &plan.installation.name,
-        namespace: &plan.installation.namespace,
-        action: &plan.action,
-        bundle: &plan.bundle,
-        revision: &plan.revision,
-        result: "succeeded",
-        plan: plan.digest,
-        changes: &plan.changes,
-        outputs: shown(outcome),
-        denied: &outcome.denials,
-        kept: outcome.kept.iter().map(ToString::to_string).collect(),
-    })
+    ui.report(&CarriedOut { document: OutcomeDocument::of(outcome), plan: &outcome.plan })
 }
 
-impl Report for OutcomeReport<'_> {
-    const KIND: &'static str = "Outcome";
+impl Document for CarriedOut<'_> {
+    const KIND: &'static str = OutcomeDocument::KIND;
+}
 
+impl Report for CarriedOut<'_> {
     fn show(&self, page: &mut Page) {
-        let plan = &self.outcome.plan;
-        page.heading(&format!("Done: {} of {} in {}", self.action, self.name, plan.target));
-        page.line("  ", Tone::Good, &summary(plan));
-        for object in &self.kept {
+        let OutcomeDocument { action, name, kept, outputs, .. } = &self.document;
+        page.heading(&format!("Done: {action} of {name} in {}", self.plan.target));
+        page.line("  ", Tone::Good, &summary(self.plan));
+        for object in kept {
             page.line("  ", Tone::Caution, &format!("kept: {object} (remove it with --delete)"));
         }
-        let rows: Vec<_> =
-            self.outputs.iter().map(|(name, value)| (Tone::Plain, *name, text(value))).collect();
+        let rows: Vec<_> = outputs.iter().map(|(name, value)| (Tone::Plain, name, text(value))).collect();
         if !rows.is_empty() {
             page.heading("Outputs");
             page.rows(&rows);
         }
     }
-}
-
-/// The outputs, without the values that must not be shown.
-fn shown(outcome: &Outcome) -> BTreeMap<&str, Value> {
-    let show = |(name, value)| {
-        let name: &String = name;
-        let value: &Value = value;
-        let hidden = outcome.write_only.contains(name);
-        (name.as_str(), if hidden { Value::from("(not shown)") } else { value.clone() })
-    };
-    outcome.outputs.iter().map(show).collect()
 }
 
 /// The objects of a plan, a line each, then what they will be able to do, where credentials go and how often the host

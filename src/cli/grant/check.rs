@@ -1,20 +1,12 @@
 //! `carnet grant check`.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-
-use crate::bundle::parameters;
-use crate::capability::Requests;
-use crate::capability::template::Names;
+use crate::cli::Context;
 use crate::cli::exit::{self, Code, Failure};
 use crate::cli::inputs::consent::ConsentArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::ui::{Page, Report, Tone};
-use crate::cli::{Context, acquire};
-use crate::digest::Digest;
-use crate::fetch::Fetched;
-use crate::grant::{Shortfall, shortfall};
+use crate::grant::Shortfall;
+use crate::operations::grant::check::{GrantCheck, GrantCheckRequest, check};
 use crate::reference::Reference;
 
 /// Check whether grants cover what a bundle requests
@@ -41,61 +33,27 @@ pub(in crate::cli) struct Args {
     parameters: ParameterArgs,
 }
 
-#[derive(Serialize)]
-struct Check {
-    digest: Digest,
-    covered: bool,
-    missing: Vec<String>,
-    optional: Vec<String>,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let fetched = acquire::fetched(&args.reference, context)?;
-    let bundle = fetched.bundle();
-    let consent = args.consent.read()?;
-    let terms = consent.terms(fetched.digest(), &Requests::of(bundle).map_err(Shortfall::from)?)?;
-    let names = args.names(&fetched)?;
-    match shortfall(bundle, fetched.component(), &terms, &names) {
-        Ok(optional) => {
-            context.ui.report(&Check {
-                digest: fetched.digest(),
-                covered: true,
-                missing: Vec::new(),
-                optional,
-            })?;
-            Ok(exit::DONE)
-        }
-        Err(Shortfall::Missing(missing)) => short(&fetched, missing, context),
-        Err(other) => Err(other.into()),
+    let request = GrantCheckRequest {
+        reference: args.reference.clone(),
+        name: args.name.clone(),
+        namespace: args.namespace.clone(),
+        consent: args.consent.read()?,
+        parameters: args.parameters.read()?,
+    };
+    let checked = context.wait(check(&request, &context.bundles()))?;
+    context.ui.report(&checked)?;
+    if checked.covered {
+        return Ok(exit::DONE);
     }
-}
-
-/// The document tells what is missing, so the error is not a document of its own.
-fn short(fetched: &Fetched, missing: Vec<String>, context: &Context) -> anyhow::Result<Code> {
-    let mut failure = Failure::of(&Shortfall::Missing(missing.clone()).into());
+    // The document tells what is missing, so the error is not a document of its own.
+    let mut failure = Failure::of(&Shortfall::Missing(checked.missing).into());
     failure.details.clear();
-    context.ui.report(&Check { digest: fetched.digest(), covered: false, missing, optional: Vec::new() })?;
     context.ui.explain(&failure);
     Ok(failure.code)
 }
 
-impl Args {
-    /// What `${…}` stands for in requests and grants.
-    fn names(&self, fetched: &Fetched) -> anyhow::Result<Names> {
-        let bundle = fetched.bundle();
-        let given = self.parameters.read(bundle)?;
-        let resolved = parameters::resolve(bundle, "install", &given, &BTreeMap::new())?;
-        Ok(Names {
-            installation: self.name.clone().unwrap_or_else(|| bundle.name().into()),
-            namespace: self.namespace.clone(),
-            parameters: resolved.values,
-        })
-    }
-}
-
-impl Report for Check {
-    const KIND: &'static str = "GrantCheck";
-
+impl Report for GrantCheck {
     /// One line for each flag, however long: they are to be copied.
     fn show(&self, page: &mut Page) {
         for line in &self.missing {

@@ -1,14 +1,11 @@
 //! `carnet grant new`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::capability::Requests;
 use crate::cli::exit::{self, Code};
-use crate::cli::{Context, acquire, inputs};
-use crate::grant::spec::GrantFile;
+use crate::cli::{Context, inputs};
+use crate::operations::grant::new::{WrittenGrant, new};
 use crate::reference::Reference;
-
-use super::write;
 
 /// Write a grant of everything that a bundle requests, for you to cut down
 ///
@@ -32,27 +29,22 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let fetched = acquire::fetched(&args.reference, context)?;
-    let requests = Requests::of(fetched.bundle())?;
-    let text = write::grant(fetched.bundle().name(), fetched.digest(), &requests);
-    // What the loader would not take as it is meant must not look like a grant.
-    let document = write::read_back(&text, &requests, Path::new(""))?;
+    let written = context.wait(new(&args.reference, &context.bundles()))?;
     if let Some(file) = &args.to {
-        inputs::write(file, &text, args.force)?;
-        let written = inputs::text(file)?;
-        write::read_back(&written, &requests, Path::new(""))?;
+        inputs::write(file, &written.text, args.force)?;
+        written.check(&inputs::text(file)?)?;
         context
             .ui
             .status(format_args!("Wrote `{}`. Read it, and take out what you do not want.", file.display()));
     }
-    show(args, &text, &document, context)?;
+    show(args, &written, context)?;
     Ok(exit::DONE)
 }
 
-fn show(args: &Args, text: &str, document: &GrantFile, context: &Context) -> anyhow::Result<()> {
+fn show(args: &Args, written: &WrittenGrant, context: &Context) -> anyhow::Result<()> {
     match (context.ui.is_for_people(), &args.to) {
-        (false, _) => context.ui.document("Grant", document),
-        (true, None) => context.ui.text(text),
+        (false, _) => context.ui.document("Grant", &written.grant),
+        (true, None) => context.ui.text(&written.text),
         (true, Some(_)) => Ok(()),
     }
 }

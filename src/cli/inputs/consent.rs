@@ -66,9 +66,11 @@ pub struct FileArgs {
 
 impl FileArgs {
     /// The consent to these files, and to nothing else.
-    #[must_use]
-    pub fn consent(&self) -> ConsentArgs {
-        ConsentArgs { allow_file: self.allow_file.clone(), ..ConsentArgs::default() }
+    ///
+    /// # Errors
+    /// When a flag cannot be used.
+    pub fn read(&self) -> anyhow::Result<Consent> {
+        ConsentArgs { allow_file: self.allow_file.clone(), ..ConsentArgs::default() }.read()
     }
 }
 
@@ -84,33 +86,6 @@ impl ConsentArgs {
             approve: self.approve,
             dangerous_wildcards: self.dangerous_wildcards,
         })
-    }
-
-    /// Only what grants files, where all else is decided already.
-    #[must_use]
-    pub fn of_files(&self) -> Self {
-        Self { grants: self.grants.clone(), allow_file: self.allow_file.clone(), ..Self::default() }
-    }
-
-    /// The files of `terms`, and those that are granted now under other names.
-    ///
-    /// # Errors
-    /// When a file or flag cannot be used.
-    pub fn files(&self, terms: &GrantSpec) -> anyhow::Result<Vec<FileGrant>> {
-        let consent = self.read()?;
-        let mut files = terms.files.clone();
-        let granted = consent.documents.into_iter().flat_map(|document| document.spec.files);
-        for file in granted.chain(consent.terms.files) {
-            if files.iter().all(|known| known.name != file.name) {
-                files.push(file);
-            }
-        }
-        Ok(files)
-    }
-
-    /// Whether a guard is lowered, which must be said in red.
-    pub fn is_dangerous(&self) -> bool {
-        self.dangerous_wildcards
     }
 
     fn terms(&self) -> anyhow::Result<GrantSpec> {
@@ -162,8 +137,8 @@ fn parsed<T, E: std::error::Error>(
 
 /// Reads `VERB:KIND:NAMESPACE/NAME`, or `VERB:KIND:NAME` for objects outside namespaces. Patterns and placeholders stay
 /// as they are until the installation's names are known.
-fn rule(text: &str) -> Result<RuleText, kubernetes::Invalid> {
-    let form = || kubernetes::Invalid::Form(text.into());
+fn rule(text: &str) -> Result<RuleText, kubernetes::InvalidScope> {
+    let form = || kubernetes::InvalidScope::Form(text.into());
     let (verbs, rest) = text.split_once(':').ok_or_else(form)?;
     let (kind, object) = rest.split_once(':').ok_or_else(form)?;
     let (namespaces, name) = match object.split_once('/') {

@@ -1,15 +1,17 @@
 //! A CNAB credential set: where the values of credentials are found on this machine.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bundle::Bundle;
 use crate::document;
+use crate::operations::CredentialSource;
 
 /// Where credentials come from.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -20,16 +22,27 @@ pub struct CredentialArgs {
 }
 
 impl CredentialArgs {
-    /// The values of the credentials that `action` may use. Nothing else of the set is looked at.
-    ///
-    /// # Errors
-    /// When the set cannot be used, or a source has no value. What the action cannot do without is decided elsewhere.
-    pub fn read(&self, bundle: &Bundle, action: &str) -> anyhow::Result<BTreeMap<String, SecretString>> {
-        let sources = self.credentials.as_deref().map(load).transpose()?.unwrap_or_default();
+    /// The credential set, which is not read before it is used.
+    pub fn source(&self) -> Option<Arc<dyn CredentialSource>> {
+        let file = self.credentials.clone()?;
+        Some(Arc::new(CredentialSet { file }))
+    }
+}
+
+/// A credential set in a file.
+#[derive(Debug)]
+struct CredentialSet {
+    file: PathBuf,
+}
+
+impl CredentialSource for CredentialSet {
+    /// Nothing else of the set is looked at.
+    fn values(&self, names: &[&str]) -> Result<BTreeMap<String, SecretString>, Box<dyn Error + Send + Sync>> {
+        let sources = load(&self.file)?;
         let mut values = BTreeMap::new();
-        for (name, _) in bundle.credentials().iter().filter(|(_, wanted)| wanted.applies_to(action)) {
+        for &name in names {
             if let Some(source) = sources.get(name) {
-                values.insert(name.clone(), source.value().with_context(|| no_value(name))?);
+                values.insert(name.to_owned(), source.value().with_context(|| no_value(name))?);
             }
         }
         Ok(values)

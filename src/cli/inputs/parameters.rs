@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::bundle::Bundle;
-use crate::bundle::parameters::value_from_text;
 use crate::cli::exit::Usage;
 use crate::document;
+use crate::operations::Parameters;
 
 /// Values for parameters.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -24,43 +23,20 @@ pub struct ParameterArgs {
 }
 
 impl ParameterArgs {
-    /// The values that are given, by name. Whether the bundle accepts them is not decided here.
+    /// The values and texts that are given, by name. Whether the bundle accepts them is not decided here.
     ///
     /// # Errors
     /// When a file or a flag cannot be used.
-    pub fn read(&self, bundle: &Bundle) -> anyhow::Result<BTreeMap<String, Value>> {
-        self.read_those(bundle, |_| true)
-    }
-
-    /// The same, for those names alone.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read).
-    pub fn read_those(
-        &self,
-        bundle: &Bundle,
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> anyhow::Result<BTreeMap<String, Value>> {
-        let mut values = BTreeMap::new();
+    pub fn read(&self) -> anyhow::Result<Parameters> {
+        let mut parameters = Parameters::default();
         for file in &self.params {
-            values.extend(map(file)?);
+            parameters.values.extend(map(file)?);
         }
-        values.retain(|name, _| is_wanted(name));
         for text in &self.param {
             let (name, value) = split(text)?;
-            if is_wanted(name) {
-                values.insert(name.to_owned(), value_from_text(bundle, name, value)?);
-            }
+            parameters.texts.insert(name.to_owned(), value.to_owned());
         }
-        Ok(values)
-    }
-
-    /// The names that `--param` gives values to.
-    ///
-    /// # Errors
-    /// When a flag cannot be used.
-    pub fn names(&self) -> anyhow::Result<Vec<&str>> {
-        self.param.iter().map(|text| Ok(split(text)?.0)).collect()
+        Ok(parameters)
     }
 }
 

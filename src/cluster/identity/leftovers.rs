@@ -1,4 +1,4 @@
-//! What is there of identities that were made for runs, found by their label.
+//! Finds identities that were made for runs and are still there, by their label.
 //!
 //! Whoever may label an object could have it taken for part of an identity. So only what also has the name of one is, and
 //! names of identities are made here and nowhere else.
@@ -23,7 +23,7 @@ const PREFIX: &str = "carnet-";
 /// The most objects of one kind that are asked for. More are found when these are gone.
 const MAX_LISTED: usize = 500;
 
-/// What an identity consists of: group, kind and plural.
+/// The kinds of objects that an identity consists of: group, kind and plural.
 const PARTS: [(&str, &str, &str); 5] = [
     (CORE, "ServiceAccount", "serviceaccounts"),
     (RBAC, "Role", "roles"),
@@ -41,7 +41,7 @@ pub struct Leftover {
     pub owner: String,
     /// Until when it is of use (RFC 3339), as it says.
     pub expires: String,
-    /// What there is of it.
+    /// The objects of it that are still there.
     pub objects: Vec<ObjectRef>,
 }
 

@@ -77,7 +77,7 @@ async fn review(caller: &Server, kind: &str, spec: Value) -> Result<Value, Error
     Ok(response.document(kind)?.get("status").cloned().unwrap_or_default())
 }
 
-/// What an access review asks, of a rule that has one member in each set.
+/// The attributes of an access review, for a rule that has one member in each set.
 fn attributes(scope: &RoleScope, part: &PolicyRule) -> Value {
     let first = |set: &std::collections::BTreeSet<String>| set.iter().next().cloned().unwrap_or_default();
     let verb = first(&part.verbs);

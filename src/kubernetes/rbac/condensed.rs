@@ -21,7 +21,7 @@ impl Justified {
     }
 }
 
-/// The same parts as few rules, without reasons.
+/// Joins parts into few rules, without reasons.
 pub fn condensed(parts: impl IntoIterator<Item = PolicyRule>) -> Vec<PolicyRule> {
     let parts = parts.into_iter().map(|part| (part, BTreeSet::new())).collect();
     joined(&parts).into_iter().map(|justified| justified.rule).collect()

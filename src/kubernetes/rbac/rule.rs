@@ -131,7 +131,7 @@ impl PolicyRule {
         format!("{} {}", list(&self.verbs), what.join(", "))
     }
 
-    /// The same with the names, for what is missing.
+    /// A summary with the names, for rights that are missing.
     pub fn line(&self) -> String {
         if self.resource_names.is_empty() {
             return self.summary();
@@ -158,7 +158,7 @@ fn set(text: &str) -> BTreeSet<String> {
     [text.to_owned()].into()
 }
 
-/// The same rule once for each member of a set; an empty set stays what it is.
+/// A copy of the rule for each member of a set; an empty set stays as it is.
 fn split(set: &BTreeSet<String>, with: impl Fn(BTreeSet<String>) -> PolicyRule) -> Vec<PolicyRule> {
     if set.is_empty() {
         return vec![with(BTreeSet::new())];

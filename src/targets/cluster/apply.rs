@@ -49,8 +49,8 @@ impl Cluster {
         let mut before = before;
         if mode == DryRunMode::Reads {
             let foretold = self.foretold(body, before, None);
-            // What would change is tried out all the same: it may be in conflict with others, or have to be replaced, and
-            // that should stop the run before anything is written.
+            // A change gets a dry run all the same: it may be in conflict with others, or need a replacement, and that should
+            // stop the run before anything is written.
             if foretold.change != Change::Update {
                 return Ok(foretold);
             }
@@ -75,7 +75,7 @@ impl Cluster {
         }
     }
 
-    /// What makes `after` of `before`, who holds the fields included.
+    /// The change from `before` to `after`, field managers included.
     pub fn compared(&self, before: Option<Value>, after: Value) -> Preview {
         let held_alike =
             before.as_ref().is_none_or(|before| managed_fields::is_held_alike(before, &after, &self.manager));
@@ -86,7 +86,7 @@ impl Cluster {
         }
     }
 
-    /// What applying `body` will do, as far as that can be told from what is there.
+    /// The change that applying `body` would make, as far as reads can tell.
     fn foretold(&self, body: &Value, before: Option<Value>, not_dry_run: Option<NotDryRun>) -> Preview {
         let (change, after) = match &before {
             None => (Change::Create, body.clone()),
@@ -168,4 +168,14 @@ impl Patch {
 
 fn check_names(body: &Value, object: &ObjectRef) -> Result<(), Error> {
     if object.names(body) { Ok(()) } else { Err(Error::OtherObject(object.to_string())) }
+}
+
+/// The body with the UID of the object that was seen when it was planned: one that has taken its name since is refused.
+pub(in crate::targets) fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
+    let mut body = body.clone();
+    let uid = seen.and_then(metadata::uid);
+    if let (Some(uid), Some(Value::Object(metadata))) = (uid, body.get_mut("metadata")) {
+        metadata.insert("uid".into(), uid.into());
+    }
+    body
 }

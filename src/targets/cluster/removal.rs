@@ -24,7 +24,7 @@ pub struct Precondition {
     pub resource_version: Option<String>,
 }
 
-/// What came of a removal.
+/// The result of a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removed {
     /// The object is not there any more.
@@ -77,7 +77,7 @@ impl Cluster {
         is_ours: impl Fn(&Value) -> Result<bool, E>,
     ) -> Result<Removed, E> {
         let mut found = seen.cloned();
-        // What was read a moment ago is not compared again: the UID alone tells whether it is the same object.
+        // An object that was read a moment ago is not compared again: the UID alone is the precondition.
         for is_fresh in [seen.is_none(), true, true] {
             if is_fresh {
                 found = self.get(&before_delete(permit), kinds).await?;

@@ -1,4 +1,4 @@
-//! What a component holds in the place of a credential, and how the credential is written where that stands.
+//! Placeholders, which a component holds in the place of credentials, and the encodings in which they are filled.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -47,7 +47,7 @@ pub fn placeholder(name: &str, encoding: Encoding) -> String {
     format!("{MARK}{}-{word}", identity(name))
 }
 
-/// What a placeholder says of the credential's name: the same in each run, and not the name itself.
+/// The part of a placeholder that stands for the credential's name: stable from run to run, and not the name itself.
 pub(super) fn identity(name: &str) -> String {
     Digest::of(format!("carnet credential {name}").as_bytes()).hex()[..32].to_owned()
 }

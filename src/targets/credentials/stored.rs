@@ -12,10 +12,10 @@ use crate::kubernetes::metadata::{self, CREDENTIALS, GENERATED};
 
 use super::Placements;
 
-/// What a component reads instead of a credential.
+/// The text that a component reads instead of a credential.
 pub const REDACTED: &str = "<redacted>";
 
-/// What stands where a generated credential should be is not text.
+/// The value of a generated credential is not text any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the generated credential `{0}` is not text any more")]
 pub struct NotText(pub String);

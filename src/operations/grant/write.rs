@@ -5,8 +5,6 @@
 
 use std::path::Path;
 
-use anyhow::ensure;
-
 use crate::capability::credentials::CredentialText;
 use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
@@ -15,6 +13,7 @@ use crate::capability::{Request, Requests};
 use crate::digest::Digest;
 use crate::document::visible;
 use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
+use crate::operations::Error;
 
 /// What stands for a path where the bundle's name for the file suggests none.
 const NO_PATH: &str = "CHANGE-ME";
@@ -39,7 +38,7 @@ pub(super) fn grant(name: &str, bundle: Digest, requests: &Requests) -> String {
 ///
 /// # Errors
 /// When it does not.
-pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> anyhow::Result<GrantFile> {
+pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> Result<GrantFile, Error> {
     let document = GrantFile::parse(text, base)?;
     let read = GrantSpec::from(document.spec.clone());
     let meant = GrantSpec {
@@ -56,8 +55,7 @@ pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> anyhow:
         generate: requests.generate.iter().map(|request| request.text.clone()).collect(),
         ..GrantSpec::default()
     };
-    ensure!(read == meant, "the requests cannot be written as a grant");
-    Ok(document)
+    if read == meant { Ok(document) } else { Err(Error::Unwritable) }
 }
 
 fn list<T>(text: &mut String, name: &str, requests: &[Request<T>], members: fn(&T) -> Vec<String>) {

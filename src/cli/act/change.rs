@@ -1,0 +1,126 @@
+//! The flags that say how a change is carried out.
+
+use std::time::Duration;
+
+use crate::capability::severity::Severity;
+use crate::grant::limits::parse_time;
+use crate::install::Identity;
+use crate::operations::ChangeOptions;
+use crate::targets::{Overrides, Protected};
+
+/// How a change is carried out.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(in crate::cli) struct ChangeArgs {
+    /// Confirm the change; never a grant, never trust
+    #[arg(short, long)]
+    yes: bool,
+    /// Wait until objects are ready (the default)
+    #[arg(long, overrides_with = "no_wait")]
+    wait: bool,
+    /// Do not wait until objects are ready
+    #[arg(long)]
+    no_wait: bool,
+    /// Wait for the target no longer than this, in all
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
+    timeout: Duration,
+    /// Overwrite what others changed in objects of this installation
+    #[arg(long)]
+    force_conflicts: bool,
+    /// Take over objects that this installation did not make
+    #[arg(long)]
+    take_ownership: bool,
+    #[command(flatten)]
+    powers: PowerArgs,
+    /// Remove and make anew what cannot be changed
+    #[arg(long)]
+    replace: bool,
+    /// Go back to what was there when it fails
+    #[arg(long)]
+    rollback_on_failure: bool,
+    /// Also remove these kinds in a cluster, with all that goes with them
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    delete: Vec<KeptArg>,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(in crate::cli) struct IdentityArgs {
+    /// Who acts in a cluster: an identity with just the rights of the plan, or you
+    #[arg(long, value_name = "WHO", default_value = "scoped")]
+    identity: IdentityArg,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum IdentityArg {
+    /// You, with all your rights.
+    Own,
+    /// An identity made for the run.
+    #[default]
+    Scoped,
+}
+
+/// What installed objects may be able to do.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(in crate::cli) struct PowerArgs {
+    /// Refuse to install anything with powers of this severity: low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY")]
+    pub(in crate::cli) refuse_powers: Option<Severity>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum KeptArg {
+    /// CustomResourceDefinitions.
+    Crds,
+    /// Namespaces.
+    Namespaces,
+    /// PersistentVolumeClaims.
+    Pvcs,
+}
+
+impl ChangeArgs {
+    /// What these flags say.
+    pub(in crate::cli) fn options(&self) -> ChangeOptions {
+        ChangeOptions {
+            confirmed: self.yes,
+            wait: self.wait || !self.no_wait,
+            timeout: self.timeout,
+            overrides: Overrides {
+                force_conflicts: self.force_conflicts,
+                take_ownership: self.take_ownership,
+                replace: self.replace,
+            },
+            refuse_powers: self.powers.refuse_powers,
+            rollback_on_failure: self.rollback_on_failure,
+            delete: self.delete.iter().map(KeptArg::kind).collect(),
+            identity: self.identity.identity(),
+        }
+    }
+}
+
+impl IdentityArgs {
+    /// Who acts.
+    pub(in crate::cli) fn identity(self) -> Identity {
+        match self.identity {
+            IdentityArg::Own => Identity::Own,
+            IdentityArg::Scoped => Identity::Scoped,
+        }
+    }
+}
+
+impl KeptArg {
+    fn kind(&self) -> Protected {
+        match self {
+            Self::Crds => Protected::Crds,
+            Self::Namespaces => Protected::Namespaces,
+            Self::Pvcs => Protected::Pvcs,
+        }
+    }
+}
+
+pub(in crate::cli) fn time(text: &str) -> Result<Duration, String> {
+    parse_time(text).map_err(|_| "write a whole number with ms, s, m or h, such as 5m".into())
+}

@@ -1,0 +1,329 @@
+//! The meaning of the library's errors to whoever typed the command: which code, and what to do about it.
+
+use std::error::Error;
+
+use crate::cluster;
+use crate::document::chain;
+use crate::fetch::FetchError;
+use crate::grant::Shortfall;
+use crate::host::GuestError;
+use crate::host::progress::Unready;
+use crate::install;
+use crate::oci::OciError;
+use crate::operations;
+use crate::plan::powers::{By, Refused};
+use crate::run::RunError;
+use crate::state::StateError;
+use crate::targets;
+use crate::verify::{PolicyError, Refusal};
+
+use super::{
+    Code, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE, Usage,
+};
+use crate::cli::inputs::Untrusted;
+
+/// The most powers that an error lists.
+const MAX_POWERS: usize = 50;
+
+/// What to do about fields that stay as they were created.
+const REPLACE: &str = "`--replace` removes such objects and makes them anew";
+
+/// What to do about objects that something keeps.
+const HELD: &str =
+    "once what holds them has let go, the same command goes on; a longer `--timeout` waits longer";
+
+/// What an error means to who typed the command.
+pub(super) struct Meaning {
+    pub(super) code: Code,
+    pub(super) details: Vec<String>,
+    pub(super) unready: Vec<Unready>,
+    pub(super) hint: Option<String>,
+}
+
+impl Meaning {
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn details(self, details: &[String]) -> Self {
+        Self { details: details.to_vec(), ..self }
+    }
+
+    /// What hinders objects, a line each. Of the first few the message has said what they say themselves.
+    fn unready(mut self, unready: &[Unready], said: usize) -> Self {
+        for (at, row) in unready.iter().enumerate() {
+            let own = (at >= said).then_some(&row.why);
+            let lines = own.into_iter().chain(&row.reasons).map(|line| format!("{}: {line}", row.object));
+            self.details.extend(lines);
+        }
+        Self { unready: unready.to_vec(), ..self }
+    }
+}
+
+impl From<Code> for Meaning {
+    fn from(code: Code) -> Self {
+        Self { code, details: Vec::new(), unready: Vec::new(), hint: None }
+    }
+}
+
+/// The meaning of one error of a chain, if it is one of the library's stages.
+pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
+    None.or_else(|| error.downcast_ref().and_then(of_operation))
+        .or_else(|| error.downcast_ref().map(of_install))
+        .or_else(|| error.downcast_ref().map(of_usage))
+        .or_else(|| error.downcast_ref().map(of_refusal))
+        .or_else(|| error.downcast_ref().map(|_: &PolicyError| NOT_TRUSTED.into()))
+        .or_else(|| error.downcast_ref().map(|_: &Untrusted| NOT_TRUSTED.into()))
+        .or_else(|| error.downcast_ref().map(of_shortfall))
+        .or_else(|| error.downcast_ref().map(of_state))
+        .or_else(|| error.downcast_ref().map(of_fetch))
+        .or_else(|| error.downcast_ref().map(of_oci))
+        .or_else(|| error.downcast_ref().map(of_target))
+        .or_else(|| error.downcast_ref().map(of_run))
+}
+
+/// An operation hands on what stopped it. What does not come from a stage is a mistake in what was asked for.
+fn of_operation(error: &operations::Error) -> Option<Meaning> {
+    use operations::Error;
+    Some(match error {
+        Error::AmbiguousRevision { name, .. } | Error::NoRevision { name, .. } => {
+            Meaning::from(USAGE).hint(format!("carnet history {name}"))
+        }
+        Error::Author(error) => return meaning(error),
+        Error::Cluster(error) => of_cluster(error),
+        Error::Credentials(error) | Error::Keep(error) => return meaning(&**error),
+        Error::Directory => Meaning::from(USAGE).hint("--target kube"),
+        Error::Fetch(error) => of_fetch(error),
+        Error::Install(error) => of_install(error),
+        Error::NamespaceOfPlan(name) => Meaning::from(USAGE).hint(format!("kubectl create namespace {name}")),
+        Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube"),
+        Error::Policy(error) => return meaning(&**error),
+        Error::Refused(error) => of_refusal(error),
+        Error::SettledParameter(_) => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
+        Error::Shortfall(error) => of_shortfall(error),
+        Error::State(error) => of_state(error),
+        Error::Target(error) => of_target(error),
+        Error::UnrecordedParameter(name) => {
+            Meaning::from(USAGE).hint(format!("give it again: --param {name}=…"))
+        }
+        // The causes of the others say what they mean.
+        _ => return None,
+    })
+}
+
+fn of_usage(usage: &Usage) -> Meaning {
+    Meaning { hint: usage.hint.clone(), ..USAGE.into() }
+}
+
+fn of_refusal(refusal: &Refusal) -> Meaning {
+    let meaning = Meaning::from(NOT_TRUSTED);
+    match refusal {
+        Refusal::NoPolicy => meaning.hint("name a trust policy with `--trust FILE`, or in CARNET_TRUST"),
+        Refusal::NoRule(_) | Refusal::Signers { .. } => meaning.hint("carnet inspect REF"),
+        Refusal::Unsigned(_) => meaning.hint("carnet sign REF --key FILE"),
+        _ => meaning,
+    }
+}
+
+fn of_shortfall(shortfall: &Shortfall) -> Meaning {
+    let meaning = Meaning::from(NOT_GRANTED);
+    match shortfall {
+        Shortfall::Missing(lines) => {
+            meaning.details(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
+        }
+        Shortfall::Pinned { .. } => {
+            meaning.hint("another digest is another decision: carnet grant new REF --to FILE")
+        }
+        Shortfall::Unprovided(_) | Shortfall::Unrequested(_) => meaning.hint("carnet inspect REF"),
+        _ => meaning,
+    }
+}
+
+/// Bytes that are not what a digest promised are a matter of trust; the rest is a matter of files.
+fn of_fetch(error: &FetchError) -> Meaning {
+    match error {
+        FetchError::Oci(error) => of_oci(error),
+        FetchError::OtherDigest { .. } => NOT_TRUSTED.into(),
+        FetchError::Ambiguous(_) | FetchError::Tag { .. } => {
+            Meaning::from(ERROR).hint("write `layout:DIR:TAG`")
+        }
+        FetchError::Source(path) => {
+            Meaning::from(ERROR).hint(format!("carnet build {} --to LAYOUT", path.display()))
+        }
+        _ => ERROR.into(),
+    }
+}
+
+fn of_oci(error: &OciError) -> Meaning {
+    match error {
+        OciError::Digest(_) | OciError::Size { .. } => NOT_TRUSTED.into(),
+        _ => ERROR.into(),
+    }
+}
+
+fn of_cluster(error: &cluster::Error) -> Meaning {
+    match error {
+        cluster::Error::Denied { .. } => NO_RIGHTS.into(),
+        cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
+        _ => ERROR.into(),
+    }
+}
+
+fn of_target(error: &targets::Error) -> Meaning {
+    match error {
+        targets::Error::Cluster(cluster::Error::Conflict { .. }) => {
+            Meaning::from(ERROR).hint("`--force-conflicts` overwrites these fields")
+        }
+        targets::Error::Cluster(cluster::Error::Immutable { .. }) => Meaning::from(ERROR).hint(REPLACE),
+        targets::Error::Cluster(error) => of_cluster(error),
+        targets::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
+        targets::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
+        targets::Error::Unreplaced(_, error) => of_target(error),
+        targets::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
+        _ => ERROR.into(),
+    }
+}
+
+fn of_run(error: &RunError) -> Meaning {
+    let code = match error {
+        RunError::Departed(_) => STALE,
+        RunError::Limit(_) => LIMIT,
+        RunError::Reported(GuestError::Denied(_)) => NOT_GRANTED,
+        RunError::Reported(GuestError::Timeout(_)) => NOT_READY,
+        RunError::Reported(GuestError::Failed(_)) => FAILED,
+        _ => ERROR,
+    };
+    match error {
+        RunError::Limit(hit) => Meaning::from(code).hint(format!("raise it in the grant: {}", hit.line())),
+        _ => code.into(),
+    }
+}
+
+fn of_state(error: &StateError) -> Meaning {
+    match error {
+        StateError::Bundle(error) => of_fetch(error),
+        StateError::Cluster(error) => of_cluster(error),
+        StateError::Locked { name, .. } => Meaning::from(LOCKED).hint(format!("carnet unlock {name}")),
+        StateError::Lost { name, .. } => Meaning::from(LOCKED).hint(format!("carnet status {name}")),
+        StateError::Missing(_) => Meaning::from(ERROR).hint("carnet list"),
+        _ => ERROR.into(),
+    }
+}
+
+fn of_install(error: &install::Error) -> Meaning {
+    match error {
+        install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
+        install::Error::Declined => Meaning::from(ERROR).hint("add `--yes` to confirm the change"),
+        install::Error::Identity { source, missing } => of_identity(source, missing),
+        install::Error::Parameters(_) => {
+            Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
+        }
+        install::Error::Powers { refused, .. } => of_powers(refused),
+        install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
+        install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
+        install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
+        install::Error::Run { source, refusal, denials, unready, .. } => {
+            of_failed_run(source, refusal.as_deref(), denials).unready(unready, 0)
+        }
+        install::Error::SetUp(error) => of_run(error),
+        install::Error::Replaces(_) => Meaning::from(ERROR).hint(REPLACE),
+        install::Error::Shortfall(error) => of_shortfall(error),
+        install::Error::State(error) => of_state(error),
+        install::Error::Target(error) => of_target(error),
+        install::Error::Stale(departures) => Meaning::from(STALE)
+            .details(departures)
+            .hint("make a new plan with `carnet plan`, and look at it"),
+        install::Error::Unready(unready) => Meaning::from(NOT_READY)
+            .unready(unready, install::MAX_SAID)
+            .hint("wait longer with `--timeout`, or not with `--no-wait`"),
+        _ => ERROR.into(),
+    }
+}
+
+/// What a policy refuses is not trusted; what the operator refuses for this run is not granted.
+fn of_powers(refused: &Refused) -> Meaning {
+    let code = match refused.by {
+        By::Operator => NOT_GRANTED,
+        By::Policy(_) => NOT_TRUSTED,
+    };
+    let mut powers: Vec<_> = refused.powers.iter().take(MAX_POWERS).map(ToString::to_string).collect();
+    let more = refused.powers.len() - powers.len();
+    powers.extend((more > 0).then(|| format!("and {more} more")));
+    Meaning::from(code).details(&powers).hint("carnet plan NAME REF")
+}
+
+/// Both ways forward: somebody else gives the rights, or the run has the caller's own.
+fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
+    match source {
+        cluster::Error::Denied { .. } => Meaning::from(NO_RIGHTS).details(missing).hint(
+            "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
+             or use `--identity own` with your own rights",
+        ),
+        _ => ERROR.into(),
+    }
+}
+
+/// What the target refused says more than the component's word for it; the component may have handed it on, or not.
+fn of_failed_run(source: &RunError, refusal: Option<&targets::Error>, denials: &[String]) -> Meaning {
+    let run = of_run(source);
+    let Some(refusal) = refusal else { return run.details(denials) };
+    let told: Vec<String> =
+        std::iter::once(format!("the target: {}", chain(refusal))).chain(denials.to_vec()).collect();
+    let target = of_target(refusal);
+    let decides = run.code == ERROR || target.code == NO_RIGHTS && run.code == NOT_GRANTED;
+    if decides { target } else { run }.details(&told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::severity::Severity;
+    use crate::digest::Digest;
+    use crate::plan::powers::Power;
+
+    fn code(error: operations::Error) -> u8 {
+        meaning(&error).unwrap_or_else(|| ERROR.into()).code.number()
+    }
+
+    #[test]
+    fn an_operation_means_what_stopped_it() {
+        use operations::Error;
+        for (error, expected) in [
+            (Error::Refused(Refusal::Unsigned(Digest::of(b""))), 10),
+            (Error::Shortfall(Shortfall::Missing(Vec::new())), 11),
+            (Error::Install(install::Error::Stale(Vec::new())), 13),
+            (Error::Install(install::Error::Unready(Vec::new())), 15),
+            (Error::State(StateError::Locked { name: String::new(), holder: None }), 16),
+            (Error::Install(install::Error::Canceled), 1),
+            (Error::NoEarlierRevision("web".into()), 1),
+            (Error::Uninstalled("web".into()), 1),
+            (Error::NoPlace, 2),
+            (Error::Directory, 2),
+            (Error::SettledParameter("a".into()), 2),
+            (Error::UnrecordedParameter("a".into()), 2),
+            (Error::NoRevision { name: "web".into(), start: "0".into() }, 2),
+        ] {
+            let text = error.to_string();
+            assert_eq!(code(error), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn powers_that_a_policy_refuses_are_not_trusted_and_those_that_the_operator_refuses_not_granted() {
+        let power = |n: usize| Power {
+            severity: Severity::High,
+            object: format!("Pod a/{n}"),
+            what: "uses the network of its node".into(),
+            rule: "x".into(),
+            new: false,
+        };
+        for (by, code) in [(By::Policy("layout".into()), 10), (By::Operator, 11)] {
+            let refused = Refused { by, refused: Severity::High, powers: (0..60).map(power).collect() };
+            let meaning = of_powers(&refused);
+            assert_eq!(meaning.code.number(), code);
+            assert_eq!(meaning.details.len(), MAX_POWERS + 1);
+            assert_eq!(meaning.details[0], "high: Pod a/0 uses the network of its node");
+            assert_eq!(meaning.details[MAX_POWERS], "and 10 more");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `carnet list`.
+
+use crate::operations::list::{InstallationList, ListRequest, list};
+
+use super::Context;
+use super::act::HomeArgs;
+use super::exit::{self, Code};
+use super::ui::{Page, Report, Tone};
+
+/// List installations
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Also list those that were uninstalled
+    #[arg(short, long)]
+    all: bool,
+    /// List all namespaces: of a state in a cluster, else only one is listed
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    #[command(flatten)]
+    home: HomeArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let state = args.home.state(context)?;
+    let namespace = args.home.namespace().map(str::to_owned);
+    let request = ListRequest { namespace, all_namespaces: args.all_namespaces, all: args.all };
+    context.ui.report(&list(&request, &state)?)?;
+    Ok(exit::DONE)
+}
+
+impl Report for InstallationList {
+    fn show(&self, page: &mut Page) {
+        if self.items.is_empty() {
+            return page.line("", Tone::Quiet, "Nothing is installed.");
+        }
+        let rows: Vec<Vec<String>> = self
+            .items
+            .iter()
+            .map(|row| {
+                let action = row.action.clone().unwrap_or_default();
+                let last = format!("{action} {}", row.result);
+                vec![row.name.clone(), row.namespace.clone(), row.bundle.clone(), last, row.target.clone()]
+            })
+            .collect();
+        page.table(&["NAME", "NAMESPACE", "BUNDLE", "LAST ACTION", "TARGET"], &rows);
+    }
+}

@@ -1,0 +1,77 @@
+//! `carnet status`.
+
+use crate::operations::status::{InstallationStatus, ObjectStatus, status};
+
+use super::Context;
+use super::act::HomeArgs;
+use super::exit::{self, Code};
+use super::outputs::show_outputs;
+use super::ui::{Page, Report, Tone};
+
+/// Show an installation and its objects
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  carnet status web -o json")]
+pub(super) struct Args {
+    /// Name of the installation
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    home: HomeArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let state = args.home.state(context)?;
+    let (namespace, access) = (args.home.namespace(), args.home.access()?);
+    let status = context.wait(status(&args.name, namespace, &access, &state, &context.ui))?;
+    context.ui.report(&status)?;
+    Ok(exit::DONE)
+}
+
+impl Report for InstallationStatus {
+    fn show(&self, page: &mut Page) {
+        page.heading(&format!("{}: {}", self.name, self.bundle));
+        page.line("  ", Tone::Quiet, &self.digest.to_string());
+        page.line("  ", Tone::Plain, &format!("in {}, namespace {}", self.target, self.namespace));
+        let action = self.action.clone().unwrap_or_default();
+        page.line("  ", tone(&self.result), &format!("{action} {}", self.result));
+        if let Some(message) = &self.message {
+            page.line("  ", Tone::Plain, message);
+        }
+        if self.result == "unknown" {
+            page.line(
+                "  ",
+                Tone::Caution,
+                "The last run was cut off: the same command finishes it, `uninstall` undoes it.",
+            );
+        }
+        for flag in &self.dangers {
+            page.line("  ", Tone::Danger, &format!("a guard was lowered: {flag}"));
+        }
+        if !self.objects.is_empty() {
+            page.heading("Objects");
+            let rows: Vec<_> = self.objects.iter().map(object_row).collect();
+            page.rows(&rows);
+        }
+        show_outputs(page, &self.outputs);
+    }
+}
+
+fn tone(result: &str) -> Tone {
+    match result {
+        "succeeded" => Tone::Good,
+        "running" => Tone::Plain,
+        _ => Tone::Danger,
+    }
+}
+
+fn object_row(object: &ObjectStatus) -> (Tone, &'static str, String) {
+    let (tone, word) = match object.ready {
+        Some(true) => (Tone::Good, "ready"),
+        Some(false) => (Tone::Danger, "NOT READY"),
+        None => (Tone::Quiet, "not asked"),
+    };
+    let reason = object.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    (tone, word, format!("{}{reason}", object.object))
+}

@@ -1,0 +1,84 @@
+//! Everything that can be asked of carnet, one file each: a typed request goes in, a typed result comes out.
+//!
+//! Between the story ([`install`](crate::install)) and whoever asks: the command line, or a program that uses this library.
+//! A request holds values that were decided, not arguments; a result is a [`Document`] that can be printed as it is.
+//! Nothing here prints, reads the environment, listens for signals or finds files by itself: [`Services`] and [`Bundles`]
+//! are handed in.
+
+pub mod version;
+mod failure;
+pub mod init;
+pub mod build;
+pub mod sign;
+mod request;
+mod services;
+mod bundles;
+mod places;
+mod decided;
+mod act;
+mod revisions;
+mod undo;
+mod outcome;
+pub mod install;
+pub mod invoke;
+pub mod plan;
+pub mod apply;
+pub mod rollback;
+pub mod uninstall;
+mod examine;
+pub mod diff;
+pub mod drift;
+pub mod verify;
+pub mod inspect;
+pub mod lint;
+pub mod grant;
+pub mod rbac;
+pub mod list;
+pub mod status;
+pub mod history;
+pub mod outputs;
+pub mod unlock;
+pub mod doctor;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub use bundles::Bundles;
+pub use failure::Error;
+pub use outcome::OutcomeDocument;
+pub use request::{
+    Access, BundleRequest, ChangeOptions, CredentialSource, Destination, Inputs, Parameters, Request,
+};
+pub use services::{Listener, Notice, Services};
+
+/// The version of every document.
+pub const API_VERSION: &str = "carnet.dev/v1alpha1";
+
+/// A result that can be written down as one document, which says what it is.
+pub trait Document: Serialize {
+    /// The `kind` of the document.
+    const KIND: &'static str;
+
+    /// The document.
+    ///
+    /// # Errors
+    /// When a member cannot be written as JSON.
+    fn document(&self) -> serde_json::Result<Value>
+    where
+        Self: Sized,
+    {
+        document(Self::KIND, self)
+    }
+}
+
+/// A document of this kind. The value must be a map.
+///
+/// # Errors
+/// When a member cannot be written as JSON.
+pub fn document(kind: &str, value: &impl Serialize) -> serde_json::Result<Value> {
+    let mut document = json!({ "apiVersion": API_VERSION, "kind": kind });
+    if let (Value::Object(document), Value::Object(members)) = (&mut document, serde_json::to_value(value)?) {
+        document.extend(members);
+    }
+    Ok(document)
+}

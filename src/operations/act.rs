@@ -1,0 +1,186 @@
+//! The way that all acting operations take: from a request and what was decided before to the story.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::capability::Requests;
+use crate::grant::Consent;
+use crate::host::Supplied;
+use crate::install::{Mode, Operation, Outcome, act};
+use crate::state::{Installation, Revision};
+use crate::targets::Place;
+use crate::verify::Verified;
+
+use super::decided::{Decided, PLAIN, WILD};
+use super::places::{Located, installation};
+use super::{BundleRequest, ChangeOptions, Error, Notice, Request, Services};
+
+/// One action of a request.
+pub(super) struct Attempt<'a> {
+    pub(super) action: &'a str,
+    pub(super) request: &'a Request,
+    /// What may be done, unless that was decided before.
+    pub(super) consent: Consent,
+    /// How it is carried out, which may differ from the request.
+    pub(super) change: ChangeOptions,
+    /// Where the bundle came from, as it was typed.
+    pub(super) reference: String,
+    pub(super) mode: Mode,
+    /// What counts in the place of grants, parameters and overrides of the request.
+    pub(super) decided: Option<Decided>,
+}
+
+/// An action whose bundle was admitted, and whose place is known.
+pub(super) struct Ready<'a> {
+    pub(super) attempt: Attempt<'a>,
+    /// The bundle; none where the runtime acts alone.
+    pub(super) verified: Option<Verified>,
+    pub(super) located: Located,
+}
+
+impl<'a> Attempt<'a> {
+    /// An action as the request has it.
+    pub(super) fn new(action: &'a str, request: &'a Request) -> Self {
+        Self {
+            action,
+            request,
+            consent: request.consent.clone(),
+            change: request.change.clone(),
+            reference: String::new(),
+            mode: Mode::Act,
+            decided: None,
+        }
+    }
+
+    /// The action on an installation, with the bundle that is kept of it where the action needs one.
+    pub(super) async fn on_installation(self, services: &Services<'_>) -> Result<Ready<'a>, Error> {
+        let Request { name, namespace, access, .. } = self.request;
+        let installation = installation(services.state, name, namespace.as_deref())?;
+        let verified = self.kept(&installation, services).await?;
+        let located = Located::of(&installation, access);
+        let attempt = Self { reference: installation.settings.reference, ..self };
+        Ok(Ready { attempt, verified, located })
+    }
+
+    /// The action that brings an installation back to one of its revisions, with the bundle that is kept of it.
+    pub(super) async fn on_revision(
+        self,
+        revision: &Revision,
+        services: &Services<'_>,
+    ) -> Result<Ready<'a>, Error> {
+        let Request { name, namespace, access, is_unsigned, .. } = self.request;
+        let installation = installation(services.state, name, namespace.as_deref())?;
+        let fetched = services.state.load(revision.digest, &revision.reference).await?;
+        let verified = Some(services.bundles.admitted(fetched, *is_unsigned)?);
+        let decided = Some(Decided::by_revision(revision, &self.consent, &self.change));
+        let attempt = Self { reference: revision.reference.clone(), decided, ..self };
+        Ok(Ready { attempt, verified, located: Located::of(&installation, access) })
+    }
+
+    /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle needs
+    /// none, so neither a lost trust policy nor a damaged copy can keep it from happening.
+    async fn kept(
+        &self,
+        installation: &Installation,
+        services: &Services<'_>,
+    ) -> Result<Option<Verified>, Error> {
+        let settings = &installation.settings;
+        let fetched = services.state.load(settings.bundle, &settings.reference).await;
+        if self.action == "uninstall" {
+            let requests = fetched.as_ref().ok().and_then(|fetched| Requests::of(fetched.bundle()).ok());
+            if !requests.is_some_and(|requests| requests.handle("uninstall")) {
+                return Ok(None);
+            }
+        }
+        services.bundles.admitted(fetched?, self.request.is_unsigned).map(Some)
+    }
+
+    fn operation(&self, bundle: Option<&Bundle>, place: Place, namespace: &str) -> Result<Operation, Error> {
+        let Self { action, request, change, decided, .. } = self;
+        Ok(Operation {
+            consent: decided.as_ref().map_or_else(|| self.consent.clone(), Decided::consent),
+            parameters: bundle.map(|bundle| self.parameters(bundle)).transpose()?.unwrap_or_default(),
+            complete: decided.is_some(),
+            confirmed: change.confirmed,
+            plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
+            credentials: bundle.map(|bundle| self.credentials(bundle)).transpose()?.unwrap_or_default(),
+            overrides: decided.as_ref().map_or(change.overrides, |decided| decided.overrides),
+            wait: change.wait,
+            timeout: change.timeout,
+            refuse_powers: change.refuse_powers,
+            delete: decided.as_ref().map_or_else(|| change.delete.clone(), |decided| decided.delete.clone()),
+            reference: self.reference.clone(),
+            dangers: self.dangers(&place),
+            identity: change.identity,
+            ..Operation::new(action, &request.name, namespace, place)
+        })
+    }
+
+    /// The parameters that are given, or those that were decided.
+    fn parameters(&self, bundle: &Bundle) -> Result<BTreeMap<String, Value>, Error> {
+        let given = &self.request.inputs.parameters;
+        match &self.decided {
+            Some(decided) => decided.parameters(given, bundle),
+            None => given.read(bundle),
+        }
+    }
+
+    /// The values of the credentials that the action may use. What it cannot do without is decided elsewhere.
+    fn credentials(&self, bundle: &Bundle) -> Result<Supplied, Error> {
+        let Some(source) = self.request.inputs.credentials.as_ref().filter(|_| self.mode != Mode::Examine)
+        else {
+            return Ok(Supplied::default());
+        };
+        let wanted = bundle.credentials().iter().filter(|(_, credential)| credential.applies_to(self.action));
+        let names: Vec<_> = wanted.map(|(name, _)| name.as_str()).collect();
+        source.values(&names).map(Supplied::new).map_err(Error::Credentials)
+    }
+
+    /// The guards that are lowered, as flags.
+    fn dangers(&self, place: &Place) -> Vec<String> {
+        let is_wild = self.decided.as_ref().map_or(self.consent.dangerous_wildcards, Decided::is_wild);
+        [
+            (self.request.is_unsigned, "--dangerous-unsigned"),
+            (is_wild, WILD),
+            (place.has_plain_secrets(), PLAIN),
+        ]
+        .into_iter()
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, flag)| flag.to_owned())
+        .collect()
+    }
+}
+
+impl Ready<'_> {
+    /// Carries it out. What it leaves behind when it fails is not undone.
+    pub(super) async fn run(self, services: &Services<'_>) -> Result<Outcome, Error> {
+        let Self { attempt, verified, located } = self;
+        let Request { name, access, .. } = attempt.request;
+        let (target, namespace) = located.open(name, access).await?;
+        let place = located.into_recorded(&target, access);
+        let operation = attempt.operation(verified.as_ref().map(Verified::bundle), place, &namespace)?;
+        if attempt.mode == Mode::Act && operation.acts_as_caller() {
+            services.tell(&Notice::OwnIdentity);
+        }
+        Ok(act(verified, target, operation, &services.environment(), attempt.mode).await?)
+    }
+}
+
+/// The action on a bundle that is named. Without an action, it is an upgrade where there is something to upgrade, else an install.
+pub(super) async fn on_bundle<'a>(
+    action: Option<&'a str>,
+    request: &'a BundleRequest,
+    mode: Mode,
+    services: &Services<'_>,
+) -> Result<Ready<'a>, Error> {
+    let BundleRequest { reference, destination, request: asked } = request;
+    let verified = Some(services.bundles.verified(reference, asked.is_unsigned).await?);
+    let earlier = services.state.find(&asked.name)?;
+    let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
+    let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
+    let located = Located::of_request(destination, asked, earlier.as_ref(), services.state)?;
+    let attempt = Attempt { reference: reference.to_string(), mode, ..Attempt::new(action, asked) };
+    Ok(Ready { attempt, verified, located })
+}

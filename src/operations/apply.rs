@@ -1,0 +1,66 @@
+//! Carries out a plan that was made earlier, and no other.
+
+use crate::install::{self, Outcome};
+use crate::plan::Plan;
+use crate::reference::Reference;
+use crate::state::Installation;
+use crate::targets::Place;
+use crate::targets::directory::Secrets;
+
+use super::act::{Attempt, Ready};
+use super::decided::{Decided, PLAIN};
+use super::places::Located;
+use super::{Error, Request, Services, undo};
+
+/// Carries out a plan. The bundle is fetched from where the plan says, or from `reference`; it must be the one that was
+/// planned. Whoever hands over a plan has confirmed it. Of the request, only credentials, secret parameters and how the
+/// change is carried out count.
+///
+/// # Errors
+/// [`Error`], by stage; [`install::Error::Stale`] when anything would come out differently.
+pub async fn apply(
+    plan: &Plan,
+    reference: Option<&Reference>,
+    request: &Request,
+    services: &Services<'_>,
+) -> Result<Outcome, Error> {
+    let decided = Decided::by_plan(plan);
+    decided.check(&request.inputs.parameters)?;
+    let reference = match reference {
+        Some(reference) => reference.clone(),
+        None => plan.inputs.reference.parse().map_err(Error::PlanReference)?,
+    };
+    let fetched = services.bundles.fetched(&reference.pinned(plan.bundle.digest)).await?;
+    if fetched.digest() != plan.bundle.digest {
+        let found = format!("bundle: {} was planned, now it is {}", plan.bundle.digest, fetched.digest());
+        return Err(install::Error::Stale(vec![found]).into());
+    }
+    let verified = services.bundles.admitted(fetched, request.is_unsigned)?;
+    check_still(plan, services.state.find(&plan.installation.name)?.as_ref())?;
+    let located =
+        Located { place: place(plan, request)?, namespace: Some(plan.installation.namespace.clone()) };
+    let mut attempt = Attempt::new(&plan.action, request);
+    attempt.change.confirmed = true;
+    let attempt = Attempt { reference: plan.inputs.reference.clone(), decided: Some(decided), ..attempt };
+    undo::run(Ready { attempt, verified: Some(verified), located }, services).await
+}
+
+/// Where a plan goes; the request says how its cluster is reached from here.
+fn place(plan: &Plan, request: &Request) -> Result<Place, Error> {
+    let is_plain = plan.inputs.dangers.iter().any(|danger| danger == PLAIN);
+    let secrets = if is_plain { Secrets::Plain } else { Secrets::Omit };
+    let place = Place::of_plan(&plan.target).map_err(Error::PlanPlace)?;
+    let (kubeconfig, context) = (request.access.kubeconfig.clone(), request.access.context.clone());
+    Ok(place.with_secrets(secrets).reached_by(kubeconfig, context))
+}
+
+/// A plan is one of an install or an upgrade, and which of both is to be done must not have changed.
+fn check_still(plan: &Plan, earlier: Option<&Installation>) -> Result<(), install::Error> {
+    let is_installed = earlier.is_some_and(Installation::is_installed);
+    if is_installed == (plan.action == "upgrade") {
+        return Ok(());
+    }
+    let now = if is_installed { "is there by now" } else { "is not there, or its last run failed" };
+    let found = format!("{} was planned, and `{}` {now}", plan.action, plan.installation.name);
+    Err(install::Error::Stale(vec![found]))
+}

@@ -1,0 +1,102 @@
+//! Brings a bundle here: from where a reference says to fetched, and on to verified.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use crate::author::{self, Built};
+use crate::digest::Digest;
+use crate::fetch::{FetchError, Fetched, fetch};
+use crate::reference::{LayoutReference, Reference};
+use crate::verify::{TrustPolicy, Verified, dangerously_unsigned};
+
+use super::{Error, Listener, Notice};
+
+/// How bundles get here, and by whom they are judged.
+pub struct Bundles {
+    /// The trust policy, or why there is none that can be used. It is looked at only where a bundle is judged.
+    pub policy: Result<TrustPolicy, Arc<dyn std::error::Error + Send + Sync>>,
+    /// The time, which windows of trust are compared with.
+    pub now: Timestamp,
+    /// Where a source directory is built to be looked at.
+    pub scratch: PathBuf,
+    /// Hears what is to be said about a bundle.
+    pub listener: Arc<dyn Listener>,
+}
+
+impl Bundles {
+    /// The trust policy.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when it cannot be used.
+    pub fn policy(&self) -> Result<&TrustPolicy, Error> {
+        self.policy.as_ref().map_err(|error| Error::Policy(Arc::clone(error)))
+    }
+
+    /// Fetches a bundle. A source directory is built first, into a place that is gone afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Fetch`], or [`Error::Author`] with what is wrong with the source.
+    pub async fn fetched(&self, reference: &Reference) -> Result<Fetched, Error> {
+        let fetched = match fetch(reference).await {
+            Err(FetchError::Source(directory)) => self.built(&directory).await?,
+            fetched => fetched?,
+        };
+        for warning in fetched.warnings() {
+            self.listener.told(&Notice::Ignored(warning.to_string()));
+        }
+        Ok(fetched)
+    }
+
+    /// Fetches a bundle and verifies it by the trust policy, or, where the caller says so, lets it pass unsigned.
+    ///
+    /// # Errors
+    /// As [`fetched`](Self::fetched), and [`Error::Refused`].
+    pub async fn verified(&self, reference: &Reference, is_unsigned: bool) -> Result<Verified, Error> {
+        let fetched = self.fetched(reference).await?;
+        self.admitted(fetched, is_unsigned)
+    }
+
+    /// Verifies a fetched bundle, or, where the caller says so, lets it pass unsigned.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], and [`Error::Policy`] where there is nothing to judge it by.
+    pub fn admitted(&self, fetched: Fetched, is_unsigned: bool) -> Result<Verified, Error> {
+        if is_unsigned {
+            self.listener.told(&Notice::Unsigned(fetched.digest()));
+            return Ok(dangerously_unsigned(fetched)?);
+        }
+        Ok(self.policy()?.verify(fetched, self.now)?)
+    }
+
+    /// Builds a source directory into a layout that is gone when the handle is.
+    ///
+    /// # Errors
+    /// [`Error::Author`], and [`Error::Scratch`] when there is no place for temporary files.
+    pub(super) async fn build(&self, directory: &Path) -> Result<(TempDir, Built), Error> {
+        self.listener.told(&Notice::Building(directory.to_owned()));
+        let layout = self.temporary().map_err(Error::Scratch)?;
+        let built = author::build(directory, layout.path(), None).await?;
+        Ok((layout, built))
+    }
+
+    /// A fetched bundle holds all of its bytes, so the layout need not outlive this.
+    async fn built(&self, directory: &Path) -> Result<Fetched, Error> {
+        let (layout, built) = self.build(directory).await?;
+        for fault in &built.warnings {
+            self.listener.told(&Notice::Fault(fault.to_string()));
+        }
+        Ok(fetch(&in_layout(layout.path(), built.digest)).await?)
+    }
+
+    fn temporary(&self) -> std::io::Result<TempDir> {
+        #[expect(clippy::disallowed_methods, reason = "the place was handed in")]
+        tempfile::tempdir_in(&self.scratch)
+    }
+}
+
+fn in_layout(directory: &Path, digest: Digest) -> Reference {
+    Reference::Layout(LayoutReference { directory: directory.to_owned(), tag: None, digest: Some(digest) })
+}

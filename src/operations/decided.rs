@@ -1,0 +1,179 @@
+//! What a plan or an earlier revision has decided, in the place of grants, parameters and overrides of the request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::grant::Consent;
+use crate::grant::spec::{FileGrant, GrantSpec};
+use crate::plan::Plan;
+use crate::state::Revision;
+use crate::targets::{Overrides, Protected};
+
+use super::{ChangeOptions, Error, Parameters};
+
+/// The guard that is lowered where credentials are written into a directory.
+pub(super) const PLAIN: &str = "--secrets plain";
+
+/// The guard that is lowered where a bare `*` may stand in a grant.
+pub(super) const WILD: &str = "--dangerous-wildcards";
+
+/// What was decided before.
+pub(super) struct Decided {
+    pub(super) parameters: BTreeMap<String, Value>,
+    /// Parameters that have to be given again.
+    pub(super) secret_parameters: Vec<String>,
+    pub(super) terms: GrantSpec,
+    pub(super) overrides: Overrides,
+    pub(super) delete: BTreeSet<Protected>,
+    pub(super) dangers: Vec<String>,
+    pub(super) plan: Option<Box<Plan>>,
+}
+
+impl Decided {
+    /// All that a plan says.
+    pub(super) fn by_plan(plan: &Plan) -> Self {
+        let inputs = plan.inputs.clone();
+        Self {
+            parameters: inputs.parameters,
+            secret_parameters: inputs.secret_parameters,
+            terms: inputs.grant,
+            overrides: inputs.overrides,
+            delete: inputs.delete,
+            dangers: inputs.dangers,
+            plan: Some(Box::new(plan.clone())),
+        }
+    }
+
+    /// What a revision was made with. Where files are may not be part of it, so `consent` says so again.
+    pub(super) fn by_revision(revision: &Revision, consent: &Consent, change: &ChangeOptions) -> Self {
+        Self {
+            parameters: revision.parameters.clone(),
+            secret_parameters: revision.secret_parameters.clone(),
+            terms: GrantSpec { files: files(&revision.terms, consent), ..revision.terms.clone() },
+            overrides: change.overrides,
+            delete: change.delete.clone(),
+            dangers: revision.dangers.clone(),
+            plan: None,
+        }
+    }
+
+    pub(super) fn consent(&self) -> Consent {
+        Consent { terms: self.terms.clone(), dangerous_wildcards: self.is_wild(), ..Consent::default() }
+    }
+
+    /// Whether a bare `*` was accepted.
+    pub(super) fn is_wild(&self) -> bool {
+        self.dangers.iter().any(|danger| danger == WILD)
+    }
+
+    /// The parameters: as they were decided, and, given again, those that are recorded nowhere.
+    ///
+    /// # Errors
+    /// [`Error::UnrecordedParameter`] when one of those is not given.
+    pub(super) fn parameters(
+        &self,
+        given: &Parameters,
+        bundle: &Bundle,
+    ) -> Result<BTreeMap<String, Value>, Error> {
+        let secret = given.read_those(bundle, |name| self.is_secret(name))?;
+        if let Some(missing) = self.secret_parameters.iter().find(|name| !secret.contains_key(*name)) {
+            return Err(Error::UnrecordedParameter(missing.clone()));
+        }
+        Ok(self.parameters.clone().into_iter().chain(secret).collect())
+    }
+
+    /// Whoever gives a parameter that was decided expects it to count.
+    ///
+    /// # Errors
+    /// [`Error::SettledParameter`] with its name.
+    pub(super) fn check(&self, given: &Parameters) -> Result<(), Error> {
+        let settled = given.texts.keys().find(|name| !self.is_secret(name));
+        settled.map_or(Ok(()), |name| Err(Error::SettledParameter(name.clone())))
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        self.secret_parameters.iter().any(|secret| secret == name)
+    }
+}
+
+/// The files of `terms`, and those that are granted now under other names.
+fn files(terms: &GrantSpec, consent: &Consent) -> Vec<FileGrant> {
+    let mut files = terms.files.clone();
+    let granted = consent.documents.iter().flat_map(|document| &document.spec.files);
+    for file in granted.chain(&consent.terms.files) {
+        if files.iter().all(|known| known.name != file.name) {
+            files.push(file.clone());
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::spec::GrantFile;
+    use std::path::Path;
+
+    fn decided(secret: &[&str], dangers: &[&str]) -> Decided {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        Decided {
+            parameters: BTreeMap::from([("host".to_owned(), Value::from("a"))]),
+            secret_parameters: texts(secret),
+            terms: GrantSpec::default(),
+            overrides: Overrides::default(),
+            delete: BTreeSet::new(),
+            dangers: texts(dangers),
+            plan: None,
+        }
+    }
+
+    fn given(texts: &[(&str, &str)]) -> Parameters {
+        let texts = texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        Parameters { texts, ..Parameters::default() }
+    }
+
+    fn file(name: &str, path: &str) -> FileGrant {
+        FileGrant { name: name.into(), path: path.into() }
+    }
+
+    #[test]
+    fn a_parameter_that_was_decided_cannot_be_given_again() {
+        let decided = decided(&["pin"], &[]);
+        assert!(decided.check(&given(&[])).is_ok());
+        assert!(decided.check(&given(&[("pin", "1")])).is_ok(), "it is recorded nowhere");
+        let error = decided.check(&given(&[("pin", "1"), ("host", "b")])).unwrap_err();
+        assert_eq!(error.to_string(), "the parameter `host` is settled already");
+    }
+
+    #[test]
+    fn values_from_files_may_name_more_than_is_used() {
+        let values = BTreeMap::from([("host".to_owned(), Value::from("b"))]);
+        let given = Parameters { values, ..Parameters::default() };
+        assert!(decided(&[], &[]).check(&given).is_ok());
+    }
+
+    #[test]
+    fn a_wildcard_that_was_accepted_stays_accepted_and_no_other_is() {
+        assert!(decided(&[], &[WILD]).consent().dangerous_wildcards);
+        for dangers in [&[][..], &["--dangerous-unsigned", PLAIN]] {
+            assert!(!decided(&[], dangers).consent().dangerous_wildcards);
+        }
+    }
+
+    #[test]
+    fn files_are_those_of_the_revision_and_new_names_beside_them() {
+        let terms = GrantSpec { files: vec![file("a", "/old")], ..GrantSpec::default() };
+        let text = format!(
+            "{{apiVersion: carnet.dev/v1alpha1, kind: Grant, metadata: {{name: x}}, \
+             spec: {{bundle: '{}', files: [{{name: b, path: b}}, {{name: a, path: a}}]}}}}",
+            crate::digest::Digest::of(b"")
+        );
+        let documents = vec![GrantFile::parse(&text, Path::new("/new")).unwrap()];
+        let flags = GrantSpec { files: vec![file("b", "/flag"), file("c", "/flag")], ..GrantSpec::default() };
+        let consent = Consent { documents, terms: flags, ..Consent::default() };
+        let expected = [file("a", "/old"), file("b", "/new/b"), file("c", "/flag")];
+        assert_eq!(files(&terms, &consent), expected);
+    }
+}

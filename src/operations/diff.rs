@@ -1,0 +1,29 @@
+//! How the target differs from what was installed, line by line.
+
+use serde::Serialize;
+
+use crate::plan::Planned;
+
+use super::examine::examine;
+use super::{Document, Error, Request, Services};
+
+/// How a target differs from what was installed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Difference {
+    /// The installation.
+    pub name: String,
+    /// What the plan of the last action would change by now.
+    pub changes: Vec<Planned>,
+}
+
+impl Document for Difference {
+    const KIND: &'static str = "Difference";
+}
+
+/// Compares the target with what was installed. Changes nothing.
+///
+/// # Errors
+/// [`Error`], by stage.
+pub async fn diff(request: &Request, services: &Services<'_>) -> Result<Difference, Error> {
+    Ok(Difference { name: request.name.clone(), changes: examine(request, services).await? })
+}

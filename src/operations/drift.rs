@@ -1,0 +1,90 @@
+//! Which objects are no longer as they were installed, and putting them back.
+
+use serde::Serialize;
+
+use crate::install::Outcome;
+use crate::kubernetes::object::ObjectRef;
+use crate::plan::Planned;
+use crate::targets::Change;
+
+use super::act::Attempt;
+use super::examine::examine;
+use super::{Document, Error, Request, Services, undo};
+
+/// The objects of an installation that are no longer as they were installed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Drift {
+    /// The installation.
+    pub name: String,
+    /// The objects.
+    pub objects: Vec<DriftedObject>,
+}
+
+/// An object that is not as it was installed.
+#[derive(Debug, Clone, Serialize)]
+pub struct DriftedObject {
+    /// Which object.
+    #[serde(flatten)]
+    pub object: ObjectRef,
+    /// In which way.
+    pub state: DriftState,
+    /// The fields that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+}
+
+/// In which way an object is not as it was installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftState {
+    /// Some of its fields differ.
+    Changed,
+    /// It is there, and should not be.
+    Extra,
+    /// It is not there.
+    Missing,
+}
+
+impl Document for Drift {
+    const KIND: &'static str = "Drift";
+}
+
+/// Finds the objects that are no longer as they were installed. Changes nothing.
+///
+/// # Errors
+/// [`Error`], by stage.
+pub async fn drift(request: &Request, services: &Services<'_>) -> Result<Drift, Error> {
+    let objects = examine(request, services).await?.into_iter().map(DriftedObject::of).collect();
+    Ok(Drift { name: request.name.clone(), objects })
+}
+
+/// Puts them back: an upgrade to what is installed, over what others have changed.
+///
+/// # Errors
+/// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
+pub async fn fix(request: &Request, services: &Services<'_>) -> Result<Outcome, Error> {
+    let mut attempt = Attempt::new("upgrade", request);
+    attempt.change.overrides.force_conflicts = true;
+    undo::run(attempt.on_installation(services).await?, services).await
+}
+
+impl DriftedObject {
+    fn of(row: Planned) -> Self {
+        let state = match row.action {
+            Change::Create => DriftState::Missing,
+            Change::Delete => DriftState::Extra,
+            Change::Replace | Change::Update | Change::Unchanged => DriftState::Changed,
+        };
+        Self { object: row.object, state, fields: row.fields }
+    }
+}
+
+impl std::fmt::Display for DriftState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Changed => "changed",
+            Self::Extra => "extra",
+            Self::Missing => "missing",
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! Compares the target with what was installed: the plan of the last action, made once more.
+
+use crate::install::Mode;
+use crate::plan::Planned;
+use crate::targets::{Change, Overrides};
+
+use super::act::Attempt;
+use super::places::installation;
+use super::{ChangeOptions, Error, Request, Services};
+
+/// The objects that are not as they were installed.
+pub(super) async fn examine(request: &Request, services: &Services<'_>) -> Result<Vec<Planned>, Error> {
+    let installation = installation(services.state, &request.name, request.namespace.as_deref())?;
+    if installation.is_deleted() {
+        return Err(Error::Uninstalled(request.name.clone()));
+    }
+    let last = installation.last.map_or_else(|| "install".to_owned(), |last| last.action);
+    let action = if ["install", "upgrade"].contains(&last.as_str()) { &last } else { "upgrade" };
+    // What stands in the way of a run is no obstacle to a look.
+    let overrides = Overrides { force_conflicts: true, take_ownership: true, replace: false };
+    let change = ChangeOptions { overrides, ..ChangeOptions::default() };
+    let attempt = Attempt { change, mode: Mode::Examine, ..Attempt::new(action, request) };
+    let outcome = attempt.on_installation(services).await?.run(services).await?;
+    Ok(outcome.plan.changes.into_iter().filter(|row| row.action != Change::Unchanged).collect())
+}

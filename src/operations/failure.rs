@@ -1,0 +1,149 @@
+//! Why something that was asked for was not done.
+
+use std::sync::Arc;
+
+use crate::author::AuthorError;
+use crate::bundle::parameters::{ParameterError, ParameterFault};
+use crate::capability;
+use crate::cluster::{self, Unconfigured};
+use crate::fetch::FetchError;
+use crate::grant::Shortfall;
+use crate::grant::spec;
+use crate::install;
+use crate::reference;
+use crate::signature::KeyError;
+use crate::state::StateError;
+use crate::targets::{self, InvalidPlace};
+use crate::verify::Refusal;
+
+/// Why something that was asked for was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Several revisions fit.
+    #[error("several revisions of `{name}` begin with `{start}`")]
+    AmbiguousRevision {
+        /// The installation.
+        name: String,
+        /// How the revision begins.
+        start: String,
+    },
+    /// A source directory is no bundle.
+    #[error(transparent)]
+    Author(#[from] AuthorError),
+    /// The cluster refused, or cannot be reached.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// The credentials cannot be had.
+    #[error(transparent)]
+    Credentials(Box<dyn std::error::Error + Send + Sync>),
+    /// There are no rights where there is no cluster.
+    #[error("a directory takes no rights")]
+    Directory,
+    /// The bundle could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The grant that was written would not be read as it is meant.
+    #[error(transparent)]
+    Grant(#[from] spec::InvalidGrant),
+    /// The action was not carried out.
+    #[error(transparent)]
+    Install(#[from] install::Error),
+    /// A key cannot be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What was made cannot be kept.
+    #[error(transparent)]
+    Keep(Box<dyn std::error::Error + Send + Sync>),
+    /// A namespace has to be there before rights in it can be given.
+    #[error("no rights can be given in the namespace `{0}`, which the plan makes itself")]
+    NamespaceOfPlan(String),
+    /// There was no success to go back to.
+    #[error("`{0}` has no earlier revision that succeeded")]
+    NoEarlierRevision(String),
+    /// The component set no such output.
+    #[error("the installation `{name}` has no output `{output}`")]
+    NoOutput {
+        /// The installation.
+        name: String,
+        /// The output.
+        output: String,
+    },
+    /// Nothing says where the objects go.
+    #[error("no target is named")]
+    NoPlace,
+    /// No revision fits.
+    #[error("`{name}` has no revision `{start}` that installed something")]
+    NoRevision {
+        /// The installation.
+        name: String,
+        /// How the revision begins.
+        start: String,
+    },
+    /// The account is one of another cluster.
+    #[error("the account {account} is at {server}, not at {found}")]
+    OtherServer {
+        /// The account.
+        account: String,
+        /// Where it was made.
+        server: String,
+        /// Where it was looked for.
+        found: String,
+    },
+    /// A parameter cannot have the text that it was given.
+    #[error(transparent)]
+    Parameter(#[from] ParameterFault),
+    /// The parameters cannot be used.
+    #[error(transparent)]
+    Parameters(#[from] ParameterError),
+    /// A plan names no place.
+    #[error("the plan does not say where its objects go")]
+    PlanPlace(#[source] InvalidPlace),
+    /// A plan names no bundle.
+    #[error("the plan does not say where its bundle is")]
+    PlanReference(#[source] reference::InvalidReference),
+    /// The trust policy cannot be used, so nothing is trusted.
+    #[error(transparent)]
+    Policy(Arc<dyn std::error::Error + Send + Sync>),
+    /// The bundle is not trusted.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The bundle's requests cannot be used.
+    #[error(transparent)]
+    Requests(#[from] capability::InvalidRequests),
+    /// A source directory has nowhere to be built.
+    #[error("there is no place for temporary files")]
+    Scratch(#[source] std::io::Error),
+    /// A parameter is part of what is repeated.
+    #[error("the parameter `{0}` is settled already")]
+    SettledParameter(String),
+    /// The grant does not cover what is required.
+    #[error(transparent)]
+    Shortfall(#[from] Shortfall),
+    /// The state could not be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The target refused.
+    #[error(transparent)]
+    Target(#[from] targets::Error),
+    /// A run failed, and what it had begun was undone, or not.
+    #[error("{what}")]
+    Undone {
+        /// What became of it.
+        what: String,
+        /// Why the run failed.
+        source: install::Error,
+    },
+    /// No cluster is configured.
+    #[error(transparent)]
+    Unconfigured(#[from] Unconfigured),
+    /// The installation is not there any more.
+    #[error("the installation `{0}` is uninstalled")]
+    Uninstalled(String),
+    /// A parameter is recorded nowhere, and was not given again.
+    #[error("the value of the parameter `{0}` is recorded nowhere")]
+    UnrecordedParameter(String),
+    /// The requests of the bundle have no text that says just them.
+    #[error("the requests cannot be written as a grant")]
+    Unwritable,
+}

@@ -1,0 +1,78 @@
+//! Whether grants cover what a bundle requests.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::bundle::parameters;
+use crate::capability::Requests;
+use crate::capability::template::Names;
+use crate::digest::Digest;
+use crate::fetch::Fetched;
+use crate::grant::{Consent, Shortfall, shortfall};
+use crate::operations::{Bundles, Document, Error, Parameters};
+use crate::reference::Reference;
+
+/// What is to be checked.
+#[derive(Debug)]
+pub struct GrantCheckRequest {
+    /// Where the bundle is.
+    pub reference: Reference,
+    /// The name that the installation would have; the bundle's where none is given.
+    pub name: Option<String>,
+    /// The namespace that it would have.
+    pub namespace: String,
+    /// What would be granted.
+    pub consent: Consent,
+    /// The parameters that it would get.
+    pub parameters: Parameters,
+}
+
+/// Whether grants cover what a bundle requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GrantCheck {
+    /// The digest of the bundle.
+    pub digest: Digest,
+    /// Whether everything that the bundle cannot do without is granted.
+    pub covered: bool,
+    /// The lines that would grant what is missing.
+    pub missing: Vec<String>,
+    /// Those for what the bundle can do without.
+    pub optional: Vec<String>,
+}
+
+impl Document for GrantCheck {
+    const KIND: &'static str = "GrantCheck";
+}
+
+/// Checks whether grants cover what a bundle requests. That something is missing is a result. The bundle need not be
+/// trusted; nothing of it runs.
+///
+/// # Errors
+/// [`Error`] when the bundle cannot be fetched, or grants or parameters cannot be used for it.
+pub async fn check(request: &GrantCheckRequest, bundles: &Bundles) -> Result<GrantCheck, Error> {
+    let fetched = bundles.fetched(&request.reference).await?;
+    let (bundle, digest) = (fetched.bundle(), fetched.digest());
+    let terms = request.consent.terms(digest, &Requests::of(bundle).map_err(Shortfall::from)?)?;
+    match shortfall(bundle, fetched.component(), &terms, &request.names(&fetched)?) {
+        Ok(optional) => Ok(GrantCheck { digest, covered: true, missing: Vec::new(), optional }),
+        Err(Shortfall::Missing(missing)) => {
+            Ok(GrantCheck { digest, covered: false, missing, optional: Vec::new() })
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+impl GrantCheckRequest {
+    /// What `${…}` stands for in requests and grants.
+    fn names(&self, fetched: &Fetched) -> Result<Names, Error> {
+        let bundle = fetched.bundle();
+        let given = self.parameters.read(bundle)?;
+        let resolved = parameters::resolve(bundle, "install", &given, &BTreeMap::new())?;
+        Ok(Names {
+            installation: self.name.clone().unwrap_or_else(|| bundle.name().into()),
+            namespace: self.namespace.clone(),
+            parameters: resolved.values,
+        })
+    }
+}

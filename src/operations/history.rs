@@ -1,0 +1,28 @@
+//! The actions that were carried out on an installation.
+
+use serde::Serialize;
+
+use crate::state::{Revision, State};
+
+use super::places::installation;
+use super::{Document, Error};
+
+/// What was done with an installation, oldest first.
+#[derive(Debug, Clone, Serialize)]
+pub struct RevisionList {
+    /// The actions.
+    pub items: Vec<Revision>,
+}
+
+impl Document for RevisionList {
+    const KIND: &'static str = "RevisionList";
+}
+
+/// Lists what was done with an installation.
+///
+/// # Errors
+/// [`Error::State`] when the state cannot be read, or has no such installation.
+pub fn history(name: &str, namespace: Option<&str>, state: &State) -> Result<RevisionList, Error> {
+    installation(state, name, namespace)?;
+    Ok(RevisionList { items: state.history(name)? })
+}

@@ -1,0 +1,348 @@
+//! What an operator decides from: what a bundle can do, what it asks for and who signed it.
+//!
+//! It takes a fetched bundle, signed or not: nothing is decided here, nothing runs and nothing is written. What the
+//! component can call is read from its binary; what the author says about it is marked as such.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::bundle::Bundle;
+use crate::bundle::component::{Imports, unversioned};
+use crate::capability::credentials::CredentialText;
+use crate::capability::credentials::generate::GenerateText;
+use crate::capability::files::FileText;
+use crate::capability::functions::{
+    INTERFACES, Interface, Provision, Risk, provision, unprovided, unrequested, unused,
+};
+use crate::capability::kubernetes::RuleText;
+use crate::capability::{Request, Requests};
+use crate::digest::Digest;
+use crate::fetch::Fetched;
+use crate::reference::Reference;
+use crate::verify::Refusal;
+
+use super::verify::{SignatureVerdict, verdict};
+use super::{Bundles, Document, Error};
+
+/// What is known about a bundle before anybody decides about it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// The digest of the bundle.
+    pub digest: Digest,
+    /// Its name.
+    pub bundle: BundleSummary,
+    /// Whether the trust policy admits it.
+    pub trusted: bool,
+    /// Why the policy does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its signatures.
+    pub signatures: Vec<SignatureVerdict>,
+    /// Its component.
+    pub component: ComponentSummary,
+    /// What the component can call, the most dangerous first.
+    pub can: Vec<CallablePower>,
+    /// What it cannot do.
+    pub cannot: Vec<String>,
+    /// What the author asks for.
+    pub requests: RequestSummary,
+    /// Why the requests cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_fault: Option<String>,
+    /// Imports that nothing requests.
+    pub unrequested_imports: Vec<String>,
+    /// Requests that the binary has no use for.
+    pub unused_requests: Vec<&'static str>,
+    /// Imports that nothing here provides.
+    pub unprovided_imports: Vec<String>,
+    /// The images that come with it.
+    pub images: Vec<ImageSummary>,
+    /// What can be done with it.
+    pub actions: Vec<ActionSummary>,
+    /// What is wrong with it without making it unusable.
+    pub warnings: Vec<String>,
+    /// Whether there is a trust policy at all.
+    #[serde(skip)]
+    pub has_policy: bool,
+    /// The reason without what is wrong with each signature, which its own row says.
+    #[serde(skip)]
+    pub verdict: Option<String>,
+    /// Imports that reach nothing, with what they are.
+    #[serde(skip)]
+    pub inert: Vec<(String, &'static str)>,
+}
+
+/// A bundle's name, and what its author says of it.
+#[derive(Debug, Serialize)]
+pub struct BundleSummary {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The author's words.
+    pub description: String,
+}
+
+/// A component, and what its binary names.
+#[derive(Debug, Serialize)]
+pub struct ComponentSummary {
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size: usize,
+    /// Every interface that it imports.
+    pub imports: Vec<String>,
+    /// Those of WASI.
+    pub wasi: Vec<String>,
+}
+
+/// An interface that the binary imports, in plain words.
+#[derive(Debug, Serialize)]
+pub struct CallablePower {
+    /// The interface.
+    pub interface: String,
+    /// Its functions that the binary names.
+    pub functions: Vec<String>,
+    /// How much they can do, in a word.
+    pub danger: &'static str,
+    /// What they do.
+    pub meaning: &'static str,
+    /// How much they can do.
+    #[serde(skip)]
+    pub level: Risk,
+}
+
+/// The requests, each list there even where it is empty.
+#[derive(Debug, Default, Serialize)]
+pub struct RequestSummary {
+    /// The built-in actions that the component carries out itself.
+    pub handles: Vec<String>,
+    /// Objects.
+    pub kubernetes: Vec<Request<RuleText>>,
+    /// Files.
+    pub files: Vec<Request<FileText>>,
+    /// Credentials.
+    pub credentials: Vec<Request<CredentialText>>,
+    /// Credentials that are made.
+    pub generate: Vec<Request<GenerateText>>,
+}
+
+/// An image that comes with a bundle.
+#[derive(Debug, Serialize)]
+pub struct ImageSummary {
+    /// Its name in the bundle.
+    pub name: String,
+    /// Where it came from.
+    pub reference: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether its bytes are there.
+    pub present: bool,
+}
+
+/// Something that can be done with a bundle.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionSummary {
+    /// The action.
+    pub name: String,
+    /// Who carries it out: `component` or `carnet`.
+    pub by: &'static str,
+    /// Whether it may change anything.
+    pub modifies: bool,
+    /// Whether it leaves no record.
+    pub stateless: bool,
+    /// What it does.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+}
+
+impl Document for Inspection {
+    const KIND: &'static str = "Inspection";
+}
+
+/// Shows what a bundle can do, what it asks for and who signed it. Decides nothing: a bundle that is not trusted is shown as
+/// well.
+///
+/// # Errors
+/// [`Error`] when it cannot be fetched, or the trust policy cannot be used.
+pub async fn inspect(reference: &Reference, bundles: &Bundles) -> Result<Inspection, Error> {
+    let fetched = bundles.fetched(reference).await?;
+    Inspection::of(&fetched, bundles)
+}
+
+/// What no component can, whatever it imports: there is no interface for it.
+const NEVER: [&str; 5] = [
+    "reach the network",
+    "open files that you did not hand to it",
+    "read your environment variables",
+    "tell the time",
+    "start processes",
+];
+
+impl Inspection {
+    fn of(fetched: &Fetched, bundles: &Bundles) -> Result<Self, Error> {
+        let (bundle, imports) = (fetched.bundle(), fetched.component().imports());
+        let (requests, requests_fault) = match Requests::of(bundle) {
+            Ok(requests) => (requests, None),
+            Err(fault) => (Requests::default(), Some(fault.to_string())),
+        };
+        let (policy, now) = (bundles.policy()?, bundles.now);
+        let refusal = policy.decide(fetched, now).err();
+        Ok(Self {
+            digest: fetched.digest(),
+            bundle: BundleSummary::of(bundle),
+            trusted: refusal.is_none(),
+            has_policy: !matches!(refusal, Some(Refusal::NoPolicy)),
+            verdict: refusal.as_ref().map(verdict),
+            reason: refusal.map(|refusal| refusal.to_string()),
+            signatures: policy.examine(fetched, now).into_iter().map(Into::into).collect(),
+            component: ComponentSummary::of(fetched),
+            can: powers(imports),
+            cannot: cannot(imports),
+            unrequested_imports: unrequested(imports, &requests),
+            unused_requests: unused(imports, &requests),
+            unprovided_imports: unprovided(imports),
+            inert: inert(imports),
+            images: images(fetched),
+            actions: actions(bundle, &requests),
+            warnings: fetched.warnings().iter().map(ToString::to_string).collect(),
+            requests: requests.into(),
+            requests_fault,
+        })
+    }
+}
+
+impl BundleSummary {
+    fn of(bundle: &Bundle) -> Self {
+        Self {
+            name: bundle.name().into(),
+            version: bundle.version().to_string(),
+            description: bundle.description().into(),
+        }
+    }
+}
+
+impl ComponentSummary {
+    fn of(fetched: &Fetched) -> Self {
+        let component = fetched.component();
+        let imports = component.imports();
+        Self {
+            digest: component.digest(),
+            size: component.bytes().len(),
+            imports: imports.0.keys().cloned().collect(),
+            wasi: imports.starting_with("wasi:").map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Requests> for RequestSummary {
+    fn from(requests: Requests) -> Self {
+        let Requests { handles, kubernetes, files, credentials, generate } = requests;
+        Self { handles, kubernetes, files, credentials, generate }
+    }
+}
+
+/// What the component can call, the most dangerous first.
+fn powers(imports: &Imports) -> Vec<CallablePower> {
+    let mut powers: Vec<_> = provided(imports).collect();
+    powers.sort_by(|a, b| (a.level, &a.interface).cmp(&(b.level, &b.interface)));
+    powers
+}
+
+fn provided(imports: &Imports) -> impl Iterator<Item = CallablePower> {
+    let power = |(name, functions): (&String, &BTreeSet<String>)| match provide(name, functions) {
+        // An interface that only brings types lets the component do nothing.
+        Provision::Provided(interface) if !functions.is_empty() => {
+            Some(CallablePower::of(name, functions, interface))
+        }
+        _ => None,
+    };
+    imports.0.iter().filter_map(power)
+}
+
+fn provide(name: &str, functions: &BTreeSet<String>) -> Provision {
+    provision(name, functions.iter().map(String::as_str))
+}
+
+impl CallablePower {
+    fn of(name: &str, functions: &BTreeSet<String>, interface: &Interface) -> Self {
+        Self {
+            interface: name.into(),
+            functions: functions.iter().cloned().collect(),
+            danger: word(interface.risk),
+            meaning: interface.meaning,
+            level: interface.risk,
+        }
+    }
+}
+
+fn word(danger: Risk) -> &'static str {
+    match danger {
+        Risk::Reveals => "reveals",
+        Risk::Removes => "removes",
+        Risk::Changes => "changes",
+        Risk::Places => "places",
+        Risk::Reads => "reads",
+        Risk::None => "harmless",
+    }
+}
+
+/// What the component cannot do, because its binary names no function for it.
+fn cannot(imports: &Imports) -> Vec<String> {
+    let called = |interface: &Interface| {
+        imports.0.iter().any(|(name, calls)| unversioned(name) == interface.name && !calls.is_empty())
+    };
+    let lacking = INTERFACES.iter().filter(|interface| !called(interface));
+    lacking.filter_map(|interface| interface.without).chain(NEVER).map(Into::into).collect()
+}
+
+fn inert(imports: &Imports) -> Vec<(String, &'static str)> {
+    let meaning = |(name, functions): (&String, &BTreeSet<String>)| match provide(name, functions) {
+        Provision::Inert(meaning) => Some((name.clone(), meaning)),
+        _ => None,
+    };
+    imports.0.iter().filter_map(meaning).collect()
+}
+
+fn images(fetched: &Fetched) -> Vec<ImageSummary> {
+    let images = fetched.bundle().images().iter();
+    images
+        .map(|(name, image)| ImageSummary {
+            name: name.clone(),
+            reference: image.image.clone(),
+            digest: image.digest,
+            present: !fetched.absent_images().contains(name),
+        })
+        .collect()
+}
+
+fn actions(bundle: &Bundle, requests: &Requests) -> Vec<ActionSummary> {
+    let built_in = ["install", "upgrade", "uninstall"].map(|name| ActionSummary {
+        name: name.into(),
+        by: if requests.handle(name) { "component" } else { "carnet" },
+        modifies: true,
+        stateless: false,
+        description: usual(name, requests).into(),
+    });
+    let declared = bundle.actions().iter().map(|(name, action)| ActionSummary {
+        name: name.clone(),
+        by: "component",
+        modifies: action.modifies,
+        stateless: action.stateless,
+        description: action.description.clone(),
+    });
+    built_in.into_iter().chain(declared).collect()
+}
+
+/// What carnet does where the component does not carry out a built-in action itself.
+fn usual(action: &str, requests: &Requests) -> &'static str {
+    match action {
+        _ if requests.handle(action) => "",
+        "upgrade" => "runs install, then removes what is no longer applied",
+        "uninstall" => "removes what was applied, without running anything of the bundle",
+        _ => "",
+    }
+}

@@ -1,0 +1,22 @@
+//! Installs a bundle, or brings an installation to another bundle or to other inputs.
+
+use crate::install::{Mode, Outcome};
+
+use super::act::on_bundle;
+use super::{BundleRequest, Error, Services, undo};
+
+/// Installs a bundle. An installation that failed or was cut off is finished by the same request.
+///
+/// # Errors
+/// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
+pub async fn install(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+    undo::run(on_bundle(Some("install"), request, Mode::Act, services).await?, services).await
+}
+
+/// Brings an installation to another bundle, or to other inputs.
+///
+/// # Errors
+/// As for [`install`].
+pub async fn upgrade(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+    undo::run(on_bundle(Some("upgrade"), request, Mode::Act, services).await?, services).await
+}

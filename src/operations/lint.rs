@@ -1,0 +1,129 @@
+//! Checks a bundle or a document against the rules, and lists every fault.
+
+use std::error::Error as StdError;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::author::AuthorError;
+use crate::bundle::{Fault, FaultSeverity, lint as lint_bundle};
+use crate::fetch::{FetchError, fetch};
+use crate::grant::spec::GrantFile;
+use crate::reference::Reference;
+use crate::verify::TrustPolicy;
+
+use super::{Bundles, Document, Error};
+
+/// All that is wrong with something.
+#[derive(Debug, Clone, Serialize)]
+pub struct Lint {
+    /// The faults, in the order of the document.
+    pub faults: Vec<LintFault>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LintFault {
+    /// Where, as a JSON pointer.
+    pub pointer: String,
+    /// What is wrong.
+    pub what: String,
+    /// The rule that says so.
+    pub rule: String,
+    /// How bad it is.
+    pub severity: LintSeverity,
+}
+
+/// How bad a fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LintSeverity {
+    /// It makes the thing unusable.
+    Error,
+    /// It is not as it should be.
+    Warning,
+}
+
+/// A kind of document that can be checked by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LintKind {
+    /// A `bundle.json`.
+    Bundle,
+    /// A grant.
+    Grant,
+    /// A trust policy.
+    TrustPolicy,
+}
+
+impl Document for Lint {
+    const KIND: &'static str = "Lint";
+}
+
+/// Checks a bundle, or all that building its source would say.
+///
+/// # Errors
+/// [`Error`] when it cannot be fetched, or built for another reason than its faults.
+pub async fn lint(reference: &Reference, bundles: &Bundles) -> Result<Lint, Error> {
+    let faults = match fetch(reference).await {
+        Err(FetchError::Source(directory)) => source(&directory, bundles).await?,
+        fetched => lint_bundle(fetched?.bundle().bytes()),
+    };
+    Ok(faults.into())
+}
+
+/// Checks one document.
+pub fn lint_document(kind: LintKind, text: &str) -> Lint {
+    let whole = |error: &(dyn StdError + 'static), rule| Lint { faults: vec![LintFault::whole(error, rule)] };
+    let sound = || Lint { faults: Vec::new() };
+    match kind {
+        LintKind::Bundle => lint_bundle(text.as_bytes()).into(),
+        LintKind::Grant => GrantFile::parse(text, Path::new(""))
+            .map_or_else(|error| whole(&error, "Grant of carnet.dev/v1alpha1"), |_| sound()),
+        LintKind::TrustPolicy => TrustPolicy::parse(text)
+            .map_or_else(|error| whole(&error, "TrustPolicy of carnet.dev/v1alpha1"), |_| sound()),
+    }
+}
+
+/// All that building would say.
+async fn source(directory: &Path, bundles: &Bundles) -> Result<Vec<Fault>, Error> {
+    match bundles.build(directory).await {
+        Ok((_, built)) => Ok(built.warnings),
+        Err(Error::Author(AuthorError::Lint(faults))) => Ok(faults),
+        Err(error) => Err(error),
+    }
+}
+
+impl Lint {
+    /// How many faults are errors.
+    pub fn errors(&self) -> usize {
+        self.faults.iter().filter(|fault| fault.severity == LintSeverity::Error).count()
+    }
+}
+
+impl LintFault {
+    /// A document that could not be read as what it should be. A cause that says the same as its effect is left out.
+    fn whole(error: &(dyn StdError + 'static), rule: &str) -> Self {
+        let causes =
+            std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
+        let mut texts: Vec<_> = causes.map(ToString::to_string).collect();
+        texts.dedup();
+        let severity = LintSeverity::Error;
+        Self { pointer: String::new(), what: texts.join(": "), rule: rule.into(), severity }
+    }
+}
+
+impl From<Vec<Fault>> for Lint {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self { faults: faults.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl From<Fault> for LintFault {
+    fn from(fault: Fault) -> Self {
+        let severity = match fault.severity {
+            FaultSeverity::Error => LintSeverity::Error,
+            FaultSeverity::Warning => LintSeverity::Warning,
+        };
+        Self { pointer: fault.pointer, what: fault.what, rule: fault.rule.into(), severity }
+    }
+}

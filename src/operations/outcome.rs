@@ -1,0 +1,75 @@
+//! What came of an action, as a document: without the values that must not be shown.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::install::Outcome;
+use crate::plan::{BundleName, Planned};
+
+use super::Document;
+
+/// What came of an action.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutcomeDocument {
+    /// The installation.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The action.
+    pub action: String,
+    /// The bundle.
+    pub bundle: BundleName,
+    /// The revision that the action made.
+    pub revision: String,
+    /// The result status of CNAB Claims.
+    pub result: &'static str,
+    /// The digest of the plan that was carried out.
+    pub plan: Digest,
+    /// What happened to each object.
+    pub changes: Vec<Planned>,
+    /// The outputs that were set.
+    pub outputs: BTreeMap<String, Value>,
+    /// Calls that were not permitted, explained.
+    pub denied: Vec<String>,
+    /// Objects that were left in place.
+    pub kept: Vec<String>,
+}
+
+/// What stands for the value of an output that must not be shown.
+const NOT_SHOWN: &str = "(not shown)";
+
+impl OutcomeDocument {
+    /// The document of an outcome.
+    pub fn of(outcome: &Outcome) -> Self {
+        let plan = &outcome.plan;
+        Self {
+            name: plan.installation.name.clone(),
+            namespace: plan.installation.namespace.clone(),
+            action: plan.action.clone(),
+            bundle: plan.bundle.clone(),
+            revision: plan.revision.clone(),
+            result: "succeeded",
+            plan: plan.digest,
+            changes: plan.changes.clone(),
+            outputs: shown(outcome),
+            denied: outcome.denials.clone(),
+            kept: outcome.kept.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Document for OutcomeDocument {
+    const KIND: &'static str = "Outcome";
+}
+
+fn shown(outcome: &Outcome) -> BTreeMap<String, Value> {
+    let show = |(name, value): (&String, &Value)| {
+        let is_hidden = outcome.write_only.contains(name);
+        (name.clone(), if is_hidden { NOT_SHOWN.into() } else { value.clone() })
+    };
+    outcome.outputs.iter().map(show).collect()
+}

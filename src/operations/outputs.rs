@@ -1,0 +1,44 @@
+//! The outputs of an installation.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::state::State;
+
+use super::places::installation;
+use super::{Document, Error};
+
+/// The outputs of an installation: of each, the last value.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutputList {
+    /// The installation.
+    pub name: String,
+    /// The outputs.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+impl Document for OutputList {
+    const KIND: &'static str = "OutputList";
+}
+
+/// Lists the outputs of an installation.
+///
+/// # Errors
+/// [`Error::State`] when the state cannot be read, or has no such installation.
+pub fn outputs(name: &str, namespace: Option<&str>, state: &State) -> Result<OutputList, Error> {
+    installation(state, name, namespace)?;
+    Ok(OutputList { name: name.into(), outputs: state.outputs(name)? })
+}
+
+impl OutputList {
+    /// One output.
+    ///
+    /// # Errors
+    /// [`Error::NoOutput`] when there is none of this name.
+    pub fn get(&self, output: &str) -> Result<&Value, Error> {
+        let missing = || Error::NoOutput { name: self.name.clone(), output: output.into() };
+        self.outputs.get(output).ok_or_else(missing)
+    }
+}

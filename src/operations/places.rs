@@ -1,0 +1,169 @@
+//! Finds the place of an installation, and opens the target that is there.
+
+use crate::cluster::ConnectOptions;
+use crate::state::{Installation, State, StateError};
+use crate::targets::cluster::{Cluster, Owner};
+use crate::targets::directory::Directory;
+use crate::targets::{Place, Target};
+
+use super::{Access, Destination, Error, Request};
+
+/// A place, and the namespace there unless it is the target's own.
+pub(super) struct Located {
+    pub(super) place: Place,
+    pub(super) namespace: Option<String>,
+}
+
+/// The namespace of a directory that nobody names one for.
+const NAMESPACE: &str = "default";
+
+impl Located {
+    /// Where an installation is: the request says how its cluster is reached from here.
+    pub(super) fn of(installation: &Installation, access: &Access) -> Self {
+        Self { place: recorded(installation, access), namespace: Some(installation.namespace.clone()) }
+    }
+
+    /// Where an installation is, or is to be.
+    ///
+    /// # Errors
+    /// [`Error::NoPlace`] when nothing says so.
+    pub(super) fn of_request(
+        destination: &Destination,
+        request: &Request,
+        earlier: Option<&Installation>,
+        state: &State,
+    ) -> Result<Self, Error> {
+        let Destination { named, default } = destination;
+        let earlier = earlier.filter(|earlier| !earlier.is_deleted());
+        let place = match (earlier, named) {
+            (Some(earlier), None) => recorded(earlier, &request.access),
+            (_, named) => named.as_ref().or(default.as_ref()).ok_or(Error::NoPlace)?.clone(),
+        };
+        let recorded = earlier.map(|earlier| earlier.namespace.clone());
+        let namespace = request.namespace.clone().or(recorded);
+        Ok(Self { place, namespace: namespace.or_else(|| state.namespace().map(str::to_owned)) })
+    }
+
+    /// Opens the target. Gives the namespace too: the named one, else the context's, else `default`.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be reached.
+    pub(super) async fn open(&self, name: &str, access: &Access) -> Result<(Target, String), Error> {
+        let namespace = self.namespace.as_deref();
+        let (kubeconfig, context) = match &self.place {
+            Place::Cluster { kubeconfig, context, .. } => (kubeconfig.clone(), context.clone()),
+            Place::Directory { path, secrets } => {
+                let directory = Directory::open(path, *secrets)?;
+                return Ok((Target::Directory(directory), namespace.unwrap_or(NAMESPACE).to_owned()));
+            }
+        };
+        let options = ConnectOptions { kubeconfig, context, as_user: access.as_user.clone() };
+        let owner = |namespace: &str| Owner { namespace: namespace.into(), installation: name.into() };
+        let cluster = Cluster::connect(&options, &owner(namespace.unwrap_or(NAMESPACE))).await?;
+        let namespace = namespace.unwrap_or(cluster.server().namespace()).to_owned();
+        let cluster = cluster.owned_by(&owner(&namespace));
+        Ok((Target::Cluster(Box::new(cluster)), namespace))
+    }
+
+    /// The place as it is to be recorded. A kubeconfig that is good for one plan is not the way to the installation.
+    pub(super) fn into_recorded(self, target: &Target, access: &Access) -> Place {
+        let place = match self.place {
+            Place::Cluster { context, .. } if access.is_lent => Place::cluster().reached_by(None, context),
+            place => place,
+        };
+        place.with_server(target.server().map(str::to_owned))
+    }
+}
+
+/// An installation of the namespace that is named, or of any.
+///
+/// # Errors
+/// [`StateError::Missing`] when there is none.
+pub(super) fn installation(
+    state: &State,
+    name: &str,
+    namespace: Option<&str>,
+) -> Result<Installation, StateError> {
+    let installation = state.get(name)?;
+    if namespace.is_some_and(|namespace| *namespace != installation.namespace) {
+        return Err(StateError::Missing(name.into()));
+    }
+    Ok(installation)
+}
+
+fn recorded(installation: &Installation, access: &Access) -> Place {
+    let place = installation.settings.place.clone();
+    if access.kubeconfig.is_none() && access.context.is_none() {
+        return place;
+    }
+    place.reached_by(access.kubeconfig.clone(), access.context.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::Request;
+    use crate::state::Settings;
+
+    fn installation(place: Place, is_there: bool) -> Installation {
+        let last = is_there.then(crate::operations::revisions::tests::succeeded);
+        let settings = Settings { place, ..Settings::default() };
+        Installation { name: "web".into(), namespace: "prod".into(), settings, last, inventory: Vec::new() }
+    }
+
+    /// The place and the namespace of a request, in a state of a directory.
+    fn located(
+        destination: &Destination,
+        namespace: Option<&str>,
+        earlier: Option<&Installation>,
+    ) -> Result<(Place, Option<String>), Error> {
+        let home = tempfile::tempdir().unwrap();
+        let state = State::open(&home.path().join("state")).unwrap();
+        let request = Request { namespace: namespace.map(str::to_owned), ..Request::new("web") };
+        let located = Located::of_request(destination, &request, earlier, &state)?;
+        Ok((located.place, located.namespace))
+    }
+
+    fn destination(named: Option<&str>, default: Option<&str>) -> Destination {
+        Destination { named: named.map(Place::directory), default: default.map(Place::directory) }
+    }
+
+    #[test]
+    fn the_named_place_wins_over_the_recorded_one_and_that_over_the_default() {
+        let there = installation(Place::directory("/recorded"), true);
+        let gone = installation(Place::directory("/recorded"), false);
+        for (named, earlier, expected) in [
+            (Some("/named"), Some(&there), "/named"),
+            (None, Some(&there), "/recorded"),
+            (None, Some(&gone), "/default"),
+            (None, None, "/default"),
+            (Some("/named"), None, "/named"),
+        ] {
+            let destination = destination(named, Some("/default"));
+            let (place, _) = located(&destination, None, earlier).unwrap();
+            assert_eq!(place, Place::directory(expected), "{named:?}");
+        }
+        assert!(matches!(located(&destination(None, None), None, None), Err(Error::NoPlace)));
+    }
+
+    #[test]
+    fn the_namespace_is_the_named_one_else_the_recorded_one() {
+        let there = installation(Place::directory("/recorded"), true);
+        let namespace = |named, earlier| located(&destination(None, Some("/d")), named, earlier).unwrap().1;
+        assert_eq!(namespace(Some("dev"), Some(&there)).as_deref(), Some("dev"));
+        assert_eq!(namespace(None, Some(&there)).as_deref(), Some("prod"));
+        assert_eq!(namespace(None, None), None);
+    }
+
+    #[test]
+    fn a_flag_says_how_a_recorded_cluster_is_reached() {
+        let recorded =
+            Place::cluster().with_server(Some("https://a".into())).reached_by(Some("/k".into()), None);
+        let there = installation(recorded.clone(), true);
+        assert_eq!(Located::of(&there, &Access::default()).place, recorded);
+        let access = Access { context: Some("other".into()), ..Access::default() };
+        let expected =
+            Place::cluster().with_server(Some("https://a".into())).reached_by(None, Some("other".into()));
+        assert_eq!(Located::of(&there, &access).place, expected);
+    }
+}

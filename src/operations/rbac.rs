@@ -1,0 +1,212 @@
+//! The rights in a cluster that an install or upgrade takes, and accounts that have just these.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cluster::identity::missing_rights;
+use crate::cluster::{ScopedIdentity, Server};
+use crate::digest::Digest;
+use crate::grant::beside;
+use crate::install::{self, Outcome};
+use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
+use crate::plan::{Plan, role_name};
+use crate::targets::cluster::Cluster;
+use crate::targets::{Place, Target};
+
+use super::places::Located;
+use super::plan::plan;
+use super::{BundleRequest, Destination, Document, Error, Request, Services};
+
+/// The rights that a plan takes, as objects for `kubectl apply`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RightsReport {
+    /// The installation.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The digest of the plan.
+    pub plan: Digest,
+    /// A ServiceAccount, and roles that are bound to it.
+    pub objects: Vec<Value>,
+    /// How the run hands rights on, a sentence each.
+    pub escalations: Vec<String>,
+    /// Namespaces that the plan makes itself: what is in them can only be applied afterwards.
+    pub later: Vec<String>,
+}
+
+/// The rights that the caller lacks to have a plan carried out.
+#[derive(Debug, Clone, Serialize)]
+pub struct RightsCheck {
+    /// The installation.
+    pub name: String,
+    /// The rights, a line each.
+    pub missing: Vec<String>,
+}
+
+/// An account that has just the rights of a plan, for a while.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// The kubeconfig that is for it.
+    pub kubeconfig: String,
+    /// What it consists of.
+    #[serde(flatten)]
+    pub minted: IdentityRecord,
+}
+
+/// Keeps the kubeconfig of an account, which holds its token.
+pub trait AccountKeeper {
+    /// Keeps it, and says where.
+    ///
+    /// # Errors
+    /// When it cannot be kept; the account is removed then.
+    fn keep(&self, kubeconfig: &SecretString) -> Result<String, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+impl Document for RightsReport {
+    const KIND: &'static str = "Rights";
+}
+
+impl Document for RightsCheck {
+    const KIND: &'static str = "RightsCheck";
+}
+
+impl Document for Account {
+    const KIND: &'static str = "Account";
+}
+
+/// The rights that an install or upgrade takes. Makes the plan, and changes nothing.
+///
+/// # Errors
+/// [`Error`], by stage; [`Error::Directory`] where there are no rights.
+pub async fn rights(request: &BundleRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
+    let outcome = planned(request, services).await?;
+    Ok(RightsReport::of(&outcome.plan, &outcome.rights))
+}
+
+/// The rights that the caller lacks to make an identity for the run, which must not have more than the caller has.
+///
+/// # Errors
+/// As for [`rights`], and when the cluster cannot be asked.
+pub async fn check(
+    request: &BundleRequest,
+    lifetime: Duration,
+    services: &Services<'_>,
+) -> Result<RightsCheck, Error> {
+    let outcome = planned(request, services).await?;
+    let (cluster, _) = cluster(&request.destination, &request.request, services).await?;
+    let minted = install::minted(&outcome.plan, &outcome.rights, cluster.server(), lifetime);
+    let review = beside::own_rights(install::needs(&minted, &outcome.rights));
+    let missing = missing_rights(cluster.server(), &review).await?;
+    Ok(RightsCheck { name: request.request.name.clone(), missing })
+}
+
+/// Makes an account that has just the rights of the plan, and has its kubeconfig kept. An earlier account of ours is removed.
+///
+/// # Errors
+/// As for [`rights`], and when the account cannot be made or kept.
+pub async fn make(
+    request: &BundleRequest,
+    lifetime: Duration,
+    earlier: Option<&IdentityRecord>,
+    keeper: &dyn AccountKeeper,
+    services: &Services<'_>,
+) -> Result<Account, Error> {
+    let Outcome { plan, rights, .. } = planned(request, services).await?;
+    if let Some(namespace) = plan.namespaces_made().into_iter().next() {
+        return Err(Error::NamespaceOfPlan(namespace));
+    }
+    let (cluster, namespace) = cluster(&request.destination, &request.request, services).await?;
+    if let Some(earlier) = earlier {
+        remove(cluster.server(), earlier).await?;
+    }
+    let minted = install::minted(&plan, &rights, cluster.server(), lifetime);
+    // Who has the account kept asks for it.
+    let confirmed = plan.confirm(&rights, |_| true).ok_or(install::Error::Declined)?;
+    let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
+    let made = match identity.make().await {
+        Ok(()) => keep(&identity, &namespace, keeper).await,
+        Err(error) => Err(error.into()),
+    };
+    match made {
+        Ok(kubeconfig) => Ok(Account { kubeconfig, minted: identity.record().clone() }),
+        Err(error) => {
+            drop(identity.remove().await);
+            Err(error)
+        }
+    }
+}
+
+/// Removes an account that [`make`] made.
+///
+/// # Errors
+/// [`Error::OtherServer`] when it is one of another cluster, and when it cannot be removed.
+pub async fn revoke(
+    account: &IdentityRecord,
+    destination: &Destination,
+    request: &Request,
+    services: &Services<'_>,
+) -> Result<(), Error> {
+    let (cluster, _) = cluster(destination, request, services).await?;
+    remove(cluster.server(), account).await
+}
+
+async fn planned(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+    let outcome = plan(request, services).await?;
+    let is_directory = matches!(Place::of_plan(&outcome.plan.target), Ok(Place::Directory { .. }));
+    if outcome.rights.is_empty() && is_directory { Err(Error::Directory) } else { Ok(outcome) }
+}
+
+async fn keep(
+    identity: &ScopedIdentity,
+    namespace: &str,
+    keeper: &dyn AccountKeeper,
+) -> Result<String, Error> {
+    let text = identity.kubeconfig(namespace).await?;
+    keeper.keep(&text).map_err(Error::Keep)
+}
+
+/// The cluster that an installation is in, or is to be in, and its namespace there.
+async fn cluster(
+    destination: &Destination,
+    request: &Request,
+    services: &Services<'_>,
+) -> Result<(Box<Cluster>, String), Error> {
+    let earlier = services.state.find(&request.name)?;
+    let located = Located::of_request(destination, request, earlier.as_ref(), services.state)?;
+    match located.open(&request.name, &request.access).await? {
+        (Target::Cluster(cluster), namespace) => Ok((cluster, namespace)),
+        (Target::Directory(_), _) => Err(Error::Directory),
+    }
+}
+
+async fn remove(server: &Server, account: &IdentityRecord) -> Result<(), Error> {
+    if account.server != server.address() {
+        let (account, made_at) = (account.name.clone(), account.server.clone());
+        return Err(Error::OtherServer { account, server: made_at, found: server.address().to_owned() });
+    }
+    Ok(install::removed(server, account).await.map(drop)?)
+}
+
+impl RightsReport {
+    fn of(plan: &Plan, rights: &Rights) -> Self {
+        let installation = &plan.installation;
+        let account = account(&installation.namespace, &format!("carnet-{}", installation.name));
+        let name = role_name(installation);
+        let granted = rights
+            .scopes()
+            .flat_map(|scope| [rights.role(scope, &name), Rights::binding(scope, &name, &account)]);
+        Self {
+            name: installation.name.clone(),
+            namespace: installation.namespace.clone(),
+            plan: plan.digest,
+            objects: std::iter::once(body(&account)).chain(granted).collect(),
+            escalations: plan.escalations.clone(),
+            later: plan.namespaces_made(),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What can be said about an action beforehand, as values: a request has no defaults that depend on where it is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::bundle::parameters::value_from_text;
+use crate::capability::severity::Severity;
+use crate::grant::Consent;
+use crate::install::Identity;
+use crate::reference::Reference;
+use crate::targets::{Overrides, Place, Protected};
+
+use super::Error;
+
+/// What is asked of an installation, whatever the action.
+#[derive(Debug)]
+pub struct Request {
+    /// The name of the installation.
+    pub name: String,
+    /// Its namespace. None: the recorded one, else that of the state, else that of the target.
+    pub namespace: Option<String>,
+    /// How its cluster is reached from here.
+    pub access: Access,
+    /// What may be done.
+    pub consent: Consent,
+    /// Parameters and credentials.
+    pub inputs: Inputs,
+    /// Whether a bundle of this machine may be used although nobody signed it.
+    pub is_unsigned: bool,
+    /// How the change is carried out.
+    pub change: ChangeOptions,
+}
+
+/// A request about a bundle that is named.
+#[derive(Debug)]
+pub struct BundleRequest {
+    /// Where the bundle is.
+    pub reference: Reference,
+    /// Where the objects go.
+    pub destination: Destination,
+    /// What else is asked for.
+    pub request: Request,
+}
+
+/// Where the objects of an installation go.
+#[derive(Debug, Clone, Default)]
+pub struct Destination {
+    /// The place that is named. None: where the installation is.
+    pub named: Option<Place>,
+    /// The place of an installation that is not there yet, where none is named.
+    pub default: Option<Place>,
+}
+
+/// How a cluster is reached from here.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The kubeconfig. None: the recorded one, else those that kubectl would use.
+    pub kubeconfig: Option<PathBuf>,
+    /// Whether the kubeconfig is one that was lent for a plan: it is not the way to the installation, so it is not recorded.
+    pub is_lent: bool,
+    /// The context of the kubeconfig.
+    pub context: Option<String>,
+    /// Somebody to act as.
+    pub as_user: Option<String>,
+}
+
+/// What goes into a bundle.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Values for parameters.
+    pub parameters: Parameters,
+    /// Where credentials come from. None: there are none.
+    pub credentials: Option<Arc<dyn CredentialSource>>,
+}
+
+/// Values for parameters, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters {
+    /// Values.
+    pub values: BTreeMap<String, Value>,
+    /// Texts that become values by what the bundle says of the parameter: text where that is allowed, else JSON. They win
+    /// over values.
+    pub texts: BTreeMap<String, String>,
+}
+
+/// Where the values of credentials are found. Nothing is read before a bundle was admitted that may use it.
+pub trait CredentialSource: fmt::Debug + Send + Sync {
+    /// The values of those of these credentials that are known here.
+    ///
+    /// # Errors
+    /// When one is known whose value cannot be had.
+    fn values(
+        &self,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, SecretString>, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// How a change is carried out.
+#[derive(Debug, Clone)]
+pub struct ChangeOptions {
+    /// Whether it is confirmed whatever the plan says, so that nobody is asked.
+    pub confirmed: bool,
+    /// Whether to wait until objects are ready.
+    pub wait: bool,
+    /// How long to wait for the target, in all.
+    pub timeout: Duration,
+    /// What the caller insists on.
+    pub overrides: Overrides,
+    /// From which severity on nothing may be installed that has such powers.
+    pub refuse_powers: Option<Severity>,
+    /// Whether a run that fails is followed by going back to what was there.
+    pub rollback_on_failure: bool,
+    /// Kinds that are removed although what they hold would go with them.
+    pub delete: BTreeSet<Protected>,
+    /// Who acts in a cluster.
+    pub identity: Identity,
+}
+
+/// Values that are at hand.
+impl CredentialSource for BTreeMap<String, SecretString> {
+    fn values(&self, names: &[&str]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let known = |name: &&str| Some(((*name).to_owned(), self.get(*name)?.clone()));
+        Ok(names.iter().filter_map(known).collect())
+    }
+}
+
+impl Request {
+    /// A request that says nothing but the name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            namespace: None,
+            access: Access::default(),
+            consent: Consent::default(),
+            inputs: Inputs::default(),
+            is_unsigned: false,
+            change: ChangeOptions::default(),
+        }
+    }
+}
+
+impl BundleRequest {
+    /// A request that says nothing but the name, the bundle and the place.
+    pub fn new(name: impl Into<String>, reference: Reference, place: Place) -> Self {
+        let destination = Destination { named: Some(place), default: None };
+        Self { reference, destination, request: Request::new(name) }
+    }
+}
+
+impl Parameters {
+    /// The values that are given. Whether the bundle accepts them is not decided here.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when the bundle has no such parameter, or a text cannot be its value.
+    pub fn read(&self, bundle: &Bundle) -> Result<BTreeMap<String, Value>, Error> {
+        self.read_those(bundle, |_| true)
+    }
+
+    /// The values of those names alone.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub(super) fn read_those(
+        &self,
+        bundle: &Bundle,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, Value>, Error> {
+        let mut values = self.values.clone();
+        values.retain(|name, _| is_wanted(name));
+        for (name, text) in self.texts.iter().filter(|(name, _)| is_wanted(name)) {
+            values.insert(name.clone(), value_from_text(bundle, name, text)?);
+        }
+        Ok(values)
+    }
+}
+
+impl Default for ChangeOptions {
+    fn default() -> Self {
+        Self {
+            confirmed: false,
+            wait: true,
+            timeout: Duration::from_secs(300),
+            overrides: Overrides::default(),
+            refuse_powers: None,
+            rollback_on_failure: false,
+            delete: BTreeSet::new(),
+            identity: Identity::default(),
+        }
+    }
+}
+
+impl ChangeOptions {
+    /// The same change, to undo one that failed. What was there before is put back whatever it can do.
+    pub(super) fn undoing(&self) -> Self {
+        Self { confirmed: true, rollback_on_failure: false, refuse_powers: None, ..self.clone() }
+    }
+}

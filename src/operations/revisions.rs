@@ -1,0 +1,104 @@
+//! The choice of a revision to go back to.
+
+use crate::state::Revision;
+
+use super::Error;
+
+/// The last revision before another one that succeeded, if nothing was uninstalled in between.
+pub(super) fn before<'a>(history: &'a [Revision], current: Option<&Revision>) -> Option<&'a Revision> {
+    // Ids are made of the clocks of several machines, so only the place in the history tells what came before.
+    let at = history.iter().rposition(|it| current.is_some_and(|current| it.claim == current.claim));
+    let (earlier, _) = history.split_at(at.unwrap_or(history.len()));
+    earlier
+        .iter()
+        .rev()
+        .take_while(|it| it.action != "uninstall" || it.result != "succeeded")
+        .find(|it| is_bundled(it) && it.result == "succeeded")
+}
+
+/// Whether a revision is one that can be gone back to.
+fn is_bundled(revision: &Revision) -> bool {
+    revision.modifies && ["install", "upgrade"].contains(&revision.action.as_str())
+}
+
+/// The revision whose name begins so.
+pub(super) fn named<'a>(history: &'a [Revision], start: &str, name: &str) -> Result<&'a Revision, Error> {
+    let (start, name) = (start.to_ascii_uppercase(), name.to_owned());
+    let mut found = history.iter().filter(|it| is_bundled(it) && it.revision.starts_with(&start));
+    match (found.next(), found.next()) {
+        (Some(revision), None) => Ok(revision),
+        (None, _) => Err(Error::NoRevision { name, start }),
+        (Some(_), Some(_)) => Err(Error::AmbiguousRevision { name, start }),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn revision(claim: &str, action: &str, result: &str) -> Revision {
+        let digest = crate::digest::Digest::of(b"");
+        Revision {
+            claim: claim.into(),
+            revision: claim.into(),
+            created: String::new(),
+            action: action.into(),
+            bundle: String::new(),
+            digest,
+            result: result.into(),
+            message: None,
+            parameters: std::collections::BTreeMap::new(),
+            modifies: true,
+            reference: String::new(),
+            secret_parameters: Vec::new(),
+            terms: crate::grant::spec::GrantSpec::default(),
+            dangers: Vec::new(),
+        }
+    }
+
+    /// Some revision that succeeded.
+    pub(in crate::operations) fn succeeded() -> Revision {
+        revision("1", "install", "succeeded")
+    }
+
+    fn before_last(history: &[(&str, &str)]) -> Option<String> {
+        let history: Vec<_> = history
+            .iter()
+            .enumerate()
+            .map(|(at, (action, result))| revision(&format!("{at:02}"), action, result))
+            .collect();
+        before(&history, history.last()).map(|found| found.claim.clone())
+    }
+
+    #[test]
+    fn one_goes_back_to_the_last_success() {
+        let done = |action| (action, "succeeded");
+        let failed = |action| (action, "failed");
+        for (history, expected) in [
+            (vec![done("install"), failed("upgrade")], Some("00")),
+            (vec![done("install"), done("upgrade"), done("upgrade")], Some("01")),
+            (vec![done("install"), failed("upgrade"), ("upgrade", "unknown")], Some("00")),
+            (vec![failed("install")], None),
+            (vec![done("install"), done("uninstall"), failed("install")], None),
+            (vec![done("install"), failed("uninstall"), failed("upgrade")], Some("00")),
+        ] {
+            assert_eq!(before_last(&history).as_deref(), expected, "{history:?}");
+        }
+    }
+
+    #[test]
+    fn a_revision_is_named_by_how_it_begins_and_by_nothing_that_fits_two() {
+        let mut history = vec![revision("AB1", "install", "succeeded"), revision("AB2", "upgrade", "failed")];
+        history.push(revision("AC1", "uninstall", "succeeded"));
+        history.push(revision("AD1", "dev.carnet.test.look", "succeeded"));
+        let found = |start: &str| named(&history, start, "web").map(|it| it.revision.clone());
+        assert_eq!(found("ab1").unwrap(), "AB1");
+        assert_eq!(found("AB2").unwrap(), "AB2", "one that failed can be named");
+        for start in ["AC1", "AD", "X"] {
+            let error = found(start).unwrap_err().to_string();
+            assert_eq!(error, format!("`web` has no revision `{start}` that installed something"));
+        }
+        let error = found("a").unwrap_err().to_string();
+        assert_eq!(error, "several revisions of `web` begin with `A`");
+    }
+}

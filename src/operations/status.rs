@@ -1,0 +1,161 @@
+//! An installation, and how its objects are.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::document::chain;
+use crate::grant::recorded::RecordedObject;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::readiness::Readiness;
+use crate::state::{Installation, State, StateError};
+use crate::targets::{Recorded, Target};
+
+use super::places::{Located, installation};
+use super::{Access, Document, Error, Listener, Notice};
+
+/// An installation, as it is recorded and, where that was asked, as it is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallationStatus {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The bundle's name and version.
+    pub bundle: String,
+    /// The digest of the bundle.
+    pub digest: Digest,
+    /// The target, as the command line writes it.
+    pub target: String,
+    /// The revision of the last action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The last action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The result status of CNAB Claims, or `running`.
+    pub result: String,
+    /// The result's message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The names of the keys that signed the bundle.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+    /// Guards that were lowered, as flags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dangers: Vec<String>,
+    /// Its objects.
+    pub objects: Vec<ObjectStatus>,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+/// An object of an installation.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStatus {
+    /// Which object.
+    #[serde(flatten)]
+    pub object: ObjectRef,
+    /// Whether it is ready. None: the target was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Document for InstallationStatus {
+    const KIND: &'static str = "Installation";
+}
+
+/// Shows an installation, and asks its target about every object. A target that cannot be asked is no error: what is recorded
+/// is shown all the same.
+///
+/// # Errors
+/// [`Error::State`] when the state cannot be read, or has no such installation.
+pub async fn status(
+    name: &str,
+    namespace: Option<&str>,
+    access: &Access,
+    state: &State,
+    listener: &dyn Listener,
+) -> Result<InstallationStatus, Error> {
+    let installation = installation(state, name, namespace)?;
+    let mut status = InstallationStatus::of(&installation, state)?;
+    match ask(&installation, access).await {
+        Ok(objects) => status.objects = objects,
+        Err(error) => listener.told(&Notice::Unasked(chain(&error))),
+    }
+    Ok(status)
+}
+
+/// Asks the target about every object.
+async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectStatus>, Error> {
+    let (target, _) = Located::of(installation, access).open(&installation.name, access).await?;
+    let mut objects = Vec::new();
+    for recorded in installation.recorded() {
+        let (ready, reason) = match readiness(&target, &recorded).await? {
+            Readiness::Ready => (true, None),
+            Readiness::NotReady(why) | Readiness::Failed(why) => (false, Some(why)),
+        };
+        objects.push(ObjectStatus { object: recorded.object().clone(), ready: Some(ready), reason });
+    }
+    Ok(objects)
+}
+
+async fn readiness(target: &Target, recorded: &RecordedObject) -> Result<Readiness, Error> {
+    let missing = || Readiness::NotReady("it is not there".into());
+    let mut kinds = Kinds::default();
+    if target.learn(recorded.object(), &mut kinds).await.is_err() {
+        return Ok(missing());
+    }
+    if target.get(&recorded.get(), &kinds).await?.is_none() {
+        return Ok(missing());
+    }
+    Ok(target.readiness(&recorded.wait(), &kinds).await?)
+}
+
+impl InstallationStatus {
+    /// What is recorded of an installation.
+    pub(super) fn of(installation: &Installation, state: &State) -> Result<Self, StateError> {
+        let settings = &installation.settings;
+        let last = installation.last.as_ref();
+        Ok(Self {
+            name: installation.name.clone(),
+            namespace: installation.namespace.clone(),
+            bundle: format!("{} {}", settings.bundle_name, settings.bundle_version),
+            digest: settings.bundle,
+            target: settings.place.to_string(),
+            revision: last.map(|last| last.revision.clone()),
+            action: last.map(|last| last.action.clone()),
+            result: result(installation, state),
+            message: last.and_then(|last| last.message.clone()),
+            signers: settings.signers.clone(),
+            dangers: settings.dangers.clone(),
+            objects: installation.inventory.iter().map(ObjectStatus::unasked).collect(),
+            outputs: state.outputs(&installation.name)?,
+        })
+    }
+}
+
+impl ObjectStatus {
+    fn unasked(recorded: &Recorded) -> Self {
+        Self { object: recorded.object.clone(), ready: None, reason: None }
+    }
+}
+
+/// A claim without a result is that of a run that goes on, or of one that was cut off.
+fn result(installation: &Installation, state: &State) -> String {
+    match &installation.last {
+        Some(last) if last.result != "unknown" => last.result.clone(),
+        _ if matches!(state.holder(&installation.name), Ok(Some(holder)) if !holder.is_overdue) => {
+            "running".into()
+        }
+        _ => "unknown".into(),
+    }
+}

@@ -1,0 +1,89 @@
+//! Carries out an action, and goes back to what was there when it fails and that is wanted.
+
+use crate::document::chain;
+use crate::grant::Consent;
+use crate::install::{self, Outcome};
+use crate::state::Revision;
+
+use super::act::{Attempt, Ready};
+use super::revisions::before;
+use super::{ChangeOptions, Error, Notice, Request, Services};
+
+/// Carries out an action. What a run that failed has done is undone where that is wanted.
+pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Outcome, Error> {
+    if !ready.attempt.change.rollback_on_failure {
+        return ready.run(services).await;
+    }
+    let failed = Failed {
+        action: ready.attempt.action,
+        request: ready.attempt.request,
+        consent: ready.attempt.consent.clone(),
+        change: ready.attempt.change.undoing(),
+        last: services.state.find(&ready.attempt.request.name)?.and_then(|earlier| earlier.last),
+    };
+    match ready.run(services).await {
+        Err(Error::Install(error)) => Err(failed.undo(error, services).await),
+        ended => ended,
+    }
+}
+
+/// An action that failed, should it do so.
+struct Failed<'a> {
+    action: &'a str,
+    request: &'a Request,
+    consent: Consent,
+    /// How it is undone.
+    change: ChangeOptions,
+    /// The last revision before it.
+    last: Option<Revision>,
+}
+
+impl Failed<'_> {
+    /// Undoes what the run has done: back to the last revision that succeeded, or away with all of it. Gives the error that
+    /// is to be told. One who stopped the run is left with what is there.
+    async fn undo(&self, error: install::Error, services: &Services<'_>) -> Error {
+        if !self.has_begun(services) || matches!(error, install::Error::Canceled) {
+            return error.into();
+        }
+        let (action, name) = (self.action, &self.request.name);
+        services.tell(&Notice::Undoing { action: action.to_owned(), name: name.clone() });
+        let what = match self.go_back(services).await {
+            Ok(place) => format!("the {action} of `{name}` failed, and {place}"),
+            Err(error) => {
+                format!("the {action} of `{name}` failed, and going back did too ({})", chain(&error))
+            }
+        };
+        Error::Undone { what, source: error }
+    }
+
+    /// Whether it was recorded at all.
+    fn has_begun(&self, services: &Services<'_>) -> bool {
+        match services.state.find(&self.request.name) {
+            Ok(Some(now)) => now.last.as_ref().map(|it| &it.claim) != self.last.as_ref().map(|it| &it.claim),
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Goes back, and says to where.
+    async fn go_back(&self, services: &Services<'_>) -> Result<String, Error> {
+        let history = services.state.history(&self.request.name)?;
+        let last = history.iter().rfind(|revision| revision.modifies);
+        match before(&history, last) {
+            Some(revision) => {
+                // The grant is part of the revision, but where files are may not be.
+                let attempt = self.attempt("upgrade", self.consent.clone());
+                attempt.on_revision(revision, services).await?.run(services).await?;
+                Ok(format!("it is back at revision {}", revision.revision))
+            }
+            None => {
+                let attempt = self.attempt("uninstall", Consent::default());
+                attempt.on_installation(services).await?.run(services).await?;
+                Ok("what it had made was removed".into())
+            }
+        }
+    }
+
+    fn attempt<'a>(&'a self, action: &'a str, consent: Consent) -> Attempt<'a> {
+        Attempt { consent, change: self.change.clone(), ..Attempt::new(action, self.request) }
+    }
+}

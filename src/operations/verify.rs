@@ -1,0 +1,135 @@
+//! Who signed a bundle, and whether the trust policy admits it.
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::document::visible;
+use crate::reference::Reference;
+use crate::verify::{Refusal, SignatureReport, Signer, TrustDecision, Verified};
+
+use super::{Bundles, Document, Error};
+
+/// Whether a bundle is trusted, and why.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// The digest of the bundle.
+    pub digest: Digest,
+    /// Whether the trust policy admits it.
+    pub trusted: bool,
+    /// Whose signatures count.
+    pub by: Vec<TrustedSigner>,
+    /// The rule of the policy that admits it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Why it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Its signatures.
+    pub signatures: Vec<SignatureVerdict>,
+    /// Why it is refused.
+    #[serde(skip)]
+    pub refusal: Option<Refusal>,
+}
+
+/// Somebody whose signature counts.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrustedSigner {
+    /// The name that the policy has for the key.
+    pub name: String,
+    /// The digest of the key.
+    pub key_id: String,
+}
+
+/// What is to be said about one signature.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureVerdict {
+    /// How it is written.
+    pub format: &'static str,
+    /// The digest of the key, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// The name that the policy has for the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Whether it counts.
+    pub trusted: bool,
+    /// Why it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Document for Verification {
+    const KIND: &'static str = "Verification";
+}
+
+/// Checks who signed a bundle, and whether the trust policy admits it. That it is refused is a result.
+///
+/// # Errors
+/// [`Error`] when it cannot be fetched, or the trust policy cannot be used.
+pub async fn verify(reference: &Reference, bundles: &Bundles) -> Result<Verification, Error> {
+    let fetched = bundles.fetched(reference).await?;
+    let (policy, now) = (bundles.policy()?, bundles.now);
+    let (digest, signatures) = (fetched.digest(), policy.examine(&fetched, now));
+    let signatures = signatures.into_iter().map(Into::into).collect();
+    Ok(match policy.verify(fetched, now) {
+        Ok(verified) => Verification::admitted(&verified, signatures),
+        Err(refusal) => Verification::refused(digest, refusal, signatures),
+    })
+}
+
+/// Why a bundle is refused, apart from what is wrong with each signature.
+pub fn verdict(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Signers { rule, threshold, found, .. } => {
+            format!("rule `{rule}` wants {threshold} trusted, and {found} of the signatures count")
+        }
+        other => other.to_string(),
+    }
+}
+
+impl Verification {
+    fn refused(digest: Digest, refusal: Refusal, signatures: Vec<SignatureVerdict>) -> Self {
+        let reason = Some(visible(&refusal.to_string()));
+        Self {
+            digest,
+            trusted: false,
+            by: Vec::new(),
+            rule: None,
+            reason,
+            signatures,
+            refusal: Some(refusal),
+        }
+    }
+
+    fn admitted(verified: &Verified, signatures: Vec<SignatureVerdict>) -> Self {
+        let (rule, by) = match verified.decision() {
+            TrustDecision::Signed { rule, signers, .. } => {
+                (Some(rule.clone()), signers.iter().map(Into::into).collect())
+            }
+            TrustDecision::Unsigned => (None, Vec::new()),
+        };
+        let (digest, trusted) = (verified.digest(), rule.is_some());
+        Self { digest, trusted, by, rule, reason: None, signatures, refusal: None }
+    }
+}
+
+impl From<&Signer> for TrustedSigner {
+    fn from(signer: &Signer) -> Self {
+        Self { name: signer.name.clone(), key_id: signer.key_id.clone() }
+    }
+}
+
+impl From<SignatureReport> for SignatureVerdict {
+    fn from(report: SignatureReport) -> Self {
+        Self {
+            format: report.format,
+            key_id: report.key_id,
+            key: report.key,
+            trusted: report.is_trusted,
+            reason: report.reason,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The reasons for which a target does not do what it is to do.
+
+use std::path::PathBuf;
+
+use crate::cluster::Error as ClusterError;
+
+use super::credentials::{Misplaced, NotText};
+
+/// Why a target did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The cluster refused or cannot be reached.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A file that was changed by hand.
+    #[error("{object} was changed by hand ({})", file.display())]
+    Edited {
+        /// Which object.
+        object: String,
+        /// Its file.
+        file: PathBuf,
+    },
+    /// An object that is to be made anew is not gone in time.
+    #[error("{object} cannot be made anew: {why}")]
+    Held {
+        /// Which object.
+        object: String,
+        /// The reason why it is still there.
+        why: String,
+    },
+    /// An object that would have to be replaced, and holds what would be lost.
+    #[error("{object} cannot be changed in {}, and is never replaced, since what it holds would be lost", fields.join(", "))]
+    Irreplaceable {
+        /// Which object.
+        object: String,
+        /// The fields that stay as they were created.
+        fields: Vec<String>,
+    },
+    /// An object that this installation did not make.
+    #[error("{object} is already there and belongs to {}", owner.as_deref().unwrap_or("nobody that is known"))]
+    Foreign {
+        /// Which object.
+        object: String,
+        /// The installation it belongs to, if it says so.
+        owner: Option<String>,
+    },
+    /// A file or directory that cannot be read or written.
+    #[error("{}", .0.display())]
+    Io(PathBuf, #[source] std::io::Error),
+    /// The record of the run cannot be written.
+    #[error("what the run does cannot be recorded: {0}")]
+    Ledger(String),
+    /// A credential stands where it may not.
+    #[error(transparent)]
+    Misplaced(#[from] Misplaced),
+    /// A generated credential that cannot be used any more.
+    #[error(transparent)]
+    NotText(#[from] NotText),
+    /// An object was removed, and its replacement was refused.
+    #[error("{0} was removed, and could not be made anew")]
+    Unreplaced(String, #[source] Box<Self>),
+    /// A file that is not an object.
+    #[error("the file of {0} cannot be read: {1}")]
+    Unreadable(String, String),
+}
+
+impl Error {
+    pub(crate) fn held(object: String, why: &str) -> Self {
+        Self::Held { object, why: why.to_owned() }
+    }
+}

@@ -1,0 +1,51 @@
+//! Objects that are ready to go out, in the form that their target takes.
+
+use serde_json::Value;
+
+use crate::grant::{Apply, Permitted, Wait, after_apply};
+use crate::kubernetes::object::ObjectRef;
+
+use super::credentials::Filled;
+use super::directory::Rendered;
+use super::inventory::Recorded;
+
+/// An object that is ready to go out: checked against the grant, its credentials in place. No `Debug`: it may hold
+/// secrets.
+pub struct Prepared {
+    pub(super) permit: Permitted<Apply>,
+    pub(super) form: Form,
+}
+
+/// The form of an object in a target.
+pub(super) enum Form {
+    /// The body of a request.
+    Body(Filled),
+    /// The content of a file.
+    File(Rendered),
+}
+
+impl Prepared {
+    /// Which object.
+    pub fn object(&self) -> &ObjectRef {
+        self.permit.0.reference()
+    }
+
+    /// The object as the component wrote it, with placeholders in the place of credentials.
+    pub fn body(&self) -> &Value {
+        self.permit.0.body()
+    }
+
+    /// The permit to wait for it, which follows from that to apply it.
+    pub fn wait(&self) -> Permitted<Wait> {
+        after_apply(&self.permit)
+    }
+
+    /// The record that is written before the object goes out.
+    pub fn recorded(&self) -> Recorded {
+        let intended = match &self.form {
+            Form::Body(_) => None,
+            Form::File(rendered) => Some(rendered.digest()),
+        };
+        Recorded { object: self.object().clone(), uid: None, written: None, intended }
+    }
+}
