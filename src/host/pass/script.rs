@@ -176,8 +176,8 @@ mod tests {
     #[test]
     fn what_was_refused_is_not_tried_and_told_in_the_same_words() {
         let told = GuestError::Conflict("another owner".into());
-        let calls: Vec<(&[&str], _)> =
-            vec![(&["a"], Err(CallError::Guest(told.clone()))), (&["b"], Ok(vec![Change::Create]))];
+        let calls: [(&[&str], _); 2] =
+            [(&["a"], Err(CallError::Guest(told.clone()))), (&["b"], Ok(vec![Change::Create]))];
         let mut follower = Follower::new(script(calls));
         // A call without a step is not the next one.
         assert_eq!(follower.take(std::iter::empty()).ok(), Some(Vec::new()));
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn one_change_makes_every_step_on_an_object_necessary() {
         use Change::{Unchanged, Update};
-        let calls: Vec<(&[&str], _)> = vec![
+        let calls: [(&[&str], _); 3] = [
             (&["a", "b"], Ok(vec![Unchanged, Unchanged])),
             (&["b"], Ok(vec![Update])),
             (&["c"], Err(CallError::invalid("no"))),
