@@ -1,6 +1,6 @@
-//! What a run would change, as a document that can be shown, stored and compared.
+//! A plan: the changes of a run as a document that can be shown, stored and compared.
 //!
-//! A plan is made of what a planning pass noted ([`trace`]). It holds no secret: credentials are placeholders in it, and
+//! A plan is made of the [`trace`] of a planning pass. It holds no secret: credentials are placeholders in it, and
 //! values of Secrets are shown as changed or unchanged. Its digest stands for everything that decides what a run does.
 
 pub mod trace;
@@ -33,8 +33,8 @@ pub use rights::{needed, with_planning};
 pub use saved::Unusable;
 
 impl Plan {
-    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component;
-    /// `context` is what is known of rights beside the plan.
+    /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component; `context`
+    /// are the RBAC objects beside the plan.
     pub fn new(
         subject: Subject,
         granted: Option<&Granted>,
@@ -85,7 +85,7 @@ impl Plan {
         self.changes.iter().filter(|row| row.action == change).count()
     }
 
-    /// What the plan would replace.
+    /// Objects that the plan would replace.
     pub fn replacements(&self) -> impl Iterator<Item = &Planned> {
         self.changes.iter().filter(|row| row.action == Change::Replace)
     }
@@ -110,7 +110,8 @@ impl Plan {
         if let Value::Object(members) = &mut value {
             members.remove("digest");
             members.remove("revision");
-            // They are read off the objects, which count themselves, and off whatever else is in the cluster at the moment.
+            // They are read off the objects, which count themselves, and off whatever else is in the cluster at the
+            // moment.
             members.remove("powers");
             members.remove("powersGone");
             members.remove("refused");
@@ -153,8 +154,8 @@ impl Planned {
     }
 }
 
-/// What the roles of an installation are called. No two installations share a name, also where one has rights in the
-/// namespace of another.
+/// The name of an installation's roles. No two installations share a name, also where one has rights in the namespace
+/// of another.
 pub fn role_name(installation: &InstallationName) -> String {
     format!("carnet:{}:{}", installation.namespace, installation.name)
 }

@@ -78,7 +78,7 @@ impl Target {
         }
     }
 
-    /// Makes an object ready to go out, its credentials in place or left out.
+    /// Prepares an object for sending, its credentials in place or left out.
     ///
     /// # Errors
     /// [`Error::Misplaced`] for a credential that stands where it may not.
@@ -118,7 +118,7 @@ impl Target {
         }
     }
 
-    /// Applies an object. `seen` is what was there when it was planned, to tell whether anything changed.
+    /// Applies an object. `seen` is the object as it was planned against, to tell whether anything changed.
     ///
     /// # Errors
     /// [`Error`] when it was not applied.
@@ -150,16 +150,16 @@ impl Target {
         }
     }
 
-    /// The record of an object whose apply would be a no-op, so that it need not be applied. A directory compares its files
-    /// when it writes them.
+    /// The record of an object whose apply would be a no-op, so that it need not be applied. A directory compares its
+    /// files when it writes them.
     pub fn settled(&self, prepared: &Prepared, seen: &Value) -> Option<Recorded> {
         let Self::Cluster(_) = self else { return None };
         let uid = metadata::uid(seen)?.to_owned();
         Some(Recorded { uid: Some(uid), ..prepared.recorded() })
     }
 
-    /// Whether an object that was found may be removed. It may not when it belongs to another installation by now, or to
-    /// nobody and a run that was to write it never did, or is another object than the one that is recorded.
+    /// Whether an object that was found may be removed. It may not when it belongs to another installation by now, or
+    /// to nobody and a run that was to write it never did, or is another object than the one that is recorded.
     pub fn may_remove(
         &self,
         object: &ObjectRef,
@@ -178,7 +178,7 @@ impl Target {
     }
 
     /// Removes an object. One that is already gone is no error, nor is one that has another UID by now: it is another
-    /// object. `seen` is what was there when it was planned; where that still holds, the removal is one request.
+    /// object. `seen` is the object as it was planned against; where it is still current, the removal is one request.
     ///
     /// # Errors
     /// [`Error`] when it may not be removed, or the target does not do it.
@@ -232,7 +232,7 @@ impl Target {
         }
     }
 
-    /// Tells why an object is not ready, as far as the caller may know.
+    /// Diagnoses why an object is not ready, as far as the caller may know.
     pub async fn diagnosis(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
         match self {
             Self::Cluster(cluster) => cluster.diagnosis(permit, kinds).await,
@@ -256,7 +256,7 @@ impl Target {
         }
     }
 
-    /// Removes what a run that was killed left half-written.
+    /// Removes temporary files of a run that was killed.
     ///
     /// # Errors
     /// [`Error::Io`] when a directory cannot be read.

@@ -29,7 +29,7 @@ pub struct Bindings {
 
 impl Bindings {
     /// Reads the bindings of all roles; where the caller may not see those of the whole cluster, at least those in the
-    /// given namespaces. Best effort: what cannot be read is missing, and the answer says so.
+    /// given namespaces. Best effort: bindings that cannot be read are left out, and the result says so.
     pub async fn read<'a>(
         server: &Server,
         _permit: &Permitted<ReadBindings>,
@@ -42,7 +42,7 @@ impl Bindings {
         }
         bindings.is_complete = false;
         for namespace in namespaces {
-            // What lacks in one namespace may be there in the next.
+            // A namespace that cannot be listed does not hide the bindings of the next.
             drop(bindings.list(server, "RoleBinding", Some(namespace)).await);
         }
         bindings

@@ -1,4 +1,4 @@
-//! Many requests at once, none of which is lost.
+//! Runs requests concurrently. Each one that was started is also finished.
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -7,8 +7,8 @@ use futures_util::stream::FuturesUnordered;
 /// answers 429 to what is too much; beyond this number nothing gets faster, since the server is what takes the time.
 const MOST_AT_ONCE: usize = 32;
 
-/// Does all jobs, several at once, and hands over what each gave as soon as it is there, with the job's place in the list.
-/// After the first failure nothing new is begun; what is under way comes to its end and is handed over as well.
+/// Runs all jobs, several at once, and hands over each result as soon as it arrives, with the job's index. After the
+/// first failure no further job is started; those under way are finished and handed over as well.
 ///
 /// # Errors
 /// Of all failures, that of the job which stands first in the list.

@@ -1,7 +1,7 @@
 //! Makes a client of a configuration: one connection for all requests, where the server speaks HTTP/2.
 //!
-//! Apart from finding the configuration, because an identity that was minted for a run needs a client of its own. kube's
-//! own client speaks HTTP/1.1 only, so it would open a connection for each request in flight.
+//! Apart from finding the configuration, because an identity that was minted for a run needs a client of its own.
+//! kube's own client speaks HTTP/1.1 only, so it would open a connection for each request in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +24,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How long that may take to answer. A machine that has too much to do must not lose its connection over it.
 const PING: Duration = Duration::from_secs(15);
 
-/// The client of a configuration, which holds all that it needs: address, certificates, proxy, identity. Sends nothing, but
-/// runs the credential plugin that the configuration may name; must be called within a runtime.
+/// The client of a configuration, which holds all that it needs: address, certificates, proxy, identity. Sends nothing,
+/// but runs the credential plugin that the configuration may name; must be called within a runtime.
 pub(super) fn client(mut config: Config) -> kube::Result<Client> {
     let agent = HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
@@ -86,8 +86,8 @@ fn connector(config: &Config) -> kube::Result<HttpsConnector<HttpConnector>> {
     Ok(tls.enable_all_versions().wrap_connector(tcp))
 }
 
-/// Lets one request through alone until one was answered. Only then is there a connection that the others can share; all at
-/// once would open one each, before the server says that one is enough.
+/// Sends the first request alone. Once it was answered, there is an HTTP/2 connection that the others can share; sent
+/// at once, each would open a connection of its own.
 #[derive(Default)]
 struct Door {
     is_open: AtomicBool,
@@ -106,7 +106,8 @@ impl Door {
         answer
     }
 
-    /// The right to be alone, for the first. The others only wait for it: if it fails, they do not wait for each other too.
+    /// The right to be alone, for the first. The others only wait for it: if it fails, they do not wait for each other
+    /// too.
     async fn wait(&self) -> Option<MutexGuard<'_, ()>> {
         if let Ok(alone) = self.first.try_lock() {
             return Some(alone);

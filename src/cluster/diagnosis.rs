@@ -1,8 +1,8 @@
-//! Finds out what keeps an object from becoming ready: what its pods say, and the events about it and them.
+//! Diagnosis of an object that does not become ready: the states of its pods, and the events about it and them.
 //!
-//! Nobody knows the names of pods and events beforehand, so no right by name covers them. They are read with the caller's
-//! own identity, for the caller's eyes: nothing of this ever reaches a component. What cannot be read is left out, for
-//! an object is not ready for the same reason whether or not somebody may know it.
+//! Nobody knows the names of pods and events beforehand, so no right by name covers them. They are read with the
+//! caller's own identity, for the caller's eyes: nothing of this ever reaches a component. A pod or event that the
+//! caller may not read is left out: a missing diagnosis is no error.
 
 use std::collections::BTreeSet;
 
@@ -30,15 +30,15 @@ struct Pod {
 
 /// A warning that somebody raised.
 struct Event {
-    /// The UID of what it is about.
+    /// The UID of the object that it is about.
     about: String,
     /// The last time, as text: RFC 3339 sorts by itself.
     time: String,
     text: String,
 }
 
-/// Tells why `found`, which `object` names, is not ready: a line for each reason, the newest warnings first. Empty where no
-/// reason can be known.
+/// Tells why `found`, which `object` names, is not ready: a line for each reason, the newest warnings first. Empty
+/// where no reason can be known.
 pub(crate) async fn diagnosis(caller: &Server, object: &ObjectRef, found: &Value) -> Vec<String> {
     let Some(namespace) = &object.namespace else { return Vec::new() };
     let pods = pods_of(caller, object, found, namespace).await;

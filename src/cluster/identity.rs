@@ -1,8 +1,8 @@
-//! An identity for one run: a ServiceAccount with just the rights of the confirmed plan, a token for minutes, and a client
-//! that carries this token and nothing of the caller's.
+//! An identity for one run: a ServiceAccount with just the rights of the confirmed plan, a token for minutes, and a
+//! client that carries this token and nothing of the caller's.
 //!
-//! The caller's client makes it and removes it. The server itself makes sure that nobody hands out what they do not hold.
-//! A binding of ours names the account that was just made, and never another one.
+//! The caller's client makes it and removes it. The server itself makes sure that nobody hands out what they do not
+//! hold. A binding of ours names the account that was just made, and never another one.
 
 mod kubeconfig;
 mod leftovers;
@@ -35,8 +35,8 @@ pub use kubeconfig::written_for;
 pub use leftovers::{Leftover, leftovers};
 pub use review::missing_rights;
 
-/// How long after rights were given a refusal may only mean that a server has not heard of them: each keeps its own copy
-/// of all roles and bindings, and learns of new ones a moment later.
+/// How long a 403 may be due to propagation: each API server caches roles and bindings, and learns of new ones a moment
+/// later.
 const SETTLING: Duration = Duration::from_secs(5);
 
 /// The first pause before a request is sent again for that reason; each further one is twice as long.
@@ -83,7 +83,7 @@ struct Live {
     earlier: u32,
 }
 
-/// Removes what an identity consists of, as the caller. Gives how much of it was there.
+/// Removes the objects of an identity, as the caller. Returns how many there were.
 ///
 /// # Errors
 /// [`Error`] when something of it is still there.
@@ -107,8 +107,8 @@ impl ScopedIdentity {
         &self.mint.record
     }
 
-    /// Makes it: the account and the roles, then the bindings and a token. Rights in namespaces that the run makes itself
-    /// follow when they are needed.
+    /// Makes it: the account and the roles, then the bindings and a token. Rights in namespaces that the run makes
+    /// itself follow when they are needed.
     ///
     /// # Errors
     /// [`Error`] when it cannot be made; part of it may be there then.
@@ -145,8 +145,8 @@ impl ScopedIdentity {
         parts::remove(&self.caller, &there.objects()).await.map(drop)
     }
 
-    /// A kubeconfig by which anybody can act as this identity, until its token runs out. It says what it is: so it can be
-    /// told from other files, and all of it can be removed.
+    /// A kubeconfig by which anybody can act as this identity, until its token runs out. It says what it is: so it can
+    /// be told from other files, and all of it can be removed.
     ///
     /// # Errors
     /// [`Error::IdentityRevoked`] unless it was made, with all rights that it is to have.
@@ -158,8 +158,8 @@ impl ScopedIdentity {
         Ok(kubeconfig::leading_to(self.caller.endpoint(), &there, namespace, &live.token).to_string().into())
     }
 
-    /// Sends a request as this identity. Where its rights have to be given first, they are; where they were just given, a
-    /// refusal is not taken at its first word.
+    /// Sends a request as this identity. Rights in new namespaces are given first. A 403 soon after that is retried
+    /// until the rights have had time to propagate.
     pub(crate) async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, Error> {
         if let Some(namespace) = request.namespace()
             && !self.enter(namespace).await?

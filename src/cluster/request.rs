@@ -1,7 +1,7 @@
 //! Requests to the API server, and how often they are sent.
 //!
-//! The server is not trusted with the patience of this process. What is requested here may be requested twice without harm
-//! (reads, server-side apply, deletion by UID), so a request whose response was lost is sent again.
+//! All requests here are idempotent (reads, server-side apply, deletion by UID), so one whose response was lost is sent
+//! again, within bounds of number and time.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
@@ -54,7 +54,8 @@ impl ApiRequest {
         Self { accept: METADATA, ..Self::get(path) }
     }
 
-    /// Applies an object. JSON is YAML, so the body is sent in the one content type that means server-side apply everywhere.
+    /// Applies an object. JSON is YAML, so the body is sent in the one content type that means server-side apply
+    /// everywhere.
     pub(crate) fn apply(path: String, body: &Value) -> Self {
         Self {
             method: Method::PATCH,
@@ -74,7 +75,7 @@ impl ApiRequest {
         }
     }
 
-    /// Asks for what has no other form: a token, a question about rights. Both can be asked for twice.
+    /// A POST: a token request or an access review. Both can be sent twice without harm.
     pub(crate) fn post(path: String, body: &Value) -> Self {
         let content = Some((JSON, body.to_string().into_bytes()));
         Self { method: Method::POST, path, accept: JSON, content }
@@ -95,7 +96,7 @@ impl ApiRequest {
         })
     }
 
-    /// Sends until there is a response worth having: everything but "busy" and "broken".
+    /// Sends until there is a response other than a transient error of the server.
     pub(super) async fn send(&self, client: &Client) -> Result<ApiResponse, TransportError> {
         let (mut pause, mut tried) = (PAUSE, 0);
         loop {
@@ -151,8 +152,8 @@ fn most_tries(response: &Result<ApiResponse, TransportError>) -> u32 {
     }
 }
 
-/// A pause that is up to half as long again, and no longer than the longest. Requests that failed together would otherwise
-/// come back together, and fail together again.
+/// A pause that is up to half as long again, and no longer than the longest. Requests that failed together would
+/// otherwise come back together, and fail together again.
 fn scattered(pause: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;
     let more = pause.saturating_mul(u32::try_from(random).unwrap_or(0)) / 2000;

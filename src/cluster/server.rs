@@ -1,7 +1,7 @@
 //! One API server, and who asks it: the one way in which requests leave this process.
 //!
-//! Whoever sends a request to a cluster is a user of this: the target for objects, the records of the state, the identity of
-//! a run.
+//! Whoever sends a request to a cluster is a user of this: the target for objects, the records of the state, the
+//! identity of a run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Prepares to talk to the cluster that kubectl would talk to, as kubectl would. Sends nothing; must be called within
-    /// a runtime.
+    /// Prepares to talk to the cluster that kubectl would talk to, as kubectl would. Sends nothing; must be called
+    /// within a runtime.
     ///
     /// # Ambient Authority
     /// Reads the kubeconfig files and the environment as kubectl does, and runs the credential plugin that they name.
@@ -80,7 +80,7 @@ impl Server {
     /// Sends a request. Where the server does not respond, the error says which one that is.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when there is no response. What the server refuses is a response, too.
+    /// [`Error::Unavailable`] when there is no response. A refusal by the server is a response, too.
     pub(crate) async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, Error> {
         let sent = request.send(&self.client).await;
         let response =

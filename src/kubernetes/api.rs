@@ -1,21 +1,21 @@
 //! The groups of the Kubernetes API that are named here, each once.
 
-/// Policies and webhooks that see requests before they are carried out.
+/// Admission policies and webhooks.
 pub const ADMISSION: &str = "admissionregistration.k8s.io";
 
 /// Definitions of kinds.
 pub const API_EXTENSIONS: &str = "apiextensions.k8s.io";
 
-/// API servers behind the API server.
+/// Aggregated API servers.
 pub const API_REGISTRATION: &str = "apiregistration.k8s.io";
 
 /// Workloads.
 pub const APPS: &str = "apps";
 
-/// Tokens.
+/// Token requests and reviews.
 pub const AUTHENTICATION: &str = "authentication.k8s.io";
 
-/// Reviews of rights.
+/// Access reviews.
 pub const AUTHORIZATION: &str = "authorization.k8s.io";
 
 /// Jobs.
@@ -24,7 +24,7 @@ pub const BATCH: &str = "batch";
 /// Leases.
 pub const COORDINATION: &str = "coordination.k8s.io";
 
-/// The group without a name.
+/// The core group, whose name is empty.
 pub const CORE: &str = "";
 
 /// Network policies and ingresses.

@@ -1,9 +1,9 @@
-//! Compares two states of an object, without what the server writes into it by itself.
+//! Compares two states of an object, without the fields that the server writes by itself.
 
 use serde_json::Value;
 
-/// The object without its status and without what the server writes by itself: what two states of it differ in, if they
-/// differ.
+/// The object without its status and the fields that the server writes by itself, so that only meaningful differences
+/// are left.
 pub fn without_bookkeeping(object: &Value) -> Value {
     const WRITTEN_BY_THE_SERVER: [&str; 6] =
         ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];

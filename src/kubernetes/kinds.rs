@@ -14,7 +14,7 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// Adds a kind, written `group/Kind`. What Kubernetes itself serves cannot be redefined.
+    /// Adds a kind, written `group/Kind`. Built-in kinds cannot be redefined.
     pub fn learn(&mut self, group_kind: &str, resource: Resource) {
         self.learned.insert(group_kind.to_owned(), resource);
     }
@@ -41,7 +41,7 @@ impl Kinds {
     /// [`InvalidReference`] for what Kubernetes would not accept, and for records of carnet's own.
     pub fn resolve(&self, mut object: ObjectRef, namespace: &str) -> Result<ObjectRef, InvalidReference> {
         object.check()?;
-        // What is recorded decides what later runs may do, so no grant, however wide, reaches it.
+        // The records of the state decide which objects later runs may change, so no grant, however wide, covers them.
         if metadata::is_record(&object) {
             return Err(InvalidReference::Own(object.name));
         }

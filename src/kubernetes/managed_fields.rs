@@ -1,9 +1,9 @@
-//! Tells from an object as the server returns it what applying a body would do, without asking the server.
+//! Predicts from `metadata.managedFields` whether a server-side apply would be a no-op, without a request.
 //!
-//! The server notes in `metadata.managedFields` which fields each manager holds. A body changes nothing if it has exactly
-//! the fields that its manager holds, with the values that are there. The rules of types are not known here (defaults,
-//! other spellings of a quantity, lists that are sets), so in doubt the answer is "it might change something", and the
-//! server decides.
+//! The server notes there which fields each field manager owns. Applying a body is a no-op if it has exactly the fields
+//! that its manager owns, with the values that are there. The rules of types are not known here (defaults, other
+//! spellings of a quantity, lists that are sets), so in doubt the answer is that it might change something, and a dry
+//! run decides.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,8 @@ const KEYED: &str = "k:";
 /// The mark of an item that is known by its value.
 const VALUED: &str = "v:";
 
-/// Whether applying `body` as `manager` leaves the object as it is, its managers included. `false` means that it might not.
+/// Whether applying `body` as `manager` leaves the object as it is, its managers included. `false` means that it might
+/// not.
 pub fn is_unchanged(body: &Value, live: &Value, manager: &str) -> bool {
     let mut own = entries(live).filter(|entry| entry.is_applied_by(manager));
     let (Some(entry), None) = (own.next(), own.next()) else { return false };
@@ -27,7 +28,7 @@ pub fn is_unchanged(body: &Value, live: &Value, manager: &str) -> bool {
         && entry.fields().is_some_and(|held| is_same(&managed(body), held, live))
 }
 
-/// Whether the managers of two states of an object hold the same, as far as `manager` is concerned.
+/// Whether the field managers of two states of an object own the same fields, as far as `manager` is concerned.
 pub fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
     let held = |object| -> Vec<(Option<String>, Option<Value>)> {
         let own = entries(object).filter(|entry| entry.is_applied_by(manager));
@@ -36,8 +37,8 @@ pub fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
     held(before) == held(after)
 }
 
-/// The object after a server-side apply of `body` by `manager`, as far as that can be told here: its members over those that
-/// are there, without those that only this manager held and that the body has no more.
+/// The object after a server-side apply of `body` by `manager`, as far as that can be told here: its members over those
+/// that are there, without those that only this manager held and that the body has no more.
 pub fn merged(body: &Value, live: &Value, manager: &str) -> Value {
     let (own, others): (Vec<_>, Vec<_>) = entries(live)
         .filter(|entry| !entry.is_of_subresource())
@@ -49,7 +50,7 @@ pub fn merged(body: &Value, live: &Value, manager: &str) -> Value {
     after
 }
 
-/// One manager's line.
+/// One manager's entry.
 #[derive(Clone, Copy)]
 struct Entry<'a>(&'a Value);
 
@@ -77,7 +78,7 @@ fn entries(object: &Value) -> impl Iterator<Item = Entry<'_>> {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten().map(Entry)
 }
 
-/// The part of a body that managers hold: all but what the object is called.
+/// The part of a body that managers own: all but the members that identify the object.
 fn managed(body: &Value) -> Value {
     let mut body = body.clone();
     if let Value::Object(members) = &mut body {
@@ -105,7 +106,7 @@ fn is_same(body: &Value, held: &Value, live: &Value) -> bool {
     match body {
         // Null means different things to different types.
         Value::Null => false,
-        // Held as a whole.
+        // Owned as a whole.
         _ if !has_children(held) => body == live,
         Value::Object(members) => {
             let named = |(name, value): (&String, &Value)| {

@@ -1,11 +1,11 @@
 //! Reads manifests that a component wrote into objects.
 //!
-//! A manifest is guest-controlled text. What leaves here names exactly one object, by names that Kubernetes accepts, and
-//! carries nothing by which a component could reach around the grant: no `generateName` (an object nobody named), no
-//! `resourceVersion`, `uid` or `managedFields` (the host's business), no list of several objects. Nor does it carry what
-//! has others act on the component's behalf: an owner, by which a controller or the garbage collector would take the
-//! object for a part of something else, or a finalizer, which would hold it and its namespace for good once the component
-//! is gone.
+//! A manifest is guest-controlled text. What leaves here names exactly one object, by names that Kubernetes accepts,
+//! and carries nothing by which a component could reach around the grant: no `generateName` (an object nobody named),
+//! no `resourceVersion`, `uid` or `managedFields` (the host's business), no list of several objects. Nor does it carry
+//! what has others act on the component's behalf: an owner, by which a controller or the garbage collector would take
+//! the object for a part of something else, or a finalizer, which would hold it and its namespace for good once the
+//! component is gone.
 
 use serde_json::{Map, Value};
 
@@ -86,7 +86,7 @@ impl Object {
         &self.body
     }
 
-    /// Another object that is acted through when this one is applied: the account whose token would be put into a Secret.
+    /// A second object that applying this one acts through: the account whose token the server would put into a Secret.
     pub fn acts_through(&self) -> Option<ObjectRef> {
         let account = self.body.pointer("/metadata/annotations")?.get(TOKEN_OF)?.as_str().unwrap_or_default();
         let is_secret = self.reference.is_secret();
@@ -182,7 +182,7 @@ fn refuse_reserved(body: &Map<String, Value>) -> Result<(), InvalidManifest> {
     refuse_marks(marks("labels"), "`metadata.labels` must be a mapping")
 }
 
-/// Marks that only the host writes, or that no difference shows.
+/// Rejects labels and annotations that only the host writes, or that no difference shows.
 fn refuse_marks(marks: Option<&Value>, otherwise: &str) -> Result<(), InvalidManifest> {
     match marks {
         None | Some(Value::Null) => Ok(()),

@@ -1,6 +1,7 @@
-//! The metadata of objects: what carnet marks its own objects with, and what nobody else may set.
+//! Labels and annotations: those that carnet marks its own objects with, and those that nobody else may set.
 //!
-//! A component that could write these marks could pass an object off as another installation's, or as a part of the state.
+//! A component that could write these marks could pass an object off as another installation's, or as a part of the
+//! state.
 
 use serde_json::Value;
 
@@ -22,14 +23,14 @@ pub const WHY: &str = "carnet.dev/why";
 /// The label that identities of runs are found by; its value is their name.
 pub const IDENTITY: &str = "carnet.dev/identity";
 
-/// The annotation that says until when an identity is of use.
+/// The annotation with the time at which an identity expires.
 pub const EXPIRES: &str = "carnet.dev/expires";
 
-/// An annotation in which kubectl keeps whole objects, values of Secrets included. It is no part of any difference, so a
-/// manifest that sets it would change what nobody sees.
+/// An annotation in which kubectl keeps whole objects, values of Secrets included. Differences leave it out, so a
+/// manifest that sets it would make an invisible change.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// The annotation that has a token of the account that it names put into its Secret.
+/// The annotation that makes the server put a token of the named account into its Secret.
 pub const TOKEN_OF: &str = "kubernetes.io/service-account.name";
 
 /// Whether a label or annotation of this key says who owns an object, where credentials are, or what a run left behind:
@@ -64,12 +65,12 @@ pub fn resource_version(object: &Value) -> Option<&str> {
     object.pointer("/metadata/resourceVersion")?.as_str()
 }
 
-/// Whether an object is on its way out.
+/// Whether an object is being deleted.
 pub fn is_being_deleted(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some()
 }
 
-/// Whether somebody has to agree before an object can go.
+/// Whether finalizers delay the deletion of an object.
 pub fn has_finalizers(object: &Value) -> bool {
     object.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
 }

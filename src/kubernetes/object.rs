@@ -105,7 +105,7 @@ impl ObjectRef {
         self.is(API_EXTENSIONS, "CustomResourceDefinition")
     }
 
-    /// Checks every part.
+    /// Checks that every part is a name that Kubernetes accepts.
     ///
     /// # Errors
     /// [`InvalidReference::Name`] for what Kubernetes would not accept.

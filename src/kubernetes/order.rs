@@ -1,6 +1,6 @@
-//! In which order objects are applied, and in which they are removed.
+//! The waves in which objects are applied, and those in which they are removed.
 //!
-//! Each wave is over before the next begins, so what an object needs is there when it comes and while it goes.
+//! Each wave is over before the next begins, so an object's dependencies exist when it is created and until it is gone.
 
 use super::api::{ADMISSION, CORE, RBAC};
 use super::object::ObjectRef;
@@ -13,8 +13,8 @@ pub enum ApplyWave {
     Namespaces,
     /// Definitions of kinds.
     Definitions,
-    /// Accounts and roles. Bindings refer to them: the server looks a role up when it decides whether a binding hands out
-    /// too much.
+    /// Accounts and roles. Bindings refer to them: the server looks a role up when it decides whether a binding hands
+    /// out too much.
     Roles,
     /// Bindings of roles.
     Bindings,
@@ -25,9 +25,10 @@ pub enum ApplyWave {
 /// Objects that are removed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RemovalWave {
-    /// Objects of kinds that are not Kubernetes' own: what has to clean up after them is still there.
+    /// Custom resources, while the controllers that have to clean up after them still run.
     CustomResources,
-    /// Admission, which looks at every request: without what it asks, it would refuse the removal of the rest.
+    /// Admission webhooks and policies: once the services that they call are gone, they would refuse the removal of the
+    /// rest.
     Admission,
     /// All other objects of Kubernetes' own kinds.
     Rest,

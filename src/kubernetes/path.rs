@@ -1,4 +1,4 @@
-//! Where the API serves objects: paths in which nothing stands but what is encoded.
+//! The paths under which the API serves objects, with every part percent-encoded.
 
 use super::object::ObjectRef;
 use super::resource::Resource;
@@ -19,8 +19,8 @@ pub fn of_list(api_version: &str, plural: &str, namespace: Option<&str>) -> Stri
     format!("{root}{namespace}/{}", percent_encoded(plural))
 }
 
-/// Where an object is served. None for a namespace on a kind that has none, or the other way round: whatever allows the
-/// request was given for something else.
+/// Where an object is served. None for a namespace with a cluster-scoped kind, or a namespaced kind without one: the
+/// permit would be for another object.
 pub fn of_object(object: &ObjectRef, resource: &Resource) -> Option<String> {
     let list = of_list(&object.api_version, &resource.plural, object.namespace.as_deref());
     let fits = object.namespace.is_some() == resource.namespaced;

@@ -1,9 +1,10 @@
 //! Tells from an object as the server returns it whether it is ready: the rules of kstatus, as a pure function.
 //!
-//! An object that its controller has not looked at yet is never ready, and has not failed either: its status is about an
-//! earlier state. Two rules are stricter than kstatus', because what comes after a wait usually depends on it: a Job is ready when
-//! it is complete, not when it has begun, and a Service of type `LoadBalancer` when it has an address. One is more
-//! patient: a pod that cannot be scheduled or whose container crashes has not failed, since what it needs may still come.
+//! An object that its controller has not reconciled yet is never ready, and has not failed either: its status is about
+//! an earlier generation. Two rules are stricter than kstatus', because what comes after a wait usually depends on it:
+//! a Job is ready when it is complete, not when it has begun, and a Service of type `LoadBalancer` when it has an
+//! address. One is more patient: a pod that cannot be scheduled or whose container crashes has not failed, since what
+//! it needs may still come.
 
 mod conditions;
 mod workloads;
@@ -25,14 +26,14 @@ use workloads::{daemon_set, deployment, disruption_budget, job, pod, replica_set
 
 pub(crate) use conditions::shown;
 
-/// How far an object has come.
+/// The readiness of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     /// It will not become ready by itself, and why.
     Failed(String),
     /// It may become ready, and what is missing.
     NotReady(String),
-    /// It is as it should be.
+    /// It is ready.
     Ready,
 }
 
@@ -41,8 +42,8 @@ use Readiness::{Failed, NotReady, Ready};
 /// How ready `object` is.
 ///
 /// `expects_status` says that the object is of a kind whose controller writes a status: a custom resource whose
-/// definition has one. Such an object without a status is not ready, however little there is to complain about. It has no
-/// influence on the kinds that are known here.
+/// definition has one. Such an object without a status is not ready, however little there is to complain about. It has
+/// no influence on the kinds that are known here.
 pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
     if metadata::is_being_deleted(object) {
         return NotReady(going(object));
@@ -69,11 +70,11 @@ pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
     }
 }
 
-/// The reason why an object that is to go is still there: since when it is going, and whose finalizers hold it.
+/// The reason why an object that is being deleted still exists: since when, and which finalizers hold it.
 pub fn going(object: &Value) -> String {
     let Some(since) = text(object, "/metadata/deletionTimestamp") else { return "it is still there".into() };
     let names = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-    // A namespace has another list, of who empties it.
+    // A namespace has a second list of finalizers, in its spec.
     let holders: Vec<_> = names("/metadata/finalizers")
         .chain(names("/spec/finalizers"))
         .filter_map(Value::as_str)
@@ -92,15 +93,15 @@ pub fn going(object: &Value) -> String {
     format!("it is being deleted since {}{held}{remaining}", shown(since))
 }
 
-/// A controller that reports the generation it has seen must have seen this one.
+/// A controller that reports `observedGeneration` must have observed the current one.
 fn not_yet_observed(object: &Value) -> Option<Readiness> {
     let generation = number(object, "/metadata/generation")?;
     let observed = number(object, "/status/observedGeneration")?;
     (observed != generation).then(unseen)
 }
 
-/// The conditions that objects of every kind may have: what has one of them says so itself. A controller that gave up on
-/// an earlier state has not seen this one.
+/// The standard conditions of kstatus, which objects of every kind may have. A failure that is about an earlier
+/// generation does not count for this one.
 fn standard_conditions(object: &Value) -> Option<Readiness> {
     let holds = |name| condition(object, name).filter(|it| status_of(it) == Some("True"));
     if let Some(stalled) = holds("Stalled") {
@@ -132,7 +133,7 @@ fn definition(object: &Value) -> Readiness {
     required(object, "Established")
 }
 
-/// A custom resource without a word from its controller is not ready, if there is one that has something to say.
+/// A custom resource without a status is not ready, where its definition has a status that a controller writes.
 fn custom(object: &Value, expects_status: bool) -> Readiness {
     let Some(status) = object.get("status").and_then(Value::as_object).filter(|status| !status.is_empty())
     else {
@@ -164,7 +165,7 @@ fn group_of(object: &Value) -> &str {
     text(object, "/apiVersion").and_then(|it| it.split_once('/')).map_or("", |(group, _)| group)
 }
 
-/// Whether objects of a kind are ready as soon as they are there, so that nobody has to look.
+/// Whether objects of a kind are ready as soon as they exist, so that no request is needed to tell.
 pub fn is_ready_once_there(object: &ObjectRef) -> bool {
     const STATELESS: [(&str, &str); 13] = [
         (CORE, "ConfigMap"),

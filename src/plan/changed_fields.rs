@@ -1,4 +1,4 @@
-//! What a change changes, leaf by leaf: the part of an object's difference that a plan is bound to.
+//! The changed fields of an object, leaf by leaf: the part of its difference that a plan is bound to.
 //!
 //! A unified diff shows lines around a change, and these may be somebody else's. Here only the leaves count that the
 //! change itself touches, each under a path that does not depend on its neighbours: what others do to other fields of
@@ -17,7 +17,7 @@ const KEYS: [&str; 6] = ["name", "containerPort", "port", "key", "mountPath", "t
 /// Each leaf that differs, by its path: what is there, and what will be.
 pub(super) type ChangedFields = BTreeMap<String, (Option<Value>, Option<Value>)>;
 
-/// What differs between two states of an object.
+/// The fields that differ between two states of an object.
 pub(super) fn between(before: Option<&Value>, after: Option<&Value>) -> ChangedFields {
     let mut found = ChangedFields::new();
     collect(String::new(), before, after, &mut found);

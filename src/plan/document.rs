@@ -32,7 +32,7 @@ pub struct Plan {
     pub revision: String,
     /// The target, as the command line writes it.
     pub target: String,
-    /// What the operator put in: all that it takes to carry out the plan elsewhere, but for credentials.
+    /// The operator's inputs: with credentials added, enough to carry out the plan on another machine.
     pub inputs: Inputs,
     /// Every object, in the order of the run.
     pub changes: Vec<Planned>,
@@ -41,9 +41,9 @@ pub struct Plan {
     /// How the run hands rights on, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub escalations: Vec<String>,
-    /// What the installed objects will be able to do, the worst first.
+    /// The powers that the installed objects will have, the worst first.
     pub powers: Vec<Power>,
-    /// What those that are there could do, and no longer will.
+    /// Powers that objects have now and lose by this plan.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub powers_gone: Vec<Power>,
     /// Where credentials go.
@@ -52,14 +52,15 @@ pub struct Plan {
     pub host_calls: Vec<HostCall>,
     /// Requests that are not granted, as lines that would grant them.
     pub withheld: Vec<String>,
-    /// What the target refused, and the component went on without. For people: another target says it in other words.
+    /// Requests that the target refused in the dry run, after which the component went on. For people: the wording is
+    /// the target's own.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub refused: Vec<String>,
     /// The writes of the run, in order.
     pub steps: Vec<Step>,
 }
 
-/// What an operator puts into a run, as far as it is no secret.
+/// An operator's inputs to a run, without those that are secret.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inputs {
@@ -70,11 +71,11 @@ pub struct Inputs {
     /// The names of `writeOnly` parameters that have a value: they have to be given again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_parameters: Vec<String>,
-    /// What is granted.
+    /// The grant.
     pub grant: GrantSpec,
-    /// What the operator insists on.
+    /// Guards of ownership and conflicts that the operator overrides.
     pub overrides: Overrides,
-    /// Kinds that are removed although what they hold would go with them.
+    /// Protected kinds that may be removed, although their contents are deleted with them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub delete: BTreeSet<Protected>,
     /// Guards that are lowered, as flags.
@@ -102,11 +103,11 @@ pub struct InstallationName {
     pub namespace: String,
 }
 
-/// What happens to one object.
+/// One object's row in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
-    /// What happens.
+    /// The action on the object.
     pub action: Change,
     /// Which object.
     #[serde(flatten)]
@@ -117,16 +118,16 @@ pub struct Planned {
     /// The fields that change.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub fields: Vec<String>,
-    /// The digest of the fields that change, with what they are and what they will be.
+    /// The digest of the changed fields, with their values before and after.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub delta: Option<Digest>,
-    /// The object is there and belongs to nobody: it becomes this installation's.
+    /// The object exists without an owner: this installation adopts it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub adopts: bool,
-    /// Why the server did not try the change out, so that the difference is only foretold.
+    /// Why there was no dry run on the server. The difference is then computed locally, and only an estimate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dry_run: Option<NotDryRun>,
-    /// The fields for which it has to be replaced: they stay as they were created.
+    /// The immutable fields for which the object has to be replaced.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub immutable: Vec<String>,
 }
@@ -138,7 +139,7 @@ pub struct Flow {
     pub name: String,
     /// `NAMESPACE/Secret/NAME:KEY`, each.
     pub into: Vec<String>,
-    /// What reads it there.
+    /// The readers of the credential there.
     #[serde(default)]
     pub readers: Vec<Reader>,
 }
@@ -154,7 +155,7 @@ pub struct HostCall {
     pub count: u64,
 }
 
-/// What a plan is about.
+/// The subject of a plan: which action of which bundle, on which installation.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// The bundle.
@@ -167,6 +168,6 @@ pub struct Subject {
     pub revision: String,
     /// The target.
     pub target: String,
-    /// What the operator put in.
+    /// The operator's inputs.
     pub inputs: Inputs,
 }

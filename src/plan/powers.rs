@@ -1,9 +1,9 @@
-//! What the objects of a plan will be able to do once they are there.
+//! Powers: the rights and privileges that the objects of a plan will have once they exist.
 //!
-//! The rights of an installer do not bound the rights of what it installs, so this is told beforehand: what pods may do to
-//! their nodes, what their service accounts may do in the cluster, who can see or change what others write, which images
-//! nobody vouches for, and what can be reached from outside. Everything here is pure and total: objects are the work of a
-//! component, may have any shape, and are looked at in bounded space.
+//! The rights of an installer do not bound the rights of what it installs, so this is told beforehand: what pods may do
+//! to their nodes, what their service accounts may do in the cluster, who can see or change what others write, which
+//! images nobody vouches for, and what can be reached from outside. Everything here is pure and total: objects are the
+//! work of a component, may have any shape, and are looked at in bounded space.
 
 mod untyped;
 mod dangers;
@@ -47,7 +47,7 @@ const MAX: usize = 1000;
 /// The longest sentence, in characters.
 const MAX_TEXT: usize = 600;
 
-/// The rule of the row that counts what is not shown.
+/// The rule of the row that counts the findings left out.
 const MORE: &str = "more";
 
 /// One thing that an installed object will be able to do.
@@ -57,30 +57,30 @@ pub struct Power {
     pub severity: Severity,
     /// Which object.
     pub object: String,
-    /// What it will be able to do, to be read after the object's name.
+    /// The power as a predicate, to be read after the object's name.
     pub what: String,
-    /// What kind of finding it is, for scripts.
+    /// The identifier of the rule that found it, for scripts.
     pub rule: String,
-    /// Whether what was there before could not do it. Never where nothing was there before.
+    /// Whether the object gains this power by the change. Always false for a new object.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new: bool,
 }
 
-/// What is found in a plan.
+/// The powers of a plan's objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Powers {
-    /// What objects will be able to do, the worst first.
+    /// Powers after the plan, the worst first.
     pub there: Vec<Power>,
-    /// What they could do before, and no longer will.
+    /// Powers that exist now and are lost by the plan.
     pub gone: Vec<Power>,
 }
 
-/// What is known of rights in the cluster beside the plan.
+/// RBAC objects of the cluster that are not part of the plan, as far as they are known.
 #[derive(Debug, Clone)]
 pub struct ClusterContext {
     /// Roles, and the bindings that concern accounts of the plan.
     pub objects: Vec<(ObjectRef, Value)>,
-    /// Whether that is all there is.
+    /// Whether these are all that exist.
     pub coverage: Coverage,
 }
 
@@ -97,7 +97,7 @@ pub enum Coverage {
     Part,
 }
 
-/// What has to be read in the cluster to know what the accounts of a plan may do.
+/// RBAC objects to look up in the cluster before the rights of the plan's service accounts are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lookups {
     /// The accounts.
@@ -114,7 +114,7 @@ pub struct Refused {
     pub by: By,
     /// The severity from which on it is refused.
     pub refused: Severity,
-    /// What is refused.
+    /// The refused powers.
     pub powers: Vec<Power>,
 }
 
@@ -144,7 +144,7 @@ struct Found {
 }
 
 impl Powers {
-    /// What the objects of a plan will be able to do. `images` are those of the bundle, if there is one.
+    /// Finds the powers of a plan's objects. `images` are those of the bundle, if there is one.
     pub fn of(changes: &[ObjectChange], images: Option<&Images>, context: &ClusterContext) -> Self {
         let after = looked(&items(changes, |row| row.after.as_ref()), changes, images, context);
         let before = items(changes, |row| row.before.as_ref());
@@ -155,7 +155,7 @@ impl Powers {
         let known: BTreeSet<_> = before.rows.iter().map(Power::key).collect();
         let mut there = after.rows;
         there.iter_mut().for_each(|power| power.new = !known.contains(&power.key()));
-        // What was cut off may be there or not.
+        // Findings beyond the limit are unknown, so with a truncated list no power can be called gone.
         let is_cut = there.iter().any(|power| power.rule == MORE);
         let kept: BTreeSet<_> = there.iter().map(Power::key).collect();
         let gone = before.rows.iter().filter(|power| !is_cut && !kept.contains(&power.key()));
@@ -190,7 +190,7 @@ impl ClusterContext {
         Self { objects: Vec::new(), coverage }
     }
 
-    /// What of all bindings in a cluster concerns accounts of the plan.
+    /// Keeps those of a cluster's bindings that concern accounts of the plan.
     pub fn keep(&mut self, lookups: &Lookups, bindings: Vec<(ObjectRef, Value)>) {
         let keys: BTreeSet<String> = lookups.accounts.iter().flat_map(accounts::keys).collect();
         let concerns = |(object, body): &(ObjectRef, Value)| {
@@ -207,7 +207,7 @@ impl ClusterContext {
 }
 
 impl Lookups {
-    /// What has to be known to tell what the objects of a plan may do.
+    /// The lookups that the powers of a plan's objects depend on.
     pub fn of<'a>(changes: impl IntoIterator<Item = &'a ObjectChange>) -> Self {
         let items = items(changes, |row| row.after.as_ref());
         let rbac = Rbac::new(&items, &[], Coverage::All);
@@ -284,7 +284,7 @@ fn items<'a>(
     changes.into_iter().filter_map(|row| Some(Item { object: &row.object, body: side(row)? })).collect()
 }
 
-/// What is there beside the plan: not what the plan itself changes or removes.
+/// Objects of the cluster that the plan neither changes nor removes.
 fn beside<'a>(changes: &[ObjectChange], context: &'a ClusterContext) -> Vec<Item<'a>> {
     let planned: BTreeSet<_> = changes.iter().map(|row| row.object.key()).collect();
     let there = context.objects.iter().filter(|(object, _)| !planned.contains(&object.key()));

@@ -1,8 +1,8 @@
 //! Which rights in a cluster a run takes, from what its planning pass noted.
 //!
-//! The acting pass sends these requests about objects and no others: it reads what the component reads and waits for, what
-//! it applied and does not become ready at once, and what it removes; it writes what the plan would change. Where an object that
-//! the plan found is gone meanwhile, nothing here allows to make it: the run stops.
+//! The acting pass sends these requests about objects and no others: it reads what the component reads and waits for,
+//! what it applied and does not become ready at once, and what it removes; it writes what the plan would change. Where
+//! an object that the plan found is gone meanwhile, no right here allows creating it: the run stops.
 
 use crate::capability::kubernetes::KubernetesScope;
 use crate::kubernetes::kinds::Kinds;
@@ -47,7 +47,7 @@ pub fn needed(trace: &Trace, removed: &[ObjectChange], readable: &KubernetesScop
     rights
 }
 
-/// The same rights, and those that making the plan takes: everything that the plan is about is read.
+/// Adds the rights that planning itself needs: every object of the plan is read.
 pub fn with_planning(mut rights: Rights, trace: &Trace, looked_for: &[ObjectRef], kinds: &Kinds) -> Rights {
     let applied = trace.steps.iter().map(|(step, _)| &step.object);
     for object in applied.chain(looked_for) {
@@ -56,7 +56,7 @@ pub fn with_planning(mut rights: Rights, trace: &Trace, looked_for: &[ObjectRef]
     rights
 }
 
-/// What the steps on one object take, each of which removes it or applies it, with what that would do by itself.
+/// The API verbs that the steps on one object need. A step is whether it deletes or applies, and its change on its own.
 fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiVerb], &'static str)> {
     // One step that changes an object makes all of them necessary.
     let is_settled = steps.iter().all(|(_, change)| *change == Change::Unchanged);
@@ -77,7 +77,7 @@ fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiV
     uses
 }
 
-/// Roles and bindings that are written hand rights on.
+/// Adds the rights that writing roles and bindings takes: the API server lets nobody grant more than they hold.
 fn hand_on(rights: &mut Rights, trace: &Trace, kinds: &Kinds) {
     let written: Vec<_> = trace
         .changes
@@ -85,7 +85,7 @@ fn hand_on(rights: &mut Rights, trace: &Trace, kinds: &Kinds) {
         .filter(|row| !matches!(row.change, Change::Unchanged | Change::Delete))
         .filter_map(|row| Some((&row.object, row.after.as_ref()?)))
         .collect();
-    // What the rules of a role are that gathers them is not known, so they cannot be held.
+    // The rules of an aggregated role are filled in by the server, so they are unknown and cannot be held beforehand.
     let with_known_rules = |role: &ObjectRef| {
         written.iter().any(|(object, body)| {
             object.key() == role.key() && body.get("aggregationRule").is_none_or(serde_json::Value::is_null)

@@ -10,7 +10,7 @@ use crate::targets::NotDryRun;
 
 use super::{Plan, Planned};
 
-/// What the command line writes around a plan.
+/// The members that the command line adds around a plan.
 const ENVELOPE: [(&str, &str); 2] = [("apiVersion", "carnet.dev/v1alpha1"), ("kind", "Plan")];
 
 /// Why a document is no plan.
@@ -23,9 +23,9 @@ pub enum Unusable {
     /// It was changed after it was made.
     #[error("its digest is {computed}, and it says {stated}: it was changed after it was made")]
     Digest {
-        /// What it says.
+        /// The digest that the document states.
         stated: Digest,
-        /// What it is.
+        /// The digest computed from its contents.
         computed: Digest,
     },
     /// It is no document of this shape.
@@ -62,7 +62,8 @@ impl Plan {
         }
     }
 
-    /// What would come out differently if `now` were carried out in the place of this plan, a line each. Empty: it holds.
+    /// Differences between this saved plan and `now`, a fresh one, a line each. Any of them means that this plan is
+    /// stale.
     pub fn departures(&self, now: &Self) -> Vec<String> {
         let (planned, now) = (self.as_tried_in(self), now.as_tried_in(self));
         if planned.computed() == now.computed() {
@@ -71,8 +72,8 @@ impl Plan {
         planned.departures_of(&now)
     }
 
-    /// The plan without what `other` could only foretell, because whoever made it may not even try: the manifests are still
-    /// compared.
+    /// The plan without the differences of objects for which `other` had no dry run, because its maker may not write
+    /// them. Their manifests are still compared.
     fn as_tried_in(&self, other: &Self) -> Self {
         let foretold = |row: &&Planned| row.dry_run == Some(NotDryRun::Forbidden);
         let foretold: BTreeSet<_> = other.changes.iter().filter(foretold).map(|row| &row.object).collect();
@@ -127,7 +128,7 @@ impl Plan {
         found
     }
 
-    /// What is planned apart from the objects, by name.
+    /// The planned members apart from the objects, by name.
     fn members_beside(&self, now: &Self) -> Vec<(&'static str, Value, Value)> {
         let of = |plan: &Self| {
             [

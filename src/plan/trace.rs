@@ -1,4 +1,4 @@
-//! What a planning pass noted, as plain values: a plan is made of them, and nothing can be done with them.
+//! The trace of a planning pass, as plain values without permits: a plan is made of it, and it authorizes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,16 +18,16 @@ use crate::targets::{Change, Marks, Preview};
 /// How often each function of the host was called.
 pub type Calls = BTreeMap<Function, u64>;
 
-/// What a planning pass noted.
+/// The trace of a planning pass.
 #[derive(Debug, Default)]
 pub struct Trace {
-    /// What the component read or waited for.
+    /// Objects that the component read or waited for.
     pub reads: BTreeSet<ObjectRef>,
     /// The steps taken, in order, each with what it does. None: the target refused the call that it is a part of.
     pub steps: Vec<(Step, Option<Change>)>,
-    /// What happens to each object, all its steps together.
+    /// The change of each object, all its steps together.
     pub changes: Objects<ObjectChange>,
-    /// What the target refused, and the component went on without, a sentence each.
+    /// Requests that the target refused and after which the component went on, a sentence each.
     pub refused: Vec<String>,
     /// How often the component called the host.
     pub calls: Calls,
@@ -47,12 +47,12 @@ pub struct Step {
     pub manifest: Option<Digest>,
 }
 
-/// What happens to one object.
+/// The change of one object: its state before and after.
 #[derive(Debug, Clone)]
 pub struct ObjectChange {
     /// Which object.
     pub object: ObjectRef,
-    /// What happens.
+    /// The kind of change.
     pub change: Change,
     /// The object as it is.
     pub before: Option<Value>,
@@ -60,9 +60,9 @@ pub struct ObjectChange {
     pub after: Option<Value>,
     /// The credentials that flow into it.
     pub placements: Placements,
-    /// What else is to be known.
+    /// Further properties of the change.
     pub marks: Marks,
-    /// The fields that stay as they were created, where it is to be replaced for them.
+    /// The immutable fields for which the object has to be replaced.
     pub immutable: Vec<String>,
 }
 
@@ -120,8 +120,8 @@ impl ObjectChange {
         }
     }
 
-    /// What happens to an object by a step, after what `earlier` steps did to it: the first state and the last. None: the
-    /// object is not there before, and not after.
+    /// Merges a step into the change that `earlier` steps made: from the first state to the last. None: the object
+    /// exists neither before nor after.
     pub fn after(
         earlier: Option<Self>,
         object: &ObjectRef,
@@ -146,7 +146,8 @@ impl ObjectChange {
         Some(Self { object: object.clone(), change, before, after, placements, marks, immutable })
     }
 
-    /// The same change, if the values that hold credentials are as they should be: for comparing without knowing them.
+    /// Assumes that the values that hold credentials are up to date, so that changes can be compared without knowing
+    /// them.
     pub fn without_credentials(&mut self) {
         let (Some(before), Some(after)) = (&self.before, &mut self.after) else { return };
         for key in self.placements.keys() {

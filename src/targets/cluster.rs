@@ -85,7 +85,7 @@ impl Cluster {
         self.read(&permit.0, kinds).await
     }
 
-    /// Reads what is there in the place of an object that may be applied.
+    /// Reads the current state of an object that may be applied.
     ///
     /// # Errors
     /// [`Error`] when the server does not say.
@@ -97,7 +97,7 @@ impl Cluster {
         }
     }
 
-    /// How ready an object is at this moment.
+    /// The current readiness of an object.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not there, [`Error`] when the server does not say.
@@ -108,8 +108,8 @@ impl Cluster {
         Ok(readiness(&found, expects_status))
     }
 
-    /// Tells why an object is not ready, a line for each reason, the newest warnings first. Empty where no reason can be
-    /// known.
+    /// Diagnoses why an object is not ready, a line for each reason, the newest warnings first. Empty where no reason
+    /// can be known.
     pub async fn diagnosis(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
         let object = &permit.0;
         // Whatever is said about a Secret could quote it.

@@ -2,9 +2,9 @@
 //! into.
 //!
 //! A component only ever holds placeholders. They are deterministic, so that a plan and its run name the same objects,
-//! and they mean something only for a credential that was lent in the same run. What a filled object holds never becomes
-//! text anywhere but in the request or the file it is made for. A credential that the host made lives in those Secrets
-//! alone; an annotation says under which key, so that the next run finds it there.
+//! and they mean something only for a credential that was lent in the same run. A filled object is serialized only into
+//! the request or the file that it is made for. A credential that the host made lives in those Secrets alone; an
+//! annotation says under which key, so that the next run finds it there.
 
 mod placeholder;
 mod stored;
@@ -96,8 +96,8 @@ impl LentCredentials {
     /// Finds every placeholder in an object.
     ///
     /// # Errors
-    /// [`Misplaced`] for a placeholder anywhere but in a Secret's `data` and `stringData`, and for a generated credential
-    /// that could not be found again.
+    /// [`Misplaced`] for a placeholder anywhere but in a Secret's `data` and `stringData`, and for a generated
+    /// credential that could not be found again.
     pub fn placements(&self, object: &Object) -> Result<Placements, Misplaced> {
         Ok(self.find(object)?.placements)
     }
@@ -139,15 +139,16 @@ impl LentCredentials {
         }
     }
 
-    /// The generated credential of which this text is the whole placeholder, so that its value can be read back from there.
+    /// The generated credential of which this text is the whole placeholder, so that its value can be read back from
+    /// there.
     fn kept_by(&self, member: &str, text: &str) -> Option<&str> {
         let encoding = if member == "data" { "-base64" } else { "-raw" };
         let identity = text.strip_prefix(MARK)?.strip_suffix(encoding)?;
         self.0.get(identity).filter(|held| held.is_generated).map(|held| held.name.as_str())
     }
 
-    /// The object with the credentials in it. A Secret's `stringData` becomes `data`, which is what the API server keeps
-    /// and compares.
+    /// The object with the credentials in it. A Secret's `stringData` becomes `data`, which is what the API server
+    /// keeps and compares.
     ///
     /// # Errors
     /// [`Misplaced`] as for [`LentCredentials::placements`].

@@ -100,7 +100,7 @@ impl Directory {
         Ok(Rendered { bytes: yaml(&body), body, is_secret })
     }
 
-    /// Compares what will be written with what is there.
+    /// Compares the file that would be written with the current one.
     pub(super) fn preview(
         &self,
         permit: &Permitted<Apply>,
@@ -154,7 +154,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes what a run that was killed left half-written.
+    /// Removes temporary files of a run that was killed.
     ///
     /// # Errors
     /// [`Error::Io`] when the directory cannot be read.
@@ -247,8 +247,8 @@ impl Rendered {
     }
 }
 
-/// The object's file: `NAMESPACE/KIND.GROUP_NAME.yaml`, with `_cluster` for objects outside namespaces. No part can hold
-/// `/` or `_` where it would matter, so no two objects share a file.
+/// The object's file: `NAMESPACE/KIND.GROUP_NAME.yaml`, with `_cluster` for objects outside namespaces. No part can
+/// hold `/` or `_` where it would matter, so no two objects share a file.
 pub(super) fn file(object: &ObjectRef) -> PathBuf {
     let folder = object.namespace.as_deref().unwrap_or("_cluster");
     let kind = object.kind.to_lowercase();
@@ -258,8 +258,8 @@ pub(super) fn file(object: &ObjectRef) -> PathBuf {
     PathBuf::from(folder).join(format!("{kind}_{name}.yaml"))
 }
 
-/// YAML whose bytes depend on the object alone. Should a reader of YAML ever see something else in it, it is JSON, which
-/// is YAML too.
+/// YAML whose bytes depend on the object alone. Should a reader of YAML ever see something else in it, it is JSON,
+/// which is YAML too.
 fn yaml(body: &Value) -> Vec<u8> {
     let body = document::sorted(body);
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };

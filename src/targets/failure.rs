@@ -1,4 +1,4 @@
-//! The reasons for which a target does not do what it is to do.
+//! Errors of targets.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use crate::cluster::Error as ClusterError;
 
 use super::credentials::{Misplaced, NotText};
 
-/// Why a target did not do what it was asked.
+/// Why an operation on a target failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,12 +29,12 @@ pub enum Error {
         /// The reason why it is still there.
         why: String,
     },
-    /// An object that would have to be replaced, and holds what would be lost.
+    /// An object that would have to be replaced, although its data would be lost.
     #[error("{object} cannot be changed in {}, and is never replaced, since what it holds would be lost", fields.join(", "))]
     Irreplaceable {
         /// Which object.
         object: String,
-        /// The fields that stay as they were created.
+        /// The immutable fields.
         fields: Vec<String>,
     },
     /// An object that this installation did not make.

@@ -1,16 +1,16 @@
-//! The operator's decisions about objects of others, and about objects that cannot change.
+//! Overrides of the guards against conflicts, adoption and replacement.
 
 use serde::{Deserialize, Serialize};
 
-/// The operator's decisions about objects of others and objects that cannot change.
+/// The guards against conflicts, adoption and replacement that the operator overrides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overrides {
-    /// Overwrite what somebody else changed in our objects.
+    /// Overwrite fields of our objects that other managers own.
     pub force_conflicts: bool,
     /// Take over objects that this installation did not make.
     pub take_ownership: bool,
-    /// Remove and make anew what cannot be changed.
+    /// Replace objects whose immutable fields would change: remove and create them anew.
     #[serde(default)]
     pub replace: bool,
 }

@@ -1,7 +1,8 @@
-//! Whose an object is: this installation's, another's, or nobody's.
+//! Ownership of objects: this installation's, another's, or nobody's.
 //!
-//! Objects of another installation are not ours to change, nor are those that were there before: an uninstall would remove
-//! them. An object says whose it is by an annotation; of one without it, the inventory knows whether it was made here.
+//! Objects of another installation are not ours to change, nor are those that were there before: an uninstall would
+//! remove them. An object says whose it is by an annotation; of one without it, the inventory knows whether it was made
+//! here.
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use super::failure::Error;
 use super::inventory::Inventory;
 use super::overrides::Overrides;
 
-/// Whose an object that was found is.
+/// The owner of an object that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ownership {
     /// Another installation's, which it names.
@@ -25,8 +26,8 @@ pub(super) enum Ownership {
 }
 
 impl Ownership {
-    /// Whose `found` is. `is_us` recognises this installation by how an object names its owner; `is_recorded` says that
-    /// the inventory has an object without an owner as this installation's.
+    /// Determines the owner of `found`. `is_us` recognises this installation by how an object names its owner;
+    /// `is_recorded` says that the inventory has an object without an owner as this installation's.
     pub(super) fn of(found: &Value, is_us: impl Fn(&str) -> bool, is_recorded: bool) -> Self {
         match metadata::owner(found) {
             Some(owner) if is_us(owner) => Self::Ours,
@@ -48,8 +49,8 @@ impl Ownership {
     }
 }
 
-/// Whether what an object holds is an installation's own: its annotation or the inventory says so, or the operator takes
-/// it over.
+/// Whether an object's contents belong to the installation: by its annotation, by the inventory, or because the
+/// operator adopts it.
 pub fn is_own(
     object: &ObjectRef,
     found: &Value,

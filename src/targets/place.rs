@@ -1,7 +1,7 @@
 //! The place where the objects of an installation go, read from its text once and written back as the same text.
 //!
-//! Apart from the target itself because a place is only named here: it can be typed, compared and recorded without being
-//! reached.
+//! Apart from the target itself because a place is only named here: it can be typed, compared and recorded without
+//! being reached.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub struct InvalidPlace(String);
 /// The text of a cluster.
 const CLUSTER: &str = "kube";
 
-/// The text of a directory begins so.
+/// The prefix of a directory's text.
 const DIRECTORY: &str = "dir:";
 
 impl Place {
@@ -71,8 +71,8 @@ impl Place {
         }
     }
 
-    /// Whether both are the same directory, or both a cluster. Clusters are told apart by what is in them: one cluster may
-    /// have several addresses.
+    /// Whether both are the same directory, or both a cluster. Clusters are told apart by what is in them: one cluster
+    /// may have several addresses.
     pub fn is_same_target(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Directory { path, .. }, Self::Directory { path: other, .. }) => path == other,
@@ -90,7 +90,7 @@ impl Place {
         matches!(self, Self::Directory { secrets: Secrets::Plain, .. })
     }
 
-    /// The same place, with Secrets written in this way where it is a directory.
+    /// Sets how a directory's Secrets are written. Leaves a cluster as it is.
     #[must_use]
     pub fn with_secrets(self, secrets: Secrets) -> Self {
         match self {
@@ -99,7 +99,7 @@ impl Place {
         }
     }
 
-    /// The same place, with this address where it is a cluster.
+    /// Sets the address of a cluster. Leaves a directory as it is.
     #[must_use]
     pub fn with_server(self, server: Option<String>) -> Self {
         match self {
@@ -108,7 +108,7 @@ impl Place {
         }
     }
 
-    /// The same place, reached by another kubeconfig and context where it is a cluster.
+    /// Sets the kubeconfig and context of a cluster. Leaves a directory as it is.
     #[must_use]
     pub fn reached_by(self, kubeconfig: Option<PathBuf>, context: Option<String>) -> Self {
         match self {
@@ -117,13 +117,13 @@ impl Place {
         }
     }
 
-    /// The same place without what holds on one machine alone.
+    /// Drops the settings that are local to one machine: kubeconfig, context and address.
     #[must_use]
     pub fn for_all(self) -> Self {
         if self.is_cluster() { Self::cluster() } else { self }
     }
 
-    /// The same place with its path changed, where it is a directory.
+    /// Changes the path of a directory. Leaves a cluster as it is.
     ///
     /// # Errors
     /// Those of `change`.

@@ -1,4 +1,4 @@
-//! Objects that are ready to go out, in the form that their target takes.
+//! Objects that are ready to be sent, in the form that their target takes.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::credentials::Filled;
 use super::directory::Rendered;
 use super::inventory::Recorded;
 
-/// An object that is ready to go out: checked against the grant, its credentials in place. No `Debug`: it may hold
+/// An object that is ready to be sent: checked against the grant, its credentials in place. No `Debug`: it may hold
 /// secrets.
 pub struct Prepared {
     pub(super) permit: Permitted<Apply>,
@@ -40,7 +40,7 @@ impl Prepared {
         after_apply(&self.permit)
     }
 
-    /// The record that is written before the object goes out.
+    /// The record that is written before the object is sent.
     pub fn recorded(&self) -> Recorded {
         let intended = match &self.form {
             Form::Body(_) => None,

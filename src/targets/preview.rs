@@ -19,39 +19,39 @@ pub enum Change {
     Delete,
     /// It is removed and made anew, since it cannot be changed.
     Replace,
-    /// It is there, as it is to be.
+    /// A no-op: it is up to date.
     Unchanged,
-    /// It is there, otherwise.
+    /// It exists and is changed.
     Update,
 }
 
-/// How it is found out what applying an object would do.
+/// How the effect of an apply is previewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DryRunMode {
-    /// By having the server do all but store it. For a run that somebody is asked about.
+    /// By a server-side dry run of every object. For a run that an operator is asked to confirm.
     DryRun,
-    /// A dry run for a plan that nothing follows: whoever may only read gets the preview that reads allow.
+    /// By a dry run for a plan that is only shown. A caller without write access gets a preview from reads alone.
     DryRunIfAllowed,
-    /// By reading what is there; the server tries out only what would change. For a run that was confirmed beforehand.
+    /// By reading the objects; only those that would change get a dry run. For a run that was confirmed beforehand.
     Reads,
 }
 
 /// Notes on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
-    /// The object is there and belongs to nobody; it becomes this installation's.
+    /// The object exists without an owner; this installation adopts it.
     pub adopts: bool,
-    /// The server did not try it out, so that what would be is only what was sent over what is there.
+    /// There was no dry run. The result is a local estimate: the body merged over the current object.
     pub not_dry_run: Option<NotDryRun>,
 }
 
-/// Why the server did not try something out.
+/// Why there was no dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NotDryRun {
     /// The caller may read the object, and not change it.
     Forbidden,
-    /// The namespace or the definition of the kind is not there yet.
+    /// The namespace or the definition of the kind does not exist yet.
     Impossible,
 }
 
@@ -66,7 +66,7 @@ pub struct Preview {
     pub after: Value,
     /// Notes on it.
     pub marks: Marks,
-    /// The fields that stay as they were created, where it has to be replaced for them.
+    /// The immutable fields for which the object has to be replaced.
     pub immutable: Vec<String>,
 }
 
@@ -93,14 +93,14 @@ impl Preview {
         Self { change, before, after, marks: Marks::default(), immutable: Vec::new() }
     }
 
-    /// The replacement of `before` by `body`, because of these fields. The server adds to the new object only when the old one
-    /// is gone.
+    /// The replacement of `before` by `body`, because of these fields. The server's defaults for the new object are
+    /// unknown until the old one is gone.
     pub fn replacing(before: Value, body: &Value, immutable: Vec<String>) -> Self {
         let after = overlaid(&before, body);
         Self { change: Change::Replace, before: Some(before), after, marks: Marks::default(), immutable }
     }
 
-    /// A change without a word about content.
+    /// A change without the object's content.
     pub fn done(change: Change) -> Self {
         Self { change, before: None, after: Value::Null, marks: Marks::default(), immutable: Vec::new() }
     }

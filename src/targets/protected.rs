@@ -1,4 +1,5 @@
-//! Objects that take more with them than themselves: they are kept unless somebody says otherwise.
+//! Protected kinds: removing such an object deletes its contents as well, so it is kept unless the operator says
+//! otherwise.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use crate::kubernetes::object::ObjectRef;
 
 use super::failure::Error;
 
-/// Kinds of objects that take more with them than themselves.
+/// Kinds whose removal deletes more than the object itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protected {
@@ -32,10 +33,10 @@ impl Protected {
     }
 }
 
-/// Checks that an object may be removed and made anew: it holds nothing that would be lost with it.
+/// Checks that an object may be replaced without loss of data.
 ///
 /// # Errors
-/// [`Error::Irreplaceable`] for volumes, claims and what makes them, and for what takes all that is in it along.
+/// [`Error::Irreplaceable`] for volumes, claims and kinds that create them, and for protected kinds.
 pub fn check_replaceable(object: &ObjectRef, found: &Value, fields: &[String]) -> Result<(), Error> {
     let claims = found.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array);
     let holds = Protected::of(object).is_some()

@@ -10,7 +10,7 @@ use crate::cluster::status::{Error, path_of};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 
-/// The field manager of what an identity consists of.
+/// The field manager of an identity's objects.
 const MANAGER: &str = "carnet-identity";
 
 pub(super) async fn apply(caller: &Server, object: &ObjectRef, body: &Value) -> Result<(), Error> {

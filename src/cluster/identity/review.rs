@@ -1,4 +1,4 @@
-//! Which rights the caller has: one question for each namespace, and one for each right outside namespaces.
+//! Access reviews: which rights the caller has. One request for each namespace, and one for each cluster-scoped right.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::kubernetes::api::{AUTHORIZATION, v1};
 use crate::kubernetes::path;
 use crate::kubernetes::rbac::{PolicyRule, RoleScope, condensed};
 
-/// How many questions are asked at once.
+/// The number of concurrent reviews.
 const AT_ONCE: usize = 16;
 
 /// The rights of these that the caller does not have, all of them, a line each. Empty: none is missing.

@@ -1,8 +1,8 @@
-//! How a run hands rights on: by writing roles, and by binding them.
+//! Privilege escalation prevention: the rights that writing and binding roles takes.
 //!
 //! The API server lets nobody give what they do not hold. Who writes a role must hold its rules (or may `escalate` it);
-//! who writes a binding must hold the rules of its role (or may `bind` it). Holding the rules is by far the lesser right:
-//! `escalate` on a role together with changing it would be every right there is.
+//! who writes a binding must hold the rules of its role (or may `bind` it). Holding the rules is by far the lesser
+//! right: `escalate` on a role together with changing it would be every right there is.
 
 use std::fmt;
 
@@ -53,8 +53,8 @@ impl fmt::Display for Escalation {
 }
 
 impl Rights {
-    /// Adds what writing this object takes beyond the verbs on it, if it is a role or binding. `written` says whether the
-    /// run writes the role that a binding names.
+    /// Adds what writing this object takes beyond the verbs on it, if it is a role or binding. `written` says whether
+    /// the run writes the role that a binding names.
     pub fn hands_on(
         &mut self,
         object: &ObjectRef,

@@ -1,4 +1,4 @@
-//! What an object's conditions say about its readiness, and how that is written for people.
+//! Conditions: reads an object's readiness from its status conditions, and writes them for people.
 
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ pub(super) fn because(what: &str, why: Option<&str>) -> String {
     }
 }
 
-/// Texts of controllers go to people and into errors: on one line, and not for ever.
+/// Messages of controllers are shown to people and go into errors: on one line, and of limited length.
 pub(crate) fn shown(text: &str) -> String {
     document::visible(text).chars().take(300).collect()
 }

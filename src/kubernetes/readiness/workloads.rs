@@ -1,4 +1,4 @@
-//! Readiness of what runs pods: pods themselves, and the controllers that count them.
+//! Readiness of workloads: pods, and the controllers that own them.
 
 use serde_json::Value;
 
@@ -130,8 +130,8 @@ pub(super) fn disruption_budget(object: &Value) -> Readiness {
     observed(object).and(enough(object, "currentHealthy", wanted, "healthy"))
 }
 
-/// The kinds of `apps` and `policy` always report the generation they have seen; without it, the controller has not come
-/// by at all and every count below would be a default.
+/// The kinds of `apps` and `policy` always report `observedGeneration`. Without it, the controller has not reconciled
+/// the object yet, and every count below would be a default.
 pub(super) fn observed(object: &Value) -> Readiness {
     let seen = number(object, "/status/observedGeneration").is_some();
     if seen { Ready } else { NotReady("its controller has not seen it yet".into()) }

@@ -1,7 +1,7 @@
 //! Who holds which rights: roles, the bindings that hand them out, and the pods that carry the tokens.
 //!
-//! Abilities are put together from what the plan brings and what is in the cluster already. Where something of that is not
-//! known, that is said: an account is never shown as harmless because nobody could look.
+//! Abilities are put together from what the plan brings and what is in the cluster already. Where something of that is
+//! not known, that is said: an account is never shown as harmless because nobody could look.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ struct Binding<'a> {
     body: &'a Value,
 }
 
-/// What an account may do, as far as it is known.
+/// An account's effective rights, as far as they are known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Abilities {
     dangers: Vec<Danger>,
@@ -67,7 +67,7 @@ pub(super) struct Abilities {
 }
 
 impl<'a> Rbac<'a> {
-    /// `planned` is what the plan brings; `there` what is there besides.
+    /// `planned` are objects of the plan; `there` are those that exist besides.
     pub(super) fn new(planned: &[Item<'a>], there: &[Item<'a>], known: Coverage) -> Self {
         let built_in = ["admin", "cluster-admin", "edit", "view"];
         let built_in = built_in.into_iter().filter_map(|name| Some((name, dangers::built_in(name)?)));
@@ -110,7 +110,7 @@ impl<'a> Rbac<'a> {
         }
     }
 
-    /// What an account may do.
+    /// An account's effective rights.
     pub(super) fn abilities(&self, account: &Account) -> Abilities {
         let mut unread = BTreeSet::new();
         let rules = self.rules(account, &mut unread);
@@ -181,7 +181,7 @@ impl<'a> Rbac<'a> {
         self.left.get() > 0
     }
 
-    /// How bad it is that something is not known: what nobody had room to look at may be anything.
+    /// The severity of something unknown: what was left out because of a limit may be anything.
     fn unknown(&self, usually: Severity) -> Severity {
         if self.left.get() == 0 { High } else { usually }
     }

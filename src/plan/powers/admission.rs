@@ -51,7 +51,7 @@ fn webhooks(body: &Value, changes: bool, found: &mut Found) {
     }
 }
 
-/// What a webhook without an answer means to those who write.
+/// The effect on writers when the webhook does not answer, by its failure policy.
 fn failure(webhook: &Value) -> &'static str {
     match text(webhook, "/failurePolicy") {
         Some("Ignore") => "",
@@ -59,7 +59,7 @@ fn failure(webhook: &Value) -> &'static str {
     }
 }
 
-/// What a webhook gets to see.
+/// The requests that a webhook receives.
 struct Reach {
     what: String,
     sees_everything: bool,
@@ -107,7 +107,8 @@ impl Reach {
     }
 }
 
-/// Whether a selector picks few. One that only leaves some out, or asks for a label that all have, picks all the rest.
+/// Whether a selector matches few objects. One that only excludes some, or asks for a label that all have, matches
+/// nearly all.
 fn is_selective(webhook: &Value, selector: &str) -> bool {
     let labels = webhook.pointer(selector).and_then(|it| it.get("matchLabels")).and_then(Value::as_object);
     let lookups = items(webhook, &format!("{selector}/matchExpressions"));

@@ -1,4 +1,5 @@
-//! Where credentials go from the Secrets they are placed in: who mounts or reads those Secrets, and with which image.
+//! Where credentials go from the Secrets that they are placed in: who mounts or reads those Secrets, and with which
+//! image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -16,8 +17,8 @@ use super::{ClusterContext, Item, beside};
 /// The most readers of one credential that are listed. The rest is counted.
 const MAX_READERS: usize = 100;
 
-/// The most uses of Secrets that are looked at in one plan. Without it, thousands of pods that read thousands of Secrets
-/// would be listed for each.
+/// The most uses of Secrets that are looked at in one plan. Without it, thousands of pods that read thousands of
+/// Secrets would be listed for each.
 const MAX_USES: usize = 20_000;
 
 /// The longest text in a row, in characters.
@@ -91,7 +92,7 @@ struct Users<'a> {
     secrets: &'a BTreeSet<Name<'a>>,
     found: BTreeMap<Name<'a>, Vec<(Reader, Keys<'a>)>>,
     count: usize,
-    /// What there was no room for.
+    /// The number of readers left out because of the limit.
     omitted: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What rules of RBAC come to: which of the rights that lead further they give.
+//! Dangerous RBAC rights: those that let their holder escalate to more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub(super) enum Scope<'a> {
 pub(super) struct Danger {
     pub(super) severity: Severity,
     pub(super) rule: &'static str,
-    /// What it allows, to go on after "may".
+    /// The danger as a phrase, to be read after "may".
     pub(super) what: String,
 }
 

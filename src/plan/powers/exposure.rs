@@ -92,7 +92,7 @@ fn route(body: &Value, found: &mut Found) {
     hosts("exposure/route", if named.is_empty() { vec![""] } else { named }, found);
 }
 
-/// What is reached at these hosts. An empty one is any.
+/// Adds what host names expose. An empty one matches any host.
 fn hosts<'a>(rule: &'static str, hosts: impl IntoIterator<Item = &'a str>, found: &mut Found) {
     let (any, named): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| ["", "*"].contains(host));
     if !any.is_empty() {

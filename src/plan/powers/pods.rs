@@ -67,7 +67,7 @@ impl<'a> Pod<'a> {
         named("/serviceAccountName").or_else(|| named("/serviceAccount")).unwrap_or("default")
     }
 
-    /// What stands where containers belong, and is none.
+    /// Reports a pod whose lists of containers are malformed.
     pub(super) fn check_shape(&self, found: &mut Found) {
         let is_list =
             |list| !is_there(self.spec, list) || self.spec.pointer(list).is_some_and(Value::is_array);
@@ -82,7 +82,7 @@ impl<'a> Pod<'a> {
 /// object may be as deep as it likes.
 fn shaped_like_pods(body: &Value) -> Vec<Pod<'_>> {
     let mut pods = Vec::new();
-    // What the server writes about an object brings nothing.
+    // Metadata and status are the server's own and start no pods.
     let is_brought = |(name, value)| (!["metadata", "status"].contains(&name)).then_some(value);
     let mut left: Vec<_> = members(body, "").filter_map(is_brought).collect();
     while let Some(value) = left.pop() {

@@ -1,8 +1,8 @@
-//! What a pod may do to its node and beside its own containers: the Pod Security Standards of Kubernetes, read as powers.
+//! A pod's privileges on its node and beyond its own containers: the Pod Security Standards of Kubernetes as powers.
 //!
-//! The ids of findings name the profile and the control: `pod-security/baseline/…` is what its policy "baseline" forbids,
-//! `pod-security/restricted/…` what its policy "restricted" forbids besides. A live test compares both with the server's
-//! own admission.
+//! The ids of findings name the profile and the control: `pod-security/baseline/…` is what its policy "baseline"
+//! forbids, `pod-security/restricted/…` what its policy "restricted" forbids besides. A live test compares both with
+//! the server's own admission.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -183,7 +183,7 @@ const SELINUX: &str = "pod-security/baseline/selinux";
 const SECCOMP: &str = "pod-security/baseline/seccomp";
 const ARMOR: &str = "pod-security/baseline/app-armor";
 
-/// What a container may become.
+/// Privilege escalation: privileged mode, capabilities, users.
 fn privileges<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     let body = container.body;
     if is_on(body, "/securityContext/privileged") {
@@ -269,7 +269,7 @@ fn user<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     }
 }
 
-/// What keeps a container in.
+/// Confinement: the profiles and settings that isolate a container.
 fn confinement<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     let body = container.body;
     let own = text(body, "/securityContext/seccompProfile/type");
@@ -315,7 +315,7 @@ fn selinux(options: &Value) -> Option<String> {
     (set("/user") || set("/role")).then(|| "has an SELinux user or role of its own".to_owned())
 }
 
-/// What a container takes up on its node.
+/// Resources of its node that a container takes, such as host ports.
 fn reach<'a>(container: Container<'a>, rows: &mut Rows<'a>) {
     let ports = items(container.body, "/ports").filter_map(|port| port.get("hostPort"));
     let ports: Vec<_> =

@@ -1,7 +1,8 @@
 //! Reads members of objects that may have any shape: strings where maps belong, numbers where lists do.
 //!
-//! A member of the wrong shape is as good as none where it would give a power away that the server refuses anyhow, and as
-//! good as switched on where it would take one: nothing here fails, and nothing is believed that is not written plainly.
+//! A member of the wrong shape is as good as none where it would give a power away that the server refuses anyhow, and
+//! as good as switched on where it would take one: nothing here fails, and nothing is believed that is not written
+//! plainly.
 
 use serde_json::Value;
 
@@ -64,14 +65,14 @@ pub(super) fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Strin
     }
 }
 
-/// A name for a sentence.
+/// A name, quoted for a sentence.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", cut(name, MAX_NAME))
 }
 
 /// A text made visible, and not longer than this.
 pub(super) fn cut(text: &str, most: usize) -> String {
-    // What is cut away need not be made visible first.
+    // The truncated rest need not be made visible first.
     let shown = visible(&text.chars().take(most + 1).collect::<String>());
     if shown.chars().count() <= most {
         return shown;

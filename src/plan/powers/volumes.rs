@@ -1,4 +1,4 @@
-//! What pods get to see of the disks of their nodes, and which tokens they carry.
+//! Volumes of pods: which paths of their nodes they mount, and which tokens they carry.
 
 use std::collections::BTreeMap;
 
@@ -25,8 +25,8 @@ const USUAL: [&str; 9] = [
     "secret",
 ];
 
-/// Directories of a node through which whoever writes there gets hold of it. What is above one is as good, and so is what
-/// is below.
+/// Directories of a node through which whoever writes there gets hold of it. What is above one is as good, and so is
+/// what is below.
 const VITAL: [&str; 17] = [
     "/bin",
     "/boot",

@@ -1,4 +1,4 @@
-//! Applies one object, or finds out what applying it would do.
+//! Applies one object by server-side apply, or previews that.
 
 use std::fmt;
 
@@ -19,23 +19,23 @@ use super::Cluster;
 /// An object that was applied. Its content is not in `Debug`, for it may be a Secret.
 #[derive(Clone, PartialEq)]
 pub struct Applied {
-    /// Whether it came into being. (False also where the answer to a first try was lost, and a second one found it.)
+    /// Whether it was created. (False also where the answer to a first try was lost, and a second one found it.)
     pub created: bool,
-    /// The identity that the server gave it.
+    /// The UID that the server gave it.
     pub uid: String,
-    /// Its version, for comparison only.
+    /// Its resource version, for comparison only.
     pub resource_version: String,
     /// The object as it is now.
     pub after: Value,
 }
 
 impl Cluster {
-    /// Finds out what applying `body` over what is there would do, forcibly or not. Writes nothing: where the server is
-    /// asked, it does all but storing the result.
+    /// Previews a server-side apply of `body` over the current object, forced or not. Writes nothing: requests are dry
+    /// runs.
     ///
     /// # Errors
-    /// [`Error::OtherObject`] when `body` is not what the permit names, [`Error::Conflict`] for fields of others (unless
-    /// forced), and [`Error`] for whatever else the server objects to. Fields that cannot change make it a replacement.
+    /// [`Error::OtherObject`] when `body` is not what the permit names, [`Error::Conflict`] for fields of others
+    /// (unless forced), and [`Error`] for any other refusal. Changes of immutable fields make it a replacement.
     pub async fn preview(
         &self,
         permit: &Permitted<Apply>,
@@ -49,8 +49,8 @@ impl Cluster {
         let mut before = before;
         if mode == DryRunMode::Reads {
             let foretold = self.foretold(body, before, None);
-            // A change gets a dry run all the same: it may be in conflict with others, or need a replacement, and that should
-            // stop the run before anything is written.
+            // A change gets a dry run all the same: it may be in conflict with others, or need a replacement, and that
+            // should stop the run before anything is written.
             if foretold.change != Change::Update {
                 return Ok(foretold);
             }
@@ -86,7 +86,7 @@ impl Cluster {
         }
     }
 
-    /// The change that applying `body` would make, as far as reads can tell.
+    /// The change that applying `body` would make, estimated from reads.
     fn foretold(&self, body: &Value, before: Option<Value>, not_dry_run: Option<NotDryRun>) -> Preview {
         let (change, after) = match &before {
             None => (Change::Create, body.clone()),
@@ -98,11 +98,11 @@ impl Cluster {
         Preview { before, after, marks: Marks { not_dry_run, adopts: false }, ..Preview::done(change) }
     }
 
-    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it has
-    /// a `metadata.uid`, only the object with that identity is changed.
+    /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it
+    /// has a `metadata.uid`, only the object with that identity is changed.
     ///
     /// # Errors
-    /// As for [`preview`](Self::preview), and [`Error::Immutable`] for fields that cannot change.
+    /// As for [`preview`](Self::preview), and [`Error::Immutable`] for changes of immutable fields.
     pub async fn apply(
         &self,
         permit: &Permitted<Apply>,
@@ -154,8 +154,8 @@ struct Patch {
 }
 
 impl Patch {
-    /// Validation is strict: a misspelt member would otherwise be dropped without a word, and what is there would not be
-    /// what was planned.
+    /// Field validation is strict: a misspelt member would otherwise be dropped silently, and the object would differ
+    /// from the plan.
     fn query(&self, manager: &str) -> String {
         let dry_run = if self.dry_run { "&dryRun=All" } else { "" };
         format!(
@@ -170,7 +170,8 @@ fn check_names(body: &Value, object: &ObjectRef) -> Result<(), Error> {
     if object.names(body) { Ok(()) } else { Err(Error::OtherObject(object.to_string())) }
 }
 
-/// The body with the UID of the object that was seen when it was planned: one that has taken its name since is refused.
+/// The body with the UID of the planned object as a precondition: the server refuses another object that has taken its
+/// name since.
 pub(in crate::targets) fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
     let mut body = body.clone();
     let uid = seen.and_then(metadata::uid);

@@ -1,4 +1,4 @@
-//! Asks the server which kinds it serves, and which of them have a status.
+//! Discovery: which kinds the server serves, and which of them have a status.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,9 +31,9 @@ impl Statuses {
 }
 
 impl Cluster {
-    /// Adds what the server knows about the kinds of `objects` to `kinds`, unless it is there already: one request for each
-    /// group and version, which brings all its other kinds too. To be called before a reference is resolved, since only then
-    /// is it known whether the object has a namespace.
+    /// Discovers the kinds of `objects` that `kinds` does not have yet: one request for each group and version, which
+    /// brings all its other kinds too. To be called before a reference is resolved, since only then is it known whether
+    /// the object has a namespace.
     ///
     /// # Errors
     /// [`Error::NoKind`] when the server has no such kind, and whatever goes wrong on the way.

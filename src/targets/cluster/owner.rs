@@ -1,4 +1,4 @@
-//! The installation on whose behalf a cluster is written to, as the server knows it: by the name of a field manager.
+//! The field manager of an installation: the name under which the server knows who applied an object.
 
 use crate::digest::Digest;
 
@@ -21,7 +21,7 @@ impl Owner {
         Some(Self { namespace: namespace.into(), installation: installation.into() })
     }
 
-    /// `carnet/NAMESPACE/INSTALLATION`. What is too long for the server ends in a hash of the whole.
+    /// `carnet/NAMESPACE/INSTALLATION`. A name that is too long for the server ends in a hash of the whole.
     pub(super) fn manager(&self) -> String {
         let full = format!("carnet/{}/{}", self.namespace, self.installation);
         if full.chars().count() <= MAX_MANAGER {

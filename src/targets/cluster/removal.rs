@@ -1,4 +1,4 @@
-//! Removes one object, and tells when it is gone.
+//! Deletes one object, and tells when it is gone.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -12,14 +12,14 @@ use crate::kubernetes::readiness::{Readiness, going};
 
 use super::Cluster;
 
-/// Which object is meant, and in which state.
+/// The precondition of a deletion: which object, and in which state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Precondition {
     /// The UID that the server gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
-    /// Its version, where nothing in it may have changed.
+    /// Its resource version, where nothing in it may have changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_version: Option<String>,
 }
@@ -36,16 +36,16 @@ pub enum Removed {
 /// How the server took a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
-    /// The object is going, and may still be there.
+    /// The object is being deleted, and may still exist.
     Accepted,
-    /// The object is not the one that was meant, or not any more as it was.
+    /// The precondition failed: another object has the name, or the object was changed.
     Changed,
     /// It is gone, or was before.
     Gone,
 }
 
 impl Precondition {
-    /// That an object is the one that was read; in just that state, if `unchanged`.
+    /// The precondition that an object is the one that was read; with `unchanged`, in exactly that version.
     pub fn of(object: &Value, unchanged: bool) -> Self {
         let resource_version = metadata::resource_version(object).filter(|_| unchanged);
         Self {
@@ -65,7 +65,8 @@ impl Deleted {
 }
 
 impl Cluster {
-    /// Removes an object that `is_ours` lets go. It is told what was seen first, and what is there whenever that has changed.
+    /// Deletes an object if `is_ours` allows it. The check is given the object as last seen, and again its current
+    /// state whenever that has changed.
     ///
     /// # Errors
     /// That of `is_ours`, and [`Error`] when the server does not remove it.
@@ -103,7 +104,7 @@ impl Cluster {
         Err(Error::Changed(permit.0.to_string()).into())
     }
 
-    /// Deletes an object, and in the background what it owns: the one that was meant, if it is still the same.
+    /// Deletes an object with background propagation, if it still meets the precondition.
     ///
     /// # Errors
     /// [`Error`] for every response but those that [`Deleted`] stands for.
@@ -125,7 +126,7 @@ impl Cluster {
     }
 
     /// Whether a deleted object is really gone: no longer there, or there is another with its name. `Ready` when it is,
-    /// else what keeps it.
+    /// else the reason why it still exists.
     ///
     /// # Errors
     /// [`Error`] when the server does not say.
@@ -144,7 +145,7 @@ impl Cluster {
     }
 }
 
-/// Whether an object that was found is the one that was seen before.
+/// Whether two states have the UID of the same object.
 fn is_same(seen: Option<&Value>, found: &Value) -> bool {
     seen.is_none_or(|seen| metadata::uid(seen) == metadata::uid(found))
 }
