@@ -131,8 +131,10 @@ mod tests {
         })
     }
 
+    type Outcome = Result<Vec<Change>, CallError>;
+
     /// Calls, each with the names of what it is about and what came of it.
-    fn script<const N: usize>(calls: [(&[&str], Result<Vec<Change>, CallError>); N]) -> Script {
+    fn script<const N: usize>(calls: [(&[&str], Outcome); N]) -> Script {
         let mut script = Script::default();
         for (names, outcome) in calls {
             script.note(names.iter().map(|name| step(name)).collect(), &outcome);
@@ -140,7 +142,7 @@ mod tests {
         script
     }
 
-    fn departure(taken: Result<Vec<Change>, CallError>) -> String {
+    fn departure(taken: Outcome) -> String {
         match taken {
             Err(CallError::Run(error)) => error.to_string(),
             _ => panic!("it went on"),
