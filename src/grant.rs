@@ -1,8 +1,9 @@
 //! Decides what a run may do, and proves each decision with a permit.
 //!
-//! Deciding is pure: nothing here touches a file, a network or a guest. Whatever does takes a [`Permitted`], and only the
-//! checks below `grant` make one, so an action nobody checked does not compile. Of the four parties to a decision, the
-//! binary (imports), the author (requests), the operator (terms) and the operator's refusals, each can only narrow it:
+//! Deciding is pure: nothing here touches a file, a network or a guest. Whatever does takes a [`Permitted`], and only
+//! the checks below `grant` make one, so an action nobody checked does not compile. Of the four parties to a decision,
+//! the binary (imports), the author (requests), the operator (terms) and the operator's refusals, each can only narrow
+//! it:
 //! *permitted ⊆ imported ∩ requested ∩ granted*, and a refusal always wins.
 //!
 //! Nobody else can claim that a check was made:
@@ -52,7 +53,7 @@ pub use permit::{
     Review, Wait,
 };
 
-/// A verified bundle, with what its run may do.
+/// A verified bundle, with the capabilities of its run.
 pub struct Granted {
     verified: Verified,
     requests: Requests,
@@ -91,14 +92,14 @@ impl Granted {
         if missing.is_empty() { Ok(granted) } else { Err(Shortfall::Missing(missing)) }
     }
 
-    /// The same for an action that the bundle declares not to modify anything: so it cannot.
+    /// Narrows it to reading, for an action that the bundle declares not to modify anything.
     #[must_use]
     pub fn reading_only(mut self) -> Self {
         self.reading_only = true;
         self
     }
 
-    /// What of the requests is granted, a rule a line, for people.
+    /// The granted requests, a rule a line, for people.
     pub fn explained(&self) -> Vec<String> {
         let Capabilities { kubernetes, files, credentials, generate } = self.capabilities();
         let kubernetes = kubernetes.condensed().rules().iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -111,22 +112,22 @@ impl Granted {
         &self.verified
     }
 
-    /// What the bundle requests.
+    /// The bundle's requests.
     pub fn requests(&self) -> &Requests {
         &self.requests
     }
 
-    /// What of the requests is granted.
+    /// The granted requests, as capabilities.
     pub fn capabilities(&self) -> Capabilities {
         self.requested.intersect(&self.allowed)
     }
 
-    /// What of the requests, optional ones included, is not granted: as flags that would grant it.
+    /// The requests that are not granted, optional ones included, as flags that would grant them.
     pub fn withheld(&self) -> Vec<String> {
         self.missing(&self.requested)
     }
 
-    /// What the run may use up.
+    /// The resource limits of the run.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -314,14 +315,14 @@ impl Granted {
         Err(Denied { action, reason })
     }
 
-    /// What of `wanted` would be denied, as lines for the operator.
+    /// The part of `wanted` that would be denied, as lines for the operator.
     fn missing(&self, wanted: &Capabilities) -> Vec<String> {
         self.refused.missing(&self.allowed, wanted)
     }
 }
 
 /// Makes the checks of [`Granted::new`] for somebody who is still deciding, about a bundle that nobody vouches for:
-/// nothing may be done by it. The answer is what an optional request would lack, as flags that would grant it.
+/// nothing may be done by it. Returns the optional requests that are not granted, as flags that would grant them.
 ///
 /// # Errors
 /// [`Shortfall`] as for [`Granted::new`].

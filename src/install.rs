@@ -1,7 +1,7 @@
 //! The story: from a verified bundle to a recorded installation.
 //!
-//! [`act`] is all of it, for every action: decide, plan, ask, and do what was planned. Nothing is recorded before the plan
-//! is confirmed, and nothing is done that is not recorded first.
+//! [`act`] is all of it, for every action: decide, plan, ask, and carry out the plan. Nothing is recorded before the
+//! plan is confirmed, and nothing is done that is not recorded first.
 
 mod failure;
 mod approver;
@@ -33,8 +33,8 @@ use decide::decide;
 use responsibilities::Responsibilities;
 use run::Run;
 
-/// Carries out an action of a bundle, whatever it is: decides, plans, asks, records, does what was planned, and records
-/// what came of it.
+/// Carries out an action of a bundle, whatever it is: decides, plans, asks, records the intent, carries out the plan,
+/// and records the outcome.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.

@@ -1,9 +1,9 @@
 //! Everything that can be asked of carnet, one file each: a typed request goes in, a typed result comes out.
 //!
-//! Between the story ([`install`](crate::install)) and whoever asks: the command line, or a program that uses this library.
-//! A request holds values that were decided, not arguments; a result is a [`Document`] that can be printed as it is.
-//! Nothing here prints, reads the environment, listens for signals or finds files by itself: [`Services`] and [`Bundles`]
-//! are handed in.
+//! Between the pipeline ([`install`](crate::install)) and its callers: the command line, or a program that uses this
+//! library. A request holds values that were decided, not arguments; a result is a [`Document`] that can be printed as
+//! it is. Nothing here prints, reads the environment, listens for signals or finds files by itself: [`Services`] and
+//! [`Bundles`] are handed in.
 
 pub mod version;
 mod failure;

@@ -1,5 +1,5 @@
-//! Permits for what is looked at in the cluster beside the plan, to tell the operator what the objects of a plan could do
-//! there, and what the operator may do. With the caller's own identity, and never for the component.
+//! Permits for reading RBAC objects beside the plan, and for access reviews: to tell the operator what the plan's
+//! objects could do, and what the operator may do. With the caller's own identity, and never for the component.
 
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::{PolicyRule, RoleScope};

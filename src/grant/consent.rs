@@ -1,4 +1,4 @@
-//! What an operator said may be done: files, flags, and what is kept from the last run, together.
+//! Consent: an operator's grant files and flags, and the grant of the last run, combined.
 
 use crate::capability::Requests;
 use crate::digest::Digest;
@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use super::denial::Shortfall;
 use super::spec::{GrantFile, GrantSpec};
 
-/// Everything the operator said about what may be done.
+/// The operator's consent.
 #[derive(Debug, Clone, Default)]
 pub struct Consent {
     /// Grant files.

@@ -1,4 +1,5 @@
-//! What is said when something is not permitted: to the component, to the operator, and before a run starts.
+//! Denials: what the component and the operator are told of an action that is not permitted, and why a run does not
+//! start.
 
 use std::fmt;
 
@@ -7,8 +8,8 @@ use crate::digest::Digest;
 
 use super::spec::InvalidGrant;
 
-/// One action that was not permitted. As text it is what the component may know: the same for every reason, so that
-/// asking tells it nothing about the grant or about what exists.
+/// One action that was not permitted. Its text is for the component, and is the same for every reason, so that trying
+/// reveals nothing about the grant or about existing objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
     pub(super) action: String,
@@ -73,7 +74,7 @@ pub enum Shortfall {
 }
 
 impl Denied {
-    /// What was not permitted, with the reason: for the operator, never for the component.
+    /// The denied action, with the reason: for the operator, never for the component.
     pub fn explained(&self) -> String {
         format!("{}: {}", self.action, self.reason)
     }
@@ -83,7 +84,7 @@ impl Denied {
         &self.reason
     }
 
-    /// The same, of another action: `wait` is covered by `apply` or `get`, and is what was asked for.
+    /// The denial for another action: `wait` is covered by `apply` or `get`, but `wait` is what the component called.
     pub(super) fn of(self, action: String) -> Self {
         Self { action, ..self }
     }

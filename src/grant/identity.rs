@@ -1,4 +1,5 @@
-//! Permits for the identity of a run: made for a plan that somebody confirmed, and removed by what only it is called.
+//! Permits for the identity of a run: made for a plan that somebody confirmed, and removed by a name that nothing else
+//! has.
 
 use crate::kubernetes::api::{CORE, RBAC};
 use crate::kubernetes::object::ObjectRef;

@@ -25,7 +25,7 @@ pub struct LimitTexts {
     pub log: Option<String>,
 }
 
-/// What a run may use up. Each is a bound on what a hostile component could take from its host.
+/// Resource limits of a run. Each bounds what a hostile component could take from its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of linear memory and tables, 64 MiB. Without it the component could have all of the machine's.

@@ -64,11 +64,11 @@ pub struct ReadBindings;
 /// Making an identity for one run, with just the rights of its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mint {
-    /// What it is called, where it is, and when it ends.
+    /// The record of it: name, place and expiry.
     pub record: IdentityRecord,
-    /// What it may do.
+    /// The rights that it is given.
     pub rights: Rights,
-    /// How long its tokens are good for.
+    /// The lifetime of its tokens.
     pub lifetime: Duration,
     /// Namespaces that the run makes itself: its rights in them have to wait.
     pub later: BTreeSet<String>,
@@ -87,7 +87,7 @@ pub struct ReadFile {
     pub path: BoundPath,
 }
 
-/// What a logical name is bound to.
+/// The path that a logical name is bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BoundPath {
     /// This file.

@@ -1,4 +1,4 @@
-//! What an operator refuses, whatever else is granted.
+//! Capabilities that an operator denies, whatever else is granted.
 
 use crate::capability::Capabilities;
 use crate::capability::files::FileScope;
@@ -7,7 +7,7 @@ use crate::capability::template::Names;
 
 use super::spec::{GrantSpec, InvalidGrant};
 
-/// What the operator refuses.
+/// The capabilities that the operator denies.
 #[derive(Debug, Default)]
 pub(super) struct Refused {
     pub(super) kubernetes: KubernetesScope,
@@ -36,7 +36,7 @@ impl Refused {
         self.credential(name) || self.reveal.iter().any(|refused| refused == name)
     }
 
-    /// What of `wanted` would be denied to who is allowed this much.
+    /// The part of `wanted` that is not covered by `allowed`, or is denied, as lines.
     pub(super) fn missing(&self, allowed: &Capabilities, wanted: &Capabilities) -> Vec<String> {
         let mut lines = allowed.missing(wanted);
         let refused = wanted.kubernetes.intersect(&self.kubernetes).lines();

@@ -1,4 +1,4 @@
-//! What an operator allows, as they wrote it: grant files and flags, merged.
+//! Grants as an operator wrote them: grant files and flags, merged.
 //!
 //! Grants only ever add up: one more file or flag never takes power away, except by a `deny`, which always wins.
 
@@ -37,7 +37,7 @@ pub struct Metadata {
     pub name: String,
 }
 
-/// What an operator allows one bundle.
+/// A grant for one bundle, pinned to its digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedSpec {
@@ -55,7 +55,7 @@ pub struct PinnedSpec {
     /// Credentials that the host makes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub generate: Vec<GenerateText>,
-    /// What is refused, whatever else is granted.
+    /// Denied capabilities, whatever else is granted.
     #[serde(default, skip_serializing_if = "Deny::is_empty")]
     pub deny: Deny,
     /// Limits of the run.
@@ -63,7 +63,7 @@ pub struct PinnedSpec {
     pub limits: LimitTexts,
 }
 
-/// What an operator allows. The default is nothing.
+/// A grant. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrantSpec {
@@ -76,7 +76,7 @@ pub struct GrantSpec {
     /// Credentials that the host makes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub generate: Vec<GenerateText>,
-    /// What is refused, whatever else is granted.
+    /// Denied capabilities, whatever else is granted.
     pub deny: Deny,
     /// Limits of the run.
     pub limits: LimitTexts,
@@ -92,7 +92,7 @@ pub struct FileGrant {
     pub path: PathBuf,
 }
 
-/// What is refused.
+/// Denied capabilities.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deny {
@@ -134,7 +134,7 @@ pub enum InvalidGrant {
     /// A rule that cannot be used.
     #[error(transparent)]
     Rule(#[from] kubernetes::InvalidScope),
-    /// A bare `*`, by which one would allow what nobody has seen.
+    /// A bare `*`, which would cover objects unknown at the time.
     #[error("`{0}` allows everything by a bare `*`")]
     Wildcard(String),
 }
@@ -187,7 +187,7 @@ impl GrantSpec {
         Ok(())
     }
 
-    /// Refuses a bare `*`: it allows what nobody has seen.
+    /// Refuses a bare `*`, which would cover objects unknown at the time.
     ///
     /// # Errors
     /// [`InvalidGrant::Wildcard`] with the rule.

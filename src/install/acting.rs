@@ -15,12 +15,12 @@ use super::planning::Planned;
 use super::run::{Ran, Run};
 use super::{Error, Outcome, claim, removal};
 
-/// What came of an action, and the outputs that may be stored.
+/// The outcome of an action, and the outputs that may be stored.
 type Acted = (Outcome, BTreeMap<String, Value>);
 
 impl Run<'_> {
-    /// Does what was planned, and records it. The identity that it is done with is gone before it is recorded as done:
-    /// whoever kills the run before has the next one finish it.
+    /// Carries out the plan, and records the result. The run's identity is removed before success is recorded, so that
+    /// the next command finishes a run that was killed in between.
     pub(super) async fn act_and_record(
         &self,
         planned: Planned,
@@ -76,8 +76,8 @@ impl Run<'_> {
         Ok(claim)
     }
 
-    /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs that
-    /// may be stored.
+    /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs
+    /// that may be stored.
     async fn act(&self, planned: Planned) -> Result<Acted, Error> {
         let Planned { plan, site, trace, script, removals, kept, all_rights: rights, .. } = planned;
         site.target().sweep()?;
@@ -88,7 +88,7 @@ impl Run<'_> {
         let Ran { pass: mut acting, ended } = self.pass(acting).await?;
         removal::carry_out(&mut acting, removals).await?;
         if self.responsibilities.remove {
-            // What an uninstall leaves in place is nobody's any more.
+            // Objects that an uninstall leaves in place no longer belong to the installation.
             acting.forget(kept.iter().cloned())?;
         }
         let unready = acting.await_applied().await?;
@@ -103,7 +103,7 @@ impl Run<'_> {
     }
 }
 
-/// Why the installation is no longer held, when that is so: nothing more may be done with it then.
+/// The error when the lock on the installation was lost: nothing more may be written then.
 async fn lost(lock: Option<&Lock>) -> StateError {
     match lock {
         Some(lock) => lock.lost().await,

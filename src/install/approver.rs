@@ -1,31 +1,31 @@
-//! The one who is asked before anything is written, and what they are told beside the plan.
+//! The approver, who confirms a plan before anything is written, and the decisions that are shown with it.
 
 use crate::host::progress::{Entry, Observer, Unready};
 use crate::plan::Plan;
 use crate::verify::TrustDecision;
 
-/// Sees the plan before anything is done, and the run while it goes on.
+/// Confirms or rejects a plan, and observes the run.
 pub trait Approver: Observer {
-    /// Whether to go on. Nothing has been written yet.
+    /// Whether the plan may be carried out. Nothing has been written yet.
     fn confirm(&self, plan: &Plan, decision: &Decision) -> bool;
 }
 
-/// What was decided before the plan was made.
+/// Decisions that preceded the plan.
 #[derive(Debug, Clone)]
 pub struct Decision {
     /// How the bundle was admitted.
     pub trust: Option<TrustDecision>,
-    /// What of the requests is granted, a rule a line.
+    /// Granted requests, a rule a line.
     pub granted: Vec<String>,
     /// Whether the grant of the last run was carried over to a new bundle.
     pub carried_over: bool,
     /// Whether the change is confirmed whatever the plan says, so that nobody is to be asked.
     pub confirmed: bool,
-    /// What was ignored, and why.
+    /// Warnings: inputs that were ignored, and why.
     pub warnings: Vec<String>,
 }
 
-/// Asks nobody: what was confirmed beforehand is done, and nothing else.
+/// Asks nobody: approves plans that were confirmed beforehand, and no others.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unattended;
 

@@ -1,4 +1,4 @@
-//! Decides, before anything runs, what an action gets and what it may do.
+//! Decides an action's inputs and grant before anything runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::verify::{TrustDecision, Verified};
 use super::responsibilities::Responsibilities;
 use super::{Decision, Environment, Error, Mode, Operation};
 
-/// A bundle whose run was decided about.
+/// A bundle with the decisions for its run.
 pub(super) struct Decided {
     pub(super) granted: Option<Arc<Granted>>,
     pub(super) terms: GrantSpec,
@@ -84,13 +84,13 @@ pub(super) fn decide(
     Ok(Decided { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
 }
 
-/// Whether what was decided about the installation still counts: not for one that is installed anew.
+/// Whether earlier decisions about the installation still apply: not for one that is installed anew.
 fn continues(earlier: &Installation, operation: &Operation, mode: Mode) -> bool {
     mode == Mode::Examine || (operation.action != "install" && !earlier.is_deleted())
 }
 
-/// The grant of the last run, for the same bundle, or for a new one that the same rule admitted (Design §4). An explicit
-/// grant file or approval is a decision of its own.
+/// The grant of the last run, for the same bundle, or for a new one that the same rule admitted (Design §4). An
+/// explicit grant file or approval is a decision of its own.
 fn kept(verified: &Verified, operation: &Operation, earlier: &Installation) -> Option<(GrantSpec, bool)> {
     let is_new = verified.digest() != earlier.settings.bundle;
     let same_rule = match verified.decision() {
@@ -118,7 +118,7 @@ fn check_credentials(
     missing.map_or(Ok(()), |(name, _)| Err(Error::Credential(name.clone())))
 }
 
-/// Credentials whose values do not matter, because nothing that holds one is compared.
+/// Placeholder credentials for a comparison, which leaves out every field that holds one.
 fn stand_ins(bundle: &Bundle, operation: &Operation) -> Supplied {
     let wanted =
         bundle.credentials().iter().filter(|(_, credential)| credential.applies_to(&operation.action));

@@ -1,4 +1,4 @@
-//! All that an action may use, handed in by whoever asks for it: the library finds nothing by itself.
+//! The environment of an action, passed in by the caller: the library finds nothing by itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use crate::state::State;
 
 use super::Approver;
 
-/// What is needed to act at all.
+/// The environment of an action.
 pub struct Environment<'a> {
     /// The state.
     pub state: &'a State,
     /// Where compiled components are kept.
     pub cache: Option<PathBuf>,
-    /// The one who is asked.
+    /// The approver of plans.
     pub approver: Arc<dyn Approver>,
     /// Stops the run.
     pub cancellation: Cancellation,
@@ -31,7 +31,7 @@ impl Cancellation {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Stops the run. What it is doing at this moment is awaited and written down.
+    /// Stops the run. Requests in flight are awaited and recorded.
     pub fn cancel(&self) {
         self.0.send_replace(true);
     }

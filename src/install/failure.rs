@@ -19,7 +19,7 @@ pub enum Error {
     /// The operator stopped the run.
     #[error("the run was stopped")]
     Canceled,
-    /// The operator said no.
+    /// The plan was rejected.
     #[error("nothing was done: the plan was not confirmed")]
     Declined,
     /// The installation is there already.
@@ -28,7 +28,7 @@ pub enum Error {
     /// No identity could be made for the run.
     #[error("no identity could be made for this run")]
     Identity {
-        /// What went wrong first.
+        /// The first error.
         #[source]
         source: cluster::Error,
         /// Rights that the caller lacks, a line each.
@@ -48,7 +48,7 @@ pub enum Error {
     /// The parameters cannot be used.
     #[error("the parameters cannot be used: {}", join(&.0.0))]
     Parameters(ParameterError),
-    /// Objects are being deleted, and something keeps them.
+    /// Objects are being deleted, but finalizers delay it.
     #[error("not gone: {}", unready_text(.0))]
     Held(Vec<Unready>),
     /// The installation lives elsewhere.
@@ -61,22 +61,22 @@ pub enum Error {
         /// Where it was looked for.
         asked: String,
     },
-    /// Objects would have to be removed and made anew, and nobody said that they may be.
+    /// Objects would have to be replaced, and that was not allowed.
     #[error("not without replacing what cannot be changed: {}", join(.0))]
     Replaces(Vec<String>),
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
-    /// What it installs could do too much.
+    /// The powers of its objects are refused.
     #[error("what it installs could do too much")]
     Powers {
-        /// What is refused, and by whom.
+        /// The refused powers, and who refuses them.
         #[source]
         refused: Refused,
         /// The plan, to be looked at.
         plan: Box<Plan>,
     },
-    /// The plan that was to be carried out is not the one that would be.
+    /// The saved plan is stale.
     #[error("the plan no longer holds")]
     Stale(Vec<String>),
     /// The requests cannot be used.
@@ -88,11 +88,11 @@ pub enum Error {
         /// How it ended.
         #[source]
         source: RunError,
-        /// What the target refused last.
+        /// The last refusal of the target.
         refusal: Option<Box<targets::Error>>,
         /// Calls that were not permitted, explained for the operator.
         denials: Vec<String>,
-        /// What was not ready, where that ended it.
+        /// Objects that were not ready, where that ended the run.
         unready: Box<[Unready]>,
         /// The component's log.
         log: Vec<Entry>,

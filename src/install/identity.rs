@@ -1,5 +1,5 @@
-//! An identity for the acting pass: recorded before it is made, made before anything else is recorded, and removed however
-//! the pass ends.
+//! An identity for the acting pass: recorded before it is made, made before anything else is recorded, and removed
+//! however the pass ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +18,15 @@ use super::planning::Planned;
 use super::run::Run;
 use super::{Error, Identity, Outcome};
 
-/// What a token outlives the waiting for the target and the component's own time by.
+/// The margin by which a token outlives the time limits of the run.
 const SPARE: Duration = Duration::from_secs(300);
 
-/// The longest time that removing an identity may take. What is left is removed by the next run.
+/// The longest time that removing an identity may take. The next run removes the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
-    /// Carries out what was planned. In a cluster this has an identity of its own, unless nothing is written or the
-    /// operator's own is to be used.
+    /// Carries out the plan. In a cluster the run has an identity of its own, unless nothing is written or the operator
+    /// chose their own.
     pub(super) async fn carry_out(
         &self,
         mut planned: Planned,
@@ -79,7 +79,7 @@ impl Run<'_> {
         Ok(Some(identity))
     }
 
-    /// Removes what runs that were cut off left behind. Nobody else acts on the installation now, so they are over.
+    /// Removes identities that interrupted runs left behind. The lock is held, so no such run is still in progress.
     async fn remove_leftovers(&self, target: &Target) -> Result<(), Error> {
         let Target::Cluster(cluster) = target else { return Ok(()) };
         for minted in self.environment.state.identities(Some(&self.operation.name))? {
@@ -93,7 +93,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Removes the identity of this run. That it cannot be removed does not undo what was done.
+    /// Removes the identity of this run. A failure to remove it does not fail the run.
     pub(super) async fn remove(&self, identity: &ScopedIdentity) -> Result<(), Error> {
         let why = match tokio::time::timeout(PATIENCE, identity.remove()).await {
             Ok(Ok(())) => return Ok(self.environment.state.forget_identity(identity.record())?),
@@ -122,7 +122,7 @@ pub fn minted(plan: &Plan, rights: &Rights, server: &Server, lifetime: Duration)
     }
 }
 
-/// What making an identity takes: the rights to make it, and those that are handed to it.
+/// The rights that making an identity needs: those to create its objects, and those that it is granted.
 pub fn needs(minted: &IdentityRecord, rights: &Rights) -> Vec<(RoleScope, PolicyRule)> {
     let of_scope = |scope: &RoleScope| {
         let rules = rights.rules(scope).into_iter();
@@ -131,7 +131,7 @@ pub fn needs(minted: &IdentityRecord, rights: &Rights) -> Vec<(RoleScope, Policy
     minted.required_rights().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
 }
 
-/// Removes all that an identity may consist of. Gives how much of it was there.
+/// Removes all objects that an identity may have. Returns how many existed.
 ///
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.

@@ -1,4 +1,4 @@
-//! What is to be done with an installation, and whether that makes sense for the one that is recorded.
+//! An operation on an installation, and whether its recorded state allows that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::targets::{self, Overrides, Place, Protected};
 
 use super::Error;
 
-/// An action of an installation, with all that was decided by whoever asks for it.
+/// An action on an installation, with all decisions of the caller.
 pub struct Operation {
     /// `install`, `upgrade`, `uninstall`, or an action of the bundle.
     pub action: String,
@@ -25,11 +25,11 @@ pub struct Operation {
     pub namespace: String,
     /// Where its objects go, as it is recorded.
     pub place: Place,
-    /// What may be done.
+    /// The operator's consent: grants and flags.
     pub consent: Consent,
     /// Parameters that were given.
     pub parameters: BTreeMap<String, Value>,
-    /// Whether parameters and consent are all there is, so that nothing of the last run is taken over.
+    /// Whether parameters and consent are complete, so that nothing of the last run is carried over.
     pub complete: bool,
     /// Whether the change is confirmed whatever the plan says, so that nobody is asked.
     pub confirmed: bool,
@@ -37,15 +37,15 @@ pub struct Operation {
     pub plan: Option<Box<Plan>>,
     /// Credentials that were given.
     pub credentials: Supplied,
-    /// What the operator insists on.
+    /// Guards that the operator overrides.
     pub overrides: Overrides,
     /// Whether to wait until objects are ready.
     pub wait: bool,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
-    /// From which severity on nothing may be installed that has such powers.
+    /// The severity of powers from which on the plan is refused.
     pub refuse_powers: Option<Severity>,
-    /// Kinds that are removed although what they hold would go with them.
+    /// Protected kinds that may be removed, although their contents are deleted with them.
     pub delete: BTreeSet<Protected>,
     /// Where the bundle came from, as it was typed.
     pub reference: String,
@@ -71,7 +71,7 @@ pub enum Identity {
 /// How far an operation is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// All the way.
+    /// Plan and apply.
     Act,
     /// Only the plan of the last action, without its credentials: to compare it with what is there.
     Examine,
@@ -109,7 +109,7 @@ impl Operation {
         self.identity == Identity::Own && self.place.is_cluster()
     }
 
-    /// Whether there is an installation to do this with, and in this place.
+    /// Whether the recorded installation allows this action, in this place.
     pub(super) fn check(&self, earlier: Option<&Installation>, mode: Mode) -> Result<(), Error> {
         if !is_label(&self.name) {
             return Err(Error::Name(self.name.clone()));
@@ -122,7 +122,7 @@ impl Operation {
         }
     }
 
-    /// An installation that failed, was cut off or is gone may be installed; one that succeeded is upgraded.
+    /// An installation that failed, was interrupted or is gone may be installed; one that succeeded is upgraded.
     fn check_new(&self, earlier: &Installation) -> Result<(), Error> {
         if earlier.is_installed() {
             return Err(Error::Exists(self.name.clone()));

@@ -1,4 +1,4 @@
-//! What came of an action that was carried out.
+//! The outcome of an action.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 use crate::plan::Plan;
 
-/// What came of an action.
+/// The outcome of an action that was carried out.
 #[derive(Debug)]
 pub struct Outcome {
     /// The plan that was carried out.

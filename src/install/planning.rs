@@ -1,4 +1,4 @@
-//! The planning pass: reads only, and gives the plan with all that carrying it out needs.
+//! The planning pass: reads only, and returns the plan with all that the acting pass needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,9 +29,9 @@ pub(super) struct Planned {
     denials: Vec<String>,
     pub(super) removals: Vec<Removal>,
     pub(super) kept: Vec<ObjectRef>,
-    /// What the acting pass takes.
+    /// The rights that the acting pass needs.
     pub(super) rights: Rights,
-    /// What making the plan and the acting pass take.
+    /// The rights that planning and acting need together.
     pub(super) all_rights: Rights,
 }
 
@@ -57,7 +57,7 @@ impl Run<'_> {
         Ok(Planned { plan, site, trace, script, log, denials, removals, kept, rights, all_rights })
     }
 
-    /// What the pass noted, with what the host saw of it.
+    /// The trace of the pass, completed with the host's counts, log and refusals.
     fn noted(&self, trace: Trace, ended: Ended) -> (Trace, Vec<Entry>, Vec<String>) {
         let refused = ended.failed.iter().map(ToString::to_string).collect();
         let mut trace = Trace { calls: ended.calls, refused, ..trace };
@@ -77,7 +77,8 @@ impl Run<'_> {
         plan::needed(trace, removed, &readable, site.kinds())
     }
 
-    /// A plan that somebody is to look at is tried out by the server; one that is confirmed already takes reads alone.
+    /// A plan that somebody will look at gets a full dry run; one that is confirmed beforehand takes reads where they
+    /// suffice.
     fn trial(&self) -> DryRunMode {
         match self.mode {
             Mode::Act if self.operation.confirmed && self.operation.plan.is_none() => DryRunMode::Reads,
@@ -86,7 +87,7 @@ impl Run<'_> {
         }
     }
 
-    /// A plan may be looked at, whatever it replaces.
+    /// Refuses replacements that were not allowed, unless the plan is only shown.
     fn check_replacements(&self, plan: &Plan) -> Result<(), Error> {
         let replaced: Vec<_> = plan
             .replacements()
@@ -106,7 +107,7 @@ impl Run<'_> {
         if finds_nothing && is_elsewhere { Err(self.operation.elsewhere(earlier)) } else { Ok(()) }
     }
 
-    /// What the runtime removes after the component, last applied first, and what it leaves in place.
+    /// Objects that the runtime removes after the component, last applied first, and those that it leaves in place.
     fn removable(&self, target: &Target, trace: &Trace) -> (Vec<RecordedObject>, Vec<ObjectRef>) {
         if !self.responsibilities.prune && !self.responsibilities.remove {
             return (Vec::new(), Vec::new());
@@ -178,7 +179,7 @@ impl Planned {
     }
 }
 
-/// Sees nothing: the planning pass writes the same log as the acting one.
+/// Ignores progress: the planning pass writes the same log as the acting pass, which is shown once.
 struct Silent;
 
 impl Observer for Silent {

@@ -1,5 +1,5 @@
-//! What a plan's objects will be able to do: looks in the cluster for what their accounts may do already, and stops a plan
-//! whose powers are refused.
+//! Checks the powers of a plan's objects: reads the RBAC objects of the cluster that concern its accounts, and stops a
+//! plan whose powers are refused.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ use super::{Error, Mode};
 const MAX_ROLES: usize = 200;
 
 impl Run<'_> {
-    /// What is there beside the objects of a plan. Only reads, only with the caller's identity, and only what has to be
-    /// known: a plan whose pods carry no tokens asks for nothing, and so does one that nobody looks at.
+    /// Reads the RBAC objects beside the plan. Sends only reads, as the caller, and only those needed: none for a plan
+    /// whose pods carry no tokens, or whose powers nobody will see.
     pub(super) async fn cluster_context(
         &self,
         site: &Site,
@@ -58,7 +58,7 @@ impl Run<'_> {
         checked.map_err(|refused| Error::Powers { refused, plan: Box::new(plan.clone()) })
     }
 
-    /// Whether anybody looks at what the plan says of powers: people do, and so does who refuses some of them.
+    /// Whether the plan's powers matter to anybody: to a person who is shown the plan, or to a limit on powers.
     fn is_looked_at(&self) -> bool {
         match self.mode {
             Mode::Act => !self.operation.confirmed || !self.refusals().is_empty(),
@@ -67,7 +67,7 @@ impl Run<'_> {
         }
     }
 
-    /// From which severity on powers are refused, and by whom. The policy is asked first.
+    /// The severity from which on powers are refused, and by whom. The trust policy takes precedence.
     fn refusals(&self) -> Vec<(By, Severity)> {
         let by_policy = match &self.decided.decision.trust {
             Some(TrustDecision::Signed { rule, refuse_powers, .. }) => {

@@ -1,4 +1,4 @@
-//! What the runtime removes by itself, by the inventory: the last applied first, in an order that lets everything go.
+//! Removal by the runtime: objects of the inventory, the last applied first, in waves.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use super::Error;
 /// An object that the runtime removes.
 pub(super) struct Removal {
     pub(super) recorded: RecordedObject,
-    /// The object as it is. None: it is gone already, or somebody else's by now, and will only be forgotten.
+    /// The current object. None: it is gone, or has another owner by now, and is only dropped from the inventory.
     pub(super) found: Option<Value>,
 }
 
@@ -33,7 +33,7 @@ impl Removal {
     }
 }
 
-/// Looks at what is to be removed.
+/// Reads the objects that are to be removed.
 pub(super) async fn plan(site: &mut Site, objects: Vec<RecordedObject>) -> Result<Vec<Removal>, Error> {
     for recorded in &objects {
         // A custom resource whose definition is gone is gone with it.
@@ -48,7 +48,7 @@ pub(super) async fn plan(site: &mut Site, objects: Vec<RecordedObject>) -> Resul
     Ok(concurrent::collect(objects.into_iter().map(look).collect()).await?)
 }
 
-/// Removes what was planned, and waits until it is gone.
+/// Removes the planned objects, and waits until they are gone.
 pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<Removal>) -> Result<(), Error> {
     removals.sort_by_key(Removal::wave);
     let mut rest = removals.into_iter().peekable();
@@ -82,7 +82,8 @@ fn gone<T: Default>(error: targets::Error) -> Result<T, targets::Error> {
     }
 }
 
-/// What belongs to somebody else by now stays with them, and what has no kind any more is gone with it.
+/// Whether an error means that nothing is left to remove: the object has another owner by now, or its kind no longer
+/// exists.
 fn is_over(error: &targets::Error) -> bool {
     matches!(error, targets::Error::Foreign { .. } | targets::Error::Cluster(cluster::Error::NoKind { .. }))
 }

@@ -7,9 +7,9 @@ use super::{Error, Operation};
 
 /// Who does what in an action.
 pub(super) struct Responsibilities {
-    /// What the component is called with; none where the runtime acts alone.
+    /// The action that the component is called for; none where the runtime acts alone.
     pub(super) component: Option<String>,
-    /// Whether the runtime then removes what this run did not apply.
+    /// Whether the runtime then prunes objects that this run did not apply.
     pub(super) prune: bool,
     /// Whether it removes everything.
     pub(super) remove: bool,

@@ -1,4 +1,4 @@
-//! One action that was decided about: what its two passes have in common, and what is recorded of it.
+//! One action with its decisions: the common part of its two passes, and the record of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,14 +33,14 @@ pub(super) struct Run<'a> {
     pub(super) mode: Mode,
 }
 
-/// A pass that was run, and what was seen of it.
+/// A pass that was run, with the trace, the log and the refusals.
 pub(super) struct Ran<P> {
     pub(super) pass: P,
     pub(super) ended: Ended,
 }
 
 impl Run<'_> {
-    /// Runs the component over the target, if it has a part in this.
+    /// Runs the component over the target, if it handles the action.
     pub(super) async fn pass<P: Phase>(&self, pass: P) -> Result<Ran<P>, Error> {
         let (Some(compiled), Some(granted), Some(action)) =
             (&self.compiled, &self.decided.granted, &self.responsibilities.component)
@@ -66,10 +66,10 @@ impl Run<'_> {
         Waiting::begin(self.operation.wait, self.operation.timeout)
     }
 
-    /// What the installation keeps after this run.
+    /// The settings that are recorded after this run.
     pub(super) fn settings(&self) -> Settings {
         let Some(granted) = &self.decided.granted else {
-            // Where only the runtime acts, an installation is there, and nothing about it was decided anew.
+            // Where only the runtime acts, the installation exists, and its settings stay as they are.
             return self.earlier.map(|earlier| earlier.settings.clone()).unwrap_or_default();
         };
         let verified = granted.verified();
@@ -144,7 +144,7 @@ impl Run<'_> {
     }
 }
 
-/// How a run failed. The component hands the target's refusal on; the operator is told all of it.
+/// The error of a failed run. The component sees only the kind of a refusal; the operator is told the whole.
 async fn failed(mut pass: Pass, mut ended: Ended, source: RunError) -> Error {
     let refusal = ended.failed.pop().map(Box::new);
     let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));

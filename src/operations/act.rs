@@ -1,4 +1,4 @@
-//! The way that all acting operations take: from a request and what was decided before to the story.
+//! The steps that all acting operations share: from a request, and earlier decisions, to the pipeline in `install`.
 
 use std::collections::BTreeMap;
 
@@ -21,14 +21,14 @@ use super::{BundleRequest, ChangeOptions, Error, Notice, Request, Services};
 pub(super) struct Attempt<'a> {
     pub(super) action: &'a str,
     pub(super) request: &'a Request,
-    /// What may be done, unless that was decided before.
+    /// Consent of this request, unless `decided` replaces it.
     pub(super) consent: Consent,
     /// How it is carried out, which may differ from the request.
     pub(super) change: ChangeOptions,
     /// Where the bundle came from, as it was typed.
     pub(super) reference: String,
     pub(super) mode: Mode,
-    /// What counts in the place of grants, parameters and overrides of the request.
+    /// Decisions of a plan or revision that replace grants, parameters and overrides of the request.
     pub(super) decided: Option<Decided>,
 }
 
@@ -79,8 +79,8 @@ impl<'a> Attempt<'a> {
         Ok(Ready { attempt, verified, located: Located::of(&installation, access) })
     }
 
-    /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle needs
-    /// none, so neither a lost trust policy nor a damaged copy can keep it from happening.
+    /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle
+    /// needs none, so neither a lost trust policy nor a damaged copy can keep it from happening.
     async fn kept(
         &self,
         installation: &Installation,
@@ -127,7 +127,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The values of the credentials that the action may use. What it cannot do without is decided elsewhere.
+    /// The values of the credentials that the action may use. Whether a required one is missing is checked by
+    /// `install`.
     fn credentials(&self, bundle: &Bundle) -> Result<Supplied, Error> {
         let Some(source) = self.request.inputs.credentials.as_ref().filter(|_| self.mode != Mode::Examine)
         else {
@@ -154,7 +155,7 @@ impl<'a> Attempt<'a> {
 }
 
 impl Ready<'_> {
-    /// Carries it out. What it leaves behind when it fails is not undone.
+    /// Carries it out. A failed run is not rolled back.
     pub(super) async fn run(self, services: &Services<'_>) -> Result<Outcome, Error> {
         let Self { attempt, verified, located } = self;
         let Request { name, access, .. } = attempt.request;
@@ -168,7 +169,8 @@ impl Ready<'_> {
     }
 }
 
-/// The action on a bundle that is named. Without an action, it is an upgrade where there is something to upgrade, else an install.
+/// The action on a bundle that is named. Without an action, it is an upgrade where there is something to upgrade, else
+/// an install.
 pub(super) async fn on_bundle<'a>(
     action: Option<&'a str>,
     request: &'a BundleRequest,

@@ -17,7 +17,7 @@ use super::{Error, Request, Services, undo};
 /// change is carried out count.
 ///
 /// # Errors
-/// [`Error`], by stage; [`install::Error::Stale`] when anything would come out differently.
+/// [`Error`], by stage; [`install::Error::Stale`] when the plan made now differs from it.
 pub async fn apply(
     plan: &Plan,
     reference: Option<&Reference>,

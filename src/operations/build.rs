@@ -24,7 +24,7 @@ pub struct Build {
     pub tag: String,
     /// The digest of its component.
     pub component: String,
-    /// What is not as it should be, without being wrong.
+    /// Warnings about the source.
     pub warnings: Vec<String>,
 }
 
@@ -32,8 +32,8 @@ impl Document for Build {
     const KIND: &'static str = "Build";
 }
 
-/// Builds a bundle into a layout, under `tag`, else under that of the layout, else under its version. Other bundles of the
-/// layout stay.
+/// Builds a bundle into a layout, under `tag`, else under that of the layout, else under its version. Other bundles of
+/// the layout stay.
 ///
 /// # Errors
 /// [`Error::Author`] with the mistake in the source, or the file that cannot be written.

@@ -1,4 +1,4 @@
-//! Brings a bundle here: from where a reference says to fetched, and on to verified.
+//! Fetches and verifies the bundle of a reference.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::verify::{TrustPolicy, Verified, dangerously_unsigned};
 
 use super::{Error, Listener, Notice};
 
-/// How bundles get here, and by whom they are judged.
+/// How bundles are fetched, and the policy that they are verified by.
 pub struct Bundles {
-    /// The trust policy, or why there is none that can be used. It is looked at only where a bundle is judged.
+    /// The trust policy, or why there is none that can be used. It is used only where a bundle is verified.
     pub policy: Result<TrustPolicy, Arc<dyn std::error::Error + Send + Sync>>,
     /// The time, which windows of trust are compared with.
     pub now: Timestamp,
-    /// Where a source directory is built to be looked at.
+    /// Where a source directory is built for inspection.
     pub scratch: PathBuf,
-    /// Hears what is to be said about a bundle.
+    /// Receives events about a bundle.
     pub listener: Arc<dyn Listener>,
 }
 
@@ -62,7 +62,7 @@ impl Bundles {
     /// Verifies a fetched bundle, or, where the caller says so, lets it pass unsigned.
     ///
     /// # Errors
-    /// [`Error::Refused`], and [`Error::Policy`] where there is nothing to judge it by.
+    /// [`Error::Refused`], and [`Error::Policy`] where there is no usable trust policy.
     pub fn admitted(&self, fetched: Fetched, is_unsigned: bool) -> Result<Verified, Error> {
         if is_unsigned {
             self.listener.told(&Notice::Unsigned(fetched.digest()));

@@ -1,4 +1,4 @@
-//! What a plan or an earlier revision has decided, in the place of grants, parameters and overrides of the request.
+//! Decisions taken from a plan or an earlier revision, in the place of grants, parameters and overrides of the request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) const PLAIN: &str = "--secrets plain";
 /// The guard that is lowered where a bare `*` may stand in a grant.
 pub(super) const WILD: &str = "--dangerous-wildcards";
 
-/// What was decided before.
+/// Earlier decisions.
 pub(super) struct Decided {
     pub(super) parameters: BTreeMap<String, Value>,
     /// Parameters that have to be given again.
@@ -32,7 +32,7 @@ pub(super) struct Decided {
 }
 
 impl Decided {
-    /// All that a plan says.
+    /// The decisions of a plan.
     pub(super) fn by_plan(plan: &Plan) -> Self {
         let inputs = plan.inputs.clone();
         Self {
@@ -46,7 +46,7 @@ impl Decided {
         }
     }
 
-    /// What a revision was made with. Where files are may not be part of it, so `consent` says so again.
+    /// The decisions of a revision. The paths of files may not be recorded in it, so `consent` gives them again.
     pub(super) fn by_revision(revision: &Revision, consent: &Consent, change: &ChangeOptions) -> Self {
         Self {
             parameters: revision.parameters.clone(),
@@ -84,7 +84,7 @@ impl Decided {
         Ok(self.parameters.clone().into_iter().chain(secret).collect())
     }
 
-    /// Whoever gives a parameter that was decided expects it to count.
+    /// Refuses a parameter that was decided before: giving it again would have no effect.
     ///
     /// # Errors
     /// [`Error::SettledParameter`] with its name.

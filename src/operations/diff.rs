@@ -12,7 +12,7 @@ use super::{Document, Error, Request, Services};
 pub struct Difference {
     /// The installation.
     pub name: String,
-    /// What the plan of the last action would change by now.
+    /// The changes that the plan of the last action would make now.
     pub changes: Vec<Planned>,
 }
 

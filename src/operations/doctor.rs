@@ -1,4 +1,4 @@
-//! Checks all that carnet works with, and finds what runs left behind.
+//! Diagnoses the environment of carnet, and finds leftovers of earlier runs.
 
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,12 @@ use crate::targets::{Place, Target};
 use super::places::Located;
 use super::{Access, Document};
 
-/// How much longer than it says an identity is left alone: clocks differ.
+/// The allowance for clock skew before an expired identity is removed.
 const SPARE: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is looked at.
+/// A request to diagnose the environment.
 pub struct DoctorRequest<'a> {
-    /// Whether what runs left behind is removed.
+    /// Whether leftovers are removed.
     pub fix: bool,
     /// The state, or why it cannot be opened.
     pub state: Result<&'a State, String>,
@@ -36,36 +36,36 @@ pub struct DoctorRequest<'a> {
     pub now: Timestamp,
 }
 
-/// What was found.
+/// The diagnosis.
 #[derive(Debug, Clone, Serialize)]
 pub struct Diagnosis {
-    /// What each look found.
+    /// The results of the checks.
     pub checks: Vec<Check>,
 }
 
-/// What one look found.
+/// The result of one check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// The subject of the check.
     pub what: &'static str,
-    /// How it is.
+    /// The finding.
     pub state: Finding,
-    /// What is to be said about it.
+    /// The explanation of the finding.
     pub text: String,
-    /// More of that, a line each.
+    /// Details, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
 }
 
-/// How something that was looked at is.
+/// The finding of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finding {
     /// It cannot be used.
     Error,
-    /// As it should be.
+    /// It works.
     Ok,
-    /// Something is to be known about it.
+    /// It works, with a warning.
     Warning,
 }
 
@@ -172,7 +172,7 @@ async fn check_minting(server: &Server, namespace: &str) -> Check {
 async fn check_leftovers(request: &DoctorRequest<'_>, server: &Server, namespace: &str) -> Vec<Check> {
     let found = match identity::leftovers(server, None).await {
         Ok(found) => Ok(found),
-        // Who may not look everywhere may look at home.
+        // A caller who may not list all namespaces may still list their own.
         Err(_) => identity::leftovers(server, Some(namespace)).await,
     };
     let found = match found {
@@ -205,7 +205,7 @@ async fn check_leftover(request: &DoctorRequest<'_>, server: &Server, leftover: 
     match identity::remove(server, &permits).await {
         Ok(_) => {
             if let Some((state, minted)) = state.and_then(|state| Some((state, known(leftover, state)?))) {
-                // What is gone is gone, whether or not that can be written down.
+                // The identity is removed already, so a failure to update the record is no error.
                 drop(state.forget_identity(&minted));
             }
             new(Finding::Ok, format!("{name} of {owner} was removed"))
@@ -222,7 +222,7 @@ fn is_over(leftover: &Leftover, state: Option<&State>, now: Timestamp) -> bool {
     is_expired || is_cut_off
 }
 
-/// What the state knows of an identity.
+/// The state's record of an identity.
 fn known(leftover: &Leftover, state: &State) -> Option<IdentityRecord> {
     state.identities(None).ok()?.into_iter().find(|minted| minted.name == leftover.name)
 }

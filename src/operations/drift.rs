@@ -1,4 +1,4 @@
-//! Which objects are no longer as they were installed, and putting them back.
+//! Drift: finds objects that were changed since they were installed, and puts them back.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::act::Attempt;
 use super::examine::examine;
 use super::{Document, Error, Request, Services, undo};
 
-/// The objects of an installation that are no longer as they were installed.
+/// The objects of an installation that have drifted.
 #[derive(Debug, Clone, Serialize)]
 pub struct Drift {
     /// The installation.
@@ -20,28 +20,28 @@ pub struct Drift {
     pub objects: Vec<DriftedObject>,
 }
 
-/// An object that is not as it was installed.
+/// An object that has drifted.
 #[derive(Debug, Clone, Serialize)]
 pub struct DriftedObject {
     /// Which object.
     #[serde(flatten)]
     pub object: ObjectRef,
-    /// In which way.
+    /// The kind of drift.
     pub state: DriftState,
     /// The fields that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
 }
 
-/// In which way an object is not as it was installed.
+/// The way in which an object has drifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DriftState {
     /// Some of its fields differ.
     Changed,
-    /// It is there, and should not be.
+    /// It exists, and should not.
     Extra,
-    /// It is not there.
+    /// It is missing.
     Missing,
 }
 
@@ -49,7 +49,7 @@ impl Document for Drift {
     const KIND: &'static str = "Drift";
 }
 
-/// Finds the objects that are no longer as they were installed. Changes nothing.
+/// Finds the objects that have drifted. Changes nothing.
 ///
 /// # Errors
 /// [`Error`], by stage.
@@ -58,7 +58,7 @@ pub async fn drift(request: &Request, services: &Services<'_>) -> Result<Drift, 
     Ok(Drift { name: request.name.clone(), objects })
 }
 
-/// Puts them back: an upgrade to what is installed, over what others have changed.
+/// Corrects drift: an upgrade to the installed bundle that overwrites changes of others.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.

@@ -8,7 +8,7 @@ use super::act::Attempt;
 use super::places::installation;
 use super::{ChangeOptions, Error, Request, Services};
 
-/// The objects that are not as they were installed.
+/// The objects that differ from how they were installed.
 pub(super) async fn examine(request: &Request, services: &Services<'_>) -> Result<Vec<Planned>, Error> {
     let installation = installation(services.state, &request.name, request.namespace.as_deref())?;
     if installation.is_deleted() {
@@ -16,7 +16,8 @@ pub(super) async fn examine(request: &Request, services: &Services<'_>) -> Resul
     }
     let last = installation.last.map_or_else(|| "install".to_owned(), |last| last.action);
     let action = if ["install", "upgrade"].contains(&last.as_str()) { &last } else { "upgrade" };
-    // What stands in the way of a run is no obstacle to a look.
+    // Ownership conflicts would stop a run, but must not stop a comparison, so the guards are overridden. Nothing is
+    // written.
     let overrides = Overrides { force_conflicts: true, take_ownership: true, replace: false };
     let change = ChangeOptions { overrides, ..ChangeOptions::default() };
     let attempt = Attempt { change, mode: Mode::Examine, ..Attempt::new(action, request) };

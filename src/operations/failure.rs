@@ -1,4 +1,4 @@
-//! Why something that was asked for was not done.
+//! Errors of operations.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::state::StateError;
 use crate::targets::{self, InvalidPlace};
 use crate::verify::Refusal;
 
-/// Why something that was asked for was not done.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,7 +34,7 @@ pub enum Error {
     /// The cluster refused, or cannot be reached.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
-    /// The credentials cannot be had.
+    /// The values of the credentials cannot be read.
     #[error(transparent)]
     Credentials(Box<dyn std::error::Error + Send + Sync>),
     /// There are no rights where there is no cluster.
@@ -43,7 +43,7 @@ pub enum Error {
     /// The bundle could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The grant that was written would not be read as it is meant.
+    /// The generated grant does not read back as the requests.
     #[error(transparent)]
     Grant(#[from] spec::InvalidGrant),
     /// The action was not carried out.
@@ -52,7 +52,7 @@ pub enum Error {
     /// A key cannot be made.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// What was made cannot be kept.
+    /// The kubeconfig cannot be stored.
     #[error(transparent)]
     Keep(Box<dyn std::error::Error + Send + Sync>),
     /// A namespace has to be there before rights in it can be given.
@@ -114,7 +114,7 @@ pub enum Error {
     /// A source directory has nowhere to be built.
     #[error("there is no place for temporary files")]
     Scratch(#[source] std::io::Error),
-    /// A parameter is part of what is repeated.
+    /// A parameter was given although the plan or revision has its value.
     #[error("the parameter `{0}` is settled already")]
     SettledParameter(String),
     /// The grant does not cover what is required.
@@ -126,10 +126,10 @@ pub enum Error {
     /// The target refused.
     #[error(transparent)]
     Target(#[from] targets::Error),
-    /// A run failed, and what it had begun was undone, or not.
+    /// A run failed, and a rollback was tried.
     #[error("{what}")]
     Undone {
-        /// What became of it.
+        /// The result of the rollback.
         what: String,
         /// Why the run failed.
         source: install::Error,
@@ -143,7 +143,7 @@ pub enum Error {
     /// A parameter is recorded nowhere, and was not given again.
     #[error("the value of the parameter `{0}` is recorded nowhere")]
     UnrecordedParameter(String),
-    /// The requests of the bundle have no text that says just them.
+    /// The requests of the bundle cannot be written as a grant of exactly those.
     #[error("the requests cannot be written as a grant")]
     Unwritable,
 }

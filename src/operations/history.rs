@@ -7,7 +7,7 @@ use crate::state::{Revision, State};
 use super::places::installation;
 use super::{Document, Error};
 
-/// What was done with an installation, oldest first.
+/// The revisions of an installation, oldest first.
 #[derive(Debug, Clone, Serialize)]
 pub struct RevisionList {
     /// The actions.
@@ -18,7 +18,7 @@ impl Document for RevisionList {
     const KIND: &'static str = "RevisionList";
 }
 
-/// Lists what was done with an installation.
+/// Lists the revisions of an installation.
 ///
 /// # Errors
 /// [`Error::State`] when the state cannot be read, or has no such installation.

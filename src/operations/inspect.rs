@@ -1,4 +1,4 @@
-//! What an operator decides from: what a bundle can do, what it asks for and who signed it.
+//! Inspection: what a bundle can do, what it asks for and who signed it, for an operator to decide on.
 //!
 //! It takes a fetched bundle, signed or not: nothing is decided here, nothing runs and nothing is written. What the
 //! component can call is read from its binary; what the author says about it is marked as such.
@@ -25,7 +25,7 @@ use crate::verify::Refusal;
 use super::verify::{SignatureVerdict, verdict};
 use super::{Bundles, Document, Error};
 
-/// What is known about a bundle before anybody decides about it.
+/// An inspected bundle: facts that an operator decides on.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
@@ -35,18 +35,18 @@ pub struct Inspection {
     pub bundle: BundleSummary,
     /// Whether the trust policy admits it.
     pub trusted: bool,
-    /// Why the policy does not.
+    /// Why the trust policy refuses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Its signatures.
     pub signatures: Vec<SignatureVerdict>,
     /// Its component.
     pub component: ComponentSummary,
-    /// What the component can call, the most dangerous first.
+    /// Powers of the host interfaces that the component imports, the most dangerous first.
     pub can: Vec<CallablePower>,
-    /// What it cannot do.
+    /// Powers that the component lacks.
     pub cannot: Vec<String>,
-    /// What the author asks for.
+    /// The author's requests.
     pub requests: RequestSummary,
     /// Why the requests cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,17 +59,17 @@ pub struct Inspection {
     pub unprovided_imports: Vec<String>,
     /// The images that come with it.
     pub images: Vec<ImageSummary>,
-    /// What can be done with it.
+    /// The actions of the bundle.
     pub actions: Vec<ActionSummary>,
-    /// What is wrong with it without making it unusable.
+    /// Warnings about the bundle.
     pub warnings: Vec<String>,
     /// Whether there is a trust policy at all.
     #[serde(skip)]
     pub has_policy: bool,
-    /// The reason without what is wrong with each signature, which its own row says.
+    /// The reason for the refusal, without the verdicts on single signatures.
     #[serde(skip)]
     pub verdict: Option<String>,
-    /// Imports that reach nothing, with what they are.
+    /// WASI imports that reach nothing, each with an explanation.
     #[serde(skip)]
     pub inert: Vec<(String, &'static str)>,
 }
@@ -107,7 +107,7 @@ pub struct CallablePower {
     pub functions: Vec<String>,
     /// How much they can do, in a word.
     pub danger: &'static str,
-    /// What they do.
+    /// The meaning of the functions in plain words.
     pub meaning: &'static str,
     /// How much they can do.
     #[serde(skip)]
@@ -154,7 +154,7 @@ pub struct ActionSummary {
     pub modifies: bool,
     /// Whether it leaves no record.
     pub stateless: bool,
-    /// What it does.
+    /// The author's description of the action.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
 }
@@ -163,7 +163,7 @@ impl Document for Inspection {
     const KIND: &'static str = "Inspection";
 }
 
-/// Shows what a bundle can do, what it asks for and who signed it. Decides nothing: a bundle that is not trusted is shown as
+/// Shows what a bundle can do, what it asks for and who signed it. Decides nothing: an untrusted bundle is shown as
 /// well.
 ///
 /// # Errors
@@ -173,7 +173,7 @@ pub async fn inspect(reference: &Reference, bundles: &Bundles) -> Result<Inspect
     Inspection::of(&fetched, bundles)
 }
 
-/// What no component can, whatever it imports: there is no interface for it.
+/// Powers that no component has, since no host interface gives them.
 const NEVER: [&str; 5] = [
     "reach the network",
     "open files that you did not hand to it",
@@ -245,7 +245,7 @@ impl From<Requests> for RequestSummary {
     }
 }
 
-/// What the component can call, the most dangerous first.
+/// Powers of the host interfaces that the component imports, the most dangerous first.
 fn powers(imports: &Imports) -> Vec<CallablePower> {
     let mut powers: Vec<_> = provided(imports).collect();
     powers.sort_by(|a, b| (a.level, &a.interface).cmp(&(b.level, &b.interface)));
@@ -254,7 +254,7 @@ fn powers(imports: &Imports) -> Vec<CallablePower> {
 
 fn provided(imports: &Imports) -> impl Iterator<Item = CallablePower> {
     let power = |(name, functions): (&String, &BTreeSet<String>)| match provide(name, functions) {
-        // An interface that only brings types lets the component do nothing.
+        // An interface with types alone gives no power.
         Provision::Provided(interface) if !functions.is_empty() => {
             Some(CallablePower::of(name, functions, interface))
         }
@@ -290,7 +290,7 @@ fn word(danger: Risk) -> &'static str {
     }
 }
 
-/// What the component cannot do, because its binary names no function for it.
+/// Powers that the component lacks, because its binary imports no function for them.
 fn cannot(imports: &Imports) -> Vec<String> {
     let called = |interface: &Interface| {
         imports.0.iter().any(|(name, calls)| unversioned(name) == interface.name && !calls.is_empty())
@@ -337,7 +337,7 @@ fn actions(bundle: &Bundle, requests: &Requests) -> Vec<ActionSummary> {
     built_in.into_iter().chain(declared).collect()
 }
 
-/// What carnet does where the component does not carry out a built-in action itself.
+/// The runtime's default for a built-in action that the component does not handle.
 fn usual(action: &str, requests: &Requests) -> &'static str {
     match action {
         _ if requests.handle(action) => "",

@@ -1,11 +1,11 @@
-//! Installs a bundle, or brings an installation to another bundle or to other inputs.
+//! Installs a bundle, or upgrades an installation to another bundle or other inputs.
 
 use crate::install::{Mode, Outcome};
 
 use super::act::on_bundle;
 use super::{BundleRequest, Error, Services, undo};
 
-/// Installs a bundle. An installation that failed or was cut off is finished by the same request.
+/// Installs a bundle. The same request finishes an installation that failed or was interrupted.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
@@ -13,7 +13,7 @@ pub async fn install(request: &BundleRequest, services: &Services<'_>) -> Result
     undo::run(on_bundle(Some("install"), request, Mode::Act, services).await?, services).await
 }
 
-/// Brings an installation to another bundle, or to other inputs.
+/// Upgrades an installation to another bundle, or to other inputs.
 ///
 /// # Errors
 /// As for [`install`].

@@ -14,33 +14,33 @@ use crate::verify::TrustPolicy;
 
 use super::{Bundles, Document, Error};
 
-/// All that is wrong with something.
+/// The faults of a bundle or document.
 #[derive(Debug, Clone, Serialize)]
 pub struct Lint {
     /// The faults, in the order of the document.
     pub faults: Vec<LintFault>,
 }
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LintFault {
     /// Where, as a JSON pointer.
     pub pointer: String,
-    /// What is wrong.
+    /// The fault, as a sentence.
     pub what: String,
-    /// The rule that says so.
+    /// The rule that is broken.
     pub rule: String,
-    /// How bad it is.
+    /// Its severity.
     pub severity: LintSeverity,
 }
 
-/// How bad a fault is.
+/// The severity of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LintSeverity {
-    /// It makes the thing unusable.
+    /// An error: the document cannot be used.
     Error,
-    /// It is not as it should be.
+    /// A warning.
     Warning,
 }
 
@@ -59,7 +59,7 @@ impl Document for Lint {
     const KIND: &'static str = "Lint";
 }
 
-/// Checks a bundle, or all that building its source would say.
+/// Checks a bundle, or a source directory by a trial build.
 ///
 /// # Errors
 /// [`Error`] when it cannot be fetched, or built for another reason than its faults.
@@ -84,7 +84,7 @@ pub fn lint_document(kind: LintKind, text: &str) -> Lint {
     }
 }
 
-/// All that building would say.
+/// The faults that a build would report.
 async fn source(directory: &Path, bundles: &Bundles) -> Result<Vec<Fault>, Error> {
     match bundles.build(directory).await {
         Ok((_, built)) => Ok(built.warnings),
@@ -101,7 +101,7 @@ impl Lint {
 }
 
 impl LintFault {
-    /// A document that could not be read as what it should be. A cause that says the same as its effect is left out.
+    /// A document that could not be read as what it should be. A cause that repeats its effect is left out.
     fn whole(error: &(dyn StdError + 'static), rule: &str) -> Self {
         let causes =
             std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());

@@ -1,4 +1,4 @@
-//! What came of an action, as a document: without the values that must not be shown.
+//! The outcome of an action as a document, without the values that must not be shown.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::plan::{BundleName, Planned};
 
 use super::Document;
 
-/// What came of an action.
+/// The outcome of an action.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeDocument {
@@ -29,7 +29,7 @@ pub struct OutcomeDocument {
     pub result: &'static str,
     /// The digest of the plan that was carried out.
     pub plan: Digest,
-    /// What happened to each object.
+    /// The change of each object.
     pub changes: Vec<Planned>,
     /// The outputs that were set.
     pub outputs: BTreeMap<String, Value>,
@@ -39,7 +39,7 @@ pub struct OutcomeDocument {
     pub kept: Vec<String>,
 }
 
-/// What stands for the value of an output that must not be shown.
+/// The placeholder for the value of an output that must not be shown.
 const NOT_SHOWN: &str = "(not shown)";
 
 impl OutcomeDocument {

@@ -1,4 +1,4 @@
-//! The plan of an install or an upgrade, and nothing after it.
+//! Makes the plan of an install or an upgrade, without carrying it out.
 
 use crate::install::{Mode, Outcome};
 use crate::plan::Plan;

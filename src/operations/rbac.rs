@@ -32,7 +32,7 @@ pub struct RightsReport {
     pub plan: Digest,
     /// A ServiceAccount, and roles that are bound to it.
     pub objects: Vec<Value>,
-    /// How the run hands rights on, a sentence each.
+    /// How the run grants rights to others, a sentence each.
     pub escalations: Vec<String>,
     /// Namespaces that the plan makes itself: what is in them can only be applied afterwards.
     pub later: Vec<String>,
@@ -47,13 +47,13 @@ pub struct RightsCheck {
     pub missing: Vec<String>,
 }
 
-/// An account that has just the rights of a plan, for a while.
+/// A short-lived ServiceAccount that has just the rights of a plan.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// The kubeconfig that is for it.
     pub kubeconfig: String,
-    /// What it consists of.
+    /// The objects of the account.
     #[serde(flatten)]
     pub minted: IdentityRecord,
 }
@@ -105,7 +105,8 @@ pub async fn check(
     Ok(RightsCheck { name: request.request.name.clone(), missing })
 }
 
-/// Makes an account that has just the rights of the plan, and has its kubeconfig kept. An earlier account of ours is removed.
+/// Makes an account that has just the rights of the plan, and has its kubeconfig kept. An earlier account of ours is
+/// removed.
 ///
 /// # Errors
 /// As for [`rights`], and when the account cannot be made or kept.
@@ -125,7 +126,7 @@ pub async fn make(
         remove(cluster.server(), earlier).await?;
     }
     let minted = install::minted(&plan, &rights, cluster.server(), lifetime);
-    // Who has the account kept asks for it.
+    // Asking for the account counts as confirming its plan.
     let confirmed = plan.confirm(&rights, |_| true).ok_or(install::Error::Declined)?;
     let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
     let made = match identity.make().await {

@@ -1,4 +1,4 @@
-//! What can be said about an action beforehand, as values: a request has no defaults that depend on where it is made.
+//! Requests for actions, as typed values. A request has no defaults that depend on where it is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::targets::{Overrides, Place, Protected};
 
 use super::Error;
 
-/// What is asked of an installation, whatever the action.
+/// The part of a request that all actions share.
 #[derive(Debug)]
 pub struct Request {
     /// The name of the installation.
@@ -28,11 +28,11 @@ pub struct Request {
     pub namespace: Option<String>,
     /// How its cluster is reached from here.
     pub access: Access,
-    /// What may be done.
+    /// The operator's consent: grants and flags.
     pub consent: Consent,
     /// Parameters and credentials.
     pub inputs: Inputs,
-    /// Whether a bundle of this machine may be used although nobody signed it.
+    /// Whether an unsigned bundle of this machine may be used.
     pub is_unsigned: bool,
     /// How the change is carried out.
     pub change: ChangeOptions,
@@ -45,7 +45,7 @@ pub struct BundleRequest {
     pub reference: Reference,
     /// Where the objects go.
     pub destination: Destination,
-    /// What else is asked for.
+    /// The rest of the request.
     pub request: Request,
 }
 
@@ -63,7 +63,8 @@ pub struct Destination {
 pub struct Access {
     /// The kubeconfig. None: the recorded one, else those that kubectl would use.
     pub kubeconfig: Option<PathBuf>,
-    /// Whether the kubeconfig is one that was lent for a plan: it is not the way to the installation, so it is not recorded.
+    /// Whether the kubeconfig is one that was lent for a plan: it is not the way to the installation, so it is not
+    /// recorded.
     pub is_lent: bool,
     /// The context of the kubeconfig.
     pub context: Option<String>,
@@ -71,7 +72,7 @@ pub struct Access {
     pub as_user: Option<String>,
 }
 
-/// What goes into a bundle.
+/// A bundle's inputs.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     /// Values for parameters.
@@ -85,8 +86,8 @@ pub struct Inputs {
 pub struct Parameters {
     /// Values.
     pub values: BTreeMap<String, Value>,
-    /// Texts that become values by what the bundle says of the parameter: text where that is allowed, else JSON. They win
-    /// over values.
+    /// Texts that are parsed by the parameter's schema: taken as a string where it allows one, else parsed as JSON.
+    /// They win over values.
     pub texts: BTreeMap<String, String>,
 }
 
@@ -95,7 +96,7 @@ pub trait CredentialSource: fmt::Debug + Send + Sync {
     /// The values of those of these credentials that are known here.
     ///
     /// # Errors
-    /// When one is known whose value cannot be had.
+    /// When one is known and its value cannot be read.
     fn values(
         &self,
         names: &[&str],
@@ -111,13 +112,13 @@ pub struct ChangeOptions {
     pub wait: bool,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
-    /// What the caller insists on.
+    /// Guards that the caller overrides.
     pub overrides: Overrides,
-    /// From which severity on nothing may be installed that has such powers.
+    /// The severity of powers from which on the plan is refused.
     pub refuse_powers: Option<Severity>,
-    /// Whether a run that fails is followed by going back to what was there.
+    /// Whether a failed run is rolled back.
     pub rollback_on_failure: bool,
-    /// Kinds that are removed although what they hold would go with them.
+    /// Protected kinds that may be removed, although their contents are deleted with them.
     pub delete: BTreeSet<Protected>,
     /// Who acts in a cluster.
     pub identity: Identity,
@@ -132,7 +133,7 @@ impl CredentialSource for BTreeMap<String, SecretString> {
 }
 
 impl Request {
-    /// A request that says nothing but the name.
+    /// A request with nothing but the name.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -147,7 +148,7 @@ impl Request {
 }
 
 impl BundleRequest {
-    /// A request that says nothing but the name, the bundle and the place.
+    /// A request with nothing but the name, the bundle and the place.
     pub fn new(name: impl Into<String>, reference: Reference, place: Place) -> Self {
         let destination = Destination { named: Some(place), default: None };
         Self { reference, destination, request: Request::new(name) }
@@ -197,7 +198,7 @@ impl Default for ChangeOptions {
 }
 
 impl ChangeOptions {
-    /// The same change, to undo one that failed. What was there before is put back whatever it can do.
+    /// The options for rolling back a failed change. Powers are not refused: the earlier revision had them before.
     pub(super) fn undoing(&self) -> Self {
         Self { confirmed: true, rollback_on_failure: false, refuse_powers: None, ..self.clone() }
     }

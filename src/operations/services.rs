@@ -1,4 +1,4 @@
-//! All that an operation may use, handed in by whoever asks, and what it has to say beside its result.
+//! The services that an operation uses, passed in by the caller, and the events that it reports beside its result.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,46 +10,46 @@ use crate::state::{Revision, State};
 
 use super::Bundles;
 
-/// What an operation on installations works with.
+/// The services for operations on installations.
 pub struct Services<'a> {
     /// Where installations are recorded.
     pub state: &'a State,
-    /// How bundles get here, and by whom they are judged.
+    /// How bundles are fetched and verified.
     pub bundles: Bundles,
     /// Where compiled components are kept.
     pub cache: Option<PathBuf>,
-    /// The one who is asked.
+    /// The approver of plans.
     pub approver: Arc<dyn Approver>,
     /// Stops a run.
     pub cancellation: Cancellation,
 }
 
-/// Hears what an operation has to say beside its result.
+/// Receives the events that an operation reports beside its result.
 pub trait Listener: Send + Sync {
-    /// Something that people want to know while it happens.
+    /// Reports an event.
     fn told(&self, notice: &Notice);
 }
 
-/// Nobody listens.
+/// Ignores all events.
 impl Listener for Unattended {
     fn told(&self, _: &Notice) {}
 }
 
-/// Something that people want to know while it happens. As text, it is a sentence.
+/// An event that people want to know of while it happens. Its text is a sentence.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {
     /// A source directory is built, since it is no bundle yet.
     Building(PathBuf),
-    /// The bundle has a member that is ignored, or something else that is not as it should be.
+    /// A warning about the bundle, such as a member that is ignored.
     Ignored(String),
-    /// A source directory has something that is not as it should be.
+    /// A warning about a source directory.
     Fault(String),
     /// The run acts with all rights of the caller.
     OwnIdentity,
     /// The installation goes back to a revision.
     Returning(Box<Revision>),
-    /// The target cannot be asked how its objects are.
+    /// The target cannot be reached for the readiness of its objects.
     Unasked(String),
     /// A run failed, and what it has done is undone.
     Undoing {
@@ -58,12 +58,12 @@ pub enum Notice {
         /// The installation.
         name: String,
     },
-    /// A bundle is used although nobody vouches for it.
+    /// An unsigned bundle is used.
     Unsigned(Digest),
 }
 
 impl Services<'_> {
-    /// What acting takes of it.
+    /// The part of these services that the pipeline takes.
     pub(super) fn environment(&self) -> Environment<'_> {
         Environment {
             state: self.state,

@@ -1,4 +1,4 @@
-//! An installation, and how its objects are.
+//! The status of an installation and the readiness of its objects.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::targets::{Recorded, Target};
 use super::places::{Located, installation};
 use super::{Access, Document, Error, Listener, Notice};
 
-/// An installation, as it is recorded and, where that was asked, as it is.
+/// An installation as recorded, and, where its target was asked, the readiness of its objects.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallationStatus {
@@ -73,8 +73,8 @@ impl Document for InstallationStatus {
     const KIND: &'static str = "Installation";
 }
 
-/// Shows an installation, and asks its target about every object. A target that cannot be asked is no error: what is recorded
-/// is shown all the same.
+/// Shows an installation, and asks its target about every object. A target that cannot be asked is no error: what is
+/// recorded is shown all the same.
 ///
 /// # Errors
 /// [`Error::State`] when the state cannot be read, or has no such installation.
@@ -121,7 +121,7 @@ async fn readiness(target: &Target, recorded: &RecordedObject) -> Result<Readine
 }
 
 impl InstallationStatus {
-    /// What is recorded of an installation.
+    /// The status as far as it is recorded.
     pub(super) fn of(installation: &Installation, state: &State) -> Result<Self, StateError> {
         let settings = &installation.settings;
         let last = installation.last.as_ref();
@@ -149,7 +149,7 @@ impl ObjectStatus {
     }
 }
 
-/// A claim without a result is that of a run that goes on, or of one that was cut off.
+/// A claim without a result belongs to a run that is in progress, or that was interrupted.
 fn result(installation: &Installation, state: &State) -> String {
     match &installation.last {
         Some(last) if last.result != "unknown" => last.result.clone(),

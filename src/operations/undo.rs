@@ -1,4 +1,4 @@
-//! Carries out an action, and goes back to what was there when it fails and that is wanted.
+//! Carries out an action, and rolls back when it fails, if the request says so.
 
 use crate::document::chain;
 use crate::grant::Consent;
@@ -9,7 +9,7 @@ use super::act::{Attempt, Ready};
 use super::revisions::before;
 use super::{ChangeOptions, Error, Notice, Request, Services};
 
-/// Carries out an action. What a run that failed has done is undone where that is wanted.
+/// Carries out an action. A failed run is rolled back if the request says so.
 pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Outcome, Error> {
     if !ready.attempt.change.rollback_on_failure {
         return ready.run(services).await;
@@ -27,20 +27,20 @@ pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Out
     }
 }
 
-/// An action that failed, should it do so.
+/// The context for rolling back an action that may fail.
 struct Failed<'a> {
     action: &'a str,
     request: &'a Request,
     consent: Consent,
-    /// How it is undone.
+    /// The options of the rollback.
     change: ChangeOptions,
     /// The last revision before it.
     last: Option<Revision>,
 }
 
 impl Failed<'_> {
-    /// Undoes what the run has done: back to the last revision that succeeded, or away with all of it. Gives the error that
-    /// is to be told. One who stopped the run is left with what is there.
+    /// Rolls back to the last revision that succeeded, or uninstalls where there is none. Returns the error to report.
+    /// A run that the operator stopped is not rolled back.
     async fn undo(&self, error: install::Error, services: &Services<'_>) -> Error {
         if !self.has_begun(services) || matches!(error, install::Error::Canceled) {
             return error.into();
@@ -56,7 +56,7 @@ impl Failed<'_> {
         Error::Undone { what, source: error }
     }
 
-    /// Whether it was recorded at all.
+    /// Whether the action was recorded. If not, there is nothing to roll back.
     fn has_begun(&self, services: &Services<'_>) -> bool {
         match services.state.find(&self.request.name) {
             Ok(Some(now)) => now.last.as_ref().map(|it| &it.claim) != self.last.as_ref().map(|it| &it.claim),
@@ -64,13 +64,13 @@ impl Failed<'_> {
         }
     }
 
-    /// Goes back, and says to where.
+    /// Rolls back, and returns a phrase that says to where.
     async fn go_back(&self, services: &Services<'_>) -> Result<String, Error> {
         let history = services.state.history(&self.request.name)?;
         let last = history.iter().rfind(|revision| revision.modifies);
         match before(&history, last) {
             Some(revision) => {
-                // The grant is part of the revision, but where files are may not be.
+                // The grant is part of the revision, but the paths of files may not be.
                 let attempt = self.attempt("upgrade", self.consent.clone());
                 attempt.on_revision(revision, services).await?.run(services).await?;
                 Ok(format!("it is back at revision {}", revision.revision))

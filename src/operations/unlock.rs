@@ -1,4 +1,4 @@
-//! Who holds an installation, and ending that hold.
+//! The lock of an installation: who holds it, and breaking it.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::state::{Holder, State};
 
 use super::{Document, Error};
 
-/// Whose hold it is, or was.
+/// The lock of an installation, and its holder.
 #[derive(Debug, Clone, Serialize)]
 pub struct Lock {
     /// The installation.
@@ -14,9 +14,9 @@ pub struct Lock {
     /// Who holds it. None: nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
-    /// Whether the hold was ended.
+    /// Whether the lock was broken.
     pub unlocked: bool,
-    /// Whether the hold ends with its process, and in no other way.
+    /// Whether the lock is released only by its process.
     #[serde(skip)]
     pub ends_with_process: bool,
 }
@@ -25,7 +25,7 @@ impl Document for Lock {
     const KIND: &'static str = "Lock";
 }
 
-/// Looks who holds an installation.
+/// Finds the holder of an installation's lock.
 ///
 /// # Errors
 /// [`Error::State`] when that cannot be found out.
@@ -34,10 +34,10 @@ pub fn look(name: &str, state: &State) -> Result<Lock, Error> {
     Ok(Lock { name: name.into(), holder, unlocked: false, ends_with_process })
 }
 
-/// Ends the hold that was found, and no other. A run that still goes on stops before it writes anything more.
+/// Breaks the lock that was found, and no other. A run that still goes on stops before it writes anything more.
 ///
 /// # Errors
-/// [`Error::State`] when it is another hold by now, or one that ends with its process.
+/// [`Error::State`] when somebody else holds the lock by now, or only its process can release it.
 pub fn unlock(lock: Lock, state: &State) -> Result<Lock, Error> {
     let Some(holder) = &lock.holder else { return Ok(lock) };
     state.unlock(&lock.name, holder)?;

@@ -42,11 +42,11 @@ pub struct TrustedSigner {
     pub key_id: String,
 }
 
-/// What is to be said about one signature.
+/// The verdict on one signature.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignatureVerdict {
-    /// How it is written.
+    /// Its format.
     pub format: &'static str,
     /// The digest of the key, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ impl Document for Verification {
     const KIND: &'static str = "Verification";
 }
 
-/// Checks who signed a bundle, and whether the trust policy admits it. That it is refused is a result.
+/// Checks who signed a bundle, and whether the trust policy admits it. A refusal is a result, not an error.
 ///
 /// # Errors
 /// [`Error`] when it cannot be fetched, or the trust policy cannot be used.
@@ -80,7 +80,7 @@ pub async fn verify(reference: &Reference, bundles: &Bundles) -> Result<Verifica
     })
 }
 
-/// Why a bundle is refused, apart from what is wrong with each signature.
+/// Why a bundle is refused, apart from the verdicts on single signatures.
 pub fn verdict(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Signers { rule, threshold, found, .. } => {

@@ -13,7 +13,7 @@ use crate::grant::{Consent, Shortfall, shortfall};
 use crate::operations::{Bundles, Document, Error, Parameters};
 use crate::reference::Reference;
 
-/// What is to be checked.
+/// A request to check grants against a bundle.
 #[derive(Debug)]
 pub struct GrantCheckRequest {
     /// Where the bundle is.
@@ -22,7 +22,7 @@ pub struct GrantCheckRequest {
     pub name: Option<String>,
     /// The namespace that it would have.
     pub namespace: String,
-    /// What would be granted.
+    /// The grants to check.
     pub consent: Consent,
     /// The parameters that it would get.
     pub parameters: Parameters,
@@ -37,7 +37,7 @@ pub struct GrantCheck {
     pub covered: bool,
     /// The lines that would grant what is missing.
     pub missing: Vec<String>,
-    /// Those for what the bundle can do without.
+    /// The lines that would grant optional requests.
     pub optional: Vec<String>,
 }
 
@@ -45,8 +45,8 @@ impl Document for GrantCheck {
     const KIND: &'static str = "GrantCheck";
 }
 
-/// Checks whether grants cover what a bundle requests. That something is missing is a result. The bundle need not be
-/// trusted; nothing of it runs.
+/// Checks whether grants cover what a bundle requests. A missing grant is a result, not an error. The bundle need not
+/// be trusted; nothing of it runs.
 ///
 /// # Errors
 /// [`Error`] when the bundle cannot be fetched, or grants or parameters cannot be used for it.
@@ -64,7 +64,7 @@ pub async fn check(request: &GrantCheckRequest, bundles: &Bundles) -> Result<Gra
 }
 
 impl GrantCheckRequest {
-    /// What `${…}` stands for in requests and grants.
+    /// The values of placeholders `${…}` in requests and grants.
     fn names(&self, fetched: &Fetched) -> Result<Names, Error> {
         let bundle = fetched.bundle();
         let given = self.parameters.read(bundle)?;

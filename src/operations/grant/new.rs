@@ -14,7 +14,7 @@ use super::write;
 pub struct WrittenGrant {
     /// The text, with the author's reason beside each line.
     pub text: String,
-    /// What a run reads from it.
+    /// The grant as a run parses it.
     pub grant: GrantFile,
     requests: Requests,
 }
@@ -27,7 +27,7 @@ pub async fn new(reference: &Reference, bundles: &Bundles) -> Result<WrittenGran
     let fetched = bundles.fetched(reference).await?;
     let requests = Requests::of(fetched.bundle())?;
     let text = write::grant(fetched.bundle().name(), fetched.digest(), &requests);
-    // What the loader would not take as it is meant must not look like a grant.
+    // A text that would not parse back to the same grant must not be returned as one.
     let grant = write::read_back(&text, &requests, Path::new(""))?;
     Ok(WrittenGrant { text, grant, requests })
 }

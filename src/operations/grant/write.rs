@@ -1,7 +1,7 @@
 //! Turns requests into the text of a grant, with the author's reasons as comments.
 //!
-//! Every text comes from the bundle. Values are quoted unless they are plain words, and comments are made visible and kept
-//! on their line, so that no reason can become a line of the grant.
+//! Every text comes from the bundle. Values are quoted unless they are plain words, and comments are made visible and
+//! kept on their line, so that no reason can become a line of the grant.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::document::visible;
 use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
 use crate::operations::Error;
 
-/// What stands for a path where the bundle's name for the file suggests none.
+/// The placeholder for a path where the bundle's name for the file suggests none.
 const NO_PATH: &str = "CHANGE-ME";
 
 /// The longest list on one line, in bytes.
@@ -118,7 +118,7 @@ fn values(name: &str, texts: &[String]) -> String {
     if line.len() <= MAX_LINE { line } else { format!("{name}:\n    - {}", texts.join("\n    - ")) }
 }
 
-/// A text as YAML: as it is where it is a plain word, else quoted as JSON, which YAML reads as well.
+/// A text as YAML: unquoted where it is a plain word, else quoted as JSON, which is YAML too.
 fn value(text: &str) -> String {
     if is_word(text) && !is_special(text) { text.into() } else { serde_json::Value::from(text).to_string() }
 }
