@@ -1,7 +1,7 @@
-//! The words for what a component may do: what its author requests, the scopes of it, and what its imports mean.
+//! Capabilities: the requests of a bundle's author, their scopes, and the meaning of imports.
 //!
-//! Everything here is pure. A request never grants anything; it is compared with what the binary imports on one side and
-//! with what the operator grants on the other.
+//! Everything here is pure. A request never grants anything; it is compared with what the binary imports on one side
+//! and with what the operator grants on the other.
 
 pub mod severity;
 pub mod pattern;
@@ -27,10 +27,10 @@ use template::Names;
 /// The key of the requests in a bundle's `custom` and `requiredExtensions`.
 pub const EXTENSION: &str = "dev.carnet.capabilities";
 
-/// What a bundle's author says that the component needs.
+/// The requests of a bundle: the capabilities that its author says the component needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
-    /// The built-in actions that the component carries out itself. For the others the runtime does what is usual.
+    /// The built-in actions that the component carries out itself. For the others the runtime has defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handles: Vec<String>,
     /// Objects.
@@ -119,8 +119,8 @@ impl Requests {
     /// Reads the requests out of a bundle.
     ///
     /// # Errors
-    /// [`InvalidRequests`] with what cannot be used. Unknown members are refused: they could ask for something that nobody would
-    /// see.
+    /// [`InvalidRequests`] with what cannot be used. Unknown members are refused: they could ask for something that
+    /// nobody would see.
     pub fn of(bundle: &Bundle) -> Result<Self, InvalidRequests> {
         let value = bundle.custom(EXTENSION).ok_or(InvalidRequests::Missing)?;
         if !bundle.required_extensions().iter().any(|name| name == EXTENSION) {
@@ -137,7 +137,8 @@ impl Requests {
     /// Checks what the types do not.
     ///
     /// # Errors
-    /// [`InvalidRequests::Handles`] for an action that is not built in, [`InvalidRequests::Twice`] for a credential of two kinds.
+    /// [`InvalidRequests::Handles`] for an action that is not built in, [`InvalidRequests::Twice`] for a credential of
+    /// two kinds.
     pub fn check(&self) -> Result<(), InvalidRequests> {
         let unknown = self
             .handles
@@ -164,7 +165,7 @@ impl Requests {
         self.resolve(names, |_| true)
     }
 
-    /// What a run cannot do without.
+    /// The required requests.
     ///
     /// # Errors
     /// [`InvalidRequests::Scope`] with the text that cannot be used.
@@ -196,7 +197,7 @@ impl Capabilities {
         self.missing(other).is_empty()
     }
 
-    /// What of `other` is not in these, as flags that would grant it.
+    /// The capabilities of `other` that are not in these, as flags that would grant them.
     pub fn missing(&self, other: &Self) -> Vec<String> {
         let kubernetes = other.kubernetes.minus(&self.kubernetes).lines();
         let files = self.files.missing(&other.files).map(|name| format!("--allow-file '{name}=PATH'"));
@@ -209,7 +210,7 @@ impl Capabilities {
             .collect()
     }
 
-    /// What is in both.
+    /// The intersection of both.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! Turns arguments into requests, and what comes of the operations into pages, documents and exit codes.
+//! Turns arguments into requests, and the results of operations into pages, documents and exit codes.
 //!
-//! One file per verb: `Args`, whose doc comment is the help, then `run`, then the page. Only this module prints, reads the
-//! environment, listens for signals and finds its own files; the library is handed everything.
+//! One file per verb: `Args`, whose doc comment is the help, then `run`, then the page. Only this module prints, reads
+//! the environment, listens for signals and finds its own files; the library is handed everything.
 
 use std::ffi::OsString;
 use std::io;
@@ -145,7 +145,7 @@ impl Context {
         Settings::load()
     }
 
-    /// Has an operation done that waits for something.
+    /// Runs an asynchronous operation.
     ///
     /// # Errors
     /// Those of the operation.
@@ -164,7 +164,7 @@ impl Context {
         inputs::trust(self.global.trust.as_deref().filter(|file| !file.as_os_str().is_empty()))
     }
 
-    /// How bundles get here, and by whom they are judged.
+    /// How bundles are fetched and verified.
     pub fn bundles(&self) -> Bundles {
         let unusable =
             |error: anyhow::Error| error.reallocate_into_boxed_dyn_error_without_backtrace().into();
@@ -200,7 +200,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let context = Context { ui: Ui::new(&cli.global), global: cli.global };
     let ended = dispatch(&cli.verb, &context).or_else(|error| failed(&error, &context.ui));
-    // What is read by nobody any more is no failure: the reader has seen enough.
+    // A closed pipe is no failure: the reader has seen enough.
     ended.unwrap_or_else(|error| if is_closed_pipe(&error) { exit::DONE } else { exit::ERROR }).into()
 }
 
@@ -258,10 +258,10 @@ fn failed(error: &anyhow::Error, ui: &Ui) -> anyhow::Result<Code> {
     Ok(failure.code)
 }
 
-/// What clap prints: help that was asked for, or a mistake in the arguments.
+/// Prints clap's text: help that was asked for, or a mistake in the arguments.
 fn misused(error: &clap::Error, arguments: &[OsString]) -> Code {
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    // That nobody can be told is no reason to fail in another way.
+    // If stderr is closed, the exit code is still that of the mistake.
     drop(error.print());
     if is_help {
         return exit::DONE;

@@ -1,9 +1,9 @@
-//! What a component can call: the host side of `wit/`, behind one gate.
+//! The host API that a component can call: the host side of `wit/`, behind one gate.
 //!
-//! Each API has a file of the name of its WIT package: a view of what its functions may reach, and what they do with it.
-//! Every function first passes the [gate], which counts it and hands it that view; then it asks the grant for a permit;
-//! only then does anything happen. An answer to the component is the inner result; the outer one ends the run, because a
-//! limit was hit or the host itself failed.
+//! Each API has a file of the name of its WIT package: a view of what its functions may reach, and what they do with
+//! it. Every function first passes the [gate], which counts it and hands it that view; then it asks the grant for a
+//! permit; only then does anything happen. The inner result is returned to the component; an outer error ends the run,
+//! because a limit was hit or the host itself failed.
 
 pub mod progress;
 pub mod meter;

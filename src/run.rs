@@ -1,8 +1,8 @@
 //! Runs a component's action under its limits.
 //!
 //! One engine per process, one store per run. The component's own time is measured by a clock that stands still while
-//! the host works; whether it computes or sleeps, the run ends when that clock reaches its limit. Whatever ends a run is a
-//! value: a limit, a departure from the plan, the component's own error, or a trap.
+//! the host works; whether it computes or sleeps, the run ends when that clock reaches its limit. Whatever ends a run
+//! is a value: a limit, a departure from the plan, the component's own error, or a trap.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -86,8 +86,8 @@ impl std::fmt::Display for Reported<'_> {
 }
 
 impl Engine {
-    /// Sets up the engine. Compiled code is kept below `cache`, which must be private to the user: it is native code that
-    /// is not authenticated when it is loaded.
+    /// Sets up the engine. Compiled code is kept below `cache`, which must be private to the user: it is native code
+    /// that is not authenticated when it is loaded.
     ///
     /// # Errors
     /// [`RunError::Engine`] when the cache cannot be used.
@@ -97,7 +97,7 @@ impl Engine {
             .strategy(Strategy::Cranelift)
             .wasm_component_model(true)
             .epoch_interruption(true)
-            // The same inputs give the same calls, on every machine.
+            // Determinism: equal inputs give equal calls, on every machine.
             .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true)
             .cache(cache.map(open_cache).transpose()?);
@@ -159,7 +159,7 @@ async fn call(component: &BundlePre<Host>, store: &mut Store<Host>, action: &str
     answer.map_err(|error| RunError::Reported(without_credentials(store.data(), error)))
 }
 
-/// A component's error without the credentials that it was shown.
+/// A component's error with the credentials that it was shown redacted.
 fn without_credentials(host: &Host, error: GuestError) -> GuestError {
     let scrubbed = |text: String| host.scrubbed(&text);
     match error {
@@ -183,7 +183,7 @@ async fn expired(clock: &Clock, limit: Duration) {
     }
 }
 
-/// What ended a call that did not return.
+/// The reason why a call did not return.
 fn ended(store: &Store<Host>, error: wasmtime::Error) -> RunError {
     if let Some(hit) = error.downcast_ref::<LimitHit>() {
         return hit.clone().into();

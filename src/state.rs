@@ -1,10 +1,10 @@
-//! Turns what a run decided and did into what the next command finds: installations, their claims and results (CNAB Claims
-//! 1.0.0), outputs and inventory, and the bundles they came from, by digest.
+//! The state: records of installations, their claims and results (CNAB Claims 1.0.0), outputs and inventory, and the
+//! bundles that they came from, by digest.
 //!
-//! It is a module since everything else of a run may be lost: whatever interrupts one, what is stored here is enough to
-//! finish or undo it. A claim is written before its action begins and a result when it has ended, so a run that was killed
-//! leaves a claim without a result, and the next command sees that. Objects are in the inventory before they are applied.
-//! No credential and no value marked `writeOnly` is ever stored.
+//! It is a module since everything else of a run may be lost: whatever interrupts a run, these records are enough to
+//! finish or undo it. A claim is written before its action begins and a result when it has ended, so a run that was
+//! killed leaves a claim without a result, and the next command sees that. Objects are in the inventory before they are
+//! applied. No credential and no value marked `writeOnly` is ever stored.
 //!
 //! There are two backends: a directory of one user's, and, for a team, records in the cluster.
 
@@ -62,8 +62,8 @@ impl State {
         DirectoryState::open(directory).map(|directory| Self(Backend::Directory(directory)))
     }
 
-    /// Opens the state in a cluster: of the installations in one namespace, by default the context's. `who` is what others
-    /// are told about who holds an installation. Sends nothing.
+    /// Opens the state in a cluster: of the installations in one namespace, by default the context's. `who` is what
+    /// others are told about who holds an installation. Sends nothing.
     ///
     /// # Ambient Authority
     /// As for [`Server::connect`](crate::cluster::Server::connect).
@@ -74,7 +74,7 @@ impl State {
         ClusterState::connect(options, namespace, who).map(|cluster| Self(Backend::Cluster(cluster)))
     }
 
-    /// The same state, for installations of another namespace. A directory has all namespaces.
+    /// Switches to the installations of another namespace. A directory has all namespaces.
     #[must_use]
     pub fn within(&self, namespace: &str) -> Self {
         match &self.0 {
@@ -91,7 +91,7 @@ impl State {
         }
     }
 
-    /// Keeps everybody else from acting on an installation.
+    /// Takes the lock of an installation, so that nobody else can act on it.
     ///
     /// # Errors
     /// [`StateError::Locked`] when somebody else does.
@@ -102,7 +102,7 @@ impl State {
         })
     }
 
-    /// Who acts on an installation at this moment, or was cut off and still holds it.
+    /// The holder of an installation's lock: a run in progress, or one that was interrupted.
     ///
     /// # Errors
     /// [`StateError`] when that cannot be found out.
@@ -113,11 +113,11 @@ impl State {
         }
     }
 
-    /// Ends the hold that somebody has, and no other.
+    /// Breaks the lock of this holder, and no other.
     ///
     /// # Errors
-    /// [`StateError::Locked`] when it is another hold by now, and in a directory always: there a hold ends with its process
-    /// and in no other way.
+    /// [`StateError::Locked`] when somebody else holds it by now, and in a directory always: there only its process
+    /// releases a lock.
     pub fn unlock(&self, name: &str, holder: &Holder) -> Result<(), StateError> {
         match &self.0 {
             Backend::Cluster(cluster) => cluster.unlock(name, holder),
@@ -190,8 +190,8 @@ impl State {
         }
     }
 
-    /// Keeps a bundle by its digest, with its signatures. A cluster keeps none that is too large for it: what needs it
-    /// later says so.
+    /// Keeps a bundle by its digest, with its signatures. A bundle that is too large for a cluster is not kept: a later
+    /// action that needs it says so.
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
@@ -202,8 +202,8 @@ impl State {
         }
     }
 
-    /// Reads a bundle that is kept, and checks all of it again. `origin` is where it came from, as it was typed: trust is
-    /// decided by that, not by where the copy is.
+    /// Reads a bundle that is kept, and checks all of it again. `origin` is where it came from, as it was typed: trust
+    /// is decided by that, not by where the copy is.
     ///
     /// # Errors
     /// [`StateError::Bundle`] when it is not there any more, or not what its digest says.
@@ -214,7 +214,7 @@ impl State {
         }
     }
 
-    /// Writes down that an action begins. Claims that never ended are settled first: their runs were cut off.
+    /// Records that an action begins. Claims without a result are closed first: their runs were interrupted.
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written; the action must not begin then.
@@ -231,7 +231,7 @@ impl State {
         }
     }
 
-    /// Writes down how an action ended.
+    /// Records the result of an action.
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
@@ -242,7 +242,7 @@ impl State {
         }
     }
 
-    /// Writes down that an identity is about to be made for a run of this installation.
+    /// Records that an identity is about to be made for a run of this installation.
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written; the identity must not be made then.

@@ -33,7 +33,7 @@ pub struct Destination {
     name: Pattern,
 }
 
-/// What may be done with one credential.
+/// The permitted uses of one credential.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Use {
     /// Where it may go: nowhere, some Secrets, or any Secret that may be applied.
@@ -54,7 +54,7 @@ impl Default for Places {
     }
 }
 
-/// What may be done with credentials, by name. The default is nothing.
+/// The permitted uses of credentials, by name. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CredentialScope(BTreeMap<String, Use>);
 
@@ -103,7 +103,7 @@ impl CredentialScope {
         self.missing(other).is_empty()
     }
 
-    /// What of `other` is not in this set, as flags that would grant it.
+    /// The uses of `other` that are not in this set, as flags that would grant them.
     pub fn missing(&self, other: &Self) -> Vec<String> {
         let none = Use::default();
         let lacking = |(name, wanted): (&String, &Use)| {
@@ -117,7 +117,7 @@ impl CredentialScope {
         other.0.iter().flat_map(lacking).collect()
     }
 
-    /// What is in both sets.
+    /// The intersection of both sets.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         let both = |(name, a): (&String, &Use)| {
@@ -127,7 +127,7 @@ impl CredentialScope {
         Self(self.0.iter().filter_map(both).collect())
     }
 
-    /// What may be done with each, a line each, for people.
+    /// The permitted uses of each credential, a line each, for people.
     pub fn explained(&self) -> Vec<String> {
         let line = |(name, granted): (&String, &Use)| {
             let into = match &granted.into {

@@ -1,8 +1,8 @@
 //! Every function that the host provides, what it means in plain words, and what a bundle must request to import it.
 //!
-//! The table is what everything else is compared with: `inspect` explains from it, the check of imports against requests
-//! reads it, the host's gate counts by its functions, and tests compare it with `wit/`, with the linker and with the gate, so
-//! that no function can be added without a decision about it.
+//! The table is what everything else is compared with: `inspect` explains from it, the check of imports against
+//! requests reads it, the host's gate counts by its functions, and tests compare it with `wit/`, with the linker and
+//! with the gate, so that no function can be added without a decision about it.
 
 use crate::bundle::component::{Imports, unversioned};
 
@@ -42,9 +42,9 @@ pub struct Interface {
     pub functions: &'static [Function],
     /// How much it can do.
     pub risk: Risk,
-    /// What a component that imports it can do, as the end of the sentence "it can …".
+    /// Its meaning: the power that it gives, as the end of the sentence "it can …".
     pub meaning: &'static str,
-    /// What carnet's default says where the component does not import it, as the end of "it cannot …".
+    /// The power that a component lacks without it, as the end of the sentence "it cannot …".
     pub without: Option<&'static str>,
     requested: fn(&Requests) -> bool,
 }
@@ -101,7 +101,7 @@ pub const SET: Function = Function::new("carnet:installation/outputs", "set");
 /// Waits for objects.
 pub const WAIT: Function = Function::new("carnet:kubernetes/wait", "wait");
 
-/// What the host provides.
+/// The interfaces of the host.
 pub const INTERFACES: &[Interface] = &[
     Interface {
         name: "carnet:credentials/reveal",
@@ -204,7 +204,7 @@ impl Function {
     }
 }
 
-/// WASI interfaces that are answered by an empty, deterministic context, with what that means.
+/// WASI interfaces that are backed by an empty, deterministic context, each with an explanation.
 const INERT: &[(&str, &str)] = &[
     ("wasi:cli/environment", "the CNAB variables of this run, and nothing of yours"),
     ("wasi:cli/exit", "ending itself"),
@@ -235,13 +235,13 @@ const INERT: &[(&str, &str)] = &[
     ("wasi:sockets/udp-create-socket", "no address can be reached"),
 ];
 
-/// The WASI version that the host answers.
+/// The WASI version that the host provides.
 const WASI: semver::Version = semver::Version::new(0, 2, 12);
 
-/// What an import is to the host.
+/// How the host provides an import.
 #[derive(Debug, Clone, Copy)]
 pub enum Provision {
-    /// WASI that reaches nothing, with what stands behind it.
+    /// WASI that reaches nothing, with an explanation.
     Inert(&'static str),
     /// Nothing here provides it: such a component cannot run.
     None,
@@ -249,7 +249,7 @@ pub enum Provision {
     Provided(&'static Interface),
 }
 
-/// What the import of an interface, with these functions of it, is to the host.
+/// How the host provides an interface of which these functions are imported.
 pub fn provision<'a>(interface: &str, functions: impl IntoIterator<Item = &'a str>) -> Provision {
     let name = unversioned(interface);
     let Some(version) = interface.split_once('@').and_then(|(_, version)| version.parse().ok()) else {
@@ -270,7 +270,7 @@ pub fn provision<'a>(interface: &str, functions: impl IntoIterator<Item = &'a st
     }
 }
 
-/// The imports that nothing here provides.
+/// The imports that the host does not provide.
 pub fn unprovided(imports: &Imports) -> Vec<String> {
     select(imports, |provision, _| matches!(provision, Provision::None))
 }

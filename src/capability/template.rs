@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What the placeholders stand for in one installation.
+/// The values of the placeholders in one installation.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     /// The installation's name.

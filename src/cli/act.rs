@@ -1,4 +1,4 @@
-//! What verbs share that work with installations: their flags, whoever sits at the terminal, and one run of an operation.
+//! The common part of verbs that work with installations: their flags, the console, and one run of an operation.
 
 mod args;
 mod change;

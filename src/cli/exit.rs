@@ -95,25 +95,25 @@ impl Usage {
 /// An error as it is told: document of kind `Error`.
 #[derive(Debug, Serialize)]
 pub struct Failure {
-    /// What the program ends with.
+    /// The exit code.
     pub code: Code,
-    /// What went wrong.
+    /// The error message.
     pub message: String,
     /// Why, the nearest reason first.
     pub causes: Vec<String>,
     /// Lines that belong to the message: flags that would grant what is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
-    /// What was not ready, or not gone, in time.
+    /// Objects that were not ready, or not gone, in time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unready: Vec<Unready>,
-    /// What to do about it.
+    /// A hint at a remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
 impl Failure {
-    /// What an error of the library means to who typed the command. Every text is made visible: it may quote a bundle.
+    /// The failure for an error of the library. Every text is made visible: it may quote a bundle.
     pub fn of(error: &anyhow::Error) -> Self {
         let mut texts = error.chain().map(|cause| visible(&cause.to_string())).collect::<Vec<_>>();
         // An error that only passes its source on would say everything twice.

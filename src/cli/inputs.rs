@@ -155,7 +155,7 @@ pub fn cache() -> Option<PathBuf> {
     private_directory(&path).ok().map(|()| path)
 }
 
-/// Where things can lie that are gone afterwards.
+/// The directory for temporary files.
 pub fn scratch() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "what is built only to be looked at has to lie somewhere")]
     std::env::temp_dir()
@@ -219,7 +219,7 @@ pub fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
     write_as(path, text, force, 0o666)
 }
 
-/// The same for a file that holds a secret: nobody but its owner may read it.
+/// Writes a file that holds a secret: nobody but its owner may read it.
 ///
 /// # Errors
 /// When the file is there, or cannot be written.

@@ -1,5 +1,5 @@
-//! `carnet inspect`: the page that an operator decides from, from top to bottom in the order in which they ask: who, what
-//! can it do, what does it want, what is in it, what can it not do.
+//! `carnet inspect`: the page that an operator decides from, from top to bottom in the order in which they ask: who,
+//! what can it do, what does it want, what is in it, what can it not do.
 
 use std::fmt::Display;
 
@@ -223,7 +223,7 @@ fn says(action: &ActionSummary) -> String {
     if action.description.is_empty() { String::new() } else { format!(": {}", quoted(&action.description)) }
 }
 
-/// What is asked for, and below it why.
+/// A request, with its reason on the line below.
 fn asked<T>(request: &Request<T>, tone: Tone, what: impl Display) -> [(Tone, &'static str, String); 2] {
     let word = if request.optional { "optional" } else { "required" };
     let reason = if request.reason.is_empty() { "(no reason given)".into() } else { quoted(&request.reason) };

@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     Ok(act::pending(args.exit_code, !plan.is_empty()))
 }
 
-/// What a look at the rows might miss.
+/// Warnings about the plan that its rows do not make obvious.
 fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
     let untried = plan.changes.iter().filter(|row| row.dry_run == Some(NotDryRun::Forbidden)).count();
     if untried > 0 {

@@ -1,7 +1,7 @@
-//! What people and scripts see: results on stdout, everything else on stderr.
+//! Output for people and scripts: results on stdout, everything else on stderr.
 //!
-//! A result is one value that can be shown as a page for people or as exactly one document for scripts, so the two never
-//! say different things.
+//! A result is one value that can be shown as a page for people or as exactly one document for scripts, so the two
+//! never say different things.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};

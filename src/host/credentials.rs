@@ -16,11 +16,12 @@ use super::pass::Pass;
 use super::told::CallError;
 use super::{GuestError, check_name};
 
-/// How many characters a generated credential may have. A shorter one could be guessed; a longer one than 128 (762 bits)
-/// is no harder to guess, and only fills Secrets.
+/// How many characters a generated credential may have. A shorter one could be guessed; a longer one than 128 (762
+/// bits) is no harder to guess, and only fills Secrets.
 const LENGTHS: std::ops::RangeInclusive<u32> = 16..=128;
 
-/// What generated credentials are made of: nothing that YAML, JSON, a URL, a shell or a connection string has to escape.
+/// The alphabet of generated credentials: no character that YAML, JSON, a URL, a shell or a connection string has to
+/// escape.
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A credential that a component holds: its name, never its value.
@@ -44,8 +45,8 @@ impl Supplied {
     }
 }
 
-/// What the functions reach: the grant that decides, what the operator supplied, the handles that the component holds, the
-/// pass that finds credentials again and places them, and the log that hides what was shown.
+/// The functions' view: the grant, the supplied credentials, the component's handles, the pass that finds credentials
+/// again and places them, and the log, which redacts revealed credentials.
 pub(super) struct Credentials<'a> {
     pub(super) granted: &'a Granted,
     pub(super) supplied: &'a Supplied,
@@ -98,7 +99,7 @@ impl Credentials<'_> {
         Ok(shown)
     }
 
-    /// Sees to it that there is a value: the one of this run, the one that an earlier run made, or a new one.
+    /// Ensures that there is a value: that of this run, that of an earlier run, or a new one.
     async fn settle(&mut self, permit: &Permitted<Generate>, length: u32) -> Result<(), CallError> {
         if self.pass.site().holds(&permit.name) {
             return Ok(());
@@ -132,7 +133,7 @@ fn check_generated(name: &str, length: u32) -> Result<(), GuestError> {
     Ok(())
 }
 
-/// Letters by chance, each as likely as any other: bytes beyond the last whole multiple are drawn again.
+/// Random letters without modulo bias: bytes beyond the last whole multiple are drawn again.
 fn drawn(length: u32) -> wasmtime::Result<SecretString> {
     let length = usize::try_from(length)?;
     let fair = u8::MAX - u8::MAX % 62;

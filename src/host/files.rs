@@ -15,11 +15,11 @@ use super::{GuestError, check_name};
 /// The largest file, in bytes: 1 MiB. A larger one could not go into an object anyway.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The operator's files as they were first read: they read the same all through one run. What is kept counts as handed
-/// over, so it has the same limit.
+/// A cache of the operator's files, so that they read the same all through one run. Cached bytes count towards the same
+/// limit as bytes handed over.
 pub(super) type Kept = BTreeMap<String, Result<String, GuestError>>;
 
-/// What the function reaches: the grant that decides, and what was read before.
+/// The function's view: the grant, and the files that were read before.
 pub(super) struct Files<'a> {
     pub(super) granted: &'a Granted,
     pub(super) kept: &'a mut Kept,
@@ -73,7 +73,8 @@ fn open(path: &BoundPath) -> io::Result<File> {
             }
         }
         BoundPath::Below(folder, name) => {
-            // A link that leads out is stopped by the handle; such a name would only look like a file that is not there.
+            // A link that leads out is stopped by the handle; such a name would only look like a file that is not
+            // there.
             if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
                 return Err(io::ErrorKind::InvalidFilename.into());
             }

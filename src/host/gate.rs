@@ -1,8 +1,9 @@
-//! The one gate between a component and all that the host can reach.
+//! The one gate between a component and everything that the host can reach.
 //!
-//! The fields of [`Host`] are this file's alone. A function gets at what it needs only through a [`Call`], which names the
-//! function in the table ([`functions`](crate::capability::functions)), counts it, stops the component's clock, and holds a
-//! view of what functions of its API may reach, and no more. So a host function that did not pass here could do nothing.
+//! The fields of [`Host`] are this file's alone. A function gets at what it needs only through a [`Call`], which names
+//! the function in the table ([`functions`](crate::capability::functions)), counts it, stops the component's clock, and
+//! holds a view of what functions of its API may reach, and no more. So a host function that did not pass here could do
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub struct Host {
     refusals: Refusals,
 }
 
-/// What was refused, in order: for the operator.
+/// Refusals, in order: for the operator.
 #[derive(Default)]
 struct Refusals {
     /// By the grant.
@@ -70,7 +71,7 @@ pub(super) struct Call<'a, V> {
 /// An answer to the component. The outer error ends the run: a limit was hit, or the host itself failed.
 pub(super) type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
 
-/// What a host has seen of a pass when it is over.
+/// The results of a finished pass.
 #[derive(Default)]
 pub struct Ended {
     /// How often each function was called.
@@ -81,7 +82,7 @@ pub struct Ended {
     pub log: Vec<Entry>,
     /// Calls that were not permitted, in order.
     pub denied: Vec<Denied>,
-    /// What the target refused, in order.
+    /// Refusals of the target, in order.
     pub failed: Vec<targets::Error>,
 }
 
@@ -109,7 +110,7 @@ impl Host {
         }
     }
 
-    /// The pass, as it was handed over, and what was seen of it. None: it is another kind of pass.
+    /// The pass, as it was handed over, and its results. None: it is another kind of pass.
     pub fn into_parts<P: Phase>(self) -> Option<(P, Ended)> {
         let ended = Ended {
             calls: self.meter.calls().clone(),
@@ -121,12 +122,12 @@ impl Host {
         Some((P::try_from(self.pass).ok()?, ended))
     }
 
-    /// What bounds the component's memory.
+    /// The limiter of the component's memory.
     pub fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.meter
     }
 
-    /// What the run uses up.
+    /// The meter of the run's resources.
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -136,7 +137,7 @@ impl Host {
         self.meter.clock()
     }
 
-    /// A text of the component without the credentials that it was shown.
+    /// A text of the component with the credentials that it was shown redacted.
     pub fn scrubbed(&self, text: &str) -> String {
         self.log.scrubbed(text)
     }

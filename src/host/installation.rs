@@ -17,13 +17,13 @@ use super::told::CallError;
 /// The largest output, in bytes: 1 MiB. Without it outputs would fill the state database.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// The longest message of a log, in bytes: 16 KiB; what is longer is cut. Without it one message could be all of the log.
+/// The longest message of a log, in bytes: 16 KiB; a longer one is cut. Without it one message could be all of the log.
 const MAX_MESSAGE: usize = 16 << 10;
 
 /// The shortest credential that is kept out of texts: a shorter one would be found in every word.
 const MIN_HIDDEN: usize = 4;
 
-/// What a component is told about its installation.
+/// The context of a run, which a component can read.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     /// The action, which is also `CNAB_ACTION`.
@@ -54,7 +54,7 @@ pub struct Log {
     observer: Arc<dyn Observer>,
 }
 
-/// What the functions reach: what the component is told, the outputs that it sets, and its log.
+/// The functions' view: the context of the run, the outputs that the component sets, and its log.
 pub(super) struct Installation<'a> {
     pub(super) context: &'a Context,
     pub(super) outputs: &'a mut BTreeMap<String, Value>,
@@ -76,13 +76,13 @@ impl Log {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
-    /// From here on this value is kept out of whatever the component says.
+    /// Redacts this value from the component's texts from now on.
     pub(super) fn hide(&self, value: SecretString) {
         self.hidden.lock().unwrap_or_else(PoisonError::into_inner).push(value);
     }
 
-    /// A text of the component without the credentials that it was shown. A component that means harm can still write
-    /// them in another form; one that is careless cannot leak them.
+    /// A text of the component with the credentials that it was shown redacted. A component that means harm can still
+    /// write them in another form; one that is careless cannot leak them.
     pub fn scrubbed(&self, text: &str) -> String {
         let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
         let long = hidden.iter().map(ExposeSecret::expose_secret).filter(|value| value.len() >= MIN_HIDDEN);

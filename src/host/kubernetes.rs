@@ -21,7 +21,7 @@ use super::told::CallError;
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
 const MAX_OBJECTS: usize = 500;
 
-/// What the functions reach: the grant that decides, and the pass that acts.
+/// The functions' view: the grant and the pass.
 pub(super) struct Kubernetes<'a> {
     pub(super) granted: &'a Granted,
     pub(super) pass: &'a mut Pass,
@@ -38,7 +38,7 @@ impl Kubernetes<'_> {
         Ok(shown(&permit.0, value).to_string())
     }
 
-    /// Nothing is applied unless all of it is permitted.
+    /// Nothing is applied unless every object is permitted.
     pub(super) async fn apply(
         &mut self,
         manifests: &[String],
@@ -113,8 +113,8 @@ impl Kubernetes<'_> {
         objects.into_iter().map(|object| Ok(kinds.resolve(object, namespace)?)).collect()
     }
 
-    /// Only of kinds that the grant mentions is anything asked of the target: for the others the refusal comes first,
-    /// and nobody can tell by it what the target serves.
+    /// Discovers only kinds that the grant mentions. Others are denied first, so that a component cannot probe which
+    /// kinds the target serves.
     async fn learn(&mut self, objects: &[ObjectRef]) -> Result<(), CallError> {
         objects.iter().try_for_each(ObjectRef::check)?;
         let kinds = self.pass.site().kinds();
@@ -133,8 +133,9 @@ fn shown(object: &ObjectRef, mut value: Value) -> Value {
     if object.is_secret() { credentials::redacted(value) } else { value }
 }
 
-/// What a component is told that its manifest did. Whether an object with a credential in it changed is not said: two
-/// texts made of credentials would be compared by it (is one what it is percent-encoded? are two of them the same?).
+/// The change that a component is told of. For an object with a credential in it, it does not learn whether anything
+/// changed: that would be an oracle for comparing credentials (is one the same when percent-encoded? are two of them
+/// equal?).
 fn answered(change: Change, has_credentials: bool) -> wit::apply::Change {
     match change {
         Change::Create => wit::apply::Change::Created,

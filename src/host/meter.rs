@@ -1,4 +1,4 @@
-//! What a run uses up, and the end of it when that is too much.
+//! Meters the resources of a run, and ends it at a limit.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::capability::functions::Function;
 use crate::grant::limits::Limits;
 use crate::plan::trace::Calls;
 
-/// How much of everything a run has used. Each count is compared with its limit before the work it stands for is done.
+/// The resources that a run has used. Each count is compared with its limit before the work it stands for is done.
 pub struct Meter {
     limits: Limits,
     clock: Clock,

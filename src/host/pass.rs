@@ -1,8 +1,8 @@
-//! The two passes of a run over its target: the planning one notes what each call would do, the acting one does that and
-//! nothing else.
+//! The two passes of a run over its target: the planning pass traces what each call would do, the acting pass does
+//! exactly that.
 //!
-//! A component is called in the same way in both, and learns nothing about which of them it is in: what it is told in the
-//! acting pass is what it was told in the planning one.
+//! A component is called in the same way in both, and learns nothing about which of them it is in: the acting pass
+//! returns to it what the planning pass returned.
 
 mod site;
 mod script;
@@ -29,7 +29,7 @@ pub use site::{Site, Waiting};
 
 /// A pass of a run.
 pub enum Pass {
-    /// What was planned is done.
+    /// The plan is carried out.
     Acting(Acting),
     /// Nothing is written.
     Planning(Planning),
@@ -38,7 +38,7 @@ pub enum Pass {
 /// A pass of a run, known by its type.
 pub trait Phase: Into<Pass> + TryFrom<Pass> {}
 
-/// An object of a call, ready to go out.
+/// An object of a call, ready to be sent.
 pub(super) struct Item {
     pub(super) step: Step,
     pub(super) prepared: Prepared,
@@ -105,7 +105,7 @@ impl Pass {
         }
     }
 
-    /// What was not ready when the last waiting ended, and what hinders it: for the operator alone.
+    /// Objects that were not ready when the last wait timed out, with a diagnosis: for the operator alone.
     pub async fn unready(&mut self) -> Vec<Unready> {
         match self {
             Self::Acting(acting) => acting.unready().await,
@@ -135,7 +135,7 @@ impl Pass {
         }
     }
 
-    /// Applies objects, and gives what happens to each.
+    /// Applies objects, and returns the change of each.
     pub(super) async fn apply(
         &mut self,
         items: Vec<Item>,
@@ -171,8 +171,8 @@ impl Pass {
         }
     }
 
-    /// Finds a generated credential again, in one of the Secrets that it may live in. These reads are the host's own, and
-    /// the only ones of a run that the component did not ask for.
+    /// Finds a generated credential again, in one of the Secrets that it may live in. These reads are the host's own,
+    /// and the only ones of a run that the component did not ask for.
     ///
     /// # Errors
     /// When the target cannot be read, or the credential is no text any more.

@@ -1,10 +1,10 @@
-//! Progress: a run, as somebody who follows it gets to see it.
+//! Progress of a run, as its observer sees it.
 
 use serde::Serialize;
 
 use crate::kubernetes::object::ObjectRef;
 
-/// Sees a run while it goes on.
+/// Observes a run in progress.
 pub trait Observer: Send + Sync {
     /// These objects are not ready, or not gone, each with the reason. An empty list when the waiting is over.
     fn waiting(&self, objects: &[Unready]);
@@ -16,37 +16,37 @@ pub trait Observer: Send + Sync {
     fn noted(&self, _sentence: &str) {}
 }
 
-/// An object that is not as it is waited for.
+/// An object that is not ready, or not gone, while the run waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
     /// Which object.
     #[serde(flatten)]
     pub object: ObjectRef,
-    /// What it says itself.
+    /// The reason in its own status.
     pub why: String,
     /// Whether it will not become ready by itself.
     pub failed: bool,
-    /// What its pods and the events about it say. For people who may look at them, never for a component.
+    /// The diagnosis from its pods and events. For people who may read those, never for a component.
     pub reasons: Vec<String>,
 }
 
-/// How much a message matters.
+/// The level of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Only for whoever wrote the component.
+    /// Debugging output of the component.
     Debug,
-    /// Something went as it should.
+    /// Information.
     Info,
-    /// Something may need a look.
+    /// A warning.
     Warn,
-    /// Something went wrong.
+    /// An error.
     Error,
 }
 
 /// One message of a log. Its text is the component's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// How much it matters.
+    /// Its level.
     pub level: Level,
     /// The text, unchecked.
     pub text: String,

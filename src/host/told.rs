@@ -1,5 +1,4 @@
-//! What became of a call that was not carried out: the component is told what kind of refusal it was, the operator all of
-//! it.
+//! Failed calls: the component is told the kind of error, the operator the whole.
 
 use crate::cluster;
 use crate::grant::Denied;
@@ -10,25 +9,25 @@ use crate::targets::credentials::Misplaced;
 
 use super::GuestError;
 
-/// Why a call was not carried out.
+/// Why a call failed.
 pub enum CallError {
     /// Not permitted.
     Denied(Denied),
-    /// An answer that the component may have.
+    /// An error that is returned to the component.
     Guest(GuestError),
     /// The run ends.
     Run(wasmtime::Error),
-    /// The target refused. The component learns what kind of refusal, the operator all of it.
+    /// The target refused. The component learns the kind of refusal, the operator the whole.
     Target(targets::Error),
 }
 
 impl CallError {
-    /// A call that makes no sense.
+    /// A call with invalid arguments.
     pub(super) fn invalid(text: impl Into<String>) -> Self {
         Self::Guest(GuestError::Invalid(text.into()))
     }
 
-    /// What the component is told. None: nothing any more, since the run ends.
+    /// The error that the component receives. None: the run ends.
     pub(super) fn told(&self) -> Option<GuestError> {
         match self {
             Self::Denied(denied) => Some(GuestError::Denied(denied.to_string())),
@@ -81,7 +80,7 @@ impl From<wasmtime::Error> for CallError {
     }
 }
 
-/// The kind of a target's refusal, and nothing that reading the object would have shown.
+/// The kind of a target's refusal, without anything about the object's contents.
 fn told(error: &targets::Error) -> GuestError {
     match error {
         targets::Error::Cluster(error) => told_of_cluster(error),

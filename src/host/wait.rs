@@ -1,8 +1,7 @@
-//! Waits until objects are ready, or gone: only those that are not yet are looked at again, many at once and ever more
-//! slowly.
+//! Waits until objects are ready, or gone: polls those that are not, concurrently and with growing pauses.
 //!
-//! Whoever follows the run sees what is missing, and every few seconds why. Finding that out goes on beside the looking
-//! and never delays it.
+//! The observer sees which objects are missing, and every few seconds a diagnosis. The diagnosis runs beside the
+//! polling and never delays it.
 
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
@@ -19,55 +18,55 @@ use crate::targets::{self, Target};
 
 use super::progress::{Observer, Unready};
 
-/// The first pause between two looks; each further one is half as long again.
+/// The first pause between two polls; each further one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest pause between two looks.
+/// The longest pause between two polls.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often somebody asks why objects are not ready.
+/// The interval between two diagnoses.
 const ASK_WHY: Duration = Duration::from_secs(3);
 
-/// Of how many objects it is asked at a time why they are not ready: nobody reads about more.
+/// The most objects that are diagnosed at a time: nobody reads about more.
 const MAX_ASKED: usize = 8;
 
-/// How long a look that began in time may take, and how long may be asked why when the waiting is over.
+/// The time limit of a poll that began before the timeout, and of the diagnosis after it.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What is waited with.
+/// Waits for objects of a target.
 pub struct Waiter<'a> {
     /// Where the objects are.
     pub target: &'a Target,
     /// How kinds are served.
     pub kinds: &'a Kinds,
-    /// Who follows.
+    /// The observer of the run.
     pub observer: &'a dyn Observer,
-    /// When the waiting ends.
+    /// The deadline.
     pub until: Instant,
 }
 
-/// What is waited for.
+/// A condition to wait for.
 pub enum Awaited {
-    /// That an object is gone: the one with this UID, if there is one.
+    /// An object is gone: the one with this UID, if there is one.
     Gone(Permitted<Delete>, Option<String>),
-    /// That an object is ready.
+    /// An object is ready.
     Ready(Permitted<Wait>),
-    /// That the target takes objects of the kinds that a definition, given as it was applied, brings.
+    /// The target serves the kinds of a definition, given as it was applied.
     Served(Permitted<Wait>, Value),
 }
 
-/// An object that was not ready, or not gone, when the waiting ended.
+/// An object that was not ready, or not gone, at the deadline.
 pub struct TimedOut {
     awaited: Awaited,
     row: Unready,
 }
 
-/// What is known of each object that is waited for. None: it is as it should be.
+/// The state of each object that is waited for. None: its condition is met.
 struct Rows(Mutex<Vec<Option<Unready>>>);
 
 impl Waiter<'_> {
-    /// Waits until every object is as it should be, one of them never will be, or the time is over; gives those that are
-    /// not.
+    /// Waits until every condition is met, one has failed for good, or the deadline has passed. Returns the objects
+    /// whose conditions are not met.
     ///
     /// # Errors
     /// When the target cannot be read.
@@ -83,11 +82,11 @@ impl Waiter<'_> {
         Ok(left.filter_map(|(awaited, row)| Some(TimedOut { awaited, row: row? })).collect())
     }
 
-    /// The same objects, with what hinders them as far as it is known within a few seconds.
+    /// Adds a diagnosis to objects that timed out, as far as it is known within a few seconds.
     pub async fn explained(&self, late: Vec<TimedOut>) -> Vec<Unready> {
         let (awaited, unready): (Vec<_>, Vec<_>) = late.into_iter().map(|it| (it.awaited, it.row)).unzip();
         let rows = Rows(Mutex::new(unready.into_iter().map(Some).collect()));
-        // What is not known by then stays unknown.
+        // A diagnosis that takes longer is left out.
         drop(tokio::time::timeout(GRACE, self.ask_why(&awaited, &rows)).await);
         rows.left()
     }
@@ -111,7 +110,7 @@ impl Waiter<'_> {
         }
     }
 
-    /// Looks once at every object that is not as it should be.
+    /// Polls once every object whose condition is not met.
     async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), targets::Error> {
         let places = rows.places();
         let looks = places.iter().map(|at| self.look_at(&awaited[*at])).collect();
@@ -150,7 +149,7 @@ impl Waiter<'_> {
 
     async fn ask_about(&self, awaited: &Awaited) -> Result<Vec<String>, Infallible> {
         Ok(match awaited {
-            // It says itself what holds it.
+            // An object that is being deleted names its finalizers itself.
             Awaited::Gone(..) | Awaited::Served(..) => Vec::new(),
             Awaited::Ready(permit) => self.target.diagnosis(permit, self.kinds).await,
         })
@@ -168,7 +167,7 @@ impl Awaited {
 }
 
 impl TimedOut {
-    /// What is known of it.
+    /// Its state when the deadline passed.
     pub fn row(&self) -> &Unready {
         &self.row
     }
@@ -218,7 +217,7 @@ impl Rows {
     }
 }
 
-/// The moment.
+/// The current time.
 #[expect(clippy::disallowed_methods, reason = "waiting for the target ends at the command's --timeout")]
 pub fn now() -> Instant {
     Instant::now()

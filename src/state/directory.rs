@@ -57,12 +57,12 @@ impl DirectoryState {
         Ok(Self { path: directory.to_owned(), database: Arc::new(Mutex::new(connection)) })
     }
 
-    /// Keeps everybody else from acting on an installation.
+    /// Takes the lock of an installation, so that nobody else can act on it.
     pub(super) fn lock(&self, name: &str) -> Result<FileLock, StateError> {
         FileLock::take(&self.path.join("locks"), name)
     }
 
-    /// Who acts on an installation at this moment.
+    /// The holder of an installation's lock.
     pub(super) fn holder(&self, name: &str) -> Result<Option<Holder>, StateError> {
         file_lock::holder(&self.path.join("locks"), name)
     }
@@ -136,8 +136,8 @@ impl DirectoryState {
         Ok(fetched.save(&open_directory(&place).map_err(io)?).await?)
     }
 
-    /// Reads a bundle that is kept, and checks all of it again. `origin` is where it came from, as it was typed: trust is
-    /// decided by that, not by where the copy is.
+    /// Reads a bundle that is kept, and checks all of it again. `origin` is where it came from, as it was typed: trust
+    /// is decided by that, not by where the copy is.
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         let place = self.bundle_directory(digest);
         let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
@@ -148,7 +148,7 @@ impl DirectoryState {
         Ok(fetch::load(&directory, digest, origin).await?)
     }
 
-    /// Writes down that an action begins. Claims that never ended are settled first: their runs were cut off.
+    /// Records that an action begins. Claims without a result are closed first: their runs were interrupted.
     pub(super) fn begin(
         &self,
         name: &str,
@@ -164,7 +164,7 @@ impl DirectoryState {
         Ok(write.commit()?)
     }
 
-    /// Writes down how an action ended.
+    /// Records the result of an action.
     pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
         let id = ulid();
         let mut database = self.database();
@@ -178,14 +178,14 @@ impl DirectoryState {
         Ok(write.commit()?)
     }
 
-    /// Writes down that an identity is about to be made.
+    /// Records that an identity is about to be made.
     pub(super) fn identify(&self, name: &str, minted: &IdentityRecord) -> Result<(), StateError> {
         let document = text(minted)?;
         self.database().execute(schema::IDENTIFY, params![name, minted.name, document])?;
         Ok(())
     }
 
-    /// The identities that are written down, of one installation or of all.
+    /// The recorded identities, of one installation or of all.
     pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
         let database = self.database();
         let mut query = database.prepare(schema::IDENTITIES_OF)?;

@@ -24,7 +24,7 @@ pub enum StateError {
     Corrupt {
         /// The record.
         record: String,
-        /// What is wrong with it.
+        /// The fault of the record.
         why: String,
     },
     /// The database refused.
@@ -49,7 +49,7 @@ pub enum StateError {
     Lost {
         /// The installation.
         name: String,
-        /// What became of it.
+        /// How the lock was lost.
         why: String,
     },
     /// There is no such installation.

@@ -12,11 +12,11 @@ use crate::document;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
-    /// Who it is, in their own words. Hostile where others can write the state.
+    /// Its name, as it states it. Hostile where others can write the state.
     pub who: String,
-    /// Since when (RFC 3339), in their own words too.
+    /// Since when (RFC 3339), as it states it too.
     pub since: String,
-    /// Whether the run should have said by now that it goes on, and has not.
+    /// Whether the run's lease has expired without being renewed.
     #[serde(default)]
     pub is_overdue: bool,
 }

@@ -1,7 +1,7 @@
-//! Turns what is stored of an installation into the answer to "what is installed, from where, and how did it go?".
+//! The stored documents of an installation: what is installed, from where, and how its last action ended.
 //!
-//! The stored documents are these types; both backends store them, so they are apart from either. A member that an older
-//! version of the program did not write has a default.
+//! The stored documents are these types; both backends store them, so they are apart from either. A member that an
+//! older version of the program did not write has a default.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub struct Installation {
     pub inventory: Vec<Recorded>,
 }
 
-/// What an installation keeps between runs.
+/// The settings that an installation keeps between runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
@@ -52,7 +52,7 @@ pub struct Settings {
     /// The names of the keys that count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
-    /// What was granted.
+    /// The grant.
     pub terms: GrantSpec,
     /// Guards that the operator lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,7 +92,7 @@ pub struct Revision {
     /// The names of `writeOnly` parameters that had a value: what it was is stored nowhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_parameters: Vec<String>,
-    /// What was granted.
+    /// The grant.
     #[serde(skip)]
     pub terms: GrantSpec,
     /// Guards that the operator lowered, as flags.
@@ -117,14 +117,14 @@ impl Installation {
         inventory.iter().map(|recorded| RecordedObject::read_back(recorded.object.clone())).collect()
     }
 
-    /// Whether the last run was cut off.
+    /// Whether the last run was interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.result == "unknown")
     }
 }
 
 impl Revision {
-    /// Reads a claim document. One without a result belongs to a run that goes on or was cut off.
+    /// Reads a claim document. One without a result belongs to a run that is in progress or was interrupted.
     pub(super) fn read(
         claim: &str,
         status: Option<String>,

@@ -1,13 +1,13 @@
-//! The exclusive hold on an installation, whichever backend gives it.
+//! The lock on an installation, whichever backend gives it.
 //!
-//! A run takes it before it reads what it is going to change, so that no two runs act on what neither has seen.
+//! A run takes it before it reads what it is going to change, so that no two runs act on the same installation at once.
 
 use super::StateError;
 use super::cluster::Lease;
 use super::directory::FileLock;
 
-/// Nobody else can act on the installation while this is held. It ends with the process, however that ends: at once in a
-/// directory, and in a cluster soon after.
+/// Nobody else can act on the installation while this is held. It ends with the process, however that ends: at once in
+/// a directory, and in a cluster soon after.
 pub struct Lock(Hold);
 
 enum Hold {

@@ -66,13 +66,13 @@ impl GenerateScope {
         other.minus(self).0.is_empty()
     }
 
-    /// What of this set is not in `other`.
+    /// The difference: credentials of this set that are not in `other`.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         self.with(|name, homes| homes.iter().filter(|home| !other.allows_into(name, home)).cloned().collect())
     }
 
-    /// What is in both sets.
+    /// The intersection of both sets.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         self.with(|name, homes| homes.iter().filter(|home| other.allows_into(name, home)).cloned().collect())
@@ -86,7 +86,7 @@ impl GenerateScope {
         self.0.iter().flat_map(line).collect()
     }
 
-    /// What may be made, a line each, for people.
+    /// The credentials that may be made, a line each, for people.
     pub fn explained(&self) -> Vec<String> {
         let line = |(name, homes): (&String, &BTreeSet<ObjectRef>)| {
             let homes: Vec<_> = homes.iter().map(written).collect();

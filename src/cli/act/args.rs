@@ -122,7 +122,7 @@ impl BundleArgs {
 }
 
 impl InputArgs {
-    /// What goes into a bundle.
+    /// The inputs that these flags give.
     pub(in crate::cli) fn read(&self) -> anyhow::Result<Inputs> {
         Ok(Inputs { parameters: self.parameters.read()?, credentials: self.credentials.source() })
     }

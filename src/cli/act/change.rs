@@ -82,7 +82,7 @@ enum KeptArg {
 }
 
 impl ChangeArgs {
-    /// What these flags say.
+    /// The options that these flags stand for.
     pub(in crate::cli) fn options(&self) -> ChangeOptions {
         ChangeOptions {
             confirmed: self.yes,

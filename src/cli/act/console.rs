@@ -1,4 +1,5 @@
-//! The one at the terminal: sees what was decided and planned, is asked, follows the run, and may stop it.
+//! The approver at the terminal: is shown decisions and plan, is asked for confirmation, observes the run, and may stop
+//! it.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +21,7 @@ use super::{signals, waiting};
 /// The longest answer that is read: who sends more is no person.
 const MAX_ANSWER: u64 = 64;
 
-/// Whoever sits at the terminal.
+/// The console of the operator.
 pub(in crate::cli) struct Console {
     ui: Ui,
     spinner: Mutex<Option<ProgressBar>>,

@@ -27,7 +27,7 @@ struct CarriedOut<'a> {
     plan: &'a Plan,
 }
 
-/// Prints what came of an action.
+/// Prints the outcome of an action.
 ///
 /// # Errors
 /// When stdout takes no more.
@@ -58,8 +58,7 @@ impl Report for CarriedOut<'_> {
     }
 }
 
-/// The objects of a plan, a line each, then what they will be able to do, where credentials go and how often the host
-/// is called.
+/// The objects of a plan, a line each, then their powers, where credentials go and how often the host is called.
 pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
     page.heading(&format!(
         "Plan: {} into {}, namespace {}",
@@ -105,7 +104,7 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
     }
 }
 
-/// What is to be known of a row beside what happens.
+/// A note on a row of the plan, beside its action.
 fn note(row: &Planned) -> &'static str {
     match (row.adopts, row.dry_run) {
         (true, _) => " (it is there already and belongs to nobody: taken over)",

@@ -1,4 +1,4 @@
-//! What the objects of a plan will be able to do, and who reads which credential, as parts of a page.
+//! The sections of a page about the powers of a plan's objects, and about the readers of credentials.
 
 use std::cmp::Reverse;
 
@@ -8,7 +8,7 @@ use crate::plan::powers::{Power, Reader};
 use crate::plan::{Flow, Plan};
 use crate::targets::Change;
 
-/// What is looked for, in the words of the page. What a component's images do when they run is not.
+/// The page's list of what is examined. The behaviour of images at run time is not.
 const LOOKED_FOR: &str = "privileges on nodes, rights of service accounts, roles and bindings, webhooks and policies, \
                           images, ways in from outside";
 

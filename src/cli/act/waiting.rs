@@ -1,4 +1,4 @@
-//! What is waited for, as text: a view for a terminal, or now and then a line.
+//! Progress of waiting as text: a view for a terminal, or now and then a line.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub(super) fn view(objects: &[Unready], (rows, columns): (u16, u16)) -> String {
     lines.iter().map(fitting).collect::<Vec<_>>().join("\n")
 }
 
-/// What was said last where there is no terminal.
+/// The last line that was written where there is no terminal.
 #[derive(Default)]
 pub(super) struct Said {
     line: String,

@@ -25,14 +25,14 @@ use crate::cli::inputs::Untrusted;
 /// The most powers that an error lists.
 const MAX_POWERS: usize = 50;
 
-/// What to do about fields that stay as they were created.
+/// The hint for immutable fields.
 const REPLACE: &str = "`--replace` removes such objects and makes them anew";
 
-/// What to do about objects that something keeps.
+/// The hint for objects whose deletion is delayed by finalizers.
 const HELD: &str =
     "once what holds them has let go, the same command goes on; a longer `--timeout` waits longer";
 
-/// What an error means to who typed the command.
+/// An error's exit code, details and hint.
 pub(super) struct Meaning {
     pub(super) code: Code,
     pub(super) details: Vec<String>,
@@ -49,7 +49,8 @@ impl Meaning {
         Self { details: details.to_vec(), ..self }
     }
 
-    /// What hinders objects, a line each. Of the first few the message has said what they say themselves.
+    /// The reasons why objects are not ready, a line each. The first `said` of them have their own status in the
+    /// message already.
     fn unready(mut self, unready: &[Unready], said: usize) -> Self {
         for (at, row) in unready.iter().enumerate() {
             let own = (at >= said).then_some(&row.why);
@@ -82,7 +83,7 @@ pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
         .or_else(|| error.downcast_ref().map(of_run))
 }
 
-/// An operation hands on what stopped it. What does not come from a stage is a mistake in what was asked for.
+/// Passes on the error of a stage. Errors of the operation itself are mistakes in the request.
 fn of_operation(error: &operations::Error) -> Option<Meaning> {
     use operations::Error;
     Some(match error {
@@ -106,7 +107,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::UnrecordedParameter(name) => {
             Meaning::from(USAGE).hint(format!("give it again: --param {name}=…"))
         }
-        // The causes of the others say what they mean.
+        // The other errors get their meaning from their causes.
         _ => return None,
     })
 }
@@ -240,7 +241,8 @@ fn of_install(error: &install::Error) -> Meaning {
     }
 }
 
-/// What a policy refuses is not trusted; what the operator refuses for this run is not granted.
+/// Powers that a policy refuses are a matter of trust; those that the operator refuses for this run are a matter of
+/// grants.
 fn of_powers(refused: &Refused) -> Meaning {
     let code = match refused.by {
         By::Operator => NOT_GRANTED,
@@ -263,7 +265,7 @@ fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
     }
 }
 
-/// What the target refused says more than the component's word for it; the component may have handed it on, or not.
+/// The refusal of the target explains more than the component's own error, which may or may not repeat it.
 fn of_failed_run(source: &RunError, refusal: Option<&targets::Error>, denials: &[String]) -> Meaning {
     let run = of_run(source);
     let Some(refusal) = refusal else { return run.details(denials) };

@@ -16,7 +16,7 @@ const MAX_WIDTH: usize = 100;
 /// The least width of a column, in which words still can be told apart.
 const MIN_COLUMN: usize = 8;
 
-/// What a text means. Never the only sign of it: the words say the same.
+/// The meaning of a text, shown by its colour. Never the only sign of it: the words say the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// It could do harm.
@@ -76,7 +76,7 @@ impl Page {
         self.is_verbose
     }
 
-    /// What was written.
+    /// The text of the page.
     pub fn into_text(self) -> String {
         self.text
     }
@@ -109,7 +109,8 @@ impl Page {
         }
     }
 
-    /// Rows of a word in its tone and a text, the texts below each other. A word that is too long has a line of its own.
+    /// Rows of a word in its tone and a text, the texts below each other. A word that is too long has a line of its
+    /// own.
     pub fn rows<W: AsRef<str>, T: AsRef<str>>(&mut self, rows: &[(Tone, W, T)]) {
         let words: Vec<_> = rows.iter().map(|(_, word, _)| visible(word.as_ref())).collect();
         let fits = |width: &usize| *width <= self.width / 3;

@@ -29,16 +29,16 @@ pub use remove::Removal;
 pub struct Acting {
     site: Site,
     follower: Follower,
-    /// Objects that are as they are to be, by what they are called: nothing is sent for them.
+    /// Objects whose apply is a no-op, by name: no request is sent for them.
     settled: BTreeSet<String>,
-    /// Objects as they were when the run was planned, by what they are called.
+    /// Objects as they were when the run was planned, by name.
     seen: BTreeMap<String, Value>,
     ledger: Box<dyn Ledger>,
-    /// What was applied, and may be waited for.
+    /// Applied objects, which may be waited for.
     applied: BTreeMap<ObjectRef, Permitted<Wait>>,
-    /// What was not ready when the last waiting ended.
+    /// Objects that were not ready when the last wait timed out.
     late: Vec<TimedOut>,
-    /// What was removed and is still there.
+    /// Deleted objects that may still exist.
     going: Vec<Awaited>,
 }
 
@@ -65,7 +65,7 @@ impl Acting {
         self.follower.finished()
     }
 
-    /// Waits for everything that was applied; gives what is not ready in time.
+    /// Waits for all applied objects; returns those that are not ready in time.
     ///
     /// # Errors
     /// When the target cannot be read.
@@ -81,13 +81,13 @@ impl Acting {
         Ok(self.unready().await)
     }
 
-    /// What was not ready when the last waiting ended, and what hinders it: for the operator alone.
+    /// Objects that were not ready when the last wait timed out, with a diagnosis: for the operator alone.
     pub async fn unready(&mut self) -> Vec<Unready> {
         let late = std::mem::take(&mut self.late);
         self.site.waiter(self.site.waiting().until).explained(late).await
     }
 
-    /// Forgets objects that are not the installation's any more: gone, somebody else's by now, or left to themselves.
+    /// Drops objects from the inventory that are gone, have another owner by now, or were left in place.
     ///
     /// # Errors
     /// When that cannot be written down.
@@ -111,7 +111,7 @@ impl Acting {
         self.site.get(permit).await
     }
 
-    /// Applies objects. All of them are in the record before the first goes out.
+    /// Applies objects. All of them are in the inventory before the first request is sent.
     pub(super) async fn apply(
         &mut self,
         items: Vec<Item>,
@@ -120,7 +120,7 @@ impl Acting {
         let changes = self.follower.take(steps_of(&items))?;
         self.let_go_first(&items).await?;
         self.send_all(&items, granted).await?;
-        // A component is told what it was told when the run was planned: it has to do the same again.
+        // The component receives the results of the planning pass, so that it takes the same steps again.
         Ok(changes)
     }
 
@@ -150,7 +150,8 @@ impl Acting {
         self.check_late(granted)
     }
 
-    /// Waits until every object is ready, one of them never will be, or the time is over. Those that are not are late.
+    /// Waits until every object is ready, one has failed for good, or the time is over. Those that are not ready are
+    /// kept as late.
     async fn await_ready(
         &mut self,
         permits: Vec<Permitted<Wait>>,
@@ -170,8 +171,8 @@ impl Acting {
     }
 }
 
-/// What an object says of itself is for a component that may read it; of the others it learns only that they are not
-/// ready. Pods and events of theirs are none of its business.
+/// A component is told an object's status only if it may read the object; of others it learns only that they are not
+/// ready. It never sees their pods and events.
 fn described(row: &Unready, granted: &Granted) -> String {
     let why = match (granted.get(row.object.clone()), row.failed) {
         (Ok(_), _) => &*row.why,

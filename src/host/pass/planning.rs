@@ -1,4 +1,5 @@
-//! The planning pass: nothing is written. Each step is noted, and reads see what the run would have done (the overlay).
+//! The planning pass: nothing is written. Each step is traced, and reads see the effects of earlier steps (the
+//! overlay).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,7 @@ use super::{Item, steps_of};
 pub struct Planning {
     site: Site,
     trial: DryRunMode,
-    /// What reads see in the place of the target: an object, or that it is gone.
+    /// The overlay: objects as earlier steps would have left them, or that they are gone.
     overlay: BTreeMap<String, Option<Value>>,
     reads: BTreeSet<ObjectRef>,
     changes: Objects<ObjectChange>,
@@ -30,7 +31,7 @@ pub struct Planning {
 }
 
 impl Planning {
-    /// A pass over a target that finds out by `trial` what each write would do.
+    /// A pass over a target that previews each write by `trial`.
     pub fn new(site: Site, trial: DryRunMode) -> Self {
         Self {
             site,
@@ -42,7 +43,7 @@ impl Planning {
         }
     }
 
-    /// What the pass was made over, what it noted, and what an acting pass has to follow.
+    /// The site, the trace, and the script that an acting pass has to follow.
     pub fn into_parts(self) -> (Site, Trace, Script) {
         let steps = self.script.steps().map(|(step, change)| (step.clone(), change)).collect();
         let trace = Trace { reads: self.reads, steps, changes: self.changes, ..Trace::default() };
@@ -66,7 +67,7 @@ impl Planning {
         }
     }
 
-    /// Nothing is waited for: what there is to be known of an object is known when it is there.
+    /// Returns at once: nothing was applied, so there is nothing to wait for.
     pub(super) fn wait(&mut self, permits: &[Permitted<Wait>]) {
         self.note_reads(permits.iter().map(|permit| permit.0.clone()));
     }
@@ -76,7 +77,7 @@ impl Planning {
         self.reads.extend(objects);
     }
 
-    /// Finds out what applying these objects would do.
+    /// Previews applying these objects.
     pub(super) async fn apply(
         &mut self,
         items: Vec<Item>,
@@ -87,7 +88,7 @@ impl Planning {
         tried
     }
 
-    /// Finds out what removing these objects would do.
+    /// Previews removing these objects.
     pub(super) async fn delete(&mut self, permits: &[Permitted<Delete>]) -> Result<(), CallError> {
         let looked = self.look_all(permits).await;
         let steps = permits.iter().map(|permit| Step::delete(permit.0.clone())).collect();
@@ -98,7 +99,7 @@ impl Planning {
     async fn try_all(&mut self, items: &[Item], granted: &Granted) -> Result<Vec<Change>, CallError> {
         let tried = items.iter().map(|item| self.site.preview(&item.prepared, self.trial));
         let mut previews = concurrent::collect(tried.collect()).await?;
-        // Nothing of a call is noted unless all of it can be done.
+        // A call is traced only if all of it would succeed.
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(item.prepared.object(), preview, granted)?;
             if preview.marks.not_dry_run == Some(NotDryRun::Impossible) {
@@ -136,7 +137,8 @@ impl Planning {
         Ok(vec![Change::Delete; permits.len()])
     }
 
-    /// Decides about a preview that is a replacement. One that this run has removed before is made anew anyway.
+    /// Decides about a preview that is a replacement. An object that this run has removed before is created anew
+    /// anyway.
     fn check_replacement(
         &self,
         object: &ObjectRef,
@@ -158,8 +160,7 @@ impl Planning {
         Ok(())
     }
 
-    /// Checks that an object which the target cannot try out goes into something that this run brings: a namespace, or a
-    /// definition.
+    /// Checks that an object without a dry run depends on a namespace or a definition that this run creates.
     fn check_place(&self, object: &ObjectRef, items: &[Item]) -> Result<(), CallError> {
         let Some(namespace) = &object.namespace else { return Ok(()) };
         let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
@@ -177,7 +178,7 @@ impl Planning {
         }
     }
 
-    /// What reads see in the place of the target: `None` where the target itself is to be asked.
+    /// The overlay's answer to a read: `None` where the target itself is to be read.
     fn overlaid(&self, object: &ObjectRef) -> Option<&Option<Value>> {
         self.overlay.get(&object.to_string())
     }

@@ -1,4 +1,5 @@
-//! What the planning pass lets the acting one do: its steps, in order, with what the component was told of each.
+//! The script of a run: the steps of the planning pass, in order, with the result of each, which the acting pass has to
+//! follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +12,12 @@ use crate::targets::Change;
 #[derive(Debug, Clone, Default)]
 pub struct Script(Vec<(Step, Answer)>);
 
-/// What the planning pass found out about a step.
+/// The planned result of a step.
 #[derive(Debug, Clone)]
 enum Answer {
-    /// It does this.
+    /// It makes this change.
     Does(Change),
-    /// The target refused the call that it is a part of, in these words. The acting pass does not even try.
+    /// The target refused the call that it is a part of, with this error. The acting pass does not send it.
     Refused(GuestError),
 }
 
@@ -31,14 +32,14 @@ pub(super) struct Follower {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the run departs from its plan: {actual}, where the plan has {planned}")]
 pub struct Departure {
-    /// What the plan has at this place.
+    /// The planned step.
     pub planned: String,
-    /// What the component did.
+    /// The step that the component took.
     pub actual: String,
 }
 
 impl Script {
-    /// Notes the steps of one call, and what came of it.
+    /// Notes the steps of one call, and its result.
     pub(super) fn note(&mut self, steps: Vec<Step>, outcome: &Result<Vec<Change>, CallError>) {
         match outcome {
             Ok(changes) => {
@@ -61,11 +62,12 @@ impl Script {
         })
     }
 
-    /// Objects that are as they are to be, by what they are called: nothing is sent for them.
+    /// Objects whose apply is a no-op, by name: no request is sent for them.
     pub(super) fn settled(&self) -> BTreeSet<String> {
         let mut is_settled = BTreeMap::<String, bool>::new();
         for (step, change) in self.steps() {
-            // One step that changes an object makes all of them necessary: each was compared with what was there first.
+            // If one step changes an object, all steps on it are needed: each was compared with the object's first
+            // state.
             if let Some(change) = change {
                 *is_settled.entry(step.object.to_string()).or_insert(true) &= change == Change::Unchanged;
             }
@@ -79,11 +81,11 @@ impl Follower {
         Self { script, taken: 0 }
     }
 
-    /// Takes the steps of one call, and gives what each of them does.
+    /// Takes the steps of one call, and returns the planned change of each.
     ///
     /// # Errors
-    /// The [`Departure`] from the plan; and what the component was told when the call was planned and refused. Such a call is
-    /// never made for real: what the target would not have when it was asked, it must not be handed unasked.
+    /// The [`Departure`] from the plan; or the planned error, where the target refused the call in the dry run. Such a
+    /// call is never sent for real: it was no part of the confirmed plan.
     pub(super) fn take(&mut self, steps: impl Iterator<Item = Step>) -> Result<Vec<Change>, CallError> {
         let mut changes = Vec::new();
         let mut refused = None;
@@ -181,7 +183,7 @@ mod tests {
         let calls: [(&[&str], _); 2] =
             [(&["a"], Err(CallError::Guest(told.clone()))), (&["b"], Ok(vec![Change::Create]))];
         let mut follower = Follower::new(script(calls));
-        // A call without a step is not the next one.
+        // A call without steps does not advance the script.
         assert_eq!(follower.take(std::iter::empty()).ok(), Some(Vec::new()));
         match follower.take([step("a")].into_iter()) {
             Err(CallError::Guest(error)) => assert_eq!(format!("{error:?}"), format!("{told:?}")),

@@ -1,4 +1,4 @@
-//! What both passes of a run work on: a target, and what is known of it.
+//! The site that both passes of a run work on: a target, its kinds, the inventory and the credentials.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::targets::{
 use crate::host::progress::Observer;
 use crate::host::wait::{Waiter, now};
 
-/// A target, and what is known of it.
+/// A target, with its kinds, the inventory and the credentials.
 pub struct Site {
     target: Target,
     kinds: Kinds,
@@ -52,7 +52,7 @@ impl Waiting {
 }
 
 impl Site {
-    /// A target of which nothing is known but what the installation has there.
+    /// A target with an inventory, and no discovered kinds yet.
     pub fn new(
         target: Target,
         inventory: Inventory,
@@ -71,13 +71,13 @@ impl Site {
         }
     }
 
-    /// The same site for another pass: no credential was lent in it yet.
+    /// Resets the site for another pass: no credential was lent in it yet.
     #[must_use]
     pub fn again(self, waiting: Waiting, observer: Arc<dyn Observer>) -> Self {
         Self { waiting, observer, lent: LentCredentials::default(), ..self }
     }
 
-    /// Has the target be asked how these kinds are served.
+    /// Discovers how these kinds are served.
     ///
     /// # Errors
     /// [`targets::Error`] when it does not serve one of them.
@@ -112,7 +112,7 @@ impl Site {
         self.inventory.forget(object);
     }
 
-    /// The target, for what is not done by a pass.
+    /// The target, for operations outside of passes.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -127,12 +127,12 @@ impl Site {
         &self.kinds
     }
 
-    /// What the installation has there.
+    /// The installation's inventory.
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
     }
 
-    /// What the operator insists on.
+    /// Guards that the operator overrides.
     pub(super) fn overrides(&self) -> Overrides {
         self.overrides
     }
@@ -142,7 +142,7 @@ impl Site {
         self.waiting
     }
 
-    /// Who follows the run.
+    /// The observer of the run.
     pub(crate) fn observer(&self) -> &Arc<dyn Observer> {
         &self.observer
     }
@@ -157,7 +157,7 @@ impl Site {
         self.lent.placements(object)
     }
 
-    /// Makes an object ready to go out.
+    /// Prepares an object for sending.
     pub(crate) fn prepare(&self, permit: Permitted<Apply>) -> Result<Prepared, targets::Error> {
         self.target.prepare(permit, &self.lent)
     }
@@ -175,7 +175,7 @@ impl Site {
         self.target.may_remove(object, found, &self.inventory, self.overrides)
     }
 
-    /// Whether what an object holds is the installation's own.
+    /// Whether an object's contents belong to the installation.
     pub(super) fn is_own(&self, object: &ObjectRef, found: &Value, installation: &str) -> bool {
         targets::is_own(object, found, installation, &self.inventory, self.overrides)
     }
@@ -196,7 +196,7 @@ impl Site {
         self.target.apply(prepared, seen, &self.inventory, &self.kinds, self.overrides).await
     }
 
-    /// What is recorded of an object that was seen to be as it is to be. None: it has to be applied.
+    /// The record of an object whose apply would be a no-op. None: it has to be applied.
     pub(super) fn settled(&self, prepared: &Prepared, seen: &Value) -> Option<Recorded> {
         self.target.settled(prepared, seen)
     }

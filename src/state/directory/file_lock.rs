@@ -1,7 +1,8 @@
-//! The exclusive hold on an installation in a directory: an advisory lock on a file, which the operating system ends with
-//! the process.
+//! The lock on an installation in a directory: an advisory lock on a file, which the operating system releases with the
+//! process.
 //!
-//! The file says whose lock it is, for the people who find it locked; whether it is locked does not depend on that text.
+//! The file says whose lock it is, for the people who find it locked; whether it is locked does not depend on that
+//! text.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};

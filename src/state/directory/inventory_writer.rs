@@ -1,6 +1,6 @@
 //! The inventory of one installation in the database, as a run changes it.
 //!
-//! Each change is a transaction of its own: what is about to be applied is on disk before it goes out.
+//! Each change is a transaction of its own: an object that is about to be applied is on disk before it is sent.
 
 use std::sync::Arc;
 

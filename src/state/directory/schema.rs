@@ -45,8 +45,8 @@ create table inventory (
 ) strict;
 ";
 
-/// Identities that were about to be made in a cluster, and are not known to be removed. The installation is there by its
-/// name: an identity is made before anything else is recorded.
+/// Identities that were about to be made in a cluster, and are not known to be removed. The installation is there by
+/// its name: an identity is made before anything else is recorded.
 const IDENTITIES: &str = "
 create table identities (
   name text primary key,
@@ -123,8 +123,8 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), StateError> {
     }
 }
 
-/// Adds what an older version, or none, does not have. Two programs may find an empty database at once: the second one
-/// waits, and finds the first one's tables.
+/// Migrates the tables of an older version, or of an empty database. Two programs may find an empty database at once:
+/// the second one waits, and finds the first one's tables.
 fn create(connection: &Connection) -> Result<(), StateError> {
     connection.execute_batch("begin immediate")?;
     let found = version(connection)?;

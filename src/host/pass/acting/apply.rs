@@ -1,4 +1,4 @@
-//! Carries out one call that applies objects: many at once, in an order in which each finds what it needs.
+//! Carries out one call that applies objects: concurrently, in waves, so that dependencies come first.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,17 @@ use crate::targets::{self, Change, Overrides, Prepared, Recorded};
 
 use super::Acting;
 
-/// What came of one request.
+/// The result of one request.
 enum Sent {
-    /// The object is as it is to be.
+    /// The object was applied.
     Done(Change, Recorded),
-    /// These fields stay as they were created, so it has to be replaced.
+    /// These fields are immutable, so the object has to be replaced.
     Fixed(Vec<String>),
 }
 
 impl Acting {
-    /// What the component removed and now applies again has to be gone first: it would take the new one with it.
+    /// Waits until objects are gone that the component deleted and now applies again: the pending deletion would remove
+    /// them.
     pub(super) async fn let_go_first(&mut self, items: &[Item]) -> Result<(), CallError> {
         let objects: Vec<_> = items.iter().map(|item| item.step.object.clone()).collect();
         match self.await_gone_of(&objects).await?.first() {
@@ -30,7 +31,7 @@ impl Acting {
         }
     }
 
-    /// Sends what is to be applied, wave by wave. All of it is in the record before the first goes out.
+    /// Sends the objects wave by wave. All of them are in the inventory before the first request is sent.
     pub(super) async fn send_all(&mut self, items: &[Item], granted: &Granted) -> Result<(), CallError> {
         let recorded: Vec<_> = items.iter().map(|item| self.intended(&item.prepared)).collect();
         self.ledger.intend(&recorded)?;
@@ -49,8 +50,8 @@ impl Acting {
         Ok(())
     }
 
-    /// What is recorded of an object before it goes out. Its identity stays recorded only if it is the one that was there
-    /// when this was planned: what is made now will have another.
+    /// The record of an object before it is sent. It keeps the UID only if that is the planned object's: a new object
+    /// will have another.
     fn intended(&self, prepared: &Prepared) -> Recorded {
         let seen = self.seen.get(&prepared.object().to_string());
         let seen = seen.and_then(|seen| seen.pointer("/metadata/uid")?.as_str());
@@ -59,7 +60,7 @@ impl Acting {
         Recorded { uid, ..prepared.recorded() }
     }
 
-    /// Sends one wave. Whatever was answered is written down, also when something else failed. Gives what was changed.
+    /// Sends one wave. Every response is recorded, also when another request failed. Returns the changes.
     async fn send<'a>(&mut self, items: &[&'a Item], granted: &Granted) -> Result<Vec<&'a Item>, CallError> {
         let Self { site, ledger, settled, seen, .. } = self;
         let site = &*site;
@@ -88,7 +89,7 @@ impl Acting {
         self.note(sent, flown, granted).await
     }
 
-    /// Notes what was sent, and replaces what cannot be changed, unless something failed.
+    /// Records the responses, and replaces objects whose fields are immutable, unless something failed.
     async fn note<'a>(
         &mut self,
         sent: Vec<(usize, &'a Item, Sent)>,

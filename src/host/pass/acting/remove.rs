@@ -1,7 +1,7 @@
-//! Removes objects from a target, many at once, and sees to it that they are gone.
+//! Removes objects from a target concurrently, and waits until they are gone.
 //!
-//! The ledger forgets an object when it is gone, or when the server has promised that it will be and nobody wants to wait:
-//! until then the next command knows of it.
+//! An object is dropped from the inventory when it is gone, or when the server has accepted its deletion and the run
+//! does not wait. Until then the next command knows of it.
 
 use serde_json::Value;
 
@@ -14,16 +14,17 @@ use crate::targets::{self, Removed};
 
 use super::Acting;
 
-/// An object that is to go.
+/// An object to remove.
 pub struct Removal {
     /// The permit to remove it.
     pub permit: Permitted<Delete>,
-    /// The object as it was when that was planned.
+    /// The object as it was when its removal was planned.
     pub seen: Option<Value>,
 }
 
 impl Acting {
-    /// Removes objects. Of what goes wrong, the first is told, unless it is `tolerable`: then the object is let go.
+    /// Removes objects. Returns the first error. After one that is `tolerable`, the object is dropped from the
+    /// inventory instead.
     ///
     /// # Errors
     /// When an object cannot be removed, or that cannot be written down.
@@ -58,7 +59,7 @@ impl Acting {
         removed
     }
 
-    /// Waits until everything that was removed is gone, or the time is over; gives what is still there.
+    /// Waits until all deleted objects are gone, or the time is over; returns those that still exist.
     ///
     /// # Errors
     /// When the target cannot be read, or that something is gone cannot be written down.
@@ -67,7 +68,8 @@ impl Acting {
         self.await_these(going).await
     }
 
-    /// Waits until these objects are gone, where they were removed: one that is still going cannot be made anew.
+    /// Waits until these objects are gone, where this run deleted them: one that is still being deleted cannot be
+    /// created again.
     pub(super) async fn await_gone_of(
         &mut self,
         objects: &[ObjectRef],

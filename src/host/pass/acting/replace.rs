@@ -1,7 +1,7 @@
-//! Replaces objects whose change touches fields that stay as they were created: removed, and made anew.
+//! Replaces objects whose immutable fields would change: removes them and creates them anew.
 //!
-//! Nobody gets this by accident. The operator asks for it (`--replace`), the grant has to allow removing the object as well
-//! as applying it, and what holds data is never replaced.
+//! Replacement is never a default. The operator asks for it (`--replace`), the grant has to allow removing the object
+//! as well as applying it, and objects that hold data are never replaced.
 
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ use crate::targets::{self, Prepared, Recorded, Removed, check_replaceable};
 use super::Acting;
 
 impl Acting {
-    /// Removes an object, waits until it is gone, and applies it. A run that is killed in between leaves an object that is
-    /// recorded and not there: the next one makes it.
+    /// Removes an object, waits until it is gone, and applies it. A run that is killed in between leaves a recorded
+    /// object that does not exist; the next run creates it.
     pub(super) async fn replace(
         &mut self,
         prepared: &Prepared,
@@ -23,7 +23,7 @@ impl Acting {
         granted: &Granted,
     ) -> Result<Recorded, CallError> {
         let object = prepared.object();
-        // What nobody saw when this was planned is not removed.
+        // An object that did not exist when the run was planned is not removed.
         let Some(seen) = self.seen.remove(&object.to_string()) else { return Err(refusal.into()) };
         check_replaceable(object, &seen, fields)?;
         self.remove_for_replacement(prepared, &seen, granted).await?;
@@ -40,7 +40,7 @@ impl Acting {
         granted: &Granted,
     ) -> Result<(), CallError> {
         let permit = granted.delete(prepared.object().clone())?;
-        // From here on the recorded identity would be that of another object.
+        // The recorded UID becomes stale here: the new object will have another.
         let anew = prepared.recorded();
         self.ledger.intend(std::slice::from_ref(&anew))?;
         let removed = self.site.delete(&permit, Some(seen)).await?;
