@@ -94,10 +94,10 @@ pub enum AuthorError {
     /// The tag cannot be one of a bundle.
     #[error("`{0}` cannot be the tag of a bundle")]
     Tag(String),
-    /// The component calls what nothing here provides.
+    /// The component imports an interface that the host does not provide.
     #[error("the component imports what carnet does not provide: {}", list(.0))]
     Unprovided(Vec<String>),
-    /// The component can call what nobody requests.
+    /// The component imports an interface that no request covers.
     #[error("the component imports what `requests` does not ask for: {}", list(.0))]
     Unrequested(Vec<String>),
 }

@@ -76,7 +76,7 @@ struct Content {
     required_extensions: Vec<String>,
 }
 
-/// Somebody to write to about a bundle.
+/// A maintainer of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Maintainer {
     /// The name. CNAB's schema requires it and its text does not, so it may be empty in other people's bundles.
@@ -170,8 +170,8 @@ pub struct Action {
 }
 
 impl Bundle {
-    /// Reads a `bundle.json`, canonical or not. What is wrong without making the bundle unusable comes back as
-    /// warnings: members that CNAB does not know, defaults that nobody could use.
+    /// Reads a `bundle.json`, canonical or not. Faults that do not make the bundle unusable are returned as warnings:
+    /// members that CNAB does not know, defaults that do not match their schema.
     ///
     /// # Errors
     /// [`InvalidBundle::Document`] and [`InvalidBundle::Rules`].
@@ -231,7 +231,7 @@ impl Bundle {
         self.content.keywords.as_deref()
     }
 
-    /// Who looks after the bundle. As with the keywords, an empty list is not the same as none.
+    /// The bundle's maintainers. As with the keywords, an empty list is not the same as none.
     pub fn maintainers(&self) -> Option<&[Maintainer]> {
         self.content.maintainers.as_deref()
     }

@@ -261,7 +261,7 @@ fn failed(error: &anyhow::Error, ui: &Ui) -> anyhow::Result<Code> {
 /// Prints clap's text: help that was asked for, or a mistake in the arguments.
 fn misused(error: &clap::Error, arguments: &[OsString]) -> Code {
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    // If stderr is closed, the exit code is still that of the mistake.
+    // If the output is closed, the exit code stays the same.
     drop(error.print());
     if is_help {
         return exit::DONE;

@@ -42,7 +42,7 @@ pub enum Invalid {
 /// Reads one JSON document (RFC 8259, I-JSON's rule of unique names).
 ///
 /// # Errors
-/// [`Invalid`] for what is not JSON, duplicate member names, trailing bytes, and whatever is over the limits.
+/// [`Invalid`] for text that is not JSON, duplicate member names, trailing bytes, and whatever is over the limits.
 pub fn json(bytes: &[u8]) -> Result<Value, Invalid> {
     if bytes.len() > MAX_BYTES {
         return Err(Invalid::TooLong(bytes.len()));

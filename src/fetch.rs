@@ -1,8 +1,8 @@
-//! Turns a reference into a bundle whose every byte is what its digest says.
+//! Fetches the bundle of a reference, and checks every byte against its digest.
 //!
-//! Nothing else is known after this stage: not who made the bundle, nor whether it may run. A tag is resolved here, once;
-//! from then on only the digest counts. What was received is kept as it came and is never written anew, so a signature
-//! over the digest survives every copy.
+//! Nothing else is known after this stage: not who made the bundle, nor whether it may run. A tag is resolved here,
+//! once; from then on only the digest counts. Received bytes are kept as they came and never serialized again, so a
+//! signature over the digest survives every copy.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,8 +23,8 @@ use crate::signature::{self, Evidence};
 
 mod entry;
 
-/// The most bytes that the OCI manifests of all images may have together. A bundle could name thousands of them, and all
-/// are held in memory.
+/// The most bytes that the OCI manifests of all images may have together. A bundle could name thousands of them, and
+/// all are held in memory.
 const MAX_IMAGES: u64 = 32 << 20;
 
 /// A bundle whose bytes match their digests.
@@ -115,7 +115,7 @@ impl From<OciError> for FetchError {
 /// Fetches a bundle.
 ///
 /// # Errors
-/// [`FetchError`] with what is missing, changed, too large or not understood.
+/// [`FetchError`] with the part that is missing, changed, too large or not understood.
 pub async fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
     match reference {
         Reference::Archive(_) => Err(FetchError::NotYet("archives")),
@@ -162,7 +162,8 @@ impl Fetched {
         &self.component
     }
 
-    /// Candidates for signatures of the bundle, readable or not, in the order of their digests. None of them was checked.
+    /// Candidates for signatures of the bundle, readable or not, in the order of their digests. None of them was
+    /// checked.
     pub fn signatures(&self) -> &[Evidence] {
         &self.signatures
     }

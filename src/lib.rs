@@ -1,6 +1,7 @@
 //! **carnet** runs installers that you do not have to trust.
 //!
 //! The modules stand in the order in which a bundle passes through them, and each uses only modules above it.
+//! What a term means is said once, in the words and the glossary of `docs/design.md`.
 
 pub mod sync;
 pub mod digest;

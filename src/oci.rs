@@ -1,10 +1,10 @@
-//! Turns blobs that are wherever they are into bytes that are what their digests say, and bytes into blobs that others find.
+//! Reads and writes OCI blobs: bytes whose digests are checked, wherever they are stored.
 //!
-//! This is the ground that everything stands on that travels as OCI artifacts: [`Descriptor`], [`Manifest`], [`ImageIndex`]
-//! and lists of [`referrers`], and the [`Repository`] that has them. Nothing here knows what an artifact is for. Documents are
-//! small and read whole, within a bound; other blobs are [streams](BlobStream), so that copying one never holds it.
-//! Whatever comes from a repository is checked against the digest and the size that it was asked for by, and there is no way
-//! around that: a [`BlobStream`] is all that a repository gives out.
+//! This is the ground that everything stands on that travels as OCI artifacts: [`Descriptor`], [`Manifest`],
+//! [`ImageIndex`] and lists of [`referrers`], and the [`Repository`] that has them. Nothing here knows what an artifact
+//! is for. Documents are small and read whole, within a bound; other blobs are [streams](BlobStream), so that copying
+//! one never holds it. Whatever comes from a repository is checked against the digest and the size that it was asked
+//! for by, and there is no way around that: a [`BlobStream`] is all that a repository gives out.
 
 use std::io;
 

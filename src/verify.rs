@@ -52,10 +52,10 @@ pub enum TrustDecision {
         signers: Vec<Signer>,
         /// The digest of the policy.
         policy: Digest,
-        /// From which severity on the rule refuses powers of what is installed.
+        /// The severity from which on the rule refuses powers of installed objects.
         refuse_powers: Option<Severity>,
     },
-    /// Somebody said that it need not be signed.
+    /// The operator allowed it to be unsigned.
     Unsigned,
 }
 

@@ -1,6 +1,6 @@
 //! Makes a source directory to start from: a small installer in Rust that builds as it is.
 //!
-//! The host API is copied beside it, so that what it was written against stays with it.
+//! The host API is copied beside it, so that the source keeps the version that it was written against.
 
 use std::path::Path;
 

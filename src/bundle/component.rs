@@ -1,7 +1,7 @@
-//! Reads what a component imports out of its bytes, without compiling or running anything.
+//! Reads a component's imports from its bytes, without compiling or running anything.
 //!
-//! This is the proof that the rest of the road builds on: whatever a component is to call, its binary has to name. It is
-//! computed from the bytes that were hashed, never from what a document claims about them.
+//! This is the proof that the rest of the road builds on: whatever a component is to call, its binary has to name. It
+//! is computed from the bytes that were hashed, never from what a document claims about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +64,7 @@ impl Component {
     /// Checks that `bytes` are a component with an installer in it, and reads its imports.
     ///
     /// # Errors
-    /// [`InvalidComponent`] with what is wrong.
+    /// [`InvalidComponent`] with the fault.
     pub fn read(bytes: Vec<u8>) -> Result<Self, InvalidComponent> {
         check_form(&bytes)?;
         Validator::new_with_features(features())

@@ -30,7 +30,7 @@ const MAX_WORK: usize = 5_000_000;
 /// How many bytes of text weigh as much as one value.
 const TEXT_WEIGHT: usize = 64;
 
-/// The most faults of one value that are told.
+/// The most faults of one value that are reported.
 const MAX_FAULTS: usize = 10;
 
 /// A definition, ready to check values.
@@ -137,8 +137,8 @@ impl<'a> Definition<'a> {
         }
     }
 
-    /// The value that `text` stands for: the text itself where a string may be a value, else what it says as JSON.
-    /// Where the definition names no type, the first of the two that satisfies it.
+    /// The value of `text`: the text itself where the schema allows a string, else the text parsed as JSON. Where the
+    /// definition names no type, the first of the two that satisfies it.
     ///
     /// # Errors
     /// Where the text has to be JSON and is not.
@@ -153,7 +153,7 @@ impl<'a> Definition<'a> {
         Ok(document::json(text.as_bytes()).ok().filter(|value| self.check(value).is_ok()).unwrap_or(plain))
     }
 
-    /// Names of members can be as secret as values, so of a hidden value only the broken keyword is told.
+    /// Names of members can be as secret as values, so of a hidden value only the broken keyword is reported.
     fn tell(&self, error: &ValidationError<'_>) -> String {
         if self.is_write_only() {
             return format!("value breaks the rule `{}`", error.kind().keyword());
@@ -175,7 +175,7 @@ pub fn is_write_only(schema: &Value) -> bool {
         || children(schema).any(|(_, child)| is_write_only(child))
 }
 
-/// How much there is to check in a value.
+/// The amount of work that checking a value takes.
 fn weight(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),

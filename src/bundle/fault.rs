@@ -1,4 +1,4 @@
-//! Faults of a document: where each is, what it is, by which rule, and how bad.
+//! Faults of a document: the place, text, rule and severity of each.
 //!
 //! Reading and linting go by the same rules and find the same faults; they differ in how bad a fault is ([`Purpose`]).
 
@@ -28,7 +28,7 @@ pub struct Fault {
     pub severity: FaultSeverity,
 }
 
-/// Why a document is looked at, which decides how bad a fault is.
+/// The purpose for which a document is checked, which decides the severity of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// It is about to be published.

@@ -1,4 +1,4 @@
-//! Turns a bundle into the OCI documents that carry it, and those documents back into what they say.
+//! Writes the OCI documents that carry a bundle, and reads them back.
 //!
 //! One index names the bundle's `bundle.json`, its component and its images by digest (CNAB-to-OCI). The bytes of an
 //! index decide about its digest and so about the signature: they are those that the reference tools write, and what

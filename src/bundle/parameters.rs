@@ -1,4 +1,4 @@
-//! Turns what an operator gives, what was stored and what the bundle says into the values of an action's parameters.
+//! Resolves the parameters of an action: from the operator's values, the stored ones and the bundle's defaults.
 //!
 //! This happens before anything of the bundle runs (CNAB 103): the component never sees a value that its definition
 //! does not allow.

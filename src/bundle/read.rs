@@ -285,7 +285,7 @@ mod tests {
         })
     }
 
-    /// The faults that a reader is told of after a change at a JSON pointer; `None` takes the member away.
+    /// The faults that are reported after a change at a JSON pointer; `None` removes the member.
     fn faults(purpose: Purpose, pointer: &str, value: Option<Value>) -> Vec<String> {
         let mut bundle = base();
         let (parent, name) = pointer.rsplit_once('/').unwrap();

@@ -1,4 +1,4 @@
-//! Turns a document that others wrote into members that are read by type, and collects what is wrong with them.
+//! Reads the members of an untrusted document by type, and collects their faults.
 //!
 //! Reading goes on after a fault, so that authors hear of everything at once.
 
@@ -26,7 +26,7 @@ pub(super) enum Weight {
     Author,
     /// The author must repair it, to readers it means nothing.
     Form,
-    /// Nobody may use the bundle.
+    /// An error: the bundle cannot be used.
     Must,
 }
 

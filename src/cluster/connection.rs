@@ -106,8 +106,8 @@ impl Door {
         answer
     }
 
-    /// The right to be alone, for the first. The others only wait for it: if it fails, they do not wait for each other
-    /// too.
+    /// A lock for the first request. The others wait until it is released, and do not take it: if the first request
+    /// fails, they do not queue behind each other.
     async fn wait(&self) -> Option<MutexGuard<'_, ()>> {
         if let Ok(alone) = self.first.try_lock() {
             return Some(alone);

@@ -1,7 +1,7 @@
 //! Turns a tag, a digest or neither into the one bundle that it means in a layout.
 //!
-//! A layout may hold bundles beside anything else: images, signatures, lists of what refers to what. What could mean two
-//! bundles is refused with their tags.
+//! A layout may hold bundles beside anything else: images, signatures, lists of referrers. What could mean two bundles
+//! is refused with their tags.
 
 use super::FetchError;
 use crate::bundle::index::is_bundle_index;
@@ -61,7 +61,7 @@ async fn untagged(
     found.ok_or_else(|| digest.map_or(FetchError::Empty, absent))
 }
 
-/// The tags of what may be bundles.
+/// The tags of possible bundles.
 fn tags(layout: &Layout) -> Vec<String> {
     let bundles = layout.entries().filter(|entry| may_be_bundle(*entry));
     let mut tags: Vec<String> = bundles.filter_map(LayoutEntry::tag).map(Into::into).collect();
@@ -69,7 +69,7 @@ fn tags(layout: &Layout) -> Vec<String> {
     tags
 }
 
-/// Whether an entry is an index, and not the list of what refers to another one.
+/// Whether an entry is an index, and not a list of referrers.
 fn may_be_bundle(entry: LayoutEntry<'_>) -> bool {
     entry.media_type().is_some_and(is_index) && !entry.tag().is_some_and(|tag| tag.starts_with("sha256-"))
 }

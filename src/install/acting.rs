@@ -64,7 +64,7 @@ impl Run<'_> {
         Ok(self.environment.state.finish(claim, &result)?)
     }
 
-    /// Writes down that the action begins, with all that is needed to finish or undo it.
+    /// Records that the action begins, with all that is needed to finish or undo it.
     async fn record(&self, planned: &Planned) -> Result<Claim, Error> {
         let state = self.environment.state;
         if let Some(granted) = &self.decided.granted {
@@ -76,8 +76,8 @@ impl Run<'_> {
         Ok(claim)
     }
 
-    /// The acting pass, what the runtime removes after it, and the waiting. The answer's second part are the outputs
-    /// that may be stored.
+    /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
+    /// are the outputs that may be stored.
     async fn act(&self, planned: Planned) -> Result<Acted, Error> {
         let Planned { plan, site, trace, script, removals, kept, all_rights: rights, .. } = planned;
         site.target().sweep()?;

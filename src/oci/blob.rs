@@ -1,7 +1,7 @@
 //! Turns chunks that come from somewhere into the bytes of one blob, or into an error before the last of them.
 //!
-//! Digest and size are checked as the bytes pass, here and nowhere else, whatever the repository is. Nothing is held: who wants
-//! the whole blob in memory says how much that may be.
+//! Digest and size are checked as the bytes pass, here and nowhere else, whatever the repository is. Nothing is held:
+//! who wants the whole blob in memory says how much that may be.
 
 use std::fmt;
 
@@ -13,8 +13,8 @@ use crate::digest::{Digest, Hasher, Mismatch};
 
 /// The bytes of a blob, on their way.
 ///
-/// Invariant: bytes are what their digest says. The stream ends with `None` only after all bytes came and were the right
-/// ones; until then, nothing may be done with what came but to put it aside.
+/// Invariant: bytes are what their digest says. The stream ends with `None` only after all bytes came and were the
+/// right ones; until then, the bytes may be stored aside, and not used.
 pub struct BlobStream {
     digest: Digest,
     size: u64,

@@ -1,4 +1,4 @@
-//! Turns what one OCI document says about another into a [`Descriptor`], and back into the bytes that say it.
+//! Reads the [`Descriptor`] by which one OCI document refers to another, and writes it.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,8 @@ impl Descriptor {
         value
     }
 
-    /// The descriptor without what one list says about it, so that the same blob is the same wherever it is named.
+    /// The descriptor without members that belong to one list, such as annotations, so that descriptors of one blob are
+    /// equal.
     #[must_use]
     pub fn plain(self) -> Self {
         Self { annotations: BTreeMap::new(), artifact_type: None, ..self }
@@ -98,7 +99,7 @@ impl Descriptor {
     }
 }
 
-/// Lengths of what is in memory always fit.
+/// Lengths of data in memory always fit.
 pub(super) fn size_of(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
 //! Turns a name below a directory handle into the bytes of a plain file, and bytes into a file that is whole or absent.
 //!
-//! No name and no link leads out of the handle. What is not a plain file is not even opened: opening a pipe would wait for
-//! ever. All of this blocks; whoever waits for something else besides calls it on a thread of its own.
+//! No name and no link leads out of the handle. Anything but a regular file is not even opened: opening a pipe would
+//! block for ever. All calls block; asynchronous callers make them on a blocking thread.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -10,8 +10,8 @@ use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::OciError;
 
-/// Opens a directory that a person named. The one place where bundles, sources and keys are reached by a path; everything
-/// below goes through the handle, which nothing inside the directory can lead out of.
+/// Opens a directory that a person named. The one place where bundles, sources and keys are reached by a path;
+/// everything below goes through the handle, which nothing inside the directory can lead out of.
 pub(crate) fn open_directory(path: &Path) -> io::Result<Dir> {
     #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
     Dir::open_ambient_dir(path, cap_std::ambient_authority())
@@ -44,8 +44,8 @@ pub(super) fn open(directory: &Dir, name: &str) -> Result<File, OciError> {
     directory.open(name).map_err(OciError::system(name))
 }
 
-/// A file that is being written under a name of its own. It takes its place when all of it is on the disk; until then it
-/// is nothing to anybody, and it is gone when it is given up.
+/// A file that is being written under a name of its own. It takes its place when all of it is on the disk; until then
+/// it is nothing to anybody, and it is gone when it is given up.
 pub(super) struct Unfinished {
     directory: Dir,
     file: File,
@@ -55,8 +55,8 @@ pub(super) struct Unfinished {
 
 impl Unfinished {
     pub(super) fn new(directory: &Dir, name: &str) -> Result<Self, OciError> {
-        // A name of its own keeps two writers of one blob apart. It need not be a secret: the cryptographic generator would
-        // take 40 ms to gather entropy before its first byte.
+        // A name of its own keeps two writers of one blob apart. It need not be a secret: the cryptographic generator
+        // would take 40 ms to gather entropy before its first byte.
         let temporary = format!("{name}.{}", ulid::Ulid::generate());
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);

@@ -10,8 +10,8 @@ use super::media_type::{OCI_INDEX, is_index};
 use super::{Descriptor, DocumentMembers, Malformed, OciError};
 use crate::document;
 
-/// The most entries that are read of `index.json` and of a list of referrers. Each is a blob to open, so without it a few
-/// megabytes would cost hours.
+/// The most entries that are read of `index.json` and of a list of referrers. Each is a blob to open, so without it a
+/// few megabytes would cost hours.
 pub const MAX_ENTRIES: usize = 1000;
 
 /// An index: a list of manifests, and of other indexes.
@@ -33,7 +33,7 @@ impl ImageIndex {
         Ok(Self(members))
     }
 
-    /// The entries, each as it is there.
+    /// The entries, each with its bytes unchanged.
     pub fn entries(&self) -> &[Value] {
         self.0.items("manifests").map_or(&[], Vec::as_slice)
     }

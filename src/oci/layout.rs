@@ -1,10 +1,10 @@
 //! Turns a directory in the OCI image layout into blobs that are what their names say, and blobs into such a directory.
 //!
-//! The directory is reached through a handle, so no name and no link inside it leads out of it. Names of files come from
-//! digests alone, never from what somebody wrote into a document.
+//! The directory is reached through a handle, so no name and no link inside it leads out of it. Names of files come
+//! from digests alone, never from what somebody wrote into a document.
 //!
-//! Files are read and written on the runtime's threads for what blocks, a chunk at a time: the one thread that runs a
-//! command has other blobs under way, and neither a slow disk nor an `fsync` may hold them up.
+//! Files are read and written on the runtime's blocking threads, a chunk at a time: the one thread that runs a command
+//! has other blobs under way, and neither a slow disk nor an `fsync` may hold them up.
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ const LAYOUT: &str = "oci-layout";
 const BLOBS: &str = "blobs/sha256";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// How many bytes are read or written at once: enough for a switch of threads not to count, and little beside what a blob
-/// may have.
+/// How many bytes are read or written at once: enough for a switch of threads not to count, and little beside what a
+/// blob may have.
 const CHUNK: usize = 256 << 10;
 
 /// An OCI image layout.
@@ -72,7 +72,7 @@ impl Layout {
         Ok(Self { directory, entries })
     }
 
-    /// Opens a layout, or begins one where there is none, or where somebody who began one was cut off.
+    /// Opens a layout, or creates one where there is none, or only an incomplete one of an interrupted process.
     ///
     /// # Errors
     /// [`OciError`] when something else is there.
@@ -108,7 +108,7 @@ impl Layout {
         }
     }
 
-    /// Notes that `tag` is the blob of `descriptor`, and forgets what it was before.
+    /// Points `tag` at the blob of `descriptor`, in the place of its earlier one.
     pub fn tag(&mut self, tag: &str, descriptor: &Descriptor) {
         self.entries.retain(|entry| tag_in(entry) != Some(tag));
         let mut entry = descriptor.to_value();
@@ -136,7 +136,7 @@ impl Layout {
     /// All bytes of a blob that has no more than `limit`.
     ///
     /// # Errors
-    /// [`OciError::TooLong`], [`OciError::Absent`], and what is wrong with the blob.
+    /// [`OciError::TooLong`], [`OciError::Absent`], and the faults of a blob.
     pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
         if blob.size > limit {
             return Err(OciError::TooLong { what: blob.digest.to_string(), limit });
@@ -177,8 +177,8 @@ impl Layout {
         Ok(digest)
     }
 
-    /// Writes down what makes the blobs a layout. Until then a new one is none, and an old one is as it was. `index.json`
-    /// is last: where it is, all of it is.
+    /// Commits the layout by writing its index. Until then a new layout does not exist, and an old one is unchanged.
+    /// `index.json` is last: where it is, all of it is.
     ///
     /// # Errors
     /// [`OciError::System`] when it cannot be written.
@@ -252,7 +252,7 @@ async fn append(mut file: Unfinished, pieces: Vec<Bytes>) -> Result<Unfinished, 
     .await
 }
 
-/// Does what blocks where nothing else waits for it.
+/// Runs a blocking call on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OciError> + Send + 'static,
 ) -> Result<T, OciError> {

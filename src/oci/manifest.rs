@@ -1,4 +1,4 @@
-//! Turns the bytes of an OCI or Docker manifest into what it names: configuration, layers, subject.
+//! Reads an OCI or Docker manifest: its configuration, layers and subject.
 
 use std::collections::BTreeMap;
 

@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 use super::{Descriptor, Malformed};
 use crate::document;
 
-/// The members of one JSON object. Those that nobody asks for are ignored, as OCI demands of readers.
+/// The members of one JSON object. Unknown ones are ignored, as OCI demands of readers.
 pub struct DocumentMembers(Map<String, Value>);
 
 impl DocumentMembers {
     /// Reads a document.
     ///
     /// # Errors
-    /// [`Malformed::Document`], and [`Malformed::Member`] for what is no object.
+    /// [`Malformed::Document`], and [`Malformed::Member`] for anything but an object.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         match document::json(bytes)? {
             Value::Object(members) => Ok(Self(members)),

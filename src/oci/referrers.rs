@@ -1,7 +1,7 @@
-//! Turns the digest of a document into the list of what refers to it, such as its signatures.
+//! Referrers: turns the digest of a document into the list of artifacts that refer to it, such as its signatures.
 //!
-//! A repository without an API for that keeps the list at a tag that is made from the digest (OCI distribution 1.1). A layout
-//! may also have such documents in its own index.
+//! A repository without an API for that keeps the list at a tag that is made from the digest (OCI distribution 1.1). A
+//! layout may also have such documents in its own index.
 
 use serde_json::Value;
 
@@ -10,12 +10,13 @@ use super::media_type::OCI_INDEX;
 use super::{Descriptor, MAX_DOCUMENT, OciError, Repository};
 use crate::digest::Digest;
 
-/// The tag of the list of what refers to a digest, where there is no API for it.
+/// The referrers tag of a digest, for repositories without the referrers API.
 pub fn fallback_tag(subject: Digest) -> String {
     format!("sha256-{}", subject.hex())
 }
 
-/// The documents that may refer to `subject`: whether they do, they say themselves. `name` is what errors call the list.
+/// The candidates for referrers of `subject`: whether a document refers to it, its `subject` member says. `name` is the
+/// list's name in errors.
 ///
 /// # Errors
 /// [`OciError`] when the list cannot be read, or something in it is no descriptor.
@@ -30,7 +31,7 @@ pub async fn of(
     Ok(found)
 }
 
-/// Adds documents to the list of what refers to `subject`. `name` is what errors call the list.
+/// Adds documents to the list of referrers of `subject`. `name` is the list's name in errors.
 ///
 /// # Errors
 /// [`OciError`] when the list cannot be read or written.

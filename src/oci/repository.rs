@@ -1,7 +1,7 @@
 //! A repository turns descriptors and tags into blobs, wherever these are.
 //!
-//! Whoever fetches, signs or copies knows a repository and not what kind it is. There is one kind so far, a layout in a
-//! directory; a registry, an archive and a store are others to come, each with the same few verbs.
+//! Fetching, signing and copying work on any kind of repository. There is one kind so far, a layout in a directory; a
+//! registry, an archive and a store are others to come, each with the same few verbs.
 
 use super::{BlobStream, Descriptor, Layout, OciError};
 use crate::digest::Digest;
@@ -44,7 +44,7 @@ impl Repository {
     /// All bytes of a blob that has no more than `limit`.
     ///
     /// # Errors
-    /// [`OciError::TooLong`], [`OciError::Absent`], and what is wrong with the blob.
+    /// [`OciError::TooLong`], [`OciError::Absent`], and the faults of a blob.
     pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
         match self {
             Self::Layout(layout) => layout.read(blob, limit).await,
@@ -71,7 +71,7 @@ impl Repository {
         }
     }
 
-    /// Notes that `tag` is the blob of `descriptor`, and forgets what it was before.
+    /// Points `tag` at the blob of `descriptor`, in the place of its earlier one.
     ///
     /// # Errors
     /// [`OciError`] when it cannot be written.
@@ -82,7 +82,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Ends a change of the repository: others see what was added and tagged from here on at the latest.
+    /// Commits a change of the repository: from here on at the latest, others see the added blobs and tags.
     ///
     /// # Errors
     /// [`OciError`] when it cannot be written.
@@ -96,7 +96,7 @@ impl Repository {
 /// Copies a blob from one repository to another. It streams, so memory does not grow with it.
 ///
 /// # Errors
-/// [`OciError`] when it is not what its digest says, and when either repository fails. Nothing of it stays then.
+/// [`OciError`] when its bytes do not match its digest, and when either repository fails. No part of it is kept then.
 pub async fn copy(blob: &Descriptor, from: &Repository, to: &Repository) -> Result<(), OciError> {
     to.receive(from.stream(blob).await?).await
 }

@@ -1,4 +1,5 @@
-//! Writes signatures into a repository, where [`gather`](super::gather()) finds them: new ones, and those that came from another repository.
+//! Writes signatures into a repository, where [`gather`](super::gather()) finds them: new ones, and those that came
+//! from another repository.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +51,7 @@ impl NewSignature {
         Ok(Self { bundle, carrier })
     }
 
-    /// Writes the signature into the repository where the document is, and into the list of what refers to it.
+    /// Writes the signature into the repository where the document is, and into the list of its referrers.
     ///
     /// # Errors
     /// [`OciError`] when the repository cannot be read or written.
@@ -67,7 +68,7 @@ impl NewSignature {
     }
 }
 
-/// The OCI manifest that says what the signature is about.
+/// The OCI manifest of a signature, whose subject is the signed document.
 fn carrier(subject: &Descriptor, bundle: &Descriptor) -> Vec<u8> {
     let manifest = serde_json::json!({
         "schemaVersion": 2,

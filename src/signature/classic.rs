@@ -1,4 +1,4 @@
-//! Turns a signature in cosign's classic form ("simple signing") into what a key signed.
+//! Reads a signature in cosign's classic form ("simple signing"): the digest that a key signed.
 //!
 //! It is read, so that what is signed today can be installed, and never written: where both forms are found, cosign
 //! looks only at the newer one.

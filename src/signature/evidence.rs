@@ -16,7 +16,7 @@ pub struct Evidence {
     pub(super) carrier: Descriptor,
     pub(super) content: Result<SignatureContent, String>,
     pub(super) is_classic: bool,
-    /// Everything that belongs to it, to be stored with what is signed.
+    /// All its blobs, to be stored with the signed document.
     pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
 }
 

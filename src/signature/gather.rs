@@ -1,8 +1,8 @@
 //! Turns a repository and a digest into everything there that may be a signature of it, without judging any of it.
 //!
-//! Two forms are looked for: Sigstore bundles that refer to the digest, and cosign's classic form at a tag of its own. That
-//! the lists themselves cannot be read is an error; that one signature cannot be read is noted beside it, and does the
-//! others no harm.
+//! Two forms are looked for: Sigstore bundles that refer to the digest, and cosign's classic form at a tag of its own.
+//! That the lists themselves cannot be read is an error; that one signature cannot be read is noted beside it, and does
+//! the others no harm.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -70,7 +70,7 @@ impl EvidenceReader<'_> {
             Err(error) if carrier.artifact_type.as_deref() == Some(MEDIA_TYPE) => {
                 return Ok(Some(unreadable(carrier, &error, false)));
             }
-            // Nobody said that it is a signature.
+            // It is not declared as a signature.
             Err(_) => return Ok(None),
         };
         let is_ours = manifest.subject.as_ref().is_some_and(|subject| subject.digest == self.subject)

@@ -1,8 +1,8 @@
 //! Turns the operator's file into a trust policy: which keys may sign which bundles.
 //!
-//! A bundle that no rule admits is refused, and a member left out of a rule admits nothing. Whatever could be read in two ways is
-//! an error when the file is loaded, not when a bundle comes: unknown members, two rules for one scope, a threshold that
-//! no signatures could meet or that none could miss.
+//! A bundle that no rule admits is refused, and a member left out of a rule admits nothing. Whatever could be read in
+//! two ways is an error when the file is loaded, not when a bundle comes: unknown members, two rules for one scope, a
+//! threshold that no signatures could meet or that none could miss.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,8 +29,8 @@ pub struct TrustPolicy {
     pub(super) is_configured: bool,
 }
 
-/// A key and when it counts. A signature without a trusted time does not say when it was made, so the window is compared
-/// with the time of the check.
+/// A key and when it counts. A signature without a trusted time does not say when it was made, so the window is
+/// compared with the time of the check.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     pub(super) public: PublicKey,
@@ -45,15 +45,15 @@ pub(super) struct TrustRule {
     names: Vec<String>,
     pub(super) threshold: usize,
     pub(super) any_of: BTreeSet<String>,
-    /// From which severity on powers of what is installed are refused.
+    /// The severity from which on powers of installed objects are refused.
     pub(super) refuse_powers: Option<Severity>,
 }
 
-/// The name that a lone key has in what is reported.
+/// The name that a lone key has in reports.
 const LONE_KEY: &str = "--key";
 
 impl TrustPolicy {
-    /// The policy of somebody who has none: it admits nothing and says why.
+    /// The policy of an operator who has none: it admits nothing, with that as the reason.
     pub fn none() -> Self {
         Self {
             keys: BTreeMap::new(),

@@ -1,4 +1,4 @@
-//! Turns what `carnet.yaml` says into the `bundle.json`.
+//! Turns `carnet.yaml` into `bundle.json`.
 
 use std::collections::BTreeMap;
 
@@ -129,7 +129,7 @@ fn destination(name: &str, env: Option<&str>, path: Option<&str>) -> Value {
     without_empty(json!({ "env": env.map(Into::into).or_else(default), "path": path }))
 }
 
-/// An object without the members that other tools leave out: nothing, `false`, and what is empty.
+/// An object without the members that other tools leave out: null, `false` and empty values.
 fn without_empty(value: Value) -> Value {
     let Value::Object(members) = value else { return value };
     let holds = |value: &Value| match value {

@@ -26,7 +26,7 @@ pub fn component_manifest(config: &Descriptor, layer: &Descriptor) -> Vec<u8> {
         .into_bytes()
 }
 
-/// The descriptors of configuration and bytes of a component. `child` is what the index says of its OCI manifest.
+/// The descriptors of configuration and bytes of a component. `child` is the index's entry for its OCI manifest.
 ///
 /// # Errors
 /// [`IndexError`] where the bytes are not those of `child`, or do not describe exactly one component.

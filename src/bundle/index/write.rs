@@ -46,7 +46,7 @@ pub fn write_index(bundle: &Bundle, form: ConfigForm, listing: IndexForm) -> Res
     Ok(go_json(&wire).map_err(json)?.into_bytes())
 }
 
-/// The index as it is written. The order of the members is part of the format.
+/// The index as it is serialized. The order of the members is part of the format.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WireIndex {
@@ -57,7 +57,7 @@ struct WireIndex {
     media_type: Option<&'static str>,
 }
 
-/// A child of the index as it is written.
+/// A child of the index as it is serialized.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WireChild {

@@ -8,7 +8,7 @@ use super::path::segments;
 use crate::digest::Digest;
 
 impl Validator {
-    /// Checks what the parts owe each other.
+    /// Checks the references between the parts.
     pub(super) fn check_together(&mut self, content: &Content) {
         self.check_images(content);
         self.check_destinations(content);

@@ -1,4 +1,4 @@
-//! Turns the text of a policy file into a [`TrustPolicy`], or says what in it could be read in two ways or could not work.
+//! Turns the text of a policy file into a [`TrustPolicy`], or names the part of it that is ambiguous or cannot work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
