@@ -24,6 +24,7 @@ pub mod recorded;
 pub mod identity;
 mod refused;
 mod consent;
+mod consent_key;
 
 use std::path::PathBuf;
 
@@ -46,6 +47,7 @@ use refused::Refused;
 use spec::{FileGrant, GrantSpec, InvalidGrant};
 
 pub use consent::Consent;
+pub use consent_key::ConsentKey;
 pub use denial::{Denied, Reason, Shortfall};
 pub use derived::{after_apply, before_delete, before_generate};
 pub use permit::{

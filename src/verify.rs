@@ -52,6 +52,8 @@ pub enum TrustDecision {
         signers: Vec<Signer>,
         /// The digest of the policy.
         policy: Digest,
+        /// The digest of all that the rule demands, the keys themselves included.
+        terms: Digest,
         /// The severity from which on the rule refuses powers of installed objects.
         refuse_powers: Option<Severity>,
     },
@@ -152,6 +154,7 @@ impl TrustPolicy {
             rule: rule.scope.to_string(),
             signers,
             policy: self.digest(),
+            terms: self.terms(rule),
             refuse_powers: rule.refuse_powers,
         })
     }

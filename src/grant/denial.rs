@@ -49,6 +49,14 @@ pub enum Shortfall {
     /// Requests that are required and not granted.
     #[error("the bundle requests what is not granted")]
     Missing(Vec<String>),
+    /// Requests that are required and not granted: the grant of the last run was given to something else.
+    #[error("the grant of the last run is not carried over, since {}", changes.join(", and "))]
+    GivenToAnother {
+        /// What is different, a clause each.
+        changes: Vec<String>,
+        /// The requests, as flags that grant them.
+        missing: Vec<String>,
+    },
     /// A grant file for another bundle.
     #[error("the grant `{name}` is for the bundle {pinned}, and this one is {bundle}")]
     Pinned {

@@ -11,11 +11,11 @@ use crate::capability::Requests;
 use crate::capability::template::Names;
 use crate::digest::Digest;
 use crate::grant::spec::GrantSpec;
-use crate::grant::{Granted, Shortfall};
+use crate::grant::{ConsentKey, Granted, Shortfall};
 use crate::host::{Context, Supplied};
 use crate::run::{Compiled, Engine};
 use crate::state::{Installation, ulid};
-use crate::verify::{TrustDecision, Verified};
+use crate::verify::Verified;
 
 use super::responsibilities::Responsibilities;
 use super::{Decision, Environment, Error, Mode, Operation};
@@ -55,13 +55,12 @@ pub(super) fn decide(
 
     let requests = Requests::of(verified.bundle())?;
     let mut terms = operation.consent.terms(verified.digest(), &requests)?;
-    let kept = earlier
-        .filter(|earlier| continues(earlier, operation, mode))
-        .and_then(|earlier| kept(&verified, operation, earlier));
-    let carried_over = kept.as_ref().is_some_and(|(_, is_new)| *is_new);
-    if let Some((kept, _)) = kept {
-        terms.add(kept).map_err(Shortfall::from)?;
+    let earlier = earlier.filter(|earlier| continues(earlier, operation, mode));
+    let earlier = earlier.map(|earlier| Earlier::of(&verified, operation, earlier)).unwrap_or_default();
+    if let Some(kept) = &earlier.kept {
+        terms.add(kept.clone()).map_err(Shortfall::from)?;
     }
+    let (carried_over, warning) = (earlier.is_carried_over, earlier.warning());
     let names = Names {
         installation: operation.name.clone(),
         namespace: operation.namespace.clone(),
@@ -69,17 +68,14 @@ pub(super) fn decide(
     };
     let context = context(verified.bundle(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
-    let granted = if responsibilities.modifies {
-        Granted::new(verified, &terms, names)?
-    } else {
-        Granted::new(verified, &terms, names)?.reading_only()
-    };
+    let granted = Granted::new(verified, &terms, names).map_err(|shortfall| earlier.explain(shortfall))?;
+    let granted = if responsibilities.modifies { granted } else { granted.reading_only() };
     let decision = Decision {
         trust,
         granted: granted.explained(),
         carried_over,
         confirmed: operation.confirmed,
-        warnings: resolved.warnings,
+        warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
     Ok(Decided { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
 }
@@ -89,16 +85,48 @@ fn continues(earlier: &Installation, operation: &Operation, mode: Mode) -> bool 
     mode == Mode::Examine || (operation.action != "install" && !earlier.is_deleted())
 }
 
-/// The grant of the last run, for the same bundle, or for a new one that the same rule admitted (Design §4). An
-/// explicit grant file or approval is a decision of its own.
-fn kept(verified: &Verified, operation: &Operation, earlier: &Installation) -> Option<(GrantSpec, bool)> {
-    let is_new = verified.digest() != earlier.settings.bundle;
-    let same_rule = match verified.decision() {
-        TrustDecision::Signed { rule, .. } => earlier.settings.rule.as_ref() == Some(rule),
-        TrustDecision::Unsigned => false,
-    };
-    let decided_anew = !operation.consent.documents.is_empty() || operation.consent.approve.is_some();
-    (!decided_anew && (!is_new || same_rule)).then(|| (earlier.settings.terms.clone(), is_new))
+/// The grant of the last run.
+#[derive(Default)]
+struct Earlier {
+    /// What of it still holds.
+    kept: Option<GrantSpec>,
+    /// Whether it holds for another bundle than it was given to.
+    is_carried_over: bool,
+    /// Why it does not hold any more, a clause each.
+    changes: Vec<String>,
+}
+
+impl Earlier {
+    /// The same bundle keeps its grant. A new one gets it as long as it has the name, the signers and the terms that the
+    /// grant was given to (Design §4). An explicit grant file or approval is a decision of its own.
+    fn of(verified: &Verified, operation: &Operation, earlier: &Installation) -> Self {
+        let settings = &earlier.settings;
+        if !operation.consent.documents.is_empty() || operation.consent.approve.is_some() {
+            return Self::default();
+        }
+        if verified.digest() == settings.bundle {
+            return Self { kept: Some(settings.terms.clone()), ..Self::default() };
+        }
+        let changes = ConsentKey::changes(settings.consent.as_ref(), ConsentKey::of(verified).as_ref());
+        let kept = changes.is_empty().then(|| settings.terms.clone());
+        Self { is_carried_over: kept.is_some(), kept, changes }
+    }
+
+    /// A warning that nothing is carried over, where there was something.
+    fn warning(&self) -> Option<String> {
+        let changes = (!self.changes.is_empty()).then(|| self.changes.join(", and "))?;
+        Some(format!("the grant of the last run is not carried over, since {changes}"))
+    }
+
+    /// A shortfall, with the reason why the last grant does not make up for it.
+    fn explain(self, shortfall: Shortfall) -> Shortfall {
+        match shortfall {
+            Shortfall::Missing(missing) if !self.changes.is_empty() => {
+                Shortfall::GivenToAnother { changes: self.changes, missing }
+            }
+            other => other,
+        }
+    }
 }
 
 /// CNAB 101: a required credential must be there, for a tracked action that it applies to.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::grant::Denied;
+use crate::grant::{ConsentKey, Denied};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
@@ -88,6 +88,7 @@ impl Run<'_> {
             rule,
             signers,
             terms: self.decided.terms.clone(),
+            consent: ConsentKey::of(verified),
             dangers: self.dangers(),
         }
     }

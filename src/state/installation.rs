@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document;
+use crate::grant::ConsentKey;
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
 use crate::targets::{Inventory, Place, Recorded};
@@ -54,6 +55,10 @@ pub struct Settings {
     pub signers: Vec<String>,
     /// The grant.
     pub terms: GrantSpec,
+    /// The bundle, the signers and the terms that the grant was given to. None: it was not signed, or an earlier version
+    /// of the program wrote this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<ConsentKey>,
     /// Guards that the operator lowered, as flags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<String>,

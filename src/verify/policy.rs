@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
@@ -89,6 +90,21 @@ impl TrustPolicy {
     /// The digest of the text that the policy was read from. A changed policy means that everything is checked again.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The digest of all that a rule demands: its scope, the names that it admits, whose signatures and how many of them,
+    /// and which powers it refuses. Keys count by themselves, whatever the policy calls them.
+    pub(super) fn terms(&self, rule: &TrustRule) -> Digest {
+        let keys = rule.any_of.iter().filter_map(|name| self.keys.get(name));
+        let keys: BTreeSet<_> = keys.map(|key| key.public.id().hex()).collect();
+        let demands = json!({
+            "scope": rule.scope.to_string(),
+            "names": rule.names,
+            "threshold": rule.threshold,
+            "keys": keys,
+            "refusePowers": rule.refuse_powers,
+        });
+        Digest::of(demands.to_string().as_bytes())
     }
 
     /// The rule with the longest scope that `reference` lies in. Rules are not merged: the more specific one decides

@@ -158,7 +158,7 @@ fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
         page.line(
             "  ",
             Tone::Caution,
-            "(the grant of the last run was carried over: the same rule admitted both bundles)",
+            "(the grant of the last run was carried over: the bundle has the same name, signers and terms of trust)",
         );
     }
     if !plan.withheld.is_empty() {

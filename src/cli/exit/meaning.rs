@@ -129,7 +129,7 @@ fn of_refusal(refusal: &Refusal) -> Meaning {
 fn of_shortfall(shortfall: &Shortfall) -> Meaning {
     let meaning = Meaning::from(NOT_GRANTED);
     match shortfall {
-        Shortfall::Missing(lines) => {
+        Shortfall::Missing(lines) | Shortfall::GivenToAnother { missing: lines, .. } => {
             meaning.details(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
         }
         Shortfall::Pinned { .. } => {
