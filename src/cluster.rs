@@ -8,6 +8,7 @@ mod response;
 mod status;
 mod connection;
 mod request;
+mod precondition;
 mod endpoint;
 mod connect;
 mod clock;
@@ -15,11 +16,11 @@ mod server;
 mod bindings;
 mod diagnosis;
 pub mod identity;
-pub mod records;
 
 pub use bindings::Bindings;
 pub use connect::{ConnectOptions, Unconfigured};
 pub use identity::{Leftover, ScopedIdentity, written_for};
+pub use precondition::Precondition;
 pub use server::Server;
 pub use status::{Error, FieldConflict};
 

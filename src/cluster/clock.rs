@@ -1,8 +1,8 @@
 //! The time by an API server's clock, which all who use the server agree on, to about a second.
 
-use std::sync::{Mutex, PoisonError};
-
 use jiff::{SignedDuration, Timestamp};
+
+use crate::sync::Mutex;
 
 /// How far a server's clock is ahead of ours.
 #[derive(Default)]
@@ -11,12 +11,12 @@ pub(super) struct Clock(Mutex<SignedDuration>);
 impl Clock {
     /// Sets the clock by the date of a response.
     pub(super) fn set(&self, date: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.duration_since(here());
+        *self.0.lock() = date.duration_since(here());
     }
 
     /// The time by the server's clock; by ours, before there was a response.
     pub(super) fn now(&self) -> Timestamp {
-        here().checked_add(*self.0.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+        here().checked_add(*self.0.lock()).unwrap_or_default()
     }
 }
 

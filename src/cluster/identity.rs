@@ -10,7 +10,7 @@ mod parts;
 mod review;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -25,6 +25,7 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata::{EXPIRES, IDENTITY, OWNER};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::{IdentityRecord, Rights, RoleScope, account, body};
+use crate::sync::Mutex;
 
 use super::request::ApiRequest;
 use super::response::ApiResponse;
@@ -271,20 +272,20 @@ impl ScopedIdentity {
     fn go_live(&self, token: SecretString) -> Result<(), Error> {
         let server = self.caller.with_token(token.clone());
         let server = server.map_err(|error| Error::Unavailable(error.to_string()))?;
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut live = self.live.lock();
         let earlier = live.as_ref().map_or(0, |live| live.earlier + 1);
         *live = Some(Live { server, since: Instant::now(), token, earlier });
         Ok(())
     }
 
     fn settle_again(&self) {
-        if let Some(live) = &mut *self.live.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(live) = &mut *self.live.lock() {
             live.since = Instant::now();
         }
     }
 
     fn live(&self) -> Option<Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live.lock().clone()
     }
 
     /// Whether the server refuses because this identity lacks a right, rather than because of what was sent.

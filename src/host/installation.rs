@@ -1,13 +1,14 @@
 //! `carnet:installation`: what the component is installing, its outputs and its log.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::bundle::definition::Definition;
 use crate::bundle::parameters::text_of;
+use crate::sync::Mutex;
 use crate::targets::credentials::REDACTED;
 
 use super::GuestError;
@@ -73,25 +74,25 @@ impl Log {
         text.truncate(text.floor_char_boundary(MAX_MESSAGE));
         let entry = Entry { level, text };
         self.observer.logged(&entry);
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        self.entries.lock().push(entry);
     }
 
     /// Redacts this value from the component's texts from now on.
     pub(super) fn hide(&self, value: SecretString) {
-        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).push(value);
+        self.hidden.lock().push(value);
     }
 
     /// A text of the component with the credentials that it was shown redacted. A component that means harm can still
     /// write them in another form; one that is careless cannot leak them.
     pub fn scrubbed(&self, text: &str) -> String {
-        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let hidden = self.hidden.lock();
         let long = hidden.iter().map(ExposeSecret::expose_secret).filter(|value| value.len() >= MIN_HIDDEN);
         long.fold(text.to_owned(), |text, value| text.replace(value, REDACTED))
     }
 
     /// The messages so far.
     pub fn entries(&self) -> Vec<Entry> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.entries.lock().clone()
     }
 }
 

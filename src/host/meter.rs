@@ -1,7 +1,7 @@
 //! Meters the resources of a run, and ends it at a limit.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
@@ -9,6 +9,7 @@ use wasmtime::ResourceLimiter;
 use crate::capability::functions::Function;
 use crate::grant::limits::Limits;
 use crate::plan::trace::Calls;
+use crate::sync::Mutex;
 
 /// The resources that a run has used. Each count is compared with its limit before the work it stands for is done.
 pub struct Meter {
@@ -150,7 +151,7 @@ impl Meter {
 
 /// Adds to a shared count.
 pub(super) fn count(shared: &Mutex<u64>, bytes: usize) -> u64 {
-    let mut written = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut written = shared.lock();
     *written = written.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     *written
 }
@@ -230,7 +231,7 @@ impl Clock {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Running) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.lock())
     }
 }
 

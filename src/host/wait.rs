@@ -4,7 +4,6 @@
 //! polling and never delays it.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,6 +13,7 @@ use crate::grant::{Delete, Permitted, Wait};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
+use crate::sync::Mutex;
 use crate::targets::{self, Target};
 
 use super::progress::{Observer, Unready};
@@ -198,22 +198,22 @@ impl Rows {
     }
 
     fn change(&self, at: usize, change: impl FnOnce(&mut Option<Unready>)) {
-        if let Some(row) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
+        if let Some(row) = self.0.lock().get_mut(at) {
             change(row);
         }
     }
 
     fn left(&self) -> Vec<Unready> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect()
+        self.0.lock().iter().flatten().cloned().collect()
     }
 
     fn places(&self) -> Vec<usize> {
-        let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.0.lock();
         (0..rows.len()).filter(|at| rows[*at].is_some()).collect()
     }
 
     fn into_inner(self) -> Vec<Option<Unready>> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.0.into_inner()
     }
 }
 

@@ -4,8 +4,8 @@
 //! file, no address, no environment but the CNAB variables, clocks that count readings instead of time, randomness from
 //! a fixed seed. What they print becomes part of the log, within its limit.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
@@ -15,6 +15,7 @@ use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, async_trait};
 
 use crate::digest::Digest;
+use crate::sync::Mutex;
 
 use super::installation::{Context, Log};
 use super::meter::{LimitHit, Meter, count};
@@ -112,7 +113,7 @@ impl Captured {
         if count(&self.written, bytes.len()) > self.limit {
             return Err(self.hit.clone());
         }
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line.lock();
         for byte in bytes {
             if *byte == b'\n' {
                 self.log.write(self.level, &String::from_utf8_lossy(&line));
@@ -128,7 +129,7 @@ impl Captured {
 /// The last line may have no end.
 impl Drop for Captured {
     fn drop(&mut self) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line.lock();
         if Arc::strong_count(&self.line) == 1 && !line.is_empty() {
             self.log.write(self.level, &String::from_utf8_lossy(&line));
             line.clear();

@@ -8,6 +8,8 @@
 
 mod thread;
 mod encoding;
+mod object;
+mod records;
 mod subject;
 mod record_store;
 mod lease;
@@ -24,8 +26,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::cluster::ConnectOptions;
-use crate::cluster::records::{RecordName, Records};
+use crate::cluster::{ConnectOptions, Precondition};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::Fetched;
@@ -40,8 +41,10 @@ use installation_record::InstallationRecord;
 use inventory_writer::InventoryWriter;
 use lease::Hold;
 pub(super) use lease::Lease;
+use object::RecordName;
 use record_store::{Record, RecordStore, corrupt};
 use record_writer::RecordWriter;
+use records::Records;
 use subject::RecordSubject;
 use thread::StateThread;
 
@@ -212,7 +215,7 @@ impl ClusterState {
         let Some(name) = RecordSubject::Identity(minted.name.clone()).name(&store.namespace) else {
             return Ok(());
         };
-        self.thread.wait(async move { Ok(store.records.delete(&name, None).await?) })
+        self.thread.wait(async move { Ok(store.records.delete(&name, &Precondition::default()).await?) })
     }
 
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {

@@ -31,7 +31,7 @@ pub(super) use apply::same_as_seen;
 
 pub use apply::Applied;
 pub use owner::Owner;
-pub use removal::{Deleted, Precondition, Removed};
+pub use removal::{Deleted, Removed};
 
 /// A Kubernetes API server, and the installation on whose behalf it is asked.
 pub struct Cluster {

@@ -2,7 +2,6 @@
 //! it.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,6 +12,7 @@ use crate::host::progress::{Entry, Level, Observer, Unready};
 use crate::host::wait::now;
 use crate::install::{Approver, Cancellation, Decision};
 use crate::plan::Plan;
+use crate::sync::Mutex;
 use crate::verify::TrustDecision;
 
 use super::outcome::plan_page;
@@ -42,7 +42,7 @@ impl Console {
 
     /// Nothing is waited for any more.
     pub(in crate::cli) fn done(&self) {
-        if let Some(spinner) = self.spinner.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(spinner) = self.spinner.lock().take() {
             spinner.finish_and_clear();
         }
     }
@@ -97,11 +97,11 @@ impl Observer for Console {
         }
         let terminal = console::Term::stderr();
         if terminal.is_term() {
-            let mut spinner = self.spinner.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut spinner = self.spinner.lock();
             let text = waiting::view(objects, terminal.size());
             return spinner.get_or_insert_with(spinner_on_stderr).set_message(text);
         }
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock();
         if let Some(line) = said.next(objects, now()) {
             self.ui.status(line);
         }

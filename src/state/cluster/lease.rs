@@ -11,12 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
-use crate::cluster::Error;
-use crate::cluster::records::{ObjectVersion, Precondition, RecordName, RecordObject, Records};
+use crate::cluster::{Error, Precondition};
 use crate::document;
 use crate::state::{Holder, StateError};
 
+use super::object::{ObjectVersion, RecordName, RecordObject};
 use super::record_store::RecordStore;
+use super::records::Records;
 use super::thread::StateThread;
 
 /// How long a Lease counts after it was renewed last. A run that was killed keeps the installation for so long.
@@ -105,12 +106,12 @@ impl Hold {
         let mut seen = Seen::of(&records, &lease).await?;
         for _ in 0..TRIES {
             let over = match &seen {
-                None => Precondition::None,
-                Some(seen) if seen.holder.is_overdue => Precondition::Version(&seen.version),
+                None => Precondition::default(),
+                Some(seen) if seen.holder.is_overdue => seen.version.unchanged(),
                 Some(seen) => return Err(seen.locked(name)),
             };
             let now = records.now();
-            match records.apply(&lease, content(who, &micro(now), now), &manager, over).await {
+            match records.apply(&lease, content(who, &micro(now), now), &manager, &over).await {
                 Ok(found) => {
                     return Ok(Self {
                         lease,
@@ -169,8 +170,8 @@ impl Hold {
         }
         let now = self.records.now();
         let content = content(&self.who, &self.since, now);
-        let over = Precondition::Same(&last.version.uid);
-        let applied = self.records.apply(&self.lease, content, &self.manager, over);
+        let over = last.version.same();
+        let applied = self.records.apply(&self.lease, content, &self.manager, &over);
         match tokio::time::timeout(RENEW, applied).await.unwrap_or_else(|_| Err(no_answer())) {
             Ok(found) => {
                 *last = Renewed { version: found.version, at: now };
@@ -197,7 +198,7 @@ impl Hold {
         if self.lost.borrow().is_none() {
             self.lose("it was given back".into());
             // Whatever goes wrong here, it ends by itself.
-            drop(self.records.delete(&self.lease, Some(&last.version)).await);
+            drop(self.records.delete(&self.lease, &last.version.unchanged()).await);
         }
     }
 
@@ -274,7 +275,7 @@ pub(super) async fn unlock(
         if (&seen.holder.who, &seen.holder.since) != (&holder.who, &holder.since) {
             return Err(seen.locked(name));
         }
-        match records.delete(lease, Some(&seen.version)).await {
+        match records.delete(lease, &seen.version.unchanged()).await {
             // It was renewed at the same moment.
             Err(Error::Changed(_)) => {}
             done => return Ok(done?),

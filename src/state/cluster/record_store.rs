@@ -9,11 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::cluster::records::{ObjectVersion, Precondition, RECORD, RecordName, RecordObject, Records};
+use crate::cluster::Precondition;
 use crate::digest::Digest;
 use crate::state::StateError;
 
 use super::encoding::{self, Header, MAX_PACKED, UnreadableRecord};
+use super::object::{ObjectVersion, RECORD, RecordName, RecordObject};
+use super::records::Records;
 use super::subject::{INSTALLATION, KIND, RecordSubject};
 
 /// The field manager of records that are written over. One that is new has a manager of the run's own, so that two who
@@ -105,7 +107,7 @@ impl RecordStore {
         for (number, bytes) in pieces.iter().enumerate().skip(1) {
             let piece = piece(&name, &header, number).ok_or_else(too_large)?;
             let body = self.piece_body(subject, &name, bytes);
-            self.records.apply(&piece, body, &self.manager(), Precondition::None).await?;
+            self.records.apply(&piece, body, &self.manager(), &Precondition::default()).await?;
         }
         let body = json!({
             "type": RECORD,
@@ -116,10 +118,8 @@ impl RecordStore {
             },
         });
         let found = match over {
-            Some(version) => {
-                self.records.apply(&name, body, MANAGER, Precondition::Version(&version.version)).await?
-            }
-            None => self.records.apply(&name, body, &self.manager(), Precondition::None).await?,
+            Some(version) => self.records.apply(&name, body, MANAGER, &version.version.unchanged()).await?,
+            None => self.records.apply(&name, body, &self.manager(), &Precondition::default()).await?,
         };
         if header.pieces > 1 || over.is_some_and(|version| version.header.pieces > 1) {
             self.sweep(&name, &header).await?;
@@ -165,7 +165,7 @@ impl RecordStore {
                 || claims.contains(&name)
                 || pieces.iter().any(|start| name.as_str().starts_with(start));
             if !is_known {
-                self.records.delete(&name, None).await?;
+                self.records.delete(&name, &Precondition::default()).await?;
             }
         }
         Ok(())
@@ -175,7 +175,7 @@ impl RecordStore {
     async fn sweep(&self, name: &RecordName, header: &Header) -> Result<(), StateError> {
         for piece in self.records.names(&self.namespace, &[(PIECE_OF, &mark(name))]).await? {
             if !piece.as_str().starts_with(&pieces_of(name, header)) {
-                self.records.delete(&piece, None).await?;
+                self.records.delete(&piece, &Precondition::default()).await?;
             }
         }
         Ok(())

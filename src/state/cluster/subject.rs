@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::records::RecordName;
 use crate::digest::Digest;
+
+use super::object::RecordName;
 
 /// The label that says what a record is about.
 pub(super) const KIND: &str = "carnet.dev/record";

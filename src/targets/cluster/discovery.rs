@@ -1,7 +1,7 @@
 //! Discovery: which kinds the server serves, and which of them have a status.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use http::StatusCode;
 use serde_json::Value;
@@ -12,6 +12,7 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::{ObjectRef, is_label};
 use crate::kubernetes::path;
 use crate::kubernetes::resource::{Resource, builtin};
+use crate::sync::Mutex;
 
 use super::Cluster;
 
@@ -21,7 +22,7 @@ pub(super) struct Statuses(Mutex<BTreeMap<String, BTreeSet<String>>>);
 
 impl Statuses {
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether a resource has a status. None: nobody asked about its group version.

@@ -1,28 +1,15 @@
 //! Deletes one object, and tells when it is gone.
 
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cluster::{ApiRequest, ApiResponse, Error, path_of};
+use crate::cluster::{ApiRequest, ApiResponse, Error, Precondition, path_of};
 use crate::grant::{Delete, Permitted, before_delete};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::readiness::{Readiness, going};
 
 use super::Cluster;
-
-/// The precondition of a deletion: which object, and in which state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Precondition {
-    /// The UID that the server gave it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uid: Option<String>,
-    /// Its resource version, where nothing in it may have changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource_version: Option<String>,
-}
 
 /// The result of a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,17 +29,6 @@ pub enum Deleted {
     Changed,
     /// It is gone, or was before.
     Gone,
-}
-
-impl Precondition {
-    /// The precondition that an object is the one that was read; with `unchanged`, in exactly that version.
-    pub fn of(object: &Value, unchanged: bool) -> Self {
-        let resource_version = metadata::resource_version(object).filter(|_| unchanged);
-        Self {
-            uid: metadata::uid(object).map(str::to_owned),
-            resource_version: resource_version.map(str::to_owned),
-        }
-    }
 }
 
 impl Deleted {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::cluster::FieldConflict;
+use crate::cluster::{FieldConflict, Precondition};
 use crate::kubernetes::difference::without_bookkeeping;
 use crate::kubernetes::resource::builtin;
 
