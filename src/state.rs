@@ -276,7 +276,14 @@ impl State {
     }
 
     /// Where a run of this installation writes down what it does to its target.
-    pub fn ledger(&self, name: &str) -> Box<dyn Ledger> {
+    ///
+    /// What is entered here may be removed later, so nobody but a run can enter anything:
+    /// ```compile_fail,E0624
+    /// # fn forge(state: &carnet::state::State) {
+    /// drop(state.ledger("web"));
+    /// # }
+    /// ```
+    pub(crate) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
         match &self.0 {
             Backend::Cluster(cluster) => cluster.ledger(name),
             Backend::Directory(directory) => directory.ledger(name),

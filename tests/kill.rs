@@ -136,8 +136,13 @@ impl Site {
 
     /// Every file that is there is recorded, however the run ended: nothing can be forgotten.
     fn assert_nothing_is_lost(&self) {
-        let inventory =
-            self.home.state().find("web").unwrap().map(|found| found.inventory).unwrap_or_default();
+        let inventory = self
+            .home
+            .state()
+            .find("web")
+            .unwrap()
+            .map(|found| found.inventory().to_vec())
+            .unwrap_or_default();
         let recorded: BTreeSet<_> = inventory.iter().map(|recorded| file(&recorded.object)).collect();
         let files = self.home.rendered().into_keys().filter(|name| !name.ends_with(".carnet-unfinished"));
         let lost: Vec<_> = files.filter(|file| !recorded.contains(file)).collect();

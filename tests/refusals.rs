@@ -677,7 +677,7 @@ fn what_departs_from_the_plan_is_stopped_before_it_is_done() {
         let history = home.state().history("web").unwrap();
         assert_eq!(history[0].result, "failed");
         assert!(history[0].message.as_ref().unwrap().contains("departs from its plan"), "{history:?}");
-        assert!(home.state().get("web").unwrap().inventory.is_empty());
+        assert!(home.state().get("web").unwrap().inventory().is_empty());
     }
 }
 

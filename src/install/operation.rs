@@ -127,7 +127,7 @@ impl Operation {
         if earlier.is_installed() {
             return Err(Error::Exists(self.name.clone()));
         }
-        if earlier.inventory.is_empty() { Ok(()) } else { self.check_same(earlier) }
+        if earlier.inventory().is_empty() { Ok(()) } else { self.check_same(earlier) }
     }
 
     /// A conflict that is found now means that the saved plan is stale.
@@ -188,6 +188,11 @@ mod tests {
 
     /// An installation whose last action ended so.
     fn earlier(action: &str, result: &str) -> Installation {
+        having(action, result, Vec::new())
+    }
+
+    /// Also with what it left.
+    fn having(action: &str, result: &str, left: Vec<Recorded>) -> Installation {
         let last = Revision {
             claim: "1".into(),
             revision: "1".into(),
@@ -204,13 +209,8 @@ mod tests {
             terms: GrantSpec::default(),
             dangers: Vec::new(),
         };
-        Installation {
-            name: "web".into(),
-            namespace: "prod".into(),
-            settings: Settings { place: Place::directory("/rendered"), ..Settings::default() },
-            last: Some(last),
-            inventory: Vec::new(),
-        }
+        let settings = Settings { place: Place::directory("/rendered"), ..Settings::default() };
+        Installation::unrecorded(settings, Some(last), left)
     }
 
     fn recorded() -> Recorded {
@@ -273,9 +273,9 @@ mod tests {
     #[test]
     fn what_a_failed_install_left_keeps_its_place() {
         let elsewhere = Operation { place: Place::directory("/other"), ..operation("install") };
-        let mut failed = earlier("install", "failed");
+        let failed = earlier("install", "failed");
         assert!(elsewhere.check(Some(&failed), Mode::Act).is_ok(), "nothing was left");
-        failed.inventory.push(recorded());
+        let failed = having("install", "failed", vec![recorded()]);
         assert!(matches!(elsewhere.check(Some(&failed), Mode::Act), Err(Error::Place { .. })));
     }
 

@@ -58,7 +58,7 @@ impl Run<'_> {
     }
 
     pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
-        let inventory = self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect();
+        let inventory = self.earlier.iter().flat_map(|it| it.inventory().iter().cloned()).collect();
         Site::new(target, inventory, self.operation.overrides, self.waiting(), observer)
     }
 

@@ -108,7 +108,7 @@ mod tests {
     fn installation(place: Place, is_there: bool) -> Installation {
         let last = is_there.then(crate::operations::revisions::tests::succeeded);
         let settings = Settings { place, ..Settings::default() };
-        Installation { name: "web".into(), namespace: "prod".into(), settings, last, inventory: Vec::new() }
+        Installation::unrecorded(settings, last, Vec::new())
     }
 
     /// The place and the namespace of a request, in a state of a directory.

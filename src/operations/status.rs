@@ -137,7 +137,7 @@ impl InstallationStatus {
             message: last.and_then(|last| last.message.clone()),
             signers: settings.signers.clone(),
             dangers: settings.dangers.clone(),
-            objects: installation.inventory.iter().map(ObjectStatus::unasked).collect(),
+            objects: installation.inventory().iter().map(ObjectStatus::unasked).collect(),
             outputs: state.outputs(&installation.name)?,
         })
     }

@@ -18,6 +18,18 @@ use crate::targets::{Inventory, Place, Recorded};
 use super::StateError;
 
 /// An installation, as its last run left it.
+///
+/// What its inventory names may be read and removed, so nobody else can make one with an inventory, or add to it:
+/// ```compile_fail,E0451
+/// use carnet::state::{Installation, Settings};
+/// let (settings, inventory) = (Settings::default(), Vec::new());
+/// Installation { name: "web".into(), namespace: "prod".into(), settings, last: None, inventory };
+/// ```
+/// ```compile_fail,E0616
+/// # fn forge(installation: &mut carnet::state::Installation, forged: carnet::targets::Recorded) {
+/// installation.inventory.push(forged);
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Installation {
     /// The name, unique in the state.
@@ -28,8 +40,8 @@ pub struct Installation {
     pub settings: Settings,
     /// The last modifying claim and its result.
     pub last: Option<Revision>,
-    /// Its objects.
-    pub inventory: Vec<Recorded>,
+    /// Its objects, as they were read back.
+    pub(super) inventory: Vec<Recorded>,
 }
 
 /// The settings that an installation keeps between runs.
@@ -116,6 +128,11 @@ impl Installation {
         !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
     }
 
+    /// Its objects, as they are recorded.
+    pub fn inventory(&self) -> &[Recorded] {
+        &self.inventory
+    }
+
     /// Its objects, the first recorded first, with the permits that come of being recorded.
     pub fn recorded(&self) -> Vec<RecordedObject> {
         let inventory: Inventory = self.inventory.iter().cloned().collect();
@@ -125,6 +142,12 @@ impl Installation {
     /// Whether the last run was interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.result == "unknown")
+    }
+
+    /// An installation that is in no state, for the tests of other modules.
+    #[cfg(test)]
+    pub(crate) fn unrecorded(settings: Settings, last: Option<Revision>, inventory: Vec<Recorded>) -> Self {
+        Self { name: "web".into(), namespace: "prod".into(), settings, last, inventory }
     }
 }
 
