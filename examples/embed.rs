@@ -52,6 +52,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(install(&request, &services))?;
-    println!("{} objects, {}", outcome.plan.changes.len(), outcome.outputs["url"]);
+    println!("{} objects, {}", outcome.plan().changes.len(), outcome.outputs["url"]);
     Ok(())
 }

@@ -56,7 +56,7 @@ pub async fn act(
     let run = Run { operation: &operation, environment, earlier, responsibilities, decided, compiled, mode };
     let planned = run.plan(target).await.map_err(|error| operation.stale(error))?;
     // Invariant: what is applied is what was planned, or it stops.
-    let departures = operation.plan.as_ref().map(|plan| plan.departures(&planned.plan)).unwrap_or_default();
+    let departures = operation.plan.as_ref().map(|plan| plan.departures(planned.plan())).unwrap_or_default();
     if !departures.is_empty() {
         return Err(Error::Stale(departures));
     }
@@ -64,6 +64,6 @@ pub async fn act(
         return Ok(planned.into_outcome());
     }
     let answer = |plan: &Plan| environment.approver.confirm(plan, &run.decided.decision);
-    let confirmed = planned.plan.confirm(&planned.rights, answer).ok_or(Error::Declined)?;
+    let confirmed = planned.proposed.confirm(answer).ok_or(Error::Declined)?;
     run.carry_out(planned, &confirmed, lock.as_ref()).await
 }

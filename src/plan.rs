@@ -8,7 +8,9 @@ mod difference;
 mod changed_fields;
 pub mod powers;
 pub mod document;
+mod proposed;
 mod confirmed;
+mod requested;
 mod rights;
 mod saved;
 
@@ -29,13 +31,15 @@ use trace::{Calls, ObjectChange, Step, Trace};
 
 pub use confirmed::Confirmed;
 pub use document::{BundleName, Flow, HostCall, Inputs, InstallationName, Plan, Planned, Subject};
-pub use rights::{needed, with_planning};
+pub(crate) use proposed::Noted;
+pub use proposed::Proposed;
+pub use requested::Requested;
 pub use saved::Unusable;
 
 impl Plan {
     /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component; `context`
     /// are the RBAC objects beside the plan.
-    pub fn new(
+    fn new(
         subject: Subject,
         granted: Option<&Granted>,
         trace: &Trace,

@@ -138,7 +138,7 @@ fn every_function_passes_the_gate_under_its_own_name() {
     for function in written() {
         let Written { interface, name, .. } = &function;
         let planned = function.plan(100).unwrap_or_else(|error| panic!("{interface} {name}: {error:?}"));
-        let calls = planned.plan.host_calls.iter();
+        let calls = planned.plan().host_calls.iter();
         let counted: Vec<_> =
             calls.filter(|call| call.interface == *interface && call.function == *name).collect();
         assert_eq!(counted.len(), 1, "{interface} {name} is not counted");
@@ -153,7 +153,7 @@ fn no_function_does_anything_when_no_call_is_left() {
         let before = u64::from(function.takes_handle());
         match function.plan(before) {
             Err(Error::Run { source: RunError::Limit(hit), .. }) => assert_eq!(hit.limit, "hostCalls"),
-            other => panic!("{interface} {name} went on: {:?}", other.map(|outcome| outcome.plan)),
+            other => panic!("{interface} {name} went on: {:?}", other.map(|outcome| outcome.proposed)),
         }
     }
 }

@@ -35,7 +35,7 @@ fn a_component_that_nothing_but_hands_made_installs() {
         home.act(Some(verified), Operation { consent, credentials, ..home.operation("install") }).unwrap();
     assert_eq!(outcome.outputs["applied"], "web-hello");
     assert_eq!(outcome.log[0].text, "manifest.yaml is applied");
-    assert_eq!(outcome.plan.credentials[0].into, ["prod/Secret/web-hello:b"]);
+    assert_eq!(outcome.plan().credentials[0].into, ["prod/Secret/web-hello:b"]);
     assert!(home.rendered()["prod/secret_web-hello.yaml"].contains("hi"));
 }
 

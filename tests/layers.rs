@@ -28,7 +28,11 @@ const PRINTING: &[&str] = &["print!(", "println!(", "eprint!(", "eprintln!(", "s
 
 /// What claims that something was proved, and the only places where that may be said.
 const CLAIMS: &[(&str, &[&str])] = &[
+    ("Proposed::of(", &["install/planning.rs"]),
     ("identity::confirmed(", &["plan/confirmed.rs"]),
+    ("identity::requested(", &["plan/requested.rs"]),
+    ("proposed.confirm(", &["install.rs"]),
+    ("proposed.requested(", &["operations/rbac.rs"]),
     ("Permitted::assertion(", &["grant"]),
     ("RecordedObject::read_back(", &["state/installation.rs"]),
     ("Verified::assertion(", &["verify"]),

@@ -67,7 +67,8 @@ fn the_guestbook_can_do_little_and_its_password_goes_where_it_should() {
     let plan = home
         .plan(Some(verified), Operation { consent, credentials, ..home.operation("install") })
         .unwrap()
-        .plan;
+        .proposed
+        .into_plan();
 
     let plan = json!(plan);
     let reached = "can be reached from outside at `guestbook.example`";
@@ -116,7 +117,7 @@ fn an_upgrade_tells_what_is_new_and_what_is_gone() {
     let home = Home::new();
     let first = unsigned(pods(&home, "first", "hostNetwork"));
     let asked = operation(&home, "install", &first, None);
-    let installed = home.act(Some(first), asked).unwrap().plan;
+    let installed = home.act(Some(first), asked).unwrap().proposed.into_plan();
     let of_node = |plan: &Plan| {
         let of_node =
             plan.powers.iter().filter(|power| power.rule == "pod-security/baseline/host-namespaces");
@@ -128,7 +129,7 @@ fn an_upgrade_tells_what_is_new_and_what_is_gone() {
 
     let second = unsigned(pods(&home, "second", "hostPID"));
     let asked = operation(&home, "upgrade", &second, None);
-    let plan = home.act(Some(second), asked).unwrap().plan;
+    let plan = home.act(Some(second), asked).unwrap().proposed.into_plan();
     let found = of_node(&plan);
     let [(processes, true)] = found.as_slice() else { panic!("{found:?}") };
     assert!(processes.starts_with("sees every process of its node"), "{processes}");

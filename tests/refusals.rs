@@ -323,7 +323,7 @@ fn an_optional_request_that_is_not_granted_is_denied_to_the_component_and_told_t
     assert_eq!(outcome.log[0].text, "not permitted: apply Service prod/web-a");
     let line = "--allow-kube 'apply:Service:prod/web-a'";
     assert_eq!(outcome.denials, [format!("apply Service prod/web-a: no grant allows it: {line}")]);
-    assert_eq!(outcome.plan.withheld, ["--allow-kube 'apply:Service:prod/web-*'"]);
+    assert_eq!(outcome.plan().withheld, ["--allow-kube 'apply:Service:prod/web-*'"]);
     assert_eq!(home.rendered().into_keys().collect::<Vec<_>>(), ["prod/configmap_web-a.yaml"]);
 }
 

@@ -38,7 +38,7 @@ fn a_bundle_is_installed_upgraded_and_uninstalled() {
     let outcome = home.act(Some(first), asked).unwrap();
     assert_eq!(outcome.outputs["url"], "https://guestbook.example/");
     let installed = home.rendered();
-    assert_eq!(installed.len(), outcome.plan.changes.len());
+    assert_eq!(installed.len(), outcome.plan().changes.len());
     assert!(
         installed.keys().any(|name| name == "prod/statefulset.apps_web-db.yaml"),
         "{:?}",
@@ -48,7 +48,7 @@ fn a_bundle_is_installed_upgraded_and_uninstalled() {
     let second = guestbook(&home, "guestbook-1.1");
     let asked = operation(&home, "upgrade", &second);
     let outcome = home.act(Some(second), asked).unwrap();
-    assert!(!outcome.plan.is_empty());
+    assert!(!outcome.plan().is_empty());
     assert!(home.rendered().len() > installed.len());
 
     home.act(None, home.operation("uninstall")).unwrap();

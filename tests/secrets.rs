@@ -78,7 +78,7 @@ fn plain(mut operation: Operation) -> Operation {
 
 /// Everything that a caller of the library gets to see of a run.
 fn everything(outcome: &Outcome) -> String {
-    let mut text = format!("{outcome:?} {}", serde_json::to_string(&outcome.plan).unwrap());
+    let mut text = format!("{outcome:?} {}", serde_json::to_string(outcome.plan()).unwrap());
     for output in outcome.outputs.values() {
         text += &output.to_string();
     }
@@ -213,7 +213,7 @@ fn what_a_component_is_told_of_an_apply_compares_no_credentials() {
             .act(Some(verified), plain(Operation { consent, credentials, ..home.operation(action) }))
             .unwrap();
         let told = outcome.log.iter().map(|entry| entry.text.trim().to_owned()).collect::<Vec<_>>();
-        (outcome.plan.is_empty(), told)
+        (outcome.plan().is_empty(), told)
     };
     assert_eq!(told(Encoding::Raw), (false, vec!["created".into(), "created".into()]));
     // The Secret does not change, and the operator sees that; the component would learn that nothing is escaped.
@@ -353,9 +353,9 @@ fn a_call_that_was_refused_when_it_was_planned_is_no_part_of_the_run() {
     let outcome = install(&home, script).unwrap();
     let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.trim()).collect();
     assert_eq!(told, ["another owner holds ConfigMap prod/web-a", "created"]);
-    let planned: Vec<_> = outcome.plan.steps.iter().map(|step| step.object.to_string()).collect();
+    let planned: Vec<_> = outcome.plan().steps.iter().map(|step| step.object.to_string()).collect();
     assert_eq!(planned, ["ConfigMap prod/web-b"]);
-    assert_eq!(outcome.plan.changes.len(), 1);
+    assert_eq!(outcome.plan().changes.len(), 1);
     assert_eq!(home.rendered().len(), 2);
 }
 

@@ -43,7 +43,7 @@ fn a_component_sees_cnab_variables_a_clock_that_counts_and_no_directory() {
     let outcome = run(&home, "reports", MAPS);
     let told = texts(&outcome);
     let variables: Vec<_> = told[..12].chunks(2).map(|pair| (pair[0], pair[1])).collect();
-    let revision = outcome.plan.revision.as_str();
+    let revision = outcome.plan().revision.as_str();
     let expected = [
         ("CNAB_ACTION", "install"),
         ("CNAB_BUNDLE_NAME", "guest"),
@@ -67,13 +67,13 @@ fn a_component_sees_cnab_variables_a_clock_that_counts_and_no_directory() {
 fn two_runs_make_the_same_calls_with_the_same_numbers() {
     let home = Home::new();
     let (one, two) = (plan(&home, "reports", MAPS), plan(&home, "reports", MAPS));
-    assert_ne!(one.plan.revision, two.plan.revision);
-    assert_eq!(one.plan.steps, two.plan.steps);
-    assert_eq!(one.plan.digest, two.plan.digest);
+    assert_ne!(one.plan().revision, two.plan().revision);
+    assert_eq!(one.plan().steps, two.plan().steps);
+    assert_eq!(one.plan().digest, two.plan().digest);
     assert_eq!(texts(&one)[12..], texts(&two)[12..]);
     // The object is named after random bytes: had they been others, so would the plan be.
     let random = texts(&one)[17];
-    assert_eq!(one.plan.steps[0].object.name, format!("web-{}", &random[..16]));
+    assert_eq!(one.plan().steps[0].object.name, format!("web-{}", &random[..16]));
     assert_ne!(random, "0".repeat(64));
     home.assert_untouched();
 }

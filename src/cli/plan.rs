@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         operations::plan::plan(&request, services).await
     });
     let plan = match planned {
-        Ok(outcome) => outcome.plan,
+        Ok(outcome) => outcome.proposed.into_plan(),
         Err(error) => return refused(&error, context).unwrap_or(Err(error)),
     };
     context.ui.report(&plan)?;

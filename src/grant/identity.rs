@@ -1,5 +1,5 @@
-//! Permits for the identity of a run: made for a plan that somebody confirmed, and removed by a name that nothing else
-//! has.
+//! Permits for identities: made for a plan that somebody confirmed, or that an operator asked an account for, and removed
+//! by a name that nothing else has.
 
 use crate::kubernetes::api::{CORE, RBAC};
 use crate::kubernetes::object::ObjectRef;
@@ -17,6 +17,11 @@ const ID: usize = 26;
 /// confirmed.
 pub(crate) fn confirmed(identity: Mint) -> Permitted<Mint> {
     Permitted::assertion(identity)
+}
+
+/// Making an account that an operator asked for. `tests/layers.rs` fails where anything but `plan::Requested` claims that.
+pub(crate) fn requested(account: Mint) -> Permitted<Mint> {
+    Permitted::assertion(account)
 }
 
 /// Removing a part of an identity: an account, a role or a binding that has the name of one. None for anything else.

@@ -71,7 +71,7 @@ impl Run<'_> {
             state.keep(granted.verified().fetched()).await?;
         }
         let settings = self.settings();
-        let claim = claim::document(self, &settings, &planned.plan).await;
+        let claim = claim::document(self, &settings, planned.plan()).await;
         state.begin(&self.operation.name, &self.operation.namespace, &settings, &claim)?;
         Ok(claim)
     }
@@ -79,7 +79,7 @@ impl Run<'_> {
     /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
     /// are the outputs that may be stored.
     async fn act(&self, planned: Planned) -> Result<Acted, Error> {
-        let Planned { plan, site, trace, script, removals, kept, all_rights: rights, .. } = planned;
+        let Planned { proposed, site, trace, script, removals, kept, .. } = planned;
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting(), observer);
@@ -98,7 +98,7 @@ impl Run<'_> {
         let outputs = self.complete_outputs(ended.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
         let denials = ended.denied.iter().map(Denied::explained).collect();
-        let outcome = Outcome { plan, outputs, write_only, log: ended.log, denials, kept, rights };
+        let outcome = Outcome { proposed, outputs, write_only, log: ended.log, denials, kept };
         Ok((outcome, stored))
     }
 }

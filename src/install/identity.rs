@@ -64,13 +64,13 @@ impl Run<'_> {
         planned: &mut Planned,
         confirmed: &Confirmed,
     ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
-        if self.operation.identity == Identity::Own || !planned.rights.can_write() {
+        if self.operation.identity == Identity::Own || !planned.proposed.acting_rights().can_write() {
             return Ok(None);
         }
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
         let lifetime = self.operation.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
-        let minted = minted(&planned.plan, &planned.rights, cluster.server(), lifetime);
+        let minted = minted(planned.plan(), planned.proposed.acting_rights(), cluster.server(), lifetime);
         self.environment.state.identify(&self.operation.name, &minted)?;
         let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
         if let Target::Cluster(cluster) = planned.target_mut() {
@@ -143,7 +143,7 @@ pub async fn removed(caller: &Server, minted: &IdentityRecord) -> Result<usize, 
 async fn refused(minted: &IdentityRecord, planned: &Planned, source: cluster::Error) -> Error {
     let mut missing = Vec::new();
     if let (cluster::Error::Denied { .. }, Target::Cluster(cluster)) = (&source, planned.target()) {
-        let review = beside::own_rights(needs(minted, &planned.rights));
+        let review = beside::own_rights(needs(minted, planned.proposed.acting_rights()));
         missing = cluster::identity::missing_rights(cluster.server(), &review).await.unwrap_or_default();
     }
     Error::Identity { source, missing }

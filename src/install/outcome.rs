@@ -6,14 +6,13 @@ use serde_json::Value;
 
 use crate::host::progress::Entry;
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::Rights;
-use crate::plan::Plan;
+use crate::plan::{Plan, Proposed};
 
 /// The outcome of an action that was carried out.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The plan that was carried out.
-    pub plan: Plan,
+    /// The plan that was carried out, with the rights that it takes.
+    pub proposed: Proposed,
     /// The outputs that were set.
     pub outputs: BTreeMap<String, Value>,
     /// Outputs whose values must not be shown.
@@ -24,6 +23,11 @@ pub struct Outcome {
     pub denials: Vec<String>,
     /// Objects that were left in place.
     pub kept: Vec<ObjectRef>,
-    /// The rights in the cluster that it takes to make the plan and to carry it out.
-    pub rights: Rights,
+}
+
+impl Outcome {
+    /// The plan that was carried out.
+    pub fn plan(&self) -> &Plan {
+        self.proposed.plan()
+    }
 }

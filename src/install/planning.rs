@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::capability::kubernetes::KubernetesScope;
 use crate::grant::Denied;
 use crate::grant::recorded::RecordedObject;
 use crate::host::gate::Ended;
 use crate::host::pass::{Planning, Script, Site};
 use crate::host::progress::{Entry, Observer, Unready};
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::Rights;
 use crate::plan::trace::{ObjectChange, Trace};
-use crate::plan::{self, BundleName, Inputs, InstallationName, Plan, Subject};
+use crate::plan::{BundleName, Inputs, InstallationName, Noted, Plan, Proposed, Subject};
 use crate::state::Installation;
 use crate::targets::{DryRunMode, Protected, Target};
 
@@ -21,7 +21,7 @@ use super::{Error, Mode, Outcome};
 
 /// A planned action: what will be done, and the target to do it to.
 pub(super) struct Planned {
-    pub(super) plan: Plan,
+    pub(super) proposed: Proposed,
     pub(super) site: Site,
     pub(super) trace: Trace,
     pub(super) script: Script,
@@ -29,10 +29,6 @@ pub(super) struct Planned {
     denials: Vec<String>,
     pub(super) removals: Vec<Removal>,
     pub(super) kept: Vec<ObjectRef>,
-    /// The rights that the acting pass needs.
-    pub(super) rights: Rights,
-    /// The rights that planning and acting need together.
-    pub(super) all_rights: Rights,
 }
 
 impl Run<'_> {
@@ -47,14 +43,21 @@ impl Run<'_> {
         let removals = removal::plan(&mut site, removable).await?;
         self.check_cluster(&removals)?;
         let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
-        let rights = self.rights(&site, &trace, &rows);
         let context = self.cluster_context(&site, &trace, &rows).await;
         let granted = self.decided.granted.as_deref();
-        let plan = Plan::new(self.subject(site.target()), granted, &trace, rows, &rights, &context);
-        self.check_replacements(&plan)?;
-        self.check_powers(&plan)?;
-        let all_rights = plan::with_planning(rights.clone(), &trace, &looked_for, site.kinds());
-        Ok(Planned { plan, site, trace, script, log, denials, removals, kept, rights, all_rights })
+        let readable = self.readable(site.target());
+        let noted = Noted {
+            granted,
+            trace: &trace,
+            removed: rows,
+            looked_for: &looked_for,
+            readable,
+            kinds: site.kinds(),
+        };
+        let proposed = Proposed::of(self.subject(site.target()), noted, &context);
+        self.check_replacements(proposed.plan())?;
+        self.check_powers(proposed.plan())?;
+        Ok(Planned { proposed, site, trace, script, log, denials, removals, kept })
     }
 
     /// The trace of the pass, completed with the host's counts, log and refusals.
@@ -67,14 +70,13 @@ impl Run<'_> {
         (trace, ended.log, ended.denied.iter().map(Denied::explained).collect())
     }
 
-    /// The rights in the cluster that the acting pass takes.
-    fn rights(&self, site: &Site, trace: &Trace, removed: &[ObjectChange]) -> Rights {
-        if matches!(site.target(), Target::Directory(_)) {
-            return Rights::default();
+    /// What the component may read in the cluster. None: the target is a directory.
+    fn readable(&self, target: &Target) -> Option<KubernetesScope> {
+        if matches!(target, Target::Directory(_)) {
+            return None;
         }
         let granted = self.decided.granted.as_ref().filter(|_| self.responsibilities.component.is_some());
-        let readable = granted.map(|granted| granted.capabilities().kubernetes).unwrap_or_default();
-        plan::needed(trace, removed, &readable, site.kinds())
+        Some(granted.map(|granted| granted.capabilities().kubernetes).unwrap_or_default())
     }
 
     /// A plan that somebody will look at gets a full dry run; one that is confirmed beforehand takes reads where they
@@ -158,6 +160,10 @@ impl Run<'_> {
 }
 
 impl Planned {
+    pub(super) fn plan(&self) -> &Plan {
+        self.proposed.plan()
+    }
+
     pub(super) fn target(&self) -> &Target {
         self.site.target()
     }
@@ -168,13 +174,12 @@ impl Planned {
 
     pub(super) fn into_outcome(self) -> Outcome {
         Outcome {
-            plan: self.plan,
+            proposed: self.proposed,
             outputs: BTreeMap::new(),
             write_only: BTreeSet::new(),
             log: self.log,
             denials: self.denials,
             kept: self.kept,
-            rights: self.all_rights,
         }
     }
 }

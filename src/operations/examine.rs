@@ -22,5 +22,11 @@ pub(super) async fn examine(request: &Request, services: &Services<'_>) -> Resul
     let change = ChangeOptions { overrides, ..ChangeOptions::default() };
     let attempt = Attempt { change, mode: Mode::Examine, ..Attempt::new(action, request) };
     let outcome = attempt.on_installation(services).await?.run(services).await?;
-    Ok(outcome.plan.changes.into_iter().filter(|row| row.action != Change::Unchanged).collect())
+    Ok(outcome
+        .proposed
+        .into_plan()
+        .changes
+        .into_iter()
+        .filter(|row| row.action != Change::Unchanged)
+        .collect())
 }

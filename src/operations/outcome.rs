@@ -45,7 +45,7 @@ const NOT_SHOWN: &str = "(not shown)";
 impl OutcomeDocument {
     /// The document of an outcome.
     pub fn of(outcome: &Outcome) -> Self {
-        let plan = &outcome.plan;
+        let plan = outcome.plan();
         Self {
             name: plan.installation.name.clone(),
             namespace: plan.installation.namespace.clone(),

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::grant::beside;
 use crate::install::{self, Outcome};
 use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
-use crate::plan::{Plan, role_name};
+use crate::plan::{Proposed, role_name};
 use crate::targets::cluster::Cluster;
 use crate::targets::{Place, Target};
 
@@ -85,7 +85,7 @@ impl Document for Account {
 /// [`Error`], by stage; [`Error::Directory`] where there are no rights.
 pub async fn rights(request: &BundleRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
     let outcome = planned(request, services).await?;
-    Ok(RightsReport::of(&outcome.plan, &outcome.rights))
+    Ok(RightsReport::of(&outcome.proposed))
 }
 
 /// The rights that the caller lacks to make an identity for the run, which must not have more than the caller has.
@@ -99,8 +99,9 @@ pub async fn check(
 ) -> Result<RightsCheck, Error> {
     let outcome = planned(request, services).await?;
     let (cluster, _) = cluster(&request.destination, &request.request, services).await?;
-    let minted = install::minted(&outcome.plan, &outcome.rights, cluster.server(), lifetime);
-    let review = beside::own_rights(install::needs(&minted, &outcome.rights));
+    let rights = outcome.proposed.all_rights();
+    let minted = install::minted(outcome.plan(), rights, cluster.server(), lifetime);
+    let review = beside::own_rights(install::needs(&minted, rights));
     let missing = missing_rights(cluster.server(), &review).await?;
     Ok(RightsCheck { name: request.request.name.clone(), missing })
 }
@@ -117,18 +118,14 @@ pub async fn make(
     keeper: &dyn AccountKeeper,
     services: &Services<'_>,
 ) -> Result<Account, Error> {
-    let Outcome { plan, rights, .. } = planned(request, services).await?;
-    if let Some(namespace) = plan.namespaces_made().into_iter().next() {
-        return Err(Error::NamespaceOfPlan(namespace));
-    }
+    let Outcome { proposed, .. } = planned(request, services).await?;
+    let requested = proposed.requested().map_err(Error::NamespaceOfPlan)?;
     let (cluster, namespace) = cluster(&request.destination, &request.request, services).await?;
     if let Some(earlier) = earlier {
         remove(cluster.server(), earlier).await?;
     }
-    let minted = install::minted(&plan, &rights, cluster.server(), lifetime);
-    // Asking for the account counts as confirming its plan.
-    let confirmed = plan.confirm(&rights, |_| true).ok_or(install::Error::Declined)?;
-    let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
+    let minted = install::minted(proposed.plan(), proposed.all_rights(), cluster.server(), lifetime);
+    let identity = ScopedIdentity::new(cluster.server(), requested.mint(minted, lifetime));
     let made = match identity.make().await {
         Ok(()) => keep(&identity, &namespace, keeper).await,
         Err(error) => Err(error.into()),
@@ -158,8 +155,8 @@ pub async fn revoke(
 
 async fn planned(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
     let outcome = plan(request, services).await?;
-    let is_directory = matches!(Place::of_plan(&outcome.plan.target), Ok(Place::Directory { .. }));
-    if outcome.rights.is_empty() && is_directory { Err(Error::Directory) } else { Ok(outcome) }
+    let is_directory = matches!(Place::of_plan(&outcome.plan().target), Ok(Place::Directory { .. }));
+    if outcome.proposed.all_rights().is_empty() && is_directory { Err(Error::Directory) } else { Ok(outcome) }
 }
 
 async fn keep(
@@ -194,7 +191,8 @@ async fn remove(server: &Server, account: &IdentityRecord) -> Result<(), Error> 
 }
 
 impl RightsReport {
-    fn of(plan: &Plan, rights: &Rights) -> Self {
+    fn of(proposed: &Proposed) -> Self {
+        let (plan, rights) = (proposed.plan(), proposed.all_rights());
         let installation = &plan.installation;
         let account = account(&installation.namespace, &format!("carnet-{}", installation.name));
         let name = role_name(installation);

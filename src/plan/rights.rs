@@ -16,7 +16,12 @@ use super::trace::{ObjectChange, Trace};
 
 /// The rights of a run. `removed` are the rows of what the runtime removes after the component; `readable` is what the
 /// component may read.
-pub fn needed(trace: &Trace, removed: &[ObjectChange], readable: &KubernetesScope, kinds: &Kinds) -> Rights {
+pub(super) fn needed(
+    trace: &Trace,
+    removed: &[ObjectChange],
+    readable: &KubernetesScope,
+    kinds: &Kinds,
+) -> Rights {
     let mut rights = Rights::default();
     let mut does = Objects::<(&ObjectRef, Vec<_>)>::default();
     for (step, change) in trace.writes() {
@@ -48,7 +53,12 @@ pub fn needed(trace: &Trace, removed: &[ObjectChange], readable: &KubernetesScop
 }
 
 /// Adds the rights that planning itself needs: every object of the plan is read.
-pub fn with_planning(mut rights: Rights, trace: &Trace, looked_for: &[ObjectRef], kinds: &Kinds) -> Rights {
+pub(super) fn with_planning(
+    mut rights: Rights,
+    trace: &Trace,
+    looked_for: &[ObjectRef],
+    kinds: &Kinds,
+) -> Rights {
     let applied = trace.steps.iter().map(|(step, _)| &step.object);
     for object in applied.chain(looked_for) {
         rights.uses(object, kinds, &[ApiVerb::Get], "is read to make the plan");

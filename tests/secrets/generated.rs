@@ -66,14 +66,14 @@ fn held(home: &Home) -> (String, String) {
 #[test]
 fn it_is_made_once_and_kept() {
     let home = Home::new();
-    let planned = act(&home, "install", plain, script()).unwrap().plan;
+    let planned = act(&home, "install", plain, script()).unwrap().proposed.into_plan();
     let (made, url) = held(&home);
     assert!(made.len() == 32 && made.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{made}");
     assert_eq!(url, format!("redis://:{made}@cache"));
     assert_eq!(planned.credentials[0].into, ["prod/Secret/web-a:key", "prod/Secret/web-a:url"]);
 
     let again = act(&home, "upgrade", plain, script()).unwrap();
-    assert!(again.plan.is_empty());
+    assert!(again.plan().is_empty());
     assert_eq!(held(&home).0, made);
 
     // All that was recorded is lost.
@@ -114,7 +114,7 @@ fn it_is_left_out_of_a_directory_unless_it_is_asked_for_in_plain() {
     let file = &home.rendered()["prod/secret_web-a.yaml"];
     assert!(!file.contains("\ndata:") && !file.contains("stringData"), "{file}");
     assert!(file.contains("session-key") && file.contains("carnet.dev/generated"), "{file}");
-    assert!(act(&home, "upgrade", |operation| operation, script()).unwrap().plan.is_empty());
+    assert!(act(&home, "upgrade", |operation| operation, script()).unwrap().plan().is_empty());
     act(&home, "upgrade", plain, script()).unwrap();
     assert_eq!(held(&home).0.len(), 32);
 }

@@ -35,7 +35,7 @@ pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
     for denial in &outcome.denials {
         ui.warning(format_args!("not permitted: {}", visible(denial)));
     }
-    ui.report(&CarriedOut { document: OutcomeDocument::of(outcome), plan: &outcome.plan })
+    ui.report(&CarriedOut { document: OutcomeDocument::of(outcome), plan: outcome.plan() })
 }
 
 impl Document for CarriedOut<'_> {

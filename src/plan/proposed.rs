@@ -1,0 +1,193 @@
+//! A plan with the rights that it takes: one value, computed from what one planning pass noted.
+//!
+//! It is a type since a plan on its own is a document, which anybody can write or change, and rights on their own belong
+//! to no plan. What is confirmed or asked for is this, so an identity never has the rights of anything else.
+
+use crate::capability::kubernetes::KubernetesScope;
+use crate::grant::Granted;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::rbac::Rights;
+
+use super::powers::ClusterContext;
+use super::trace::{ObjectChange, Trace};
+use super::{Plan, Subject, rights};
+
+/// A plan that a planning pass made, with the rights that it takes.
+///
+/// Nobody else can put a plan and rights together, or say what came of it:
+/// ```compile_fail
+/// let forged = carnet::plan::Proposed { ..panic!() };
+/// ```
+/// ```compile_fail,E0624
+/// # fn forge(proposed: &carnet::plan::Proposed) {
+/// let forged = proposed.confirm(|_| true);
+/// # }
+/// ```
+/// ```compile_fail,E0624
+/// # fn forge(proposed: &carnet::plan::Proposed) {
+/// let forged = proposed.requested();
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Proposed {
+    plan: Plan,
+    /// The rights that the acting pass needs.
+    acting: Rights,
+    /// The rights that planning and acting need together.
+    all: Rights,
+}
+
+/// All that a planning pass noted, and what its rights depend on.
+pub(crate) struct Noted<'a> {
+    /// What is granted. None: the runtime acts alone.
+    pub(crate) granted: Option<&'a Granted>,
+    /// The trace.
+    pub(crate) trace: &'a Trace,
+    /// The objects that the runtime removes after the component.
+    pub(crate) removed: Vec<ObjectChange>,
+    /// The objects that were looked for to be removed.
+    pub(crate) looked_for: &'a [ObjectRef],
+    /// What the component may read in the cluster. None: the target is a directory, where acting takes no rights.
+    pub(crate) readable: Option<KubernetesScope>,
+    /// How kinds are served.
+    pub(crate) kinds: &'a Kinds,
+}
+
+impl Proposed {
+    /// The plan of a planning pass. `context` are the RBAC objects beside it. `tests/layers.rs` fails where anything but
+    /// the planning pass says so.
+    pub(crate) fn of(subject: Subject, noted: Noted<'_>, context: &ClusterContext) -> Self {
+        let Noted { granted, trace, removed, looked_for, readable, kinds } = noted;
+        let acting = readable.map(|readable| rights::needed(trace, &removed, &readable, kinds));
+        let acting = acting.unwrap_or_default();
+        let all = rights::with_planning(acting.clone(), trace, looked_for, kinds);
+        let plan = Plan::new(subject, granted, trace, removed, &acting, context);
+        Self { plan, acting, all }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The plan alone, as a document.
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+
+    /// The rights in the cluster that it takes to carry out the plan.
+    pub fn acting_rights(&self) -> &Rights {
+        &self.acting
+    }
+
+    /// The rights in the cluster that it takes to make the plan and to carry it out.
+    pub fn all_rights(&self) -> &Rights {
+        &self.all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::kubernetes::rbac::{ApiVerb, IdentityRecord};
+    use crate::plan::powers::Coverage;
+    use crate::plan::trace::Step;
+    use crate::plan::{BundleName, Inputs, InstallationName};
+    use crate::targets::credentials::Placements;
+    use crate::targets::{Change, Marks};
+
+    fn subject() -> Subject {
+        Subject {
+            bundle: BundleName { name: "web".into(), version: "1.0.0".into(), digest: Digest::of(b"") },
+            installation: InstallationName { name: "web".into(), namespace: "prod".into() },
+            action: "install".into(),
+            revision: "1".into(),
+            target: "kube".into(),
+            inputs: Inputs::default(),
+        }
+    }
+
+    /// The plan that makes an object.
+    fn making(object: &ObjectRef, readable: Option<KubernetesScope>) -> Proposed {
+        let mut trace = Trace::default();
+        let row = ObjectChange {
+            object: object.clone(),
+            change: Change::Create,
+            before: None,
+            after: Some(json!({ "apiVersion": "v1", "kind": object.kind })),
+            placements: Placements::new(),
+            marks: Marks::default(),
+            immutable: Vec::new(),
+        };
+        trace.changes.insert(object, row);
+        let step = Step { delete: false, object: object.clone(), manifest: None };
+        trace.steps.push((step, Some(Change::Create)));
+        let (removed, kinds) = (Vec::new(), &Kinds::default());
+        let noted = Noted { granted: None, trace: &trace, removed, looked_for: &[], readable, kinds };
+        Proposed::of(subject(), noted, &ClusterContext::unknown(Coverage::NotAsked))
+    }
+
+    fn config_map() -> ObjectRef {
+        ObjectRef::new("v1", "ConfigMap", Some("prod"), "web")
+    }
+
+    fn record() -> IdentityRecord {
+        IdentityRecord {
+            name: "carnet-01k8zt3w9x5s7q2m4n6p8r0v1y".into(),
+            owner: "prod/web".into(),
+            server: String::new(),
+            namespaces: Vec::new(),
+            scopes: BTreeSet::new(),
+            expires: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_plan_that_nobody_confirmed_makes_no_identity() {
+        let proposed = making(&config_map(), Some(KubernetesScope::default()));
+        assert!(proposed.confirm(|_| false).is_none());
+        assert!(proposed.confirm(|plan| plan == proposed.plan()).is_some());
+    }
+
+    #[test]
+    fn an_identity_has_the_rights_of_the_plan_that_was_confirmed_and_an_account_also_those_of_planning() {
+        let proposed = making(&config_map(), Some(KubernetesScope::default()));
+        let (acting, all) = (proposed.acting_rights(), proposed.all_rights());
+        assert_ne!(acting, all);
+        let mut planning_too = acting.clone();
+        planning_too.uses(&config_map(), &Kinds::default(), &[ApiVerb::Get], "is read to make the plan");
+        assert_eq!(*all, planning_too);
+        let hour = Duration::from_secs(3600);
+        let confirmed = proposed.confirm(|_| true).unwrap().mint(record(), hour);
+        assert_eq!(confirmed.rights, *acting);
+        assert_eq!(proposed.requested().unwrap().mint(record(), hour).rights, *all);
+    }
+
+    #[test]
+    fn a_plan_says_the_rights_that_it_is_confirmed_with() {
+        let proposed = making(&config_map(), Some(KubernetesScope::default()));
+        assert_eq!(proposed.plan().rbac, proposed.acting_rights().roles("carnet:prod:web"));
+        assert!(!proposed.plan().rbac.is_empty());
+    }
+
+    #[test]
+    fn in_a_directory_acting_takes_no_rights() {
+        let proposed = making(&config_map(), None);
+        assert!(proposed.acting_rights().is_empty() && proposed.plan().rbac.is_empty());
+    }
+
+    #[test]
+    fn no_account_is_made_for_a_plan_that_makes_a_namespace() {
+        let namespace = ObjectRef::new("v1", "Namespace", None, "prod");
+        let proposed = making(&namespace, Some(KubernetesScope::default()));
+        assert_eq!(proposed.requested().unwrap_err(), "prod");
+        assert!(proposed.confirm(|_| true).is_some(), "the run itself may go on");
+    }
+}
