@@ -241,12 +241,6 @@ impl Bundle {
         &self.content.invocation_images
     }
 
-    /// The invocation image that can be run: the first that is an OCI artifact. A bundle made for other runtimes may
-    /// have none; it can be read, but no action of it can run.
-    pub fn invocation_image(&self) -> Option<&Image> {
-        self.content.invocation_images.iter().find(|image| image.is_runnable())
-    }
-
     /// The images that the bundle's objects run, by name.
     pub fn images(&self) -> &BTreeMap<String, Image> {
         &self.content.images
@@ -270,11 +264,6 @@ impl Bundle {
     /// The actions beside the built-in ones, by name.
     pub fn actions(&self) -> &BTreeMap<String, Action> {
         &self.content.actions
-    }
-
-    /// Whether `action` is built in or declared.
-    pub fn has_action(&self, action: &str) -> bool {
-        BUILT_IN_ACTIONS.contains(&action) || self.content.actions.contains_key(action)
     }
 
     /// The JSON Schema of that name.

@@ -1,8 +1,10 @@
 //! The state of one user: SQLite and OCI image layouts in a directory.
 //!
-//!     state.db          installations, claims, results, outputs, inventory, identities
-//!     bundles/HEX/      the bundle of that digest, an OCI image layout with its signatures
-//!     locks/HEX         one advisory lock for each installation
+//! ```text
+//! state.db          installations, claims, results, outputs, inventory, identities
+//! bundles/HEX/      the bundle of that digest, an OCI image layout with its signatures
+//! locks/HEX         one advisory lock for each installation
+//! ```
 
 mod schema;
 mod file_lock;
