@@ -35,21 +35,21 @@ pub struct Requests {
     pub handles: Vec<String>,
     /// Objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kubernetes: Vec<Request<RuleText>>,
+    pub kubernetes: Vec<ScopeRequest<RuleText>>,
     /// Files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<Request<FileText>>,
+    pub files: Vec<ScopeRequest<FileText>>,
     /// Credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub credentials: Vec<Request<CredentialText>>,
+    pub credentials: Vec<ScopeRequest<CredentialText>>,
     /// Credentials that the host makes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub generate: Vec<Request<GenerateText>>,
+    pub generate: Vec<ScopeRequest<GenerateText>>,
 }
 
 /// One request: a scope, the author's reason for it, and whether the bundle can do without.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Request<T> {
+pub struct ScopeRequest<T> {
     /// The scope, its members beside the reason.
     #[serde(flatten)]
     pub text: T,
@@ -63,7 +63,7 @@ pub struct Request<T> {
 
 /// By hand, because serde's `flatten` would pass over members that it does not know: each could ask for something that
 /// nobody would see.
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Request<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for ScopeRequest<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut members = Map::deserialize(deserializer)?;
         let reason =
@@ -106,7 +106,7 @@ pub enum InvalidRequests {
     Scope(#[from] kubernetes::InvalidScope),
     /// The document has the wrong shape.
     #[error("`custom[\"{EXTENSION}\"]`: {0}")]
-    Shape(#[from] document::Invalid),
+    Shape(#[from] document::InvalidDocument),
     /// One name for a credential that is handed over and for one that is made: a placeholder would stand for both.
     #[error("`credentials` and `generate` both name `{0}`")]
     Twice(String),
@@ -187,7 +187,7 @@ impl Requests {
     }
 }
 
-fn texts<T: Clone>(requests: &[Request<T>], wanted: impl Fn(bool) -> bool) -> Vec<T> {
+fn texts<T: Clone>(requests: &[ScopeRequest<T>], wanted: impl Fn(bool) -> bool) -> Vec<T> {
     requests.iter().filter(|request| wanted(request.optional)).map(|request| request.text.clone()).collect()
 }
 

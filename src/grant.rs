@@ -49,8 +49,8 @@ pub use consent::Consent;
 pub use denial::{Denied, Reason, Shortfall};
 pub use derived::{after_apply, before_delete, before_generate};
 pub use permit::{
-    Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, Place, ReadBindings, ReadFile, Reveal,
-    Review, Wait,
+    Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, PlaceCredential, ReadBindings, ReadFile,
+    Reveal, Review, Wait,
 };
 
 /// A verified bundle, with the capabilities of its run.
@@ -257,7 +257,7 @@ impl Granted {
     ///
     /// # Errors
     /// [`Denied`] when it is not permitted.
-    pub fn place(&self, name: &str, secret: &ObjectRef) -> Result<Permitted<Place>, Denied> {
+    pub fn place(&self, name: &str, secret: &ObjectRef) -> Result<Permitted<PlaceCredential>, Denied> {
         let is_made = self.requested.generate.allows(name);
         let allows = |by: &Capabilities| {
             if is_made {
@@ -277,7 +277,7 @@ impl Granted {
                 format!("{flag} {name}={namespace}/Secret/{}", secret.name)
             },
         )?;
-        Ok(Permitted::assertion(Place { credential: name.into(), secret: secret.clone() }))
+        Ok(Permitted::assertion(PlaceCredential { credential: name.into(), secret: secret.clone() }))
     }
 
     fn kubernetes(&self, verb: Verb, object: &ObjectRef) -> Result<(), Denied> {

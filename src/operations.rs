@@ -47,7 +47,7 @@ pub use bundles::Bundles;
 pub use failure::Error;
 pub use outcome::OutcomeDocument;
 pub use request::{
-    Access, BundleRequest, ChangeOptions, CredentialSource, Destination, Inputs, Parameters, Request,
+    Access, BundleRequest, ChangeOptions, CredentialSource, Inputs, Parameters, Request, RequestedPlace,
 };
 pub use services::{Listener, Notice, Services};
 

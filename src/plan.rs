@@ -28,7 +28,7 @@ use powers::{ClusterContext, Images, Powers};
 use trace::{Calls, ObjectChange, Step, Trace};
 
 pub use confirmed::Confirmed;
-pub use document::{BundleName, Flow, HostCall, Inputs, InstallationName, Plan, Planned, Subject};
+pub use document::{BundleName, Flow, HostCall, InstallationName, Plan, PlanInputs, PlannedChange, Subject};
 pub use rights::{needed, with_planning};
 pub use saved::Unusable;
 
@@ -61,7 +61,7 @@ impl Plan {
             target: subject.target,
             inputs: subject.inputs,
             credentials: flows(&changes, context),
-            changes: changes.iter().map(Planned::of).collect(),
+            changes: changes.iter().map(PlannedChange::of).collect(),
             rbac: rights.roles(&role_name(&subject.installation)),
             escalations: rights.escalations().map(ToString::to_string).collect(),
             powers: powers.there,
@@ -86,7 +86,7 @@ impl Plan {
     }
 
     /// Objects that the plan would replace.
-    pub fn replacements(&self) -> impl Iterator<Item = &Planned> {
+    pub fn replacements(&self) -> impl Iterator<Item = &PlannedChange> {
         self.changes.iter().filter(|row| row.action == Change::Replace)
     }
 
@@ -127,7 +127,7 @@ impl Plan {
     }
 }
 
-impl Planned {
+impl PlannedChange {
     fn of(row: &ObjectChange) -> Self {
         let bare = Self {
             action: row.change,

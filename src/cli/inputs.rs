@@ -172,7 +172,7 @@ pub fn text(path: &Path) -> anyhow::Result<String> {
     let is_long = u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE);
     anyhow::ensure!(!is_long, "`{}` has more than the {MAX_FILE} bytes that are read", path.display());
     String::from_utf8(bytes)
-        .map_err(|_| anyhow::Error::from(document::Invalid::Utf8))
+        .map_err(|_| anyhow::Error::from(document::InvalidDocument::Utf8))
         .with_context(|| cannot_use(path))
 }
 

@@ -116,7 +116,7 @@ pub struct Deny {
 pub enum InvalidGrant {
     /// The document has the wrong shape.
     #[error(transparent)]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// `NAME=PATH` was expected.
     #[error("`{0}` is not of the form NAME=PATH")]
     File(String),

@@ -179,7 +179,7 @@ mod tests {
     use crate::grant::spec::GrantSpec;
     use crate::kubernetes::object::ObjectRef;
     use crate::run::RunError;
-    use crate::state::{Revision, Settings};
+    use crate::state::{InstallationSettings, Revision};
     use crate::targets::Recorded;
 
     fn operation(action: &str) -> Operation {
@@ -207,7 +207,10 @@ mod tests {
         Installation {
             name: "web".into(),
             namespace: "prod".into(),
-            settings: Settings { place: Place::directory("/rendered"), ..Settings::default() },
+            settings: InstallationSettings {
+                place: Place::directory("/rendered"),
+                ..InstallationSettings::default()
+            },
             last: Some(last),
             inventory: Vec::new(),
         }

@@ -30,10 +30,12 @@ use crate::reference::{LayoutReference, Reference};
 use crate::sync::Mutex;
 use crate::targets::{Ledger, Recorded};
 
-use super::{Claim, ClaimResult, Holder, Installation, Revision, Settings, StateError, timestamp, ulid};
+use super::{
+    Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, timestamp, ulid,
+};
 
 pub(super) use file_lock::FileLock;
-use inventory_writer::InventoryWriter;
+use inventory_writer::DirectoryInventoryWriter;
 
 /// The state in a directory, with the connection to its database.
 #[derive(Clone)]
@@ -155,7 +157,7 @@ impl DirectoryState {
         &self,
         name: &str,
         namespace: &str,
-        settings: &Settings,
+        settings: &InstallationSettings,
         claim: &Claim,
     ) -> Result<(), StateError> {
         let mut database = self.database();
@@ -203,7 +205,7 @@ impl DirectoryState {
 
     /// Where a run of this installation writes down what it does to its target.
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
-        Box::new(InventoryWriter { database: Arc::clone(&self.database), name: name.into() })
+        Box::new(DirectoryInventoryWriter { database: Arc::clone(&self.database), name: name.into() })
     }
 
     fn inventory(&self, installation: i64) -> Result<Vec<Recorded>, StateError> {
@@ -228,7 +230,7 @@ fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, StateError> {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
-    Ok(serde_json::to_string(value).map_err(document::Invalid::from)?)
+    Ok(serde_json::to_string(value).map_err(document::InvalidDocument::from)?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]

@@ -24,7 +24,7 @@ pub struct Installation {
     /// The namespace.
     pub namespace: String,
     /// Where its objects are.
-    pub settings: Settings,
+    pub settings: InstallationSettings,
     /// The last modifying claim and its result.
     pub last: Option<Revision>,
     /// Its objects.
@@ -34,7 +34,7 @@ pub struct Installation {
 /// The settings that an installation keeps between runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Settings {
+pub struct InstallationSettings {
     /// Where the objects are.
     #[serde(flatten)]
     pub place: Place,

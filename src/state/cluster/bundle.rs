@@ -14,7 +14,7 @@ use crate::fetch::{self, FetchError, Fetched};
 use crate::reference::{LayoutReference, Reference};
 use crate::state::StateError;
 
-use super::encoding::{Lines, MAX_RECORD, Reader, UnreadableRecord};
+use super::encoding::{Lines, MAX_RECORD, RecordReader, UnreadableRecord};
 
 /// The most files of a bundle. Without it a record could fill a directory with empty ones.
 const MAX_FILES: usize = 5000;
@@ -56,7 +56,7 @@ impl UnpackedBundle {
 
     /// The files of a record. Only those that a layout consists of have names that are written.
     pub(super) fn fill(&self, content: &[u8]) -> Result<(), UnreadableRecord> {
-        let mut reader = Reader::new(content);
+        let mut reader = RecordReader::new(content);
         let entries: Vec<Entry> = reader.expect()?;
         if entries.len() > MAX_FILES {
             return Err(UnreadableRecord::Large);
