@@ -15,10 +15,10 @@ use crate::oci::file::open_directory;
 use crate::signature::KeyError;
 use crate::{capability, document};
 
+mod source;
 mod build;
 mod init;
 mod sign;
-mod source;
 
 pub use build::{Built, build};
 pub use init::init;

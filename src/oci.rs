@@ -12,8 +12,9 @@ use crate::digest::{self, Digest};
 use crate::document;
 
 pub mod media_type;
-mod members;
+mod texts;
 mod descriptor;
+mod members;
 mod manifest;
 mod index;
 mod blob;

@@ -18,9 +18,9 @@ use crate::targets;
 use crate::verify::{PolicyError, Refusal};
 
 use super::{
-    Code, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE, Usage,
+    Code, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE,
+    Untrusted, Usage,
 };
-use crate::cli::inputs::Untrusted;
 
 /// The most powers that an error lists.
 const MAX_POWERS: usize = 50;
