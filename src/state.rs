@@ -12,6 +12,7 @@ mod holder;
 mod error;
 mod installation;
 mod claim;
+mod origin;
 mod directory;
 mod cluster;
 mod lock;

@@ -26,12 +26,12 @@ use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::reference::{LayoutReference, Reference};
 use crate::sync::Mutex;
 use crate::targets::{Ledger, Recorded};
 
 use super::{
-    Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, timestamp, ulid,
+    Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, origin, timestamp,
+    ulid,
 };
 
 pub(super) use file_lock::FileLock;
@@ -145,11 +145,7 @@ impl DirectoryState {
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         let place = self.bundle_directory(digest);
         let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
-        let origin = match origin.parse() {
-            Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
-            _ => Reference::Layout(LayoutReference { directory: place, tag: None, digest: Some(digest) }),
-        };
-        Ok(fetch::load(&directory, digest, origin).await?)
+        Ok(fetch::load(&directory, digest, origin::origin(origin, digest, Some(&place))).await?)
     }
 
     /// Records that an action begins. Claims without a result are closed first: their runs were interrupted.
