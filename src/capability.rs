@@ -6,6 +6,7 @@
 pub mod severity;
 pub mod pattern;
 pub mod template;
+mod invalid_scope;
 pub mod kubernetes;
 pub mod files;
 pub mod credentials;
@@ -21,6 +22,7 @@ use crate::document;
 use credentials::generate::{GenerateScope, GenerateText};
 use credentials::{CredentialScope, CredentialText};
 use files::{FileScope, FileText};
+pub use invalid_scope::InvalidScope;
 use kubernetes::{KubernetesScope, RuleText, Verb};
 use template::Names;
 
@@ -103,7 +105,7 @@ pub enum InvalidRequests {
     NotRequired,
     /// A scope that cannot be used.
     #[error(transparent)]
-    Scope(#[from] kubernetes::InvalidScope),
+    Scope(#[from] InvalidScope),
     /// The document has the wrong shape.
     #[error("`custom[\"{EXTENSION}\"]`: {0}")]
     Shape(#[from] document::InvalidDocument),

@@ -29,11 +29,12 @@ use std::path::PathBuf;
 
 use crate::bundle::Bundle;
 use crate::bundle::component::Component;
+use crate::capability::InvalidScope;
 use crate::capability::credentials::CredentialScope;
 use crate::capability::credentials::generate::{self, GenerateScope};
 use crate::capability::files::FileScope;
 use crate::capability::functions::{unprovided, unrequested};
-use crate::capability::kubernetes::{self, KubernetesScope, Verb};
+use crate::capability::kubernetes::{KubernetesScope, Verb};
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
 use crate::capability::{Capabilities, Requests};
@@ -365,8 +366,8 @@ fn allowed(terms: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGran
 
 fn files(terms: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, InvalidGrant> {
     let bind = |file: &FileGrant| {
-        let name = names.fill(&file.name).map_err(kubernetes::InvalidScope::from)?;
-        Ok((Pattern::parse(&name).map_err(kubernetes::InvalidScope::from)?, file.path.clone()))
+        let name = names.fill(&file.name).map_err(InvalidScope::from)?;
+        Ok((Pattern::parse(&name).map_err(InvalidScope::from)?, file.path.clone()))
     };
     terms.files.iter().map(bind).collect()
 }

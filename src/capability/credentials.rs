@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::kubernetes::InvalidScope;
+use super::InvalidScope;
 use super::pattern::Pattern;
 use super::template::Names;
 use crate::kubernetes::object::ObjectRef;
