@@ -15,10 +15,10 @@ use crate::oci::file::open_directory;
 use crate::signature::KeyError;
 use crate::{capability, document};
 
+mod source;
 mod build;
 mod init;
 mod sign;
-mod source;
 
 pub use build::{Built, build};
 pub use init::init;
@@ -36,7 +36,7 @@ pub enum AuthorError {
     Component(#[from] component::InvalidComponent),
     /// A document cannot be read or written.
     #[error("a document is not valid")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// The file is a core module without what it takes to become a component.
     #[error("the core module cannot be made a component: {0}")]
     Encode(String),
@@ -81,7 +81,7 @@ pub enum AuthorError {
         /// Where, as a JSON pointer.
         at: String,
         /// The mistake.
-        source: document::Invalid,
+        source: document::InvalidDocument,
     },
     /// The system did not let us read or write.
     #[error("cannot access `{}`", .name.display())]

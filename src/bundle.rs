@@ -42,7 +42,7 @@ pub enum InvalidBundle {
     NotCanonical,
     /// The text is not a JSON document that is read at all.
     #[error("bundle.json is not a JSON document that can be read")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// The document breaks rules of CNAB. At least one of the faults is an error.
     #[error("bundle.json breaks the rules of CNAB: {}", list(.0))]
     Rules(Vec<Fault>),
@@ -108,7 +108,7 @@ pub struct Image {
 
 /// Where the runtime puts the value of a parameter or credential. At least one is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Destination {
+pub struct ValueDestination {
     /// The environment variable.
     pub env: Option<String>,
     /// The file, as an absolute path without `.` and `..`.
@@ -127,7 +127,7 @@ pub struct Parameter {
     /// The actions that the parameter is for; all where empty.
     pub apply_to: Vec<String>,
     /// Where the component finds the value.
-    pub destination: Destination,
+    pub destination: ValueDestination,
 }
 
 /// A secret input of a bundle.
@@ -140,7 +140,7 @@ pub struct Credential {
     /// The actions that the credential is for; all where empty.
     pub apply_to: Vec<String>,
     /// Where the component would find the value.
-    pub destination: Destination,
+    pub destination: ValueDestination,
 }
 
 /// Something that a bundle makes known after an action.
@@ -190,7 +190,7 @@ impl Bundle {
     /// [`InvalidBundle`], [`InvalidBundle::NotCanonical`] included.
     pub fn parse_published(bytes: &[u8]) -> Result<(Self, Vec<Fault>), InvalidBundle> {
         let value = document::json(bytes)?;
-        if canonical::canonical(&value).map_err(document::Invalid::from)? != bytes {
+        if canonical::canonical(&value).map_err(document::InvalidDocument::from)? != bytes {
             return Err(InvalidBundle::NotCanonical);
         }
         Self::parse(bytes)
@@ -241,12 +241,6 @@ impl Bundle {
         &self.content.invocation_images
     }
 
-    /// The invocation image that can be run: the first that is an OCI artifact. A bundle made for other runtimes may
-    /// have none; it can be read, but no action of it can run.
-    pub fn invocation_image(&self) -> Option<&Image> {
-        self.content.invocation_images.iter().find(|image| image.is_runnable())
-    }
-
     /// The images that the bundle's objects run, by name.
     pub fn images(&self) -> &BTreeMap<String, Image> {
         &self.content.images
@@ -270,11 +264,6 @@ impl Bundle {
     /// The actions beside the built-in ones, by name.
     pub fn actions(&self) -> &BTreeMap<String, Action> {
         &self.content.actions
-    }
-
-    /// Whether `action` is built in or declared.
-    pub fn has_action(&self, action: &str) -> bool {
-        BUILT_IN_ACTIONS.contains(&action) || self.content.actions.contains_key(action)
     }
 
     /// The JSON Schema of that name.

@@ -6,6 +6,7 @@
 pub mod severity;
 pub mod pattern;
 pub mod template;
+mod invalid_scope;
 pub mod kubernetes;
 pub mod files;
 pub mod credentials;
@@ -21,6 +22,7 @@ use crate::document;
 use credentials::generate::{GenerateScope, GenerateText};
 use credentials::{CredentialScope, CredentialText};
 use files::{FileScope, FileText};
+pub use invalid_scope::InvalidScope;
 use kubernetes::{KubernetesScope, RuleText, Verb};
 use template::Names;
 
@@ -35,21 +37,21 @@ pub struct Requests {
     pub handles: Vec<String>,
     /// Objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub kubernetes: Vec<Request<RuleText>>,
+    pub kubernetes: Vec<ScopeRequest<RuleText>>,
     /// Files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<Request<FileText>>,
+    pub files: Vec<ScopeRequest<FileText>>,
     /// Credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub credentials: Vec<Request<CredentialText>>,
+    pub credentials: Vec<ScopeRequest<CredentialText>>,
     /// Credentials that the host makes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub generate: Vec<Request<GenerateText>>,
+    pub generate: Vec<ScopeRequest<GenerateText>>,
 }
 
 /// One request: a scope, the author's reason for it, and whether the bundle can do without.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Request<T> {
+pub struct ScopeRequest<T> {
     /// The scope, its members beside the reason.
     #[serde(flatten)]
     pub text: T,
@@ -63,7 +65,7 @@ pub struct Request<T> {
 
 /// By hand, because serde's `flatten` would pass over members that it does not know: each could ask for something that
 /// nobody would see.
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Request<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for ScopeRequest<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut members = Map::deserialize(deserializer)?;
         let reason =
@@ -103,10 +105,10 @@ pub enum InvalidRequests {
     NotRequired,
     /// A scope that cannot be used.
     #[error(transparent)]
-    Scope(#[from] kubernetes::InvalidScope),
+    Scope(#[from] InvalidScope),
     /// The document has the wrong shape.
     #[error("`custom[\"{EXTENSION}\"]`: {0}")]
-    Shape(#[from] document::Invalid),
+    Shape(#[from] document::InvalidDocument),
     /// One name for a credential that is handed over and for one that is made: a placeholder would stand for both.
     #[error("`credentials` and `generate` both name `{0}`")]
     Twice(String),
@@ -187,7 +189,7 @@ impl Requests {
     }
 }
 
-fn texts<T: Clone>(requests: &[Request<T>], wanted: impl Fn(bool) -> bool) -> Vec<T> {
+fn texts<T: Clone>(requests: &[ScopeRequest<T>], wanted: impl Fn(bool) -> bool) -> Vec<T> {
     requests.iter().filter(|request| wanted(request.optional)).map(|request| request.text.clone()).collect()
 }
 

@@ -35,6 +35,7 @@ mod drift;
 mod grant;
 mod init;
 mod history;
+mod verify;
 mod inspect;
 mod install;
 mod invoke;
@@ -49,7 +50,6 @@ mod sign;
 mod status;
 mod uninstall;
 mod unlock;
-mod verify;
 mod version;
 
 /// Install bundles that you do not have to trust

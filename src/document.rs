@@ -21,7 +21,7 @@ pub const MAX_DEPTH: usize = 64;
 /// Why a document was not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidDocument {
     /// The JSON text breaks a rule.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
@@ -42,10 +42,10 @@ pub enum Invalid {
 /// Reads one JSON document (RFC 8259, I-JSON's rule of unique names).
 ///
 /// # Errors
-/// [`Invalid`] for text that is not JSON, duplicate member names, trailing bytes, and whatever is over the limits.
-pub fn json(bytes: &[u8]) -> Result<Value, Invalid> {
+/// [`InvalidDocument`] for text that is not JSON, duplicate member names, trailing bytes, and whatever is over the limits.
+pub fn json(bytes: &[u8]) -> Result<Value, InvalidDocument> {
     if bytes.len() > MAX_BYTES {
-        return Err(Invalid::TooLong(bytes.len()));
+        return Err(InvalidDocument::TooLong(bytes.len()));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
@@ -56,16 +56,16 @@ pub fn json(bytes: &[u8]) -> Result<Value, Invalid> {
 /// Reads one JSON document into `T`, and names the members that `T` has no place for (as JSON pointers).
 ///
 /// # Errors
-/// [`Invalid`] as for [`json`], and for what `T` does not accept.
-pub fn json_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Vec<String>), Invalid> {
+/// [`InvalidDocument`] as for [`json`], and for what `T` does not accept.
+pub fn json_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Vec<String>), InvalidDocument> {
     typed(json(bytes)?)
 }
 
 /// Turns a value into `T`, and names the members that `T` has no place for (as JSON pointers).
 ///
 /// # Errors
-/// [`Invalid::Json`] for what `T` does not accept.
-pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), Invalid> {
+/// [`InvalidDocument::Json`] for what `T` does not accept.
+pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), InvalidDocument> {
     let mut unknown = Vec::new();
     let value = serde_ignored::deserialize(value, |path| unknown.push(pointer(&path)))?;
     Ok((value, unknown))
@@ -74,26 +74,26 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), Inva
 /// Reads one YAML document, in which every mapping has text for keys and no key twice.
 ///
 /// # Errors
-/// [`Invalid`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the limits.
-pub fn yaml(text: &str) -> Result<Value, Invalid> {
+/// [`InvalidDocument`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the limits.
+pub fn yaml(text: &str) -> Result<Value, InvalidDocument> {
     if text.len() > MAX_BYTES {
-        return Err(Invalid::TooLong(text.len()));
+        return Err(InvalidDocument::TooLong(text.len()));
     }
     let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
     let options = serde_saphyr::options! { budget: budget, with_snippet: false, strict_booleans: true };
     serde_saphyr::from_str_with_options::<Unsorted>(text, options)
         .map(|Unsorted(value)| value)
-        .map_err(|error| Invalid::Yaml(error.to_string()))
+        .map_err(|error| InvalidDocument::Yaml(error.to_string()))
 }
 
 /// Reads one YAML document into `T`; members that `T` has no place for are refused.
 ///
 /// # Errors
-/// [`Invalid`] as for [`yaml`], [`Invalid::Unknown`], and for what `T` does not accept.
-pub fn yaml_as<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
+/// [`InvalidDocument`] as for [`yaml`], [`InvalidDocument::Unknown`], and for what `T` does not accept.
+pub fn yaml_as<T: DeserializeOwned>(text: &str) -> Result<T, InvalidDocument> {
     match typed(yaml(text)?)? {
         (value, unknown) if unknown.is_empty() => Ok(value),
-        (_, unknown) => Err(Invalid::Unknown(unknown)),
+        (_, unknown) => Err(InvalidDocument::Unknown(unknown)),
     }
 }
 

@@ -30,11 +30,12 @@ use std::path::PathBuf;
 
 use crate::bundle::Bundle;
 use crate::bundle::component::Component;
+use crate::capability::InvalidScope;
 use crate::capability::credentials::CredentialScope;
 use crate::capability::credentials::generate::{self, GenerateScope};
 use crate::capability::files::FileScope;
 use crate::capability::functions::{unprovided, unrequested};
-use crate::capability::kubernetes::{self, KubernetesScope, Verb};
+use crate::capability::kubernetes::{KubernetesScope, Verb};
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
 use crate::capability::{Capabilities, Requests};
@@ -51,8 +52,8 @@ pub use consent_key::ConsentKey;
 pub use denial::{Denied, Reason, Shortfall};
 pub use derived::{after_apply, before_delete, before_generate};
 pub use permit::{
-    Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, Place, ReadBindings, ReadFile, Reveal,
-    Review, Wait,
+    Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, PlaceCredential, ReadBindings, ReadFile,
+    Reveal, Review, Wait,
 };
 
 /// A verified bundle, with the capabilities of its run.
@@ -259,7 +260,7 @@ impl Granted {
     ///
     /// # Errors
     /// [`Denied`] when it is not permitted.
-    pub fn place(&self, name: &str, secret: &ObjectRef) -> Result<Permitted<Place>, Denied> {
+    pub fn place(&self, name: &str, secret: &ObjectRef) -> Result<Permitted<PlaceCredential>, Denied> {
         let is_made = self.requested.generate.allows(name);
         let allows = |by: &Capabilities| {
             if is_made {
@@ -279,7 +280,7 @@ impl Granted {
                 format!("{flag} {name}={namespace}/Secret/{}", secret.name)
             },
         )?;
-        Ok(Permitted::assertion(Place { credential: name.into(), secret: secret.clone() }))
+        Ok(Permitted::assertion(PlaceCredential { credential: name.into(), secret: secret.clone() }))
     }
 
     fn kubernetes(&self, verb: Verb, object: &ObjectRef) -> Result<(), Denied> {
@@ -367,8 +368,8 @@ fn allowed(terms: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGran
 
 fn files(terms: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, InvalidGrant> {
     let bind = |file: &FileGrant| {
-        let name = names.fill(&file.name).map_err(kubernetes::InvalidScope::from)?;
-        Ok((Pattern::parse(&name).map_err(kubernetes::InvalidScope::from)?, file.path.clone()))
+        let name = names.fill(&file.name).map_err(InvalidScope::from)?;
+        Ok((Pattern::parse(&name).map_err(InvalidScope::from)?, file.path.clone()))
     };
     terms.files.iter().map(bind).collect()
 }

@@ -18,9 +18,9 @@ mod wasi;
 pub mod gate;
 mod functions;
 
-pub use credentials::{Credential, Supplied};
+pub use credentials::{LentCredential, Supplied};
 pub use gate::Host;
-pub use installation::{Context, Log};
+pub use installation::{InstallationContext, Log};
 
 /// The bindings that wasmtime generates from `wit/`.
 #[allow(
@@ -37,7 +37,7 @@ pub mod bindings {
         world: "bundle",
         imports: { default: async | trappable },
         exports: { default: async },
-        with: { "carnet:credentials/handles.credential": super::Credential },
+        with: { "carnet:credentials/handles.credential": super::LentCredential },
     });
 }
 

@@ -12,8 +12,9 @@ use crate::digest::{self, Digest};
 use crate::document;
 
 pub mod media_type;
-mod members;
+mod texts;
 mod descriptor;
+mod members;
 mod manifest;
 mod index;
 mod blob;
@@ -42,7 +43,7 @@ pub enum Malformed {
     Bytes(#[from] digest::Mismatch),
     /// The text is not a JSON document that is read at all.
     #[error("the document cannot be read")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// A document has another media type than it must have.
     #[error("the media type is `{0}`")]
     MediaType(String),
@@ -84,7 +85,7 @@ pub enum OciError {
         /// The file.
         name: &'static str,
         /// The mistake.
-        source: document::Invalid,
+        source: document::InvalidDocument,
     },
     /// A list does not have the form of one.
     #[error("{0} is not an OCI index")]

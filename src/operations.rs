@@ -11,8 +11,9 @@ pub mod init;
 pub mod build;
 pub mod sign;
 mod request;
-mod services;
+mod listener;
 mod bundles;
+mod services;
 mod places;
 mod decided;
 mod act;
@@ -33,8 +34,8 @@ pub mod inspect;
 pub mod lint;
 pub mod grant;
 pub mod rbac;
-pub mod list;
 pub mod status;
+pub mod list;
 pub mod history;
 pub mod outputs;
 pub mod unlock;
@@ -45,11 +46,12 @@ use serde_json::{Value, json};
 
 pub use bundles::Bundles;
 pub use failure::Error;
+pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
 pub use request::{
-    Access, BundleRequest, ChangeOptions, CredentialSource, Destination, Inputs, Parameters, Request,
+    Access, BundleRequest, ChangeOptions, CredentialSource, Inputs, Parameters, Request, RequestedPlace,
 };
-pub use services::{Listener, Notice, Services};
+pub use services::Services;
 
 /// The version of every document.
 pub const API_VERSION: &str = "carnet.dev/v1alpha1";

@@ -30,7 +30,7 @@ use powers::{ClusterContext, Images, Powers};
 use trace::{Calls, ObjectChange, Step, Trace};
 
 pub use confirmed::Confirmed;
-pub use document::{BundleName, Flow, HostCall, Inputs, InstallationName, Plan, Planned, Subject};
+pub use document::{BundleName, Flow, HostCall, InstallationName, Plan, PlanInputs, PlannedChange, Subject};
 pub(crate) use proposed::Noted;
 pub use proposed::Proposed;
 pub use requested::Requested;
@@ -65,7 +65,7 @@ impl Plan {
             target: subject.target,
             inputs: subject.inputs,
             credentials: flows(&changes, context),
-            changes: changes.iter().map(Planned::of).collect(),
+            changes: changes.iter().map(PlannedChange::of).collect(),
             rbac: rights.roles(&role_name(&subject.installation)),
             escalations: rights.escalations().map(ToString::to_string).collect(),
             powers: powers.there,
@@ -90,7 +90,7 @@ impl Plan {
     }
 
     /// Objects that the plan would replace.
-    pub fn replacements(&self) -> impl Iterator<Item = &Planned> {
+    pub fn replacements(&self) -> impl Iterator<Item = &PlannedChange> {
         self.changes.iter().filter(|row| row.action == Change::Replace)
     }
 
@@ -131,7 +131,7 @@ impl Plan {
     }
 }
 
-impl Planned {
+impl PlannedChange {
     fn of(row: &ObjectChange) -> Self {
         let bare = Self {
             action: row.change,

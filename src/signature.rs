@@ -40,7 +40,7 @@ pub enum SignatureFault {
     Envelope(usize),
     /// The JSON breaks a rule.
     #[error("it is malformed: {0}")]
-    Malformed(#[from] document::Invalid),
+    Malformed(#[from] document::InvalidDocument),
     /// The blob is something else.
     #[error("it is of media type `{}`, not a Sigstore bundle v0.3", document::visible(.0))]
     MediaType(String),

@@ -12,6 +12,7 @@ mod holder;
 mod error;
 mod installation;
 mod claim;
+mod origin;
 mod directory;
 mod cluster;
 mod lock;
@@ -33,8 +34,8 @@ pub use claim::{Claim, ClaimResult, timestamp, ulid};
 pub use directory::private_directory;
 pub use error::StateError;
 pub use holder::Holder;
-pub use installation::{Installation, Revision, Settings};
-pub use lock::Lock;
+pub use installation::{Installation, InstallationSettings, Revision};
+pub use lock::InstallationLock;
 
 use cluster::ClusterState;
 use directory::DirectoryState;
@@ -95,10 +96,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::Locked`] when somebody else does.
-    pub fn lock(&self, name: &str) -> Result<Lock, StateError> {
+    pub fn lock(&self, name: &str) -> Result<InstallationLock, StateError> {
         Ok(match &self.0 {
-            Backend::Cluster(cluster) => Lock::from(cluster.lock(name)?),
-            Backend::Directory(directory) => Lock::from(directory.lock(name)?),
+            Backend::Cluster(cluster) => InstallationLock::from(cluster.lock(name)?),
+            Backend::Directory(directory) => InstallationLock::from(directory.lock(name)?),
         })
     }
 
@@ -222,7 +223,7 @@ impl State {
         &self,
         name: &str,
         namespace: &str,
-        settings: &Settings,
+        settings: &InstallationSettings,
         claim: &Claim,
     ) -> Result<(), StateError> {
         match &self.0 {

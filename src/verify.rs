@@ -26,8 +26,8 @@ use crate::signature::Evidence;
 mod refusal;
 mod policy;
 
-use policy::{Key, TrustRule};
 pub use policy::{PolicyError, TrustPolicy};
+use policy::{TrustRule, TrustedKey};
 pub use refusal::{Flaw, Refusal};
 
 /// A bundle that may run: a signature over its digest satisfied the trust policy.
@@ -183,13 +183,13 @@ impl TrustPolicy {
     }
 
     /// The key of the policy that signed `digest` by this evidence.
-    fn open(&self, evidence: &Evidence, digest: Digest) -> Result<(&String, &Key), Flaw> {
+    fn open(&self, evidence: &Evidence, digest: Digest) -> Result<(&String, &TrustedKey), Flaw> {
         let keys = self.keys.iter().map(|(name, key)| ((name, key), &key.public));
         Ok(evidence.signer(digest, keys)?)
     }
 
     /// The name under which the rule lists `key` for now.
-    fn signer(&self, key: &Key, rule: &TrustRule, now: Timestamp) -> Result<String, Flaw> {
+    fn signer(&self, key: &TrustedKey, rule: &TrustRule, now: Timestamp) -> Result<String, Flaw> {
         let same = |name: &&String| self.keys.get(*name).is_some_and(|other| other.public == key.public);
         let listed: Vec<&String> = rule.any_of.iter().filter(same).collect();
         let Some(last) = listed.last() else {
@@ -201,7 +201,7 @@ impl TrustPolicy {
     }
 
     fn window(&self, name: &str, now: Timestamp) -> Result<(), Flaw> {
-        let Some(Key { from, until, .. }) = self.keys.get(name) else {
+        let Some(TrustedKey { from, until, .. }) = self.keys.get(name) else {
             return Err(Flaw::Unlisted(name.to_owned()));
         };
         match (*from, *until) {

@@ -16,7 +16,7 @@ use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
 use carnet::install::{Error, Operation};
 use carnet::plan::Plan;
-use carnet::plan::powers::{By, Refused};
+use carnet::plan::powers::{By, RefusedPowers};
 use carnet::signature::PrivateKey;
 use carnet::verify::{TrustPolicy, Verified};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn operation(home: &Home, action: &str, verified: &Verified, refuse_powers: Opti
     Operation { consent: approving(verified), refuse_powers, ..home.operation(action) }
 }
 
-fn refused(result: Result<impl Sized, Error>) -> (Refused, Box<Plan>) {
+fn refused(result: Result<impl Sized, Error>) -> (RefusedPowers, Box<Plan>) {
     match result {
         Err(Error::Powers { refused, plan }) => (refused, plan),
         Err(other) => panic!("{other:?}"),

@@ -18,7 +18,7 @@ use carnet::fetch::{FetchError, Fetched};
 use carnet::grant::spec::{FileGrant, InvalidGrant};
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
-use carnet::host::progress::{Entry, Observer, Unready};
+use carnet::host::progress::{LogEntry, Observer, Unready};
 use carnet::install::{Approver, Decision, Error, Operation, Outcome};
 use carnet::oci::OciError;
 use carnet::plan::Plan;
@@ -492,7 +492,7 @@ struct Meddling(std::path::PathBuf);
 impl Observer for Meddling {
     fn waiting(&self, _: &[Unready]) {}
 
-    fn logged(&self, _: &Entry) {
+    fn logged(&self, _: &LogEntry) {
         std::fs::write(&self.0, "changed").unwrap();
     }
 }
@@ -636,7 +636,7 @@ struct Changing {
 impl Observer for Changing {
     fn waiting(&self, _: &[Unready]) {}
 
-    fn logged(&self, _: &Entry) {}
+    fn logged(&self, _: &LogEntry) {}
 }
 
 impl Approver for Changing {
@@ -687,7 +687,7 @@ fn a_plan_that_is_not_confirmed_leaves_nothing() {
     impl Observer for No {
         fn waiting(&self, _: &[Unready]) {}
 
-        fn logged(&self, _: &Entry) {
+        fn logged(&self, _: &LogEntry) {
             panic!("the planning pass is silent");
         }
     }

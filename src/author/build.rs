@@ -9,7 +9,7 @@ use serde_json::json;
 use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
-use super::source::{FILE, Source};
+use super::source::{BundleSource, FILE};
 use super::{AuthorError, create_directory};
 use crate::bundle::canonical::canonical;
 use crate::bundle::component::{Component, MAX_COMPONENT};
@@ -51,14 +51,14 @@ pub struct Built {
 /// [`AuthorError`] with the mistake in `carnet.yaml` or the component, or the file that cannot be written.
 pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
     let directory = open_directory(source).map_err(AuthorError::system(source))?;
-    let source = Source::parse(&text(&directory, FILE)?)?;
+    let source = BundleSource::parse(&text(&directory, FILE)?)?;
     let component = component(&directory, &source)?;
 
     let config = component_config(&component)?;
     let wasm_config = Descriptor::of(WASM_CONFIG, &config);
     let manifest = index::component_manifest(&wasm_config, &Descriptor::of(WASM, component.bytes()));
     let bytes = canonical(&source.bundle(&Descriptor::of(OCI_MANIFEST, &manifest))?)
-        .map_err(document::Invalid::from)?;
+        .map_err(document::InvalidDocument::from)?;
     let (bundle, warnings) = checked(&bytes)?;
     let config_manifest = index::config_manifest(bundle.bytes(), ConfigForm::Default);
     let index = index::write_index(&bundle, ConfigForm::Default, IndexForm::Oci)?;
@@ -93,11 +93,11 @@ fn checked_tag(tag: String) -> Result<String, AuthorError> {
 
 fn text(directory: &Dir, name: &str) -> Result<String, AuthorError> {
     let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
-    String::from_utf8(read(directory, name, limit)?).map_err(|_| document::Invalid::Utf8.into())
+    String::from_utf8(read(directory, name, limit)?).map_err(|_| document::InvalidDocument::Utf8.into())
 }
 
 /// The component, with requests for everything that it can call.
-fn component(directory: &Dir, source: &Source) -> Result<Component, AuthorError> {
+fn component(directory: &Dir, source: &BundleSource) -> Result<Component, AuthorError> {
     let limit = u64::try_from(MAX_COMPONENT).unwrap_or(u64::MAX);
     let mut bytes = read(directory, &source.component, limit)?;
     if Parser::is_core_wasm(&bytes) {
@@ -126,7 +126,7 @@ fn component_config(component: &Component) -> Result<Vec<u8>, AuthorError> {
         "layerDigests": [component.digest()],
         "os": "wasip2",
     });
-    Ok(canonical(&config).map_err(document::Invalid::from)?)
+    Ok(canonical(&config).map_err(document::InvalidDocument::from)?)
 }
 
 /// The bundle, if it keeps every rule for those who publish one.

@@ -64,7 +64,7 @@ fn name(directory: Option<&str>) -> String {
 #[expect(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
-    use crate::author::source::Source;
+    use crate::author::source::BundleSource;
 
     #[test]
     fn a_new_directory_holds_a_source_without_a_mistake() {
@@ -72,7 +72,7 @@ mod tests {
         let path = temporary.path().join("My Web");
         assert_eq!(init(&path).unwrap(), "my-web");
         let directory = create_directory(&path).unwrap();
-        let source = Source::parse(&directory.read_to_string("carnet.yaml").unwrap()).unwrap();
+        let source = BundleSource::parse(&directory.read_to_string("carnet.yaml").unwrap()).unwrap();
         assert_eq!(
             (&*source.name, &*source.component),
             ("my-web", "target/wasm32-unknown-unknown/release/my_web.wasm")

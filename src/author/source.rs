@@ -28,7 +28,7 @@ pub(super) const FILE: &str = "carnet.yaml";
 const API_VERSION: &str = "carnet.dev/v1alpha1";
 
 /// The content of `carnet.yaml`.
-pub(super) struct Source {
+pub(super) struct BundleSource {
     pub(super) name: String,
     pub(super) version: String,
     /// The component's file, relative to the directory.
@@ -42,7 +42,7 @@ pub(super) struct Source {
     actions: BTreeMap<String, ActionSpec>,
 }
 
-impl Source {
+impl BundleSource {
     pub(super) fn parse(yaml: &str) -> Result<Self, AuthorError> {
         let mut file: SourceSpec = typed("", document::yaml(yaml).map_err(|source| invalid("", source))?)?;
         if file.api_version != API_VERSION || file.kind != "Source" {
@@ -72,7 +72,7 @@ fn requests(
 ) -> Result<Requests, AuthorError> {
     let mut text = std::mem::take(&mut file.requests);
     if text.contains_key("handles") {
-        let source = document::Invalid::Unknown(vec!["/handles".into()]);
+        let source = document::InvalidDocument::Unknown(vec!["/handles".into()]);
         return Err(invalid("/requests", source));
     }
     text.insert("handles".into(), json!(file.handles));
@@ -111,12 +111,12 @@ mod tests {
 
     fn bundle(yaml: &str) -> Value {
         let component = Descriptor::of(OCI_MANIFEST, b"{}");
-        Source::parse(yaml).unwrap().bundle(&component).unwrap()
+        BundleSource::parse(yaml).unwrap().bundle(&component).unwrap()
     }
 
     fn refusal(from: &str, to: &str) -> String {
         assert!(FULL.contains(from), "{from}");
-        let error = Source::parse(&FULL.replacen(from, to, 1)).err().unwrap();
+        let error = BundleSource::parse(&FULL.replacen(from, to, 1)).err().unwrap();
         std::error::Error::source(&error).map_or(error.to_string(), |source| format!("{error}: {source}"))
     }
 

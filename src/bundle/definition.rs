@@ -142,7 +142,7 @@ impl<'a> Definition<'a> {
     ///
     /// # Errors
     /// Where the text has to be JSON and is not.
-    pub fn value_of(&self, text: &str) -> Result<Value, document::Invalid> {
+    pub fn value_of(&self, text: &str) -> Result<Value, document::InvalidDocument> {
         let plain = Value::String(text.into());
         if !self.allows_string() {
             return document::json(text.as_bytes());

@@ -305,9 +305,8 @@ mod tests {
         assert_eq!((bundle.name(), bundle.version().to_string().as_str()), ("shop", "1.0.0"));
         assert_eq!(bundle.parameters()["P"].destination.path.as_deref(), Some("/in/p"));
         assert_eq!(bundle.outputs()["o"].path, "/cnab/app/outputs/o");
-        assert!(bundle.has_action("org.example.rotate") && bundle.has_action("install"));
-        assert!(!bundle.has_action("org.example.other"));
-        assert_eq!(bundle.invocation_image().map(|image| image.image_type.as_str()), Some("oci"));
+        assert_eq!(bundle.actions().keys().collect::<Vec<_>>(), ["org.example.rotate"]);
+        assert_eq!(bundle.invocation_images()[0].image_type, "oci");
     }
 
     #[test]

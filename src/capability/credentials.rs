@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::kubernetes::InvalidScope;
+use super::InvalidScope;
 use super::pattern::Pattern;
 use super::template::Names;
 use crate::kubernetes::object::ObjectRef;
@@ -28,7 +28,7 @@ pub struct CredentialText {
 
 /// Some Secrets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Destination {
+pub struct CredentialDestination {
     namespace: Pattern,
     name: Pattern,
 }
@@ -45,7 +45,7 @@ pub struct Use {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Places {
     Any,
-    These(Vec<Destination>),
+    These(Vec<CredentialDestination>),
 }
 
 impl Default for Places {
@@ -136,7 +136,7 @@ impl CredentialScope {
                 Places::These(these) => {
                     format!(
                         " into {}",
-                        these.iter().map(Destination::to_string).collect::<Vec<_>>().join(", ")
+                        these.iter().map(CredentialDestination::to_string).collect::<Vec<_>>().join(", ")
                     )
                 }
             };
@@ -165,7 +165,10 @@ impl Use {
             None if text.reveal => Places::default(),
             None => Places::Any,
             Some(texts) => Places::These(
-                texts.iter().map(|text| Destination::parse(text, names)).collect::<Result<_, _>>()?,
+                texts
+                    .iter()
+                    .map(|text| CredentialDestination::parse(text, names))
+                    .collect::<Result<_, _>>()?,
             ),
         };
         Ok(Self { into, reveal: text.reveal })
@@ -209,7 +212,7 @@ impl Places {
     }
 }
 
-impl Destination {
+impl CredentialDestination {
     /// Reads `NAMESPACE/Secret/NAME`.
     fn parse(text: &str, names: &Names) -> Result<Self, InvalidScope> {
         let filled = names.fill(text)?;
@@ -237,7 +240,7 @@ impl Destination {
     }
 }
 
-impl fmt::Display for Destination {
+impl fmt::Display for CredentialDestination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/Secret/{}", self.namespace, self.name)
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::kubernetes::{InvalidScope, patterns};
+use super::InvalidScope;
+use super::kubernetes::patterns;
 use super::pattern::Pattern;
 use super::template::Names;
 

@@ -2,11 +2,11 @@
 
 mod args;
 mod change;
-mod console;
-mod outcome;
 mod powers;
+mod outcome;
 mod signals;
 mod waiting;
+mod console;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 //!
 //! Scripts depend on the codes, so none of them ever gets another meaning.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::{Serialize, Serializer};
@@ -89,6 +90,21 @@ impl Usage {
     /// A mistake, with what to write instead.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// The trust policy cannot be used, so nothing is trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("the trust policy `{}` cannot be used", .file.display())]
+pub struct Untrusted {
+    file: PathBuf,
+    source: anyhow::Error,
+}
+
+impl Untrusted {
+    /// The file, and why it cannot be used.
+    pub fn new(file: PathBuf, source: anyhow::Error) -> Self {
+        Self { file, source }
     }
 }
 

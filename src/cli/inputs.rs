@@ -16,6 +16,8 @@ use crate::document;
 use crate::state::private_directory;
 use crate::verify::TrustPolicy;
 
+use super::exit::Untrusted;
+
 pub mod consent;
 pub mod credentials;
 pub mod parameters;
@@ -57,14 +59,6 @@ pub enum StatePlace {
     Kube,
 }
 
-/// The trust policy cannot be used, so nothing is trusted.
-#[derive(Debug, thiserror::Error)]
-#[error("the trust policy `{}` cannot be used", .file.display())]
-pub struct Untrusted {
-    file: PathBuf,
-    source: anyhow::Error,
-}
-
 impl Settings {
     /// Reads the configuration file; the default where there is none.
     ///
@@ -96,7 +90,7 @@ pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
         let policy = text(&file).and_then(|text| Ok(TrustPolicy::parse(&text)?));
         return match policy {
             Ok(policy) => Ok(Trust { policy, file: Some(file) }),
-            Err(source) => Err(Untrusted { file, source }.into()),
+            Err(source) => Err(Untrusted::new(file, source).into()),
         };
     }
     let user = directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("trust.yaml"));
@@ -106,7 +100,7 @@ pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
         match policy {
             Ok(None) => {}
             Ok(Some(policy)) => return Ok(Trust { policy, file: Some(file) }),
-            Err(source) => return Err(Untrusted { file, source }.into()),
+            Err(source) => return Err(Untrusted::new(file, source).into()),
         }
     }
     Ok(Trust { policy: TrustPolicy::none(), file: None })
@@ -172,7 +166,7 @@ pub fn text(path: &Path) -> anyhow::Result<String> {
     let is_long = u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE);
     anyhow::ensure!(!is_long, "`{}` has more than the {MAX_FILE} bytes that are read", path.display());
     String::from_utf8(bytes)
-        .map_err(|_| anyhow::Error::from(document::Invalid::Utf8))
+        .map_err(|_| anyhow::Error::from(document::InvalidDocument::Utf8))
         .with_context(|| cannot_use(path))
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use crate::capability::Request;
+use crate::capability::ScopeRequest;
 use crate::capability::credentials::CredentialText;
 use crate::capability::functions::Risk;
 use crate::capability::kubernetes::Verb;
@@ -224,7 +224,7 @@ fn says(action: &ActionSummary) -> String {
 }
 
 /// A request, with its reason on the line below.
-fn asked<T>(request: &Request<T>, tone: Tone, what: impl Display) -> [(Tone, &'static str, String); 2] {
+fn asked<T>(request: &ScopeRequest<T>, tone: Tone, what: impl Display) -> [(Tone, &'static str, String); 2] {
     let word = if request.optional { "optional" } else { "required" };
     let reason = if request.reason.is_empty() { "(no reason given)".into() } else { quoted(&request.reason) };
     [(tone, word, what.to_string()), (Tone::Plain, "", reason)]

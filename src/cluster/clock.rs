@@ -6,9 +6,9 @@ use crate::sync::Mutex;
 
 /// How far a server's clock is ahead of ours.
 #[derive(Default)]
-pub(super) struct Clock(Mutex<SignedDuration>);
+pub(super) struct ServerClock(Mutex<SignedDuration>);
 
-impl Clock {
+impl ServerClock {
     /// Sets the clock by the date of a response.
     pub(super) fn set(&self, date: Timestamp) {
         *self.0.lock() = date.duration_since(here());
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn the_time_is_that_of_the_server() {
-        let clock = Clock::default();
+        let clock = ServerClock::default();
         let ahead = here().checked_add(SignedDuration::from_hours(1)).unwrap();
         clock.set(ahead);
         assert!(clock.now().duration_since(ahead).abs() < SignedDuration::from_mins(1));

@@ -59,7 +59,7 @@ impl ApiResponse {
     }
 
     /// The document, or why it is none.
-    pub(crate) fn json(&self) -> Result<Value, document::Invalid> {
+    pub(crate) fn json(&self) -> Result<Value, document::InvalidDocument> {
         document::json(&self.body)
     }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::Client;
 use secrecy::SecretString;
 
-use super::clock::Clock;
+use super::clock::ServerClock;
 use super::connect::{self, ConnectOptions, Connection, Unconfigured};
 use super::endpoint::Endpoint;
 use super::request::ApiRequest;
@@ -25,7 +25,7 @@ pub struct Server {
     endpoint: Arc<Endpoint>,
     address: Arc<str>,
     namespace: Arc<str>,
-    clock: Arc<Clock>,
+    clock: Arc<ServerClock>,
 }
 
 impl Server {

@@ -115,7 +115,7 @@ pub struct Reveal(pub String);
 
 /// Placing a credential into a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PlaceCredential {
     /// The credential's name.
     pub credential: String,
     /// The Secret.

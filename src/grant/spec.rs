@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::capability::InvalidScope;
 use crate::capability::credentials::CredentialText;
 use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
-use crate::capability::kubernetes::{self, RuleText};
+use crate::capability::kubernetes::RuleText;
 use crate::digest::Digest;
 use crate::document;
 
@@ -116,7 +117,7 @@ pub struct Deny {
 pub enum InvalidGrant {
     /// The document has the wrong shape.
     #[error(transparent)]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// `NAME=PATH` was expected.
     #[error("`{0}` is not of the form NAME=PATH")]
     File(String),
@@ -133,7 +134,7 @@ pub enum InvalidGrant {
     Limit(#[from] InvalidLimit),
     /// A rule that cannot be used.
     #[error(transparent)]
-    Rule(#[from] kubernetes::InvalidScope),
+    Rule(#[from] InvalidScope),
     /// A bare `*`, which would cover objects unknown at the time.
     #[error("`{0}` allows everything by a bare `*`")]
     Wildcard(String),

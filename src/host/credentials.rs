@@ -25,7 +25,7 @@ const LENGTHS: std::ops::RangeInclusive<u32> = 16..=128;
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A credential that a component holds: its name, never its value.
-pub struct Credential {
+pub struct LentCredential {
     name: String,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Credentials<'a> {
 impl Credentials<'_> {
     pub(super) fn placeholder(
         &self,
-        credential: &Resource<Credential>,
+        credential: &Resource<LentCredential>,
         encoding: wit::Encoding,
     ) -> wasmtime::Result<String> {
         let encoding = match encoding {
@@ -70,7 +70,7 @@ impl Credentials<'_> {
         Ok(credentials::placeholder(&self.table.get(credential)?.name, encoding))
     }
 
-    pub(super) fn lend(&mut self, name: String) -> Result<Resource<Credential>, CallError> {
+    pub(super) fn lend(&mut self, name: String) -> Result<Resource<LentCredential>, CallError> {
         check_name(&name)?;
         let permit = self.granted.lend(&name)?;
         let value = self.supplied(&permit.0)?;
@@ -82,7 +82,7 @@ impl Credentials<'_> {
         &mut self,
         name: String,
         length: u32,
-    ) -> Result<Resource<Credential>, CallError> {
+    ) -> Result<Resource<LentCredential>, CallError> {
         check_name(&name)?;
         check_generated(&name, length)?;
         let permit = self.granted.generate(&name)?;
@@ -90,7 +90,7 @@ impl Credentials<'_> {
         self.handle(name)
     }
 
-    pub(super) fn reveal(&self, credential: &Resource<Credential>) -> Result<String, CallError> {
+    pub(super) fn reveal(&self, credential: &Resource<LentCredential>) -> Result<String, CallError> {
         let name = &self.table.get(credential).map_err(wasmtime::Error::from)?.name;
         let permit = self.granted.reveal(name)?;
         let value = self.supplied(&permit.0)?;
@@ -115,8 +115,8 @@ impl Credentials<'_> {
         value.ok_or_else(|| GuestError::NotFound(format!("credential {name}")).into())
     }
 
-    fn handle(&mut self, name: String) -> Result<Resource<Credential>, CallError> {
-        Ok(self.table.push(Credential { name }).map_err(wasmtime::Error::from)?)
+    fn handle(&mut self, name: String) -> Result<Resource<LentCredential>, CallError> {
+        Ok(self.table.push(LentCredential { name }).map_err(wasmtime::Error::from)?)
     }
 }
 

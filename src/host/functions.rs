@@ -8,8 +8,8 @@ use crate::kubernetes::object::ObjectRef;
 use super::bindings::Bundle;
 use super::bindings::carnet::types::types::{self, ObjectRef as Named};
 use super::bindings::carnet::{credentials, files, installation, kubernetes};
-use super::credentials::Credential;
-use super::gate::{Answer, Host};
+use super::credentials::LentCredential;
+use super::gate::{Host, HostAnswer};
 use super::kubernetes::length;
 use super::progress::Level;
 
@@ -38,7 +38,7 @@ impl HasData for HasHost {
 }
 
 impl kubernetes::get::Host for Host {
-    async fn get(&mut self, object: Named) -> Answer<String> {
+    async fn get(&mut self, object: Named) -> HostAnswer<String> {
         let mut call = self.kubernetes(functions::GET, length(&object))?;
         let found = call.view.get(object.into()).await;
         call.answer_text(found)
@@ -46,7 +46,7 @@ impl kubernetes::get::Host for Host {
 }
 
 impl kubernetes::apply::Host for Host {
-    async fn apply(&mut self, manifests: Vec<String>) -> Answer<Vec<kubernetes::apply::Applied>> {
+    async fn apply(&mut self, manifests: Vec<String>) -> HostAnswer<Vec<kubernetes::apply::Applied>> {
         let mut call = self.kubernetes(functions::APPLY, manifests.iter().map(String::len).sum())?;
         let applied = call.view.apply(&manifests).await;
         call.answer(applied)
@@ -54,7 +54,7 @@ impl kubernetes::apply::Host for Host {
 }
 
 impl kubernetes::delete::Host for Host {
-    async fn delete(&mut self, objects: Vec<Named>) -> Answer<()> {
+    async fn delete(&mut self, objects: Vec<Named>) -> HostAnswer<()> {
         let mut call = self.kubernetes(functions::DELETE, objects.iter().map(length).sum())?;
         let deleted = call.view.delete(ours(objects)).await;
         call.answer(deleted)
@@ -62,7 +62,7 @@ impl kubernetes::delete::Host for Host {
 }
 
 impl kubernetes::wait::Host for Host {
-    async fn wait(&mut self, objects: Vec<Named>, seconds: u32) -> Answer<()> {
+    async fn wait(&mut self, objects: Vec<Named>, seconds: u32) -> HostAnswer<()> {
         let mut call = self.kubernetes(functions::WAIT, objects.iter().map(length).sum())?;
         let waited = call.view.wait(ours(objects), seconds).await;
         call.answer(waited)
@@ -70,7 +70,7 @@ impl kubernetes::wait::Host for Host {
 }
 
 impl files::read::Host for Host {
-    async fn read(&mut self, name: String) -> Answer<String> {
+    async fn read(&mut self, name: String) -> HostAnswer<String> {
         let mut call = self.files(functions::READ, name.len())?;
         let read = call.view.read(name);
         call.answer_text(read)
@@ -82,20 +82,20 @@ impl credentials::handles::Host for Host {}
 impl credentials::handles::HostCredential for Host {
     async fn placeholder(
         &mut self,
-        credential: Resource<Credential>,
+        credential: Resource<LentCredential>,
         encoding: credentials::handles::Encoding,
     ) -> wasmtime::Result<String> {
         let call = self.credentials(functions::PLACEHOLDER, 0)?;
         call.view.placeholder(&credential, encoding)
     }
 
-    async fn drop(&mut self, credential: Resource<Credential>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, credential: Resource<LentCredential>) -> wasmtime::Result<()> {
         self.release(credential)
     }
 }
 
 impl credentials::lend::Host for Host {
-    async fn lend(&mut self, name: String) -> Answer<Resource<Credential>> {
+    async fn lend(&mut self, name: String) -> HostAnswer<Resource<LentCredential>> {
         let mut call = self.credentials(functions::LEND, name.len())?;
         let handle = call.view.lend(name);
         call.answer(handle)
@@ -103,7 +103,7 @@ impl credentials::lend::Host for Host {
 }
 
 impl credentials::generate::Host for Host {
-    async fn generate(&mut self, name: String, length: u32) -> Answer<Resource<Credential>> {
+    async fn generate(&mut self, name: String, length: u32) -> HostAnswer<Resource<LentCredential>> {
         let mut call = self.credentials(functions::GENERATE, name.len())?;
         let handle = call.view.generate(name, length).await;
         call.answer(handle)
@@ -111,7 +111,7 @@ impl credentials::generate::Host for Host {
 }
 
 impl credentials::reveal::Host for Host {
-    async fn reveal(&mut self, credential: Resource<Credential>) -> Answer<String> {
+    async fn reveal(&mut self, credential: Resource<LentCredential>) -> HostAnswer<String> {
         let call = self.credentials(functions::REVEAL, 0)?;
         let shown = call.view.reveal(&credential);
         call.answer_text(shown)
@@ -151,7 +151,7 @@ impl installation::context::Host for Host {
 }
 
 impl installation::outputs::Host for Host {
-    async fn set(&mut self, name: String, value: String) -> Answer<()> {
+    async fn set(&mut self, name: String, value: String) -> HostAnswer<()> {
         let mut call = self.installation(functions::SET, name.len() + value.len())?;
         let set = call.view.set(name, &value);
         call.answer(set)

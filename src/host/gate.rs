@@ -18,13 +18,13 @@ use crate::grant::{Denied, Granted};
 use crate::plan::trace::Calls;
 use crate::targets;
 
-use super::credentials::{Credential, Credentials, Supplied};
+use super::credentials::{Credentials, LentCredential, Supplied};
 use super::files::{self, Files};
-use super::installation::{Context, Installation, Log};
+use super::installation::{InstallationContext, InstallationView, Log};
 use super::kubernetes::Kubernetes;
 use super::meter::{Clock, LimitHit, Meter, Pause};
 use super::pass::{Departure, Pass, Phase};
-use super::progress::Entry;
+use super::progress::LogEntry;
 use super::told::CallError;
 use super::{GuestError, wasi};
 
@@ -39,7 +39,7 @@ const MAX_REFUSALS: usize = 100;
 pub struct Host {
     granted: Arc<Granted>,
     pass: Pass,
-    context: Context,
+    context: InstallationContext,
     outputs: BTreeMap<String, Value>,
     log: Log,
     supplied: Supplied,
@@ -69,7 +69,7 @@ pub(super) struct Call<'a, V> {
 }
 
 /// An answer to the component. The outer error ends the run: a limit was hit, or the host itself failed.
-pub(super) type Answer<T> = wasmtime::Result<Result<T, GuestError>>;
+pub(super) type HostAnswer<T> = wasmtime::Result<Result<T, GuestError>>;
 
 /// The results of a finished pass.
 #[derive(Default)]
@@ -79,7 +79,7 @@ pub struct Ended {
     /// The outputs that were set.
     pub outputs: BTreeMap<String, Value>,
     /// The component's log.
-    pub log: Vec<Entry>,
+    pub log: Vec<LogEntry>,
     /// Calls that were not permitted, in order.
     pub denied: Vec<Denied>,
     /// Refusals of the target, in order.
@@ -88,7 +88,12 @@ pub struct Ended {
 
 impl Host {
     /// A host for one pass over a target.
-    pub fn new(granted: Arc<Granted>, context: Context, supplied: Supplied, pass: impl Phase) -> Self {
+    pub fn new(
+        granted: Arc<Granted>,
+        context: InstallationContext,
+        supplied: Supplied,
+        pass: impl Phase,
+    ) -> Self {
         let pass = pass.into();
         let meter = Meter::new(granted.limits());
         let mut table = ResourceTable::new();
@@ -185,13 +190,13 @@ impl Host {
         &mut self,
         function: Function,
         bytes: usize,
-    ) -> Result<Call<'_, Installation<'_>>, LimitHit> {
+    ) -> Result<Call<'_, InstallationView<'_>>, LimitHit> {
         let Self { context, outputs, log, meter, refusals, .. } = self;
-        Call::enter(function, bytes, Installation { context, outputs, log }, meter, refusals)
+        Call::enter(function, bytes, InstallationView { context, outputs, log }, meter, refusals)
     }
 
     /// Lets go of a handle. It reaches nothing, so it is no call.
-    pub(super) fn release(&mut self, credential: Resource<Credential>) -> wasmtime::Result<()> {
+    pub(super) fn release(&mut self, credential: Resource<LentCredential>) -> wasmtime::Result<()> {
         self.table.delete(credential)?;
         Ok(())
     }
@@ -211,7 +216,7 @@ impl<'a, V> Call<'a, V> {
     }
 
     /// Answers the component, and notes what was refused.
-    pub(super) fn answer<T>(self, outcome: Result<T, CallError>) -> Answer<T> {
+    pub(super) fn answer<T>(self, outcome: Result<T, CallError>) -> HostAnswer<T> {
         let error = match outcome {
             Ok(value) => return Ok(Ok(value)),
             Err(CallError::Run(error)) => return Err(error),
@@ -223,7 +228,7 @@ impl<'a, V> Call<'a, V> {
     }
 
     /// Answers with a text, which counts.
-    pub(super) fn answer_text(self, outcome: Result<String, CallError>) -> Answer<String> {
+    pub(super) fn answer_text(self, outcome: Result<String, CallError>) -> HostAnswer<String> {
         if let Ok(text) = &outcome {
             self.meter.hand_over(text.len())?;
         }

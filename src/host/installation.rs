@@ -12,7 +12,7 @@ use crate::sync::Mutex;
 use crate::targets::credentials::REDACTED;
 
 use super::GuestError;
-use super::progress::{Entry, Level, Observer};
+use super::progress::{Level, LogEntry, Observer};
 use super::told::CallError;
 
 /// The largest output, in bytes: 1 MiB. Without it outputs would fill the state database.
@@ -26,7 +26,7 @@ const MIN_HIDDEN: usize = 4;
 
 /// The context of a run, which a component can read.
 #[derive(Debug, Clone, Default)]
-pub struct Context {
+pub struct InstallationContext {
     /// The action, which is also `CNAB_ACTION`.
     pub action: String,
     /// Name of the installation.
@@ -50,14 +50,14 @@ pub struct Context {
 /// The log of a run, shared with captured output.
 #[derive(Clone)]
 pub struct Log {
-    entries: Arc<Mutex<Vec<Entry>>>,
+    entries: Arc<Mutex<Vec<LogEntry>>>,
     hidden: Arc<Mutex<Vec<SecretString>>>,
     observer: Arc<dyn Observer>,
 }
 
 /// The functions' view: the context of the run, the outputs that the component sets, and its log.
-pub(super) struct Installation<'a> {
-    pub(super) context: &'a Context,
+pub(super) struct InstallationView<'a> {
+    pub(super) context: &'a InstallationContext,
     pub(super) outputs: &'a mut BTreeMap<String, Value>,
     pub(super) log: &'a Log,
 }
@@ -72,7 +72,7 @@ impl Log {
     pub fn write(&self, level: Level, text: &str) {
         let mut text = self.scrubbed(text);
         text.truncate(text.floor_char_boundary(MAX_MESSAGE));
-        let entry = Entry { level, text };
+        let entry = LogEntry { level, text };
         self.observer.logged(&entry);
         self.entries.lock().push(entry);
     }
@@ -91,12 +91,12 @@ impl Log {
     }
 
     /// The messages so far.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<LogEntry> {
         self.entries.lock().clone()
     }
 }
 
-impl Installation<'_> {
+impl InstallationView<'_> {
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         self.context.parameters.get(name).map(|value| text_of(Some(value)))
     }

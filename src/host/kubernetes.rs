@@ -15,7 +15,7 @@ use crate::targets::credentials::{self, Placements};
 
 use super::GuestError;
 use super::bindings::carnet::kubernetes as wit;
-use super::pass::{Item, Pass};
+use super::pass::{ApplyItem, Pass};
 use super::told::CallError;
 
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
@@ -54,7 +54,7 @@ impl Kubernetes<'_> {
             let permit = self.granted.apply(object)?;
             let step = Step::apply(&permit.0);
             told.push((step.object.clone(), !placements.is_empty()));
-            items.push(Item::new(self.pass.site().prepare(permit)?, step, placements));
+            items.push(ApplyItem::new(self.pass.site().prepare(permit)?, step, placements));
         }
         let changes = self.pass.apply(items, self.granted).await?;
         let answer = |((object, has_credentials), change): ((ObjectRef, bool), Change)| wit::apply::Applied {

@@ -22,7 +22,7 @@ use crate::targets::{self, Change, Prepared};
 use super::progress::Unready;
 use super::told::CallError;
 
-pub use acting::{Acting, Removal};
+pub use acting::{Acting, ObjectRemoval};
 pub use planning::Planning;
 pub use script::{Departure, Script};
 pub use site::{Site, Waiting};
@@ -39,7 +39,7 @@ pub enum Pass {
 pub trait Phase: Into<Pass> + TryFrom<Pass> {}
 
 /// An object of a call, ready to be sent.
-pub(super) struct Item {
+pub(super) struct ApplyItem {
     pub(super) step: Step,
     pub(super) prepared: Prepared,
     pub(super) placements: Placements,
@@ -83,13 +83,13 @@ impl TryFrom<Pass> for Planning {
     }
 }
 
-impl Item {
+impl ApplyItem {
     pub(super) fn new(prepared: Prepared, step: Step, placements: Placements) -> Self {
         Self { step, prepared, placements }
     }
 }
 
-fn steps_of(items: &[Item]) -> impl Iterator<Item = Step> {
+fn steps_of(items: &[ApplyItem]) -> impl Iterator<Item = Step> {
     items.iter().map(|item| item.step.clone())
 }
 
@@ -138,7 +138,7 @@ impl Pass {
     /// Applies objects, and returns the change of each.
     pub(super) async fn apply(
         &mut self,
-        items: Vec<Item>,
+        items: Vec<ApplyItem>,
         granted: &Granted,
     ) -> Result<Vec<Change>, CallError> {
         match self {

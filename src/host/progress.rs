@@ -10,7 +10,7 @@ pub trait Observer: Send + Sync {
     fn waiting(&self, objects: &[Unready]);
 
     /// The component wrote a message.
-    fn logged(&self, entry: &Entry);
+    fn logged(&self, entry: &LogEntry);
 
     /// Something about the run itself, in a sentence.
     fn noted(&self, _sentence: &str) {}
@@ -45,7 +45,7 @@ pub enum Level {
 
 /// One message of a log. Its text is the component's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LogEntry {
     /// Its level.
     pub level: Level,
     /// The text, unchecked.

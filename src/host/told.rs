@@ -3,7 +3,7 @@
 use crate::cluster;
 use crate::grant::Denied;
 use crate::kubernetes::manifest::InvalidManifest;
-use crate::kubernetes::object::InvalidReference;
+use crate::kubernetes::object::InvalidObjectRef;
 use crate::targets;
 use crate::targets::credentials::Misplaced;
 
@@ -62,8 +62,8 @@ impl From<InvalidManifest> for CallError {
     }
 }
 
-impl From<InvalidReference> for CallError {
-    fn from(error: InvalidReference) -> Self {
+impl From<InvalidObjectRef> for CallError {
+    fn from(error: InvalidObjectRef) -> Self {
         Self::invalid(error.to_string())
     }
 }

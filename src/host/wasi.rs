@@ -17,7 +17,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, 
 use crate::digest::Digest;
 use crate::sync::Mutex;
 
-use super::installation::{Context, Log};
+use super::installation::{InstallationContext, Log};
 use super::meter::{LimitHit, Meter, count};
 use super::progress::Level;
 
@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_millis(1);
 const CHUNK: usize = 64 << 10;
 
 /// The context of one run.
-pub(super) fn context(context: &Context, meter: &Meter, log: &Log) -> WasiCtx {
+pub(super) fn context(context: &InstallationContext, meter: &Meter, log: &Log) -> WasiCtx {
     let clock = Ticks::default();
     WasiCtxBuilder::new()
         .envs(&environment(context))
@@ -43,7 +43,7 @@ pub(super) fn context(context: &Context, meter: &Meter, log: &Log) -> WasiCtx {
 }
 
 /// CNAB Core 103 and Claims 400.
-fn environment(context: &Context) -> [(&'static str, &str); 6] {
+fn environment(context: &InstallationContext) -> [(&'static str, &str); 6] {
     [
         ("CNAB_ACTION", &context.action),
         ("CNAB_BUNDLE_NAME", &context.bundle_name),

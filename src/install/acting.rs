@@ -9,9 +9,9 @@ use crate::cluster::ScopedIdentity;
 use crate::grant::Denied;
 use crate::host::pass::Acting;
 use crate::host::progress::Observer;
-use crate::state::{Claim, ClaimResult, Lock, StateError};
+use crate::state::{Claim, ClaimResult, InstallationLock, StateError};
 
-use super::planning::Planned;
+use super::planning::PlannedRun;
 use super::run::{Ran, Run};
 use super::{Error, Outcome, claim, removal};
 
@@ -23,8 +23,8 @@ impl Run<'_> {
     /// the next command finishes a run that was killed in between.
     pub(super) async fn act_and_record(
         &self,
-        planned: Planned,
-        lock: Option<&Lock>,
+        planned: PlannedRun,
+        lock: Option<&InstallationLock>,
         identity: Option<&ScopedIdentity>,
     ) -> Result<Outcome, Error> {
         let begun =
@@ -43,7 +43,11 @@ impl Run<'_> {
         acted.map(|(outcome, _)| outcome)
     }
 
-    async fn act_until_stopped(&self, planned: Planned, lock: Option<&Lock>) -> Result<Acted, Error> {
+    async fn act_until_stopped(
+        &self,
+        planned: PlannedRun,
+        lock: Option<&InstallationLock>,
+    ) -> Result<Acted, Error> {
         tokio::select! {
             acted = self.act(planned) => acted,
             () = self.environment.cancellation.canceled() => Err(Error::Canceled),
@@ -65,7 +69,7 @@ impl Run<'_> {
     }
 
     /// Records that the action begins, with all that is needed to finish or undo it.
-    async fn record(&self, planned: &Planned) -> Result<Claim, Error> {
+    async fn record(&self, planned: &PlannedRun) -> Result<Claim, Error> {
         let state = self.environment.state;
         if let Some(granted) = &self.decided.granted {
             state.keep(granted.verified().fetched()).await?;
@@ -78,8 +82,8 @@ impl Run<'_> {
 
     /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
     /// are the outputs that may be stored.
-    async fn act(&self, planned: Planned) -> Result<Acted, Error> {
-        let Planned { proposed, site, trace, script, removals, kept, .. } = planned;
+    async fn act(&self, planned: PlannedRun) -> Result<Acted, Error> {
+        let PlannedRun { proposed, site, trace, script, removals, kept, .. } = planned;
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting(), observer);
@@ -104,7 +108,7 @@ impl Run<'_> {
 }
 
 /// The error when the lock on the installation was lost: nothing more may be written then.
-async fn lost(lock: Option<&Lock>) -> StateError {
+async fn lost(lock: Option<&InstallationLock>) -> StateError {
     match lock {
         Some(lock) => lock.lost().await,
         None => std::future::pending().await,

@@ -1,6 +1,6 @@
 //! The approver, who confirms a plan before anything is written, and the decisions that are shown with it.
 
-use crate::host::progress::{Entry, Observer, Unready};
+use crate::host::progress::{LogEntry, Observer, Unready};
 use crate::plan::Plan;
 use crate::verify::TrustDecision;
 
@@ -32,7 +32,7 @@ pub struct Unattended;
 impl Observer for Unattended {
     fn waiting(&self, _: &[Unready]) {}
 
-    fn logged(&self, _: &Entry) {}
+    fn logged(&self, _: &LogEntry) {}
 }
 
 impl Approver for Unattended {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::document;
 use crate::plan::Plan;
-use crate::state::{Claim, Settings, timestamp, ulid};
+use crate::state::{Claim, InstallationSettings, timestamp, ulid};
 
 use super::run::Run;
 
@@ -13,7 +13,7 @@ const CUSTOM: &str = "dev.carnet.run";
 
 /// The claim of a run that is about to begin. Parameters marked `writeOnly` are left out, since nothing here is encrypted
 /// at rest; the next action asks for them again.
-pub(super) async fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) -> Claim {
+pub(super) async fn document(run: &Run<'_>, settings: &InstallationSettings, plan: &Plan) -> Claim {
     let id = ulid();
     let (secret_parameters, parameters) = run.split_parameters();
     let bundle = bundle(run, settings).await;
@@ -42,7 +42,7 @@ pub(super) async fn document(run: &Run<'_>, settings: &Settings, plan: &Plan) ->
 }
 
 /// The whole bundle definition; where only the runtime acts, the one that is kept.
-async fn bundle(run: &Run<'_>, settings: &Settings) -> Value {
+async fn bundle(run: &Run<'_>, settings: &InstallationSettings) -> Value {
     let bytes = match &run.decided.granted {
         Some(granted) => Some(granted.verified().bundle().bytes().to_vec()),
         None => {

@@ -12,7 +12,7 @@ use crate::capability::template::Names;
 use crate::digest::Digest;
 use crate::grant::spec::GrantSpec;
 use crate::grant::{ConsentKey, Granted, Shortfall};
-use crate::host::{Context, Supplied};
+use crate::host::{InstallationContext, Supplied};
 use crate::run::{Compiled, Engine};
 use crate::state::{Installation, ulid};
 use crate::verify::Verified;
@@ -21,10 +21,10 @@ use super::responsibilities::Responsibilities;
 use super::{Decision, Environment, Error, Mode, Operation};
 
 /// A bundle with the decisions for its run.
-pub(super) struct Decided {
+pub(super) struct DecidedRun {
     pub(super) granted: Option<Arc<Granted>>,
     pub(super) terms: GrantSpec,
-    pub(super) context: Context,
+    pub(super) context: InstallationContext,
     pub(super) credentials: Supplied,
     pub(super) decision: Decision,
 }
@@ -35,8 +35,8 @@ pub(super) fn decide(
     earlier: Option<&Installation>,
     responsibilities: &Responsibilities,
     mode: Mode,
-) -> Result<Decided, Error> {
-    let Some(verified) = verified else { return Ok(Decided::by_the_runtime(operation, earlier)) };
+) -> Result<DecidedRun, Error> {
+    let Some(verified) = verified else { return Ok(DecidedRun::by_the_runtime(operation, earlier)) };
     let earlier = earlier.filter(|_| !operation.complete);
     let previous = earlier.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
     let resolved = parameters::resolve(
@@ -77,7 +77,7 @@ pub(super) fn decide(
         confirmed: operation.confirmed,
         warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
-    Ok(Decided { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
+    Ok(DecidedRun { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
 }
 
 /// Whether earlier decisions about the installation still apply: not for one that is installed anew.
@@ -153,10 +153,14 @@ fn stand_ins(bundle: &Bundle, operation: &Operation) -> Supplied {
     Supplied::new(wanted.map(|(name, _)| (name.clone(), "unknown".into())).collect())
 }
 
-fn context(bundle: &Bundle, operation: &Operation, parameters: BTreeMap<String, Value>) -> Context {
+fn context(
+    bundle: &Bundle,
+    operation: &Operation,
+    parameters: BTreeMap<String, Value>,
+) -> InstallationContext {
     let outputs = bundle.outputs().iter().filter(|(_, output)| output.applies_to(&operation.action));
     let schema = |definition: &str| bundle.definition(definition).cloned().unwrap_or_default();
-    Context {
+    InstallationContext {
         action: operation.action.clone(),
         name: operation.name.clone(),
         namespace: operation.namespace.clone(),
@@ -183,12 +187,12 @@ fn pinned(image: &str, digest: Digest) -> String {
     format!("{repository}@{digest}")
 }
 
-impl Decided {
+impl DecidedRun {
     fn by_the_runtime(operation: &Operation, earlier: Option<&Installation>) -> Self {
         Self {
             granted: None,
             terms: earlier.map(|earlier| earlier.settings.terms.clone()).unwrap_or_default(),
-            context: Context { revision: ulid(), ..Context::default() },
+            context: InstallationContext { revision: ulid(), ..InstallationContext::default() },
             credentials: Supplied::default(),
             decision: Decision {
                 trust: None,

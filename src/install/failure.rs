@@ -5,9 +5,9 @@ use crate::capability;
 use crate::cluster;
 use crate::document;
 use crate::grant::Shortfall;
-use crate::host::progress::{Entry, Unready};
+use crate::host::progress::{LogEntry, Unready};
 use crate::plan::Plan;
-use crate::plan::powers::Refused;
+use crate::plan::powers::RefusedPowers;
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::targets;
@@ -72,7 +72,7 @@ pub enum Error {
     Powers {
         /// The refused powers, and who refuses them.
         #[source]
-        refused: Refused,
+        refused: RefusedPowers,
         /// The plan, to be looked at.
         plan: Box<Plan>,
     },
@@ -95,7 +95,7 @@ pub enum Error {
         /// Objects that were not ready, where that ended the run.
         unready: Box<[Unready]>,
         /// The component's log.
-        log: Vec<Entry>,
+        log: Vec<LogEntry>,
     },
     /// The engine or the component could not be set up.
     #[error(transparent)]

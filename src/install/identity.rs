@@ -11,10 +11,10 @@ use crate::grant::beside;
 use crate::grant::identity::{PREFIX, parts};
 use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
 use crate::plan::{Confirmed, Plan};
-use crate::state::{Lock, ulid};
+use crate::state::{InstallationLock, ulid};
 use crate::targets::Target;
 
-use super::planning::Planned;
+use super::planning::PlannedRun;
 use super::run::Run;
 use super::{Error, Identity, Outcome};
 
@@ -29,9 +29,9 @@ impl Run<'_> {
     /// chose their own.
     pub(super) async fn carry_out(
         &self,
-        mut planned: Planned,
+        mut planned: PlannedRun,
         confirmed: &Confirmed,
-        lock: Option<&Lock>,
+        lock: Option<&InstallationLock>,
     ) -> Result<Outcome, Error> {
         self.remove_leftovers(planned.target()).await?;
         let identity = self.identity(&mut planned, confirmed)?;
@@ -44,7 +44,7 @@ impl Run<'_> {
         self.act_and_record(planned, lock, identity.as_deref()).await
     }
 
-    async fn make(&self, identity: &ScopedIdentity, planned: &Planned) -> Result<(), Error> {
+    async fn make(&self, identity: &ScopedIdentity, planned: &PlannedRun) -> Result<(), Error> {
         let made = tokio::select! {
             made = identity.make() => made,
             () = self.environment.cancellation.canceled() => return Err(Error::Canceled),
@@ -61,7 +61,7 @@ impl Run<'_> {
     /// An identity for the acting pass, written down, and not made yet.
     fn identity(
         &self,
-        planned: &mut Planned,
+        planned: &mut PlannedRun,
         confirmed: &Confirmed,
     ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
         if self.operation.identity == Identity::Own || !planned.proposed.acting_rights().can_write() {
@@ -140,7 +140,7 @@ pub async fn removed(caller: &Server, minted: &IdentityRecord) -> Result<usize, 
 }
 
 /// Why no identity was made: with everything that the caller lacks, where that is the reason.
-async fn refused(minted: &IdentityRecord, planned: &Planned, source: cluster::Error) -> Error {
+async fn refused(minted: &IdentityRecord, planned: &PlannedRun, source: cluster::Error) -> Error {
     let mut missing = Vec::new();
     if let (cluster::Error::Denied { .. }, Target::Cluster(cluster)) = (&source, planned.target()) {
         let review = beside::own_rights(needs(minted, planned.proposed.acting_rights()));

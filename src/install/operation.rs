@@ -179,7 +179,7 @@ mod tests {
     use crate::grant::spec::GrantSpec;
     use crate::kubernetes::object::ObjectRef;
     use crate::run::RunError;
-    use crate::state::{Revision, Settings};
+    use crate::state::{InstallationSettings, Revision};
     use crate::targets::Recorded;
 
     fn operation(action: &str) -> Operation {
@@ -209,7 +209,8 @@ mod tests {
             terms: GrantSpec::default(),
             dangers: Vec::new(),
         };
-        let settings = Settings { place: Place::directory("/rendered"), ..Settings::default() };
+        let settings =
+            InstallationSettings { place: Place::directory("/rendered"), ..InstallationSettings::default() };
         Installation::unrecorded(settings, Some(last), left)
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::host::progress::Entry;
+use crate::host::progress::LogEntry;
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::{Plan, Proposed};
 
@@ -18,7 +18,7 @@ pub struct Outcome {
     /// Outputs whose values must not be shown.
     pub write_only: BTreeSet<String>,
     /// The component's log.
-    pub log: Vec<Entry>,
+    pub log: Vec<LogEntry>,
     /// Calls that were not permitted, explained for the operator.
     pub denials: Vec<String>,
     /// Objects that were left in place.

@@ -8,32 +8,32 @@ use crate::grant::Denied;
 use crate::grant::recorded::RecordedObject;
 use crate::host::gate::Ended;
 use crate::host::pass::{Planning, Script, Site};
-use crate::host::progress::{Entry, Observer, Unready};
+use crate::host::progress::{LogEntry, Observer, Unready};
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::trace::{ObjectChange, Trace};
-use crate::plan::{BundleName, Inputs, InstallationName, Noted, Plan, Proposed, Subject};
+use crate::plan::{BundleName, InstallationName, Noted, Plan, PlanInputs, Proposed, Subject};
 use crate::state::Installation;
 use crate::targets::{DryRunMode, Protected, Target};
 
-use super::removal::{self, Removal};
+use super::removal::{self, PlannedRemoval};
 use super::run::{Ran, Run};
 use super::{Error, Mode, Outcome};
 
 /// A planned action: what will be done, and the target to do it to.
-pub(super) struct Planned {
+pub(super) struct PlannedRun {
     pub(super) proposed: Proposed,
     pub(super) site: Site,
     pub(super) trace: Trace,
     pub(super) script: Script,
-    log: Vec<Entry>,
+    log: Vec<LogEntry>,
     denials: Vec<String>,
-    pub(super) removals: Vec<Removal>,
+    pub(super) removals: Vec<PlannedRemoval>,
     pub(super) kept: Vec<ObjectRef>,
 }
 
 impl Run<'_> {
     /// The planning pass: reads only.
-    pub(super) async fn plan(&self, target: Target) -> Result<Planned, Error> {
+    pub(super) async fn plan(&self, target: Target) -> Result<PlannedRun, Error> {
         let planning = Planning::new(self.site(target, Arc::new(Silent)), self.trial());
         let Ran { pass, ended } = self.pass(planning).await?;
         let (mut site, trace, script) = pass.into_parts();
@@ -42,7 +42,7 @@ impl Run<'_> {
         let looked_for: Vec<_> = removable.iter().map(|recorded| recorded.object().clone()).collect();
         let removals = removal::plan(&mut site, removable).await?;
         self.check_cluster(&removals)?;
-        let rows: Vec<_> = removals.iter().filter_map(Removal::row).collect();
+        let rows: Vec<_> = removals.iter().filter_map(PlannedRemoval::row).collect();
         let context = self.cluster_context(&site, &trace, &rows).await;
         let granted = self.decided.granted.as_deref();
         let readable = self.readable(site.target());
@@ -57,11 +57,11 @@ impl Run<'_> {
         let proposed = Proposed::of(self.subject(site.target()), noted, &context);
         self.check_replacements(proposed.plan())?;
         self.check_powers(proposed.plan())?;
-        Ok(Planned { proposed, site, trace, script, log, denials, removals, kept })
+        Ok(PlannedRun { proposed, site, trace, script, log, denials, removals, kept })
     }
 
     /// The trace of the pass, completed with the host's counts, log and refusals.
-    fn noted(&self, trace: Trace, ended: Ended) -> (Trace, Vec<Entry>, Vec<String>) {
+    fn noted(&self, trace: Trace, ended: Ended) -> (Trace, Vec<LogEntry>, Vec<String>) {
         let refused = ended.failed.iter().map(ToString::to_string).collect();
         let mut trace = Trace { calls: ended.calls, refused, ..trace };
         if self.mode == Mode::Examine {
@@ -101,7 +101,7 @@ impl Run<'_> {
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
     /// forget what is still in the right one. An address alone proves nothing, since a cluster may have several.
-    fn check_cluster(&self, removals: &[Removal]) -> Result<(), Error> {
+    fn check_cluster(&self, removals: &[PlannedRemoval]) -> Result<(), Error> {
         let Some(earlier) = self.earlier else { return Ok(()) };
         let is_there = removals.iter().any(|removal| removal.found.is_some());
         let finds_nothing = self.responsibilities.remove && !is_there && !removals.is_empty();
@@ -145,9 +145,9 @@ impl Run<'_> {
         }
     }
 
-    fn inputs(&self) -> Inputs {
+    fn inputs(&self) -> PlanInputs {
         let (secret, shown) = self.split_parameters();
-        Inputs {
+        PlanInputs {
             reference: self.operation.reference.clone(),
             parameters: shown,
             secret_parameters: secret,
@@ -159,7 +159,7 @@ impl Run<'_> {
     }
 }
 
-impl Planned {
+impl PlannedRun {
     pub(super) fn plan(&self) -> &Plan {
         self.proposed.plan()
     }
@@ -190,5 +190,5 @@ struct Silent;
 impl Observer for Silent {
     fn waiting(&self, _: &[Unready]) {}
 
-    fn logged(&self, _: &Entry) {}
+    fn logged(&self, _: &LogEntry) {}
 }

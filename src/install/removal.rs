@@ -12,13 +12,13 @@ use crate::targets;
 use super::Error;
 
 /// An object that the runtime removes.
-pub(super) struct Removal {
+pub(super) struct PlannedRemoval {
     pub(super) recorded: RecordedObject,
     /// The current object. None: it is gone, or has another owner by now, and is only dropped from the inventory.
     pub(super) found: Option<Value>,
 }
 
-impl Removal {
+impl PlannedRemoval {
     /// Its row in the plan.
     pub(super) fn row(&self) -> Option<ObjectChange> {
         Some(ObjectChange::removal(self.recorded.object().clone(), self.found.clone()?))
@@ -28,13 +28,16 @@ impl Removal {
         RemovalWave::of(self.recorded.object())
     }
 
-    fn permitted(self) -> pass::Removal {
-        pass::Removal { permit: self.recorded.delete(), seen: self.found }
+    fn permitted(self) -> pass::ObjectRemoval {
+        pass::ObjectRemoval { permit: self.recorded.delete(), seen: self.found }
     }
 }
 
 /// Reads the objects that are to be removed.
-pub(super) async fn plan(site: &mut Site, objects: Vec<RecordedObject>) -> Result<Vec<Removal>, Error> {
+pub(super) async fn plan(
+    site: &mut Site,
+    objects: Vec<RecordedObject>,
+) -> Result<Vec<PlannedRemoval>, Error> {
     for recorded in &objects {
         // A custom resource whose definition is gone is gone with it.
         site.learn(std::slice::from_ref(recorded.object())).await.or_else(gone)?;
@@ -43,16 +46,16 @@ pub(super) async fn plan(site: &mut Site, objects: Vec<RecordedObject>) -> Resul
     let look = |recorded: RecordedObject| async move {
         let found = site.get(&recorded.get()).await.or_else(gone)?;
         let found = found.filter(|found| site.may_remove(recorded.object(), found));
-        Ok::<_, targets::Error>(Removal { recorded, found })
+        Ok::<_, targets::Error>(PlannedRemoval { recorded, found })
     };
     Ok(concurrent::collect(objects.into_iter().map(look).collect()).await?)
 }
 
 /// Removes the planned objects, and waits until they are gone.
-pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<Removal>) -> Result<(), Error> {
-    removals.sort_by_key(Removal::wave);
+pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<PlannedRemoval>) -> Result<(), Error> {
+    removals.sort_by_key(PlannedRemoval::wave);
     let mut rest = removals.into_iter().peekable();
-    while let Some(wave) = rest.peek().map(Removal::wave) {
+    while let Some(wave) = rest.peek().map(PlannedRemoval::wave) {
         let mut together = Vec::new();
         while let Some(removal) = rest.next_if(|removal| removal.wave() == wave) {
             together.push(removal);
@@ -63,10 +66,10 @@ pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<Removal>) -
     await_gone(acting).await
 }
 
-async fn remove(acting: &mut Acting, removals: Vec<Removal>) -> Result<(), Error> {
+async fn remove(acting: &mut Acting, removals: Vec<PlannedRemoval>) -> Result<(), Error> {
     let (there, gone): (Vec<_>, Vec<_>) = removals.into_iter().partition(|removal| removal.found.is_some());
     acting.forget(gone.into_iter().map(|removal| removal.recorded.object().clone()))?;
-    let permitted = there.into_iter().map(Removal::permitted).collect();
+    let permitted = there.into_iter().map(PlannedRemoval::permitted).collect();
     Ok(acting.remove(permitted, is_over).await?)
 }
 

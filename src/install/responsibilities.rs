@@ -20,7 +20,7 @@ pub(super) struct Responsibilities {
 }
 
 impl Responsibilities {
-    /// Design §3: what a component does not handle itself, the runtime does as usual.
+    /// An action that the component does not handle itself is carried out by the runtime, as usual.
     pub(super) fn of(verified: Option<&Verified>, operation: &Operation) -> Result<Self, Error> {
         let part = |component: Option<&str>, prune, remove| Self {
             component: component.map(str::to_owned),

@@ -11,11 +11,11 @@ use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
 use crate::host::{GuestError, Host};
 use crate::run::{Compiled, RunError};
-use crate::state::{Installation, Settings};
+use crate::state::{Installation, InstallationSettings};
 use crate::targets::Target;
 use crate::verify::TrustDecision;
 
-use super::decide::Decided;
+use super::decide::DecidedRun;
 use super::responsibilities::Responsibilities;
 use super::{Environment, Error, Mode, Operation};
 
@@ -28,7 +28,7 @@ pub(super) struct Run<'a> {
     pub(super) environment: &'a Environment<'a>,
     pub(super) earlier: Option<&'a Installation>,
     pub(super) responsibilities: Responsibilities,
-    pub(super) decided: Decided,
+    pub(super) decided: DecidedRun,
     pub(super) compiled: Option<Compiled>,
     pub(super) mode: Mode,
 }
@@ -67,7 +67,7 @@ impl Run<'_> {
     }
 
     /// The settings that are recorded after this run.
-    pub(super) fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> InstallationSettings {
         let Some(granted) = &self.decided.granted else {
             // Where only the runtime acts, the installation exists, and its settings stay as they are.
             return self.earlier.map(|earlier| earlier.settings.clone()).unwrap_or_default();
@@ -79,7 +79,7 @@ impl Run<'_> {
             }
             TrustDecision::Unsigned => (None, Vec::new()),
         };
-        Settings {
+        InstallationSettings {
             place: self.operation.place.clone(),
             bundle: verified.digest(),
             bundle_name: verified.bundle().name().to_owned(),

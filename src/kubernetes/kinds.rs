@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::metadata;
-use super::object::{InvalidReference, ObjectRef};
+use super::object::{InvalidObjectRef, ObjectRef};
 use super::resource::{Resource, builtin};
 
 /// The kinds of Kubernetes itself, and those learned on the way: from definitions that a run applies, or from the
@@ -38,12 +38,12 @@ impl Kinds {
     /// outside namespaces if its kind lives there.
     ///
     /// # Errors
-    /// [`InvalidReference`] for what Kubernetes would not accept, and for records of carnet's own.
-    pub fn resolve(&self, mut object: ObjectRef, namespace: &str) -> Result<ObjectRef, InvalidReference> {
+    /// [`InvalidObjectRef`] for what Kubernetes would not accept, and for records of carnet's own.
+    pub fn resolve(&self, mut object: ObjectRef, namespace: &str) -> Result<ObjectRef, InvalidObjectRef> {
         object.check()?;
         // The records of the state decide which objects later runs may change, so no grant, however wide, covers them.
         if metadata::is_record(&object) {
-            return Err(InvalidReference::Own(object.name));
+            return Err(InvalidObjectRef::Own(object.name));
         }
         if self.is_namespaced(&object) {
             object.namespace.get_or_insert_with(|| namespace.to_owned());
@@ -78,7 +78,7 @@ mod tests {
             ("coordination.k8s.io/v1", "Lease", "carnet.web"),
             ("coordination.k8s.io/v1beta1", "Lease", "carnet.web"),
         ] {
-            assert_eq!(resolved(api_version, kind, name), Err(InvalidReference::Own(name.into())), "{kind}");
+            assert_eq!(resolved(api_version, kind, name), Err(InvalidObjectRef::Own(name.into())), "{kind}");
         }
         assert_eq!(resolved("v1", "Secret", "carnet-web").unwrap(), "Secret prod/carnet-web");
         assert_eq!(resolved("v1", "ConfigMap", "carnet.web").unwrap(), "ConfigMap prod/carnet.web");

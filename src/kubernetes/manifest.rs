@@ -13,7 +13,7 @@ use crate::document;
 
 use super::kinds::Kinds;
 use super::metadata::{self, LAST_APPLIED, TOKEN_OF};
-use super::object::{InvalidReference, ObjectRef};
+use super::object::{InvalidObjectRef, ObjectRef};
 
 /// The longest manifest, in bytes: 1 MiB, more than the 1.5 MiB request limit of etcd lets through with overhead.
 /// Without it one call could make the host hold many copies of a huge document.
@@ -35,7 +35,7 @@ pub enum InvalidManifest {
     Member(&'static str),
     /// It names no object.
     #[error(transparent)]
-    Reference(#[from] InvalidReference),
+    Reference(#[from] InvalidObjectRef),
     /// A member that is not the component's to set.
     #[error("a manifest may not set `{0}`")]
     Reserved(&'static str),

@@ -28,7 +28,7 @@ pub struct ObjectRef {
 /// Why a reference is not one of an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidReference {
+pub enum InvalidObjectRef {
     /// A name that Kubernetes would not accept.
     #[error("`{text}` is not a {what}")]
     Name {
@@ -108,8 +108,8 @@ impl ObjectRef {
     /// Checks that every part is a name that Kubernetes accepts.
     ///
     /// # Errors
-    /// [`InvalidReference::Name`] for what Kubernetes would not accept.
-    pub fn check(&self) -> Result<(), InvalidReference> {
+    /// [`InvalidObjectRef::Name`] for what Kubernetes would not accept.
+    pub fn check(&self) -> Result<(), InvalidObjectRef> {
         let (group, version) = (self.group(), self.version());
         let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group)
             || group.is_empty())
@@ -139,11 +139,11 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-fn fits(what: &'static str, text: &str, fits: bool) -> Result<(), InvalidReference> {
+fn fits(what: &'static str, text: &str, fits: bool) -> Result<(), InvalidObjectRef> {
     if fits {
         Ok(())
     } else {
-        Err(InvalidReference::Name { what, text: document::visible(text).chars().take(100).collect() })
+        Err(InvalidObjectRef::Name { what, text: document::visible(text).chars().take(100).collect() })
     }
 }
 

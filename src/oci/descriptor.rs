@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Malformed;
-use super::members::{optional_text, text, texts};
+use super::texts::{optional_text, text, texts};
 use crate::digest::Digest;
 
 /// The empty blob, which stands where a manifest must name something and has nothing to name.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::texts::{optional_text, text, texts};
 use super::{Descriptor, Malformed};
 use crate::document;
 
@@ -92,23 +93,4 @@ impl DocumentMembers {
         let version = self.get("schemaVersion").and_then(Value::as_u64);
         if version == Some(2) { Ok(()) } else { Err(Malformed::SchemaVersion) }
     }
-}
-
-pub(super) fn text(members: &Map<String, Value>, name: &str) -> Result<String, Malformed> {
-    optional_text(members, name)?.ok_or_else(|| Malformed::Member(name.into()))
-}
-
-pub(super) fn optional_text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Malformed> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Malformed::Member(name.into())),
-    }
-}
-
-pub(super) fn texts(members: &Map<String, Value>, name: &str) -> Result<BTreeMap<String, String>, Malformed> {
-    let wrong = || Malformed::Member(name.into());
-    let Some(value) = members.get(name) else { return Ok(BTreeMap::new()) };
-    let entries = value.as_object().ok_or_else(wrong)?.iter();
-    entries.map(|(name, value)| Ok((name.clone(), value.as_str().ok_or_else(wrong)?.to_owned()))).collect()
 }

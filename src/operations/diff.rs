@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::plan::Planned;
+use crate::plan::PlannedChange;
 
 use super::examine::examine;
 use super::{Document, Error, Request, Services};
@@ -13,7 +13,7 @@ pub struct Difference {
     /// The installation.
     pub name: String,
     /// The changes that the plan of the last action would make now.
-    pub changes: Vec<Planned>,
+    pub changes: Vec<PlannedChange>,
 }
 
 impl Document for Difference {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::install::Outcome;
 use crate::kubernetes::object::ObjectRef;
-use crate::plan::Planned;
+use crate::plan::PlannedChange;
 use crate::targets::Change;
 
 use super::act::Attempt;
@@ -69,7 +69,7 @@ pub async fn fix(request: &Request, services: &Services<'_>) -> Result<Outcome, 
 }
 
 impl DriftedObject {
-    fn of(row: Planned) -> Self {
+    fn of(row: PlannedChange) -> Self {
         let state = match row.action {
             Change::Create => DriftState::Missing,
             Change::Delete => DriftState::Extra,

@@ -1,7 +1,7 @@
 //! Compares the target with what was installed: the plan of the last action, made once more.
 
 use crate::install::Mode;
-use crate::plan::Planned;
+use crate::plan::PlannedChange;
 use crate::targets::{Change, Overrides};
 
 use super::act::Attempt;
@@ -9,7 +9,7 @@ use super::places::installation;
 use super::{ChangeOptions, Error, Request, Services};
 
 /// The objects that differ from how they were installed.
-pub(super) async fn examine(request: &Request, services: &Services<'_>) -> Result<Vec<Planned>, Error> {
+pub(super) async fn examine(request: &Request, services: &Services<'_>) -> Result<Vec<PlannedChange>, Error> {
     let installation = installation(services.state, &request.name, request.namespace.as_deref())?;
     if installation.is_deleted() {
         return Err(Error::Uninstalled(request.name.clone()));

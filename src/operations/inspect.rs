@@ -16,7 +16,7 @@ use crate::capability::functions::{
     INTERFACES, Interface, Provision, Risk, provision, unprovided, unrequested, unused,
 };
 use crate::capability::kubernetes::RuleText;
-use crate::capability::{Request, Requests};
+use crate::capability::{Requests, ScopeRequest};
 use crate::digest::Digest;
 use crate::fetch::Fetched;
 use crate::reference::Reference;
@@ -120,13 +120,13 @@ pub struct RequestSummary {
     /// The built-in actions that the component carries out itself.
     pub handles: Vec<String>,
     /// Objects.
-    pub kubernetes: Vec<Request<RuleText>>,
+    pub kubernetes: Vec<ScopeRequest<RuleText>>,
     /// Files.
-    pub files: Vec<Request<FileText>>,
+    pub files: Vec<ScopeRequest<FileText>>,
     /// Credentials.
-    pub credentials: Vec<Request<CredentialText>>,
+    pub credentials: Vec<ScopeRequest<CredentialText>>,
     /// Credentials that are made.
-    pub generate: Vec<Request<GenerateText>>,
+    pub generate: Vec<ScopeRequest<GenerateText>>,
 }
 
 /// An image that comes with a bundle.

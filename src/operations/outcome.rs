@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::install::Outcome;
-use crate::plan::{BundleName, Planned};
+use crate::plan::{BundleName, PlannedChange};
 
 use super::Document;
 
@@ -30,7 +30,7 @@ pub struct OutcomeDocument {
     /// The digest of the plan that was carried out.
     pub plan: Digest,
     /// The change of each object.
-    pub changes: Vec<Planned>,
+    pub changes: Vec<PlannedChange>,
     /// The outputs that were set.
     pub outputs: BTreeMap<String, Value>,
     /// Calls that were not permitted, explained.

@@ -6,7 +6,7 @@ use crate::targets::cluster::{Cluster, Owner};
 use crate::targets::directory::Directory;
 use crate::targets::{Place, Target};
 
-use super::{Access, Destination, Error, Request};
+use super::{Access, Error, Request, RequestedPlace};
 
 /// A place, and the namespace there unless it is the target's own.
 pub(super) struct Located {
@@ -28,12 +28,12 @@ impl Located {
     /// # Errors
     /// [`Error::NoPlace`] when nothing says so.
     pub(super) fn of_request(
-        destination: &Destination,
+        destination: &RequestedPlace,
         request: &Request,
         earlier: Option<&Installation>,
         state: &State,
     ) -> Result<Self, Error> {
-        let Destination { named, default } = destination;
+        let RequestedPlace { named, default } = destination;
         let earlier = earlier.filter(|earlier| !earlier.is_deleted());
         let place = match (earlier, named) {
             (Some(earlier), None) => recorded(earlier, &request.access),
@@ -103,17 +103,17 @@ fn recorded(installation: &Installation, access: &Access) -> Place {
 mod tests {
     use super::*;
     use crate::operations::Request;
-    use crate::state::Settings;
+    use crate::state::InstallationSettings;
 
     fn installation(place: Place, is_there: bool) -> Installation {
         let last = is_there.then(crate::operations::revisions::tests::succeeded);
-        let settings = Settings { place, ..Settings::default() };
+        let settings = InstallationSettings { place, ..InstallationSettings::default() };
         Installation::unrecorded(settings, last, Vec::new())
     }
 
     /// The place and the namespace of a request, in a state of a directory.
     fn located(
-        destination: &Destination,
+        destination: &RequestedPlace,
         namespace: Option<&str>,
         earlier: Option<&Installation>,
     ) -> Result<(Place, Option<String>), Error> {
@@ -124,8 +124,8 @@ mod tests {
         Ok((located.place, located.namespace))
     }
 
-    fn destination(named: Option<&str>, default: Option<&str>) -> Destination {
-        Destination { named: named.map(Place::directory), default: default.map(Place::directory) }
+    fn destination(named: Option<&str>, default: Option<&str>) -> RequestedPlace {
+        RequestedPlace { named: named.map(Place::directory), default: default.map(Place::directory) }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::targets::{Place, Target};
 
 use super::places::Located;
 use super::plan::plan;
-use super::{BundleRequest, Destination, Document, Error, Request, Services};
+use super::{BundleRequest, Document, Error, Request, RequestedPlace, Services};
 
 /// The rights that a plan takes, as objects for `kubectl apply`.
 #[derive(Debug, Clone, Serialize)]
@@ -145,7 +145,7 @@ pub async fn make(
 /// [`Error::OtherServer`] when it is one of another cluster, and when it cannot be removed.
 pub async fn revoke(
     account: &IdentityRecord,
-    destination: &Destination,
+    destination: &RequestedPlace,
     request: &Request,
     services: &Services<'_>,
 ) -> Result<(), Error> {
@@ -170,7 +170,7 @@ async fn keep(
 
 /// The cluster that an installation is in, or is to be in, and its namespace there.
 async fn cluster(
-    destination: &Destination,
+    destination: &RequestedPlace,
     request: &Request,
     services: &Services<'_>,
 ) -> Result<(Box<Cluster>, String), Error> {

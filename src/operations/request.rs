@@ -44,14 +44,14 @@ pub struct BundleRequest {
     /// Where the bundle is.
     pub reference: Reference,
     /// Where the objects go.
-    pub destination: Destination,
+    pub destination: RequestedPlace,
     /// The rest of the request.
     pub request: Request,
 }
 
 /// Where the objects of an installation go.
 #[derive(Debug, Clone, Default)]
-pub struct Destination {
+pub struct RequestedPlace {
     /// The place that is named. None: where the installation is.
     pub named: Option<Place>,
     /// The place of an installation that is not there yet, where none is named.
@@ -150,7 +150,7 @@ impl Request {
 impl BundleRequest {
     /// A request with nothing but the name, the bundle and the place.
     pub fn new(name: impl Into<String>, reference: Reference, place: Place) -> Self {
-        let destination = Destination { named: Some(place), default: None };
+        let destination = RequestedPlace { named: Some(place), default: None };
         Self { reference, destination, request: Request::new(name) }
     }
 }

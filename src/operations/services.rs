@@ -1,14 +1,12 @@
-//! The services that an operation uses, passed in by the caller, and the events that it reports beside its result.
+//! The services that an operation uses, passed in by the caller.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::Digest;
-use crate::install::{Approver, Cancellation, Environment, Unattended};
-use crate::state::{Revision, State};
+use crate::install::{Approver, Cancellation, Environment};
+use crate::state::State;
 
-use super::Bundles;
+use super::{Bundles, Notice};
 
 /// The services for operations on installations.
 pub struct Services<'a> {
@@ -24,44 +22,6 @@ pub struct Services<'a> {
     pub cancellation: Cancellation,
 }
 
-/// Receives the events that an operation reports beside its result.
-pub trait Listener: Send + Sync {
-    /// Reports an event.
-    fn told(&self, notice: &Notice);
-}
-
-/// Ignores all events.
-impl Listener for Unattended {
-    fn told(&self, _: &Notice) {}
-}
-
-/// An event that people want to know of while it happens. Its text is a sentence.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Notice {
-    /// A source directory is built, since it is no bundle yet.
-    Building(PathBuf),
-    /// A warning about the bundle, such as a member that is ignored.
-    Ignored(String),
-    /// A warning about a source directory.
-    Fault(String),
-    /// The run acts with all rights of the caller.
-    OwnIdentity,
-    /// The installation goes back to a revision.
-    Returning(Box<Revision>),
-    /// The target cannot be reached for the readiness of its objects.
-    Unasked(String),
-    /// A run failed, and what it has done is undone.
-    Undoing {
-        /// The action.
-        action: String,
-        /// The installation.
-        name: String,
-    },
-    /// An unsigned bundle is used.
-    Unsigned(Digest),
-}
-
 impl Services<'_> {
     /// The part of these services that the pipeline takes.
     pub(super) fn environment(&self) -> Environment<'_> {
@@ -75,27 +35,5 @@ impl Services<'_> {
 
     pub(super) fn tell(&self, notice: &Notice) {
         self.bundles.listener.told(notice);
-    }
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Building(directory) => write!(f, "Building `{}`.", directory.display()),
-            Self::Ignored(what) => write!(f, "bundle.json: {what}"),
-            Self::Fault(fault) => f.write_str(fault),
-            Self::OwnIdentity => f.write_str("the run acts as you, with all your rights (--identity own)"),
-            Self::Returning(revision) => {
-                let Revision { revision, bundle, created, .. } = &**revision;
-                write!(f, "Going back to revision {revision} ({bundle}, {created}).")
-            }
-            Self::Unasked(why) => write!(f, "the target cannot be asked: {why}"),
-            Self::Undoing { action, name } => {
-                write!(f, "the {action} of {name} failed; going back to what was there")
-            }
-            Self::Unsigned(digest) => {
-                write!(f, "sha256:{} is used without a check of who signed it.", digest.short())
-            }
-        }
     }
 }

@@ -10,7 +10,7 @@ use crate::grant::spec::GrantSpec;
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::{Change, NotDryRun, Overrides, Protected};
 
-use super::powers::{Power, Reader};
+use super::powers::{CredentialReader, Power};
 use super::trace::Step;
 
 /// The plan of one action.
@@ -33,9 +33,9 @@ pub struct Plan {
     /// The target, as the command line writes it.
     pub target: String,
     /// The operator's inputs: with credentials added, enough to carry out the plan on another machine.
-    pub inputs: Inputs,
+    pub inputs: PlanInputs,
     /// Every object, in the order of the run.
-    pub changes: Vec<Planned>,
+    pub changes: Vec<PlannedChange>,
     /// The rights that the run takes.
     pub rbac: Vec<Value>,
     /// How the run hands rights on, a sentence each.
@@ -63,7 +63,7 @@ pub struct Plan {
 /// An operator's inputs to a run, without those that are secret.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Inputs {
+pub struct PlanInputs {
     /// Where the bundle is, as it was typed.
     pub reference: String,
     /// The values of all parameters but those that are `writeOnly`.
@@ -106,7 +106,7 @@ pub struct InstallationName {
 /// One object's row in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Planned {
+pub struct PlannedChange {
     /// The action on the object.
     pub action: Change,
     /// Which object.
@@ -141,7 +141,7 @@ pub struct Flow {
     pub into: Vec<String>,
     /// The readers of the credential there.
     #[serde(default)]
-    pub readers: Vec<Reader>,
+    pub readers: Vec<CredentialReader>,
 }
 
 /// How often a function is called.
@@ -169,5 +169,5 @@ pub struct Subject {
     /// The target.
     pub target: String,
     /// The operator's inputs.
-    pub inputs: Inputs,
+    pub inputs: PlanInputs,
 }

@@ -31,9 +31,9 @@ use crate::kubernetes::object::ObjectRef;
 use crate::plan::trace::ObjectChange;
 
 use accounts::Rbac;
-use pods::Pod;
+use pods::PodView;
 
-pub use credentials::Reader;
+pub use credentials::CredentialReader;
 pub use images::Images;
 
 pub(super) use credentials::readers;
@@ -101,7 +101,7 @@ pub enum Coverage {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lookups {
     /// The accounts.
-    accounts: BTreeSet<accounts::Account>,
+    accounts: BTreeSet<accounts::AccountName>,
     /// Roles that the plan binds and does not bring.
     roles: BTreeSet<ObjectRef>,
 }
@@ -109,7 +109,7 @@ pub struct Lookups {
 /// Why a plan is not carried out: what it installs could do too much.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", told(.by, *.refused, .powers))]
-pub struct Refused {
+pub struct RefusedPowers {
     /// Who refuses it.
     pub by: By,
     /// The severity from which on it is refused.
@@ -165,10 +165,10 @@ impl Powers {
     /// The powers from this severity on.
     ///
     /// # Errors
-    /// [`Refused`] where there are any.
-    pub fn check(there: &[Power], by: By, refused: Severity) -> Result<(), Refused> {
+    /// [`RefusedPowers`] where there are any.
+    pub fn check(there: &[Power], by: By, refused: Severity) -> Result<(), RefusedPowers> {
         let powers: Vec<_> = there.iter().filter(|power| power.severity >= refused).cloned().collect();
-        if powers.is_empty() { Ok(()) } else { Err(Refused { by, refused, powers }) }
+        if powers.is_empty() { Ok(()) } else { Err(RefusedPowers { by, refused, powers }) }
     }
 }
 
@@ -213,7 +213,7 @@ impl Lookups {
         let rbac = Rbac::new(&items, &[], Coverage::All);
         let mut lookups = Self::default();
         for item in &items {
-            lookups.accounts.extend(Pod::all(item).iter().filter_map(|pod| rbac.carried(item, pod)));
+            lookups.accounts.extend(PodView::all(item).iter().filter_map(|pod| rbac.carried(item, pod)));
             lookups.accounts.extend(accounts::of_token(item));
             lookups.roles.extend(accounts::role(item));
         }
@@ -301,7 +301,7 @@ fn looked(
     let (mut all, mut known) = (Found::new("the plan".into(), MAX), BTreeMap::new());
     for item in items {
         let mut found = Found::new(item.object.to_string(), MAX_OF_ONE);
-        for pod in Pod::all(item) {
+        for pod in PodView::all(item) {
             pod.check_shape(&mut found);
             security::look(&pod, &mut found);
             volumes::look(&pod, &mut found);

@@ -99,7 +99,7 @@ mod tests {
     use crate::kubernetes::rbac::{ApiVerb, IdentityRecord};
     use crate::plan::powers::Coverage;
     use crate::plan::trace::Step;
-    use crate::plan::{BundleName, Inputs, InstallationName};
+    use crate::plan::{BundleName, InstallationName, PlanInputs};
     use crate::targets::credentials::Placements;
     use crate::targets::{Change, Marks};
 
@@ -110,7 +110,7 @@ mod tests {
             action: "install".into(),
             revision: "1".into(),
             target: "kube".into(),
-            inputs: Inputs::default(),
+            inputs: PlanInputs::default(),
         }
     }
 

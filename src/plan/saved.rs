@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::document::{self, visible};
 use crate::targets::NotDryRun;
 
-use super::{Plan, Planned};
+use super::{Plan, PlannedChange};
 
 /// The members that the command line adds around a plan.
 const ENVELOPE: [(&str, &str); 2] = [("apiVersion", "carnet.dev/v1alpha1"), ("kind", "Plan")];
@@ -30,7 +30,7 @@ pub enum Unusable {
     },
     /// It is no document of this shape.
     #[error("it is not a plan document")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// It has members that this version does not know, and that its digest does not cover.
     #[error("it has members that a plan does not have: {}", .0.join(", "))]
     Unknown(Vec<String>),
@@ -75,11 +75,11 @@ impl Plan {
     /// The plan without the differences of objects for which `other` had no dry run, because its maker may not write
     /// them. Their manifests are still compared.
     fn as_tried_in(&self, other: &Self) -> Self {
-        let foretold = |row: &&Planned| row.dry_run == Some(NotDryRun::Forbidden);
+        let foretold = |row: &&PlannedChange| row.dry_run == Some(NotDryRun::Forbidden);
         let foretold: BTreeSet<_> = other.changes.iter().filter(foretold).map(|row| &row.object).collect();
         let mut plan = self.clone();
         for row in plan.changes.iter_mut().filter(|row| foretold.contains(&row.object)) {
-            *row = Planned { fields: Vec::new(), delta: None, dry_run: None, ..row.clone() };
+            *row = PlannedChange { fields: Vec::new(), delta: None, dry_run: None, ..row.clone() };
         }
         plan
     }
@@ -101,7 +101,7 @@ impl Plan {
     }
 
     fn departing_objects(&self, now: &Self) -> Vec<String> {
-        let rows = |plan: &Self| -> BTreeMap<String, Planned> {
+        let rows = |plan: &Self| -> BTreeMap<String, PlannedChange> {
             plan.changes.iter().map(|row| (row.object.to_string(), row.clone())).collect()
         };
         let (planned, mut actual) = (rows(self), rows(now));
@@ -173,7 +173,7 @@ impl Plan {
 }
 
 /// The lines of a difference that say something, indented.
-fn lines(row: &Planned) -> Vec<String> {
+fn lines(row: &PlannedChange) -> Vec<String> {
     let diff = row.diff.as_deref().unwrap_or_default();
     diff.lines().filter(|line| line.starts_with(['+', '-'])).map(|line| format!("  {line}")).collect()
 }

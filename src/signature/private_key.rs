@@ -48,7 +48,7 @@ pub enum KeyError {
     Cryptography,
     /// The JSON in the file breaks a rule.
     #[error("the key file is not valid")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// There is a file of that name: a key is never overwritten.
     #[error("`{0}` is there already")]
     Exists(String),
@@ -175,7 +175,7 @@ impl PrivateKey {
             cipher: Cipher { name: "nacl/secretbox".into(), nonce: STANDARD.encode(nonce) },
             ciphertext: STANDARD.encode(ciphertext),
         };
-        let json = serde_json::to_vec(&file).map_err(document::Invalid::from)?;
+        let json = serde_json::to_vec(&file).map_err(document::InvalidDocument::from)?;
         Ok(pem::encode(LABEL, &json))
     }
 

@@ -33,14 +33,14 @@ use crate::fetch::Fetched;
 use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
 
-use super::{Claim, ClaimResult, Holder, Installation, Revision, Settings, StateError, ulid};
+use super::{Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, ulid};
 
 use bundle::UnpackedBundle;
 use encoding::UnreadableRecord;
 use installation_record::InstallationRecord;
-use inventory_writer::InventoryWriter;
-use lease::Hold;
+use inventory_writer::ClusterInventoryWriter;
 pub(super) use lease::Lease;
+use lease::LeaseHold;
 use object::RecordName;
 use record_store::{Record, RecordStore, corrupt};
 use record_writer::RecordWriter;
@@ -86,7 +86,7 @@ impl ClusterState {
     pub(super) fn lock(&self, name: &str) -> Result<Lease, StateError> {
         let (store, lease) = (self.store.clone(), self.lease(name)?);
         let (who, name) = (self.who.clone(), name.to_owned());
-        let hold = self.thread.wait(async move { Hold::take(&store, &name, lease, &who).await })?;
+        let hold = self.thread.wait(async move { LeaseHold::take(&store, &name, lease, &who).await })?;
         let lease = Lease::new(Arc::clone(&self.thread), Arc::new(hold));
         self.writer.held_by(lease.hold());
         Ok(lease)
@@ -174,7 +174,12 @@ impl ClusterState {
         Ok(layout.load(digest, origin).await?)
     }
 
-    pub(super) fn begin(&self, name: &str, settings: &Settings, claim: &Claim) -> Result<(), StateError> {
+    pub(super) fn begin(
+        &self,
+        name: &str,
+        settings: &InstallationSettings,
+        claim: &Claim,
+    ) -> Result<(), StateError> {
         let (store, writer, name) = (self.store.clone(), Arc::clone(&self.writer), name.to_owned());
         let (settings, claim) = (settings.clone(), claim.clone());
         self.thread.wait(async move { writer.begin(&store, &name, settings, &claim).await })
@@ -192,7 +197,7 @@ impl ClusterState {
 
     pub(super) fn identify(&self, minted: &IdentityRecord) -> Result<(), StateError> {
         let (store, subject) = (self.store.clone(), RecordSubject::Identity(minted.name.clone()));
-        let content = serde_json::to_vec(minted).map_err(document::Invalid::from)?;
+        let content = serde_json::to_vec(minted).map_err(document::InvalidDocument::from)?;
         self.thread.wait(async move { store.write(&subject, &content, None).await.map(drop) })
     }
 
@@ -220,7 +225,7 @@ impl ClusterState {
 
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
         let (thread, writer) = (Arc::clone(&self.thread), Arc::clone(&self.writer));
-        Box::new(InventoryWriter { thread, store: self.store.clone(), writer, name: name.into() })
+        Box::new(ClusterInventoryWriter { thread, store: self.store.clone(), writer, name: name.into() })
     }
 
     fn record(&self, subject: &RecordSubject) -> Result<Option<Record>, StateError> {

@@ -1,8 +1,10 @@
 //! The state of one user: SQLite and OCI image layouts in a directory.
 //!
-//!     state.db          installations, claims, results, outputs, inventory, identities
-//!     bundles/HEX/      the bundle of that digest, an OCI image layout with its signatures
-//!     locks/HEX         one advisory lock for each installation
+//! ```text
+//! state.db          installations, claims, results, outputs, inventory, identities
+//! bundles/HEX/      the bundle of that digest, an OCI image layout with its signatures
+//! locks/HEX         one advisory lock for each installation
+//! ```
 
 mod schema;
 mod file_lock;
@@ -24,14 +26,16 @@ use crate::digest::Digest;
 use crate::document;
 use crate::fetch::{self, Fetched};
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::reference::{LayoutReference, Reference};
 use crate::sync::Mutex;
 use crate::targets::{Ledger, Recorded};
 
-use super::{Claim, ClaimResult, Holder, Installation, Revision, Settings, StateError, timestamp, ulid};
+use super::{
+    Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, origin, timestamp,
+    ulid,
+};
 
 pub(super) use file_lock::FileLock;
-use inventory_writer::InventoryWriter;
+use inventory_writer::DirectoryInventoryWriter;
 
 /// The state in a directory, with the connection to its database.
 #[derive(Clone)]
@@ -141,11 +145,7 @@ impl DirectoryState {
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         let place = self.bundle_directory(digest);
         let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
-        let origin = match origin.parse() {
-            Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
-            _ => Reference::Layout(LayoutReference { directory: place, tag: None, digest: Some(digest) }),
-        };
-        Ok(fetch::load(&directory, digest, origin).await?)
+        Ok(fetch::load(&directory, digest, origin::origin(origin, digest, Some(&place))).await?)
     }
 
     /// Records that an action begins. Claims without a result are closed first: their runs were interrupted.
@@ -153,7 +153,7 @@ impl DirectoryState {
         &self,
         name: &str,
         namespace: &str,
-        settings: &Settings,
+        settings: &InstallationSettings,
         claim: &Claim,
     ) -> Result<(), StateError> {
         let mut database = self.database();
@@ -201,7 +201,7 @@ impl DirectoryState {
 
     /// Where a run of this installation writes down what it does to its target.
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
-        Box::new(InventoryWriter { database: Arc::clone(&self.database), name: name.into() })
+        Box::new(DirectoryInventoryWriter { database: Arc::clone(&self.database), name: name.into() })
     }
 
     fn inventory(&self, installation: i64) -> Result<Vec<Recorded>, StateError> {
@@ -226,7 +226,7 @@ fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, StateError> {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
-    Ok(serde_json::to_string(value).map_err(document::Invalid::from)?)
+    Ok(serde_json::to_string(value).map_err(document::InvalidDocument::from)?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]

@@ -32,7 +32,7 @@ pub enum StateError {
     Database(#[from] rusqlite::Error),
     /// A stored document has the wrong shape.
     #[error("the state holds a record that cannot be read")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// A file or directory of the state.
     #[error("the state cannot use {}", .0.display())]
     Io(PathBuf, #[source] std::io::Error),

@@ -21,8 +21,8 @@ use super::StateError;
 ///
 /// What its inventory names may be read and removed, so nobody else can make one with an inventory, or add to it:
 /// ```compile_fail,E0451
-/// use carnet::state::{Installation, Settings};
-/// let (settings, inventory) = (Settings::default(), Vec::new());
+/// use carnet::state::{Installation, InstallationSettings};
+/// let (settings, inventory) = (InstallationSettings::default(), Vec::new());
 /// Installation { name: "web".into(), namespace: "prod".into(), settings, last: None, inventory };
 /// ```
 /// ```compile_fail,E0616
@@ -37,7 +37,7 @@ pub struct Installation {
     /// The namespace.
     pub namespace: String,
     /// Where its objects are.
-    pub settings: Settings,
+    pub settings: InstallationSettings,
     /// The last modifying claim and its result.
     pub last: Option<Revision>,
     /// Its objects, as they were read back.
@@ -47,7 +47,7 @@ pub struct Installation {
 /// The settings that an installation keeps between runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Settings {
+pub struct InstallationSettings {
     /// Where the objects are.
     #[serde(flatten)]
     pub place: Place,
@@ -146,7 +146,11 @@ impl Installation {
 
     /// An installation that is in no state, for the tests of other modules.
     #[cfg(test)]
-    pub(crate) fn unrecorded(settings: Settings, last: Option<Revision>, inventory: Vec<Recorded>) -> Self {
+    pub(crate) fn unrecorded(
+        settings: InstallationSettings,
+        last: Option<Revision>,
+        inventory: Vec<Recorded>,
+    ) -> Self {
         Self { name: "web".into(), namespace: "prod".into(), settings, last, inventory }
     }
 }

@@ -8,14 +8,14 @@ use super::directory::FileLock;
 
 /// Nobody else can act on the installation while this is held. It ends with the process, however that ends: at once in
 /// a directory, and in a cluster soon after.
-pub struct Lock(Hold);
+pub struct InstallationLock(Hold);
 
 enum Hold {
     File(#[expect(dead_code, reason = "held, not read")] FileLock),
     Lease(Lease),
 }
 
-impl Lock {
+impl InstallationLock {
     /// Returns when the installation is no longer held, with the reason. In a directory that never happens.
     pub async fn lost(&self) -> StateError {
         match &self.0 {
@@ -25,13 +25,13 @@ impl Lock {
     }
 }
 
-impl From<FileLock> for Lock {
+impl From<FileLock> for InstallationLock {
     fn from(lock: FileLock) -> Self {
         Self(Hold::File(lock))
     }
 }
 
-impl From<Lease> for Lock {
+impl From<Lease> for InstallationLock {
     fn from(lease: Lease) -> Self {
         Self(Hold::Lease(lease))
     }

@@ -38,14 +38,14 @@ fn on_both(test: impl Fn(&dyn Fn() -> State)) {
     test(&|| in_cluster(&server, "somebody"));
 }
 
-pub(in crate::state) fn settings() -> Settings {
-    Settings {
+pub(in crate::state) fn settings() -> InstallationSettings {
+    InstallationSettings {
         place: Place::cluster(),
         bundle: Digest::of(b"bundle"),
         bundle_name: "web".into(),
         bundle_version: "1.0.0".into(),
         reference: "layout:/somewhere".into(),
-        ..Settings::default()
+        ..InstallationSettings::default()
     }
 }
 

@@ -23,7 +23,7 @@ use scope::RuleScope;
 /// Which keys may sign which bundles.
 #[derive(Debug, Clone)]
 pub struct TrustPolicy {
-    pub(super) keys: BTreeMap<String, Key>,
+    pub(super) keys: BTreeMap<String, TrustedKey>,
     pub(super) rules: Vec<TrustRule>,
     pub(super) refused: BTreeSet<Digest>,
     digest: Digest,
@@ -33,7 +33,7 @@ pub struct TrustPolicy {
 /// A key and when it counts. A signature without a trusted time does not say when it was made, so the window is
 /// compared with the time of the check.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
+pub(super) struct TrustedKey {
     pub(super) public: PublicKey,
     pub(super) from: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
@@ -70,7 +70,7 @@ impl TrustPolicy {
     /// # Errors
     /// [`InvalidPublicKey`] when the text is not a public key.
     pub fn of_key(pem: &str) -> Result<Self, InvalidPublicKey> {
-        let key = Key { public: PublicKey::parse(pem)?, from: None, until: None };
+        let key = TrustedKey { public: PublicKey::parse(pem)?, from: None, until: None };
         let rule = TrustRule {
             scope: RuleScope::Any,
             names: vec!["**".into()],
@@ -217,7 +217,7 @@ mod tests {
         let attestations = rule("layout").replace("names", "attestations: [], names");
         let error = policy(&[A], &attestations).unwrap_err();
         assert!(
-            matches!(error, PolicyError::Document(document::Invalid::Unknown(found)) if found == ["/spec/rules/0/attestations"])
+            matches!(error, PolicyError::Document(document::InvalidDocument::Unknown(found)) if found == ["/spec/rules/0/attestations"])
         );
         let other = rule("layout").replace("[a]", "[b]");
         assert!(matches!(policy(&[A], &other), Err(PolicyError::UnknownKey { key, .. }) if key == "b"));
@@ -237,7 +237,7 @@ mod tests {
         }
         let unknown = refusing("{ refuse: high, allow: low }").unwrap_err();
         assert!(
-            matches!(unknown, PolicyError::Document(document::Invalid::Unknown(found)) if found == ["/spec/rules/0/powers/allow"])
+            matches!(unknown, PolicyError::Document(document::InvalidDocument::Unknown(found)) if found == ["/spec/rules/0/powers/allow"])
         );
     }
 

@@ -23,7 +23,7 @@ use carnet::digest::Digest;
 use carnet::fetch::{self, FetchError, Fetched};
 use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
-use carnet::host::progress::{Entry, Observer, Unready};
+use carnet::host::progress::{LogEntry, Observer, Unready};
 use carnet::install::{Approver, Cancellation, Decision, Environment, Error, Mode, Operation, Outcome, act};
 use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
@@ -46,13 +46,13 @@ pub struct Home {
 #[derive(Default)]
 pub struct Yes {
     pub plans: Mutex<Vec<Plan>>,
-    pub log: Mutex<Vec<Entry>>,
+    pub log: Mutex<Vec<LogEntry>>,
 }
 
 impl Observer for Yes {
     fn waiting(&self, _: &[Unready]) {}
 
-    fn logged(&self, entry: &Entry) {
+    fn logged(&self, entry: &LogEntry) {
         self.log.lock().unwrap().push(entry.clone());
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::super::AuthorError;
-use super::Source;
+use super::BundleSource;
 use super::file::{ActionSpec, CredentialSpec, MaintainerSpec, OutputSpec, ParameterSpec, invalid};
 use crate::bundle::OUTPUTS;
 use crate::capability;
 use crate::oci::Descriptor;
 
-impl Source {
+impl BundleSource {
     /// The `bundle.json` with a component that has this OCI manifest.
     pub(in crate::author) fn bundle(&self, component: &Descriptor) -> Result<Value, AuthorError> {
         let requests =

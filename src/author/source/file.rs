@@ -118,9 +118,9 @@ pub(super) fn each<T: DeserializeOwned>(
 /// Reads a value strictly; errors name the place in the file.
 pub(super) fn typed<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, AuthorError> {
     let (found, unknown) = document::typed(value).map_err(|source| invalid(at, source))?;
-    if unknown.is_empty() { Ok(found) } else { Err(invalid(at, document::Invalid::Unknown(unknown))) }
+    if unknown.is_empty() { Ok(found) } else { Err(invalid(at, document::InvalidDocument::Unknown(unknown))) }
 }
 
-pub(super) fn invalid(at: &str, source: document::Invalid) -> AuthorError {
+pub(super) fn invalid(at: &str, source: document::InvalidDocument) -> AuthorError {
     AuthorError::Source { at: at.to_owned(), source }
 }

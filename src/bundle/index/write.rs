@@ -130,7 +130,7 @@ pub(super) fn annotations(bundle: &Bundle) -> Result<BTreeMap<String, String>, I
 }
 
 fn json(error: serde_json::Error) -> IndexError {
-    Malformed::Document(document::Invalid::from(error)).into()
+    Malformed::Document(document::InvalidDocument::from(error)).into()
 }
 
 #[cfg(test)]

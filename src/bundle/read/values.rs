@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::validator::{Members, Validator, Weight};
-use super::super::{Credential, Destination, OUTPUTS, Output, Parameter};
+use super::super::{Credential, OUTPUTS, Output, Parameter, ValueDestination};
 use super::path::{clean, is_below, segments};
 
 impl Validator {
@@ -45,7 +45,7 @@ impl Validator {
         })
     }
 
-    fn parameter_destination(&mut self, members: &Members<'_>) -> Option<Destination> {
+    fn parameter_destination(&mut self, members: &Members<'_>) -> Option<ValueDestination> {
         let value = self.required(members, "destination", "CNAB 101 #46")?;
         let members = self.object(members.below("destination"), value, &["env", "path"])?;
         let path = self.text(&members, "path", "CNAB 101 #62");
@@ -67,7 +67,7 @@ impl Validator {
         })
     }
 
-    fn destination(&mut self, members: &Members<'_>, path: Option<String>) -> Option<Destination> {
+    fn destination(&mut self, members: &Members<'_>, path: Option<String>) -> Option<ValueDestination> {
         let env = self.text(members, "env", "CNAB 101 #46");
         if env.is_none() && path.is_none() {
             let what = "must have at least one of `env` and `path`";
@@ -81,7 +81,7 @@ impl Validator {
             self.check_path(members.below("path"), &path);
             clean(&path)
         });
-        Some(Destination { env, path })
+        Some(ValueDestination { env, path })
     }
 
     fn check_variable(&mut self, at: String, name: &str) {

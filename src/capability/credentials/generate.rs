@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::capability::kubernetes::InvalidScope;
+use crate::capability::InvalidScope;
 use crate::capability::template::Names;
 use crate::document;
 use crate::kubernetes::object::{ObjectRef, is_label};

@@ -10,7 +10,7 @@ use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
 use crate::cluster::{ConnectOptions, written_for};
 use crate::document;
-use crate::operations::{Access, BundleRequest, Destination, Inputs, Request};
+use crate::operations::{Access, BundleRequest, Inputs, Request, RequestedPlace};
 use crate::reference::Reference;
 use crate::state::State;
 use crate::targets::directory::Secrets;
@@ -130,11 +130,11 @@ impl InputArgs {
 
 impl TargetArgs {
     /// Where the objects go: the flags or the environment name it, or else, for a new installation, the configuration.
-    pub(in crate::cli) fn destination(&self, context: &Context) -> anyhow::Result<Destination> {
+    pub(in crate::cli) fn destination(&self, context: &Context) -> anyhow::Result<RequestedPlace> {
         let place = |text: Option<&String>| text.map(|text| self.place(text)).transpose();
         let named = place(self.target.as_ref())?;
         let configured = if named.is_some() { None } else { context.settings()?.target };
-        Ok(Destination { named, default: place(configured.as_ref())? })
+        Ok(RequestedPlace { named, default: place(configured.as_ref())? })
     }
 
     fn place(&self, text: &str) -> anyhow::Result<Place> {

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::ui::{Page, Tone, Ui};
 use crate::document::visible;
-use crate::host::progress::{Entry, Level, Observer, Unready};
+use crate::host::progress::{Level, LogEntry, Observer, Unready};
 use crate::host::wait::now;
 use crate::install::{Approver, Cancellation, Decision};
 use crate::plan::Plan;
@@ -111,7 +111,7 @@ impl Observer for Console {
         self.ui.status(visible(sentence));
     }
 
-    fn logged(&self, entry: &Entry) {
+    fn logged(&self, entry: &LogEntry) {
         let text = visible(&entry.text);
         match entry.level {
             Level::Debug => self.ui.detail(format_args!("  | {text}")),

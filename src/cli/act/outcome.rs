@@ -7,7 +7,7 @@ use crate::cli::ui::{Page, Report, Tone, Ui};
 use crate::document::visible;
 use crate::install::Outcome;
 use crate::operations::{Document, OutcomeDocument};
-use crate::plan::{Plan, Planned};
+use crate::plan::{Plan, PlannedChange};
 use crate::targets::{Change, NotDryRun};
 
 use super::powers;
@@ -105,7 +105,7 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
 }
 
 /// A note on a row of the plan, beside its action.
-fn note(row: &Planned) -> &'static str {
+fn note(row: &PlannedChange) -> &'static str {
     match (row.adopts, row.dry_run) {
         (true, _) => " (it is there already and belongs to nobody: taken over)",
         (false, Some(NotDryRun::Forbidden)) => " (not tried out: you may not change it)",

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::capability::severity::Severity;
 use crate::cli::ui::{Page, Tone};
-use crate::plan::powers::{Power, Reader};
+use crate::plan::powers::{CredentialReader, Power};
 use crate::plan::{Flow, Plan};
 use crate::targets::Change;
 
@@ -64,7 +64,7 @@ fn text(power: &Power) -> String {
     format!("{} {}", power.object, power.what)
 }
 
-fn told(reader: &Reader, is_verbose: bool) -> String {
+fn told(reader: &CredentialReader, is_verbose: bool) -> String {
     let whole = reader.image.as_deref().unwrap_or_default();
     let image = whole.split_once('@').filter(|_| !is_verbose).map_or(whole, |(name, _)| name);
     let image = if image.is_empty() { String::new() } else { format!(" (image {image})") };

@@ -30,9 +30,9 @@ mod unix {
     use crate::cli::inputs;
 
     /// Waits for one signal.
-    pub(super) struct Listener(Signal);
+    pub(super) struct SignalListener(Signal);
 
-    impl Listener {
+    impl SignalListener {
         pub(super) async fn received(mut self) {
             if self.0.recv().await.is_none() {
                 std::future::pending::<()>().await;
@@ -41,14 +41,14 @@ mod unix {
     }
 
     /// A signal that cannot be listened for ends the program as usual. `nohup` has SIGHUP ignored, and so it stays.
-    pub(super) fn signals() -> Vec<Listener> {
+    pub(super) fn signals() -> Vec<SignalListener> {
         let ignored = inputs::text(Path::new("/proc/self/status")).map(|status| ignored(&status));
         let ignored = ignored.unwrap_or_default();
         [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
             .into_iter()
             .filter(|kind| *kind != SignalKind::hangup() || !is_among(ignored, *kind))
             .filter_map(|kind| signal(kind).ok())
-            .map(Listener)
+            .map(SignalListener)
             .collect()
     }
 
@@ -80,9 +80,9 @@ mod unix {
 #[cfg(not(unix))]
 mod other {
     /// Waits for Ctrl-C.
-    pub(super) struct Listener;
+    pub(super) struct SignalListener;
 
-    impl Listener {
+    impl SignalListener {
         pub(super) async fn received(self) {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
@@ -90,7 +90,7 @@ mod other {
         }
     }
 
-    pub(super) fn signals() -> Vec<Listener> {
-        vec![Listener]
+    pub(super) fn signals() -> Vec<SignalListener> {
+        vec![SignalListener]
     }
 }

@@ -11,16 +11,16 @@ use crate::host::progress::Unready;
 use crate::install;
 use crate::oci::OciError;
 use crate::operations;
-use crate::plan::powers::{By, Refused};
+use crate::plan::powers::{By, RefusedPowers};
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::targets;
 use crate::verify::{PolicyError, Refusal};
 
 use super::{
-    Code, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE, Usage,
+    Code, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE,
+    Untrusted, Usage,
 };
-use crate::cli::inputs::Untrusted;
 
 /// The most powers that an error lists.
 const MAX_POWERS: usize = 50;
@@ -243,7 +243,7 @@ fn of_install(error: &install::Error) -> Meaning {
 
 /// Powers that a policy refuses are a matter of trust; those that the operator refuses for this run are a matter of
 /// grants.
-fn of_powers(refused: &Refused) -> Meaning {
+fn of_powers(refused: &RefusedPowers) -> Meaning {
     let code = match refused.by {
         By::Operator => NOT_GRANTED,
         By::Policy(_) => NOT_TRUSTED,
@@ -320,7 +320,7 @@ mod tests {
             new: false,
         };
         for (by, code) in [(By::Policy("layout".into()), 10), (By::Operator, 11)] {
-            let refused = Refused { by, refused: Severity::High, powers: (0..60).map(power).collect() };
+            let refused = RefusedPowers { by, refused: Severity::High, powers: (0..60).map(power).collect() };
             let meaning = of_powers(&refused);
             assert_eq!(meaning.code.number(), code);
             assert_eq!(meaning.details.len(), MAX_POWERS + 1);

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use crate::capability::credentials::CredentialText;
 use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
-use crate::capability::kubernetes::{self, RuleText};
+use crate::capability::kubernetes::RuleText;
 use crate::cli::exit::Usage;
 use crate::digest::Digest;
 use crate::grant::Consent;
@@ -123,7 +123,7 @@ pub fn grant(file: &Path) -> anyhow::Result<GrantFile> {
 }
 
 fn rules(flag: &str, texts: &[String]) -> Result<Vec<RuleText>, Usage> {
-    parsed(flag, texts, rule)
+    parsed(flag, texts, RuleText::parse)
 }
 
 fn parsed<T, E: std::error::Error>(
@@ -133,20 +133,6 @@ fn parsed<T, E: std::error::Error>(
 ) -> Result<Vec<T>, Usage> {
     let usage = |error: E| Usage::new(format!("{flag}: {error}"), "carnet grant new --help");
     texts.iter().map(|text| parse(text).map_err(usage)).collect()
-}
-
-/// Reads `VERB:KIND:NAMESPACE/NAME`, or `VERB:KIND:NAME` for objects outside namespaces. Patterns and placeholders stay
-/// as they are until the installation's names are known.
-fn rule(text: &str) -> Result<RuleText, kubernetes::InvalidScope> {
-    let form = || kubernetes::InvalidScope::Form(text.into());
-    let (verbs, rest) = text.split_once(':').ok_or_else(form)?;
-    let (kind, object) = rest.split_once(':').ok_or_else(form)?;
-    let (namespaces, name) = match object.split_once('/') {
-        Some((namespace, name)) => (vec![namespace.to_owned()], name),
-        None => (Vec::new(), object),
-    };
-    let verbs = verbs.split(',').map(str::parse).collect::<Result<_, _>>()?;
-    Ok(RuleText { verbs, kinds: vec![kind.into()], namespaces, names: vec![name.into()] })
 }
 
 /// Reads `NAME` or `NAME=NAMESPACE/Secret/NAME`, with commas between several Secrets.

@@ -21,9 +21,9 @@ use crate::targets::{self, Change, Ledger};
 
 use super::script::{Departure, Follower, Script};
 use super::site::Site;
-use super::{Item, steps_of};
+use super::{ApplyItem, steps_of};
 
-pub use remove::Removal;
+pub use remove::ObjectRemoval;
 
 /// An acting pass.
 pub struct Acting {
@@ -114,7 +114,7 @@ impl Acting {
     /// Applies objects. All of them are in the inventory before the first request is sent.
     pub(super) async fn apply(
         &mut self,
-        items: Vec<Item>,
+        items: Vec<ApplyItem>,
         granted: &Granted,
     ) -> Result<Vec<Change>, CallError> {
         let changes = self.follower.take(steps_of(&items))?;
@@ -129,7 +129,7 @@ impl Acting {
         self.follower.take(permits.iter().map(|permit| Step::delete(permit.0.clone())))?;
         let removal = |permit: Permitted<Delete>| {
             let seen = self.seen.get(&permit.0.to_string()).cloned();
-            Removal { permit, seen }
+            ObjectRemoval { permit, seen }
         };
         let removals = permits.into_iter().map(removal).collect();
         Ok(self.remove(removals, |_| false).await?)

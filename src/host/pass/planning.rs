@@ -17,7 +17,7 @@ use crate::targets::{self, Change, DryRunMode, NotDryRun, Preview, check_replace
 
 use super::script::Script;
 use super::site::Site;
-use super::{Item, steps_of};
+use super::{ApplyItem, steps_of};
 
 /// A planning pass.
 pub struct Planning {
@@ -80,7 +80,7 @@ impl Planning {
     /// Previews applying these objects.
     pub(super) async fn apply(
         &mut self,
-        items: Vec<Item>,
+        items: Vec<ApplyItem>,
         granted: &Granted,
     ) -> Result<Vec<Change>, CallError> {
         let tried = self.try_all(&items, granted).await;
@@ -96,7 +96,7 @@ impl Planning {
         looked.map(drop)
     }
 
-    async fn try_all(&mut self, items: &[Item], granted: &Granted) -> Result<Vec<Change>, CallError> {
+    async fn try_all(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<Vec<Change>, CallError> {
         let tried = items.iter().map(|item| self.site.preview(&item.prepared, self.trial));
         let mut previews = concurrent::collect(tried.collect()).await?;
         // A call is traced only if all of it would succeed.
@@ -161,7 +161,7 @@ impl Planning {
     }
 
     /// Checks that an object without a dry run depends on a namespace or a definition that this run creates.
-    fn check_place(&self, object: &ObjectRef, items: &[Item]) -> Result<(), CallError> {
+    fn check_place(&self, object: &ObjectRef, items: &[ApplyItem]) -> Result<(), CallError> {
         let Some(namespace) = &object.namespace else { return Ok(()) };
         let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
         let is_ours = self.overlaid(&home).is_some()

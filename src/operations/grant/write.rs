@@ -9,7 +9,7 @@ use crate::capability::credentials::CredentialText;
 use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
 use crate::capability::kubernetes::RuleText;
-use crate::capability::{Request, Requests};
+use crate::capability::{Requests, ScopeRequest};
 use crate::digest::Digest;
 use crate::document::visible;
 use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
@@ -58,7 +58,7 @@ pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> Result<
     if read == meant { Ok(document) } else { Err(Error::Unwritable) }
 }
 
-fn list<T>(text: &mut String, name: &str, requests: &[Request<T>], members: fn(&T) -> Vec<String>) {
+fn list<T>(text: &mut String, name: &str, requests: &[ScopeRequest<T>], members: fn(&T) -> Vec<String>) {
     if requests.is_empty() {
         return;
     }

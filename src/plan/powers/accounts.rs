@@ -13,7 +13,7 @@ use crate::kubernetes::api::{RBAC, v1};
 use crate::kubernetes::object::ObjectRef;
 
 use super::dangers::{self, Danger, Scope};
-use super::pods::Pod;
+use super::pods::PodView;
 use super::untyped::{is_false, is_on, is_there, is_true, items, listed, members, quoted, text};
 use super::{Coverage, Found, Item};
 
@@ -35,7 +35,7 @@ const MAX_RULES: usize = 200_000;
 const MAX_TOLD: usize = 3;
 
 /// A service account: namespace and name.
-pub(super) type Account = (String, String);
+pub(super) type AccountName = (String, String);
 
 /// Roles and bindings, as they would be.
 pub(super) struct Rbac<'a> {
@@ -47,7 +47,7 @@ pub(super) struct Rbac<'a> {
     /// Which bindings a subject is in.
     by_subject: BTreeMap<String, Vec<usize>>,
     /// Service accounts of the plan.
-    accounts: BTreeMap<Account, &'a Value>,
+    accounts: BTreeMap<AccountName, &'a Value>,
     known: Coverage,
     /// How many rules may still be looked at.
     left: Cell<usize>,
@@ -111,23 +111,23 @@ impl<'a> Rbac<'a> {
     }
 
     /// An account's effective rights.
-    pub(super) fn abilities(&self, account: &Account) -> Abilities {
+    pub(super) fn abilities(&self, account: &AccountName) -> Abilities {
         let mut unread = BTreeSet::new();
         let rules = self.rules(account, &mut unread);
         Abilities { dangers: dangers::dangers(rules), unread }
     }
 
     /// The account of this name, if the plan brings it.
-    pub(super) fn account(&self, account: &Account) -> Option<&'a Value> {
+    pub(super) fn account(&self, account: &AccountName) -> Option<&'a Value> {
         self.accounts.get(account).copied()
     }
 
     /// Whether an account may read a Secret.
-    pub(super) fn reads_secret(&self, account: &Account, namespace: &str, name: &str) -> bool {
+    pub(super) fn reads_secret(&self, account: &AccountName, namespace: &str, name: &str) -> bool {
         dangers::reads_secret(self.rules(account, &mut BTreeSet::new()), namespace, name)
     }
 
-    fn rules(&self, account: &Account, unread: &mut BTreeSet<String>) -> Vec<(&Value, Scope<'_>)> {
+    fn rules(&self, account: &AccountName, unread: &mut BTreeSet<String>) -> Vec<(&Value, Scope<'_>)> {
         let bindings: BTreeSet<usize> =
             keys(account).iter().filter_map(|key| self.by_subject.get(key)).flatten().copied().collect();
         let mut rules = Vec::new();
@@ -255,7 +255,7 @@ impl<'a> Rbac<'a> {
         }
     }
 
-    fn look_at_token(&self, account: &Account, found: &mut Found) {
+    fn look_at_token(&self, account: &AccountName, found: &mut Found) {
         let able = self.abilities(account);
         let worst = able.dangers.first().map_or(Medium, |danger| danger.severity.max(Medium));
         let what = format!(
@@ -270,8 +270,8 @@ impl<'a> Rbac<'a> {
     pub(super) fn look_at_pod(
         &self,
         item: &Item<'_>,
-        pod: &Pod<'_>,
-        known: &mut BTreeMap<Account, Abilities>,
+        pod: &PodView<'_>,
+        known: &mut BTreeMap<AccountName, Abilities>,
         found: &mut Found,
     ) {
         let Some(account) = self.carried(item, pod) else { return };
@@ -295,7 +295,7 @@ impl<'a> Rbac<'a> {
     }
 
     /// The account whose token a pod carries, if it carries one for the API server.
-    pub(super) fn carried(&self, item: &Item<'_>, pod: &Pod<'_>) -> Option<Account> {
+    pub(super) fn carried(&self, item: &Item<'_>, pod: &PodView<'_>) -> Option<AccountName> {
         let account = (item.object.namespace.clone().unwrap_or_default(), pod.account().to_owned());
         let own = "/automountServiceAccountToken";
         let of_account = self.accounts.get(&account).is_some_and(|body| is_false(body, own));
@@ -322,7 +322,7 @@ impl Abilities {
 }
 
 /// The account that a Secret holds a token of.
-pub(super) fn of_token(item: &Item<'_>) -> Option<Account> {
+pub(super) fn of_token(item: &Item<'_>) -> Option<AccountName> {
     let is_token =
         item.object.is_secret() && text(item.body, "/type") == Some("kubernetes.io/service-account-token");
     let name =
@@ -332,7 +332,7 @@ pub(super) fn of_token(item: &Item<'_>) -> Option<Account> {
 }
 
 /// The names by which bindings know an account.
-pub(super) fn keys((namespace, name): &Account) -> [String; 5] {
+pub(super) fn keys((namespace, name): &AccountName) -> [String; 5] {
     [
         format!("ServiceAccount {namespace}/{name}"),
         format!("User system:serviceaccount:{namespace}:{name}"),
@@ -384,6 +384,6 @@ fn role_name(binding: &Value) -> String {
     quoted(&format!("{kind} {name}"))
 }
 
-fn shown((namespace, name): &Account) -> String {
+fn shown((namespace, name): &AccountName) -> String {
     quoted(&format!("{namespace}/{name}"))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::plan::trace::ObjectChange;
 
 use super::accounts::Rbac;
-use super::pods::{Container, Pod};
+use super::pods::{Container, PodView};
 use super::untyped::{cut, items, members, quoted, text};
 use super::{ClusterContext, Item, beside};
 
@@ -26,7 +26,7 @@ const MAX_TEXT: usize = 300;
 
 /// Something that gets at a credential.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Reader {
+pub struct CredentialReader {
     /// Which object.
     pub object: String,
     /// The image that the credential is handed to, if it is handed to one.
@@ -46,7 +46,7 @@ type Keys<'a> = Option<Rc<BTreeSet<&'a str>>>;
 pub(in crate::plan) fn readers(
     changes: &[ObjectChange],
     context: &ClusterContext,
-) -> BTreeMap<String, Vec<Reader>> {
+) -> BTreeMap<String, Vec<CredentialReader>> {
     let placed = changes.iter().filter(|row| !row.placements.is_empty());
     let secrets: BTreeSet<Name<'_>> = placed
         .map(|row| (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str()))
@@ -55,7 +55,7 @@ pub(in crate::plan) fn readers(
         return BTreeMap::new();
     }
     let users = Users::new(changes, context, &secrets).found();
-    let mut readers = BTreeMap::<String, BTreeSet<Reader>>::new();
+    let mut readers = BTreeMap::<String, BTreeSet<CredentialReader>>::new();
     for row in changes {
         let name = (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str());
         for (key, credentials) in &row.placements {
@@ -72,11 +72,11 @@ pub(in crate::plan) fn readers(
     readers.into_iter().map(|(name, readers)| (name, bounded(readers, users.omitted))).collect()
 }
 
-fn bounded(readers: BTreeSet<Reader>, omitted: usize) -> Vec<Reader> {
+fn bounded(readers: BTreeSet<CredentialReader>, omitted: usize) -> Vec<CredentialReader> {
     let omitted = omitted + readers.len().saturating_sub(MAX_READERS);
     let mut shown: Vec<_> = readers.into_iter().take(MAX_READERS).collect();
     if omitted > 0 {
-        shown.push(Reader {
+        shown.push(CredentialReader {
             object: "the plan".into(),
             image: None,
             how: format!("there may be {omitted} more readers"),
@@ -90,7 +90,7 @@ struct Users<'a> {
     items: Vec<Item<'a>>,
     rbac: Rbac<'a>,
     secrets: &'a BTreeSet<Name<'a>>,
-    found: BTreeMap<Name<'a>, Vec<(Reader, Keys<'a>)>>,
+    found: BTreeMap<Name<'a>, Vec<(CredentialReader, Keys<'a>)>>,
     count: usize,
     /// The number of readers left out because of the limit.
     omitted: usize,
@@ -109,7 +109,7 @@ impl<'a> Users<'a> {
 
     fn found(mut self) -> Self {
         for item in self.items.clone() {
-            for pod in Pod::all(&item) {
+            for pod in PodView::all(&item) {
                 pod.containers().for_each(|container| self.environment(&item, container));
                 self.volumes(&item, &pod);
                 self.pulls(&item, &pod);
@@ -135,7 +135,7 @@ impl<'a> Users<'a> {
         }
         self.count += 1;
         let image = image.map(|image| cut(image, MAX_TEXT));
-        let reader = Reader { object: item.object.to_string(), image, how: cut(how, MAX_TEXT) };
+        let reader = CredentialReader { object: item.object.to_string(), image, how: cut(how, MAX_TEXT) };
         self.found.entry(secret).or_default().push((reader, keys));
     }
 
@@ -161,7 +161,7 @@ impl<'a> Users<'a> {
         }
     }
 
-    fn volumes(&mut self, item: &Item<'a>, pod: &Pod<'a>) {
+    fn volumes(&mut self, item: &Item<'a>, pod: &PodView<'a>) {
         let mut mounts = mounts(pod);
         for volume in items(pod.spec, "/volumes") {
             // Each mount is for one volume: a second one of the same name has none.
@@ -206,7 +206,7 @@ impl<'a> Users<'a> {
         }
     }
 
-    fn pulls(&mut self, item: &Item<'a>, pod: &Pod<'a>) {
+    fn pulls(&mut self, item: &Item<'a>, pod: &PodView<'a>) {
         for secret in items(pod.spec, "/imagePullSecrets").filter_map(|it| text(it, "/name")) {
             self.note(item, secret, None, None, "pulls its images with it");
         }
@@ -218,7 +218,7 @@ impl<'a> Users<'a> {
         }
     }
 
-    fn through_the_api(&mut self, item: &Item<'a>, pod: &Pod<'a>) {
+    fn through_the_api(&mut self, item: &Item<'a>, pod: &PodView<'a>) {
         let Some(account) = self.rbac.carried(item, pod) else { return };
         let may_read = |(namespace, name): &&Name<'a>| self.rbac.reads_secret(&account, namespace, name);
         let readable: Vec<_> = self.secrets.iter().filter(may_read).copied().collect();
@@ -264,7 +264,7 @@ impl<'a> Users<'a> {
 }
 
 /// The containers that mount each volume, and where.
-fn mounts<'a>(pod: &Pod<'a>) -> BTreeMap<&'a str, Vec<(Container<'a>, &'a str)>> {
+fn mounts<'a>(pod: &PodView<'a>) -> BTreeMap<&'a str, Vec<(Container<'a>, &'a str)>> {
     let mut mounts = BTreeMap::<_, Vec<_>>::new();
     for container in pod.containers() {
         for mount in items(container.body, "/volumeMounts") {

@@ -7,7 +7,7 @@ use crate::capability::severity::Severity;
 use crate::digest::Digest;
 
 use super::Found;
-use super::pods::Pod;
+use super::pods::PodView;
 use super::untyped::{cut, items, listed, text};
 
 /// The longest reference of an image in a sentence, in characters.
@@ -32,7 +32,7 @@ impl FromIterator<Digest> for Images {
 }
 
 /// Looks at the images of one pod.
-pub(super) fn look(pod: &Pod<'_>, images: Option<&Images>, found: &mut Found) {
+pub(super) fn look(pod: &PodView<'_>, images: Option<&Images>, found: &mut Found) {
     let mut by_image = BTreeMap::<&str, Vec<&str>>::new();
     for container in pod.containers() {
         by_image.entry(text(container.body, "/image").unwrap_or_default()).or_default().push(container.name);

@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 9] = [
 const LISTS: [&str; 3] = ["/containers", "/ephemeralContainers", "/initContainers"];
 
 /// A pod that an object brings.
-pub(super) struct Pod<'a> {
+pub(super) struct PodView<'a> {
     /// The pod's own annotations, where the kind of the object says where they are.
     pub(super) annotations: Option<&'a Value>,
     pub(super) spec: &'a Value,
@@ -37,7 +37,7 @@ pub(super) struct Container<'a> {
     pub(super) body: &'a Value,
 }
 
-impl<'a> Pod<'a> {
+impl<'a> PodView<'a> {
     /// The pods of an object. In kinds that are not Kubernetes' own they are found by their shape.
     pub(super) fn all(item: &Item<'a>) -> Vec<Self> {
         let kind = item.object.group_kind();
@@ -80,7 +80,7 @@ impl<'a> Pod<'a> {
 
 /// Maps with a list of containers, each with a name and an image, wherever they are in the object. No recursion: the
 /// object may be as deep as it likes.
-fn shaped_like_pods(body: &Value) -> Vec<Pod<'_>> {
+fn shaped_like_pods(body: &Value) -> Vec<PodView<'_>> {
     let mut pods = Vec::new();
     // Metadata and status are the server's own and start no pods.
     let is_brought = |(name, value)| (!["metadata", "status"].contains(&name)).then_some(value);
@@ -88,7 +88,9 @@ fn shaped_like_pods(body: &Value) -> Vec<Pod<'_>> {
     while let Some(value) = left.pop() {
         match value {
             Value::Array(items) => left.extend(items),
-            Value::Object(_) if has_containers(value) => pods.push(Pod { annotations: None, spec: value }),
+            Value::Object(_) if has_containers(value) => {
+                pods.push(PodView { annotations: None, spec: value })
+            }
             Value::Object(members) => left.extend(members.values()),
             _ => {}
         }

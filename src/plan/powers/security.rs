@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::capability::severity::Severity;
 
 use super::Found;
-use super::pods::{Container, Pod};
+use super::pods::{Container, PodView};
 use super::untyped::{is_false, is_on, is_there, items, listed, members, quoted, text, texts};
 
 use Severity::{Critical, High, Low, Medium};
@@ -98,7 +98,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Looks at one pod.
-pub(super) fn look(pod: &Pod<'_>, found: &mut Found) {
+pub(super) fn look(pod: &PodView<'_>, found: &mut Found) {
     let mut rows = Rows::default();
     host(pod, &mut rows);
     whole_pod(pod, &mut rows);
@@ -117,7 +117,7 @@ pub(super) fn look(pod: &Pod<'_>, found: &mut Found) {
 }
 
 /// Namespaces of the node that the pod shares.
-fn host<'a>(pod: &Pod<'a>, rows: &mut Rows<'a>) {
+fn host<'a>(pod: &PodView<'a>, rows: &mut Rows<'a>) {
     let shared = [
         (
             "/hostNetwork",
@@ -141,7 +141,7 @@ fn has_foreign_probe(container: &Value) -> bool {
     HOSTS.iter().any(|host| is_there(container, host) && text(container, host) != Some(""))
 }
 
-fn whole_pod<'a>(pod: &Pod<'a>, rows: &mut Rows<'a>) {
+fn whole_pod<'a>(pod: &PodView<'a>, rows: &mut Rows<'a>) {
     let unsafe_sysctls: Vec<_> = items(pod.spec, "/securityContext/sysctls")
         .map(|sysctl| text(sysctl, "/name").unwrap_or("?"))
         .filter(|name| !SAFE_SYSCTLS.contains(name))
@@ -184,7 +184,7 @@ const SECCOMP: &str = "pod-security/baseline/seccomp";
 const ARMOR: &str = "pod-security/baseline/app-armor";
 
 /// Privilege escalation: privileged mode, capabilities, users.
-fn privileges<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
+fn privileges<'a>(pod: &PodView<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     let body = container.body;
     if is_on(body, "/securityContext/privileged") {
         let what = "runs privileged: it is as good as root on its node";
@@ -246,7 +246,7 @@ fn bare(name: &str) -> String {
 }
 
 /// Root is root of the node as far as anything leads there, unless the pod has users of its own.
-fn user<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
+fn user<'a>(pod: &PodView<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     let set = |member: &str| {
         let own = container.body.pointer(member).filter(|it| !it.is_null());
         own.or_else(|| pod.spec.pointer(member)).filter(|it| !it.is_null())
@@ -270,7 +270,7 @@ fn user<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
 }
 
 /// Confinement: the profiles and settings that isolate a container.
-fn confinement<'a>(pod: &Pod<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
+fn confinement<'a>(pod: &PodView<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
     let body = container.body;
     let own = text(body, "/securityContext/seccompProfile/type");
     match own.or_else(|| text(pod.spec, "/securityContext/seccompProfile/type")) {
@@ -326,6 +326,6 @@ fn reach<'a>(container: Container<'a>, rows: &mut Rows<'a>) {
     }
 }
 
-fn is_windows(pod: &Pod<'_>) -> bool {
+fn is_windows(pod: &PodView<'_>) -> bool {
     text(pod.spec, "/os/name") == Some("windows")
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::capability::severity::Severity;
 
-use super::pods::Pod;
+use super::pods::PodView;
 use super::untyped::{is_on, is_there, is_true, items, listed, members, quoted, text};
 use super::{Found, Item};
 
@@ -61,7 +61,7 @@ const SOCKETS: [&str; 7] = [
 const HOST_PATH: &str = "pod-security/baseline/host-path-volumes";
 
 /// Looks at the volumes of one pod.
-pub(super) fn look(pod: &Pod<'_>, found: &mut Found) {
+pub(super) fn look(pod: &PodView<'_>, found: &mut Found) {
     let mounted = mounted(pod);
     for volume in items(pod.spec, "/volumes") {
         let name = text(volume, "/name").unwrap_or("?");
@@ -135,7 +135,7 @@ fn leads_to(path: &str, places: &[&str]) -> bool {
 }
 
 /// The volumes that are mounted, and whether any container may write to them.
-fn mounted<'a>(pod: &Pod<'a>) -> BTreeMap<&'a str, bool> {
+fn mounted<'a>(pod: &PodView<'a>) -> BTreeMap<&'a str, bool> {
     let mut mounted = BTreeMap::new();
     for mount in pod.containers().flat_map(|container| items(container.body, "/volumeMounts")) {
         if let Some(volume) = text(mount, "/name") {

@@ -3,7 +3,7 @@
 //! Whoever upgrades, undoes or invokes needs the bundle that somebody else has installed. A layout is made in a directory
 //! that is gone afterwards, and read from one like it; its digests say whether it is what it was.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::fetch::{self, FetchError, Fetched};
-use crate::reference::{LayoutReference, Reference};
-use crate::state::StateError;
+use crate::state::{StateError, origin};
 
-use super::encoding::{Lines, MAX_RECORD, Reader, UnreadableRecord};
+use super::encoding::{Lines, MAX_RECORD, RecordReader, UnreadableRecord};
 
 /// The most files of a bundle. Without it a record could fill a directory with empty ones.
 const MAX_FILES: usize = 5000;
@@ -56,7 +55,7 @@ impl UnpackedBundle {
 
     /// The files of a record. Only those that a layout consists of have names that are written.
     pub(super) fn fill(&self, content: &[u8]) -> Result<(), UnreadableRecord> {
-        let mut reader = Reader::new(content);
+        let mut reader = RecordReader::new(content);
         let entries: Vec<Entry> = reader.expect()?;
         if entries.len() > MAX_FILES {
             return Err(UnreadableRecord::Large);
@@ -102,20 +101,7 @@ impl UnpackedBundle {
 
     /// Reads a bundle, and checks all of it. Trust is decided by where it came from when it was kept.
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, FetchError> {
-        let here = |directory: &Path| {
-            Reference::Layout(LayoutReference {
-                directory: directory.into(),
-                tag: None,
-                digest: Some(digest),
-            })
-        };
-        let origin = match origin.parse() {
-            Ok(elsewhere @ (Reference::Archive(_) | Reference::Registry(_))) => elsewhere,
-            Ok(Reference::Layout(layout)) => here(&layout.directory),
-            Ok(Reference::Path(path)) => here(&path),
-            Err(_) => here(Path::new("kube")),
-        };
-        fetch::load(&self.directory, digest, origin).await
+        fetch::load(&self.directory, digest, origin::origin(origin, digest, None)).await
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::state::{ClaimResult, StateError, timestamp, ulid};
 
-use super::encoding::{Lines, Reader, UnreadableRecord};
+use super::encoding::{Lines, RecordReader, UnreadableRecord};
 use super::record_store::{Record, RecordStore, RecordVersion, corrupt, unwritable};
 use super::subject::RecordSubject;
 
@@ -13,7 +13,7 @@ use super::subject::RecordSubject;
 pub(super) struct ClaimRecord {
     pub(super) document: Value,
     pub(super) result: Option<StoredResult>,
-    pub(super) outputs: Vec<Output>,
+    pub(super) outputs: Vec<OutputRecord>,
 }
 
 /// A result of CNAB Claims.
@@ -30,7 +30,7 @@ pub(super) struct StoredResult {
 
 /// An output that a result has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Output {
+pub(super) struct OutputRecord {
     pub(super) name: String,
     pub(super) value: Value,
 }
@@ -43,7 +43,8 @@ impl ClaimRecord {
 
     /// The record of a claim whose action has ended.
     pub(super) fn ended(id: &str, document: Value, result: &ClaimResult<'_>) -> Self {
-        let output = |(name, value): (&String, &Value)| Output { name: name.clone(), value: value.clone() };
+        let output =
+            |(name, value): (&String, &Value)| OutputRecord { name: name.clone(), value: value.clone() };
         Self {
             result: Some(StoredResult::new(id, result.status, result.message.clone())),
             outputs: result.outputs.iter().map(output).collect(),
@@ -67,7 +68,7 @@ impl ClaimRecord {
 
     /// Reads a record, which must be about this claim of this installation: one that was copied elsewhere is none.
     pub(super) fn read(record: &Record, installation: &str, id: &str) -> Result<Self, UnreadableRecord> {
-        let mut reader = Reader::new(&record.content);
+        let mut reader = RecordReader::new(&record.content);
         let document = without_files(reader.expect()?);
         let says = |member: &str| document.get(member).and_then(Value::as_str);
         if says("id") != Some(id) || says("installation") != Some(installation) {

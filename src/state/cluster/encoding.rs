@@ -49,7 +49,7 @@ pub(super) enum UnreadableRecord {
     #[error("its content is not what its digest says")]
     Digest,
     #[error("a line of it cannot be read: {0}")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     #[error("its files cannot be written")]
     Files(#[source] std::io::Error),
     #[error("it has the format {0}, and this program knows {FORMAT}")]
@@ -129,9 +129,9 @@ pub(super) struct Lines(Vec<u8>);
 impl Lines {
     /// Adds a document.
     pub(super) fn push<T: Serialize>(&mut self, document: &T) -> Result<(), UnreadableRecord> {
-        let text = serde_json::to_vec(document).map_err(document::Invalid::from)?;
+        let text = serde_json::to_vec(document).map_err(document::InvalidDocument::from)?;
         if text.len() > document::MAX_BYTES {
-            return Err(document::Invalid::TooLong(text.len()).into());
+            return Err(document::InvalidDocument::TooLong(text.len()).into());
         }
         self.0.extend(text);
         self.0.push(b'\n');
@@ -145,9 +145,9 @@ impl Lines {
 }
 
 /// Reads a record, document by document.
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(super) struct RecordReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> RecordReader<'a> {
     pub(super) fn new(content: &'a [u8]) -> Self {
         Self(content)
     }
@@ -278,11 +278,13 @@ mod tests {
         let mut lines = Lines::default();
         lines.push(&1).unwrap();
         lines.push(&"two\nlines").unwrap();
-        let mut reader = Reader::new(lines.bytes());
+        let mut reader = RecordReader::new(lines.bytes());
         assert_eq!(reader.expect::<u8>().unwrap(), 1);
         assert_eq!(reader.rest::<String>().unwrap(), ["two\nlines"]);
         assert_eq!(reason(reader.expect::<u8>()), "it is cut off");
-        assert_eq!(reason(Reader::new(b"1").next::<u8>()), "it is cut off");
-        assert!(reason(Reader::new(b"{\"a\":1,\"a\":2}\n").next::<serde_json::Value>()).contains("twice"));
+        assert_eq!(reason(RecordReader::new(b"1").next::<u8>()), "it is cut off");
+        assert!(
+            reason(RecordReader::new(b"{\"a\":1,\"a\":2}\n").next::<serde_json::Value>()).contains("twice")
+        );
     }
 }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::state::{Claim, ClaimResult, Installation, Revision, Settings, StateError};
+use crate::state::{Claim, ClaimResult, Installation, InstallationSettings, Revision, StateError};
 use crate::targets::{Inventory, Recorded};
 
 use super::claim_record::{ClaimRecord, StoredResult};
-use super::encoding::{Lines, Reader, UnreadableRecord};
+use super::encoding::{Lines, RecordReader, UnreadableRecord};
 use super::record_store::{Record, RecordStore, RecordVersion, corrupt, unwritable};
 use super::subject::RecordSubject;
 
@@ -29,7 +29,7 @@ pub(super) struct InstallationRecord {
 pub(super) struct Head {
     pub(super) name: String,
     namespace: String,
-    pub(super) settings: Settings,
+    pub(super) settings: InstallationSettings,
     claims: Vec<ClaimEntry>,
 }
 
@@ -72,14 +72,14 @@ impl InstallationRecord {
     }
 
     /// The record of an installation that is not there yet.
-    pub(super) fn new(name: &str, namespace: &str, settings: Settings) -> Self {
+    pub(super) fn new(name: &str, namespace: &str, settings: InstallationSettings) -> Self {
         let head = Head { name: name.into(), namespace: namespace.into(), settings, claims: Vec::new() };
         Self { head, inventory: Inventory::default(), version: None }
     }
 
     /// Reads a record, which must be about what it was read for: one that was copied elsewhere is none.
     fn read(record: &Record, name: Option<&str>, store: &RecordStore) -> Result<Self, UnreadableRecord> {
-        let mut reader = Reader::new(&record.content);
+        let mut reader = RecordReader::new(&record.content);
         let head: Head = reader.expect()?;
         let is_other = name.is_some_and(|name| head.name != name) || *head.namespace != *store.namespace;
         if is_other {
@@ -237,16 +237,16 @@ impl InstallationRecord {
 }
 
 /// The settings that mean the same to everybody: the path of a kubeconfig or a file is each reader's own matter.
-fn settings_for_all(settings: Settings) -> Settings {
+fn settings_for_all(settings: InstallationSettings) -> InstallationSettings {
     let mut terms = settings.terms;
     terms.files.clear();
-    Settings { place: settings.place.for_all(), terms, ..settings }
+    InstallationSettings { place: settings.place.for_all(), terms, ..settings }
 }
 
 /// The stored settings, for the one who reads them. The installation is in the cluster that its record is in, by whatever
 /// address that is reached.
-fn settings_here(settings: Settings, store: &RecordStore) -> Settings {
+fn settings_here(settings: InstallationSettings, store: &RecordStore) -> InstallationSettings {
     let settings = settings_for_all(settings);
     let place = settings.place.with_server(Some(store.records.server().address().to_owned()));
-    Settings { place, ..settings }
+    InstallationSettings { place, ..settings }
 }

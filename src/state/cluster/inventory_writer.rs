@@ -17,14 +17,14 @@ use super::thread::StateThread;
 const SOON: Duration = Duration::from_millis(500);
 
 /// Writes the inventory of one installation.
-pub(super) struct InventoryWriter {
+pub(super) struct ClusterInventoryWriter {
     pub(super) thread: Arc<StateThread>,
     pub(super) store: RecordStore,
     pub(super) writer: Arc<RecordWriter>,
     pub(super) name: String,
 }
 
-impl InventoryWriter {
+impl ClusterInventoryWriter {
     fn change(&self, change: InventoryChange) -> Result<(), targets::Error> {
         let (store, writer, name) = (self.store.clone(), Arc::clone(&self.writer), self.name.clone());
         let done = self.thread.wait(async move { writer.change(&store, &name, change).await });
@@ -40,7 +40,7 @@ impl InventoryWriter {
     }
 }
 
-impl Ledger for InventoryWriter {
+impl Ledger for ClusterInventoryWriter {
     fn intend(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
         self.change(InventoryChange::Intend(objects.to_vec()))
     }

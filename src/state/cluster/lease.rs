@@ -38,11 +38,11 @@ const TRIES: usize = 5;
 /// A Lease that is held. It is given back when this is dropped.
 pub(crate) struct Lease {
     thread: Arc<StateThread>,
-    hold: Arc<Hold>,
+    hold: Arc<LeaseHold>,
 }
 
 /// What is held, and for how long.
-pub(super) struct Hold {
+pub(super) struct LeaseHold {
     records: Arc<Records>,
     lease: RecordName,
     name: String,
@@ -66,13 +66,13 @@ struct Seen {
 }
 
 impl Lease {
-    pub(super) fn new(thread: Arc<StateThread>, hold: Arc<Hold>) -> Self {
+    pub(super) fn new(thread: Arc<StateThread>, hold: Arc<LeaseHold>) -> Self {
         let renewed = Arc::clone(&hold);
         thread.begin(async move { renewed.go_on().await });
         Self { thread, hold }
     }
 
-    pub(super) fn hold(&self) -> &Arc<Hold> {
+    pub(super) fn hold(&self) -> &Arc<LeaseHold> {
         &self.hold
     }
 
@@ -93,7 +93,7 @@ impl Drop for Lease {
     }
 }
 
-impl Hold {
+impl LeaseHold {
     /// Takes the Lease of an installation, if nobody holds it, or has not renewed it in time.
     pub(super) async fn take(
         store: &RecordStore,

@@ -8,19 +8,19 @@ use std::sync::Arc;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::kubernetes::object::ObjectRef;
-use crate::state::{Claim, ClaimResult, Settings, StateError};
+use crate::state::{Claim, ClaimResult, InstallationSettings, StateError};
 use crate::sync::Mutex;
 use crate::targets::{Inventory, Recorded};
 
 use super::installation_record::InstallationRecord;
-use super::lease::Hold;
+use super::lease::LeaseHold;
 use super::record_store::{RecordStore, RecordVersion};
 
 /// The record of the installation that this program acts on, and what entitles it to write there.
 #[derive(Default)]
 pub(super) struct RecordWriter {
     open: AsyncMutex<Option<OpenRecord>>,
-    hold: Mutex<Option<Arc<Hold>>>,
+    hold: Mutex<Option<Arc<LeaseHold>>>,
 }
 
 /// A record that a run goes on to write.
@@ -48,7 +48,7 @@ pub(super) enum InventoryChange {
 
 impl RecordWriter {
     /// From now on, nothing is written unless this is held.
-    pub(super) fn held_by(&self, hold: &Arc<Hold>) {
+    pub(super) fn held_by(&self, hold: &Arc<LeaseHold>) {
         *self.hold.lock() = Some(Arc::clone(hold));
     }
 
@@ -57,7 +57,7 @@ impl RecordWriter {
         &self,
         store: &RecordStore,
         name: &str,
-        settings: Settings,
+        settings: InstallationSettings,
         claim: &Claim,
     ) -> Result<(), StateError> {
         self.check().await?;

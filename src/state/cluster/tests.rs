@@ -362,7 +362,7 @@ mod identities {
 mod leases {
     use super::*;
 
-    fn locked(result: Result<crate::state::Lock, StateError>) -> Holder {
+    fn locked(result: Result<crate::state::InstallationLock, StateError>) -> Holder {
         match result.map(drop) {
             Err(StateError::Locked { holder: Some(holder), .. }) => *holder,
             other => panic!("not locked: {other:?}"),

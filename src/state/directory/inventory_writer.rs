@@ -13,12 +13,12 @@ use crate::targets::{self, Inventory, Ledger, Recorded};
 use super::{read, schema};
 
 /// Writes the inventory of one installation.
-pub(super) struct InventoryWriter {
+pub(super) struct DirectoryInventoryWriter {
     pub(super) database: Arc<Mutex<Connection>>,
     pub(super) name: String,
 }
 
-impl InventoryWriter {
+impl DirectoryInventoryWriter {
     fn write(&self, objects: &[Recorded]) -> rusqlite::Result<()> {
         let mut database = self.database.lock();
         let write = database.transaction()?;
@@ -37,7 +37,7 @@ impl InventoryWriter {
     }
 }
 
-impl Ledger for InventoryWriter {
+impl Ledger for DirectoryInventoryWriter {
     fn intend(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
         self.write(objects).map_err(unwritten)
     }

@@ -128,8 +128,10 @@ fn programs_that_find_an_empty_directory_at_once_all_open_it() {
 fn documents_are_stored_byte_for_byte_as_ever() {
     let (folder, state) = in_directory();
     let path = folder.path().join("state");
-    let settings =
-        Settings { place: Place::Directory { path: "/srv".into(), secrets: Secrets::Plain }, ..settings() };
+    let settings = InstallationSettings {
+        place: Place::Directory { path: "/srv".into(), secrets: Secrets::Plain },
+        ..settings()
+    };
     state.begin("web", "prod", &settings, &claim("install", true)).unwrap();
     let digest = Digest::of(b"bundle");
     assert_eq!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::scope::RuleScope;
-use super::{Key, TrustPolicy, TrustRule, literal};
+use super::{TrustPolicy, TrustRule, TrustedKey, literal};
 use crate::capability::severity::Severity;
 use crate::digest::{self, Digest};
 use crate::document;
@@ -19,7 +19,7 @@ const API_VERSION: &str = "carnet.dev/v1alpha1";
 pub enum PolicyError {
     /// The text breaks a rule of YAML or of the format.
     #[error("the trust policy is not valid")]
-    Document(#[from] document::Invalid),
+    Document(#[from] document::InvalidDocument),
     /// A refused digest is none.
     #[error("`refusedDigests` holds something else than digests")]
     Digest(#[from] digest::InvalidDigest),
@@ -157,7 +157,7 @@ impl TrustPolicy {
         }
         let (PolicyFile { spec, .. }, unknown) = document::typed::<PolicyFile>(value)?;
         if !unknown.is_empty() {
-            return Err(document::Invalid::Unknown(unknown).into());
+            return Err(document::InvalidDocument::Unknown(unknown).into());
         }
         Self::of_spec(spec, Digest::of(yaml.as_bytes()))
     }
@@ -166,7 +166,7 @@ impl TrustPolicy {
         let keys: BTreeMap<_, _> = spec
             .keys
             .into_iter()
-            .map(|(name, key)| Ok((name.clone(), Key::of_spec(name, key)?)))
+            .map(|(name, key)| Ok((name.clone(), TrustedKey::of_spec(name, key)?)))
             .collect::<Result<_, PolicyError>>()?;
         let mut rules: Vec<TrustRule> = Vec::new();
         for rule in spec.rules {
@@ -181,7 +181,7 @@ impl TrustPolicy {
     }
 }
 
-impl Key {
+impl TrustedKey {
     fn of_spec(name: String, spec: KeySpec) -> Result<Self, PolicyError> {
         let time = |text: Option<String>| {
             text.map(|text| text.parse().map_err(|_| PolicyError::Time { name: name.clone(), text }))
@@ -197,7 +197,7 @@ impl Key {
 }
 
 impl TrustRule {
-    fn of_spec(spec: RuleSpec, keys: &BTreeMap<String, Key>) -> Result<Self, PolicyError> {
+    fn of_spec(spec: RuleSpec, keys: &BTreeMap<String, TrustedKey>) -> Result<Self, PolicyError> {
         let scope =
             RuleScope::parse(&spec.r#match).ok_or_else(|| PolicyError::Scope(spec.r#match.clone()))?;
         let rule = spec.r#match;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{self, concurrent};
 use crate::grant::Granted;
-use crate::host::pass::Item;
+use crate::host::pass::ApplyItem;
 use crate::host::told::CallError;
 use crate::host::wait::Awaited;
 use crate::kubernetes::order::ApplyWave;
@@ -23,7 +23,7 @@ enum Sent {
 impl Acting {
     /// Waits until objects are gone that the component deleted and now applies again: the pending deletion would remove
     /// them.
-    pub(super) async fn let_go_first(&mut self, items: &[Item]) -> Result<(), CallError> {
+    pub(super) async fn let_go_first(&mut self, items: &[ApplyItem]) -> Result<(), CallError> {
         let objects: Vec<_> = items.iter().map(|item| item.step.object.clone()).collect();
         match self.await_gone_of(&objects).await?.first() {
             Some(held) => Err(targets::Error::held(held.object.to_string(), &held.why).into()),
@@ -32,11 +32,11 @@ impl Acting {
     }
 
     /// Sends the objects wave by wave. All of them are in the inventory before the first request is sent.
-    pub(super) async fn send_all(&mut self, items: &[Item], granted: &Granted) -> Result<(), CallError> {
+    pub(super) async fn send_all(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<(), CallError> {
         let recorded: Vec<_> = items.iter().map(|item| self.intended(&item.prepared)).collect();
         self.ledger.intend(&recorded)?;
         self.site.record(&recorded);
-        let mut waves = BTreeMap::<ApplyWave, Vec<&Item>>::new();
+        let mut waves = BTreeMap::<ApplyWave, Vec<&ApplyItem>>::new();
         for item in items {
             waves.entry(ApplyWave::of(&item.step.object)).or_default().push(item);
             self.applied.insert(item.step.object.clone(), item.prepared.wait());
@@ -61,7 +61,11 @@ impl Acting {
     }
 
     /// Sends one wave. Every response is recorded, also when another request failed. Returns the changes.
-    async fn send<'a>(&mut self, items: &[&'a Item], granted: &Granted) -> Result<Vec<&'a Item>, CallError> {
+    async fn send<'a>(
+        &mut self,
+        items: &[&'a ApplyItem],
+        granted: &Granted,
+    ) -> Result<Vec<&'a ApplyItem>, CallError> {
         let Self { site, ledger, settled, seen, .. } = self;
         let site = &*site;
         let mut requests = Vec::new();
@@ -92,10 +96,10 @@ impl Acting {
     /// Records the responses, and replaces objects whose fields are immutable, unless something failed.
     async fn note<'a>(
         &mut self,
-        sent: Vec<(usize, &'a Item, Sent)>,
+        sent: Vec<(usize, &'a ApplyItem, Sent)>,
         flown: Result<(), targets::Error>,
         granted: &Granted,
-    ) -> Result<Vec<&'a Item>, CallError> {
+    ) -> Result<Vec<&'a ApplyItem>, CallError> {
         let (mut changed, mut fixed) = (Vec::new(), Vec::new());
         for (_, item, answer) in sent {
             match answer {
@@ -119,7 +123,7 @@ impl Acting {
     }
 
     /// Objects of a kind can be applied once its definition is served, whether or not the run waits for anything else.
-    async fn await_served(&mut self, definitions: &[&Item], granted: &Granted) -> Result<(), CallError> {
+    async fn await_served(&mut self, definitions: &[&ApplyItem], granted: &Granted) -> Result<(), CallError> {
         let mut awaited = Vec::new();
         for item in definitions.iter().filter(|item| item.step.object.is_definition()) {
             let permit = granted.wait(item.step.object.clone())?;

@@ -15,7 +15,7 @@ use crate::targets::{self, Removed};
 use super::Acting;
 
 /// An object to remove.
-pub struct Removal {
+pub struct ObjectRemoval {
     /// The permit to remove it.
     pub permit: Permitted<Delete>,
     /// The object as it was when its removal was planned.
@@ -30,13 +30,13 @@ impl Acting {
     /// When an object cannot be removed, or that cannot be written down.
     pub async fn remove(
         &mut self,
-        removals: Vec<Removal>,
+        removals: Vec<ObjectRemoval>,
         tolerable: fn(&targets::Error) -> bool,
     ) -> Result<(), targets::Error> {
         let Self { site, ledger, going, .. } = self;
         let waits = site.waiting().enabled;
         let known = &*site;
-        let remove = |Removal { permit, seen }: Removal| async move {
+        let remove = |ObjectRemoval { permit, seen }: ObjectRemoval| async move {
             match known.delete(&permit, seen.as_ref()).await {
                 Err(error) if tolerable(&error) => Ok((permit, Removed::Gone)),
                 removed => Ok((permit, removed?)),

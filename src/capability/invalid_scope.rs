@@ -1,0 +1,34 @@
+//! Why a scope, of whichever host API, cannot be read from its document.
+
+use super::pattern::InvalidPattern;
+use super::template::InvalidTemplate;
+
+/// Why a scope cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidScope {
+    /// A destination of a credential that is not a Secret.
+    #[error("`{0}` is not of the form NAMESPACE/Secret/NAME")]
+    Destination(String),
+    /// A set without members, which must never mean "all".
+    #[error("`{0}` is empty")]
+    Empty(&'static str),
+    /// A text of the form `VERB:KIND:NAMESPACE/NAME` was expected.
+    #[error("`{0}` is not of the form VERB:KIND:NAMESPACE/NAME (or VERB:KIND:NAME outside namespaces)")]
+    Form(String),
+    /// A name that a generated credential cannot have.
+    #[error("`{0}` cannot name a generated credential: it must be a DNS label")]
+    Generated(String),
+    /// A pattern that is none.
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
+    /// Several Secrets where one was expected.
+    #[error("`{0}` does not name one Secret, as it must for a credential that is found again there")]
+    Several(String),
+    /// A placeholder that cannot be filled.
+    #[error(transparent)]
+    Template(#[from] InvalidTemplate),
+    /// A verb that does not exist.
+    #[error("`{0}` is not one of the verbs get, get-secret, apply, delete")]
+    Verb(String),
+}

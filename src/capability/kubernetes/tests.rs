@@ -1,0 +1,152 @@
+//! Comparisons of scopes, by examples and by properties over small ones.
+
+use super::*;
+use crate::capability::pattern::InvalidPattern;
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+
+pub(crate) fn pattern() -> impl Strategy<Value = Pattern> {
+    "[ab]{0,2}\\*?".prop_filter_map("empty", |text| Pattern::parse(&text).ok())
+}
+
+fn verb() -> impl Strategy<Value = Verb> {
+    prop::sample::select(vec![Verb::Get, Verb::GetSecret, Verb::Apply, Verb::Delete])
+}
+
+pub(crate) fn rule() -> impl Strategy<Value = Rule> {
+    (
+        btree_set(verb(), 1..3),
+        btree_set(pattern(), 1..3),
+        btree_set(pattern(), 0..3),
+        btree_set(pattern(), 1..3),
+    )
+        .prop_map(|(verbs, kinds, namespaces, names)| Rule { verbs, kinds, namespaces, names })
+}
+
+pub(crate) fn scope() -> impl Strategy<Value = KubernetesScope> {
+    vec(rule(), 0..4).prop_map(KubernetesScope)
+}
+
+pub(crate) fn action() -> impl Strategy<Value = (Verb, ObjectRef)> {
+    let object = ("[ab]{1,3}", prop::option::of("[ab]{1,3}"), "[ab]{1,3}")
+        .prop_map(|(kind, namespace, name)| ObjectRef::new("v1", kind, namespace.as_deref(), name));
+    (verb(), object)
+}
+
+fn parse(text: &str) -> KubernetesScope {
+    KubernetesScope(vec![RuleText::parse(text).unwrap().resolve(&Names::default()).unwrap()])
+}
+
+#[test]
+fn the_default_is_nothing() {
+    assert!(KubernetesScope::default().is_empty());
+    assert!(!KubernetesScope::default().covers(&parse("get:ConfigMap:a/b")));
+}
+
+#[test]
+fn a_rule_without_a_set_is_refused_rather_than_taken_for_everything() {
+    let names = Names::default();
+    let text = RuleText {
+        verbs: vec![],
+        kinds: vec!["Service".into()],
+        namespaces: vec![],
+        names: vec!["a".into()],
+    };
+    assert_eq!(text.resolve(&names), Err(InvalidScope::Empty("verbs")));
+    assert_eq!(
+        RuleText { verbs: vec![Verb::Get], kinds: vec![], ..text.clone() }.resolve(&names),
+        Err(InvalidScope::Empty("kinds"))
+    );
+    assert_eq!(
+        RuleText { verbs: vec![Verb::Get], names: vec![], ..text }.resolve(&names),
+        Err(InvalidScope::Empty("names"))
+    );
+    assert_eq!(
+        RuleText::parse("get:Service:/a").and_then(|rule| rule.resolve(&names)),
+        Err(InvalidScope::Pattern(InvalidPattern::Empty))
+    );
+    assert_eq!(
+        RuleText::parse("list:Service:a/a").and_then(|rule| rule.resolve(&names)),
+        Err(InvalidScope::Verb("list".into()))
+    );
+    assert_eq!(
+        RuleText::parse("get:Service").and_then(|rule| rule.resolve(&names)),
+        Err(InvalidScope::Form("get:Service".into()))
+    );
+}
+
+#[test]
+fn a_rule_without_namespaces_is_for_objects_outside_them_alone() {
+    let scope = parse("get:Namespace:prod");
+    let object = |namespace: Option<&str>| ObjectRef::new("v1", "Namespace", namespace, "prod");
+    assert!(scope.allows(Verb::Get, &object(None)));
+    assert!(!scope.allows(Verb::Get, &object(Some("prod"))));
+    assert!(!parse("get:*:*/*").allows(Verb::Get, &object(None)));
+}
+
+#[test]
+fn reading_secrets_is_not_reading() {
+    let secret = ObjectRef::new("v1", "Secret", Some("a"), "b");
+    assert_eq!(Verb::read(&secret), Verb::GetSecret);
+    assert!(!parse("get:Secret:a/b").allows(Verb::read(&secret), &secret));
+}
+
+#[test]
+fn condensing_joins_what_belongs_together() {
+    let mut scope = parse("apply:Service:a/x");
+    scope.extend(parse("delete:Service:a/x"));
+    scope.extend(parse("apply:ConfigMap:a/x"));
+    scope.extend(parse("delete:ConfigMap:a/x"));
+    let rules: Vec<_> = scope.condensed().rules().iter().map(Rule::to_string).collect();
+    assert_eq!(rules, ["apply, delete ConfigMap, Service in a named x"]);
+}
+
+proptest! {
+    #[test]
+    fn an_intersection_allows_what_both_allow(a in scope(), b in scope(), (verb, object) in action()) {
+        prop_assert_eq!(a.intersect(&b).allows(verb, &object), a.allows(verb, &object) && b.allows(verb, &object));
+    }
+
+    #[test]
+    fn what_covers_allows_everything(a in scope(), b in scope(), (verb, object) in action()) {
+        if a.covers(&b) && b.allows(verb, &object) {
+            prop_assert!(a.allows(verb, &object));
+        }
+    }
+
+    #[test]
+    fn a_difference_is_empty_exactly_when_covered(a in scope(), b in scope()) {
+        prop_assert_eq!(a.minus(&b).is_empty(), b.covers(&a));
+    }
+
+    #[test]
+    fn a_difference_loses_nothing_and_adds_nothing(a in scope(), b in scope(), (verb, object) in action()) {
+        let left = a.minus(&b).allows(verb, &object);
+        if a.allows(verb, &object) && !b.allows(verb, &object) {
+            prop_assert!(left);
+        }
+        if left {
+            prop_assert!(a.allows(verb, &object));
+        }
+    }
+
+    #[test]
+    fn granting_the_difference_is_enough(a in scope(), mut b in scope()) {
+        b.extend(a.minus(&b));
+        prop_assert!(b.covers(&a));
+    }
+
+    #[test]
+    fn adding_never_removes(mut a in scope(), b in scope(), (verb, object) in action()) {
+        let before = a.allows(verb, &object);
+        a.extend(b);
+        prop_assert!(!before || a.allows(verb, &object));
+    }
+
+    #[test]
+    fn condensing_changes_nothing(a in scope(), (verb, object) in action()) {
+        let condensed = a.condensed();
+        prop_assert_eq!(condensed.allows(verb, &object), a.allows(verb, &object));
+        prop_assert!(condensed.covers(&a) && a.covers(&condensed));
+    }
+}

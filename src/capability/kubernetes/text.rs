@@ -1,0 +1,82 @@
+//! A rule as a document or a flag writes it, before its placeholders are filled.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Rule, Verb};
+use crate::capability::InvalidScope;
+use crate::capability::pattern::Pattern;
+use crate::capability::template::Names;
+
+/// Some verbs on some objects, as a document writes it: its texts may still hold `${…}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleText {
+    /// The verbs.
+    pub verbs: Vec<Verb>,
+    /// `group/Kind`, or a bare kind for the core group.
+    pub kinds: Vec<String>,
+    /// Namespaces. Left out for objects that live outside namespaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+    /// Names of objects.
+    pub names: Vec<String>,
+}
+
+impl RuleText {
+    /// Reads `VERBS:KIND:NAMESPACE/NAME`, or `VERBS:KIND:NAME` for objects outside namespaces; several verbs with commas
+    /// between them. Patterns and placeholders stay as they are until the names of an installation are known.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] with the part that cannot be used.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        let form = || InvalidScope::Form(text.into());
+        let (verbs, rest) = text.split_once(':').ok_or_else(form)?;
+        let (kind, object) = rest.split_once(':').ok_or_else(form)?;
+        let (namespaces, name) = match object.split_once('/') {
+            Some((namespace, name)) => (vec![namespace.to_owned()], name),
+            None => (Vec::new(), object),
+        };
+        let verbs = verbs.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { verbs, kinds: vec![kind.into()], namespaces, names: vec![name.into()] })
+    }
+
+    /// Fills the placeholders.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] with the text that cannot be used.
+    pub fn resolve(&self, names: &Names) -> Result<Rule, InvalidScope> {
+        Rule::of(
+            self.verbs.iter().copied().collect(),
+            patterns(&self.kinds, names)?,
+            patterns(&self.namespaces, names)?,
+            patterns(&self.names, names)?,
+        )
+    }
+}
+
+impl fmt::Display for RuleText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verbs = self.verbs.iter().map(Verb::to_string).collect::<Vec<_>>().join(", ");
+        write!(f, "{verbs} {}", self.kinds.join(", "))?;
+        if self.namespaces.is_empty() {
+            f.write_str(" outside namespaces")?;
+        } else {
+            write!(f, " in {}", self.namespaces.join(", "))?;
+        }
+        write!(f, " named {}", self.names.join(", "))
+    }
+}
+
+/// Fills the placeholders of texts, and reads them as patterns.
+///
+/// # Errors
+/// [`InvalidScope`] with the text that cannot be used.
+pub(in crate::capability) fn patterns(
+    texts: &[String],
+    names: &Names,
+) -> Result<BTreeSet<Pattern>, InvalidScope> {
+    texts.iter().map(|text| Ok(Pattern::parse(&names.fill(text)?)?)).collect()
+}
