@@ -78,7 +78,7 @@ pub(super) fn decide(
         trust,
         granted: granted.explained(),
         carried_over,
-        confirmed: operation.confirmed,
+        confirmed: operation.options.confirmed,
         warnings: resolved.warnings,
     };
     Ok(DecidedRun { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
@@ -170,7 +170,7 @@ impl DecidedRun {
                 trust: None,
                 granted: Vec::new(),
                 carried_over: false,
-                confirmed: operation.confirmed,
+                confirmed: operation.options.confirmed,
                 warnings: Vec::new(),
             },
         }

@@ -64,11 +64,11 @@ impl Run<'_> {
         planned: &mut PlannedRun,
         confirmed: &Confirmed,
     ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
-        if self.operation.identity == Identity::Own || !planned.rights.can_write() {
+        if self.operation.options.identity == Identity::Own || !planned.rights.can_write() {
             return Ok(None);
         }
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
-        let lifetime = self.operation.timeout + own_time.unwrap_or_default() + SPARE;
+        let lifetime = self.operation.options.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
         let minted = minted(&planned.plan, &planned.rights, cluster.server(), lifetime);
         self.environment.state.identify(&self.operation.name, &minted)?;

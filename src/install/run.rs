@@ -59,11 +59,11 @@ impl Run<'_> {
 
     pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
         let inventory = self.earlier.iter().flat_map(|it| it.inventory.iter().cloned()).collect();
-        Site::new(target, inventory, self.operation.overrides, self.waiting(), observer)
+        Site::new(target, inventory, self.operation.options.overrides, self.waiting(), observer)
     }
 
     pub(super) fn waiting(&self) -> Waiting {
-        Waiting::begin(self.operation.wait, self.operation.timeout)
+        Waiting::begin(self.operation.options.wait, self.operation.options.timeout)
     }
 
     /// The settings that are recorded after this run.

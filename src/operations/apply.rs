@@ -36,7 +36,7 @@ pub async fn apply(
         return Err(install::Error::Stale(vec![found]).into());
     }
     let verified = services.bundles.admitted(fetched, request.is_unsigned)?;
-    check_still(plan, services.state.find(&plan.installation.name)?.as_ref())?;
+    check_still(plan, services.state().find(&plan.installation.name)?.as_ref())?;
     let located =
         Located { place: place(plan, request)?, namespace: Some(plan.installation.namespace.clone()) };
     let mut attempt = Attempt::new(&plan.action, request);

@@ -59,6 +59,11 @@ impl Decided {
         }
     }
 
+    /// How the change is carried out: as it is asked for now, where that was not decided.
+    pub(super) fn options(&self, change: &ChangeOptions) -> ChangeOptions {
+        ChangeOptions { overrides: self.overrides, delete: self.delete.clone(), ..change.clone() }
+    }
+
     pub(super) fn consent(&self) -> Consent {
         Consent { terms: self.terms.clone(), dangerous_wildcards: self.is_wild(), ..Consent::default() }
     }
