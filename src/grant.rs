@@ -24,6 +24,7 @@ pub mod recorded;
 pub mod identity;
 mod refused;
 mod consent;
+mod guard;
 
 use std::path::PathBuf;
 
@@ -49,6 +50,7 @@ use spec::{FileGrant, GrantSpec, InvalidGrant};
 pub use consent::Consent;
 pub use denial::{Denied, Reason, Shortfall};
 pub use derived::{after_apply, before_delete, before_generate};
+pub use guard::{LoweredGuard, UnknownGuard};
 pub use permit::{
     Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, PlaceCredential, ReadBindings, ReadFile,
     Reveal, Review, Wait,

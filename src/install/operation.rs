@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::grant::Consent;
+use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
 use crate::plan::Plan;
@@ -35,8 +35,8 @@ pub struct Operation {
     pub credentials: Supplied,
     /// Where the bundle came from, as it was typed.
     pub reference: String,
-    /// Guards that were lowered, as flags.
-    pub dangers: Vec<String>,
+    /// Guards that were lowered.
+    pub dangers: Vec<LoweredGuard>,
     /// How it is carried out.
     pub options: ChangeOptions,
 }

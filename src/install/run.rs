@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::grant::Denied;
+use crate::grant::{Denied, LoweredGuard};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
@@ -18,9 +18,6 @@ use crate::verify::TrustDecision;
 use super::decide::DecidedRun;
 use super::responsibilities::Responsibilities;
 use super::{Environment, Error, Mode, Operation};
-
-/// The guard that is lowered where no identity is made for a run.
-const OWN_IDENTITY: &str = "--identity own";
 
 /// One action, decided about.
 pub(super) struct Run<'a> {
@@ -93,9 +90,9 @@ impl Run<'_> {
     }
 
     /// The guards that are lowered. Who carries a plan out is no part of it, but of what is recorded.
-    fn dangers(&self) -> Vec<String> {
-        let own = self.operation.acts_as_caller().then(|| OWN_IDENTITY.to_owned());
-        self.operation.dangers.iter().cloned().chain(own).collect()
+    fn dangers(&self) -> Vec<LoweredGuard> {
+        let own = self.operation.acts_as_caller().then_some(LoweredGuard::OwnIdentity);
+        self.operation.dangers.iter().copied().chain(own).collect()
     }
 
     /// CNAB Claims: a new revision for whatever may change something, the last one for the rest.

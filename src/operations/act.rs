@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::capability::Requests;
-use crate::grant::Consent;
+use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::install::{Mode, Operation, Outcome, act};
 use crate::state::{Installation, Revision};
 use crate::targets::Place;
 use crate::verify::Verified;
 
-use super::decided::{Decided, PLAIN, WILD};
+use super::decided::Decided;
 use super::places::{Located, installation};
 use super::{BundleRequest, ChangeOptions, Error, Notice, Request, Services};
 
@@ -133,17 +133,16 @@ impl<'a> Attempt<'a> {
         source.values(&names).map(Supplied::new).map_err(Error::Credentials)
     }
 
-    /// The guards that are lowered, as flags.
-    fn dangers(&self, place: &Place) -> Vec<String> {
+    /// The guards that are lowered.
+    fn dangers(&self, place: &Place) -> Vec<LoweredGuard> {
         let is_wild = self.decided.as_ref().map_or(self.consent.dangerous_wildcards, Decided::is_wild);
         [
-            (self.request.is_unsigned, "--dangerous-unsigned"),
-            (is_wild, WILD),
-            (place.has_plain_secrets(), PLAIN),
+            (self.request.is_unsigned, LoweredGuard::Unsigned),
+            (is_wild, LoweredGuard::Wildcards),
+            (place.has_plain_secrets(), LoweredGuard::PlainSecrets),
         ]
         .into_iter()
-        .filter(|(is_set, _)| *is_set)
-        .map(|(_, flag)| flag.to_owned())
+        .filter_map(|(is_set, guard)| is_set.then_some(guard))
         .collect()
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document;
+use crate::grant::LoweredGuard;
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
 use crate::targets::{Inventory, Place, Recorded};
@@ -54,9 +55,9 @@ pub struct InstallationSettings {
     pub signers: Vec<String>,
     /// The grant.
     pub terms: GrantSpec,
-    /// Guards that the operator lowered, as flags.
+    /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<String>,
+    pub dangers: Vec<LoweredGuard>,
 }
 
 /// One tracked action.
@@ -95,9 +96,9 @@ pub struct Revision {
     /// The grant.
     #[serde(skip)]
     pub terms: GrantSpec,
-    /// Guards that the operator lowered, as flags.
+    /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<String>,
+    pub dangers: Vec<LoweredGuard>,
 }
 
 impl Installation {
