@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
-use carnet::install::{Cancellation, Unattended};
+use carnet::install::{Environment, Unattended};
 use carnet::operations::install::install;
 use carnet::operations::{BundleRequest, Bundles, Services};
 use carnet::state::State;
@@ -36,9 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         listener: Arc::new(Unattended),
     };
     let state = State::open(&home.join("state"))?;
-    let approver = Arc::new(Unattended);
-    let services =
-        Services { state: &state, bundles, cache: None, approver, cancellation: Cancellation::new() };
+    let services = Services { bundles, environment: Environment::new(&state) };
 
     let reference = format!("layout:{}", examples.join("bundles/guestbook").display()).parse()?;
     let mut request = BundleRequest::new("guestbook", reference, Place::directory(home.join("rendered")));

@@ -25,6 +25,7 @@ pub mod identity;
 mod refused;
 mod consent;
 mod consent_key;
+mod guard;
 
 use std::path::PathBuf;
 
@@ -51,6 +52,7 @@ pub use consent::Consent;
 pub use consent_key::ConsentKey;
 pub use denial::{Denied, Reason, Shortfall};
 pub use derived::{after_apply, before_delete, before_generate};
+pub use guard::{LoweredGuard, UnknownGuard};
 pub use permit::{
     Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, PlaceCredential, ReadBindings, ReadFile,
     Reveal, Review, Wait,

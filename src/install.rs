@@ -6,6 +6,7 @@
 mod failure;
 mod approver;
 mod environment;
+mod options;
 mod operation;
 mod outcome;
 mod responsibilities;
@@ -26,7 +27,8 @@ pub use approver::{Approver, Decision, Unattended};
 pub use environment::{Cancellation, Environment};
 pub use failure::{Error, MAX_SAID};
 pub use identity::{minted, needs, removed};
-pub use operation::{Identity, Mode, Operation};
+pub use operation::{Mode, Operation};
+pub use options::{ChangeOptions, Identity, TIMEOUT};
 pub use outcome::Outcome;
 
 use decide::decide;

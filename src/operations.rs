@@ -44,13 +44,13 @@ pub mod doctor;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use crate::install::ChangeOptions;
+
 pub use bundles::Bundles;
 pub use failure::Error;
 pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
-pub use request::{
-    Access, BundleRequest, ChangeOptions, CredentialSource, Inputs, Parameters, Request, RequestedPlace,
-};
+pub use request::{Access, BundleRequest, CredentialSource, Inputs, Parameters, Request, RequestedPlace};
 pub use services::Services;
 
 /// The version of every document.

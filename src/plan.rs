@@ -8,10 +8,10 @@ mod difference;
 mod changed_fields;
 pub mod powers;
 pub mod document;
+mod rights;
 mod proposed;
 mod confirmed;
 mod requested;
-mod rights;
 mod saved;
 
 use std::collections::BTreeMap;

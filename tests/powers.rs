@@ -14,7 +14,7 @@ use carnet::capability::severity::Severity;
 use carnet::fetch::Fetched;
 use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
-use carnet::install::{Error, Operation};
+use carnet::install::{ChangeOptions, Error, Operation};
 use carnet::plan::Plan;
 use carnet::plan::powers::{By, RefusedPowers};
 use carnet::signature::PrivateKey;
@@ -44,7 +44,9 @@ fn pods(home: &Home, name: &str, power: &str) -> Fetched {
 }
 
 fn operation(home: &Home, action: &str, verified: &Verified, refuse_powers: Option<Severity>) -> Operation {
-    Operation { consent: approving(verified), refuse_powers, ..home.operation(action) }
+    let operation = home.operation(action);
+    let options = ChangeOptions { refuse_powers, ..operation.options };
+    Operation { consent: approving(verified), options, ..operation }
 }
 
 fn refused(result: Result<impl Sized, Error>) -> (RefusedPowers, Box<Plan>) {

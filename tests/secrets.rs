@@ -276,7 +276,8 @@ fn upgrade(home: &Home, overrides: Overrides) -> Result<Outcome, Error> {
     let guest = Script::new().apply(&[&config_map("web-a").replace("a: b", "a: c"), &config_map("web-b")]);
     let requests = SECRETS.split_at(SECRETS.find("requests").unwrap()).1;
     let verified = unsigned(home.bundle("secrets", &guest.component(), requests));
-    let operation = Operation { consent: approving(&verified), overrides, ..home.operation("upgrade") };
+    let mut operation = Operation { consent: approving(&verified), ..home.operation("upgrade") };
+    operation.options.overrides = overrides;
     home.act(Some(verified), operation)
 }
 
@@ -321,7 +322,9 @@ fn a_file_that_was_changed_by_hand_is_not_removed_unless_the_operator_insists() 
     assert!(!home.state().get("web").unwrap().is_deleted());
 
     let overrides = Overrides { force_conflicts: true, ..Overrides::default() };
-    home.act(None, Operation { overrides, ..home.operation("uninstall") }).unwrap();
+    let mut operation = home.operation("uninstall");
+    operation.options.overrides = overrides;
+    home.act(None, operation).unwrap();
     assert!(home.rendered().is_empty());
     assert!(home.state().get("web").unwrap().is_deleted());
 }

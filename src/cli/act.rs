@@ -10,7 +10,7 @@ mod console;
 
 use std::sync::Arc;
 
-use crate::install::Approver;
+use crate::install::{Approver, Environment};
 use crate::operations::{self, Services};
 use crate::state::State;
 
@@ -18,8 +18,10 @@ use super::Context;
 use super::exit::{self, Code};
 use super::inputs;
 
-pub(super) use args::{BundleArgs, ClusterArgs, HomeArgs, InputArgs, TargetArgs, UnsignedArgs};
-pub(super) use change::{ChangeArgs, IdentityArgs, PowerArgs, time};
+pub(super) use args::{
+    BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs,
+};
+pub(super) use change::{ChangeArgs, IdentityArgs, PowerArgs, TimeoutArgs, time};
 pub(super) use console::{Console, is_confirmed};
 pub(super) use outcome::{diff_lines, report};
 
@@ -43,13 +45,9 @@ fn with_services<T>(
     operation: impl AsyncFnOnce(&Services<'_>) -> Result<T, operations::Error>,
 ) -> anyhow::Result<T> {
     let approver: Arc<dyn Approver> = console.clone();
-    let services = Services {
-        state,
-        bundles: context.bundles(),
-        cache: inputs::cache(),
-        approver,
-        cancellation: console.cancellation(),
-    };
+    let environment =
+        Environment { state, cache: inputs::cache(), approver, cancellation: console.cancellation() };
+    let services = Services { bundles: context.bundles(), environment };
     context.wait(operation(&services))
 }
 

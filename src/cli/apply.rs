@@ -2,7 +2,6 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -13,7 +12,9 @@ use crate::plan::Plan;
 use crate::reference::Reference;
 
 use super::Context;
-use super::act::{self, ClusterArgs, HomeArgs, IdentityArgs, InputArgs, PowerArgs, UnsignedArgs};
+use super::act::{
+    self, ClusterArgs, HomeArgs, IdentityArgs, InputArgs, PowerArgs, TimeoutArgs, UnsignedArgs,
+};
 use super::exit::{self, Code};
 
 /// Carry out a plan that was made earlier, and nothing else
@@ -50,9 +51,8 @@ struct WaitArgs {
     /// Do not wait until objects are ready
     #[arg(long)]
     no_wait: bool,
-    /// Wait for the target no longer than this, in all
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = act::time)]
-    timeout: Duration,
+    #[command(flatten)]
+    timeout: TimeoutArgs,
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
@@ -69,6 +69,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         inputs: args.inputs.read()?,
         is_unsigned: args.unsigned.dangerous_unsigned,
         change: args.wait.options(),
+        rollback_on_failure: args.wait.rollback_on_failure,
         ..home.request(&plan.installation.name)?
     };
     let reference = args.bundle.as_ref();
@@ -82,8 +83,7 @@ impl WaitArgs {
     fn options(&self) -> ChangeOptions {
         ChangeOptions {
             wait: !self.no_wait,
-            timeout: self.timeout,
-            rollback_on_failure: self.rollback_on_failure,
+            timeout: self.timeout.timeout,
             refuse_powers: self.powers.refuse_powers,
             identity: self.identity.identity(),
             ..ChangeOptions::default()

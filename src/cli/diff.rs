@@ -1,11 +1,10 @@
 //! `carnet diff`.
 
-use crate::operations::Request;
 use crate::operations::diff::{Difference, diff};
 use crate::targets::Change;
 
 use super::Context;
-use super::act::{self, HomeArgs, InputArgs, UnsignedArgs, diff_lines};
+use super::act::{self, InstalledArgs, diff_lines};
 use super::exit::Code;
 use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
@@ -27,23 +26,13 @@ pub(super) struct Args {
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
-    files: FileArgs,
-    #[command(flatten)]
-    inputs: InputArgs,
-    #[command(flatten)]
-    unsigned: UnsignedArgs,
+    installed: InstalledArgs<FileArgs>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let request = Request {
-        consent: args.files.read()?,
-        inputs: args.inputs.read()?,
-        is_unsigned: args.unsigned.dangerous_unsigned,
-        ..args.home.request(&args.name)?
-    };
-    let difference = act::carry_out(&args.home, context, async |services| diff(&request, services).await)?;
+    let request = args.installed.request(&args.name)?;
+    let difference =
+        act::carry_out(&args.installed.home, context, async |services| diff(&request, services).await)?;
     context.ui.report(&difference)?;
     Ok(act::pending(args.exit_code, !difference.changes.is_empty()))
 }

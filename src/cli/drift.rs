@@ -1,10 +1,9 @@
 //! `carnet drift`.
 
-use crate::operations::Request;
 use crate::operations::drift::{Drift, drift, fix};
 
 use super::Context;
-use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
+use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
 use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
@@ -30,31 +29,21 @@ pub(super) struct Args {
     #[arg(long)]
     fix: bool,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
-    files: FileArgs,
-    #[command(flatten)]
-    inputs: InputArgs,
-    #[command(flatten)]
-    unsigned: UnsignedArgs,
+    installed: InstalledArgs<FileArgs>,
     #[command(flatten)]
     change: ChangeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let request = Request {
-        consent: args.files.read()?,
-        inputs: args.inputs.read()?,
-        is_unsigned: args.unsigned.dangerous_unsigned,
-        change: args.change.options(),
-        ..args.home.request(&args.name)?
-    };
+    let request = args.change.on(args.installed.request(&args.name)?);
     if args.fix {
-        let outcome = act::carry_out(&args.home, context, async |services| fix(&request, services).await)?;
+        let outcome =
+            act::carry_out(&args.installed.home, context, async |services| fix(&request, services).await)?;
         act::report(&outcome, &context.ui)?;
         return Ok(exit::DONE);
     }
-    let drift = act::carry_out(&args.home, context, async |services| drift(&request, services).await)?;
+    let drift =
+        act::carry_out(&args.installed.home, context, async |services| drift(&request, services).await)?;
     context.ui.report(&drift)?;
     Ok(act::pending(args.exit_code, !drift.objects.is_empty()))
 }

@@ -59,7 +59,7 @@ fn run(
     operation: impl AsyncFnOnce(&BundleRequest, &Services<'_>) -> Result<Outcome, operations::Error>,
 ) -> anyhow::Result<Code> {
     let mut request = bundle.request(context)?;
-    request.request.change = change.options();
+    request.request = change.on(request.request);
     let outcome =
         act::carry_out(bundle.home(), context, async |services| operation(&request, services).await)?;
     act::report(&outcome, &context.ui)?;

@@ -1,10 +1,9 @@
 //! `carnet invoke`.
 
-use crate::operations::Request;
 use crate::operations::invoke::invoke;
 
 use super::Context;
-use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
+use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
 use super::inputs::consent::ConsentArgs;
 
@@ -23,27 +22,16 @@ pub(super) struct Args {
     #[arg(value_name = "ACTION")]
     action: String,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
-    consent: ConsentArgs,
-    #[command(flatten)]
-    inputs: InputArgs,
-    #[command(flatten)]
-    unsigned: UnsignedArgs,
+    installed: InstalledArgs<ConsentArgs>,
     #[command(flatten)]
     change: ChangeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let request = Request {
-        consent: args.consent.read()?,
-        inputs: args.inputs.read()?,
-        is_unsigned: args.unsigned.dangerous_unsigned,
-        change: args.change.options(),
-        ..args.home.request(&args.name)?
-    };
-    let outcome =
-        act::carry_out(&args.home, context, async |services| invoke(&args.action, &request, services).await)?;
+    let request = args.change.on(args.installed.request(&args.name)?);
+    let outcome = act::carry_out(&args.installed.home, context, async |services| {
+        invoke(&args.action, &request, services).await
+    })?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

@@ -1,10 +1,9 @@
 //! `carnet rollback`.
 
-use crate::operations::Request;
 use crate::operations::rollback::rollback;
 
 use super::Context;
-use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
+use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
 use super::inputs::consent::FileArgs;
 
@@ -27,26 +26,14 @@ pub(super) struct Args {
     #[arg(value_name = "REVISION")]
     revision: Option<String>,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
-    files: FileArgs,
-    #[command(flatten)]
-    inputs: InputArgs,
-    #[command(flatten)]
-    unsigned: UnsignedArgs,
+    installed: InstalledArgs<FileArgs>,
     #[command(flatten)]
     change: ChangeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let request = Request {
-        consent: args.files.read()?,
-        inputs: args.inputs.read()?,
-        is_unsigned: args.unsigned.dangerous_unsigned,
-        change: args.change.options(),
-        ..args.home.request(&args.name)?
-    };
-    let outcome = act::carry_out(&args.home, context, async |services| {
+    let request = args.change.on(args.installed.request(&args.name)?);
+    let outcome = act::carry_out(&args.installed.home, context, async |services| {
         rollback(args.revision.as_deref(), &request, services).await
     })?;
     act::report(&outcome, &context.ui)?;

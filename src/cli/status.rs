@@ -46,8 +46,8 @@ impl Report for InstallationStatus {
                 "The last run was cut off: the same command finishes it, `uninstall` undoes it.",
             );
         }
-        for flag in &self.dangers {
-            page.line("  ", Tone::Danger, &format!("a guard was lowered: {flag}"));
+        for guard in &self.dangers {
+            page.line("  ", Tone::Danger, &format!("a guard was lowered: {guard}"));
         }
         if !self.objects.is_empty() {
             page.heading("Objects");

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
+use crate::grant::LoweredGuard;
 use crate::operations::{Document, Listener, Notice, document};
 
 use super::Global;
@@ -191,7 +192,8 @@ impl Listener for Ui {
         match notice {
             Notice::Building(_) | Notice::Returning(_) => self.status(notice),
             Notice::Ignored(_) => self.detail(notice),
-            Notice::OwnIdentity | Notice::Unsigned(_) => self.danger(notice),
+            Notice::OwnIdentity => self.danger(format_args!("{notice} ({})", LoweredGuard::OwnIdentity)),
+            Notice::Unsigned(_) => self.danger(notice),
             _ => self.warning(notice),
         }
     }

@@ -1,11 +1,11 @@
 //! `carnet uninstall`.
 
-use crate::operations::Request;
 use crate::operations::uninstall::uninstall;
 
 use super::Context;
-use super::act::{self, ChangeArgs, HomeArgs, InputArgs, UnsignedArgs};
+use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
+use super::inputs::consent::NoConsentArgs;
 
 /// Remove an installation
 ///
@@ -21,23 +21,15 @@ pub(super) struct Args {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
-    inputs: InputArgs,
-    #[command(flatten)]
-    unsigned: UnsignedArgs,
+    installed: InstalledArgs<NoConsentArgs>,
     #[command(flatten)]
     change: ChangeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let request = Request {
-        inputs: args.inputs.read()?,
-        is_unsigned: args.unsigned.dangerous_unsigned,
-        change: args.change.options(),
-        ..args.home.request(&args.name)?
-    };
-    let outcome = act::carry_out(&args.home, context, async |services| uninstall(&request, services).await)?;
+    let request = args.change.on(args.installed.request(&args.name)?);
+    let outcome =
+        act::carry_out(&args.installed.home, context, async |services| uninstall(&request, services).await)?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

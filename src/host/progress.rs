@@ -1,5 +1,7 @@
 //! Progress of a run, as its observer sees it.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::kubernetes::object::ObjectRef;
@@ -12,8 +14,8 @@ pub trait Observer: Send + Sync {
     /// The component wrote a message.
     fn logged(&self, entry: &LogEntry);
 
-    /// Something about the run itself, in a sentence.
-    fn noted(&self, _sentence: &str) {}
+    /// Something happened to the run itself.
+    fn noted(&self, _event: &RunEvent) {}
 }
 
 /// An object that is not ready, or not gone, while the run waits for it.
@@ -28,6 +30,39 @@ pub struct Unready {
     pub failed: bool,
     /// The diagnosis from its pods and events. For people who may read those, never for a component.
     pub reasons: Vec<String>,
+}
+
+/// Something that happens to a run itself. Its text is a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// An identity was made for the run, and from now on the run acts as it.
+    ActingAs {
+        /// The name of the identity.
+        identity: String,
+        /// Where it has rights.
+        scopes: Vec<String>,
+    },
+    /// An identity could not be removed, and the next run does it.
+    IdentityLeft {
+        /// The name of the identity.
+        identity: String,
+        /// Why it is still there.
+        why: String,
+    },
+}
+
+impl fmt::Display for RunEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ActingAs { identity, scopes } => {
+                write!(f, "Acting as {identity}, with rights in {}.", scopes.join(", "))
+            }
+            Self::IdentityLeft { identity, why } => {
+                write!(f, "{identity} was not removed ({why}): the next run does it.")
+            }
+        }
+    }
 }
 
 /// The level of a message.

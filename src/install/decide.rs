@@ -74,7 +74,7 @@ pub(super) fn decide(
         trust,
         granted: granted.explained(),
         carried_over,
-        confirmed: operation.confirmed,
+        confirmed: operation.options.confirmed,
         warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
     Ok(DecidedRun { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
@@ -198,7 +198,7 @@ impl DecidedRun {
                 trust: None,
                 granted: Vec::new(),
                 carried_over: false,
-                confirmed: operation.confirmed,
+                confirmed: operation.options.confirmed,
                 warnings: Vec::new(),
             },
         }

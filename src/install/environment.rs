@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::state::State;
 
-use super::Approver;
+use super::{Approver, Unattended};
 
 /// The environment of an action.
 pub struct Environment<'a> {
@@ -19,6 +19,13 @@ pub struct Environment<'a> {
     pub approver: Arc<dyn Approver>,
     /// Stops the run.
     pub cancellation: Cancellation,
+}
+
+impl<'a> Environment<'a> {
+    /// Nobody is asked, so only plans that were confirmed beforehand are carried out, and nothing is cached.
+    pub fn new(state: &'a State) -> Self {
+        Self { state, cache: None, approver: Arc::new(Unattended), cancellation: Cancellation::new() }
+    }
 }
 
 /// Stops a run from outside. Clones stop the same run.

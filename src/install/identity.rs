@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use crate::cluster::{self, ScopedIdentity, Server};
 use crate::grant::beside;
 use crate::grant::identity::{PREFIX, parts};
+use crate::host::progress::RunEvent;
 use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
 use crate::plan::{Confirmed, Plan};
 use crate::state::{InstallationLock, ulid};
@@ -53,8 +54,8 @@ impl Run<'_> {
             return Err(refused(identity.record(), planned, source).await);
         }
         let IdentityRecord { name, scopes, .. } = identity.record();
-        let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
-        self.environment.approver.noted(&format!("Acting as {name}, with rights in {}.", scopes.join(", ")));
+        let scopes = scopes.iter().map(ToString::to_string).collect();
+        self.environment.approver.noted(&RunEvent::ActingAs { identity: name.clone(), scopes });
         Ok(())
     }
 
@@ -64,11 +65,11 @@ impl Run<'_> {
         planned: &mut PlannedRun,
         confirmed: &Confirmed,
     ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
-        if self.operation.identity == Identity::Own || !planned.proposed.acting_rights().can_write() {
+        if self.operation.options.identity == Identity::Own || !planned.proposed.acting_rights().can_write() {
             return Ok(None);
         }
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
-        let lifetime = self.operation.timeout + own_time.unwrap_or_default() + SPARE;
+        let lifetime = self.operation.options.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
         let minted = minted(planned.plan(), planned.proposed.acting_rights(), cluster.server(), lifetime);
         self.environment.state.identify(&self.operation.name, &minted)?;
@@ -87,7 +88,7 @@ impl Run<'_> {
                 // A cluster may have several addresses, and another cluster has nothing of this name.
                 Ok(0) if minted.server != cluster.server().address() => {}
                 Ok(_) => self.environment.state.forget_identity(&minted)?,
-                Err(error) => self.environment.approver.noted(&left(&minted, &error.to_string())),
+                Err(error) => self.environment.approver.noted(&left(&minted, error.to_string())),
             }
         }
         Ok(())
@@ -100,7 +101,7 @@ impl Run<'_> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it took too long".to_owned(),
         };
-        self.environment.approver.noted(&left(identity.record(), &why));
+        self.environment.approver.noted(&left(identity.record(), why));
         Ok(())
     }
 }
@@ -149,8 +150,8 @@ async fn refused(minted: &IdentityRecord, planned: &PlannedRun, source: cluster:
     Error::Identity { source, missing }
 }
 
-fn left(minted: &IdentityRecord, why: &str) -> String {
-    format!("{} was not removed ({why}): the next run does it, or `carnet doctor --fix`.", minted.name)
+fn left(minted: &IdentityRecord, why: String) -> RunEvent {
+    RunEvent::IdentityLeft { identity: minted.name.clone(), why }
 }
 
 /// The time in a while (RFC 3339).

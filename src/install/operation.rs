@@ -1,19 +1,17 @@
 //! An operation on an installation, and whether its recorded state allows that.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::capability::severity::Severity;
-use crate::grant::Consent;
+use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
 use crate::plan::Plan;
 use crate::state::{Installation, StateError};
-use crate::targets::{self, Overrides, Place, Protected};
+use crate::targets::{self, Place};
 
-use super::Error;
+use super::{ChangeOptions, Error, Identity};
 
 /// An action on an installation, with all decisions of the caller.
 pub struct Operation {
@@ -31,41 +29,16 @@ pub struct Operation {
     pub parameters: BTreeMap<String, Value>,
     /// Whether parameters and consent are complete, so that nothing of the last run is carried over.
     pub complete: bool,
-    /// Whether the change is confirmed whatever the plan says, so that nobody is asked.
-    pub confirmed: bool,
     /// The plan that is to be carried out, and no other.
     pub plan: Option<Box<Plan>>,
     /// Credentials that were given.
     pub credentials: Supplied,
-    /// Guards that the operator overrides.
-    pub overrides: Overrides,
-    /// Whether to wait until objects are ready.
-    pub wait: bool,
-    /// How long to wait for the target, in all.
-    pub timeout: Duration,
-    /// The severity of powers from which on the plan is refused.
-    pub refuse_powers: Option<Severity>,
-    /// Protected kinds that may be removed, although their contents are deleted with them.
-    pub delete: BTreeSet<Protected>,
     /// Where the bundle came from, as it was typed.
     pub reference: String,
-    /// Guards that were lowered, as flags.
-    pub dangers: Vec<String>,
-    /// Who acts in a cluster.
-    pub identity: Identity,
-}
-
-/// How long a run waits for its target unless it is told otherwise.
-const TIMEOUT: Duration = Duration::from_secs(300);
-
-/// Who acts in a cluster.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Identity {
-    /// The caller, with all rights that the caller has.
-    Own,
-    /// An identity that is made for the run, with just the rights of its plan.
-    #[default]
-    Scoped,
+    /// Guards that were lowered.
+    pub dangers: Vec<LoweredGuard>,
+    /// How it is carried out.
+    pub options: ChangeOptions,
 }
 
 /// How far an operation is carried out.
@@ -90,23 +63,17 @@ impl Operation {
             consent: Consent::default(),
             parameters: BTreeMap::new(),
             complete: false,
-            confirmed: false,
             plan: None,
             credentials: Supplied::default(),
-            overrides: Overrides::default(),
-            wait: true,
-            timeout: TIMEOUT,
-            refuse_powers: None,
-            delete: BTreeSet::new(),
             reference: String::new(),
             dangers: Vec::new(),
-            identity: Identity::default(),
+            options: ChangeOptions::default(),
         }
     }
 
     /// Whether it is carried out with all rights that the caller has in a cluster.
     pub fn acts_as_caller(&self) -> bool {
-        self.identity == Identity::Own && self.place.is_cluster()
+        self.options.identity == Identity::Own && self.place.is_cluster()
     }
 
     /// Whether the recorded installation allows this action, in this place.
@@ -289,7 +256,10 @@ mod tests {
 
     #[test]
     fn only_the_caller_in_a_cluster_has_all_rights_of_the_caller() {
-        let acts = |identity, place| Operation { identity, place, ..operation("install") }.acts_as_caller();
+        let acts = |identity, place| {
+            let options = ChangeOptions { identity, ..ChangeOptions::default() };
+            Operation { options, place, ..operation("install") }.acts_as_caller()
+        };
         assert!(acts(Identity::Own, Place::cluster()));
         assert!(!acts(Identity::Own, Place::directory("/rendered")));
         assert!(!acts(Identity::Scoped, Place::cluster()));

@@ -83,7 +83,9 @@ impl Run<'_> {
     /// suffice.
     fn trial(&self) -> DryRunMode {
         match self.mode {
-            Mode::Act if self.operation.confirmed && self.operation.plan.is_none() => DryRunMode::Reads,
+            Mode::Act if self.operation.options.confirmed && self.operation.plan.is_none() => {
+                DryRunMode::Reads
+            }
             Mode::Act => DryRunMode::DryRun,
             Mode::Examine | Mode::Plan => DryRunMode::DryRunIfAllowed,
         }
@@ -95,7 +97,7 @@ impl Run<'_> {
             .replacements()
             .map(|row| format!("{} ({} cannot change)", row.object, row.immutable.join(", ")))
             .collect();
-        let may_be = self.mode != Mode::Act || self.operation.overrides.replace;
+        let may_be = self.mode != Mode::Act || self.operation.options.overrides.replace;
         if may_be || replaced.is_empty() { Ok(()) } else { Err(Error::Replaces(replaced)) }
     }
 
@@ -118,7 +120,7 @@ impl Run<'_> {
         let is_directory = matches!(target, Target::Directory(_));
         let is_removed = |recorded: &RecordedObject| {
             let kind = Protected::of(recorded.object());
-            is_directory || kind.is_none_or(|kind| self.operation.delete.contains(&kind))
+            is_directory || kind.is_none_or(|kind| self.operation.options.delete.contains(&kind))
         };
         let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();
         let (removed, kept): (Vec<_>, Vec<_>) =
@@ -152,8 +154,8 @@ impl Run<'_> {
             parameters: shown,
             secret_parameters: secret,
             grant: self.decided.terms.clone(),
-            overrides: self.operation.overrides,
-            delete: self.operation.delete.clone(),
+            overrides: self.operation.options.overrides,
+            delete: self.operation.options.delete.clone(),
             dangers: self.operation.dangers.clone(),
         }
     }

@@ -61,7 +61,7 @@ impl Run<'_> {
     /// Whether the plan's powers matter to anybody: to a person who is shown the plan, or to a limit on powers.
     fn is_looked_at(&self) -> bool {
         match self.mode {
-            Mode::Act => !self.operation.confirmed || !self.refusals().is_empty(),
+            Mode::Act => !self.operation.options.confirmed || !self.refusals().is_empty(),
             Mode::Examine => false,
             Mode::Plan => true,
         }
@@ -77,7 +77,7 @@ impl Run<'_> {
         };
         by_policy
             .into_iter()
-            .chain(self.operation.refuse_powers.map(|refused| (By::Operator, refused)))
+            .chain(self.operation.options.refuse_powers.map(|refused| (By::Operator, refused)))
             .collect()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::grant::{ConsentKey, Denied};
+use crate::grant::{ConsentKey, Denied, LoweredGuard};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
@@ -18,9 +18,6 @@ use crate::verify::TrustDecision;
 use super::decide::DecidedRun;
 use super::responsibilities::Responsibilities;
 use super::{Environment, Error, Mode, Operation};
-
-/// The guard that is lowered where no identity is made for a run.
-const OWN_IDENTITY: &str = "--identity own";
 
 /// One action, decided about.
 pub(super) struct Run<'a> {
@@ -59,11 +56,11 @@ impl Run<'_> {
 
     pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
         let inventory = self.earlier.iter().flat_map(|it| it.inventory().iter().cloned()).collect();
-        Site::new(target, inventory, self.operation.overrides, self.waiting(), observer)
+        Site::new(target, inventory, self.operation.options.overrides, self.waiting(), observer)
     }
 
     pub(super) fn waiting(&self) -> Waiting {
-        Waiting::begin(self.operation.wait, self.operation.timeout)
+        Waiting::begin(self.operation.options.wait, self.operation.options.timeout)
     }
 
     /// The settings that are recorded after this run.
@@ -94,9 +91,9 @@ impl Run<'_> {
     }
 
     /// The guards that are lowered. Who carries a plan out is no part of it, but of what is recorded.
-    fn dangers(&self) -> Vec<String> {
-        let own = self.operation.acts_as_caller().then(|| OWN_IDENTITY.to_owned());
-        self.operation.dangers.iter().cloned().chain(own).collect()
+    fn dangers(&self) -> Vec<LoweredGuard> {
+        let own = self.operation.acts_as_caller().then_some(LoweredGuard::OwnIdentity);
+        self.operation.dangers.iter().copied().chain(own).collect()
     }
 
     /// CNAB Claims: a new revision for whatever may change something, the last one for the rest.

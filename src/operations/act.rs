@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::capability::Requests;
-use crate::grant::Consent;
+use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::install::{Mode, Operation, Outcome, act};
 use crate::state::{Installation, Revision};
 use crate::targets::Place;
 use crate::verify::Verified;
 
-use super::decided::{Decided, PLAIN, WILD};
+use super::decided::Decided;
 use super::places::{Located, installation};
 use super::{BundleRequest, ChangeOptions, Error, Notice, Request, Services};
 
@@ -57,7 +57,7 @@ impl<'a> Attempt<'a> {
     /// The action on an installation, with the bundle that is kept of it where the action needs one.
     pub(super) async fn on_installation(self, services: &Services<'_>) -> Result<Ready<'a>, Error> {
         let Request { name, namespace, access, .. } = self.request;
-        let installation = installation(services.state, name, namespace.as_deref())?;
+        let installation = installation(services.state(), name, namespace.as_deref())?;
         let verified = self.kept(&installation, services).await?;
         let located = Located::of(&installation, access);
         let attempt = Self { reference: installation.settings.reference, ..self };
@@ -71,8 +71,8 @@ impl<'a> Attempt<'a> {
         services: &Services<'_>,
     ) -> Result<Ready<'a>, Error> {
         let Request { name, namespace, access, is_unsigned, .. } = self.request;
-        let installation = installation(services.state, name, namespace.as_deref())?;
-        let fetched = services.state.load(revision.digest, &revision.reference).await?;
+        let installation = installation(services.state(), name, namespace.as_deref())?;
+        let fetched = services.state().load(revision.digest, &revision.reference).await?;
         let verified = Some(services.bundles.admitted(fetched, *is_unsigned)?);
         let decided = Some(Decided::by_revision(revision, &self.consent, &self.change));
         let attempt = Self { reference: revision.reference.clone(), decided, ..self };
@@ -87,7 +87,7 @@ impl<'a> Attempt<'a> {
         services: &Services<'_>,
     ) -> Result<Option<Verified>, Error> {
         let settings = &installation.settings;
-        let fetched = services.state.load(settings.bundle, &settings.reference).await;
+        let fetched = services.state().load(settings.bundle, &settings.reference).await;
         if self.action == "uninstall" {
             let requests = fetched.as_ref().ok().and_then(|fetched| Requests::of(fetched.bundle()).ok());
             if !requests.is_some_and(|requests| requests.handle("uninstall")) {
@@ -103,17 +103,11 @@ impl<'a> Attempt<'a> {
             consent: decided.as_ref().map_or_else(|| self.consent.clone(), Decided::consent),
             parameters: bundle.map(|bundle| self.parameters(bundle)).transpose()?.unwrap_or_default(),
             complete: decided.is_some(),
-            confirmed: change.confirmed,
             plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
             credentials: bundle.map(|bundle| self.credentials(bundle)).transpose()?.unwrap_or_default(),
-            overrides: decided.as_ref().map_or(change.overrides, |decided| decided.overrides),
-            wait: change.wait,
-            timeout: change.timeout,
-            refuse_powers: change.refuse_powers,
-            delete: decided.as_ref().map_or_else(|| change.delete.clone(), |decided| decided.delete.clone()),
+            options: decided.as_ref().map_or_else(|| change.clone(), |decided| decided.options(change)),
             reference: self.reference.clone(),
             dangers: self.dangers(&place),
-            identity: change.identity,
             ..Operation::new(action, &request.name, namespace, place)
         })
     }
@@ -139,17 +133,16 @@ impl<'a> Attempt<'a> {
         source.values(&names).map(Supplied::new).map_err(Error::Credentials)
     }
 
-    /// The guards that are lowered, as flags.
-    fn dangers(&self, place: &Place) -> Vec<String> {
+    /// The guards that are lowered.
+    fn dangers(&self, place: &Place) -> Vec<LoweredGuard> {
         let is_wild = self.decided.as_ref().map_or(self.consent.dangerous_wildcards, Decided::is_wild);
         [
-            (self.request.is_unsigned, "--dangerous-unsigned"),
-            (is_wild, WILD),
-            (place.has_plain_secrets(), PLAIN),
+            (self.request.is_unsigned, LoweredGuard::Unsigned),
+            (is_wild, LoweredGuard::Wildcards),
+            (place.has_plain_secrets(), LoweredGuard::PlainSecrets),
         ]
         .into_iter()
-        .filter(|(is_set, _)| *is_set)
-        .map(|(_, flag)| flag.to_owned())
+        .filter_map(|(is_set, guard)| is_set.then_some(guard))
         .collect()
     }
 }
@@ -165,7 +158,7 @@ impl Ready<'_> {
         if attempt.mode == Mode::Act && operation.acts_as_caller() {
             services.tell(&Notice::OwnIdentity);
         }
-        Ok(act(verified, target, operation, &services.environment(), attempt.mode).await?)
+        Ok(act(verified, target, operation, &services.environment, attempt.mode).await?)
     }
 }
 
@@ -179,10 +172,10 @@ pub(super) async fn on_bundle<'a>(
 ) -> Result<Ready<'a>, Error> {
     let BundleRequest { reference, destination, request: asked } = request;
     let verified = Some(services.bundles.verified(reference, asked.is_unsigned).await?);
-    let earlier = services.state.find(&asked.name)?;
+    let earlier = services.state().find(&asked.name)?;
     let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
     let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
-    let located = Located::of_request(destination, asked, earlier.as_ref(), services.state)?;
+    let located = Located::of_request(destination, asked, earlier.as_ref(), services.state())?;
     let attempt = Attempt { reference: reference.to_string(), mode, ..Attempt::new(action, asked) };
     Ok(Ready { attempt, verified, located })
 }

@@ -1,5 +1,6 @@
 //! Carries out a plan that was made earlier, and no other.
 
+use crate::grant::LoweredGuard;
 use crate::install::{self, Outcome};
 use crate::plan::Plan;
 use crate::reference::Reference;
@@ -8,7 +9,7 @@ use crate::targets::Place;
 use crate::targets::directory::Secrets;
 
 use super::act::{Attempt, Ready};
-use super::decided::{Decided, PLAIN};
+use super::decided::Decided;
 use super::places::Located;
 use super::{Error, Request, Services, undo};
 
@@ -36,7 +37,7 @@ pub async fn apply(
         return Err(install::Error::Stale(vec![found]).into());
     }
     let verified = services.bundles.admitted(fetched, request.is_unsigned)?;
-    check_still(plan, services.state.find(&plan.installation.name)?.as_ref())?;
+    check_still(plan, services.state().find(&plan.installation.name)?.as_ref())?;
     let located =
         Located { place: place(plan, request)?, namespace: Some(plan.installation.namespace.clone()) };
     let mut attempt = Attempt::new(&plan.action, request);
@@ -47,7 +48,7 @@ pub async fn apply(
 
 /// Where a plan goes; the request says how its cluster is reached from here.
 fn place(plan: &Plan, request: &Request) -> Result<Place, Error> {
-    let is_plain = plan.inputs.dangers.iter().any(|danger| danger == PLAIN);
+    let is_plain = plan.inputs.dangers.contains(&LoweredGuard::PlainSecrets);
     let secrets = if is_plain { Secrets::Plain } else { Secrets::Omit };
     let place = Place::of_plan(&plan.target).map_err(Error::PlanPlace)?;
     let (kubeconfig, context) = (request.access.kubeconfig.clone(), request.access.context.clone());

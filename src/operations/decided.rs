@@ -5,19 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::bundle::Bundle;
-use crate::grant::Consent;
 use crate::grant::spec::{FileGrant, GrantSpec};
+use crate::grant::{Consent, LoweredGuard};
 use crate::plan::Plan;
 use crate::state::Revision;
 use crate::targets::{Overrides, Protected};
 
 use super::{ChangeOptions, Error, Parameters};
-
-/// The guard that is lowered where credentials are written into a directory.
-pub(super) const PLAIN: &str = "--secrets plain";
-
-/// The guard that is lowered where a bare `*` may stand in a grant.
-pub(super) const WILD: &str = "--dangerous-wildcards";
 
 /// Earlier decisions.
 pub(super) struct Decided {
@@ -27,7 +21,7 @@ pub(super) struct Decided {
     pub(super) terms: GrantSpec,
     pub(super) overrides: Overrides,
     pub(super) delete: BTreeSet<Protected>,
-    pub(super) dangers: Vec<String>,
+    pub(super) dangers: Vec<LoweredGuard>,
     pub(super) plan: Option<Box<Plan>>,
 }
 
@@ -59,13 +53,18 @@ impl Decided {
         }
     }
 
+    /// How the change is carried out: as it is asked for now, where that was not decided.
+    pub(super) fn options(&self, change: &ChangeOptions) -> ChangeOptions {
+        ChangeOptions { overrides: self.overrides, delete: self.delete.clone(), ..change.clone() }
+    }
+
     pub(super) fn consent(&self) -> Consent {
         Consent { terms: self.terms.clone(), dangerous_wildcards: self.is_wild(), ..Consent::default() }
     }
 
     /// Whether a bare `*` was accepted.
     pub(super) fn is_wild(&self) -> bool {
-        self.dangers.iter().any(|danger| danger == WILD)
+        self.dangers.contains(&LoweredGuard::Wildcards)
     }
 
     /// The parameters: as they were decided, and, given again, those that are recorded nowhere.
@@ -116,15 +115,14 @@ mod tests {
     use crate::grant::spec::GrantFile;
     use std::path::Path;
 
-    fn decided(secret: &[&str], dangers: &[&str]) -> Decided {
-        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+    fn decided(secret: &[&str], dangers: &[LoweredGuard]) -> Decided {
         Decided {
             parameters: BTreeMap::from([("host".to_owned(), Value::from("a"))]),
-            secret_parameters: texts(secret),
+            secret_parameters: secret.iter().map(|&name| name.to_owned()).collect(),
             terms: GrantSpec::default(),
             overrides: Overrides::default(),
             delete: BTreeSet::new(),
-            dangers: texts(dangers),
+            dangers: dangers.to_vec(),
             plan: None,
         }
     }
@@ -156,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_wildcard_that_was_accepted_stays_accepted_and_no_other_is() {
-        assert!(decided(&[], &[WILD]).consent().dangerous_wildcards);
-        for dangers in [&[][..], &["--dangerous-unsigned", PLAIN]] {
+        assert!(decided(&[], &[LoweredGuard::Wildcards]).consent().dangerous_wildcards);
+        for dangers in [&[][..], &[LoweredGuard::Unsigned, LoweredGuard::PlainSecrets]] {
             assert!(!decided(&[], dangers).consent().dangerous_wildcards);
         }
     }

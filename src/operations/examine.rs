@@ -10,7 +10,7 @@ use super::{ChangeOptions, Error, Request, Services};
 
 /// The objects that differ from how they were installed.
 pub(super) async fn examine(request: &Request, services: &Services<'_>) -> Result<Vec<PlannedChange>, Error> {
-    let installation = installation(services.state, &request.name, request.namespace.as_deref())?;
+    let installation = installation(services.state(), &request.name, request.namespace.as_deref())?;
     if installation.is_deleted() {
         return Err(Error::Uninstalled(request.name.clone()));
     }

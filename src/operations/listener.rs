@@ -51,7 +51,7 @@ impl fmt::Display for Notice {
             Self::Building(directory) => write!(f, "Building `{}`.", directory.display()),
             Self::Ignored(what) => write!(f, "bundle.json: {what}"),
             Self::Fault(fault) => f.write_str(fault),
-            Self::OwnIdentity => f.write_str("the run acts as you, with all your rights (--identity own)"),
+            Self::OwnIdentity => f.write_str("the run acts as you, with all your rights"),
             Self::Returning(revision) => {
                 let Revision { revision, bundle, created, .. } = &**revision;
                 write!(f, "Going back to revision {revision} ({bundle}, {created}).")

@@ -174,8 +174,8 @@ async fn cluster(
     request: &Request,
     services: &Services<'_>,
 ) -> Result<(Box<Cluster>, String), Error> {
-    let earlier = services.state.find(&request.name)?;
-    let located = Located::of_request(destination, request, earlier.as_ref(), services.state)?;
+    let earlier = services.state().find(&request.name)?;
+    let located = Located::of_request(destination, request, earlier.as_ref(), services.state())?;
     match located.open(&request.name, &request.access).await? {
         (Target::Cluster(cluster), namespace) => Ok((cluster, namespace)),
         (Target::Directory(_), _) => Err(Error::Directory),

@@ -1,21 +1,19 @@
 //! Requests for actions, as typed values. A request has no defaults that depend on where it is made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::bundle::parameters::value_from_text;
-use crate::capability::severity::Severity;
 use crate::grant::Consent;
-use crate::install::Identity;
+use crate::install::ChangeOptions;
 use crate::reference::Reference;
-use crate::targets::{Overrides, Place, Protected};
+use crate::targets::Place;
 
 use super::Error;
 
@@ -36,6 +34,8 @@ pub struct Request {
     pub is_unsigned: bool,
     /// How the change is carried out.
     pub change: ChangeOptions,
+    /// Whether a failed run is rolled back.
+    pub rollback_on_failure: bool,
 }
 
 /// A request about a bundle that is named.
@@ -103,27 +103,6 @@ pub trait CredentialSource: fmt::Debug + Send + Sync {
     ) -> Result<BTreeMap<String, SecretString>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// How a change is carried out.
-#[derive(Debug, Clone)]
-pub struct ChangeOptions {
-    /// Whether it is confirmed whatever the plan says, so that nobody is asked.
-    pub confirmed: bool,
-    /// Whether to wait until objects are ready.
-    pub wait: bool,
-    /// How long to wait for the target, in all.
-    pub timeout: Duration,
-    /// Guards that the caller overrides.
-    pub overrides: Overrides,
-    /// The severity of powers from which on the plan is refused.
-    pub refuse_powers: Option<Severity>,
-    /// Whether a failed run is rolled back.
-    pub rollback_on_failure: bool,
-    /// Protected kinds that may be removed, although their contents are deleted with them.
-    pub delete: BTreeSet<Protected>,
-    /// Who acts in a cluster.
-    pub identity: Identity,
-}
-
 /// Values that are at hand.
 impl CredentialSource for BTreeMap<String, SecretString> {
     fn values(&self, names: &[&str]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
@@ -143,6 +122,7 @@ impl Request {
             inputs: Inputs::default(),
             is_unsigned: false,
             change: ChangeOptions::default(),
+            rollback_on_failure: false,
         }
     }
 }
@@ -179,27 +159,5 @@ impl Parameters {
             values.insert(name.clone(), value_from_text(bundle, name, text)?);
         }
         Ok(values)
-    }
-}
-
-impl Default for ChangeOptions {
-    fn default() -> Self {
-        Self {
-            confirmed: false,
-            wait: true,
-            timeout: Duration::from_secs(300),
-            overrides: Overrides::default(),
-            refuse_powers: None,
-            rollback_on_failure: false,
-            delete: BTreeSet::new(),
-            identity: Identity::default(),
-        }
-    }
-}
-
-impl ChangeOptions {
-    /// The options for rolling back a failed change. Powers are not refused: the earlier revision had them before.
-    pub(super) fn undoing(&self) -> Self {
-        Self { confirmed: true, rollback_on_failure: false, refuse_powers: None, ..self.clone() }
     }
 }

@@ -19,8 +19,8 @@ pub async fn rollback(
     request: &Request,
     services: &Services<'_>,
 ) -> Result<Outcome, Error> {
-    let installation = installation(services.state, &request.name, request.namespace.as_deref())?;
-    let history = services.state.history(&request.name)?;
+    let installation = installation(services.state(), &request.name, request.namespace.as_deref())?;
+    let history = services.state().history(&request.name)?;
     let revision = match start {
         Some(start) => named(&history, start, &request.name)?,
         None => before(&history, installation.last.as_ref())

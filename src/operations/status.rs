@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document::chain;
+use crate::grant::LoweredGuard;
 use crate::grant::recorded::RecordedObject;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
@@ -45,9 +46,9 @@ pub struct InstallationStatus {
     /// The names of the keys that signed the bundle.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
-    /// Guards that were lowered, as flags.
+    /// Guards that were lowered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<String>,
+    pub dangers: Vec<LoweredGuard>,
     /// Its objects.
     pub objects: Vec<ObjectStatus>,
     /// Its outputs.

@@ -11,15 +11,15 @@ use super::{ChangeOptions, Error, Notice, Request, Services};
 
 /// Carries out an action. A failed run is rolled back if the request says so.
 pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Outcome, Error> {
-    if !ready.attempt.change.rollback_on_failure {
+    if !ready.attempt.request.rollback_on_failure {
         return ready.run(services).await;
     }
     let failed = Failed {
         action: ready.attempt.action,
         request: ready.attempt.request,
         consent: ready.attempt.consent.clone(),
-        change: ready.attempt.change.undoing(),
-        last: services.state.find(&ready.attempt.request.name)?.and_then(|earlier| earlier.last),
+        change: undoing(&ready.attempt.change),
+        last: services.state().find(&ready.attempt.request.name)?.and_then(|earlier| earlier.last),
     };
     match ready.run(services).await {
         Err(Error::Install(error)) => Err(failed.undo(error, services).await),
@@ -58,7 +58,7 @@ impl Failed<'_> {
 
     /// Whether the action was recorded. If not, there is nothing to roll back.
     fn has_begun(&self, services: &Services<'_>) -> bool {
-        match services.state.find(&self.request.name) {
+        match services.state().find(&self.request.name) {
             Ok(Some(now)) => now.last.as_ref().map(|it| &it.claim) != self.last.as_ref().map(|it| &it.claim),
             Ok(None) | Err(_) => false,
         }
@@ -66,7 +66,7 @@ impl Failed<'_> {
 
     /// Rolls back, and returns a phrase that says to where.
     async fn go_back(&self, services: &Services<'_>) -> Result<String, Error> {
-        let history = services.state.history(&self.request.name)?;
+        let history = services.state().history(&self.request.name)?;
         let last = history.iter().rfind(|revision| revision.modifies);
         match before(&history, last) {
             Some(revision) => {
@@ -86,4 +86,9 @@ impl Failed<'_> {
     fn attempt<'a>(&'a self, action: &'a str, consent: Consent) -> Attempt<'a> {
         Attempt { consent, change: self.change.clone(), ..Attempt::new(action, self.request) }
     }
+}
+
+/// The options for rolling back a failed change. Powers are not refused: the earlier revision had them before.
+fn undoing(change: &ChangeOptions) -> ChangeOptions {
+    ChangeOptions { confirmed: true, refuse_powers: None, ..change.clone() }
 }

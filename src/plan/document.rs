@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Digest;
+use crate::grant::LoweredGuard;
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::{Change, NotDryRun, Overrides, Protected};
@@ -78,9 +79,9 @@ pub struct PlanInputs {
     /// Protected kinds that may be removed, although their contents are deleted with them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub delete: BTreeSet<Protected>,
-    /// Guards that are lowered, as flags.
+    /// Guards that are lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<String>,
+    pub dangers: Vec<LoweredGuard>,
 }
 
 /// A bundle's name.

@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document;
-use crate::grant::ConsentKey;
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
+use crate::grant::{ConsentKey, LoweredGuard};
 use crate::targets::{Inventory, Place, Recorded};
 
 use super::StateError;
@@ -71,9 +71,9 @@ pub struct InstallationSettings {
     /// of the program wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentKey>,
-    /// Guards that the operator lowered, as flags.
+    /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<String>,
+    pub dangers: Vec<LoweredGuard>,
 }
 
 /// One tracked action.
@@ -112,9 +112,9 @@ pub struct Revision {
     /// The grant.
     #[serde(skip)]
     pub terms: GrantSpec,
-    /// Guards that the operator lowered, as flags.
+    /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<String>,
+    pub dangers: Vec<LoweredGuard>,
 }
 
 impl Installation {

@@ -9,7 +9,6 @@ use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
 use carnet::install::{Error, Operation, Outcome};
 use carnet::run::RunError;
-use carnet::targets::Overrides;
 use carnet::targets::credentials::{Encoding, placeholder};
 
 use crate::support::guest::Script;
@@ -78,9 +77,10 @@ fn it_is_made_once_and_kept() {
 
     // All that was recorded is lost.
     std::fs::remove_dir_all(home.path("state")).unwrap();
-    let taken = |operation| Operation {
-        overrides: Overrides { take_ownership: true, ..Overrides::default() },
-        ..plain(operation)
+    let taken = |operation| {
+        let mut operation = plain(operation);
+        operation.options.overrides.take_ownership = true;
+        operation
     };
     act(&home, "install", taken, script()).unwrap();
     assert_eq!(held(&home).0, made);
@@ -127,9 +127,10 @@ fn a_key_that_is_gone_is_made_anew_and_one_that_is_no_text_is_an_error() {
     let path = home.path("rendered/prod/secret_web-a.yaml");
     let file = std::fs::read_to_string(&path).unwrap();
     let encoded = BASE64.encode(&made);
-    let insist = |operation| Operation {
-        overrides: Overrides { force_conflicts: true, ..Overrides::default() },
-        ..plain(operation)
+    let insist = |operation| {
+        let mut operation = plain(operation);
+        operation.options.overrides.force_conflicts = true;
+        operation
     };
 
     std::fs::write(&path, file.replace(&encoded, "/w==")).unwrap();

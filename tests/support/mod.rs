@@ -24,7 +24,9 @@ use carnet::fetch::{self, FetchError, Fetched};
 use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
 use carnet::host::progress::{LogEntry, Observer, Unready};
-use carnet::install::{Approver, Cancellation, Decision, Environment, Error, Mode, Operation, Outcome, act};
+use carnet::install::{
+    Approver, Cancellation, ChangeOptions, Decision, Environment, Error, Mode, Operation, Outcome, act,
+};
 use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use carnet::oci::{Descriptor, EMPTY_BLOB};
@@ -140,7 +142,7 @@ impl Home {
     /// An operation on an installation `web` in `prod`, into `rendered`.
     pub fn operation(&self, action: &str) -> Operation {
         Operation {
-            timeout: Duration::from_secs(5),
+            options: ChangeOptions { timeout: Duration::from_secs(5), ..ChangeOptions::default() },
             reference: "layout:test".into(),
             ..Operation::new(action, "web", "prod", self.place())
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::exit::Usage;
-use crate::cli::inputs::consent::ConsentArgs;
+use crate::cli::inputs::consent::{ConsentArgs, ReadConsent};
 use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
@@ -100,6 +100,31 @@ pub(in crate::cli) struct BundleArgs {
     pub(in crate::cli) inputs: InputArgs,
     #[command(flatten)]
     pub(in crate::cli) unsigned: UnsignedArgs,
+}
+
+/// An action on an installation that is there.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct InstalledArgs<C: clap::Args> {
+    #[command(flatten)]
+    pub(in crate::cli) home: HomeArgs,
+    #[command(flatten)]
+    consent: C,
+    #[command(flatten)]
+    inputs: InputArgs,
+    #[command(flatten)]
+    unsigned: UnsignedArgs,
+}
+
+impl<C: clap::Args + ReadConsent> InstalledArgs<C> {
+    /// The request that these flags make.
+    pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<Request> {
+        Ok(Request {
+            consent: self.consent.read()?,
+            inputs: self.inputs.read()?,
+            is_unsigned: self.unsigned.dangerous_unsigned,
+            ..self.home.request(name)?
+        })
+    }
 }
 
 impl BundleArgs {

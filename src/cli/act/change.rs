@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::capability::severity::Severity;
 use crate::grant::limits::parse_time;
 use crate::install::Identity;
-use crate::operations::ChangeOptions;
+use crate::operations::{ChangeOptions, Request};
 use crate::targets::{Overrides, Protected};
 
 /// How a change is carried out.
@@ -21,9 +21,8 @@ pub(in crate::cli) struct ChangeArgs {
     /// Do not wait until objects are ready
     #[arg(long)]
     no_wait: bool,
-    /// Wait for the target no longer than this, in all
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
-    timeout: Duration,
+    #[command(flatten)]
+    timeout: TimeoutArgs,
     /// Overwrite what others changed in objects of this installation
     #[arg(long)]
     force_conflicts: bool,
@@ -43,6 +42,15 @@ pub(in crate::cli) struct ChangeArgs {
     delete: Vec<KeptArg>,
     #[command(flatten)]
     identity: IdentityArgs,
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(in crate::cli) struct TimeoutArgs {
+    /// Wait for the target no longer than this, in all
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
+    pub(in crate::cli) timeout: Duration,
 }
 
 /// Who acts.
@@ -82,19 +90,22 @@ enum KeptArg {
 }
 
 impl ChangeArgs {
-    /// The options that these flags stand for.
-    pub(in crate::cli) fn options(&self) -> ChangeOptions {
+    /// The request, carried out as these flags say.
+    pub(in crate::cli) fn on(&self, request: Request) -> Request {
+        Request { change: self.options(), rollback_on_failure: self.rollback_on_failure, ..request }
+    }
+
+    fn options(&self) -> ChangeOptions {
         ChangeOptions {
             confirmed: self.yes,
             wait: self.wait || !self.no_wait,
-            timeout: self.timeout,
+            timeout: self.timeout.timeout,
             overrides: Overrides {
                 force_conflicts: self.force_conflicts,
                 take_ownership: self.take_ownership,
                 replace: self.replace,
             },
             refuse_powers: self.powers.refuse_powers,
-            rollback_on_failure: self.rollback_on_failure,
             delete: self.delete.iter().map(KeptArg::kind).collect(),
             identity: self.identity.identity(),
         }
@@ -123,4 +134,22 @@ impl KeptArg {
 
 pub(in crate::cli) fn time(text: &str) -> Result<Duration, String> {
     parse_time(text).map_err(|_| "write a whole number with ms, s, m or h, such as 5m".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::install::TIMEOUT;
+
+    #[test]
+    fn the_flags_have_the_defaults_of_the_library() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            change: ChangeArgs,
+        }
+        let options = <Line as clap::Parser>::parse_from(["carnet"]).change.options();
+        assert_eq!(format!("{options:?}"), format!("{:?}", ChangeOptions::default()));
+        assert_eq!(time("5m"), Ok(TIMEOUT));
+    }
 }

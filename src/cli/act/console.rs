@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::ui::{Page, Tone, Ui};
 use crate::document::visible;
-use crate::host::progress::{Level, LogEntry, Observer, Unready};
+use crate::host::progress::{Level, LogEntry, Observer, RunEvent, Unready};
 use crate::host::wait::now;
 use crate::install::{Approver, Cancellation, Decision};
 use crate::plan::Plan;
@@ -107,8 +107,14 @@ impl Observer for Console {
         }
     }
 
-    fn noted(&self, sentence: &str) {
-        self.ui.status(visible(sentence));
+    fn noted(&self, event: &RunEvent) {
+        let text = match event {
+            RunEvent::IdentityLeft { identity, why } => {
+                format!("{identity} was not removed ({why}): the next run does it, or `carnet doctor --fix`.")
+            }
+            event => event.to_string(),
+        };
+        self.ui.status(visible(&text));
     }
 
     fn logged(&self, entry: &LogEntry) {

@@ -64,22 +64,33 @@ pub struct FileArgs {
     allow_file: Vec<String>,
 }
 
-impl FileArgs {
-    /// The consent to these files, and to nothing else.
+/// No flags, where nothing can be granted.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct NoConsentArgs {}
+
+/// Flags that say what is granted.
+pub trait ReadConsent {
+    /// The consent that they give, and no other.
     ///
     /// # Errors
-    /// When a flag cannot be used.
-    pub fn read(&self) -> anyhow::Result<Consent> {
+    /// When a file or flag cannot be used.
+    fn read(&self) -> anyhow::Result<Consent>;
+}
+
+impl ReadConsent for NoConsentArgs {
+    fn read(&self) -> anyhow::Result<Consent> {
+        Ok(Consent::default())
+    }
+}
+
+impl ReadConsent for FileArgs {
+    fn read(&self) -> anyhow::Result<Consent> {
         ConsentArgs { allow_file: self.allow_file.clone(), ..ConsentArgs::default() }.read()
     }
 }
 
-impl ConsentArgs {
-    /// Reads the grant files and flags.
-    ///
-    /// # Errors
-    /// When a file or flag cannot be used.
-    pub fn read(&self) -> anyhow::Result<Consent> {
+impl ReadConsent for ConsentArgs {
+    fn read(&self) -> anyhow::Result<Consent> {
         Ok(Consent {
             documents: self.grants.iter().map(|file| grant(file)).collect::<Result<_, _>>()?,
             terms: self.terms()?,
@@ -87,7 +98,9 @@ impl ConsentArgs {
             dangerous_wildcards: self.dangerous_wildcards,
         })
     }
+}
 
+impl ConsentArgs {
     fn terms(&self) -> anyhow::Result<GrantSpec> {
         let mut files = parsed("--allow-file", &self.allow_file, FileGrant::parse)?;
         for file in &mut files {

@@ -1,0 +1,53 @@
+//! How a change is carried out, whatever it is.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::capability::severity::Severity;
+use crate::targets::{Overrides, Protected};
+
+/// How long a run waits for its target unless it is told otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How a change is carried out.
+#[derive(Debug, Clone)]
+pub struct ChangeOptions {
+    /// Whether it is confirmed whatever the plan says, so that nobody is asked.
+    pub confirmed: bool,
+    /// Whether to wait until objects are ready.
+    pub wait: bool,
+    /// How long to wait for the target, in all.
+    pub timeout: Duration,
+    /// Guards that the operator overrides.
+    pub overrides: Overrides,
+    /// The severity of powers from which on the plan is refused.
+    pub refuse_powers: Option<Severity>,
+    /// Protected kinds that may be removed, although their contents are deleted with them.
+    pub delete: BTreeSet<Protected>,
+    /// Who acts in a cluster.
+    pub identity: Identity,
+}
+
+/// Who acts in a cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The caller, with all rights that the caller has.
+    Own,
+    /// An identity that is made for the run, with just the rights of its plan.
+    #[default]
+    Scoped,
+}
+
+impl Default for ChangeOptions {
+    fn default() -> Self {
+        Self {
+            confirmed: false,
+            wait: true,
+            timeout: TIMEOUT,
+            overrides: Overrides::default(),
+            refuse_powers: None,
+            delete: BTreeSet::new(),
+            identity: Identity::default(),
+        }
+    }
+}
