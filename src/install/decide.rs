@@ -1,5 +1,8 @@
 //! Decides an action's inputs and grant before anything runs.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +17,7 @@ use crate::grant::spec::GrantSpec;
 use crate::grant::{Granted, Shortfall};
 use crate::host::{InstallationContext, Supplied};
 use crate::run::{Compiled, Engine};
-use crate::state::{Installation, ulid};
+use crate::state::{Installation, InstallationSettings, ulid};
 use crate::verify::{TrustDecision, Verified};
 
 use super::responsibilities::Responsibilities;
@@ -89,16 +92,23 @@ fn continues(earlier: &Installation, operation: &Operation, mode: Mode) -> bool 
     mode == Mode::Examine || (operation.action != "install" && !earlier.is_deleted())
 }
 
-/// The grant of the last run, for the same bundle, or for a new one that the same rule admitted (Design §4). An
-/// explicit grant file or approval is a decision of its own.
+/// The grant of the last run, for the same bundle, or for a new one that the consent covers as well. An explicit grant
+/// file or approval is a decision of its own.
 fn kept(verified: &Verified, operation: &Operation, earlier: &Installation) -> Option<(GrantSpec, bool)> {
     let is_new = verified.digest() != earlier.settings.bundle;
-    let same_rule = match verified.decision() {
-        TrustDecision::Signed { rule, .. } => earlier.settings.rule.as_ref() == Some(rule),
-        TrustDecision::Unsigned => false,
-    };
     let decided_anew = !operation.consent.documents.is_empty() || operation.consent.approve.is_some();
-    (!decided_anew && (!is_new || same_rule)).then(|| (earlier.settings.terms.clone(), is_new))
+    (!decided_anew && (!is_new || is_covered(verified, &earlier.settings)))
+        .then(|| (earlier.settings.terms.clone(), is_new))
+}
+
+/// Whether consent to the last bundle covers this one: it has the same name, the same rule admitted it, and all keys that
+/// counted then have signed it.
+fn is_covered(verified: &Verified, last: &InstallationSettings) -> bool {
+    let TrustDecision::Signed { rule, signers, .. } = verified.decision() else { return false };
+    let has_signed = |name: &String| signers.iter().any(|signer| signer.name == *name);
+    last.bundle_name == verified.bundle().name()
+        && last.rule.as_ref() == Some(rule)
+        && last.signers.iter().all(has_signed)
 }
 
 /// CNAB 101: a required credential must be there, for a tracked action that it applies to.
