@@ -311,4 +311,4 @@ fn known(tags: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

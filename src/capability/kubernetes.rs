@@ -75,14 +75,14 @@ impl KubernetesScope {
         other.0.iter().flat_map(Rule::atoms).all(|atom| self.covers_atom(&atom))
     }
 
-    /// What is in both sets.
+    /// The intersection of both sets.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         Self(self.0.iter().flat_map(|a| other.0.iter().filter_map(|b| a.intersect(b))).collect())
     }
 
-    /// What of this set is not wholly in `other`: at least the difference, in whole atoms, and nothing from outside this
-    /// set. Empty exactly when `other` covers this set.
+    /// The atoms of this set that are not wholly in `other`: at least the difference, and nothing from outside this set.
+    /// Empty exactly when `other` covers this set.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         let left = self.0.iter().flat_map(Rule::atoms).filter(|atom| !other.covers_atom(atom));

@@ -74,7 +74,7 @@ impl Site {
 }
 
 /// An installer that answers `ok`.
-fn component() -> Vec<u8> {
+pub(crate) fn component() -> Vec<u8> {
     let text = r#"(module (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
         (func (export "carnet:bundle/installer@0.1.0#run") (param i32 i32) (result i32) i32.const 16))"#;

@@ -1,5 +1,8 @@
 //! Decides an action's inputs and grant before anything runs.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -98,7 +101,7 @@ struct Earlier {
 
 impl Earlier {
     /// The same bundle keeps its grant. A new one gets it as long as it has the name, the signers and the terms that the
-    /// grant was given to (Design §4). An explicit grant file or approval is a decision of its own.
+    /// grant was given to. An explicit grant file or approval is a decision of its own.
     fn of(verified: &Verified, operation: &Operation, earlier: &Installation) -> Self {
         let settings = &earlier.settings;
         if !operation.consent.documents.is_empty() || operation.consent.approve.is_some() {

@@ -140,7 +140,7 @@ fn described(place: &Place, namespace: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::install) mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::grant::spec::GrantSpec;
@@ -149,12 +149,12 @@ mod tests {
     use crate::state::{InstallationSettings, Revision};
     use crate::targets::Recorded;
 
-    fn operation(action: &str) -> Operation {
+    pub(in crate::install) fn operation(action: &str) -> Operation {
         Operation::new(action, "web", "prod", Place::directory("/rendered"))
     }
 
     /// An installation whose last action ended so.
-    fn earlier(action: &str, result: &str) -> Installation {
+    pub(in crate::install) fn earlier(action: &str, result: &str) -> Installation {
         having(action, result, Vec::new())
     }
 

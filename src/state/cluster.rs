@@ -73,7 +73,7 @@ impl ClusterState {
         Ok(Self { thread, store, who: format!("{who}, run {run}").into(), writer: Arc::default() })
     }
 
-    /// The same state in another namespace.
+    /// This state, in another namespace.
     pub(super) fn within(&self, namespace: &str) -> Self {
         let store = RecordStore { namespace: namespace.into(), ..self.store.clone() };
         Self { store, ..self.clone() }
@@ -143,7 +143,7 @@ impl ClusterState {
         let (subject, layout) = (RecordSubject::Bundle(fetched.digest()), UnpackedBundle::empty()?);
         let kept = self.record(&subject)?;
         if let Some(kept) = &kept {
-            // What it lacks or has too much of shows below.
+            // A file that is missing or too many shows below.
             drop(layout.fill(&kept.content));
         }
         let layout = match layout.add(fetched).await {

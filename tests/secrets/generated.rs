@@ -1,6 +1,8 @@
 //! A credential that the host makes: once, for the Secrets that the grant names, and for nobody's eyes.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use carnet::capability;
@@ -12,7 +14,7 @@ use carnet::run::RunError;
 use carnet::targets::credentials::{Encoding, placeholder};
 
 use crate::support::guest::Script;
-use crate::support::{Home, approving, chain, fetch, object, reference, unsigned};
+use crate::support::{Home, approving, chain, config_map, fetch, object, reference, unsigned};
 use crate::{BASE64, everything, files, plain};
 
 const REQUESTS: &str = r#"
@@ -88,6 +90,56 @@ fn it_is_made_once_and_kept() {
     act(&home, "uninstall", plain, Script::new()).unwrap();
     act(&home, "install", plain, script()).unwrap();
     assert_ne!(held(&home).0, made);
+}
+
+/// Runs the program, with a directory as target, and returns all that it said.
+fn carnet(home: &Home, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command
+        .env_clear()
+        .env("HOME", home.path("home"))
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("secrets"))
+        .env("CARNET_STATE", home.path("state"))
+        .env("CARNET_TARGET", format!("dir:{}", home.path("rendered").display()))
+        .args(["-o", "json"])
+        .args(arguments)
+        .current_dir(home.root.path())
+        .stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn a_rollback_keeps_the_value_that_the_installation_has() {
+    let home = Home::new();
+    let act = |verb: &str, name: &str, script: &Script, more: &[&str]| {
+        let fetched = home.bundle(name, &script.component(), REQUESTS);
+        let (layout, digest) =
+            (format!("layout:{}", home.path(name).display()), fetched.digest().to_string());
+        let fixed = [verb, "web", &layout, "-n", "prod", "-y", "--dangerous-unsigned", "--secrets", "plain"];
+        carnet(&home, &[&fixed[..], &["--approve", &digest], more].concat())
+    };
+    let mut said = act("install", "one", &script(), &[]);
+    let (first, installed) = (held(&home).0, home.rendered());
+
+    // Somebody empties the Secret, so the next run makes another value.
+    let path = home.path("rendered/prod/secret_web-a.yaml");
+    let file = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, file.replace(&BASE64.encode(&first), "\"\"")).unwrap();
+    let more = script().apply(&[&config_map("web-b")]);
+    said += &act("upgrade", "two", &more, &["--force-conflicts"]);
+    let second = held(&home).0;
+    assert_ne!(second, first);
+    assert_ne!(home.rendered().len(), installed.len());
+
+    said += &carnet(&home, &["rollback", "web", "-y", "--dangerous-unsigned"]);
+    assert!(home.rendered().keys().eq(installed.keys()), "what the second revision brought is gone");
+    assert_eq!(held(&home), (second.clone(), format!("redis://:{second}@cache")));
+    for value in [first, second] {
+        assert!(!said.contains(&value) && !said.contains(&BASE64.encode(&value)), "{said}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::InvalidScope;
 use crate::kubernetes::object::ObjectRef;
 
-/// What is done with an object.
+/// An action on an object, as scopes name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verb {

@@ -41,7 +41,7 @@ pub(crate) struct Lease {
     hold: Arc<LeaseHold>,
 }
 
-/// What is held, and for how long.
+/// A Lease that this run has taken, and its last renewal.
 pub(super) struct LeaseHold {
     records: Arc<Records>,
     lease: RecordName,
@@ -217,7 +217,7 @@ impl Seen {
         Ok(found.map(|found| Self::read(&found, records.now())))
     }
 
-    /// What does not say until when it counts, counts no longer.
+    /// Reads a Lease. One that does not say until when it counts is overdue.
     fn read(found: &RecordObject, now: Timestamp) -> Self {
         let text = |name: &str| found.value.pointer("/spec")?.get(name)?.as_str();
         let short = |text: &str| document::visible(&text.chars().take(MAX_HOLDER).collect::<String>());

@@ -1,0 +1,300 @@
+//! Decisions about bundles: what they get, what is carried over from the last run, and what is refused.
+
+#![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+use crate::fetch::Fetched;
+use crate::fetch::tests::component;
+use crate::install::operation::tests::{earlier, operation};
+use crate::signature::PrivateKey;
+use crate::verify::{TrustDecision, TrustPolicy, dangerously_unsigned};
+
+const SOURCE: &str = "\
+apiVersion: carnet.dev/v1alpha1
+kind: Source
+name: web
+version: 1.0.0
+description: A test
+component: ./web.wasm
+parameters:
+  theme: { schema: { type: string, default: plain } }
+credentials:
+  db-password: { description: Of the database, required: true }
+actions:
+  dev.carnet.web.look: { description: Looks, modifies: false, stateless: true }
+requests:
+  kubernetes:
+  - { verbs: [apply], kinds: [ConfigMap], namespaces: ['${namespace}'], names: ['${installation}-*'] }
+  - { verbs: [get], kinds: [Service], namespaces: ['${namespace}'], names: [db] }
+  files: [{ name: site.conf }]
+";
+
+/// A layout with one bundle, and the key that signs it.
+struct Site {
+    home: tempfile::TempDir,
+    key: PrivateKey,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let site = Self { home: tempfile::tempdir().unwrap(), key: PrivateKey::generate().unwrap() };
+        let source = site.home.path().join("source");
+        fs::create_dir(&source).unwrap();
+        fs::write(source.join("carnet.yaml"), SOURCE).unwrap();
+        fs::write(source.join("web.wasm"), component()).unwrap();
+        crate::author::build(&source, &site.home.path().join("layout"), None).await.unwrap();
+        site
+    }
+
+    async fn fetched(&self) -> Fetched {
+        let reference = format!("layout:{}", self.home.path().join("layout").display()).parse().unwrap();
+        crate::fetch::fetch(&reference).await.unwrap()
+    }
+
+    async fn unsigned(&self) -> Verified {
+        dangerously_unsigned(self.fetched().await).unwrap()
+    }
+
+    async fn signed(&self) -> Verified {
+        let reference = format!("layout:{}", self.home.path().join("layout").display()).parse().unwrap();
+        crate::author::sign(&reference, &self.key).await.unwrap();
+        let policy = TrustPolicy::of_key(&self.key.public().to_pem()).unwrap();
+        policy.verify(self.fetched().await, jiff::Timestamp::UNIX_EPOCH).unwrap()
+    }
+}
+
+/// Just what the bundle requests.
+fn terms() -> GrantSpec {
+    let terms = json!({
+        "kubernetes": [
+            { "verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-*"] },
+            { "verbs": ["get"], "kinds": ["Service"], "namespaces": ["prod"], "names": ["db"] },
+        ],
+        "files": [{ "name": "site.conf", "path": "/etc/site.conf" }],
+    });
+    serde_json::from_value(terms).unwrap()
+}
+
+/// An installation that another bundle made, of the same name and signed by the same keys under the same terms.
+fn made_by_another(verified: &Verified) -> Installation {
+    let mut installation = earlier("install", "succeeded");
+    installation.settings.bundle = Digest::of(b"another");
+    installation.settings.consent = ConsentKey::of(verified);
+    installation.settings.terms = terms();
+    installation
+}
+
+/// A consent that was given to something else.
+fn given_to_another(
+    consent: Option<&ConsentKey>,
+    member: &str,
+    value: serde_json::Value,
+) -> Option<ConsentKey> {
+    let mut text = serde_json::to_value(consent.unwrap()).unwrap();
+    text[member] = value;
+    Some(serde_json::from_value(text).unwrap())
+}
+
+/// An action with the credential that the bundle requires, and nothing granted.
+fn with_credential(action: &str) -> Operation {
+    let credentials = Supplied::new([("db-password".to_owned(), "hunter2".into())].into());
+    Operation { credentials, ..operation(action) }
+}
+
+fn granting(mut operation: Operation) -> Operation {
+    operation.consent.terms = terms();
+    operation
+}
+
+fn decided(
+    verified: Verified,
+    operation: &Operation,
+    earlier: Option<&Installation>,
+    mode: Mode,
+) -> Result<DecidedRun, Error> {
+    let responsibilities = Responsibilities::of(Some(&verified), operation).unwrap();
+    decide(Some(verified), operation, earlier, &responsibilities, mode)
+}
+
+/// The lines of what is not granted.
+#[track_caller]
+fn missing(decided: Result<DecidedRun, Error>) -> Vec<String> {
+    match decided.map(|decided| decided.decision) {
+        Err(Error::Shortfall(Shortfall::Missing(missing) | Shortfall::GivenToAnother { missing, .. })) => {
+            missing
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_all_at_once() {
+    let site = Site::new().await;
+    let asked = with_credential("install");
+    let lines = missing(decided(site.unsigned().await, &asked, None, Mode::Act));
+    let expected = ["apply:ConfigMap:prod/web-*", "get:Service:prod/db", "site.conf"];
+    assert_eq!(lines.len(), expected.len(), "{lines:?}");
+    for part in expected {
+        assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:?}");
+    }
+
+    let asked = granting(with_credential("install"));
+    let decided = decided(site.unsigned().await, &asked, None, Mode::Act).unwrap();
+    assert_eq!(decided.terms, terms());
+    assert_eq!(decided.decision.trust, Some(TrustDecision::Unsigned));
+    assert_eq!(decided.decision.granted.len(), expected.len(), "{:?}", decided.decision.granted);
+    assert!(!decided.decision.carried_over);
+}
+
+#[tokio::test]
+async fn consent_is_carried_over_to_a_bundle_of_the_same_name_signers_and_terms() {
+    let site = Site::new().await;
+    let upgrade = |verified, earlier: &Installation| {
+        decided(verified, &with_credential("upgrade"), Some(earlier), Mode::Act)
+    };
+    let verified = site.signed().await;
+    let same = made_by_another(&verified);
+    let carried = upgrade(verified, &same).unwrap();
+    assert!(carried.decision.carried_over);
+    assert_eq!(carried.terms, terms());
+
+    let changes = [
+        ("bundle", json!("other")),
+        ("signers", json!({ "0123456789abcdef": "other" })),
+        ("rule", json!("ghcr.io/acme/**")),
+        ("terms", json!(Digest::of(b"other"))),
+    ];
+    for (member, value) in changes {
+        let mut other = same.clone();
+        other.settings.consent = given_to_another(same.settings.consent.as_ref(), member, value);
+        assert_eq!(missing(upgrade(site.signed().await, &other)).len(), 3, "{member}");
+    }
+    let mut unknown = same.clone();
+    unknown.settings.consent = None;
+    assert_eq!(missing(upgrade(site.signed().await, &unknown)).len(), 3, "an older record does not say it");
+    let verified = site.unsigned().await;
+    let unsigned = made_by_another(&verified);
+    assert_eq!(missing(upgrade(verified, &unsigned)).len(), 3, "an unsigned bundle hands nothing on");
+}
+
+#[tokio::test]
+async fn consent_counts_while_the_installation_is_there_and_nobody_decides_anew() {
+    let site = Site::new().await;
+    let verified = site.signed().await;
+    let mut same = made_by_another(&verified);
+    same.settings.bundle = verified.digest();
+    let again = decided(verified, &with_credential("upgrade"), Some(&same), Mode::Act).unwrap();
+    assert_eq!(again.terms, terms());
+    assert!(!again.decision.carried_over, "the same bundle keeps what it has");
+
+    // Nobody vouched for this bundle, and it is still the one that the consent was given to.
+    let mut unsigned = same.clone();
+    unsigned.settings.consent = None;
+    assert!(decided(site.unsigned().await, &with_credential("upgrade"), Some(&unsigned), Mode::Act).is_ok());
+
+    let install = with_credential("install");
+    assert_eq!(
+        missing(decided(site.signed().await, &install, Some(&same), Mode::Act)).len(),
+        3,
+        "installed anew"
+    );
+    let mut gone = same.clone();
+    gone.last = earlier("uninstall", "succeeded").last;
+    let upgrade = with_credential("upgrade");
+    assert_eq!(
+        missing(decided(site.signed().await, &upgrade, Some(&gone), Mode::Act)).len(),
+        3,
+        "uninstalled"
+    );
+    let complete = Operation { complete: true, ..with_credential("upgrade") };
+    assert_eq!(
+        missing(decided(site.signed().await, &complete, Some(&same), Mode::Act)).len(),
+        3,
+        "by a plan"
+    );
+    assert!(
+        decided(site.signed().await, &install, Some(&same), Mode::Examine).is_ok(),
+        "examined, not installed"
+    );
+
+    let verified = site.signed().await;
+    let mut wider = made_by_another(&verified);
+    wider.settings.terms.kubernetes.extend(
+        terms()
+            .kubernetes
+            .into_iter()
+            .map(|rule| crate::capability::kubernetes::RuleText { names: vec!["everything".into()], ..rule }),
+    );
+    let mut approved = with_credential("upgrade");
+    approved.consent.approve = Some(verified.digest());
+    approved.consent.terms.files = terms().files;
+    let decided = decided(verified, &approved, Some(&wider), Mode::Act).unwrap();
+    assert!(!decided.decision.carried_over);
+    assert!(
+        !decided.terms.kubernetes.iter().any(|rule| rule.names == ["everything"]),
+        "an approval adds to nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_required_credential_must_be_given_to_whoever_acts() {
+    let site = Site::new().await;
+    let bare = granting(operation("install"));
+    let refused = decided(site.unsigned().await, &bare, None, Mode::Act).map(|decided| decided.decision);
+    assert!(matches!(&refused, Err(Error::Credential(name)) if name == "db-password"), "{refused:?}");
+
+    let examined = decided(site.unsigned().await, &bare, None, Mode::Examine).unwrap();
+    assert_eq!(examined.credentials.names().collect::<Vec<_>>(), ["db-password"], "any value will do");
+    let look = granting(operation("dev.carnet.web.look"));
+    assert!(decided(site.unsigned().await, &look, None, Mode::Act).is_ok(), "a stateless action needs none");
+}
+
+#[tokio::test]
+async fn parameters_of_the_last_run_count_unless_all_are_given() {
+    let site = Site::new().await;
+    let mut before = earlier("install", "succeeded");
+    before.last.as_mut().unwrap().parameters = [("theme".to_owned(), json!("dark"))].into();
+    let theme = async |operation: Operation| {
+        let run = decided(site.unsigned().await, &granting(operation), Some(&before), Mode::Act).unwrap();
+        run.context.parameters["theme"].clone()
+    };
+    assert_eq!(theme(with_credential("upgrade")).await, "dark");
+    assert_eq!(theme(Operation { complete: true, ..with_credential("upgrade") }).await, "plain");
+    let given = [("theme".to_owned(), json!("light"))].into();
+    assert_eq!(theme(Operation { parameters: given, ..with_credential("upgrade") }).await, "light");
+
+    let unknown = [("colour".to_owned(), json!("red"))].into();
+    let asked = granting(Operation { parameters: unknown, ..with_credential("install") });
+    let refused = decided(site.unsigned().await, &asked, None, Mode::Act).map(|decided| decided.decision);
+    assert!(matches!(refused, Err(Error::Parameters(_))), "{refused:?}");
+}
+
+#[test]
+fn without_a_bundle_the_runtime_acts_and_what_was_granted_stays_recorded() {
+    let mut before = earlier("install", "succeeded");
+    before.settings.terms = terms();
+    let asked = operation("uninstall");
+    let responsibilities = Responsibilities::of(None, &asked).unwrap();
+    let run = decide(None, &asked, Some(&before), &responsibilities, Mode::Act).unwrap();
+    assert!(run.granted.is_none());
+    assert_eq!((run.terms, run.decision.granted.len(), run.decision.trust), (terms(), 0, None));
+}
+
+#[test]
+fn an_image_is_pinned_by_its_digest_alone() {
+    let digest = Digest::of(b"");
+    let other = Digest::of(b"other");
+    for (image, repository) in [
+        ("web".to_owned(), "web"),
+        ("web:1.0".to_owned(), "web"),
+        ("registry.example:5000/a/web".to_owned(), "registry.example:5000/a/web"),
+        ("registry.example:5000/a/web:1.0".to_owned(), "registry.example:5000/a/web"),
+        (format!("registry.example/a/web:1.0@{other}"), "registry.example/a/web"),
+    ] {
+        assert_eq!(pinned(&image, digest), format!("{repository}@{digest}"));
+    }
+}
