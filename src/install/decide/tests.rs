@@ -92,7 +92,7 @@ fn made_by_another(verified: &Verified) -> Installation {
 fn given_to_another(
     consent: Option<&ConsentKey>,
     member: &str,
-    value: serde_json::Value,
+    value: Value,
 ) -> Option<ConsentKey> {
     let mut text = serde_json::to_value(consent.unwrap()).unwrap();
     text[member] = value;
