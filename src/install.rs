@@ -19,11 +19,10 @@ mod planning;
 mod acting;
 mod identity;
 
-use crate::plan::Plan;
 use crate::targets::Target;
 use crate::verify::Verified;
 
-pub use approver::{Approver, Decision, Unattended};
+pub use approver::{Answer, Approver, Decision, Unattended};
 pub use environment::{Cancellation, Environment};
 pub use failure::{Error, MAX_SAID};
 pub use identity::{minted, needs, removed};
@@ -65,7 +64,6 @@ pub async fn act(
     if mode != Mode::Act {
         return Ok(planned.into_outcome());
     }
-    let answer = |plan: &Plan| environment.approver.confirm(plan, &run.decided.decision);
-    let confirmed = planned.proposed.confirm(answer).ok_or(Error::Declined)?;
+    let confirmed = run.confirm(&planned).await?;
     run.carry_out(planned, &confirmed, lock.as_ref()).await
 }

@@ -34,7 +34,7 @@ const CLAIMS: &[(&str, &[&str])] = &[
     ("Proposed::of(", &["install/planning.rs"]),
     ("identity::confirmed(", &["plan/confirmed.rs"]),
     ("identity::requested(", &["plan/requested.rs"]),
-    ("proposed.confirm(", &["install.rs"]),
+    ("proposed.confirm(", &["install/acting.rs"]),
     ("proposed.requested(", &["operations/rbac.rs"]),
     ("Permitted::assertion(", &["grant"]),
     ("RecordedObject::read_back(", &["state/installation.rs"]),

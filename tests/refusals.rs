@@ -19,7 +19,7 @@ use carnet::grant::spec::{FileGrant, InvalidGrant};
 use carnet::grant::{Consent, Shortfall};
 use carnet::host::GuestError;
 use carnet::host::progress::{LogEntry, Observer, Unready};
-use carnet::install::{Approver, Decision, Error, Operation, Outcome};
+use carnet::install::{Answer, Approver, Decision, Error, Operation, Outcome};
 use carnet::oci::OciError;
 use carnet::plan::Plan;
 use carnet::run::RunError;
@@ -498,8 +498,8 @@ impl Observer for Meddling {
 }
 
 impl Approver for Meddling {
-    fn confirm(&self, _: &Plan, _: &Decision) -> bool {
-        true
+    fn confirm<'a>(&'a self, _: &'a Plan, _: &'a Decision) -> Answer<'a> {
+        Box::pin(std::future::ready(true))
     }
 }
 
@@ -640,9 +640,9 @@ impl Observer for Changing {
 }
 
 impl Approver for Changing {
-    fn confirm(&self, _: &Plan, _: &Decision) -> bool {
+    fn confirm<'a>(&'a self, _: &'a Plan, _: &'a Decision) -> Answer<'a> {
         std::fs::write(&self.path, &self.text).unwrap();
-        true
+        Box::pin(std::future::ready(true))
     }
 }
 
@@ -692,8 +692,8 @@ fn a_plan_that_is_not_confirmed_leaves_nothing() {
         }
     }
     impl Approver for No {
-        fn confirm(&self, _: &Plan, _: &Decision) -> bool {
-            false
+        fn confirm<'a>(&'a self, _: &'a Plan, _: &'a Decision) -> Answer<'a> {
+            Box::pin(std::future::ready(false))
         }
     }
     let home = Home::new();

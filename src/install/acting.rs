@@ -1,4 +1,5 @@
-//! The acting pass: the same steps for real, written down before and after.
+//! From the plan to its outcome: consent, an identity, and the acting pass, the same steps for real, written down before
+//! and after.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,19 +10,49 @@ use crate::cluster::ScopedIdentity;
 use crate::grant::Denied;
 use crate::host::pass::Acting;
 use crate::host::progress::Observer;
+use crate::plan::Confirmed;
 use crate::state::{Claim, ClaimResult, InstallationLock, StateError};
 
 use super::planning::PlannedRun;
 use super::run::{Ran, Run};
-use super::{Error, Outcome, claim, removal};
+use super::{Environment, Error, Outcome, claim, removal};
 
 /// The outcome of an action, and the outputs that may be stored.
 type Acted = (Outcome, BTreeMap<String, Value>);
 
 impl Run<'_> {
+    /// Asks the approver. A run that is stopped waits for no answer.
+    pub(super) async fn confirm(&self, planned: &PlannedRun) -> Result<Confirmed, Error> {
+        let Environment { approver, cancellation, .. } = self.environment;
+        let is_confirmed = tokio::select! {
+            answer = approver.confirm(planned.plan(), &self.decided.decision) => answer,
+            () = cancellation.canceled() => return Err(Error::Canceled),
+        };
+        planned.proposed.confirm(|_| is_confirmed).ok_or(Error::Declined)
+    }
+
+    /// Carries out the plan. In a cluster the run has an identity of its own, unless nothing is written or the operator
+    /// chose their own.
+    pub(super) async fn carry_out(
+        &self,
+        mut planned: PlannedRun,
+        confirmed: &Confirmed,
+        lock: Option<&InstallationLock>,
+    ) -> Result<Outcome, Error> {
+        self.remove_leftovers(planned.target()).await?;
+        let identity = self.identity(&mut planned, confirmed)?;
+        if let Some(identity) = &identity
+            && let Err(error) = self.make(identity, &planned).await
+        {
+            self.remove(identity).await?;
+            return Err(error);
+        }
+        self.act_and_record(planned, lock, identity.as_deref()).await
+    }
+
     /// Carries out the plan, and records the result. The run's identity is removed before success is recorded, so that
     /// the next command finishes a run that was killed in between.
-    pub(super) async fn act_and_record(
+    async fn act_and_record(
         &self,
         planned: PlannedRun,
         lock: Option<&InstallationLock>,

@@ -1,13 +1,19 @@
 //! The approver, who confirms a plan before anything is written, and the decisions that are shown with it.
 
+use std::pin::Pin;
+
 use crate::host::progress::{LogEntry, Observer, Unready};
 use crate::plan::Plan;
 use crate::verify::TrustDecision;
 
+/// The answer of an approver, which may take its time: a person, or another service, is asked. Nothing else of the run
+/// goes on meanwhile, and stopping the run ends the waiting.
+pub type Answer<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
 /// Confirms or rejects a plan, and observes the run.
 pub trait Approver: Observer {
     /// Whether the plan may be carried out. Nothing has been written yet.
-    fn confirm(&self, plan: &Plan, decision: &Decision) -> bool;
+    fn confirm<'a>(&'a self, plan: &'a Plan, decision: &'a Decision) -> Answer<'a>;
 }
 
 /// Decisions that preceded the plan.
@@ -36,7 +42,7 @@ impl Observer for Unattended {
 }
 
 impl Approver for Unattended {
-    fn confirm(&self, plan: &Plan, decision: &Decision) -> bool {
-        decision.confirmed || plan.is_empty()
+    fn confirm<'a>(&'a self, plan: &'a Plan, decision: &'a Decision) -> Answer<'a> {
+        Box::pin(std::future::ready(decision.confirmed || plan.is_empty()))
     }
 }

@@ -12,12 +12,12 @@ use crate::grant::identity::{PREFIX, parts};
 use crate::host::progress::RunEvent;
 use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
 use crate::plan::{Confirmed, Plan};
-use crate::state::{InstallationLock, ulid};
+use crate::state::ulid;
 use crate::targets::Target;
 
 use super::planning::PlannedRun;
 use super::run::Run;
-use super::{Error, Identity, Outcome};
+use super::{Error, Identity};
 
 /// The margin by which a token outlives the time limits of the run.
 const SPARE: Duration = Duration::from_secs(300);
@@ -26,26 +26,8 @@ const SPARE: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
-    /// Carries out the plan. In a cluster the run has an identity of its own, unless nothing is written or the operator
-    /// chose their own.
-    pub(super) async fn carry_out(
-        &self,
-        mut planned: PlannedRun,
-        confirmed: &Confirmed,
-        lock: Option<&InstallationLock>,
-    ) -> Result<Outcome, Error> {
-        self.remove_leftovers(planned.target()).await?;
-        let identity = self.identity(&mut planned, confirmed)?;
-        if let Some(identity) = &identity
-            && let Err(error) = self.make(identity, &planned).await
-        {
-            self.remove(identity).await?;
-            return Err(error);
-        }
-        self.act_and_record(planned, lock, identity.as_deref()).await
-    }
-
-    async fn make(&self, identity: &ScopedIdentity, planned: &PlannedRun) -> Result<(), Error> {
+    /// Makes the identity. What could not be made is left to the caller to remove.
+    pub(super) async fn make(&self, identity: &ScopedIdentity, planned: &PlannedRun) -> Result<(), Error> {
         let made = tokio::select! {
             made = identity.make() => made,
             () = self.environment.cancellation.canceled() => return Err(Error::Canceled),
@@ -60,7 +42,7 @@ impl Run<'_> {
     }
 
     /// An identity for the acting pass, written down, and not made yet.
-    fn identity(
+    pub(super) fn identity(
         &self,
         planned: &mut PlannedRun,
         confirmed: &Confirmed,
@@ -81,7 +63,7 @@ impl Run<'_> {
     }
 
     /// Removes identities that interrupted runs left behind. The lock is held, so no such run is still in progress.
-    async fn remove_leftovers(&self, target: &Target) -> Result<(), Error> {
+    pub(super) async fn remove_leftovers(&self, target: &Target) -> Result<(), Error> {
         let Target::Cluster(cluster) = target else { return Ok(()) };
         for minted in self.environment.state.identities(Some(&self.operation.name))? {
             match removed(cluster.server(), &minted).await {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::digest::Digest;
@@ -62,7 +62,14 @@ impl OutcomeDocument {
     }
 }
 
-impl Document for OutcomeDocument {
+/// An outcome is written as the document that holds no values that must not be shown.
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        OutcomeDocument::of(self).serialize(serializer)
+    }
+}
+
+impl Document for Outcome {
     const KIND: &'static str = "Outcome";
 }
 

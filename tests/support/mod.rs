@@ -25,7 +25,7 @@ use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
 use carnet::host::progress::{LogEntry, Observer, Unready};
 use carnet::install::{
-    Approver, Cancellation, ChangeOptions, Decision, Environment, Error, Mode, Operation, Outcome, act,
+    Answer, Approver, Cancellation, ChangeOptions, Decision, Environment, Error, Mode, Operation, Outcome, act,
 };
 use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
@@ -60,9 +60,9 @@ impl Observer for Yes {
 }
 
 impl Approver for Yes {
-    fn confirm(&self, plan: &Plan, _: &Decision) -> bool {
+    fn confirm<'a>(&'a self, plan: &'a Plan, _: &'a Decision) -> Answer<'a> {
         self.plans.lock().unwrap().push(plan.clone());
-        true
+        Box::pin(std::future::ready(true))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::ui::{Page, Tone, Ui};
 use crate::document::visible;
 use crate::host::progress::{Level, LogEntry, Observer, RunEvent, Unready};
 use crate::host::wait::now;
-use crate::install::{Approver, Cancellation, Decision};
+use crate::install::{Answer, Approver, Cancellation, Decision};
 use crate::plan::Plan;
 use crate::sync::Mutex;
 use crate::verify::TrustDecision;
@@ -75,18 +75,26 @@ pub(in crate::cli) fn is_confirmed(question: &str, ui: &Ui) -> bool {
     input.read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
 }
 
+/// Asks a person about the plan, in a thread of its own: reading from a terminal has no end.
+async fn ask(ui: Ui) -> bool {
+    let asked = tokio::task::spawn_blocking(move || is_confirmed("Carry out this plan?", &ui));
+    asked.await.unwrap_or(false)
+}
+
 impl Approver for Console {
-    fn confirm(&self, plan: &Plan, decision: &Decision) -> bool {
-        for warning in &decision.warnings {
-            self.ui.warning(visible(warning));
-        }
-        self.show(plan, decision);
-        let is_settled = plan.is_empty() || decision.confirmed;
-        let is_confirmed = is_settled || is_confirmed("Carry out this plan?", &self.ui);
-        if is_confirmed {
-            signals::listen(&self.cancellation);
-        }
-        is_confirmed
+    fn confirm<'a>(&'a self, plan: &'a Plan, decision: &'a Decision) -> Answer<'a> {
+        Box::pin(async {
+            for warning in &decision.warnings {
+                self.ui.warning(visible(warning));
+            }
+            self.show(plan, decision);
+            let is_settled = plan.is_empty() || decision.confirmed;
+            let is_confirmed = is_settled || ask(self.ui.clone()).await;
+            if is_confirmed {
+                signals::listen(&self.cancellation);
+            }
+            is_confirmed
+        })
     }
 }
 

@@ -1,12 +1,11 @@
 //! Plans and outcomes, as pages and as documents.
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::ui::{Page, Report, Tone, Ui};
 use crate::document::visible;
 use crate::install::Outcome;
-use crate::operations::{Document, OutcomeDocument};
+use crate::operations::OutcomeDocument;
 use crate::plan::{Plan, PlannedChange};
 use crate::targets::{Change, NotDryRun};
 
@@ -18,15 +17,6 @@ impl Report for Plan {
     }
 }
 
-/// An outcome, with the plan that was carried out.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct CarriedOut<'a> {
-    document: OutcomeDocument,
-    #[serde(skip)]
-    plan: &'a Plan,
-}
-
 /// Prints the outcome of an action.
 ///
 /// # Errors
@@ -35,19 +25,15 @@ pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
     for denial in &outcome.denials {
         ui.warning(format_args!("not permitted: {}", visible(denial)));
     }
-    ui.report(&CarriedOut { document: OutcomeDocument::of(outcome), plan: outcome.plan() })
+    ui.report(outcome)
 }
 
-impl Document for CarriedOut<'_> {
-    const KIND: &'static str = OutcomeDocument::KIND;
-}
-
-impl Report for CarriedOut<'_> {
+impl Report for Outcome {
     fn show(&self, page: &mut Page) {
-        let OutcomeDocument { action, name, kept, outputs, .. } = &self.document;
-        page.heading(&format!("Done: {action} of {name} in {}", self.plan.target));
-        page.line("  ", Tone::Good, &summary(self.plan));
-        for object in kept {
+        let OutcomeDocument { action, name, kept, outputs, .. } = OutcomeDocument::of(self);
+        page.heading(&format!("Done: {action} of {name} in {}", self.plan().target));
+        page.line("  ", Tone::Good, &summary(self.plan()));
+        for object in &kept {
             page.line("  ", Tone::Caution, &format!("kept: {object} (remove it with --delete)"));
         }
         let rows: Vec<_> = outputs.iter().map(|(name, value)| (Tone::Plain, name, text(value))).collect();
