@@ -18,7 +18,7 @@ use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
 use carnet::install::{Environment, Unattended};
 use carnet::operations::install::install;
-use carnet::operations::{BundleRequest, Bundles, Services};
+use carnet::operations::{InstallRequest, Bundles, Services};
 use carnet::state::State;
 use carnet::targets::Place;
 use carnet::verify::TrustPolicy;
@@ -39,14 +39,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let services = Services { bundles, environment: Environment::new(&state) };
 
     let reference = format!("layout:{}", examples.join("bundles/guestbook").display()).parse()?;
-    let mut request = BundleRequest::new("guestbook", reference, Place::directory(home.join("rendered")));
+    let mut request = InstallRequest::new("guestbook", reference, Place::directory(home.join("rendered")));
     let grant = GrantFile::parse(&text("guestbook/grants.yaml")?, &examples.join("guestbook"))?;
-    request.request.namespace = Some("prod".into());
-    request.request.consent = Consent { documents: vec![grant], ..Consent::default() };
+    request.installation.namespace = Some("prod".into());
+    request.installation.consent = Consent { documents: vec![grant], ..Consent::default() };
     let password = SecretString::from("of an example");
     let credentials = BTreeMap::from([("db-password".to_owned(), password)]);
-    request.request.inputs.credentials = Some(Arc::new(credentials));
-    request.request.change.confirmed = true;
+    request.installation.inputs.credentials = Some(Arc::new(credentials));
+    request.installation.change.confirmed = true;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(install(&request, &services))?;

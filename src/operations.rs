@@ -50,7 +50,7 @@ pub use bundles::Bundles;
 pub use failure::Error;
 pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
-pub use request::{Access, BundleRequest, CredentialSource, Inputs, Parameters, Request, RequestedPlace};
+pub use request::{Access, InstallRequest, CredentialSource, GivenInputs, Parameters, InstallationRequest, RequestedPlace};
 pub use services::Services;
 
 /// The version of every document.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::document;
 use crate::operations::apply::apply;
-use crate::operations::{ChangeOptions, Request};
+use crate::operations::{ChangeOptions, InstallationRequest};
 use crate::plan::Plan;
 use crate::reference::Reference;
 
@@ -65,7 +65,7 @@ struct WaitArgs {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let plan = read(&args.plan)?;
     let home = HomeArgs::of(&args.cluster, &plan.installation.namespace);
-    let request = Request {
+    let request = InstallationRequest {
         inputs: args.inputs.read()?,
         is_unsigned: args.unsigned.dangerous_unsigned,
         change: args.wait.options(),

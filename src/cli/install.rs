@@ -1,7 +1,7 @@
 //! `carnet install`, `carnet upgrade`.
 
 use crate::install::Outcome;
-use crate::operations::{self, BundleRequest, Services};
+use crate::operations::{self, InstallRequest, Services};
 
 use super::Context;
 use super::act::{self, BundleArgs, ChangeArgs};
@@ -56,10 +56,10 @@ fn run(
     bundle: &BundleArgs,
     change: &ChangeArgs,
     context: &Context,
-    operation: impl AsyncFnOnce(&BundleRequest, &Services<'_>) -> Result<Outcome, operations::Error>,
+    operation: impl AsyncFnOnce(&InstallRequest, &Services<'_>) -> Result<Outcome, operations::Error>,
 ) -> anyhow::Result<Code> {
     let mut request = bundle.request(context)?;
-    request.request = change.on(request.request);
+    request.installation = change.on(request.installation);
     let outcome =
         act::carry_out(bundle.home(), context, async |services| operation(&request, services).await)?;
     act::report(&outcome, &context.ui)?;

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::cluster::written_for;
 use crate::document;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::operations::Request;
 use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport};
 use crate::reference::Reference;
 
@@ -125,8 +124,7 @@ fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> a
     let Some(account) = written(file)? else {
         anyhow::bail!("`{}` is not there", file.display());
     };
-    let (destination, request): (_, Request) =
-        (target.destination(context)?, target.home.request(&args.name)?);
+    let (destination, request) = (target.destination(context)?, target.home.request(&args.name)?);
     act::carry_out(&target.home, context, async |services| {
         rbac::revoke(&account, &destination, &request, services).await
     })?;

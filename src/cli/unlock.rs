@@ -1,6 +1,6 @@
 //! `carnet unlock`.
 
-use crate::operations::unlock::{Lock, look, unlock};
+use crate::operations::unlock::{LockReport, look, unlock};
 
 use super::Context;
 use super::act::{HomeArgs, is_confirmed};
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     Ok(exit::DONE)
 }
 
-impl Report for Lock {
+impl Report for LockReport {
     fn show(&self, page: &mut Page) {
         match &self.holder {
             None => page.line("", Tone::Good, &format!("Nobody holds {}.", self.name)),

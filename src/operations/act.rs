@@ -13,14 +13,14 @@ use crate::state::{Installation, Revision};
 use crate::targets::Place;
 use crate::verify::Verified;
 
-use super::decided::Decided;
+use super::decided::EarlierDecisions;
 use super::places::{Located, installation};
-use super::{BundleRequest, ChangeOptions, Error, Notice, Request, Services};
+use super::{InstallRequest, ChangeOptions, Error, Notice, InstallationRequest, Services};
 
 /// One action of a request.
 pub(super) struct Attempt<'a> {
     pub(super) action: &'a str,
-    pub(super) request: &'a Request,
+    pub(super) request: &'a InstallationRequest,
     /// Consent of this request, unless `decided` replaces it.
     pub(super) consent: Consent,
     /// How it is carried out, which may differ from the request.
@@ -29,7 +29,7 @@ pub(super) struct Attempt<'a> {
     pub(super) reference: String,
     pub(super) mode: Mode,
     /// Decisions of a plan or revision that replace grants, parameters and overrides of the request.
-    pub(super) decided: Option<Decided>,
+    pub(super) decided: Option<EarlierDecisions>,
 }
 
 /// An action whose bundle was admitted, and whose place is known.
@@ -42,7 +42,7 @@ pub(super) struct Ready<'a> {
 
 impl<'a> Attempt<'a> {
     /// An action as the request has it.
-    pub(super) fn new(action: &'a str, request: &'a Request) -> Self {
+    pub(super) fn new(action: &'a str, request: &'a InstallationRequest) -> Self {
         Self {
             action,
             request,
@@ -56,7 +56,7 @@ impl<'a> Attempt<'a> {
 
     /// The action on an installation, with the bundle that is kept of it where the action needs one.
     pub(super) async fn on_installation(self, services: &Services<'_>) -> Result<Ready<'a>, Error> {
-        let Request { name, namespace, access, .. } = self.request;
+        let InstallationRequest { name, namespace, access, .. } = self.request;
         let installation = installation(services.state(), name, namespace.as_deref())?;
         let verified = self.kept(&installation, services).await?;
         let located = Located::of(&installation, access);
@@ -70,11 +70,11 @@ impl<'a> Attempt<'a> {
         revision: &Revision,
         services: &Services<'_>,
     ) -> Result<Ready<'a>, Error> {
-        let Request { name, namespace, access, is_unsigned, .. } = self.request;
+        let InstallationRequest { name, namespace, access, is_unsigned, .. } = self.request;
         let installation = installation(services.state(), name, namespace.as_deref())?;
         let fetched = services.state().load(revision.digest, &revision.reference).await?;
         let verified = Some(services.bundles.admitted(fetched, *is_unsigned)?);
-        let decided = Some(Decided::by_revision(revision, &self.consent, &self.change));
+        let decided = Some(EarlierDecisions::by_revision(revision, &self.consent, &self.change));
         let attempt = Self { reference: revision.reference.clone(), decided, ..self };
         Ok(Ready { attempt, verified, located: Located::of(&installation, access) })
     }
@@ -100,7 +100,7 @@ impl<'a> Attempt<'a> {
     fn operation(&self, bundle: Option<&Bundle>, place: Place, namespace: &str) -> Result<Operation, Error> {
         let Self { action, request, change, decided, .. } = self;
         Ok(Operation {
-            consent: decided.as_ref().map_or_else(|| self.consent.clone(), Decided::consent),
+            consent: decided.as_ref().map_or_else(|| self.consent.clone(), EarlierDecisions::consent),
             parameters: bundle.map(|bundle| self.parameters(bundle)).transpose()?.unwrap_or_default(),
             complete: decided.is_some(),
             plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
@@ -135,7 +135,7 @@ impl<'a> Attempt<'a> {
 
     /// The guards that are lowered.
     fn dangers(&self, place: &Place) -> Vec<LoweredGuard> {
-        let is_wild = self.decided.as_ref().map_or(self.consent.dangerous_wildcards, Decided::is_wild);
+        let is_wild = self.decided.as_ref().map_or(self.consent.dangerous_wildcards, EarlierDecisions::is_wild);
         [
             (self.request.is_unsigned, LoweredGuard::Unsigned),
             (is_wild, LoweredGuard::Wildcards),
@@ -151,7 +151,7 @@ impl Ready<'_> {
     /// Carries it out. A failed run is not rolled back.
     pub(super) async fn run(self, services: &Services<'_>) -> Result<Outcome, Error> {
         let Self { attempt, verified, located } = self;
-        let Request { name, access, .. } = attempt.request;
+        let InstallationRequest { name, access, .. } = attempt.request;
         let (target, namespace) = located.open(name, access).await?;
         let place = located.into_recorded(&target, access);
         let operation = attempt.operation(verified.as_ref().map(Verified::bundle), place, &namespace)?;
@@ -166,11 +166,11 @@ impl Ready<'_> {
 /// an install.
 pub(super) async fn on_bundle<'a>(
     action: Option<&'a str>,
-    request: &'a BundleRequest,
+    request: &'a InstallRequest,
     mode: Mode,
     services: &Services<'_>,
 ) -> Result<Ready<'a>, Error> {
-    let BundleRequest { reference, destination, request: asked } = request;
+    let InstallRequest { reference, destination, installation: asked } = request;
     let verified = Some(services.bundles.verified(reference, asked.is_unsigned).await?);
     let earlier = services.state().find(&asked.name)?;
     let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);

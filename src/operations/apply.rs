@@ -9,9 +9,9 @@ use crate::targets::Place;
 use crate::targets::directory::Secrets;
 
 use super::act::{Attempt, Ready};
-use super::decided::Decided;
+use super::decided::EarlierDecisions;
 use super::places::Located;
-use super::{Error, Request, Services, undo};
+use super::{Error, InstallationRequest, Services, undo};
 
 /// Carries out a plan. The bundle is fetched from where the plan says, or from `reference`; it must be the one that was
 /// planned. Whoever hands over a plan has confirmed it. Of the request, only credentials, secret parameters and how the
@@ -22,10 +22,10 @@ use super::{Error, Request, Services, undo};
 pub async fn apply(
     plan: &Plan,
     reference: Option<&Reference>,
-    request: &Request,
+    request: &InstallationRequest,
     services: &Services<'_>,
 ) -> Result<Outcome, Error> {
-    let decided = Decided::by_plan(plan);
+    let decided = EarlierDecisions::by_plan(plan);
     decided.check(&request.inputs.parameters)?;
     let reference = match reference {
         Some(reference) => reference.clone(),
@@ -47,7 +47,7 @@ pub async fn apply(
 }
 
 /// Where a plan goes; the request says how its cluster is reached from here.
-fn place(plan: &Plan, request: &Request) -> Result<Place, Error> {
+fn place(plan: &Plan, request: &InstallationRequest) -> Result<Place, Error> {
     let is_plain = plan.inputs.dangers.contains(&LoweredGuard::PlainSecrets);
     let secrets = if is_plain { Secrets::Plain } else { Secrets::Omit };
     let place = Place::of_plan(&plan.target).map_err(Error::PlanPlace)?;

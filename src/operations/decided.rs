@@ -14,7 +14,7 @@ use crate::targets::{Overrides, Protected};
 use super::{ChangeOptions, Error, Parameters};
 
 /// Earlier decisions.
-pub(super) struct Decided {
+pub(super) struct EarlierDecisions {
     pub(super) parameters: BTreeMap<String, Value>,
     /// Parameters that have to be given again.
     pub(super) secret_parameters: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Decided {
     pub(super) plan: Option<Box<Plan>>,
 }
 
-impl Decided {
+impl EarlierDecisions {
     /// The decisions of a plan.
     pub(super) fn by_plan(plan: &Plan) -> Self {
         let inputs = plan.inputs.clone();
@@ -115,8 +115,8 @@ mod tests {
     use crate::grant::spec::GrantFile;
     use std::path::Path;
 
-    fn decided(secret: &[&str], dangers: &[LoweredGuard]) -> Decided {
-        Decided {
+    fn decided(secret: &[&str], dangers: &[LoweredGuard]) -> EarlierDecisions {
+        EarlierDecisions {
             parameters: BTreeMap::from([("host".to_owned(), Value::from("a"))]),
             secret_parameters: secret.iter().map(|&name| name.to_owned()).collect(),
             terms: GrantSpec::default(),

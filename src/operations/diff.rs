@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::plan::PlannedChange;
 
 use super::examine::examine;
-use super::{Document, Error, Request, Services};
+use super::{Document, Error, InstallationRequest, Services};
 
 /// How a target differs from what was installed.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +24,6 @@ impl Document for Difference {
 ///
 /// # Errors
 /// [`Error`], by stage.
-pub async fn diff(request: &Request, services: &Services<'_>) -> Result<Difference, Error> {
+pub async fn diff(request: &InstallationRequest, services: &Services<'_>) -> Result<Difference, Error> {
     Ok(Difference { name: request.name.clone(), changes: examine(request, services).await? })
 }

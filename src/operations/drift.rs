@@ -9,7 +9,7 @@ use crate::targets::Change;
 
 use super::act::Attempt;
 use super::examine::examine;
-use super::{Document, Error, Request, Services, undo};
+use super::{Document, Error, InstallationRequest, Services, undo};
 
 /// The objects of an installation that have drifted.
 #[derive(Debug, Clone, Serialize)]
@@ -53,7 +53,7 @@ impl Document for Drift {
 ///
 /// # Errors
 /// [`Error`], by stage.
-pub async fn drift(request: &Request, services: &Services<'_>) -> Result<Drift, Error> {
+pub async fn drift(request: &InstallationRequest, services: &Services<'_>) -> Result<Drift, Error> {
     let objects = examine(request, services).await?.into_iter().map(DriftedObject::of).collect();
     Ok(Drift { name: request.name.clone(), objects })
 }
@@ -62,7 +62,7 @@ pub async fn drift(request: &Request, services: &Services<'_>) -> Result<Drift, 
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
-pub async fn fix(request: &Request, services: &Services<'_>) -> Result<Outcome, Error> {
+pub async fn fix(request: &InstallationRequest, services: &Services<'_>) -> Result<Outcome, Error> {
     let mut attempt = Attempt::new("upgrade", request);
     attempt.change.overrides.force_conflicts = true;
     undo::run(attempt.on_installation(services).await?, services).await

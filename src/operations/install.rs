@@ -3,13 +3,13 @@
 use crate::install::{Mode, Outcome};
 
 use super::act::on_bundle;
-use super::{BundleRequest, Error, Services, undo};
+use super::{InstallRequest, Error, Services, undo};
 
 /// Installs a bundle. The same request finishes an installation that failed or was interrupted.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
-pub async fn install(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+pub async fn install(request: &InstallRequest, services: &Services<'_>) -> Result<Outcome, Error> {
     undo::run(on_bundle(Some("install"), request, Mode::Act, services).await?, services).await
 }
 
@@ -17,6 +17,6 @@ pub async fn install(request: &BundleRequest, services: &Services<'_>) -> Result
 ///
 /// # Errors
 /// As for [`install`].
-pub async fn upgrade(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+pub async fn upgrade(request: &InstallRequest, services: &Services<'_>) -> Result<Outcome, Error> {
     undo::run(on_bundle(Some("upgrade"), request, Mode::Act, services).await?, services).await
 }

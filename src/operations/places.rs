@@ -6,7 +6,7 @@ use crate::targets::cluster::{Cluster, Owner};
 use crate::targets::directory::Directory;
 use crate::targets::{Place, Target};
 
-use super::{Access, Error, Request, RequestedPlace};
+use super::{Access, Error, InstallationRequest, RequestedPlace};
 
 /// A place, and the namespace there unless it is the target's own.
 pub(super) struct Located {
@@ -29,7 +29,7 @@ impl Located {
     /// [`Error::NoPlace`] when nothing says so.
     pub(super) fn of_request(
         destination: &RequestedPlace,
-        request: &Request,
+        request: &InstallationRequest,
         earlier: Option<&Installation>,
         state: &State,
     ) -> Result<Self, Error> {
@@ -102,7 +102,7 @@ fn recorded(installation: &Installation, access: &Access) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operations::Request;
+    use crate::operations::InstallationRequest;
     use crate::state::InstallationSettings;
 
     fn installation(place: Place, is_there: bool) -> Installation {
@@ -119,7 +119,7 @@ mod tests {
     ) -> Result<(Place, Option<String>), Error> {
         let home = tempfile::tempdir().unwrap();
         let state = State::open(&home.path().join("state")).unwrap();
-        let request = Request { namespace: namespace.map(str::to_owned), ..Request::new("web") };
+        let request = InstallationRequest { namespace: namespace.map(str::to_owned), ..InstallationRequest::new("web") };
         let located = Located::of_request(destination, &request, earlier, &state)?;
         Ok((located.place, located.namespace))
     }

@@ -4,7 +4,7 @@ use crate::install::{Mode, Outcome};
 use crate::plan::Plan;
 
 use super::act::on_bundle;
-use super::{BundleRequest, Document, Error, Services};
+use super::{InstallRequest, Document, Error, Services};
 
 impl Document for Plan {
     const KIND: &'static str = "Plan";
@@ -16,6 +16,6 @@ impl Document for Plan {
 /// # Errors
 /// [`Error`], by stage. A plan that is refused for what it installs is in
 /// [`install::Error::Powers`](crate::install::Error::Powers).
-pub async fn plan(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+pub async fn plan(request: &InstallRequest, services: &Services<'_>) -> Result<Outcome, Error> {
     on_bundle(None, request, Mode::Plan, services).await?.run(services).await
 }

@@ -18,7 +18,7 @@ use crate::targets::{Place, Target};
 
 use super::places::Located;
 use super::plan::plan;
-use super::{BundleRequest, Document, Error, Request, RequestedPlace, Services};
+use super::{InstallRequest, Document, Error, InstallationRequest, RequestedPlace, Services};
 
 /// The rights that a plan takes, as objects for `kubectl apply`.
 #[derive(Debug, Clone, Serialize)]
@@ -83,7 +83,7 @@ impl Document for Account {
 ///
 /// # Errors
 /// [`Error`], by stage; [`Error::Directory`] where there are no rights.
-pub async fn rights(request: &BundleRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
+pub async fn rights(request: &InstallRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
     let outcome = planned(request, services).await?;
     Ok(RightsReport::of(&outcome.proposed))
 }
@@ -93,17 +93,17 @@ pub async fn rights(request: &BundleRequest, services: &Services<'_>) -> Result<
 /// # Errors
 /// As for [`rights`], and when the cluster cannot be asked.
 pub async fn check(
-    request: &BundleRequest,
+    request: &InstallRequest,
     lifetime: Duration,
     services: &Services<'_>,
 ) -> Result<RightsCheck, Error> {
     let outcome = planned(request, services).await?;
-    let (cluster, _) = cluster(&request.destination, &request.request, services).await?;
+    let (cluster, _) = cluster(&request.destination, &request.installation, services).await?;
     let rights = outcome.proposed.all_rights();
     let minted = install::minted(outcome.plan(), rights, cluster.server(), lifetime);
     let review = beside::own_rights(install::needs(&minted, rights));
     let missing = missing_rights(cluster.server(), &review).await?;
-    Ok(RightsCheck { name: request.request.name.clone(), missing })
+    Ok(RightsCheck { name: request.installation.name.clone(), missing })
 }
 
 /// Makes an account that has just the rights of the plan, and has its kubeconfig kept. An earlier account of ours is
@@ -112,7 +112,7 @@ pub async fn check(
 /// # Errors
 /// As for [`rights`], and when the account cannot be made or kept.
 pub async fn make(
-    request: &BundleRequest,
+    request: &InstallRequest,
     lifetime: Duration,
     earlier: Option<&IdentityRecord>,
     keeper: &dyn AccountKeeper,
@@ -120,7 +120,7 @@ pub async fn make(
 ) -> Result<Account, Error> {
     let Outcome { proposed, .. } = planned(request, services).await?;
     let requested = proposed.requested().map_err(Error::NamespaceOfPlan)?;
-    let (cluster, namespace) = cluster(&request.destination, &request.request, services).await?;
+    let (cluster, namespace) = cluster(&request.destination, &request.installation, services).await?;
     if let Some(earlier) = earlier {
         remove(cluster.server(), earlier).await?;
     }
@@ -146,14 +146,14 @@ pub async fn make(
 pub async fn revoke(
     account: &IdentityRecord,
     destination: &RequestedPlace,
-    request: &Request,
+    request: &InstallationRequest,
     services: &Services<'_>,
 ) -> Result<(), Error> {
     let (cluster, _) = cluster(destination, request, services).await?;
     remove(cluster.server(), account).await
 }
 
-async fn planned(request: &BundleRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+async fn planned(request: &InstallRequest, services: &Services<'_>) -> Result<Outcome, Error> {
     let outcome = plan(request, services).await?;
     let is_directory = matches!(Place::of_plan(&outcome.plan().target), Ok(Place::Directory { .. }));
     if outcome.proposed.all_rights().is_empty() && is_directory { Err(Error::Directory) } else { Ok(outcome) }
@@ -171,7 +171,7 @@ async fn keep(
 /// The cluster that an installation is in, or is to be in, and its namespace there.
 async fn cluster(
     destination: &RequestedPlace,
-    request: &Request,
+    request: &InstallationRequest,
     services: &Services<'_>,
 ) -> Result<(Box<Cluster>, String), Error> {
     let earlier = services.state().find(&request.name)?;

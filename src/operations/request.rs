@@ -1,4 +1,5 @@
-//! Requests for actions, as typed values. A request has no defaults that depend on where it is made.
+//! What a caller asks for, as typed values, with no defaults that depend on where it is asked. What a *bundle* asks for is
+//! in [`Requests`](crate::capability::Requests).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,9 +18,9 @@ use crate::targets::Place;
 
 use super::Error;
 
-/// The part of a request that all actions share.
+/// An action on an installation: the part that all actions share.
 #[derive(Debug)]
-pub struct Request {
+pub struct InstallationRequest {
     /// The name of the installation.
     pub name: String,
     /// Its namespace. None: the recorded one, else that of the state, else that of the target.
@@ -29,7 +30,7 @@ pub struct Request {
     /// The operator's consent: grants and flags.
     pub consent: Consent,
     /// Parameters and credentials.
-    pub inputs: Inputs,
+    pub inputs: GivenInputs,
     /// Whether an unsigned bundle of this machine may be used.
     pub is_unsigned: bool,
     /// How the change is carried out.
@@ -38,15 +39,15 @@ pub struct Request {
     pub rollback_on_failure: bool,
 }
 
-/// A request about a bundle that is named.
+/// An action on an installation with a bundle that is named.
 #[derive(Debug)]
-pub struct BundleRequest {
+pub struct InstallRequest {
     /// Where the bundle is.
     pub reference: Reference,
     /// Where the objects go.
     pub destination: RequestedPlace,
-    /// The rest of the request.
-    pub request: Request,
+    /// The installation, and the rest.
+    pub installation: InstallationRequest,
 }
 
 /// Where the objects of an installation go.
@@ -74,7 +75,7 @@ pub struct Access {
 
 /// A bundle's inputs.
 #[derive(Debug, Clone, Default)]
-pub struct Inputs {
+pub struct GivenInputs {
     /// Values for parameters.
     pub parameters: Parameters,
     /// Where credentials come from. None: there are none.
@@ -111,7 +112,7 @@ impl CredentialSource for BTreeMap<String, SecretString> {
     }
 }
 
-impl Request {
+impl InstallationRequest {
     /// A request with nothing but the name.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -119,7 +120,7 @@ impl Request {
             namespace: None,
             access: Access::default(),
             consent: Consent::default(),
-            inputs: Inputs::default(),
+            inputs: GivenInputs::default(),
             is_unsigned: false,
             change: ChangeOptions::default(),
             rollback_on_failure: false,
@@ -127,11 +128,11 @@ impl Request {
     }
 }
 
-impl BundleRequest {
+impl InstallRequest {
     /// A request with nothing but the name, the bundle and the place.
     pub fn new(name: impl Into<String>, reference: Reference, place: Place) -> Self {
         let destination = RequestedPlace { named: Some(place), default: None };
-        Self { reference, destination, request: Request::new(name) }
+        Self { reference, destination, installation: InstallationRequest::new(name) }
     }
 }
 

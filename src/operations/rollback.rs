@@ -4,10 +4,10 @@ use crate::install::Outcome;
 use crate::state::Installation;
 
 use super::act::Attempt;
-use super::decided::Decided;
+use super::decided::EarlierDecisions;
 use super::places::installation;
 use super::revisions::{before, named};
-use super::{Error, Notice, Request, Services, undo};
+use super::{Error, Notice, InstallationRequest, Services, undo};
 
 /// Applies the bundle, the parameters and the grant of a recorded revision once more, as a new revision: of the one whose
 /// name begins with `start`, else of the last one that succeeded before this one.
@@ -16,7 +16,7 @@ use super::{Error, Notice, Request, Services, undo};
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
 pub async fn rollback(
     start: Option<&str>,
-    request: &Request,
+    request: &InstallationRequest,
     services: &Services<'_>,
 ) -> Result<Outcome, Error> {
     let installation = installation(services.state(), &request.name, request.namespace.as_deref())?;
@@ -26,7 +26,7 @@ pub async fn rollback(
         None => before(&history, installation.last.as_ref())
             .ok_or_else(|| Error::NoEarlierRevision(request.name.clone()))?,
     };
-    Decided::by_revision(revision, &request.consent, &request.change).check(&request.inputs.parameters)?;
+    EarlierDecisions::by_revision(revision, &request.consent, &request.change).check(&request.inputs.parameters)?;
     services.tell(&Notice::Returning(Box::new(revision.clone())));
     let attempt = Attempt::new(action(&installation), request).on_revision(revision, services).await?;
     undo::run(attempt, services).await

@@ -7,7 +7,7 @@ use crate::state::Revision;
 
 use super::act::{Attempt, Ready};
 use super::revisions::before;
-use super::{ChangeOptions, Error, Notice, Request, Services};
+use super::{ChangeOptions, Error, Notice, InstallationRequest, Services};
 
 /// Carries out an action. A failed run is rolled back if the request says so.
 pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Outcome, Error> {
@@ -30,7 +30,7 @@ pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Out
 /// The context for rolling back an action that may fail.
 struct Failed<'a> {
     action: &'a str,
-    request: &'a Request,
+    request: &'a InstallationRequest,
     consent: Consent,
     /// The options of the rollback.
     change: ChangeOptions,

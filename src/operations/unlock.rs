@@ -8,7 +8,7 @@ use super::{Document, Error};
 
 /// The lock of an installation, and its holder.
 #[derive(Debug, Clone, Serialize)]
-pub struct Lock {
+pub struct LockReport {
     /// The installation.
     pub name: String,
     /// Who holds it. None: nobody.
@@ -21,7 +21,7 @@ pub struct Lock {
     pub ends_with_process: bool,
 }
 
-impl Document for Lock {
+impl Document for LockReport {
     const KIND: &'static str = "Lock";
 }
 
@@ -29,17 +29,17 @@ impl Document for Lock {
 ///
 /// # Errors
 /// [`Error::State`] when that cannot be found out.
-pub fn look(name: &str, state: &State) -> Result<Lock, Error> {
+pub fn look(name: &str, state: &State) -> Result<LockReport, Error> {
     let (holder, ends_with_process) = (state.holder(name)?, state.namespace().is_none());
-    Ok(Lock { name: name.into(), holder, unlocked: false, ends_with_process })
+    Ok(LockReport { name: name.into(), holder, unlocked: false, ends_with_process })
 }
 
 /// Breaks the lock that was found, and no other. A run that still goes on stops before it writes anything more.
 ///
 /// # Errors
 /// [`Error::State`] when somebody else holds the lock by now, or only its process can release it.
-pub fn unlock(lock: Lock, state: &State) -> Result<Lock, Error> {
+pub fn unlock(lock: LockReport, state: &State) -> Result<LockReport, Error> {
     let Some(holder) = &lock.holder else { return Ok(lock) };
     state.unlock(&lock.name, holder)?;
-    Ok(Lock { unlocked: true, ..lock })
+    Ok(LockReport { unlocked: true, ..lock })
 }

@@ -10,7 +10,7 @@ use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
 use crate::cluster::{ConnectOptions, written_for};
 use crate::document;
-use crate::operations::{Access, BundleRequest, Inputs, Request, RequestedPlace};
+use crate::operations::{Access, InstallRequest, GivenInputs, InstallationRequest, RequestedPlace};
 use crate::reference::Reference;
 use crate::state::State;
 use crate::targets::directory::Secrets;
@@ -117,8 +117,8 @@ pub(in crate::cli) struct InstalledArgs<C: clap::Args> {
 
 impl<C: clap::Args + ReadConsent> InstalledArgs<C> {
     /// The request that these flags make.
-    pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<Request> {
-        Ok(Request {
+    pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<InstallationRequest> {
+        Ok(InstallationRequest {
             consent: self.consent.read()?,
             inputs: self.inputs.read()?,
             is_unsigned: self.unsigned.dangerous_unsigned,
@@ -134,22 +134,22 @@ impl BundleArgs {
     }
 
     /// The request that these flags make.
-    pub(in crate::cli) fn request(&self, context: &Context) -> anyhow::Result<BundleRequest> {
-        let request = Request {
+    pub(in crate::cli) fn request(&self, context: &Context) -> anyhow::Result<InstallRequest> {
+        let installation = InstallationRequest {
             consent: self.consent.read()?,
             inputs: self.inputs.read()?,
             is_unsigned: self.unsigned.dangerous_unsigned,
             ..self.target.home.request(&self.name)?
         };
         let destination = self.target.destination(context)?;
-        Ok(BundleRequest { reference: self.reference.clone(), destination, request })
+        Ok(InstallRequest { reference: self.reference.clone(), destination, installation })
     }
 }
 
 impl InputArgs {
     /// The inputs that these flags give.
-    pub(in crate::cli) fn read(&self) -> anyhow::Result<Inputs> {
-        Ok(Inputs { parameters: self.parameters.read()?, credentials: self.credentials.source() })
+    pub(in crate::cli) fn read(&self) -> anyhow::Result<GivenInputs> {
+        Ok(GivenInputs { parameters: self.parameters.read()?, credentials: self.credentials.source() })
     }
 }
 
@@ -205,9 +205,9 @@ impl HomeArgs {
     }
 
     /// A request about the installation of this name.
-    pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<Request> {
+    pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<InstallationRequest> {
         let (namespace, access) = (self.namespace.clone(), self.access()?);
-        Ok(Request { namespace, access, ..Request::new(name) })
+        Ok(InstallationRequest { namespace, access, ..InstallationRequest::new(name) })
     }
 
     /// How the cluster is reached from here.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::capability::severity::Severity;
 use crate::grant::limits::parse_time;
 use crate::install::Identity;
-use crate::operations::{ChangeOptions, Request};
+use crate::operations::{ChangeOptions, InstallationRequest};
 use crate::targets::{Overrides, Protected};
 
 /// How a change is carried out.
@@ -91,8 +91,8 @@ enum KeptArg {
 
 impl ChangeArgs {
     /// The request, carried out as these flags say.
-    pub(in crate::cli) fn on(&self, request: Request) -> Request {
-        Request { change: self.options(), rollback_on_failure: self.rollback_on_failure, ..request }
+    pub(in crate::cli) fn on(&self, request: InstallationRequest) -> InstallationRequest {
+        InstallationRequest { change: self.options(), rollback_on_failure: self.rollback_on_failure, ..request }
     }
 
     fn options(&self) -> ChangeOptions {
