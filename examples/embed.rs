@@ -18,7 +18,7 @@ use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
 use carnet::install::{Environment, Unattended};
 use carnet::operations::install::install;
-use carnet::operations::{InstallRequest, Bundles, Services};
+use carnet::operations::{Bundles, InstallRequest, Services};
 use carnet::state::State;
 use carnet::targets::Place;
 use carnet::verify::TrustPolicy;

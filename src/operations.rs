@@ -50,7 +50,9 @@ pub use bundles::Bundles;
 pub use failure::Error;
 pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
-pub use request::{Access, InstallRequest, CredentialSource, GivenInputs, Parameters, InstallationRequest, RequestedPlace};
+pub use request::{
+    Access, CredentialSource, GivenInputs, InstallRequest, InstallationRequest, Parameters, RequestedPlace,
+};
 pub use services::Services;
 
 /// The version of every document.
@@ -83,4 +85,32 @@ pub fn document(kind: &str, value: &impl Serialize) -> serde_json::Result<Value>
         document.extend(members);
     }
     Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[expect(dead_code, reason = "it holds if it compiles")]
+    fn futures_of_operations_may_move_between_threads(
+        (install, request): (&InstallRequest, &InstallationRequest),
+        (plan, access): (&crate::plan::Plan, &Access),
+        services: &Services<'_>,
+        listener: &dyn Listener,
+    ) {
+        is_send(&install::install(install, services));
+        is_send(&install::upgrade(install, services));
+        is_send(&plan::plan(install, services));
+        is_send(&apply::apply(plan, None, request, services));
+        is_send(&invoke::invoke("dev.carnet.test.look", request, services));
+        is_send(&rollback::rollback(None, request, services));
+        is_send(&uninstall::uninstall(request, services));
+        is_send(&diff::diff(request, services));
+        is_send(&drift::drift(request, services));
+        is_send(&drift::fix(request, services));
+        is_send(&rbac::rights(install, services));
+        is_send(&status::status("web", None, access, services.state(), listener));
+    }
 }

@@ -15,7 +15,7 @@ use crate::verify::Verified;
 
 use super::decided::EarlierDecisions;
 use super::places::{Located, installation};
-use super::{InstallRequest, ChangeOptions, Error, Notice, InstallationRequest, Services};
+use super::{ChangeOptions, Error, InstallRequest, InstallationRequest, Notice, Services};
 
 /// One action of a request.
 pub(super) struct Attempt<'a> {
@@ -135,7 +135,8 @@ impl<'a> Attempt<'a> {
 
     /// The guards that are lowered.
     fn dangers(&self, place: &Place) -> Vec<LoweredGuard> {
-        let is_wild = self.decided.as_ref().map_or(self.consent.dangerous_wildcards, EarlierDecisions::is_wild);
+        let is_wild =
+            self.decided.as_ref().map_or(self.consent.dangerous_wildcards, EarlierDecisions::is_wild);
         [
             (self.request.is_unsigned, LoweredGuard::Unsigned),
             (is_wild, LoweredGuard::Wildcards),
@@ -173,9 +174,46 @@ pub(super) async fn on_bundle<'a>(
     let InstallRequest { reference, destination, installation: asked } = request;
     let verified = Some(services.bundles.verified(reference, asked.is_unsigned).await?);
     let earlier = services.state().find(&asked.name)?;
-    let is_installed = earlier.as_ref().is_some_and(Installation::is_installed);
-    let action = action.unwrap_or(if is_installed { "upgrade" } else { "install" });
+    let action = action.unwrap_or_else(|| usual(earlier.as_ref()));
     let located = Located::of_request(destination, asked, earlier.as_ref(), services.state())?;
     let attempt = Attempt { reference: reference.to_string(), mode, ..Attempt::new(action, asked) };
     Ok(Ready { attempt, verified, located })
+}
+
+/// The action that brings a bundle to where it is, or is not yet.
+fn usual(earlier: Option<&Installation>) -> &'static str {
+    if earlier.is_some_and(Installation::is_installed) { "upgrade" } else { "install" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::places::tests::ended;
+
+    #[test]
+    fn what_is_installed_is_upgraded_and_everything_else_installed() {
+        assert_eq!(usual(None), "install");
+        for (action, result, expected) in [
+            ("install", "succeeded", "upgrade"),
+            ("upgrade", "succeeded", "upgrade"),
+            ("install", "failed", "install"),
+            ("upgrade", "unknown", "install"),
+            ("uninstall", "succeeded", "install"),
+        ] {
+            assert_eq!(usual(Some(&ended(action, result))), expected, "{action} {result}");
+        }
+    }
+
+    #[test]
+    fn lowered_guards_are_those_of_this_request_unless_they_were_decided_earlier() {
+        let mut request = InstallationRequest::new("web");
+        (request.is_unsigned, request.consent.dangerous_wildcards) = (true, true);
+        let attempt = Attempt::new("install", &request);
+        let expected = [LoweredGuard::Unsigned, LoweredGuard::Wildcards];
+        assert_eq!(attempt.dangers(&Place::directory("/rendered")), expected);
+        let revision = crate::operations::revisions::tests::succeeded();
+        let decided = EarlierDecisions::by_revision(&revision, &request.consent, &request.change);
+        let attempt = Attempt { decided: Some(decided), ..attempt };
+        assert_eq!(attempt.dangers(&Place::directory("/rendered")), [LoweredGuard::Unsigned]);
+    }
 }

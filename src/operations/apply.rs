@@ -37,7 +37,7 @@ pub async fn apply(
         return Err(install::Error::Stale(vec![found]).into());
     }
     let verified = services.bundles.admitted(fetched, request.is_unsigned)?;
-    check_still(plan, services.state().find(&plan.installation.name)?.as_ref())?;
+    check_still(&plan.action, &plan.installation.name, services.state().find(&plan.installation.name)?.as_ref())?;
     let located =
         Located { place: place(plan, request)?, namespace: Some(plan.installation.namespace.clone()) };
     let mut attempt = Attempt::new(&plan.action, request);
@@ -56,12 +56,34 @@ fn place(plan: &Plan, request: &InstallationRequest) -> Result<Place, Error> {
 }
 
 /// A plan is one of an install or an upgrade, and which of both is to be done must not have changed.
-fn check_still(plan: &Plan, earlier: Option<&Installation>) -> Result<(), install::Error> {
+fn check_still(action: &str, name: &str, earlier: Option<&Installation>) -> Result<(), install::Error> {
     let is_installed = earlier.is_some_and(Installation::is_installed);
-    if is_installed == (plan.action == "upgrade") {
+    if is_installed == (action == "upgrade") {
         return Ok(());
     }
     let now = if is_installed { "is there by now" } else { "is not there, or its last run failed" };
-    let found = format!("{} was planned, and `{}` {now}", plan.action, plan.installation.name);
+    let found = format!("{action} was planned, and `{name}` {now}");
     Err(install::Error::Stale(vec![found]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::places::tests::ended;
+
+    #[test]
+    fn a_plan_is_stale_where_another_action_is_to_be_done_by_now() {
+        let (there, failed) = (ended("install", "succeeded"), ended("install", "failed"));
+        let gone = ended("uninstall", "succeeded");
+        assert!(check_still("upgrade", "web", Some(&there)).is_ok());
+        for earlier in [None, Some(&failed), Some(&gone)] {
+            assert!(check_still("install", "web", earlier).is_ok());
+            let error = check_still("upgrade", "web", earlier).unwrap_err();
+            let install::Error::Stale(found) = error else { panic!("{error}") };
+            assert_eq!(found, ["upgrade was planned, and `web` is not there, or its last run failed"]);
+        }
+        let error = check_still("install", "web", Some(&there)).unwrap_err();
+        let install::Error::Stale(found) = error else { panic!("{error}") };
+        assert_eq!(found, ["install was planned, and `web` is there by now"]);
+    }
 }

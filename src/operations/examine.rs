@@ -9,7 +9,10 @@ use super::places::installation;
 use super::{ChangeOptions, Error, InstallationRequest, Services};
 
 /// The objects that differ from how they were installed.
-pub(super) async fn examine(request: &InstallationRequest, services: &Services<'_>) -> Result<Vec<PlannedChange>, Error> {
+pub(super) async fn examine(
+    request: &InstallationRequest,
+    services: &Services<'_>,
+) -> Result<Vec<PlannedChange>, Error> {
     let installation = installation(services.state(), &request.name, request.namespace.as_deref())?;
     if installation.is_deleted() {
         return Err(Error::Uninstalled(request.name.clone()));

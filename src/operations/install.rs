@@ -3,7 +3,7 @@
 use crate::install::{Mode, Outcome};
 
 use super::act::on_bundle;
-use super::{InstallRequest, Error, Services, undo};
+use super::{Error, InstallRequest, Services, undo};
 
 /// Installs a bundle. The same request finishes an installation that failed or was interrupted.
 ///

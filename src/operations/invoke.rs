@@ -9,6 +9,10 @@ use super::{Error, InstallationRequest, Services, undo};
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
-pub async fn invoke(action: &str, request: &InstallationRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+pub async fn invoke(
+    action: &str,
+    request: &InstallationRequest,
+    services: &Services<'_>,
+) -> Result<Outcome, Error> {
     undo::run(Attempt::new(action, request).on_installation(services).await?, services).await
 }

@@ -100,7 +100,7 @@ fn recorded(installation: &Installation, access: &Access) -> Place {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::operations::InstallationRequest;
     use crate::state::InstallationSettings;
@@ -111,6 +111,13 @@ mod tests {
         Installation::unrecorded(settings, last, Vec::new())
     }
 
+    /// An installation whose last action ended so.
+    pub(in crate::operations) fn ended(action: &str, result: &str) -> Installation {
+        let last = crate::operations::revisions::tests::succeeded();
+        let last = crate::state::Revision { action: action.into(), result: result.into(), ..last };
+        Installation { last: Some(last), ..installation(Place::directory("/recorded"), true) }
+    }
+
     /// The place and the namespace of a request, in a state of a directory.
     fn located(
         destination: &RequestedPlace,
@@ -119,7 +126,10 @@ mod tests {
     ) -> Result<(Place, Option<String>), Error> {
         let home = tempfile::tempdir().unwrap();
         let state = State::open(&home.path().join("state")).unwrap();
-        let request = InstallationRequest { namespace: namespace.map(str::to_owned), ..InstallationRequest::new("web") };
+        let request = InstallationRequest {
+            namespace: namespace.map(str::to_owned),
+            ..InstallationRequest::new("web")
+        };
         let located = Located::of_request(destination, &request, earlier, &state)?;
         Ok((located.place, located.namespace))
     }

@@ -4,7 +4,7 @@ use crate::install::{Mode, Outcome};
 use crate::plan::Plan;
 
 use super::act::on_bundle;
-use super::{InstallRequest, Document, Error, Services};
+use super::{Document, Error, InstallRequest, Services};
 
 impl Document for Plan {
     const KIND: &'static str = "Plan";

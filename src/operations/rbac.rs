@@ -18,7 +18,7 @@ use crate::targets::{Place, Target};
 
 use super::places::Located;
 use super::plan::plan;
-use super::{InstallRequest, Document, Error, InstallationRequest, RequestedPlace, Services};
+use super::{Document, Error, InstallRequest, InstallationRequest, RequestedPlace, Services};
 
 /// The rights that a plan takes, as objects for `kubectl apply`.
 #[derive(Debug, Clone, Serialize)]

@@ -7,7 +7,7 @@ use super::act::Attempt;
 use super::decided::EarlierDecisions;
 use super::places::installation;
 use super::revisions::{before, named};
-use super::{Error, Notice, InstallationRequest, Services, undo};
+use super::{Error, InstallationRequest, Notice, Services, undo};
 
 /// Applies the bundle, the parameters and the grant of a recorded revision once more, as a new revision: of the one whose
 /// name begins with `start`, else of the last one that succeeded before this one.
@@ -26,7 +26,8 @@ pub async fn rollback(
         None => before(&history, installation.last.as_ref())
             .ok_or_else(|| Error::NoEarlierRevision(request.name.clone()))?,
     };
-    EarlierDecisions::by_revision(revision, &request.consent, &request.change).check(&request.inputs.parameters)?;
+    EarlierDecisions::by_revision(revision, &request.consent, &request.change)
+        .check(&request.inputs.parameters)?;
     services.tell(&Notice::Returning(Box::new(revision.clone())));
     let attempt = Attempt::new(action(&installation), request).on_revision(revision, services).await?;
     undo::run(attempt, services).await

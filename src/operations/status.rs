@@ -160,3 +160,34 @@ fn result(installation: &Installation, state: &State) -> String {
         _ => "unknown".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::places::tests::ended;
+
+    #[test]
+    fn an_action_without_a_result_is_running_as_long_as_somebody_holds_its_lock() {
+        let home = tempfile::tempdir().unwrap();
+        let state = State::open(&home.path().join("state")).unwrap();
+        let interrupted = ended("upgrade", "unknown");
+        assert_eq!(result(&interrupted, &state), "unknown");
+        let lock = state.lock("web").unwrap();
+        assert_eq!(result(&interrupted, &state), "running");
+        assert_eq!(result(&ended("upgrade", "failed"), &state), "failed");
+        drop(lock);
+        assert_eq!(result(&interrupted, &state), "unknown");
+        assert_eq!(result(&Installation { last: None, ..interrupted }, &state), "unknown");
+    }
+
+    #[test]
+    fn a_status_is_what_is_recorded_and_guesses_no_readiness() {
+        let home = tempfile::tempdir().unwrap();
+        let state = State::open(&home.path().join("state")).unwrap();
+        let status = InstallationStatus::of(&ended("upgrade", "succeeded"), &state).unwrap();
+        assert_eq!((status.name.as_str(), status.namespace.as_str()), ("web", "prod"));
+        assert_eq!((status.target.as_str(), status.result.as_str()), ("dir:/recorded", "succeeded"));
+        assert_eq!(status.action.as_deref(), Some("upgrade"));
+        assert!(status.objects.is_empty() && status.dangers.is_empty());
+    }
+}

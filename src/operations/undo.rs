@@ -7,7 +7,7 @@ use crate::state::Revision;
 
 use super::act::{Attempt, Ready};
 use super::revisions::before;
-use super::{ChangeOptions, Error, Notice, InstallationRequest, Services};
+use super::{ChangeOptions, Error, InstallationRequest, Notice, Services};
 
 /// Carries out an action. A failed run is rolled back if the request says so.
 pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Outcome, Error> {
@@ -91,4 +91,24 @@ impl Failed<'_> {
 /// The options for rolling back a failed change. Powers are not refused: the earlier revision had them before.
 fn undoing(change: &ChangeOptions) -> ChangeOptions {
     ChangeOptions { confirmed: true, refuse_powers: None, ..change.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::severity::Severity;
+    use crate::install::Identity;
+
+    #[test]
+    fn a_rollback_asks_nobody_and_refuses_no_powers_and_is_otherwise_carried_out_alike() {
+        let change = ChangeOptions {
+            wait: false,
+            refuse_powers: Some(Severity::Low),
+            identity: Identity::Own,
+            ..ChangeOptions::default()
+        };
+        let back = undoing(&change);
+        assert!(back.confirmed && back.refuse_powers.is_none());
+        assert!(!back.wait && back.identity == Identity::Own);
+    }
 }

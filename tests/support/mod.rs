@@ -25,7 +25,8 @@ use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
 use carnet::host::progress::{LogEntry, Observer, Unready};
 use carnet::install::{
-    Answer, Approver, Cancellation, ChangeOptions, Decision, Environment, Error, Mode, Operation, Outcome, act,
+    Answer, Approver, Cancellation, ChangeOptions, Decision, Environment, Error, Mode, Operation, Outcome,
+    act,
 };
 use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};

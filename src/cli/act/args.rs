@@ -10,7 +10,7 @@ use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, StatePlace};
 use crate::cluster::{ConnectOptions, written_for};
 use crate::document;
-use crate::operations::{Access, InstallRequest, GivenInputs, InstallationRequest, RequestedPlace};
+use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, RequestedPlace};
 use crate::reference::Reference;
 use crate::state::State;
 use crate::targets::directory::Secrets;

@@ -92,7 +92,11 @@ enum KeptArg {
 impl ChangeArgs {
     /// The request, carried out as these flags say.
     pub(in crate::cli) fn on(&self, request: InstallationRequest) -> InstallationRequest {
-        InstallationRequest { change: self.options(), rollback_on_failure: self.rollback_on_failure, ..request }
+        InstallationRequest {
+            change: self.options(),
+            rollback_on_failure: self.rollback_on_failure,
+            ..request
+        }
     }
 
     fn options(&self) -> ChangeOptions {
