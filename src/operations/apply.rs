@@ -37,7 +37,11 @@ pub async fn apply(
         return Err(install::Error::Stale(vec![found]).into());
     }
     let verified = services.bundles.admitted(fetched, request.is_unsigned)?;
-    check_still(&plan.action, &plan.installation.name, services.state().find(&plan.installation.name)?.as_ref())?;
+    check_still(
+        &plan.action,
+        &plan.installation.name,
+        services.state().find(&plan.installation.name)?.as_ref(),
+    )?;
     let located =
         Located { place: place(plan, request)?, namespace: Some(plan.installation.namespace.clone()) };
     let mut attempt = Attempt::new(&plan.action, request);

@@ -115,7 +115,9 @@ pub(super) mod tests {
     pub(in crate::operations) fn ended(action: &str, result: &str) -> Installation {
         let last = crate::operations::revisions::tests::succeeded();
         let last = crate::state::Revision { action: action.into(), result: result.into(), ..last };
-        Installation { last: Some(last), ..installation(Place::directory("/recorded"), true) }
+        let mut ended = installation(Place::directory("/recorded"), true);
+        ended.last = Some(last);
+        ended
     }
 
     /// The place and the namespace of a request, in a state of a directory.

@@ -89,11 +89,7 @@ fn made_by_another(verified: &Verified) -> Installation {
 }
 
 /// A consent that was given to something else.
-fn given_to_another(
-    consent: Option<&ConsentKey>,
-    member: &str,
-    value: Value,
-) -> Option<ConsentKey> {
+fn given_to_another(consent: Option<&ConsentKey>, member: &str, value: Value) -> Option<ConsentKey> {
     let mut text = serde_json::to_value(consent.unwrap()).unwrap();
     text[member] = value;
     Some(serde_json::from_value(text).unwrap())
