@@ -13,6 +13,7 @@ mod ownership;
 pub mod cluster;
 pub mod directory;
 mod place;
+mod recorded_place;
 mod prepared;
 
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub use place::{InvalidPlace, Place};
 pub use prepared::Prepared;
 pub use preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
 pub use protected::{Protected, check_replaceable};
+pub use recorded_place::RecordedPlace;
 
 /// A target.
 pub enum Target {

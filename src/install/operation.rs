@@ -9,7 +9,7 @@ use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
 use crate::plan::Plan;
 use crate::state::{Installation, StateError};
-use crate::targets::{self, Place};
+use crate::targets::{self, Place, RecordedPlace};
 
 use super::{ChangeOptions, Error, Identity};
 
@@ -117,8 +117,9 @@ impl Operation {
     }
 
     fn check_same(&self, earlier: &Installation) -> Result<(), Error> {
-        let is_same =
-            self.place.is_same_target(&earlier.settings.place) && self.namespace == earlier.namespace;
+        let recorded = earlier.settings.place.place();
+        let is_same = recorded.is_ok_and(|recorded| self.place.is_same_target(&recorded))
+            && self.namespace == earlier.namespace;
         if is_same { Ok(()) } else { Err(self.elsewhere(earlier)) }
     }
 
@@ -127,12 +128,12 @@ impl Operation {
         Error::Place {
             name: self.name.clone(),
             recorded: described(&earlier.settings.place, &earlier.namespace),
-            asked: described(&self.place, &self.namespace),
+            asked: described(&self.place.clone().into(), &self.namespace),
         }
     }
 }
 
-fn described(place: &Place, namespace: &str) -> String {
+fn described(place: &RecordedPlace, namespace: &str) -> String {
     match place.server() {
         Some(server) => format!("{place} at {server} (namespace {namespace})"),
         None => format!("{place} (namespace {namespace})"),
@@ -176,8 +177,10 @@ pub(in crate::install) mod tests {
             terms: GrantSpec::default(),
             dangers: Vec::new(),
         };
-        let settings =
-            InstallationSettings { place: Place::directory("/rendered"), ..InstallationSettings::default() };
+        let settings = InstallationSettings {
+            place: Place::directory("/rendered").into(),
+            ..InstallationSettings::default()
+        };
         Installation::unrecorded(settings, Some(last), left)
     }
 
@@ -231,6 +234,10 @@ pub(in crate::install) mod tests {
             let error = operation.check(Some(&there), Mode::Act).unwrap_err();
             assert!(matches!(error, Error::Place { .. }), "{error}");
         }
+        let mut nowhere = there.clone();
+        nowhere.settings.place = serde_json::from_value(serde_json::json!({ "target": "ssh:/x" })).unwrap();
+        let error = operation("upgrade").check(Some(&nowhere), Mode::Act).unwrap_err().to_string();
+        assert!(error.starts_with("the installation `web` is in ssh:/x (namespace prod), not in"), "{error}");
         let operation = Operation { place: Place::cluster(), ..operation("upgrade") };
         let error = operation.check(Some(&there), Mode::Act).unwrap_err().to_string();
         let expected =

@@ -77,7 +77,7 @@ impl Run<'_> {
             TrustDecision::Unsigned => (None, Vec::new()),
         };
         InstallationSettings {
-            place: self.operation.place.clone(),
+            place: self.operation.place.clone().into(),
             bundle: verified.digest(),
             bundle_name: verified.bundle().name().to_owned(),
             bundle_version: verified.bundle().version().to_string(),

@@ -59,7 +59,7 @@ impl<'a> Attempt<'a> {
         let InstallationRequest { name, namespace, access, .. } = self.request;
         let installation = installation(services.state(), name, namespace.as_deref())?;
         let verified = self.kept(&installation, services).await?;
-        let located = Located::of(&installation, access);
+        let located = Located::of(&installation, access)?;
         let attempt = Self { reference: installation.settings.reference, ..self };
         Ok(Ready { attempt, verified, located })
     }
@@ -76,7 +76,7 @@ impl<'a> Attempt<'a> {
         let verified = Some(services.bundles.admitted(fetched, *is_unsigned)?);
         let decided = Some(EarlierDecisions::by_revision(revision, &self.consent, &self.change));
         let attempt = Self { reference: revision.reference.clone(), decided, ..self };
-        Ok(Ready { attempt, verified, located: Located::of(&installation, access) })
+        Ok(Ready { attempt, verified, located: Located::of(&installation, access)? })
     }
 
     /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle

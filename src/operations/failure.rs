@@ -105,6 +105,14 @@ pub enum Error {
     /// The trust policy cannot be used, so nothing is trusted.
     #[error(transparent)]
     Policy(Arc<dyn std::error::Error + Send + Sync>),
+    /// A record names no place, so nothing can be done there.
+    #[error("the record of `{name}` does not say where its objects are")]
+    RecordedPlace {
+        /// The installation.
+        name: String,
+        /// The text that is no place.
+        source: InvalidPlace,
+    },
     /// The bundle is not trusted.
     #[error(transparent)]
     Refused(#[from] Refusal),

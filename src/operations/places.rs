@@ -19,14 +19,18 @@ const NAMESPACE: &str = "default";
 
 impl Located {
     /// Where an installation is: the request says how its cluster is reached from here.
-    pub(super) fn of(installation: &Installation, access: &Access) -> Self {
-        Self { place: recorded(installation, access), namespace: Some(installation.namespace.clone()) }
+    ///
+    /// # Errors
+    /// [`Error::RecordedPlace`] when its record names no place.
+    pub(super) fn of(installation: &Installation, access: &Access) -> Result<Self, Error> {
+        let place = recorded(installation, access)?;
+        Ok(Self { place, namespace: Some(installation.namespace.clone()) })
     }
 
     /// Where an installation is, or is to be.
     ///
     /// # Errors
-    /// [`Error::NoPlace`] when nothing says so.
+    /// [`Error::NoPlace`] when nothing says so, and [`Error::RecordedPlace`].
     pub(super) fn of_request(
         destination: &RequestedPlace,
         request: &InstallationRequest,
@@ -36,7 +40,7 @@ impl Located {
         let RequestedPlace { named, default } = destination;
         let earlier = earlier.filter(|earlier| !earlier.is_deleted());
         let place = match (earlier, named) {
-            (Some(earlier), None) => recorded(earlier, &request.access),
+            (Some(earlier), None) => recorded(earlier, &request.access)?,
             (_, named) => named.as_ref().or(default.as_ref()).ok_or(Error::NoPlace)?.clone(),
         };
         let recorded = earlier.map(|earlier| earlier.namespace.clone());
@@ -91,12 +95,13 @@ pub(super) fn installation(
     Ok(installation)
 }
 
-fn recorded(installation: &Installation, access: &Access) -> Place {
-    let place = installation.settings.place.clone();
+fn recorded(installation: &Installation, access: &Access) -> Result<Place, Error> {
+    let unreadable = |source| Error::RecordedPlace { name: installation.name.clone(), source };
+    let place = installation.settings.place.place().map_err(unreadable)?;
     if access.kubeconfig.is_none() && access.context.is_none() {
-        return place;
+        return Ok(place);
     }
-    place.reached_by(access.kubeconfig.clone(), access.context.clone())
+    Ok(place.reached_by(access.kubeconfig.clone(), access.context.clone()))
 }
 
 #[cfg(test)]
@@ -107,7 +112,7 @@ pub(super) mod tests {
 
     fn installation(place: Place, is_there: bool) -> Installation {
         let last = is_there.then(crate::operations::revisions::tests::succeeded);
-        let settings = InstallationSettings { place, ..InstallationSettings::default() };
+        let settings = InstallationSettings { place: place.into(), ..InstallationSettings::default() };
         Installation::unrecorded(settings, last, Vec::new())
     }
 
@@ -172,10 +177,10 @@ pub(super) mod tests {
         let recorded =
             Place::cluster().with_server(Some("https://a".into())).reached_by(Some("/k".into()), None);
         let there = installation(recorded.clone(), true);
-        assert_eq!(Located::of(&there, &Access::default()).place, recorded);
+        assert_eq!(Located::of(&there, &Access::default()).unwrap().place, recorded);
         let access = Access { context: Some("other".into()), ..Access::default() };
         let expected =
             Place::cluster().with_server(Some("https://a".into())).reached_by(None, Some("other".into()));
-        assert_eq!(Located::of(&there, &access).place, expected);
+        assert_eq!(Located::of(&there, &access).unwrap().place, expected);
     }
 }

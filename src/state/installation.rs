@@ -13,7 +13,7 @@ use crate::document;
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
 use crate::grant::{ConsentKey, LoweredGuard};
-use crate::targets::{Inventory, Place, Recorded};
+use crate::targets::{Inventory, Recorded, RecordedPlace};
 
 use super::StateError;
 
@@ -50,7 +50,7 @@ pub struct Installation {
 pub struct InstallationSettings {
     /// Where the objects are.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: RecordedPlace,
     /// The digest of the bundle.
     pub bundle: Digest,
     /// The bundle's name and version, for people.

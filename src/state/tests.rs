@@ -40,7 +40,7 @@ fn on_both(test: impl Fn(&dyn Fn() -> State)) {
 
 pub(in crate::state) fn settings() -> InstallationSettings {
     InstallationSettings {
-        place: Place::cluster(),
+        place: Place::cluster().into(),
         bundle: Digest::of(b"bundle"),
         bundle_name: "web".into(),
         bundle_version: "1.0.0".into(),

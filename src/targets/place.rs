@@ -6,13 +6,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::directory::Secrets;
 
 /// Where the objects of an installation go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "Stored", try_from = "Stored")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A Kubernetes cluster.
     Cluster {
@@ -38,7 +35,7 @@ pub enum Place {
 pub struct InvalidPlace(String);
 
 /// The text of a cluster.
-const CLUSTER: &str = "kube";
+pub(super) const CLUSTER: &str = "kube";
 
 /// The prefix of a directory's text.
 const DIRECTORY: &str = "dir:";
@@ -117,12 +114,6 @@ impl Place {
         }
     }
 
-    /// Drops the settings that are local to one machine: kubeconfig, context and address.
-    #[must_use]
-    pub fn for_all(self) -> Self {
-        if self.is_cluster() { Self::cluster() } else { self }
-    }
-
     /// Changes the path of a directory. Leaves a cluster as it is.
     ///
     /// # Errors
@@ -164,54 +155,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// A place as it is recorded: members of the settings of an installation.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stored {
-    target: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    server: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    kubeconfig: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    context: Option<String>,
-    #[serde(default)]
-    plain_secrets: bool,
-}
-
-impl From<Place> for Stored {
-    fn from(place: Place) -> Self {
-        let (target, plain_secrets) = (place.to_string(), place.has_plain_secrets());
-        match place {
-            Place::Cluster { server, kubeconfig, context } => {
-                Self { target, server, kubeconfig, context, plain_secrets }
-            }
-            Place::Directory { .. } => {
-                Self { target, server: None, kubeconfig: None, context: None, plain_secrets }
-            }
-        }
-    }
-}
-
-impl TryFrom<Stored> for Place {
-    type Error = InvalidPlace;
-
-    fn try_from(recorded: Stored) -> Result<Self, Self::Error> {
-        let Stored { target, server, kubeconfig, context, plain_secrets } = recorded;
-        let secrets = if plain_secrets { Secrets::Plain } else { Secrets::Omit };
-        let place: Self = target.parse()?;
-        Ok(place.with_secrets(secrets).with_server(server).reached_by(kubeconfig, context))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    fn read(value: serde_json::Value) -> Result<Place, String> {
-        serde_json::from_value(value).map_err(|error| error.to_string())
-    }
 
     #[test]
     fn what_is_typed_is_read_once_and_written_back() {
@@ -221,30 +167,6 @@ mod tests {
         for text in ["", "kubernetes", "dir:", "/rendered", "kube (https://x)", "Kube"] {
             assert_eq!(text.parse::<Place>().unwrap_err().to_string(), format!("`{text}` is no target"));
         }
-    }
-
-    #[test]
-    fn what_is_recorded_keeps_its_bytes() {
-        for (text, is_plain) in [
-            (r#"{"target":"dir:/rendered","plainSecrets":true}"#, true),
-            (r#"{"target":"dir:/rendered","plainSecrets":false}"#, false),
-            (
-                r#"{"target":"kube","server":"https://a:6443","kubeconfig":"/k","context":"c","plainSecrets":false}"#,
-                false,
-            ),
-            (r#"{"target":"kube","plainSecrets":false}"#, false),
-        ] {
-            let place: Place = serde_json::from_str(text).unwrap();
-            assert_eq!(serde_json::to_string(&place).unwrap(), text);
-            assert_eq!(place.has_plain_secrets(), is_plain);
-        }
-    }
-
-    #[test]
-    fn a_record_that_names_no_place_is_refused() {
-        let error = read(json!({ "target": "ssh:/x" })).unwrap_err();
-        assert_eq!(error, "`ssh:/x` is no target");
-        assert_eq!(read(json!({ "target": "kube" })), Ok(Place::cluster()), "the rest has defaults");
     }
 
     #[test]
@@ -266,10 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_on_one_machine_is_left_out_for_all() {
-        let place = Place::cluster().with_server(Some("s".into())).reached_by(Some("/k".into()), None);
-        assert_eq!(place.for_all(), Place::cluster());
-        assert_eq!(Place::directory("/a").for_all(), Place::directory("/a"));
+    fn a_directory_is_reached_by_its_path_alone() {
         assert_eq!(Place::directory("/a").reached_by(Some("/k".into()), None), Place::directory("/a"));
     }
 }

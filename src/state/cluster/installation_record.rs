@@ -247,6 +247,6 @@ fn settings_for_all(settings: InstallationSettings) -> InstallationSettings {
 /// address that is reached.
 fn settings_here(settings: InstallationSettings, store: &RecordStore) -> InstallationSettings {
     let settings = settings_for_all(settings);
-    let place = settings.place.with_server(Some(store.records.server().address().to_owned()));
+    let place = settings.place.with_server(store.records.server().address().to_owned());
     InstallationSettings { place, ..settings }
 }

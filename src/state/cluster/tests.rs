@@ -239,7 +239,7 @@ mod records {
         let mut own = settings();
         own.terms.files = files;
         let (kubeconfig, context) = (Some("/home/alice/kubeconfig".into()), Some("work".into()));
-        own.place = Place::Cluster { server: None, kubeconfig, context };
+        own.place = Place::Cluster { server: None, kubeconfig, context }.into();
         state.begin("web", "prod", &own, &claim).unwrap();
         for name in [INSTALLATION, &claim_name(&claim)] {
             let text = content(&server, name);
@@ -254,7 +254,9 @@ mod records {
         });
         let found = in_cluster(&server, "bob").get("web").unwrap().settings;
         assert_eq!(found.terms.files, []);
-        let Place::Cluster { server: Some(server), kubeconfig: None, context: None } = found.place else {
+        let Place::Cluster { server: Some(server), kubeconfig: None, context: None } =
+            found.place.place().unwrap()
+        else {
             panic!("{:?}", found.place)
         };
         assert!(server.starts_with("http://127.0.0.1:"), "the reader's own server");

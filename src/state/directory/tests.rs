@@ -57,7 +57,7 @@ fn a_state_of_the_first_version_opens_with_all_that_is_in_it() {
     let (_folder, path) = written(VERSION_1);
     let state = State::open(&path).unwrap();
     let found = state.get("web").unwrap();
-    assert_eq!((&*found.namespace, &found.settings.place), ("prod", &Place::directory("/srv/web")));
+    assert_eq!((&*found.namespace, found.settings.place.place()), ("prod", Ok(Place::directory("/srv/web"))));
     assert_eq!(found.settings.rule, None);
     assert_eq!(found.inventory.len(), 1);
     let history = state.history("web").unwrap();
@@ -129,7 +129,7 @@ fn documents_are_stored_byte_for_byte_as_ever() {
     let (folder, state) = in_directory();
     let path = folder.path().join("state");
     let settings = InstallationSettings {
-        place: Place::Directory { path: "/srv".into(), secrets: Secrets::Plain },
+        place: Place::Directory { path: "/srv".into(), secrets: Secrets::Plain }.into(),
         ..settings()
     };
     state.begin("web", "prod", &settings, &claim("install", true)).unwrap();
