@@ -100,9 +100,13 @@ fn check_state(state: Result<&State, &String>) -> Check {
         Err(error) => Check::failed("state", &error),
         Ok(installations) => {
             let cut_off = installations.iter().filter(|installation| installation.is_interrupted());
-            let details: Vec<_> = cut_off
-                .map(|it| format!("the last run of `{}` was cut off: the same command finishes it", it.name))
-                .collect();
+            let cut_off = cut_off
+                .map(|it| format!("the last run of `{}` was cut off: the same command finishes it", it.name));
+            let unreadable = installations.iter().filter_map(|it| {
+                let error = it.settings.place.place().err()?;
+                Some(format!("the record of `{}` does not say where its objects are: {error}", it.name))
+            });
+            let details: Vec<_> = cut_off.chain(unreadable).map(|line| visible(&line)).collect();
             let state = if details.is_empty() { Finding::Ok } else { Finding::Warning };
             Check { what: "state", state, text: format!("{} installations", installations.len()), details }
         }
