@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut request = InstallRequest::new("guestbook", reference, Place::directory(home.join("rendered")));
     let grant = GrantFile::parse(&text("guestbook/grants.yaml")?, &examples.join("guestbook"))?;
     request.installation.namespace = Some("prod".into());
-    request.installation.consent = Consent { documents: vec![grant], ..Consent::default() };
+    request.installation.consent = Consent { documents: vec![grant], ..Consent::default() }.into();
     let password = SecretString::from("of an example");
     let credentials = BTreeMap::from([("db-password".to_owned(), password)]);
     request.installation.inputs.credentials = Some(Arc::new(credentials));

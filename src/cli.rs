@@ -17,7 +17,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::operations::{self, Bundles};
 
 use exit::Code;
-use inputs::{Settings, StatePlace, Trust};
+use inputs::{StatePlace, Trust};
 use ui::{Color, Format, Ui};
 
 pub mod exit;
@@ -137,14 +137,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// The user's configuration file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn settings(&self) -> anyhow::Result<Settings> {
-        Settings::load()
-    }
-
     /// Runs an asynchronous operation.
     ///
     /// # Errors
@@ -166,8 +158,7 @@ impl Context {
 
     /// How bundles are fetched and verified.
     pub fn bundles(&self) -> Bundles {
-        let unusable =
-            |error: anyhow::Error| error.reallocate_into_boxed_dyn_error_without_backtrace().into();
+        let unusable = |error| inputs::unreadable(error).into();
         Bundles {
             policy: self.trust().map(|trust| trust.policy).map_err(unusable),
             now: inputs::now(),

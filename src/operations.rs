@@ -7,6 +7,7 @@
 
 pub mod version;
 mod failure;
+mod deferred;
 pub mod init;
 pub mod build;
 pub mod sign;
@@ -47,6 +48,7 @@ use serde_json::{Value, json};
 pub use crate::install::ChangeOptions;
 
 pub use bundles::Bundles;
+pub use deferred::Deferred;
 pub use failure::Error;
 pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;

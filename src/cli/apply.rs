@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let plan = read(&args.plan)?;
     let home = HomeArgs::of(&args.cluster, &plan.installation.namespace);
     let request = InstallationRequest {
-        inputs: args.inputs.read()?,
+        inputs: args.inputs.given(),
         is_unsigned: args.unsigned.dangerous_unsigned,
         change: args.wait.options(),
         rollback_on_failure: args.wait.rollback_on_failure,

@@ -3,6 +3,7 @@
 //! The one place of the program that reads files by path, the environment and the clock on its own account. Everything
 //! goes through the functions at the end.
 
+use std::error::Error;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::document;
+use crate::operations::Deferred;
 use crate::state::private_directory;
 use crate::verify::TrustPolicy;
 
@@ -122,6 +124,16 @@ pub fn state(named: Option<&str>) -> anyhow::Result<StatePlace> {
             .map(StatePlace::Directory)
             .context("neither `--state`, CARNET_STATE nor HOME says where installations are recorded"),
     }
+}
+
+/// A part of a request that is read when it is needed, and not before the bundle was admitted.
+pub fn deferred<T>(read: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Deferred<T> {
+    Deferred::new(|| read().map_err(unreadable))
+}
+
+/// Why something cannot be read, for the library, which hands it back.
+pub fn unreadable(error: anyhow::Error) -> Box<dyn Error + Send + Sync> {
+    error.reallocate_into_boxed_dyn_error_without_backtrace()
 }
 
 /// A path that does not depend on the current directory any more.

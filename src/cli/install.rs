@@ -58,7 +58,7 @@ fn run(
     context: &Context,
     operation: impl AsyncFnOnce(&InstallRequest, &Services<'_>) -> Result<Outcome, operations::Error>,
 ) -> anyhow::Result<Code> {
-    let mut request = bundle.request(context)?;
+    let mut request = bundle.request()?;
     request.installation = change.on(request.installation);
     let outcome =
         act::carry_out(bundle.home(), context, async |services| operation(&request, services).await)?;

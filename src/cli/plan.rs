@@ -40,7 +40,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let Args { force_conflicts, take_ownership, replace, .. } = *args;
-    let mut request = args.bundle.request(context)?;
+    let mut request = args.bundle.request()?;
     request.installation.change = ChangeOptions {
         overrides: Overrides { force_conflicts, take_ownership, replace },
         refuse_powers: args.powers.refuse_powers,

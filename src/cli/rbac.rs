@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 }
 
 fn print(bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
-    let request = bundle.request(context)?;
+    let request = bundle.request()?;
     let report =
         act::carry_out(bundle.home(), context, async |services| rbac::rights(&request, services).await)?;
     if context.ui.is_for_people() {
@@ -99,7 +99,7 @@ fn print(bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
 }
 
 fn check(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
-    let request = bundle.request(context)?;
+    let request = bundle.request()?;
     let checked = act::carry_out(bundle.home(), context, async |services| {
         rbac::check(&request, args.ttl, services).await
     })?;
@@ -112,7 +112,7 @@ fn check(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<
 fn make(args: &Args, bundle: &BundleArgs, file: &Path, context: &Context) -> anyhow::Result<Code> {
     let earlier = written(file)?;
     let keeper = KubeconfigFile { file, is_ours: earlier.is_some() };
-    let request = bundle.request(context)?;
+    let request = bundle.request()?;
     let account = act::carry_out(bundle.home(), context, async |services| {
         rbac::make(&request, args.ttl, earlier.as_ref(), &keeper, services).await
     })?;
@@ -124,7 +124,7 @@ fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> a
     let Some(account) = written(file)? else {
         anyhow::bail!("`{}` is not there", file.display());
     };
-    let (destination, request) = (target.destination(context)?, target.home.request(&args.name)?);
+    let (destination, request) = (target.destination(), target.home.request(&args.name)?);
     act::carry_out(&target.home, context, async |services| {
         rbac::revoke(&account, &destination, &request, services).await
     })?;

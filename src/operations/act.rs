@@ -15,14 +15,14 @@ use crate::verify::Verified;
 
 use super::decided::EarlierDecisions;
 use super::places::{Located, installation};
-use super::{ChangeOptions, Error, InstallRequest, InstallationRequest, Notice, Services};
+use super::{ChangeOptions, Deferred, Error, InstallRequest, InstallationRequest, Notice, Services};
 
 /// One action of a request.
 pub(super) struct Attempt<'a> {
     pub(super) action: &'a str,
     pub(super) request: &'a InstallationRequest,
     /// Consent of this request, unless `decided` replaces it.
-    pub(super) consent: Consent,
+    pub(super) consent: Deferred<Consent>,
     /// How it is carried out, which may differ from the request.
     pub(super) change: ChangeOptions,
     /// Where the bundle came from, as it was typed.
@@ -74,9 +74,10 @@ impl<'a> Attempt<'a> {
         let installation = installation(services.state(), name, namespace.as_deref())?;
         let fetched = services.state().load(revision.digest, &revision.reference).await?;
         let verified = Some(services.bundles.admitted(fetched, *is_unsigned)?);
-        let decided = Some(EarlierDecisions::by_revision(revision, &self.consent, &self.change));
+        let located = Located::of(&installation, access)?;
+        let decided = Some(EarlierDecisions::by_revision(revision, self.consent.get()?, &self.change));
         let attempt = Self { reference: revision.reference.clone(), decided, ..self };
-        Ok(Ready { attempt, verified, located: Located::of(&installation, access)? })
+        Ok(Ready { attempt, verified, located })
     }
 
     /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle
@@ -99,22 +100,28 @@ impl<'a> Attempt<'a> {
 
     fn operation(&self, bundle: Option<&Bundle>, place: Place, namespace: &str) -> Result<Operation, Error> {
         let Self { action, request, change, decided, .. } = self;
+        let parameters = bundle.map(|bundle| self.parameters(bundle)).transpose()?.unwrap_or_default();
+        let credentials = bundle.map(|bundle| self.credentials(bundle)).transpose()?.unwrap_or_default();
+        let consent = match decided {
+            Some(decided) => decided.consent(),
+            None => self.consent.get()?.clone(),
+        };
         Ok(Operation {
-            consent: decided.as_ref().map_or_else(|| self.consent.clone(), EarlierDecisions::consent),
-            parameters: bundle.map(|bundle| self.parameters(bundle)).transpose()?.unwrap_or_default(),
+            parameters,
             complete: decided.is_some(),
             plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
-            credentials: bundle.map(|bundle| self.credentials(bundle)).transpose()?.unwrap_or_default(),
+            credentials,
             options: decided.as_ref().map_or_else(|| change.clone(), |decided| decided.options(change)),
             reference: self.reference.clone(),
-            dangers: self.dangers(&place),
+            dangers: self.dangers(&consent, &place),
+            consent,
             ..Operation::new(action, &request.name, namespace, place)
         })
     }
 
     /// The parameters that are given, or those that were decided.
     fn parameters(&self, bundle: &Bundle) -> Result<BTreeMap<String, Value>, Error> {
-        let given = &self.request.inputs.parameters;
+        let given = self.request.inputs.parameters.get()?;
         match &self.decided {
             Some(decided) => decided.parameters(given, bundle),
             None => given.read(bundle),
@@ -134,12 +141,10 @@ impl<'a> Attempt<'a> {
     }
 
     /// The guards that are lowered.
-    fn dangers(&self, place: &Place) -> Vec<LoweredGuard> {
-        let is_wild =
-            self.decided.as_ref().map_or(self.consent.dangerous_wildcards, EarlierDecisions::is_wild);
+    fn dangers(&self, consent: &Consent, place: &Place) -> Vec<LoweredGuard> {
         [
             (self.request.is_unsigned, LoweredGuard::Unsigned),
-            (is_wild, LoweredGuard::Wildcards),
+            (consent.dangerous_wildcards, LoweredGuard::Wildcards),
             (place.has_plain_secrets(), LoweredGuard::PlainSecrets),
         ]
         .into_iter()
@@ -206,14 +211,18 @@ mod tests {
 
     #[test]
     fn lowered_guards_are_those_of_this_request_unless_they_were_decided_earlier() {
+        let consent = Consent { dangerous_wildcards: true, ..Consent::default() };
         let mut request = InstallationRequest::new("web");
-        (request.is_unsigned, request.consent.dangerous_wildcards) = (true, true);
+        (request.is_unsigned, request.consent) = (true, consent.clone().into());
+        let dangers = |attempt: &Attempt<'_>| {
+            attempt.operation(None, Place::directory("/rendered"), "prod").unwrap().dangers
+        };
         let attempt = Attempt::new("install", &request);
         let expected = [LoweredGuard::Unsigned, LoweredGuard::Wildcards];
-        assert_eq!(attempt.dangers(&Place::directory("/rendered")), expected);
+        assert_eq!(dangers(&attempt), expected);
         let revision = crate::operations::revisions::tests::succeeded();
-        let decided = EarlierDecisions::by_revision(&revision, &request.consent, &request.change);
+        let decided = EarlierDecisions::by_revision(&revision, &consent, &request.change);
         let attempt = Attempt { decided: Some(decided), ..attempt };
-        assert_eq!(attempt.dangers(&Place::directory("/rendered")), [LoweredGuard::Unsigned]);
+        assert_eq!(dangers(&attempt), [LoweredGuard::Unsigned]);
     }
 }

@@ -9,7 +9,7 @@ use crate::targets::Place;
 use crate::targets::directory::Secrets;
 
 use super::act::{Attempt, Ready};
-use super::decided::EarlierDecisions;
+use super::decided::{EarlierDecisions, check_parameters};
 use super::places::Located;
 use super::{Error, InstallationRequest, Services, undo};
 
@@ -26,7 +26,7 @@ pub async fn apply(
     services: &Services<'_>,
 ) -> Result<Outcome, Error> {
     let decided = EarlierDecisions::by_plan(plan);
-    decided.check(&request.inputs.parameters)?;
+    check_parameters(&decided.secret_parameters, &request.inputs.parameters)?;
     let reference = match reference {
         Some(reference) => reference.clone(),
         None => plan.inputs.reference.parse().map_err(Error::PlanReference)?,

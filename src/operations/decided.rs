@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::state::Revision;
 use crate::targets::{Overrides, Protected};
 
-use super::{ChangeOptions, Error, Parameters};
+use super::{ChangeOptions, Deferred, Error, Parameters};
 
 /// Earlier decisions.
 pub(super) struct EarlierDecisions {
@@ -83,18 +83,20 @@ impl EarlierDecisions {
         Ok(self.parameters.clone().into_iter().chain(secret).collect())
     }
 
-    /// Refuses a parameter that was decided before: giving it again would have no effect.
-    ///
-    /// # Errors
-    /// [`Error::SettledParameter`] with its name.
-    pub(super) fn check(&self, given: &Parameters) -> Result<(), Error> {
-        let settled = given.texts.keys().find(|name| !self.is_secret(name));
-        settled.map_or(Ok(()), |name| Err(Error::SettledParameter(name.clone())))
-    }
-
     fn is_secret(&self, name: &str) -> bool {
         self.secret_parameters.iter().any(|secret| secret == name)
     }
+}
+
+/// Refuses a parameter that was decided before, when `secret` names those that are recorded nowhere: giving it again would
+/// have no effect. Parameters that cannot be read are refused later, when the bundle was admitted.
+///
+/// # Errors
+/// [`Error::SettledParameter`] with its name.
+pub(super) fn check_parameters(secret: &[String], given: &Deferred<Parameters>) -> Result<(), Error> {
+    let Ok(given) = given.get() else { return Ok(()) };
+    let settled = given.texts.keys().find(|name| !secret.contains(name));
+    settled.map_or(Ok(()), |name| Err(Error::SettledParameter(name.clone())))
 }
 
 /// The files of `terms`, and those that are granted now under other names.
@@ -127,6 +129,10 @@ mod tests {
         }
     }
 
+    fn check(secret: &[&str], given: Parameters) -> Result<(), Error> {
+        check_parameters(&decided(secret, &[]).secret_parameters, &given.into())
+    }
+
     fn given(texts: &[(&str, &str)]) -> Parameters {
         let texts = texts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         Parameters { texts, ..Parameters::default() }
@@ -138,10 +144,9 @@ mod tests {
 
     #[test]
     fn a_parameter_that_was_decided_cannot_be_given_again() {
-        let decided = decided(&["pin"], &[]);
-        assert!(decided.check(&given(&[])).is_ok());
-        assert!(decided.check(&given(&[("pin", "1")])).is_ok(), "it is recorded nowhere");
-        let error = decided.check(&given(&[("pin", "1"), ("host", "b")])).unwrap_err();
+        assert!(check(&["pin"], given(&[])).is_ok());
+        assert!(check(&["pin"], given(&[("pin", "1")])).is_ok(), "it is recorded nowhere");
+        let error = check(&["pin"], given(&[("pin", "1"), ("host", "b")])).unwrap_err();
         assert_eq!(error.to_string(), "the parameter `host` is settled already");
     }
 
@@ -149,7 +154,7 @@ mod tests {
     fn values_from_files_may_name_more_than_is_used() {
         let values = BTreeMap::from([("host".to_owned(), Value::from("b"))]);
         let given = Parameters { values, ..Parameters::default() };
-        assert!(decided(&[], &[]).check(&given).is_ok());
+        assert!(check(&[], given).is_ok());
     }
 
     #[test]

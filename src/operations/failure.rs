@@ -46,6 +46,9 @@ pub enum Error {
     /// The generated grant does not read back as the requests.
     #[error(transparent)]
     Grant(#[from] spec::InvalidGrant),
+    /// A part of the request cannot be read.
+    #[error(transparent)]
+    Input(Arc<dyn std::error::Error + Send + Sync>),
     /// The action was not carried out.
     #[error(transparent)]
     Install(#[from] install::Error),

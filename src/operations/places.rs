@@ -39,9 +39,10 @@ impl Located {
     ) -> Result<Self, Error> {
         let RequestedPlace { named, default } = destination;
         let earlier = earlier.filter(|earlier| !earlier.is_deleted());
-        let place = match (earlier, named) {
+        let place = match (earlier, named.get()?) {
+            (_, Some(named)) => named.clone(),
             (Some(earlier), None) => recorded(earlier, &request.access)?,
-            (_, named) => named.as_ref().or(default.as_ref()).ok_or(Error::NoPlace)?.clone(),
+            (None, None) => default.get()?.clone().ok_or(Error::NoPlace)?,
         };
         let recorded = earlier.map(|earlier| earlier.namespace.clone());
         let namespace = request.namespace.clone().or(recorded);
@@ -107,6 +108,7 @@ fn recorded(installation: &Installation, access: &Access) -> Result<Place, Error
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::operations::Deferred;
     use crate::operations::InstallationRequest;
     use crate::state::InstallationSettings;
 
@@ -142,7 +144,8 @@ pub(super) mod tests {
     }
 
     fn destination(named: Option<&str>, default: Option<&str>) -> RequestedPlace {
-        RequestedPlace { named: named.map(Place::directory), default: default.map(Place::directory) }
+        let place = |path: Option<&str>| path.map(Place::directory).into();
+        RequestedPlace { named: place(named), default: place(default) }
     }
 
     #[test]
@@ -161,6 +164,26 @@ pub(super) mod tests {
             assert_eq!(place, Place::directory(expected), "{named:?}");
         }
         assert!(matches!(located(&destination(None, None), None, None), Err(Error::NoPlace)));
+    }
+
+    #[test]
+    fn a_default_that_cannot_be_read_matters_only_where_it_is_needed() {
+        let unreadable = || Deferred::new(|| Err("no place".into()));
+        let there = installation(Place::directory("/recorded"), true);
+        let default = RequestedPlace { default: unreadable(), ..RequestedPlace::default() };
+        assert!(located(&default, None, Some(&there)).is_ok());
+        assert_eq!(located(&default, None, None).unwrap_err().to_string(), "no place");
+        let named = RequestedPlace { named: unreadable(), ..RequestedPlace::default() };
+        assert_eq!(located(&named, None, Some(&there)).unwrap_err().to_string(), "no place");
+    }
+
+    #[test]
+    fn a_record_that_names_no_place_is_an_error_only_where_none_is_named() {
+        let mut there = installation(Place::cluster(), true);
+        there.settings.place = serde_json::from_value(serde_json::json!({ "target": "ssh:/x" })).unwrap();
+        let error = located(&destination(None, Some("/d")), None, Some(&there)).unwrap_err();
+        assert_eq!(error.to_string(), "the record of `web` does not say where its objects are");
+        assert!(located(&destination(Some("/d"), None), None, Some(&there)).is_ok());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::install::ChangeOptions;
 use crate::reference::Reference;
 use crate::targets::Place;
 
-use super::Error;
+use super::{Deferred, Error};
 
 /// An action on an installation: the part that all actions share.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct InstallationRequest {
     /// How its cluster is reached from here.
     pub access: Access,
     /// The operator's consent: grants and flags.
-    pub consent: Consent,
+    pub consent: Deferred<Consent>,
     /// Parameters and credentials.
     pub inputs: GivenInputs,
     /// Whether an unsigned bundle of this machine may be used.
@@ -54,9 +54,9 @@ pub struct InstallRequest {
 #[derive(Debug, Clone, Default)]
 pub struct RequestedPlace {
     /// The place that is named. None: where the installation is.
-    pub named: Option<Place>,
+    pub named: Deferred<Option<Place>>,
     /// The place of an installation that is not there yet, where none is named.
-    pub default: Option<Place>,
+    pub default: Deferred<Option<Place>>,
 }
 
 /// How a cluster is reached from here.
@@ -77,7 +77,7 @@ pub struct Access {
 #[derive(Debug, Clone, Default)]
 pub struct GivenInputs {
     /// Values for parameters.
-    pub parameters: Parameters,
+    pub parameters: Deferred<Parameters>,
     /// Where credentials come from. None: there are none.
     pub credentials: Option<Arc<dyn CredentialSource>>,
 }
@@ -119,7 +119,7 @@ impl InstallationRequest {
             name: name.into(),
             namespace: None,
             access: Access::default(),
-            consent: Consent::default(),
+            consent: Deferred::default(),
             inputs: GivenInputs::default(),
             is_unsigned: false,
             change: ChangeOptions::default(),
@@ -131,7 +131,7 @@ impl InstallationRequest {
 impl InstallRequest {
     /// A request with nothing but the name, the bundle and the place.
     pub fn new(name: impl Into<String>, reference: Reference, place: Place) -> Self {
-        let destination = RequestedPlace { named: Some(place), default: None };
+        let destination = RequestedPlace { named: Some(place).into(), ..RequestedPlace::default() };
         Self { reference, destination, installation: InstallationRequest::new(name) }
     }
 }

@@ -7,7 +7,7 @@ use crate::state::Revision;
 
 use super::act::{Attempt, Ready};
 use super::revisions::before;
-use super::{ChangeOptions, Error, InstallationRequest, Notice, Services};
+use super::{ChangeOptions, Deferred, Error, InstallationRequest, Notice, Services};
 
 /// Carries out an action. A failed run is rolled back if the request says so.
 pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Outcome, Error> {
@@ -31,7 +31,7 @@ pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Out
 struct Failed<'a> {
     action: &'a str,
     request: &'a InstallationRequest,
-    consent: Consent,
+    consent: Deferred<Consent>,
     /// The options of the rollback.
     change: ChangeOptions,
     /// The last revision before it.
@@ -76,14 +76,14 @@ impl Failed<'_> {
                 Ok(format!("it is back at revision {}", revision.revision))
             }
             None => {
-                let attempt = self.attempt("uninstall", Consent::default());
+                let attempt = self.attempt("uninstall", Deferred::default());
                 attempt.on_installation(services).await?.run(services).await?;
                 Ok("what it had made was removed".into())
             }
         }
     }
 
-    fn attempt<'a>(&'a self, action: &'a str, consent: Consent) -> Attempt<'a> {
+    fn attempt<'a>(&'a self, action: &'a str, consent: Deferred<Consent>) -> Attempt<'a> {
         Attempt { consent, change: self.change.clone(), ..Attempt::new(action, self.request) }
     }
 }

@@ -7,7 +7,7 @@ use crate::cli::exit::Usage;
 use crate::cli::inputs::consent::{ConsentArgs, ReadConsent};
 use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
-use crate::cli::inputs::{self, StatePlace};
+use crate::cli::inputs::{self, Settings, StatePlace};
 use crate::cluster::{ConnectOptions, written_for};
 use crate::document;
 use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, RequestedPlace};
@@ -119,8 +119,8 @@ impl<C: clap::Args + ReadConsent> InstalledArgs<C> {
     /// The request that these flags make.
     pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<InstallationRequest> {
         Ok(InstallationRequest {
-            consent: self.consent.read()?,
-            inputs: self.inputs.read()?,
+            consent: self.consent.deferred(),
+            inputs: self.inputs.given(),
             is_unsigned: self.unsigned.dangerous_unsigned,
             ..self.home.request(name)?
         })
@@ -134,35 +134,40 @@ impl BundleArgs {
     }
 
     /// The request that these flags make.
-    pub(in crate::cli) fn request(&self, context: &Context) -> anyhow::Result<InstallRequest> {
+    pub(in crate::cli) fn request(&self) -> anyhow::Result<InstallRequest> {
         let installation = InstallationRequest {
-            consent: self.consent.read()?,
-            inputs: self.inputs.read()?,
+            consent: self.consent.deferred(),
+            inputs: self.inputs.given(),
             is_unsigned: self.unsigned.dangerous_unsigned,
             ..self.target.home.request(&self.name)?
         };
-        let destination = self.target.destination(context)?;
+        let destination = self.target.destination();
         Ok(InstallRequest { reference: self.reference.clone(), destination, installation })
     }
 }
 
 impl InputArgs {
     /// The inputs that these flags give.
-    pub(in crate::cli) fn read(&self) -> anyhow::Result<GivenInputs> {
-        Ok(GivenInputs { parameters: self.parameters.read()?, credentials: self.credentials.source() })
+    pub(in crate::cli) fn given(&self) -> GivenInputs {
+        GivenInputs { parameters: self.parameters.deferred(), credentials: self.credentials.source() }
     }
 }
 
 impl TargetArgs {
     /// Where the objects go: the flags or the environment name it, or else, for a new installation, the configuration.
-    pub(in crate::cli) fn destination(&self, context: &Context) -> anyhow::Result<RequestedPlace> {
-        let place = |text: Option<&String>| text.map(|text| self.place(text)).transpose();
-        let named = place(self.target.as_ref())?;
-        let configured = if named.is_some() { None } else { context.settings()?.target };
-        Ok(RequestedPlace { named, default: place(configured.as_ref())? })
+    pub(in crate::cli) fn destination(&self) -> RequestedPlace {
+        let (named, configured) = (self.clone(), self.clone());
+        RequestedPlace {
+            named: inputs::deferred(move || named.place(named.target.as_deref())),
+            default: inputs::deferred(move || configured.place(Settings::load()?.target.as_deref())),
+        }
     }
 
-    fn place(&self, text: &str) -> anyhow::Result<Place> {
+    fn place(&self, text: Option<&str>) -> anyhow::Result<Option<Place>> {
+        text.map(|text| self.parse(text)).transpose()
+    }
+
+    fn parse(&self, text: &str) -> anyhow::Result<Place> {
         let place: Place =
             text.parse().map_err(|error: InvalidPlace| Usage::new(error.to_string(), "dir:PATH or kube"))?;
         let Access { kubeconfig, context, .. } = self.home.cluster.access()?;

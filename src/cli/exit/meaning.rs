@@ -98,7 +98,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::Install(error) => of_install(error),
         Error::NamespaceOfPlan(name) => Meaning::from(USAGE).hint(format!("kubectl create namespace {name}")),
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube"),
-        Error::Policy(error) => return meaning(&**error),
+        Error::Input(error) | Error::Policy(error) => return meaning(&**error),
         Error::Refused(error) => of_refusal(error),
         Error::SettledParameter(_) => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
         Error::Shortfall(error) => of_shortfall(error),

@@ -12,6 +12,7 @@ use crate::cli::exit::Usage;
 use crate::digest::Digest;
 use crate::grant::Consent;
 use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
+use crate::operations::Deferred;
 
 /// What may be done.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -69,12 +70,18 @@ pub struct FileArgs {
 pub struct NoConsentArgs {}
 
 /// Flags that say what is granted.
-pub trait ReadConsent {
+pub trait ReadConsent: Clone + Send + 'static {
     /// The consent that they give, and no other.
     ///
     /// # Errors
     /// When a file or flag cannot be used.
     fn read(&self) -> anyhow::Result<Consent>;
+
+    /// The consent, which is not read before it is needed.
+    fn deferred(&self) -> Deferred<Consent> {
+        let flags = self.clone();
+        super::deferred(move || flags.read())
+    }
 }
 
 impl ReadConsent for NoConsentArgs {

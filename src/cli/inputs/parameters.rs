@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::exit::Usage;
 use crate::document;
-use crate::operations::Parameters;
+use crate::operations::{Deferred, Parameters};
 
 /// Values for parameters.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -37,6 +37,12 @@ impl ParameterArgs {
             parameters.texts.insert(name.to_owned(), value.to_owned());
         }
         Ok(parameters)
+    }
+
+    /// The parameters, which are not read before they are needed.
+    pub fn deferred(&self) -> Deferred<Parameters> {
+        let flags = self.clone();
+        super::deferred(move || flags.read())
     }
 }
 
