@@ -1,5 +1,5 @@
 //! One table, one gate, one linker: what `wit/` writes down is decided about, provided, and counted, function by function.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "tests may fail anywhere")]
 
 mod support;
 

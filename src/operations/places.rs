@@ -107,6 +107,8 @@ fn recorded(installation: &Installation, access: &Access) -> Result<Place, Error
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make files")]
+
     use super::*;
     use crate::operations::Deferred;
     use crate::operations::InstallationRequest;

@@ -163,6 +163,8 @@ fn result(installation: &Installation, state: &State) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make files")]
+
     use super::*;
     use crate::operations::places::tests::ended;
 
