@@ -143,6 +143,21 @@ fn what_is_not_trusted_comes_before_files_and_flags_that_cannot_be_used() {
 }
 
 #[test]
+fn a_damaged_bundle_comes_before_grants_that_are_checked_against_it() {
+    let site = Site::new();
+    let check = ["grant", "check", &site.layout];
+    let codes = |mistake: &[&str]| site.carnet(&[&check, mistake]).status.code();
+    let mistakes = mistakes("grant");
+    for (mistake, own) in &mistakes {
+        assert_eq!(codes(mistake), Some(*own), "{mistake:?}");
+    }
+    site.damage();
+    for (mistake, _) in &mistakes {
+        assert_eq!(codes(mistake), Some(10), "{mistake:?}");
+    }
+}
+
+#[test]
 fn what_is_not_there_comes_before_flags_that_cannot_be_used() {
     let site = Site::new();
     for verb in ["rollback", "uninstall", "invoke", "diff", "drift"] {

@@ -38,8 +38,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         reference: args.reference.clone(),
         name: args.name.clone(),
         namespace: args.namespace.clone(),
-        consent: args.consent.read()?,
-        parameters: args.parameters.read()?,
+        consent: args.consent.deferred(),
+        parameters: args.parameters.deferred(),
     };
     let checked = context.wait(check(&request, &context.bundles()))?;
     context.ui.report(&checked)?;

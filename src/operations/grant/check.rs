@@ -10,7 +10,7 @@ use crate::capability::template::Names;
 use crate::digest::Digest;
 use crate::fetch::Fetched;
 use crate::grant::{Consent, Shortfall, shortfall};
-use crate::operations::{Bundles, Document, Error, Parameters};
+use crate::operations::{Bundles, Deferred, Document, Error, Parameters};
 use crate::reference::Reference;
 
 /// A request to check grants against a bundle.
@@ -23,9 +23,9 @@ pub struct GrantCheckRequest {
     /// The namespace that it would have.
     pub namespace: String,
     /// The grants to check.
-    pub consent: Consent,
+    pub consent: Deferred<Consent>,
     /// The parameters that it would get.
-    pub parameters: Parameters,
+    pub parameters: Deferred<Parameters>,
 }
 
 /// Whether grants cover what a bundle requests.
@@ -53,7 +53,7 @@ impl Document for GrantCheck {
 pub async fn check(request: &GrantCheckRequest, bundles: &Bundles) -> Result<GrantCheck, Error> {
     let fetched = bundles.fetched(&request.reference).await?;
     let (bundle, digest) = (fetched.bundle(), fetched.digest());
-    let terms = request.consent.terms(digest, &Requests::of(bundle).map_err(Shortfall::from)?)?;
+    let terms = request.consent.get()?.terms(digest, &Requests::of(bundle).map_err(Shortfall::from)?)?;
     match shortfall(bundle, fetched.component(), &terms, &request.names(&fetched)?) {
         Ok(optional) => Ok(GrantCheck { digest, covered: true, missing: Vec::new(), optional }),
         Err(Shortfall::Missing(missing)) => {
@@ -67,7 +67,7 @@ impl GrantCheckRequest {
     /// The values of placeholders `${…}` in requests and grants.
     fn names(&self, fetched: &Fetched) -> Result<Names, Error> {
         let bundle = fetched.bundle();
-        let given = self.parameters.read(bundle)?;
+        let given = self.parameters.get()?.read(bundle)?;
         let resolved = parameters::resolve(bundle, "install", &given, &BTreeMap::new())?;
         Ok(Names {
             installation: self.name.clone().unwrap_or_else(|| bundle.name().into()),
