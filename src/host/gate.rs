@@ -1,6 +1,6 @@
 //! The one gate between a component and everything that the host can reach.
 //!
-//! The fields of [`Host`] are this file's alone. A function gets at what it needs only through a [`Call`], which names
+//! The fields of [`Host`] are this file's alone. A function gets at what it needs only through a `Call`, which names
 //! the function in the table ([`functions`](crate::capability::functions)), counts it, stops the component's clock, and
 //! holds a view of what functions of its API may reach, and no more. So a host function that did not pass here could do
 //! nothing.
