@@ -4,6 +4,8 @@
 //! stored state. They all come through here, so that the same things are refused everywhere: duplicate member names
 //! (two readers would disagree about them), a byte order mark, trailing bytes, deep nesting, alias bombs.
 
+mod numbers;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -25,6 +27,9 @@ pub enum InvalidDocument {
     /// The JSON text breaks a rule.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    /// A number would be another one if it was written again.
+    #[error("the number {0} would be changed: write it with fewer digits, or as text")]
+    Number(String),
     /// The text is longer than [`MAX_BYTES`].
     #[error("the document has {0} bytes, more than the {MAX_BYTES} that are read")]
     TooLong(usize),
@@ -50,7 +55,14 @@ pub fn json(bytes: &[u8]) -> Result<Value, InvalidDocument> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(value)
+    let changed = if numbers::has_float(&value) { numbers::changed_in_json(bytes) } else { None };
+    changed.map_or(Ok(value), |number| Err(InvalidDocument::number(&number)))
+}
+
+impl InvalidDocument {
+    fn number(text: &str) -> Self {
+        Self::Number(visible(text).chars().take(100).collect())
+    }
 }
 
 /// Reads one JSON document into `T`, and names the members that `T` has no place for (as JSON pointers).
@@ -81,9 +93,10 @@ pub fn yaml(text: &str) -> Result<Value, InvalidDocument> {
     }
     let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
     let options = serde_saphyr::options! { budget: budget, with_snippet: false, strict_booleans: true };
-    serde_saphyr::from_str_with_options::<Unsorted>(text, options)
-        .map(|Unsorted(value)| value)
-        .map_err(|error| InvalidDocument::Yaml(error.to_string()))
+    let Unsorted(value) = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| InvalidDocument::Yaml(error.to_string()))?;
+    let changed = if numbers::has_float(&value) { numbers::changed_in_yaml(text) } else { None };
+    changed.map_or(Ok(value), |number| Err(InvalidDocument::number(&number)))
 }
 
 /// Reads one YAML document into `T`; members that `T` has no place for are refused.
@@ -114,6 +127,22 @@ pub fn visible(text: &str) -> String {
         }
         shown
     })
+}
+
+/// A value as JSON text whose members are sorted, with its numbers as they stand: what stands for a value where values are
+/// compared. It is not RFC 8785, which takes every number through floating point, so that two would be one.
+pub fn written(value: &Value) -> String {
+    sorted(value).to_string()
+}
+
+/// A number of a value that floating point would change, if there is one.
+pub fn beyond_float(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()).filter(|text| !numbers::is_kept_as_float(text)),
+        Value::Array(items) => items.iter().find_map(beyond_float),
+        Value::Object(members) => members.values().find_map(beyond_float),
+        _ => None,
+    }
 }
 
 /// A copy of `value` whose members are sorted by name, at every depth: the order does not depend on who wrote it.

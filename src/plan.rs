@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::bundle::canonical::canonical;
 use crate::digest::Digest;
+use crate::document::written;
 use crate::grant::Granted;
 use crate::kubernetes::api::CORE;
 use crate::kubernetes::rbac::Rights;
@@ -127,7 +127,7 @@ impl Plan {
         for row in value.pointer_mut("/changes").and_then(Value::as_array_mut).into_iter().flatten() {
             row.as_object_mut().and_then(|row| row.remove("diff"));
         }
-        Digest::of(&canonical(&value).unwrap_or_default())
+        Digest::of(written(&value).as_bytes())
     }
 }
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::bundle::canonical::canonical;
 use crate::digest::Digest;
+use crate::document;
 
 /// Members that tell the items of a list apart, the first that all of them have.
 const KEYS: [&str; 6] = ["name", "containerPort", "port", "key", "mountPath", "type"];
@@ -26,8 +26,7 @@ pub(super) fn between(before: Option<&Value>, after: Option<&Value>) -> ChangedF
 
 /// A digest that stands for changed fields.
 pub(super) fn digest(changed: &ChangedFields) -> Digest {
-    // Values of JSON can always be written as JSON.
-    Digest::of(&canonical(&serde_json::json!(changed)).unwrap_or_default())
+    Digest::of(document::written(&serde_json::json!(changed)).as_bytes())
 }
 
 fn collect(path: String, before: Option<&Value>, after: Option<&Value>, found: &mut ChangedFields) {
@@ -134,5 +133,7 @@ mod tests {
     fn another_value_there_is_another_change() {
         let to_three = |from: u8| digest(&between(Some(&json!({"a": from})), Some(&json!({"a": 3}))));
         assert_ne!(to_three(1), to_three(2));
+        let to = |after: u64| digest(&between(Some(&json!({"a": 1})), Some(&json!({"a": after}))));
+        assert_ne!(to(9_007_199_254_740_992), to(9_007_199_254_740_993));
     }
 }

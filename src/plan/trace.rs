@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bundle::canonical::canonical;
 use crate::capability::functions::Function;
 use crate::digest::Digest;
+use crate::document;
 use crate::kubernetes::difference::without_bookkeeping;
 use crate::kubernetes::manifest::Object;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
 use crate::targets::credentials::Placements;
 use crate::targets::{Change, Marks, Preview};
@@ -72,9 +72,9 @@ impl Trace {
         self.steps.iter().filter_map(|(step, change)| Some((step, (*change)?)))
     }
 
-    /// Each object as it was when this was noted, by what it is called.
-    pub fn into_seen(self) -> BTreeMap<String, Value> {
-        let seen = |row: ObjectChange| Some((row.object.to_string(), row.before?));
+    /// Each object as it was when this was noted.
+    pub fn into_seen(self) -> BTreeMap<ObjectId, Value> {
+        let seen = |row: ObjectChange| Some((row.object.id(), row.before?));
         self.changes.into_values().filter_map(seen).collect()
     }
 }
@@ -82,8 +82,8 @@ impl Trace {
 impl Step {
     /// The step that applies an object.
     pub fn apply(object: &Object) -> Self {
-        let manifest = canonical(object.body()).ok().map(|bytes| Digest::of(&bytes));
-        Self { delete: false, object: object.reference().clone(), manifest }
+        let manifest = Digest::of(document::written(object.body()).as_bytes());
+        Self { delete: false, object: object.reference().clone(), manifest: Some(manifest) }
     }
 
     /// The step that removes an object.
