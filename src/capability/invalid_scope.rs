@@ -16,6 +16,14 @@ pub enum InvalidScope {
     /// A text of the form `VERB:KIND:NAMESPACE/NAME` was expected.
     #[error("`{0}` is not of the form VERB:KIND:NAMESPACE/NAME (or VERB:KIND:NAME outside namespaces)")]
     Form(String),
+    /// A kind in another spelling than the API's, which would cover nothing.
+    #[error("`{text}` names no kind: write `{kind}`")]
+    Kind {
+        /// The text.
+        text: String,
+        /// The kind that it means, as `group/Kind`.
+        kind: String,
+    },
     /// A name that a generated credential cannot have.
     #[error("`{0}` cannot name a generated credential: it must be a DNS label")]
     Generated(String),

@@ -32,17 +32,27 @@ impl Kubernetes<'_> {
         let object = self.all_resolved(vec![object]).await?.into_iter().next();
         let object = object.ok_or_else(|| CallError::invalid("no object"))?;
         let permit = self.granted.get(object)?;
+        self.pass.site_mut().spell(&permit.0)?;
         let Some(value) = self.pass.get(&permit).await? else {
             return Err(GuestError::NotFound(permit.0.to_string()).into());
         };
         Ok(shown(&permit.0, value).to_string())
     }
 
-    /// Nothing is applied unless every object is permitted.
+    /// Nothing is applied unless every object is permitted. Of a call that fails, nothing is learned either.
     pub(super) async fn apply(
         &mut self,
         manifests: &[String],
     ) -> Result<Vec<wit::apply::Applied>, CallError> {
+        let known = self.pass.site().kinds().clone();
+        let applied = self.apply_all(manifests).await;
+        if applied.is_err() {
+            self.pass.site_mut().unlearn(known);
+        }
+        applied
+    }
+
+    async fn apply_all(&mut self, manifests: &[String]) -> Result<Vec<wit::apply::Applied>, CallError> {
         if manifests.len() > MAX_OBJECTS {
             let text = format!("{} manifests in one call, more than {MAX_OBJECTS}", manifests.len());
             return Err(CallError::invalid(text));
@@ -52,6 +62,7 @@ impl Kubernetes<'_> {
         let (mut items, mut told) = (Vec::new(), Vec::new());
         for (object, placements) in objects {
             let permit = self.granted.apply(object)?;
+            self.pass.site_mut().spell(permit.0.reference())?;
             let step = Step::apply(&permit.0);
             told.push((step.object.clone(), !placements.is_empty()));
             items.push(ApplyItem::new(self.pass.site().prepare(permit)?, step, placements));
@@ -69,6 +80,7 @@ impl Kubernetes<'_> {
         for object in self.all_resolved(objects).await? {
             permits.push(self.granted.delete(object)?);
         }
+        self.spell_all(permits.iter().map(|permit| &permit.0))?;
         check_distinct(permits.iter().map(|permit| &permit.0))?;
         self.pass.delete(permits).await
     }
@@ -78,15 +90,26 @@ impl Kubernetes<'_> {
         for object in self.all_resolved(objects).await? {
             permits.push(self.granted.wait(object)?);
         }
+        self.spell_all(permits.iter().map(|permit| &permit.0))?;
         self.pass.wait(permits, Duration::from_secs(seconds.into()), self.granted).await
     }
 
-    /// Reads manifests. The kinds that they define themselves are known to all of them.
+    fn spell_all<'a>(&mut self, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<(), CallError> {
+        for object in objects {
+            self.pass.site_mut().spell(object)?;
+        }
+        Ok(())
+    }
+
+    /// Reads manifests. The kinds that they define themselves are known to all of them, where the definitions are
+    /// permitted.
     async fn all_parsed(&mut self, manifests: &[String]) -> Result<Vec<(Object, Placements)>, CallError> {
         let values: Vec<_> = manifests.iter().map(|text| manifest::read(text)).collect::<Result<_, _>>()?;
         let named: Vec<_> = values.iter().map(manifest::named).collect::<Result<_, _>>()?;
         for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
-            self.pass.site_mut().learn_defined(value);
+            let (definition, _) = self.parsed(value.clone())?;
+            // Invariant: nothing is learned before it is permitted, so that no permit changes what it is for.
+            self.pass.site_mut().learn_defined(&self.granted.apply(definition)?)?;
         }
         self.learn(&named).await?;
         values.into_iter().map(|value| self.parsed(value)).collect()
@@ -147,7 +170,7 @@ fn answered(change: Change, has_credentials: bool) -> wit::apply::Change {
 fn check_distinct<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> Result<(), CallError> {
     let mut seen = BTreeSet::new();
     for object in objects {
-        if !seen.insert(object.to_string()) {
+        if !seen.insert(object.id()) {
             return Err(CallError::invalid(format!("{object} occurs twice in one call")));
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::cluster;
 use crate::grant::Denied;
+use crate::kubernetes::kinds::Redefined;
 use crate::kubernetes::manifest::InvalidManifest;
 use crate::kubernetes::object::InvalidObjectRef;
 use crate::targets;
@@ -68,6 +69,12 @@ impl From<InvalidObjectRef> for CallError {
     }
 }
 
+impl From<Redefined> for CallError {
+    fn from(error: Redefined) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
 impl From<targets::Error> for CallError {
     fn from(error: targets::Error) -> Self {
         Self::Target(error)
@@ -94,7 +101,10 @@ fn told(error: &targets::Error) -> GuestError {
             GuestError::Invalid(format!("the target does not accept {object}"))
         }
         targets::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),
-        targets::Error::NotText(not_text) => GuestError::Invalid(not_text.to_string()),
+        targets::Error::Shared { object, .. } => {
+            GuestError::Invalid(format!("the target has no place for {object}"))
+        }
+        targets::Error::Unrecoverable(error) => GuestError::Invalid(error.to_string()),
         targets::Error::Unreplaced(_, error) => told(error),
         _ => GuestError::Unavailable("the target cannot be used".into()),
     }

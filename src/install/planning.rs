@@ -116,7 +116,7 @@ impl Run<'_> {
         if !self.responsibilities.prune && !self.responsibilities.remove {
             return (Vec::new(), Vec::new());
         }
-        let touched: BTreeSet<_> = trace.steps.iter().map(|(step, _)| step.object.key()).collect();
+        let touched: BTreeSet<_> = trace.steps.iter().map(|(step, _)| step.object.id()).collect();
         let is_directory = matches!(target, Target::Directory(_));
         let is_removed = |recorded: &RecordedObject| {
             let kind = Protected::of(recorded.object());
@@ -124,7 +124,7 @@ impl Run<'_> {
         };
         let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();
         let (removed, kept): (Vec<_>, Vec<_>) =
-            recorded.filter(|it| !touched.contains(&it.object().key())).partition(is_removed);
+            recorded.filter(|it| !touched.contains(&it.object().id())).partition(is_removed);
         (removed, kept.iter().map(|recorded| recorded.object().clone()).collect())
     }
 

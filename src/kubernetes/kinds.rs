@@ -1,6 +1,7 @@
 //! The kinds that are known in one run: those of Kubernetes itself, and those learned on the way.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::metadata;
 use super::object::{InvalidObjectRef, ObjectRef};
@@ -11,12 +12,46 @@ use super::resource::{Resource, builtin};
 #[derive(Debug, Clone, Default)]
 pub struct Kinds {
     learned: BTreeMap<String, Resource>,
+    /// How the kinds were written that this run had to do with, by how they are written in lower case.
+    spellings: BTreeMap<String, String>,
 }
+
+/// A definition says that a kind is served in another way than is known already.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is served in another way than the definition says")]
+pub struct Redefined(pub String);
 
 impl Kinds {
     /// Adds a kind, written `group/Kind`. Built-in kinds cannot be redefined.
     pub fn learn(&mut self, group_kind: &str, resource: Resource) {
         self.learned.insert(group_kind.to_owned(), resource);
+    }
+
+    /// Adds a kind that a definition of the run brings, written `group/Kind`.
+    ///
+    /// # Errors
+    /// [`Redefined`] when the kind is known already, and as another one: what was permitted so far would mean another
+    /// object from here on.
+    pub fn define(&mut self, group_kind: &str, resource: Resource) -> Result<(), Redefined> {
+        match self.learned.entry(group_kind.to_owned()) {
+            Entry::Occupied(known) if *known.get() != resource => Err(Redefined(group_kind.to_owned())),
+            Entry::Occupied(_) => Ok(()),
+            Entry::Vacant(free) => {
+                free.insert(resource);
+                Ok(())
+            }
+        }
+    }
+
+    /// Holds on to how the kind of an object is written. Where nobody but the objects themselves says how, as in a
+    /// directory, two spellings could be two objects in one place and one in another.
+    ///
+    /// # Errors
+    /// [`InvalidObjectRef::Spelling`] when it was written in other letters before.
+    pub fn spell(&mut self, object: &ObjectRef) -> Result<(), InvalidObjectRef> {
+        let text = object.group_kind();
+        let known = self.spellings.entry(text.to_ascii_lowercase()).or_insert_with(|| text.clone());
+        if *known == text { Ok(()) } else { Err(InvalidObjectRef::Spelling { text, kind: known.clone() }) }
     }
 
     /// How the kind of `object` is served, if known.
@@ -65,6 +100,28 @@ mod tests {
         let secret = ObjectRef::new("v1", "Secret", None, "x");
         assert_eq!(kinds.find(&secret), builtin("", "Secret"));
         assert!(!kinds.is_learned(&secret));
+    }
+
+    #[test]
+    fn a_definition_does_not_change_what_is_known() {
+        let widgets = |namespaced| Resource { plural: "widgets".into(), namespaced };
+        let mut kinds = Kinds::default();
+        assert_eq!(kinds.define("example.com/Widget", widgets(true)), Ok(()));
+        assert_eq!(kinds.define("example.com/Widget", widgets(true)), Ok(()));
+        let refused = Err(Redefined("example.com/Widget".into()));
+        assert_eq!(kinds.define("example.com/Widget", widgets(false)), refused);
+        let widget = ObjectRef::new("example.com/v1", "Widget", None, "x");
+        assert_eq!(kinds.find(&widget), Some(widgets(true)));
+    }
+
+    #[test]
+    fn a_kind_has_one_spelling_in_a_run() {
+        let object = |kind: &str| ObjectRef::new("example.com/v1", kind, None, "x");
+        let mut kinds = Kinds::default();
+        assert_eq!(kinds.spell(&object("Widget")), Ok(()));
+        assert_eq!(kinds.spell(&object("Widget")), Ok(()));
+        let text = kinds.spell(&object("WIDGET")).unwrap_err().to_string();
+        assert_eq!(text, "the kind `example.com/WIDGET` is written `example.com/Widget`");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::document;
 
 use super::api::{API_EXTENSIONS, RBAC};
-use super::resource::builtin;
+use super::resource::{builtin, misspelt};
 
 /// Names one Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,6 +23,16 @@ pub struct ObjectRef {
     pub namespace: Option<String>,
     /// Name of the object.
     pub name: String,
+}
+
+/// The identity of an object, whatever version of its group it is written in. Two objects are the same exactly when these
+/// are equal: nothing else compares them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId {
+    group: String,
+    kind: String,
+    namespace: Option<String>,
+    name: String,
 }
 
 /// Why a reference is not one of an object.
@@ -40,6 +50,14 @@ pub enum InvalidObjectRef {
     /// A record of the state, or the Lease of a run, where they are in the cluster.
     #[error("`{0}` has a name that only carnet's own objects have")]
     Own(String),
+    /// A kind in another spelling than the API's. It would be another object here, and the same one elsewhere.
+    #[error("the kind `{text}` is written `{kind}`")]
+    Spelling {
+        /// The text.
+        text: String,
+        /// The kind that it means, as `group/Kind`.
+        kind: String,
+    },
 }
 
 impl ObjectRef {
@@ -76,9 +94,14 @@ impl ObjectRef {
         }
     }
 
-    /// The object's identity, whatever version of its group it was written in.
-    pub fn key(&self) -> (String, Option<&str>, &str) {
-        (self.group_kind(), self.namespace.as_deref(), &self.name)
+    /// The object's identity.
+    pub fn id(&self) -> ObjectId {
+        ObjectId {
+            group: self.group().to_owned(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
     }
 
     /// Whether a document is the object that this names.
@@ -108,13 +131,17 @@ impl ObjectRef {
     /// Checks that every part is a name that Kubernetes accepts.
     ///
     /// # Errors
-    /// [`InvalidObjectRef::Name`] for what Kubernetes would not accept.
+    /// [`InvalidObjectRef::Name`] for what Kubernetes would not accept, [`InvalidObjectRef::Spelling`] for a kind of
+    /// Kubernetes itself that is written otherwise.
     pub fn check(&self) -> Result<(), InvalidObjectRef> {
         let (group, version) = (self.group(), self.version());
         let api_version_fits = (group.is_empty() != self.api_version.contains('/') && is_subdomain(group)
             || group.is_empty())
             && is_label(version);
         fits("version of an API", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
+        if let Some(kind) = misspelt(group, &self.kind) {
+            return Err(InvalidObjectRef::Spelling { text: shown(&self.group_kind()), kind });
+        }
         fits("kind", &self.kind, is_kind(&self.kind))?;
         fits("name of an object", &self.name, is_object_name(&self.name) && self.name_fits_kind())?;
         self.namespace
@@ -140,11 +167,11 @@ impl fmt::Display for ObjectRef {
 }
 
 fn fits(what: &'static str, text: &str, fits: bool) -> Result<(), InvalidObjectRef> {
-    if fits {
-        Ok(())
-    } else {
-        Err(InvalidObjectRef::Name { what, text: document::visible(text).chars().take(100).collect() })
-    }
+    if fits { Ok(()) } else { Err(InvalidObjectRef::Name { what, text: shown(text) }) }
+}
+
+fn shown(text: &str) -> String {
+    document::visible(text).chars().take(100).collect()
 }
 
 /// An RFC 1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63.
@@ -196,6 +223,30 @@ mod tests {
         assert!(named("networking.k8s.io/v1", "IPAddress", "fe80::1"));
         assert!(named("image.openshift.io/v1", "ImageStreamTag", "web:1.0"));
         assert!(!named("image.openshift.io/v1", "ImageStreamTag", "web/1.0"));
+    }
+
+    #[test]
+    fn a_known_kind_in_another_spelling_is_refused() {
+        let check = |api_version: &str, kind: &str| {
+            let object = ObjectRef::new(api_version, kind, Some("prod"), "a");
+            object.check().err().map(|error| error.to_string())
+        };
+        assert_eq!(check("v1", "SECRET").unwrap(), "the kind `SECRET` is written `Secret`");
+        assert_eq!(check("v1", "secrets").unwrap(), "the kind `secrets` is written `Secret`");
+        assert_eq!(check("v1", "Deployment").unwrap(), "the kind `Deployment` is written `apps/Deployment`");
+        assert_eq!(
+            check("apps/v1", "deployment").unwrap(),
+            "the kind `apps/deployment` is written `apps/Deployment`"
+        );
+        assert_eq!((check("v1", "Secret"), check("example.com/v1", "SECRET")), (None, None));
+    }
+
+    #[test]
+    fn an_identity_does_not_depend_on_the_version() {
+        let id = |api_version: &str, kind: &str| ObjectRef::new(api_version, kind, Some("prod"), "a").id();
+        assert_eq!(id("apps/v1", "Deployment"), id("apps/v1beta1", "Deployment"));
+        assert_ne!(id("apps/v1", "Deployment"), id("example.com/v1", "Deployment"));
+        assert_ne!(id("example.com/v1", "Widget"), id("example.com/v1", "WIDGET"));
     }
 
     #[test]

@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::object::ObjectRef;
-
-/// Group and kind, namespace, name.
-type Key = (String, Option<String>, String);
+use super::object::{ObjectId, ObjectRef};
 
 /// Values, one for each object, whatever version of its group the object is written in.
 #[derive(Debug, Clone)]
 pub struct Objects<T> {
-    places: HashMap<Key, u64>,
+    places: HashMap<ObjectId, u64>,
     values: BTreeMap<u64, T>,
     next: u64,
 }
@@ -18,24 +15,24 @@ pub struct Objects<T> {
 impl<T> Objects<T> {
     /// The value of an object.
     pub fn get(&self, object: &ObjectRef) -> Option<&T> {
-        self.values.get(self.places.get(&key(object))?)
+        self.values.get(self.places.get(&object.id())?)
     }
 
     /// The value of an object, to be changed.
     pub fn get_mut(&mut self, object: &ObjectRef) -> Option<&mut T> {
-        self.values.get_mut(self.places.get(&key(object))?)
+        self.values.get_mut(self.places.get(&object.id())?)
     }
 
     /// Sets the value of an object: in the place of the one that it had, else as the last.
     pub fn insert(&mut self, object: &ObjectRef, value: T) {
-        let place = *self.places.entry(key(object)).or_insert(self.next);
+        let place = *self.places.entry(object.id()).or_insert(self.next);
         self.next += 1;
         self.values.insert(place, value);
     }
 
     /// Takes the value of an object out.
     pub fn remove(&mut self, object: &ObjectRef) -> Option<T> {
-        self.values.remove(&self.places.remove(&key(object))?)
+        self.values.remove(&self.places.remove(&object.id())?)
     }
 
     /// All values, in order.
@@ -58,11 +55,6 @@ impl<T> Default for Objects<T> {
     fn default() -> Self {
         Self { places: HashMap::new(), values: BTreeMap::new(), next: 0 }
     }
-}
-
-fn key(object: &ObjectRef) -> Key {
-    let (group_kind, namespace, name) = object.key();
-    (group_kind, namespace.map(str::to_owned), name.to_owned())
 }
 
 #[cfg(test)]

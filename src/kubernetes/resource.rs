@@ -17,9 +17,41 @@ pub fn builtin(group: &str, kind: &str) -> Option<Resource> {
     Some(Resource { plural: Cow::Borrowed(found.2), namespaced: found.3 })
 }
 
+/// How the API writes the kind that a text means and does not write so, as `group/Kind`: in other letters, by its plural,
+/// or without its group. None: it is written as it should be, or means no kind of Kubernetes itself.
+pub fn misspelt(group: &str, kind: &str) -> Option<String> {
+    if builtin(group, kind).is_some() {
+        return None;
+    }
+    let is_meant = |known: &&Known| known.1.eq_ignore_ascii_case(kind) || known.2.eq_ignore_ascii_case(kind);
+    in_group(group)
+        .find(is_meant)
+        .or_else(|| TABLE.iter().filter(|_| group.is_empty()).find(is_meant))
+        .map(written)
+}
+
+/// The same for how the names of several kinds begin.
+pub fn misspelt_start(group: &str, start: &str) -> Option<String> {
+    if start.is_empty() || TABLE.iter().any(|known| known.0 == group && known.1.starts_with(start)) {
+        return None;
+    }
+    let begins = |name: &str| name.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start));
+    in_group(group).find(|known| begins(known.1) || begins(known.2)).map(written)
+}
+
+fn in_group(group: &str) -> impl Iterator<Item = &'static Known> {
+    TABLE.iter().filter(move |known| known.0.eq_ignore_ascii_case(group))
+}
+
+fn written((group, kind, ..): &Known) -> String {
+    if group.is_empty() { (*kind).to_owned() } else { format!("{group}/{kind}") }
+}
+
+type Known = (&'static str, &'static str, &'static str, bool);
+
 /// Group, kind, plural, namespaced: everything that the API server of Kubernetes 1.36 serves with all its versions
 /// switched on, sorted by group and kind. A kind has one plural in all versions of its group.
-const TABLE: &[(&str, &str, &str, bool)] = &[
+const TABLE: &[Known] = &[
     ("", "Binding", "bindings", true),
     ("", "ComponentStatus", "componentstatuses", false),
     ("", "ConfigMap", "configmaps", true),
@@ -120,6 +152,43 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_has_each_kind_once() {
         assert!(TABLE.is_sorted_by(|a, b| (a.0, a.1) < (b.0, b.1)));
+    }
+
+    #[test]
+    fn no_two_kinds_of_a_group_differ_in_case_alone() {
+        let mut names: Vec<_> = TABLE.iter().map(|known| (known.0, known.1.to_ascii_lowercase())).collect();
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+    }
+
+    #[test]
+    fn a_known_kind_has_one_spelling() {
+        for (group, kind, meant) in [
+            ("", "SECRET", Some("Secret")),
+            ("", "secrets", Some("Secret")),
+            ("", "configmap", Some("ConfigMap")),
+            ("", "Deployment", Some("apps/Deployment")),
+            ("apps", "deployments", Some("apps/Deployment")),
+            ("APPS", "Deployment", Some("apps/Deployment")),
+            ("", "Secret", None),
+            ("events.k8s.io", "Event", None),
+            ("example.com", "SECRET", None),
+            ("example.com", "Widget", None),
+        ] {
+            assert_eq!(misspelt(group, kind).as_deref(), meant, "{group}/{kind}");
+        }
+        for (group, start, meant) in [
+            ("", "", None),
+            ("", "Secr", None),
+            ("", "secr", Some("Secret")),
+            ("", "SECR", Some("Secret")),
+            ("apps", "deploy", Some("apps/Deployment")),
+            ("apps", "Deploy", None),
+            ("", "apps", None),
+            ("example.com", "secr", None),
+        ] {
+            assert_eq!(misspelt_start(group, start).as_deref(), meant, "{group}/{start}*");
+        }
     }
 
     #[test]

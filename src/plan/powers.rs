@@ -217,8 +217,8 @@ impl Lookups {
             lookups.accounts.extend(accounts::of_token(item));
             lookups.roles.extend(accounts::role(item));
         }
-        let planned: BTreeSet<_> = items.iter().map(|item| item.object.key()).collect();
-        lookups.roles.retain(|role| !planned.contains(&role.key()));
+        let planned: BTreeSet<_> = items.iter().map(|item| item.object.id()).collect();
+        lookups.roles.retain(|role| !planned.contains(&role.id()));
         lookups
     }
 
@@ -286,8 +286,8 @@ fn items<'a>(
 
 /// Objects of the cluster that the plan neither changes nor removes.
 fn beside<'a>(changes: &[ObjectChange], context: &'a ClusterContext) -> Vec<Item<'a>> {
-    let planned: BTreeSet<_> = changes.iter().map(|row| row.object.key()).collect();
-    let there = context.objects.iter().filter(|(object, _)| !planned.contains(&object.key()));
+    let planned: BTreeSet<_> = changes.iter().map(|row| row.object.id()).collect();
+    let there = context.objects.iter().filter(|(object, _)| !planned.contains(&object.id()));
     there.map(|(object, body)| Item { object, body }).collect()
 }
 

@@ -98,7 +98,7 @@ fn hand_on(rights: &mut Rights, trace: &Trace, kinds: &Kinds) {
     // The rules of an aggregated role are filled in by the server, so they are unknown and cannot be held beforehand.
     let with_known_rules = |role: &ObjectRef| {
         written.iter().any(|(object, body)| {
-            object.key() == role.key() && body.get("aggregationRule").is_none_or(serde_json::Value::is_null)
+            object.id() == role.id() && body.get("aggregationRule").is_none_or(serde_json::Value::is_null)
         })
     };
     for (object, body) in &written {

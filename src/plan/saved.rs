@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::digest::Digest;
 use crate::document::{self, visible};
+use crate::kubernetes::object::ObjectId;
 use crate::targets::NotDryRun;
 
 use super::{Plan, PlannedChange};
@@ -101,14 +102,15 @@ impl Plan {
     }
 
     fn departing_objects(&self, now: &Self) -> Vec<String> {
-        let rows = |plan: &Self| -> BTreeMap<String, PlannedChange> {
-            plan.changes.iter().map(|row| (row.object.to_string(), row.clone())).collect()
+        let rows = |plan: &Self| -> BTreeMap<ObjectId, PlannedChange> {
+            plan.changes.iter().map(|row| (row.object.id(), row.clone())).collect()
         };
         let (planned, mut actual) = (rows(self), rows(now));
         let (planned_manifests, manifests) = (self.manifests(), now.manifests());
         let mut found = Vec::new();
-        for (name, row) in planned {
-            match actual.remove(&name) {
+        for (id, row) in planned {
+            let name = &row.object;
+            match actual.remove(&id) {
                 None => found.push(format!("{name}: {} was planned, now it is not touched", row.action)),
                 Some(new) if new.action != row.action => {
                     found.push(format!("{name}: {} was planned, now it would be {}", row.action, new.action));
@@ -118,7 +120,7 @@ impl Plan {
                     found.push(format!("{name}: the difference is another one"));
                     found.extend(lines(&new));
                 }
-                Some(_) if planned_manifests.get(&name) != manifests.get(&name) => {
+                Some(_) if planned_manifests.get(&id) != manifests.get(&id) => {
                     found.push(format!("{name}: another manifest would be applied"));
                 }
                 Some(_) => {}
@@ -167,8 +169,8 @@ impl Plan {
     }
 
     /// The manifest that each object is left with.
-    fn manifests(&self) -> BTreeMap<String, Option<Digest>> {
-        self.steps.iter().map(|step| (step.object.to_string(), step.manifest)).collect()
+    fn manifests(&self) -> BTreeMap<ObjectId, Option<Digest>> {
+        self.steps.iter().map(|step| (step.object.id(), step.manifest)).collect()
     }
 }
 

@@ -53,7 +53,7 @@ impl GenerateScope {
 
     /// Whether the credential may live in this Secret.
     pub fn allows_into(&self, name: &str, secret: &ObjectRef) -> bool {
-        self.homes(name).any(|home| home.key() == secret.key())
+        self.homes(name).any(|home| home.id() == secret.id())
     }
 
     /// The Secrets that the credential may live in.

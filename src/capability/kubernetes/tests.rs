@@ -150,3 +150,27 @@ proptest! {
         prop_assert!(condensed.covers(&a) && a.covers(&condensed));
     }
 }
+
+#[test]
+fn a_kind_that_is_known_is_written_as_the_api_writes_it() {
+    let refusal =
+        |text: &str| RuleText::parse(text).unwrap().resolve(&Names::default()).unwrap_err().to_string();
+    for (kind, meant) in [
+        ("SECRET", "Secret"),
+        ("secrets", "Secret"),
+        ("configmap", "ConfigMap"),
+        ("secr*", "Secret"),
+        ("Deployment", "apps/Deployment"),
+        ("apps/deployment", "apps/Deployment"),
+        ("APPS/Deployment", "apps/Deployment"),
+    ] {
+        let expected = format!("`{kind}` names no kind: write `{meant}`");
+        assert_eq!(refusal(&format!("get:{kind}:prod/x")), expected);
+    }
+    for kind in ["Secret", "Secr*", "*", "apps/*", "apps*", "example.com/SECRET", "example.com/secrets*"] {
+        assert!(
+            RuleText::parse(&format!("get:{kind}:prod/x")).unwrap().resolve(&Names::default()).is_ok(),
+            "{kind}"
+        );
+    }
+}

@@ -9,6 +9,8 @@ use super::{Rule, Verb};
 use crate::capability::InvalidScope;
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
+use crate::document::visible;
+use crate::kubernetes::resource;
 
 /// Some verbs on some objects, as a document writes it: its texts may still hold `${…}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +52,7 @@ impl RuleText {
     pub fn resolve(&self, names: &Names) -> Result<Rule, InvalidScope> {
         Rule::of(
             self.verbs.iter().copied().collect(),
-            patterns(&self.kinds, names)?,
+            kinds(&self.kinds, names)?,
             patterns(&self.namespaces, names)?,
             patterns(&self.names, names)?,
         )
@@ -68,6 +70,27 @@ impl fmt::Display for RuleText {
         }
         write!(f, " named {}", self.names.join(", "))
     }
+}
+
+/// Reads kinds. One that is known, and written in another way than the API writes it, would cover nothing: what is
+/// requested or granted by it could not be used, and what is denied by it would be allowed.
+fn kinds(texts: &[String], names: &Names) -> Result<BTreeSet<Pattern>, InvalidScope> {
+    let kinds = patterns(texts, names)?;
+    for pattern in &kinds {
+        let meant = match pattern {
+            Pattern::Exact(text) => split(text, resource::misspelt),
+            Pattern::Prefix(text) => split(text, resource::misspelt_start),
+        };
+        if let Some(kind) = meant {
+            return Err(InvalidScope::Kind { text: visible(&pattern.to_string()), kind });
+        }
+    }
+    Ok(kinds)
+}
+
+fn split<T>(text: &str, of: fn(&str, &str) -> T) -> T {
+    let (group, kind) = text.split_once('/').unwrap_or(("", text));
+    of(group, kind)
 }
 
 /// Fills the placeholders of texts, and reads them as patterns.

@@ -14,7 +14,7 @@ use crate::host::GuestError;
 use crate::host::progress::Unready;
 use crate::host::told::CallError;
 use crate::host::wait::{Awaited, TimedOut};
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::readiness::is_ready_once_there;
 use crate::plan::trace::Step;
 use crate::targets::{self, Change, Ledger};
@@ -29,10 +29,10 @@ pub use remove::ObjectRemoval;
 pub struct Acting {
     site: Site,
     follower: Follower,
-    /// Objects whose apply is a no-op, by name: no request is sent for them.
-    settled: BTreeSet<String>,
-    /// Objects as they were when the run was planned, by name.
-    seen: BTreeMap<String, Value>,
+    /// Objects whose apply is a no-op: no request is sent for them.
+    settled: BTreeSet<ObjectId>,
+    /// Objects as they were when the run was planned.
+    seen: BTreeMap<ObjectId, Value>,
     ledger: Box<dyn Ledger>,
     /// Applied objects, which may be waited for.
     applied: BTreeMap<ObjectRef, Permitted<Wait>>,
@@ -44,7 +44,7 @@ pub struct Acting {
 
 impl Acting {
     /// A pass that follows a script. `seen` are the objects as they were when it was planned.
-    pub fn new(site: Site, script: Script, seen: BTreeMap<String, Value>, ledger: Box<dyn Ledger>) -> Self {
+    pub fn new(site: Site, script: Script, seen: BTreeMap<ObjectId, Value>, ledger: Box<dyn Ledger>) -> Self {
         Self {
             site,
             settled: script.settled(),
@@ -128,7 +128,7 @@ impl Acting {
     pub(super) async fn delete(&mut self, permits: Vec<Permitted<Delete>>) -> Result<(), CallError> {
         self.follower.take(permits.iter().map(|permit| Step::delete(permit.0.clone())))?;
         let removal = |permit: Permitted<Delete>| {
-            let seen = self.seen.get(&permit.0.to_string()).cloned();
+            let seen = self.seen.get(&permit.0.id()).cloned();
             ObjectRemoval { permit, seen }
         };
         let removals = permits.into_iter().map(removal).collect();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cluster::{self, concurrent};
 use crate::grant::{Delete, Get, Granted, Permitted, Wait, before_delete};
 use crate::host::told::CallError;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
 use crate::kubernetes::resource::builtin;
 use crate::plan::trace::{ObjectChange, Step, Trace};
@@ -24,7 +24,7 @@ pub struct Planning {
     site: Site,
     trial: DryRunMode,
     /// The overlay: objects as earlier steps would have left them, or that they are gone.
-    overlay: BTreeMap<String, Option<Value>>,
+    overlay: BTreeMap<ObjectId, Option<Value>>,
     reads: BTreeSet<ObjectRef>,
     changes: Objects<ObjectChange>,
     script: Script,
@@ -109,7 +109,7 @@ impl Planning {
         let changes = previews.iter().map(|preview| preview.change).collect();
         for (item, preview) in items.iter().zip(previews) {
             let object = item.prepared.object();
-            self.overlay.insert(object.to_string(), Some(preview.after.clone()));
+            self.overlay.insert(object.id(), Some(preview.after.clone()));
             self.changed(object, preview, item.placements.clone());
         }
         Ok(changes)
@@ -128,7 +128,7 @@ impl Planning {
         };
         let found = concurrent::collect(permits.iter().map(look).collect()).await?;
         for (permit, before) in permits.iter().zip(found) {
-            self.overlay.insert(permit.0.to_string(), None);
+            self.overlay.insert(permit.0.id(), None);
             if before.is_some() {
                 let preview = Preview { before, ..Preview::done(Change::Delete) };
                 self.changed(&permit.0, preview, Placements::new());
@@ -165,7 +165,7 @@ impl Planning {
         let Some(namespace) = &object.namespace else { return Ok(()) };
         let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
         let is_ours = self.overlaid(&home).is_some()
-            || steps_of(items).any(|step| step.object.key() == home.key())
+            || steps_of(items).any(|step| step.object.id() == home.id())
             || builtin(object.group(), &object.kind).is_none();
         let missing = cluster::Error::NoNamespace { object: object.to_string() };
         if is_ours { Ok(()) } else { Err(CallError::Target(missing.into())) }
@@ -180,6 +180,6 @@ impl Planning {
 
     /// The overlay's answer to a read: `None` where the target itself is to be read.
     fn overlaid(&self, object: &ObjectRef) -> Option<&Option<Value>> {
-        self.overlay.get(&object.to_string())
+        self.overlay.get(&object.id())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::GuestError;
 use crate::host::told::CallError;
+use crate::kubernetes::object::ObjectId;
 use crate::plan::trace::Step;
 use crate::targets::Change;
 
@@ -62,17 +63,17 @@ impl Script {
         })
     }
 
-    /// Objects whose apply is a no-op, by name: no request is sent for them.
-    pub(super) fn settled(&self) -> BTreeSet<String> {
-        let mut is_settled = BTreeMap::<String, bool>::new();
+    /// Objects whose apply is a no-op: no request is sent for them.
+    pub(super) fn settled(&self) -> BTreeSet<ObjectId> {
+        let mut is_settled = BTreeMap::<ObjectId, bool>::new();
         for (step, change) in self.steps() {
             // If one step changes an object, all steps on it are needed: each was compared with the object's first
             // state.
             if let Some(change) = change {
-                *is_settled.entry(step.object.to_string()).or_insert(true) &= change == Change::Unchanged;
+                *is_settled.entry(step.object.id()).or_insert(true) &= change == Change::Unchanged;
             }
         }
-        is_settled.into_iter().filter(|(_, is_settled)| *is_settled).map(|(name, _)| name).collect()
+        is_settled.into_iter().filter(|(_, is_settled)| *is_settled).map(|(id, _)| id).collect()
     }
 }
 
@@ -200,6 +201,6 @@ mod tests {
             (&["b"], Ok(vec![Update])),
             (&["c"], Err(CallError::invalid("no"))),
         ];
-        assert_eq!(script(calls).settled().into_iter().collect::<Vec<_>>(), ["ConfigMap a/a"]);
+        assert_eq!(script(calls).settled().into_iter().collect::<Vec<_>>(), [step("a").object.id()]);
     }
 }

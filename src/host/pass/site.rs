@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::grant::{Apply, Delete, Get, Permitted};
 use crate::kubernetes::definition;
-use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::kinds::{Kinds, Redefined};
 use crate::kubernetes::manifest::Object;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::object::{InvalidObjectRef, ObjectRef};
 use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
     self, Change, DryRunMode, Inventory, Overrides, Prepared, Preview, Recorded, Removed, Target,
@@ -85,11 +85,30 @@ impl Site {
         self.target.learn_all(objects, &mut self.kinds).await
     }
 
-    /// Learns how a kind is served that the run itself brings, by its definition.
-    pub(crate) fn learn_defined(&mut self, body: &Value) {
-        if let Some((group_kind, resource)) = definition::resource(body) {
-            self.kinds.learn(&group_kind, resource);
+    /// Learns how a kind is served that the run itself brings, by its definition, which was permitted.
+    ///
+    /// # Errors
+    /// [`Redefined`] when the kind is known as another one.
+    pub(crate) fn learn_defined(&mut self, permit: &Permitted<Apply>) -> Result<(), Redefined> {
+        if permit.0.reference().is_definition()
+            && let Some((group_kind, resource)) = definition::resource(permit.0.body())
+        {
+            self.kinds.define(&group_kind, resource)?;
         }
+        Ok(())
+    }
+
+    /// Holds on to how the kind of a permitted object is written.
+    ///
+    /// # Errors
+    /// [`InvalidObjectRef::Spelling`] when it was written in other letters before.
+    pub(crate) fn spell(&mut self, object: &ObjectRef) -> Result<(), InvalidObjectRef> {
+        self.kinds.spell(object)
+    }
+
+    /// Goes back to the kinds that were known before a call that failed.
+    pub(crate) fn unlearn(&mut self, kinds: Kinds) {
+        self.kinds = kinds;
     }
 
     /// Lends a credential.
@@ -177,7 +196,7 @@ impl Site {
 
     /// Whether an object's contents belong to the installation.
     pub(super) fn is_own(&self, object: &ObjectRef, found: &Value, installation: &str) -> bool {
-        targets::is_own(object, found, installation, &self.inventory, self.overrides)
+        targets::is_own(object, found, installation, self.overrides)
     }
 
     pub(super) async fn preview(

@@ -53,7 +53,7 @@ impl Acting {
     /// The record of an object before it is sent. It keeps the UID only if that is the planned object's: a new object
     /// will have another.
     fn intended(&self, prepared: &Prepared) -> Recorded {
-        let seen = self.seen.get(&prepared.object().to_string());
+        let seen = self.seen.get(&prepared.object().id());
         let seen = seen.and_then(|seen| seen.pointer("/metadata/uid")?.as_str());
         let recorded = self.site.inventory().find(prepared.object()).and_then(|it| it.uid.clone());
         let uid = recorded.filter(|uid| seen == Some(uid));
@@ -70,9 +70,9 @@ impl Acting {
         let site = &*site;
         let mut requests = Vec::new();
         for item in items {
-            let (prepared, name) = (&item.prepared, item.step.object.to_string());
-            let seen = seen.get(&name);
-            let kept = seen.filter(|_| settled.contains(&name)).and_then(|seen| site.settled(prepared, seen));
+            let (prepared, id) = (&item.prepared, item.step.object.id());
+            let seen = seen.get(&id);
+            let kept = seen.filter(|_| settled.contains(&id)).and_then(|seen| site.settled(prepared, seen));
             requests.push(async move {
                 match kept {
                     Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),

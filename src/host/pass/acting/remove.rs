@@ -74,7 +74,7 @@ impl Acting {
         &mut self,
         objects: &[ObjectRef],
     ) -> Result<Vec<Unready>, targets::Error> {
-        let is_meant = |it: &Awaited| objects.iter().any(|object| object.key() == it.object().key());
+        let is_meant = |it: &Awaited| objects.iter().any(|object| object.id() == it.object().id());
         let (meant, others) = std::mem::take(&mut self.going).into_iter().partition(is_meant);
         self.going = others;
         self.await_these(meant).await

@@ -24,7 +24,7 @@ impl Acting {
     ) -> Result<Recorded, CallError> {
         let object = prepared.object();
         // An object that did not exist when the run was planned is not removed.
-        let Some(seen) = self.seen.remove(&object.to_string()) else { return Err(refusal.into()) };
+        let Some(seen) = self.seen.remove(&object.id()) else { return Err(refusal.into()) };
         check_replaceable(object, &seen, fields)?;
         self.remove_for_replacement(prepared, &seen, granted).await?;
         let applied = self.site.apply(prepared, None).await;
