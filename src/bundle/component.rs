@@ -3,6 +3,8 @@
 //! This is the proof that the rest of the road builds on: whatever a component is to call, its binary has to name. It
 //! is computed from the bytes that were hashed, never from what a document claims about them.
 
+mod root;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::{Parser, Validator, WasmFeatures};
@@ -40,15 +42,21 @@ pub enum InvalidComponent {
     /// No bytes at all.
     #[error("the component is empty")]
     Empty,
+    /// An import that is not an interface of a package, or a part of one that is neither function nor type: nobody could
+    /// say what it means.
+    #[error("the component imports {kind} `{name}`, which is no interface with a package")]
+    Import {
+        /// The kind of import, with its article.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// It exports no `carnet:bundle/installer`.
     #[error("the component does not export `{INSTALLER}@0.1.0`, so there is nothing to run")]
     NoInstaller,
     /// Neither a component nor a core module.
     #[error("this is not a WebAssembly component")]
     NotWasm,
-    /// An import at the root that is not a named interface: nobody could say what it means.
-    #[error("the component imports `{0}`, which is not an interface with a package")]
-    RootImport(String),
     /// More than [`MAX_COMPONENT`] bytes.
     #[error("the component has {0} bytes, more than the {MAX_COMPONENT} that are read")]
     TooLarge(usize),
@@ -67,9 +75,10 @@ impl Component {
     /// [`InvalidComponent`] with the fault.
     pub fn read(bytes: Vec<u8>) -> Result<Self, InvalidComponent> {
         check_form(&bytes)?;
-        Validator::new_with_features(features())
+        let types = Validator::new_with_features(features())
             .validate_all(&bytes)
             .map_err(|error| InvalidComponent::Wasm(error.to_string()))?;
+        root::check_imports(&bytes, types.as_ref())?;
         let (resolve, world) =
             match decode(&bytes).map_err(|error| InvalidComponent::Wasm(format!("{error:#}")))? {
                 DecodedWasm::Component(resolve, world) => (resolve, world),
@@ -153,7 +162,7 @@ fn imports(resolve: &Resolve, world: WorldId) -> Result<Imports, InvalidComponen
     for (key, item) in &resolve.worlds[world].imports {
         let name = resolve.name_world_key(key);
         let (WorldKey::Interface(_), WorldItem::Interface { id, .. }) = (key, item) else {
-            return Err(InvalidComponent::RootImport(name));
+            return Err(InvalidComponent::Import { kind: "the instance", name });
         };
         imports.0.insert(name, resolve.interfaces[*id].functions.keys().cloned().collect());
     }
@@ -166,6 +175,30 @@ mod tests {
 
     fn refusal(bytes: &[u8]) -> String {
         Component::read(bytes.to_vec()).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn whatever_is_no_interface_of_functions_and_types_is_no_import() {
+        let interface = "carnet:kubernetes/apply@0.1.0";
+        for (import, expected) in [
+            ("(import \"m\" (core module))", "the core module `m`"),
+            ("(import \"f\" (func))", "the function `f`"),
+            ("(import \"t\" (type (sub resource)))", "the type `t`"),
+            ("(import \"c\" (component))", "the component `c`"),
+            ("(import \"i\" (instance))", "the instance `i`"),
+            ("(import \"I\" (instance (export \"m\" (core module))))", "the core module `I#m`"),
+            ("(import \"I\" (instance (export \"c\" (component))))", "the component `I#c`"),
+            ("(import \"I\" (instance (export \"i\" (instance))))", "the instance `I#i`"),
+        ] {
+            let import = import.replace("\"I\"", &format!("\"{interface}\""));
+            let bytes = wat::parse_str(format!("(component {import})")).unwrap();
+            let expected = expected.replace('I', interface);
+            let text = format!("the component imports {expected}, which is no interface with a package");
+            assert_eq!(refusal(&bytes), text, "{import}");
+        }
+        // What lies inside is the component's own affair.
+        let nested = wat::parse_str("(component (component (import \"m\" (core module))))").unwrap();
+        assert_eq!(refusal(&nested), InvalidComponent::NoInstaller.to_string());
     }
 
     #[test]
