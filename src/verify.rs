@@ -87,11 +87,12 @@ pub struct SignatureReport {
     pub reason: Option<String>,
 }
 
-/// Lets a bundle of this machine run although nobody signed it.
+/// Lets a bundle of this machine run although nobody signed it. What the policy refuses by its digest stays refused.
 ///
 /// # Errors
-/// [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who asks.
-pub fn dangerously_unsigned(fetched: Fetched) -> Result<Verified, Refusal> {
+/// [`Refusal::RefusedDigest`], and [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who asks.
+pub fn dangerously_unsigned(fetched: Fetched, policy: &TrustPolicy) -> Result<Verified, Refusal> {
+    policy.check_refused(&fetched)?;
     if fetched.reference().is_local() {
         Ok(Verified::assertion(fetched, TrustDecision::Unsigned))
     } else {
@@ -140,9 +141,7 @@ impl TrustPolicy {
     /// # Errors
     /// [`Refusal`] as for [`TrustPolicy::verify`].
     pub fn decide(&self, fetched: &Fetched, now: Timestamp) -> Result<TrustDecision, Refusal> {
-        if self.refused.contains(&fetched.digest()) {
-            return Err(Refusal::RefusedDigest(fetched.digest()));
-        }
+        self.check_refused(fetched)?;
         let rule = self.rule(fetched.reference()).ok_or_else(|| self.without_rule(fetched.reference()))?;
         let signers = self.signers(fetched, rule, now)?;
         // Invariant: what the bundle says about itself counts only after its signature did.
@@ -157,6 +156,14 @@ impl TrustPolicy {
             terms: self.terms(rule),
             refuse_powers: rule.refuse_powers,
         })
+    }
+
+    /// No flag and no signature makes up for a digest that is refused.
+    fn check_refused(&self, fetched: &Fetched) -> Result<(), Refusal> {
+        if self.refused.contains(&fetched.digest()) {
+            return Err(Refusal::RefusedDigest(fetched.digest()));
+        }
+        Ok(())
     }
 
     /// The distinct trusted keys that signed, if they are enough.

@@ -654,7 +654,7 @@ fn a_stored_copy_is_judged_by_where_it_came_from() {
     assert!(
         matches!(verify("layout"), Err(Refusal::NoRule(place)) if place == "registry.example/acme/guestbook:1")
     );
-    assert!(matches!(dangerously_unsigned(stored()), Err(Refusal::Remote(_))));
+    assert!(matches!(dangerously_unsigned(stored(), &TrustPolicy::none()), Err(Refusal::Remote(_))));
     fs::write(site.blob(stored().component().digest()), b"other").unwrap();
     let store = Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
     assert!(matches!(load(&store, digest, site.reference()), Err(FetchError::Oci(OciError::Size { .. }))));
@@ -675,8 +675,20 @@ fn a_tag_that_no_reference_could_name_is_refused() {
 #[test]
 fn only_what_is_here_runs_unsigned_and_says_so() {
     let site = Site::built();
-    let verified = dangerously_unsigned(site.fetch().unwrap()).unwrap();
+    let verified = dangerously_unsigned(site.fetch().unwrap(), &TrustPolicy::none()).unwrap();
     assert_eq!(verified.decision(), &TrustDecision::Unsigned);
+}
+
+#[test]
+fn a_digest_that_the_policy_refuses_runs_neither_signed_nor_unsigned() {
+    let key = key();
+    let site = Site::signed(&key);
+    let digest = site.fetch().unwrap().digest();
+    let text = format!("{}  refusedDigests: ['{digest}']\n", policy(&[&key], RULE));
+    let policy = TrustPolicy::parse(&text).unwrap();
+    let is_refused = |refusal: Refusal| matches!(refusal, Refusal::RefusedDigest(found) if found == digest);
+    assert!(is_refused(policy.verify(site.fetch().unwrap(), now()).unwrap_err()));
+    assert!(is_refused(dangerously_unsigned(site.fetch().unwrap(), &policy).unwrap_err()));
 }
 
 #[test]

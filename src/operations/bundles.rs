@@ -59,14 +59,15 @@ impl Bundles {
         self.admitted(fetched, is_unsigned)
     }
 
-    /// Verifies a fetched bundle, or, where the caller says so, lets it pass unsigned.
+    /// Verifies a fetched bundle, or, where the caller says so, lets it pass unsigned. A policy that cannot be read
+    /// stops both: it might refuse this very bundle.
     ///
     /// # Errors
     /// [`Error::Refused`], and [`Error::Policy`] where there is no usable trust policy.
     pub fn admitted(&self, fetched: Fetched, is_unsigned: bool) -> Result<Verified, Error> {
         if is_unsigned {
             self.listener.told(&Notice::Unsigned(fetched.digest()));
-            return Ok(dangerously_unsigned(fetched)?);
+            return Ok(dangerously_unsigned(fetched, self.policy()?)?);
         }
         Ok(self.policy()?.verify(fetched, self.now)?)
     }

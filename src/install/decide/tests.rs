@@ -56,7 +56,7 @@ impl Site {
     }
 
     async fn unsigned(&self) -> Verified {
-        dangerously_unsigned(self.fetched().await).unwrap()
+        dangerously_unsigned(self.fetched().await, &TrustPolicy::none()).unwrap()
     }
 
     async fn signed(&self) -> Verified {
