@@ -24,8 +24,8 @@ use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 
-use self::cluster::{Cluster, same_as_seen};
-use credentials::LentCredentials;
+use self::cluster::{Body, Cluster, same_as_seen};
+use credentials::{Filled, LentCredentials};
 use directory::Directory;
 use ownership::{Ownership, is_recorded, refused};
 use prepared::Form;
@@ -109,7 +109,13 @@ impl Target {
                 let before = cluster.before(&prepared.permit, kinds).await?;
                 let adopts = adopts(before.as_ref(), prepared, inventory, overrides, trial)?;
                 let force = overrides.forces() || adopts;
-                let preview = cluster.preview(&prepared.permit, &filled.body, kinds, before, (trial, force));
+                let preview = cluster.preview(
+                    &prepared.permit,
+                    sent(filled, &filled.body),
+                    kinds,
+                    before,
+                    (trial, force),
+                );
                 let preview = preview.await.map_err(refused)?;
                 Ok(Preview { marks: Marks { adopts, ..preview.marks }, ..preview })
             }
@@ -136,7 +142,10 @@ impl Target {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let force = overrides.forces();
                 let body = same_as_seen(&filled.body, seen);
-                let applied = cluster.apply(&prepared.permit, &body, kinds, force).await.map_err(refused)?;
+                let applied = cluster
+                    .apply(&prepared.permit, sent(filled, &body), kinds, force)
+                    .await
+                    .map_err(refused)?;
                 let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null).clone()) };
                 let change = cluster.compared(before, applied.after).change;
                 Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
@@ -286,6 +295,11 @@ impl Target {
     }
 }
 
+/// The body of a request, with what is known of it.
+fn sent<'a>(filled: &Filled, value: &'a Value) -> Body<'a> {
+    Body { value, has_credential: filled.is_secret }
+}
+
 /// Whether applying an object takes over one that belongs to nobody. A plan that nothing follows shows that instead of
 /// refusing it.
 fn adopts(
@@ -297,8 +311,8 @@ fn adopts(
 ) -> Result<bool, Error> {
     let Some(before) = before else { return Ok(false) };
     let us = metadata::owner(prepared.body());
-    let is_recorded = inventory.find(prepared.object()).is_some_and(|recorded| recorded.uid.is_some());
-    let ownership = Ownership::of(before, |owner| us == Some(owner), is_recorded);
+    let ownership = Ownership::of(before, |owner| us == Some(owner));
+    let ownership = ownership.or_recorded(prepared.object(), inventory);
     let adopts = ownership == Ownership::Nobodys;
     if !(adopts && trial == DryRunMode::DryRunIfAllowed) {
         ownership.check(prepared.object(), overrides)?;
@@ -306,7 +320,9 @@ fn adopts(
     Ok(adopts)
 }
 
-/// Checks that an object may be removed. One that is not recorded belongs to the run that removes it.
+/// Checks that an object may be removed. One that is recorded must say itself that it is this installation's: the record
+/// may have been written by others. One that is not is removed because a component may remove it by its grant; it may
+/// belong to nobody.
 fn check_removal(
     cluster: &Cluster,
     object: &ObjectRef,
@@ -314,6 +330,8 @@ fn check_removal(
     inventory: &Inventory,
     overrides: Overrides,
 ) -> Result<(), Error> {
-    let is_recorded = inventory.find(object).is_none_or(|recorded| recorded.uid.is_some());
-    Ownership::of(found, |owner| cluster.acts_for(owner), is_recorded).check(object, overrides)
+    match Ownership::of(found, |owner| cluster.acts_for(owner)) {
+        Ownership::Nobodys if inventory.find(object).is_none() => Ok(()),
+        ownership => ownership.check(object, overrides),
+    }
 }

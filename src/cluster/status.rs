@@ -1,8 +1,10 @@
 //! Turns the statuses by which the API server refuses a request into errors that name the object, and nothing that is in it.
 //!
 //! The server quotes values in its messages. For most objects that helps whoever wrote them. A Secret holds credentials
-//! that its author never saw, so for Secrets only the code, the reason and the paths of fields leave this module.
+//! that its author never saw, so for Secrets only the code, the reason and the paths of fields leave this module. Of an
+//! object that a credential was placed into, not even the paths: what is wrong with which value says something about it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use http::StatusCode;
@@ -153,6 +155,24 @@ impl Error {
         }
     }
 
+    /// The same error about an object that a credential was placed into: code and reason alone.
+    pub(crate) fn of_credential(response: &ApiResponse, verb: &'static str, object: &ObjectRef) -> Self {
+        let code_and_reason = || Status(response.json().unwrap_or_default()).code_and_reason(response.status);
+        match Self::of(response, verb, object) {
+            Self::Denied { verb, object, lacks_right, .. } => {
+                Self::Denied { verb, object, lacks_right, text: code_and_reason() }
+            }
+            // The member alone, since a plan says what has to be replaced.
+            Self::Immutable { object, fields } => {
+                let members: BTreeSet<_> = fields.iter().map(|field| member(field)).collect();
+                Self::Immutable { object, fields: members.into_iter().collect() }
+            }
+            Self::Invalid { object, .. } => Self::Invalid { object, text: code_and_reason() },
+            Self::Unavailable(_) => Self::Unavailable(code_and_reason()),
+            other => other,
+        }
+    }
+
     /// The response about `object` is not what the API promises.
     pub(crate) fn unusable(object: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self::Response { object: object.to_string(), why: why.to_string() }
@@ -168,6 +188,11 @@ impl ApiResponse {
     /// The response, unless the server refuses to do `verb` with `object`.
     pub(crate) fn accepted(self, verb: &'static str, object: &ObjectRef) -> Result<Self, Error> {
         if self.status.is_success() { Ok(self) } else { Err(Error::of(&self, verb, object)) }
+    }
+
+    /// The response about an object that a credential was placed into.
+    pub(crate) fn accepted_credential(self, verb: &'static str, object: &ObjectRef) -> Result<Self, Error> {
+        if self.status.is_success() { Ok(self) } else { Err(Error::of_credential(&self, verb, object)) }
     }
 
     /// The document in the response about `object`.
@@ -273,9 +298,13 @@ impl Status {
     fn bare_text(&self, code: StatusCode) -> String {
         let mut fields = self.fields();
         fields.extend(self.message().and_then(field_of_patch_error));
-        let reason = self.reason().or(code.canonical_reason()).unwrap_or("no reason");
         let place = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
-        format!("{} {}{place}", code.as_u16(), shown(reason))
+        format!("{}{place}", self.code_and_reason(code))
+    }
+
+    fn code_and_reason(&self, code: StatusCode) -> String {
+        let reason = self.reason().or(code.canonical_reason()).unwrap_or("no reason");
+        format!("{} {}", code.as_u16(), shown(reason))
     }
 }
 
@@ -286,6 +315,12 @@ fn field_of_patch_error(message: &str) -> Option<String> {
     let fits =
         path.starts_with('.') && path.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
     fits.then(|| path.to_owned())
+}
+
+/// The member of an object that a field is in.
+fn member(field: &str) -> String {
+    let field = field.trim_start_matches('.');
+    field.split(['.', '[']).next().unwrap_or_default().to_owned()
 }
 
 fn shown(text: &str) -> String {

@@ -58,8 +58,10 @@ impl Located {
         let (kubeconfig, context) = match &self.place {
             Place::Cluster { kubeconfig, context, .. } => (kubeconfig.clone(), context.clone()),
             Place::Directory { path, secrets } => {
-                let directory = Directory::open(path, *secrets)?;
-                return Ok((Target::Directory(directory), namespace.unwrap_or(NAMESPACE).to_owned()));
+                let namespace = namespace.unwrap_or(NAMESPACE).to_owned();
+                let owner = Owner { namespace: namespace.clone(), installation: name.into() };
+                let directory = Directory::open(path, *secrets, &owner)?;
+                return Ok((Target::Directory(directory), namespace));
             }
         };
         let options = ConnectOptions { kubeconfig, context, as_user: access.as_user.clone() };

@@ -29,7 +29,7 @@ use discovery::Statuses;
 
 pub(super) use apply::same_as_seen;
 
-pub use apply::Applied;
+pub use apply::{Applied, Body};
 pub use owner::Owner;
 pub use removal::{Deleted, Removed};
 

@@ -23,7 +23,7 @@ use crate::kubernetes::metadata::{CREDENTIALS, GENERATED};
 use placeholder::{MARK, identity, mentions};
 
 pub use placeholder::{Encoding, placeholder};
-pub use stored::{NotText, REDACTED, generated, redacted};
+pub use stored::{REDACTED, Unrecoverable, generated, redacted};
 
 /// Credentials that were lent or made, by the identity in their placeholders. No `Debug`: it holds secrets.
 #[derive(Default)]
@@ -268,6 +268,7 @@ fn annotate(body: &mut Value, found: &Found) {
 mod tests {
     use super::*;
     use crate::kubernetes::kinds::Kinds;
+    use crate::kubernetes::metadata::LAST_APPLIED;
     use serde_json::json;
 
     const VALUE: &str = "p\"ä/ss w:rd";
@@ -399,18 +400,53 @@ mod tests {
     #[test]
     fn what_an_annotation_says_is_not_believed_blindly() {
         let secret = |annotation: &str, value: &str| json!({"metadata": {"annotations": {GENERATED: annotation}}, "data": {"a": value}});
-        for (annotation, value) in [
-            (r#"{"key":"b"}"#, "eA=="),
-            (r#"{"key":["a"]}"#, "eA=="),
-            (r#"{"key":"a","key":"a"}"#, "eA=="),
-            ("key", "eA=="),
-            (r#"{"key":"a"}"#, ""),
-        ] {
+        for (annotation, value) in
+            [(r#"{"key":"b"}"#, "eA=="), (r#"{"other":"a"}"#, "eA=="), (r#"{"key":"a"}"#, "")]
+        {
             assert_eq!(found(&secret(annotation, value), "key"), None, "{annotation} {value}");
+        }
+        for annotation in [r#"{"key":["a"]}"#, r#"{"key":"a","key":"a"}"#, "key", ""] {
+            let error = generated(&secret(annotation, "eA=="), "key").err();
+            assert_eq!(error, Some(Unrecoverable::Annotation("key".into())), "{annotation}");
         }
         for value in ["no base64", "/w=="] {
             let error = generated(&secret(r#"{"key":"a"}"#, value), "key").err();
-            assert_eq!(error, Some(NotText("key".into())));
+            assert_eq!(error, Some(Unrecoverable::NotText("key".into())));
         }
+    }
+
+    #[test]
+    fn where_it_cannot_be_told_which_values_are_credentials_none_is_shown() {
+        let long = format!("{{\"a\":[\"{}\"]}}", "x".repeat(document::MAX_BYTES));
+        for annotations in [
+            json!({CREDENTIALS: "no document"}),
+            json!({CREDENTIALS: "{\"a\":"}),
+            json!({CREDENTIALS: "{\"a\":\"db\"}"}),
+            json!({CREDENTIALS: "[]"}),
+            json!({CREDENTIALS: 7}),
+            json!({CREDENTIALS: null}),
+            json!({ CREDENTIALS: long }),
+            json!("carnet.dev/credentials"),
+            json!([]),
+        ] {
+            let secret = json!({
+                "metadata": {"annotations": annotations},
+                "data": {"a": "aGVsbG8=", "b": "aGVsbG8="},
+                "stringData": {"c": "hello"},
+            });
+            let text = redacted(secret).to_string();
+            assert!(!text.contains("aGVsbG8=") && !text.contains("hello"), "{text}");
+        }
+        let odd =
+            json!({"metadata": {"annotations": {CREDENTIALS: "{\"a\":[\"db\"]}"}}, "data": ["aGVsbG8="]});
+        assert!(!redacted(odd).to_string().contains("aGVsbG8="));
+        let plain = json!({"metadata": {}, "data": {"a": "aGVsbG8="}});
+        assert_eq!(redacted(plain.clone()), plain);
+    }
+
+    #[test]
+    fn a_copy_that_kubectl_keeps_of_a_secret_is_not_shown() {
+        let kept = json!({"metadata": {"annotations": {LAST_APPLIED: "aGVsbG8="}}, "data": {}});
+        assert!(!redacted(kept).to_string().contains("aGVsbG8="));
     }
 }

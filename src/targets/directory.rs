@@ -1,7 +1,8 @@
 //! The directory target: one YAML file per object, with stable names and bytes.
 //!
 //! Files are reached through one directory handle, so no name and no link leads out of it. A file that somebody changed
-//! by hand is neither overwritten nor removed unless the operator says so.
+//! by hand is neither overwritten nor removed unless the operator says so, nor one that does not say itself that it is
+//! this installation's.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,9 +15,11 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted};
+use crate::kubernetes::manifest;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
 
+use super::cluster::Owner;
 use super::credentials::{Filled, LentCredentials};
 use super::failure::Error;
 use super::inventory::Inventory;
@@ -42,6 +45,8 @@ pub struct Directory {
     /// Empty while nobody has written there: planning creates nothing.
     root: OnceLock<Dir>,
     secrets: Secrets,
+    /// The installation, as its files name it.
+    owner: String,
 }
 
 /// An object as its file will hold it.
@@ -52,7 +57,7 @@ pub(super) struct Rendered {
 }
 
 impl Directory {
-    /// Opens the directory, if it is there.
+    /// Opens the directory, if it is there, on behalf of an installation.
     ///
     /// # Ambient Authority
     /// The path is the operator's own word (`--target dir:PATH`).
@@ -60,13 +65,13 @@ impl Directory {
     /// # Errors
     /// [`Error::Io`] when it is there and cannot be opened.
     #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
-    pub fn open(path: &Path, secrets: Secrets) -> Result<Self, Error> {
+    pub fn open(path: &Path, secrets: Secrets, owner: &Owner) -> Result<Self, Error> {
         let root = match Dir::open_ambient_dir(path, ambient_authority()) {
             Ok(root) => OnceLock::from(root),
             Err(error) if error.kind() == io::ErrorKind::NotFound => OnceLock::new(),
             Err(error) => return Err(Error::Io(path.to_owned(), error)),
         };
-        Ok(Self { path: path.to_owned(), root, secrets })
+        Ok(Self { path: path.to_owned(), root, secrets, owner: owner.to_string() })
     }
 
     /// The directory's path, as the operator wrote it.
@@ -84,6 +89,7 @@ impl Directory {
             .map_err(|_| Error::Unreadable(permit.0.to_string(), "it is not UTF-8".into()))?;
         let value = document::yaml(&text)
             .map_err(|error| Error::Unreadable(permit.0.to_string(), error.to_string()))?;
+        check_alone(&permit.0, &value)?;
         Ok(Some(value))
     }
 
@@ -180,7 +186,8 @@ impl Directory {
         Ok(())
     }
 
-    /// A file may be replaced when it is as this installation last wrote it, or was about to.
+    /// A file may be replaced when it is as this installation last wrote it, or was about to. Where others can write the
+    /// record, that is not enough: the file says itself whose it is.
     fn may_replace(
         &self,
         object: &ObjectRef,
@@ -189,12 +196,18 @@ impl Directory {
         overrides: Overrides,
     ) -> Result<(), Error> {
         let digest = Digest::of(bytes);
+        let found = parsed(object, bytes).ok();
+        found.as_ref().map_or(Ok(()), |found| check_alone(object, found))?;
+        let owner = found.as_ref().and_then(metadata::owner);
+        let is_ours = owner == Some(&*self.owner) || owner.is_none() && !inventory.is_shared();
         match inventory.find(object) {
-            Some(recorded) if recorded.digests().any(|known| known == digest) => Ok(()),
-            Some(_) if overrides.force_conflicts => Ok(()),
-            Some(_) => Err(Error::Edited { object: object.to_string(), file: self.path.join(file(object)) }),
-            None if overrides.take_ownership => Ok(()),
-            None => Err(Error::Foreign { object: object.to_string(), owner: owner(bytes) }),
+            Some(recorded) if recorded.digests().any(|known| known == digest) && is_ours => Ok(()),
+            Some(_) if overrides.force_conflicts && is_ours => Ok(()),
+            _ if overrides.take_ownership => Ok(()),
+            Some(_) if is_ours => {
+                Err(Error::Edited { object: object.to_string(), file: self.path.join(file(object)) })
+            }
+            _ => Err(Error::Foreign { object: object.to_string(), owner: owner.map(str::to_owned) }),
         }
     }
 
@@ -248,14 +261,35 @@ impl Rendered {
 }
 
 /// The object's file: `NAMESPACE/KIND.GROUP_NAME.yaml`, with `_cluster` for objects outside namespaces. No part can
-/// hold `/` or `_` where it would matter, so no two objects share a file.
+/// hold `/` or `_` where it would matter, and capitals of a name are written so that they count where file names have no
+/// case. So no two objects share a file, but for kinds of others that differ in case alone: see [`check_alone`].
 pub(super) fn file(object: &ObjectRef) -> PathBuf {
     let folder = object.namespace.as_deref().unwrap_or("_cluster");
     let kind = object.kind.to_lowercase();
     let kind = if object.group().is_empty() { kind } else { format!("{kind}.{}", object.group()) };
-    // A colon is legal in names of roles, and not in file names everywhere.
-    let name = object.name.replace(':', "%3A");
-    PathBuf::from(folder).join(format!("{kind}_{name}.yaml"))
+    PathBuf::from(folder).join(format!("{kind}_{}.yaml", file_name(&object.name)))
+}
+
+/// Colons and capitals are legal in names of roles; not all file systems have the one, or tell the other apart.
+fn file_name(name: &str) -> String {
+    name.chars().fold(String::with_capacity(name.len()), |mut written, c| {
+        if c == ':' || c.is_ascii_uppercase() {
+            written.push_str(&format!("%{:02X}", u32::from(c)));
+        } else {
+            written.push(c);
+        }
+        written
+    })
+}
+
+/// Refuses a file that holds another object of the same file name.
+fn check_alone(object: &ObjectRef, found: &Value) -> Result<(), Error> {
+    match manifest::named(found) {
+        Ok(other) if other.id() != object.id() && file(&other) == file(object) => {
+            Err(Error::Shared { object: object.to_string(), other: other.to_string() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// YAML whose bytes depend on the object alone. Should a reader of YAML ever see something else in it, it is JSON,
@@ -274,7 +308,93 @@ fn parsed(object: &ObjectRef, bytes: &[u8]) -> Result<Value, Error> {
     document::yaml(text).map_err(|error| unreadable(error.to_string()))
 }
 
-fn owner(bytes: &[u8]) -> Option<String> {
-    let value = document::yaml(std::str::from_utf8(bytes).ok()?).ok()?;
-    metadata::owner(&value).map(str::to_owned)
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+    use super::*;
+    use crate::kubernetes::metadata::OWNER;
+    use crate::targets::Recorded;
+    use serde_json::json;
+
+    fn owner() -> Owner {
+        Owner { namespace: "prod".into(), installation: "web".into() }
+    }
+
+    fn object(api_version: &str, kind: &str, name: &str) -> ObjectRef {
+        ObjectRef::new(api_version, kind, Some("prod"), name)
+    }
+
+    fn get(object: &ObjectRef) -> Permitted<Get> {
+        Permitted::for_tests(Get(object.clone()))
+    }
+
+    /// A directory with the file of an object in it.
+    fn holding(object: &ObjectRef, owner: Option<&str>) -> (tempfile::TempDir, Vec<u8>) {
+        let home = tempfile::tempdir().unwrap();
+        let annotations = owner.map_or_else(|| json!({}), |owner| json!({ OWNER: owner }));
+        let metadata = json!({"name": object.name, "namespace": "prod", "annotations": annotations});
+        let bytes =
+            yaml(&json!({"apiVersion": object.api_version, "kind": object.kind, "metadata": metadata}));
+        let path = home.path().join(file(object));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &bytes).unwrap();
+        (home, bytes)
+    }
+
+    #[test]
+    fn no_two_objects_share_a_file_where_file_names_have_no_case() {
+        let rbac = "rbac.authorization.k8s.io/v1";
+        let names = ["Web", "web", "WEB", "wEB", "web:a", "web:A", "web%3aa", "Web%3AA"];
+        let files: Vec<_> = names
+            .iter()
+            .filter(|name| object(rbac, "Role", name).check().is_ok())
+            .map(|name| file(&object(rbac, "Role", name)).display().to_string().to_lowercase())
+            .collect();
+        let distinct: std::collections::BTreeSet<_> = files.iter().collect();
+        assert_eq!((files.len(), distinct.len()), (6, 6), "{files:?}");
+        assert_eq!(file(&object("v1", "ConfigMap", "web")), Path::new("prod/configmap_web.yaml"));
+    }
+
+    #[test]
+    fn a_kind_of_others_in_other_letters_is_not_read_from_the_same_file() {
+        let widget = object("example.com/v1", "Widget", "a");
+        let (home, _) = holding(&widget, None);
+        let directory = Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
+        assert!(directory.get(&get(&widget)).unwrap().is_some());
+        let error = directory.get(&get(&object("example.com/v1", "WIDGET", "a"))).unwrap_err();
+        assert!(matches!(error, Error::Shared { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_say_that_it_is_ours_is_not_removed_whatever_is_recorded() {
+        let map = object("v1", "ConfigMap", "a");
+        let removed = |owner_in_file: Option<&str>, is_shared: bool, overrides: Overrides| {
+            let (home, bytes) = holding(&map, owner_in_file);
+            let written = Some(Digest::of(&bytes));
+            let recorded = Recorded { object: map.clone(), uid: None, written, intended: None };
+            let directory = Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
+            let permit = Permitted::for_tests(Delete(map.clone()));
+            let inventory: Inventory = std::iter::once(recorded).collect();
+            let inventory = if is_shared { inventory.shared() } else { inventory };
+            let deleted = directory.delete(&permit, &inventory, overrides);
+            (deleted, home.path().join(file(&map)).exists())
+        };
+        let (force, take) = (
+            Overrides { force_conflicts: true, ..Overrides::default() },
+            Overrides { take_ownership: true, ..Overrides::default() },
+        );
+        for is_shared in [false, true] {
+            assert!(matches!(removed(Some("prod/web"), is_shared, Overrides::default()), (Ok(()), false)));
+            for overrides in [Overrides::default(), force] {
+                let (deleted, is_there) = removed(Some("dev/web"), is_shared, overrides);
+                assert!(matches!(deleted, Err(Error::Foreign { .. })) && is_there);
+            }
+        }
+        for overrides in [Overrides::default(), force] {
+            let (deleted, is_there) = removed(None, true, overrides);
+            assert!(matches!(deleted, Err(Error::Foreign { .. })) && is_there);
+        }
+        assert!(matches!(removed(None, true, take), (Ok(()), false)), "unless the operator takes it over");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cluster::Error as ClusterError;
 
-use super::credentials::{Misplaced, NotText};
+use super::credentials::{Misplaced, Unrecoverable};
 
 /// Why an operation on a target failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +54,20 @@ pub enum Error {
     /// A credential stands where it may not.
     #[error(transparent)]
     Misplaced(#[from] Misplaced),
-    /// A generated credential that cannot be used any more.
-    #[error(transparent)]
-    NotText(#[from] NotText),
     /// An object was removed, and its replacement was refused.
     #[error("{0} was removed, and could not be made anew")]
     Unreplaced(String, #[source] Box<Self>),
+    /// A file that holds another object, whose kind differs in case alone.
+    #[error("{object} cannot be there: its file holds {other}")]
+    Shared {
+        /// Which object.
+        object: String,
+        /// The object in the file.
+        other: String,
+    },
+    /// A generated credential that cannot be found again.
+    #[error(transparent)]
+    Unrecoverable(#[from] Unrecoverable),
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
     Unreadable(String, String),

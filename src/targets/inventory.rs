@@ -27,7 +27,11 @@ pub struct Recorded {
 
 /// All objects of one installation.
 #[derive(Debug, Clone, Default)]
-pub struct Inventory(Objects<Recorded>);
+pub struct Inventory {
+    objects: Objects<Recorded>,
+    /// Whether others can write it, so that it names objects and decides nothing about them.
+    is_shared: bool,
+}
 
 /// Where a run writes down what it does to a target, before and after it does it.
 pub trait Ledger: Send {
@@ -58,33 +62,44 @@ impl Recorded {
 }
 
 impl Inventory {
+    /// The same inventory, read from where others can write it.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
+    }
+
+    /// Whether others can write it.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     /// The record of an object, whatever version of its group it was written in.
     pub fn find(&self, object: &ObjectRef) -> Option<&Recorded> {
-        self.0.get(object)
+        self.objects.get(object)
     }
 
     /// All objects, the first recorded first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Recorded> {
-        self.0.iter()
+        self.objects.iter()
     }
 
     /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they are
     /// written.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
-            let written = new.written.or(self.0.get(&new.object).and_then(|old| old.written));
-            self.0.insert(&new.object, Recorded { written, ..new.clone() });
+            let written = new.written.or(self.objects.get(&new.object).and_then(|old| old.written));
+            self.objects.insert(&new.object, Recorded { written, ..new.clone() });
         }
     }
 
     /// Forgets an object.
     pub fn forget(&mut self, object: &ObjectRef) {
-        self.0.remove(object);
+        self.objects.remove(object);
     }
 
     /// All of it, the first recorded first.
     pub fn into_recorded(self) -> Vec<Recorded> {
-        self.0.into_values().collect()
+        self.objects.into_values().collect()
     }
 }
 
@@ -92,6 +107,6 @@ impl FromIterator<Recorded> for Inventory {
     fn from_iter<I: IntoIterator<Item = Recorded>>(recorded: I) -> Self {
         let mut objects = Objects::default();
         recorded.into_iter().for_each(|recorded| objects.insert(&recorded.object.clone(), recorded));
-        Self(objects)
+        Self { objects, is_shared: false }
     }
 }

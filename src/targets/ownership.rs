@@ -1,8 +1,8 @@
 //! Ownership of objects: this installation's, another's, or nobody's.
 //!
 //! Objects of another installation are not ours to change, nor are those that were there before: an uninstall would
-//! remove them. An object says whose it is by an annotation; of one without it, the inventory knows whether it was made
-//! here.
+//! remove them. An object says whose it is by an annotation. Of one without it, an inventory that nobody else can write
+//! knows whether it was made here, so that it may be put right; to be removed, it has to say so itself.
 
 use serde_json::Value;
 
@@ -26,15 +26,19 @@ pub(super) enum Ownership {
 }
 
 impl Ownership {
-    /// Determines the owner of `found`. `is_us` recognises this installation by how an object names its owner;
-    /// `is_recorded` says that the inventory has an object without an owner as this installation's.
-    pub(super) fn of(found: &Value, is_us: impl Fn(&str) -> bool, is_recorded: bool) -> Self {
+    /// Determines the owner of `found`. `is_us` recognises this installation by how an object names its owner.
+    pub(super) fn of(found: &Value, is_us: impl Fn(&str) -> bool) -> Self {
         match metadata::owner(found) {
             Some(owner) if is_us(owner) => Self::Ours,
             Some(owner) => Self::Foreign(owner.to_owned()),
-            None if is_recorded => Self::Ours,
             None => Self::Nobodys,
         }
+    }
+
+    /// This owner, unless nobody is named and the inventory may say whose it is.
+    pub(super) fn or_recorded(self, object: &ObjectRef, inventory: &Inventory) -> Self {
+        let is_recorded = || inventory.find(object).is_some_and(|recorded| recorded.uid.is_some());
+        if self == Self::Nobodys && !inventory.is_shared() && is_recorded() { Self::Ours } else { self }
     }
 
     /// Refuses an object that is not this installation's, unless it is to be taken over.
@@ -49,17 +53,9 @@ impl Ownership {
     }
 }
 
-/// Whether an object's contents belong to the installation: by its annotation, by the inventory, or because the
-/// operator adopts it.
-pub fn is_own(
-    object: &ObjectRef,
-    found: &Value,
-    installation: &str,
-    inventory: &Inventory,
-    overrides: Overrides,
-) -> bool {
-    let is_recorded = inventory.find(object).is_some();
-    Ownership::of(found, |owner| owner == installation, is_recorded).check(object, overrides).is_ok()
+/// Whether an object's contents belong to the installation: by its annotation, or because the operator adopts it.
+pub fn is_own(object: &ObjectRef, found: &Value, installation: &str, overrides: Overrides) -> bool {
+    Ownership::of(found, |owner| owner == installation).check(object, overrides).is_ok()
 }
 
 /// Whether an object that was found is the one that is recorded, or none is.
@@ -79,19 +75,36 @@ pub(super) fn refused(error: ClusterError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::targets::Recorded;
     use serde_json::json;
 
-    fn of(owner: Option<&str>, is_recorded: bool) -> Ownership {
-        let found = json!({ "metadata": { "annotations": { OWNER: owner } } });
-        Ownership::of(&found, |owner| owner == "prod/web", is_recorded)
+    #[test]
+    fn an_object_says_itself_whose_it_is() {
+        let of = |owner: Option<&str>| {
+            let found = json!({ "metadata": { "annotations": { OWNER: owner } } });
+            Ownership::of(&found, |owner| owner == "prod/web")
+        };
+        assert_eq!(of(Some("prod/web")), Ownership::Ours);
+        assert_eq!(of(Some("prod/other")), Ownership::Foreign("prod/other".into()));
+        assert_eq!(of(None), Ownership::Nobodys);
     }
 
     #[test]
-    fn an_annotation_says_more_than_the_inventory() {
-        assert_eq!(of(Some("prod/web"), false), Ownership::Ours);
-        assert_eq!(of(Some("prod/other"), true), Ownership::Foreign("prod/other".into()));
-        assert_eq!(of(None, true), Ownership::Ours);
-        assert_eq!(of(None, false), Ownership::Nobodys);
+    fn an_inventory_that_others_can_write_makes_nothing_ours() {
+        let object = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
+        let recorded =
+            Recorded { object: object.clone(), uid: Some("1".into()), written: None, intended: None };
+        let own: Inventory = std::iter::once(recorded).collect();
+        let shared = own.clone().shared();
+        let foreign = Ownership::Foreign("prod/other".into());
+        for (ownership, inventory, expected) in [
+            (Ownership::Nobodys, &own, Ownership::Ours),
+            (Ownership::Nobodys, &shared, Ownership::Nobodys),
+            (Ownership::Nobodys, &Inventory::default(), Ownership::Nobodys),
+            (foreign.clone(), &own, foreign.clone()),
+        ] {
+            assert_eq!(ownership.or_recorded(&object, inventory), expected);
+        }
     }
 
     #[test]

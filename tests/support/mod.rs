@@ -35,6 +35,7 @@ use carnet::plan::Plan;
 use carnet::reference::{LayoutReference, Reference};
 use carnet::signature::PrivateKey;
 use carnet::state::State;
+use carnet::targets::cluster::Owner;
 use carnet::targets::directory::{Directory, Secrets};
 use carnet::targets::{Place, Target};
 use carnet::verify::{TrustPolicy, Verified, dangerously_unsigned};
@@ -65,6 +66,11 @@ impl Approver for Yes {
         self.plans.lock().unwrap().push(plan.clone());
         Box::pin(std::future::ready(true))
     }
+}
+
+/// The installation `web` in `prod`.
+fn owner() -> Owner {
+    Owner { namespace: "prod".into(), installation: "web".into() }
 }
 
 impl Home {
@@ -154,7 +160,7 @@ impl Home {
     }
 
     pub fn directory(&self) -> Target {
-        Target::Directory(Directory::open(&self.path("rendered"), Secrets::Omit).unwrap())
+        Target::Directory(Directory::open(&self.path("rendered"), Secrets::Omit, &owner()).unwrap())
     }
 
     /// Carries out an operation on the directory target.
@@ -171,7 +177,7 @@ impl Home {
         let state = self.state();
         let environment = environment(&state, operator);
         let secrets = if operation.place.has_plain_secrets() { Secrets::Plain } else { Secrets::Omit };
-        let directory = Directory::open(&self.path("rendered"), secrets).unwrap();
+        let directory = Directory::open(&self.path("rendered"), secrets, &owner()).unwrap();
         runtime().block_on(act(verified, Target::Directory(directory), operation, &environment, Mode::Act))
     }
 
@@ -240,7 +246,7 @@ pub fn reference(layout: &Path) -> Reference {
 }
 
 pub fn unsigned(fetched: Fetched) -> Verified {
-    dangerously_unsigned(fetched).unwrap()
+    dangerously_unsigned(fetched, &TrustPolicy::none()).unwrap()
 }
 
 /// Signs a layout with a new key, and gives the policy that trusts it for local bundles of any name.

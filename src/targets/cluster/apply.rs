@@ -16,6 +16,22 @@ use crate::targets::preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
 
 use super::Cluster;
 
+/// The body of a request that applies an object. No `Debug`: it may hold a credential.
+#[derive(Clone, Copy)]
+pub struct Body<'a> {
+    /// The object.
+    pub value: &'a Value,
+    /// Whether a credential was placed into it: what the server says of its contents is then told to nobody.
+    pub has_credential: bool,
+}
+
+/// A body without credentials.
+impl<'a> From<&'a Value> for Body<'a> {
+    fn from(value: &'a Value) -> Self {
+        Self { value, has_credential: false }
+    }
+}
+
 /// An object that was applied. Its content is not in `Debug`, for it may be a Secret.
 #[derive(Clone, PartialEq)]
 pub struct Applied {
@@ -39,16 +55,16 @@ impl Cluster {
     pub async fn preview(
         &self,
         permit: &Permitted<Apply>,
-        body: &Value,
+        body: impl Into<Body<'_>>,
         kinds: &Kinds,
         before: Option<Value>,
         (mode, force): (DryRunMode, bool),
     ) -> Result<Preview, Error> {
-        let object = permit.0.reference();
-        check_names(body, object)?;
+        let (object, body) = (permit.0.reference(), body.into());
+        check_names(body.value, object)?;
         let mut before = before;
         if mode == DryRunMode::Reads {
-            let foretold = self.foretold(body, before, None);
+            let foretold = self.foretold(body.value, before, None);
             // A change gets a dry run all the same: it may be in conflict with others, or need a replacement, and that
             // should stop the run before anything is written.
             if foretold.change != Change::Update {
@@ -60,16 +76,16 @@ impl Cluster {
         match (response.and_then(|response| response.object(object)), before) {
             (Ok(after), before) => Ok(self.compared(before, after)),
             (Err(Error::Immutable { fields, .. }), Some(before)) => {
-                Ok(Preview::replacing(before, body, fields))
+                Ok(Preview::replacing(before, body.value, fields))
             }
             (Err(Error::NoNamespace { .. }), None) => {
-                Ok(self.foretold(body, None, Some(NotDryRun::Impossible)))
+                Ok(self.foretold(body.value, None, Some(NotDryRun::Impossible)))
             }
             (Err(Error::NoKind { .. }), None) if kinds.is_learned(object) => {
-                Ok(self.foretold(body, None, Some(NotDryRun::Impossible)))
+                Ok(self.foretold(body.value, None, Some(NotDryRun::Impossible)))
             }
             (Err(Error::Denied { lacks_right: true, .. }), before) if mode == DryRunMode::DryRunIfAllowed => {
-                Ok(self.foretold(body, before, Some(NotDryRun::Forbidden)))
+                Ok(self.foretold(body.value, before, Some(NotDryRun::Forbidden)))
             }
             (Err(error), _) => Err(error),
         }
@@ -106,11 +122,11 @@ impl Cluster {
     pub async fn apply(
         &self,
         permit: &Permitted<Apply>,
-        body: &Value,
+        body: impl Into<Body<'_>>,
         kinds: &Kinds,
         force: bool,
     ) -> Result<Applied, Error> {
-        let object = permit.0.reference();
+        let (object, body) = (permit.0.reference(), body.into());
         let response = self.patch(object, body, kinds, &Patch { force, dry_run: false }).await?;
         Applied::of(response.status == StatusCode::CREATED, response.object(object)?, object)
     }
@@ -118,13 +134,18 @@ impl Cluster {
     async fn patch(
         &self,
         object: &ObjectRef,
-        body: &Value,
+        body: Body<'_>,
         kinds: &Kinds,
         how: &Patch,
     ) -> Result<ApiResponse, Error> {
-        check_names(body, object)?;
+        check_names(body.value, object)?;
         let url = format!("{}?{}", path_of(object, kinds)?, how.query(&self.manager));
-        self.send(&ApiRequest::apply(url, body)).await?.accepted("apply", object)
+        let response = self.send(&ApiRequest::apply(url, body.value)).await?;
+        if body.has_credential {
+            response.accepted_credential("apply", object)
+        } else {
+            response.accepted("apply", object)
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The field manager of an installation: the name under which the server knows who applied an object.
 
+use std::fmt;
+
 use crate::digest::Digest;
 
 /// The longest name of a field manager that the API server accepts, in characters.
@@ -29,6 +31,13 @@ impl Owner {
         }
         let hash: String = Digest::of(full.as_bytes()).hex().chars().take(32).collect();
         format!("{}-{hash}", full.chars().take(MAX_MANAGER - 33).collect::<String>())
+    }
+}
+
+/// `NAMESPACE/NAME`, as objects name their owner.
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.installation)
     }
 }
 
