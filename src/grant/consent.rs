@@ -34,14 +34,22 @@ impl Consent {
             terms.add(document.spec.clone().into())?;
         }
         terms.add(self.terms.clone())?;
-        if !self.dangerous_wildcards {
-            terms.check_bounded()?;
-        }
-        match self.approve {
-            Some(approved) if approved != bundle => Err(Shortfall::Approved { approved, bundle }),
-            Some(_) => Ok(approving(terms, requests)),
-            None => Ok(terms),
-        }
+        let terms = match self.approve {
+            Some(approved) if approved != bundle => return Err(Shortfall::Approved { approved, bundle }),
+            Some(_) => approving(terms, requests),
+            None => terms,
+        };
+        self.check(&terms)?;
+        Ok(terms)
+    }
+
+    /// Makes the checks that all terms pass, whoever wrote them: the operator, the author whose requests are approved,
+    /// or an earlier run whose grant is carried over.
+    ///
+    /// # Errors
+    /// [`Shortfall`] for a bare `*`.
+    pub fn check(&self, terms: &GrantSpec) -> Result<(), Shortfall> {
+        if self.dangerous_wildcards { Ok(()) } else { Ok(terms.check_bounded()?) }
     }
 }
 

@@ -62,6 +62,7 @@ pub(super) fn decide(
     let earlier = earlier.map(|earlier| Earlier::of(&verified, operation, earlier)).unwrap_or_default();
     if let Some(kept) = &earlier.kept {
         terms.add(kept.clone()).map_err(Shortfall::from)?;
+        operation.consent.check(&terms)?;
     }
     let (carried_over, warning) = (earlier.is_carried_over, earlier.warning());
     let names = Names {
