@@ -2,7 +2,7 @@
 //!
 //! Deciding is pure: nothing here touches a file, a network or a guest. Whatever does takes a [`Permitted`], and only
 //! the checks below `grant` make one, so an action nobody checked does not compile. Of the four parties to a decision,
-//! the binary (imports), the author (requests), the operator (terms) and the operator's refusals, each can only narrow
+//! the binary (imports), the author (requests), the operator (grant) and the operator's refusals, each can only narrow
 //! it:
 //! *permitted ⊆ imported ∩ requested ∩ granted*, and a refusal always wins.
 //!
@@ -52,7 +52,7 @@ pub use consent::Consent;
 pub use consent_key::ConsentKey;
 pub use denial::{Denied, Reason, Shortfall};
 pub use derived::{after_apply, before_delete, before_generate};
-pub use guard::{LoweredGuard, UnknownGuard};
+pub use guard::{LoweredGuard, RecordedGuard, UnknownGuard};
 pub use permit::{
     Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, PlaceCredential, ReadBindings, ReadFile,
     Reveal, Review, Wait,
@@ -77,16 +77,16 @@ impl Granted {
     ///
     /// # Errors
     /// [`Shortfall`], with the lines to add where something is missing.
-    pub fn new(verified: Verified, terms: &GrantSpec, names: Names) -> Result<Self, Shortfall> {
+    pub fn new(verified: Verified, grant: &GrantSpec, names: Names) -> Result<Self, Shortfall> {
         let requests = Requests::of(verified.bundle())?;
         check_imports(verified.component(), &requests)?;
         let requested = requests.all(&names)?;
         let required = requests.required(&names)?;
         let granted = Self {
-            allowed: allowed(terms, &names)?,
-            files: files(terms, &names)?,
-            refused: Refused::resolve(terms, &names)?,
-            limits: terms.limits.resolve().map_err(InvalidGrant::from)?,
+            allowed: allowed(grant, &names)?,
+            files: files(grant, &names)?,
+            refused: Refused::resolve(grant, &names)?,
+            limits: grant.limits.resolve().map_err(InvalidGrant::from)?,
             requested,
             requests,
             verified,
@@ -232,15 +232,21 @@ impl Granted {
     /// [`Denied`] when it is not permitted.
     pub fn generate(&self, name: &str) -> Result<Permitted<Generate>, Denied> {
         let requested = &self.requested.generate;
-        let homes: Vec<_> = requested.intersect(&self.allowed.generate).homes(name).cloned().collect();
+        let secrets: Vec<_> = requested.intersect(&self.allowed.generate).secrets(name).cloned().collect();
         self.decide(
             format!("make the credential {name}"),
             requested.allows(name),
-            !homes.is_empty(),
+            !secrets.is_empty(),
             self.refused.credential(name),
-            || requested.homes(name).map(|home| generate::flag(name, home)).collect::<Vec<_>>().join(" "),
+            || {
+                requested
+                    .secrets(name)
+                    .map(|secret| generate::flag(name, secret))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            },
         )?;
-        Ok(Permitted::assertion(Generate { name: name.into(), homes }))
+        Ok(Permitted::assertion(Generate { name: name.into(), secrets }))
     }
 
     /// Decides about showing a credential to the component.
@@ -334,13 +340,13 @@ impl Granted {
 pub fn shortfall(
     bundle: &Bundle,
     component: &Component,
-    terms: &GrantSpec,
+    grant: &GrantSpec,
     names: &Names,
 ) -> Result<Vec<String>, Shortfall> {
     let requests = Requests::of(bundle)?;
     check_imports(component, &requests)?;
-    let (allowed, refused) = (allowed(terms, names)?, Refused::resolve(terms, names)?);
-    terms.limits.resolve().map_err(InvalidGrant::from)?;
+    let (allowed, refused) = (allowed(grant, names)?, Refused::resolve(grant, names)?);
+    grant.limits.resolve().map_err(InvalidGrant::from)?;
     let missing = refused.missing(&allowed, &requests.required(names)?);
     if missing.is_empty() {
         Ok(refused.missing(&allowed, &requests.all(names)?))
@@ -359,19 +365,19 @@ fn check_imports(component: &Component, requests: &Requests) -> Result<(), Short
     if unrequested.is_empty() { Ok(()) } else { Err(Shortfall::Unrequested(unrequested)) }
 }
 
-fn allowed(terms: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGrant> {
+fn allowed(grant: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGrant> {
     Ok(Capabilities {
-        kubernetes: KubernetesScope::resolve(&terms.kubernetes, names)?,
-        files: FileScope::of(files(terms, names)?.into_iter().map(|(pattern, _)| pattern)),
-        credentials: CredentialScope::resolve(&terms.credentials, names)?,
-        generate: GenerateScope::resolve(&terms.generate, names)?,
+        kubernetes: KubernetesScope::resolve(&grant.kubernetes, names)?,
+        files: FileScope::of(files(grant, names)?.into_iter().map(|(pattern, _)| pattern)),
+        credentials: CredentialScope::resolve(&grant.credentials, names)?,
+        generate: GenerateScope::resolve(&grant.generate, names)?,
     })
 }
 
-fn files(terms: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, InvalidGrant> {
+fn files(grant: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, InvalidGrant> {
     let bind = |file: &FileGrant| {
         let name = names.fill(&file.name).map_err(InvalidScope::from)?;
         Ok((Pattern::parse(&name).map_err(InvalidScope::from)?, file.path.clone()))
     };
-    terms.files.iter().map(bind).collect()
+    grant.files.iter().map(bind).collect()
 }

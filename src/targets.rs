@@ -102,19 +102,19 @@ impl Target {
         inventory: &Inventory,
         kinds: &Kinds,
         overrides: Overrides,
-        trial: DryRunMode,
+        mode: DryRunMode,
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let before = cluster.before(&prepared.permit, kinds).await?;
-                let adopts = adopts(before.as_ref(), prepared, inventory, overrides, trial)?;
+                let adopts = adopts(before.as_ref(), prepared, inventory, overrides, mode)?;
                 let force = overrides.forces() || adopts;
                 let preview = cluster.preview(
                     &prepared.permit,
                     sent(filled, &filled.body),
                     kinds,
                     before,
-                    (trial, force),
+                    (mode, force),
                 );
                 let preview = preview.await.map_err(refused)?;
                 Ok(Preview { marks: Marks { adopts, ..preview.marks }, ..preview })
@@ -307,14 +307,14 @@ fn adopts(
     prepared: &Prepared,
     inventory: &Inventory,
     overrides: Overrides,
-    trial: DryRunMode,
+    mode: DryRunMode,
 ) -> Result<bool, Error> {
     let Some(before) = before else { return Ok(false) };
     let us = metadata::owner(prepared.body());
     let ownership = Ownership::of(before, |owner| us == Some(owner));
     let ownership = ownership.or_recorded(prepared.object(), inventory);
     let adopts = ownership == Ownership::Nobodys;
-    if !(adopts && trial == DryRunMode::DryRunIfAllowed) {
+    if !(adopts && mode == DryRunMode::DryRunIfAllowed) {
         ownership.check(prepared.object(), overrides)?;
     }
     Ok(adopts)

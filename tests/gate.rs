@@ -112,7 +112,7 @@ impl Written {
         let home = Home::new();
         let verified = unsigned(home.bundle("guest", &self.guest(), ALL));
         let mut consent = approving(&verified);
-        consent.terms.limits = LimitTexts { host_calls: Some(host_calls), ..LimitTexts::default() };
+        consent.grant.limits = LimitTexts { host_calls: Some(host_calls), ..LimitTexts::default() };
         let credentials = [("db".to_owned(), "secret".into())].into();
         let credentials = carnet::host::Supplied::new(credentials);
         home.plan(Some(verified), Operation { consent, credentials, ..home.operation("install") })

@@ -90,9 +90,9 @@ fn granted(requests: &[RuleText], allowed: &[RuleText], denied: &[RuleText]) -> 
         bundle["custom"]["dev.carnet.capabilities"] = json!({"kubernetes": requests});
     });
     let verified = unsigned(fetch(&reference(&layout)).unwrap());
-    let mut terms = GrantSpec { kubernetes: allowed.to_vec(), ..GrantSpec::default() };
-    terms.deny.kubernetes = denied.to_vec();
-    Granted::new(verified, &terms, names()).unwrap()
+    let mut grant = GrantSpec { kubernetes: allowed.to_vec(), ..GrantSpec::default() };
+    grant.deny.kubernetes = denied.to_vec();
+    Granted::new(verified, &grant, names()).unwrap()
 }
 
 fn permits(granted: &Granted, verb: Verb, object: &ObjectRef) -> bool {

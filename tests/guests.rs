@@ -29,7 +29,7 @@ fn a_component_that_nothing_but_hands_made_installs() {
     std::fs::write(&manifest, text).unwrap();
     let verified = unsigned(home.bundle("hello", &written("hello"), HELLO));
     let mut consent = approving(&verified);
-    consent.terms.files.push(FileGrant { name: "manifest.yaml".into(), path: manifest });
+    consent.grant.files.push(FileGrant { name: "manifest.yaml".into(), path: manifest });
     let credentials = Supplied::new([("password".to_owned(), "hunter2".into())].into());
     let outcome =
         home.act(Some(verified), Operation { consent, credentials, ..home.operation("install") }).unwrap();

@@ -20,7 +20,7 @@ requests:
 fn run(home: &Home, guest: &[u8], limits: LimitTexts) -> Result<Outcome, Error> {
     let verified = unsigned(home.bundle("greedy", guest, MAPS));
     let mut consent = approving(&verified);
-    consent.terms.limits = limits;
+    consent.grant.limits = limits;
     home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 

@@ -64,7 +64,7 @@ fn the_guestbook_can_do_little_and_its_password_goes_where_it_should() {
     let (fetched, policy) = signed(&home.path("guestbook"));
     let verified = policy.verify(fetched, jiff::Timestamp::UNIX_EPOCH).unwrap();
     let mut consent = approving(&verified);
-    consent.terms.files.push(FileGrant { name: "site.conf".into(), path: example("guestbook/site.conf") });
+    consent.grant.files.push(FileGrant { name: "site.conf".into(), path: example("guestbook/site.conf") });
     let credentials = Supplied::new([("db-password".to_owned(), "x".into())].into());
     let plan = home
         .plan(Some(verified), Operation { consent, credentials, ..home.operation("install") })

@@ -50,7 +50,7 @@ fn install(home: &Home, fetched: Fetched) -> Result<Outcome, Error> {
     home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 
-/// Installs a bundle with these terms, written as in a grant file.
+/// Installs a bundle with this grant, written as in a grant file.
 fn install_with(home: &Home, fetched: Fetched, spec: &str) -> Result<Outcome, Error> {
     let verified = unsigned(fetched);
     let bundle = verified.digest();
@@ -405,7 +405,7 @@ fn a_grant_or_an_approval_for_another_digest_grants_nothing() {
     let consent = Consent { documents: vec![support::grant(&text, Path::new(""))], ..Consent::default() };
     let verified = unsigned(fetch(&reference(&home.path("maps"))).unwrap());
     let refused = shortfall(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
-    let Shortfall::Pinned { name, pinned, .. } = refused else { panic!("{refused:?}") };
+    let Shortfall::OtherBundle { name, pinned, .. } = refused else { panic!("{refused:?}") };
     assert_eq!((name.as_str(), pinned), ("mine", other));
     home.assert_untouched();
 }
@@ -416,7 +416,7 @@ fn a_bare_wildcard_is_refused_unless_the_operator_insists() {
     let wide =
         "  kubernetes: [{verbs: [apply, delete, get], kinds: [ConfigMap], namespaces: [prod], names: ['*']}]";
     let refused = shortfall(install_with(&home, home.bundle("maps", &one_map(), MAPS), wide));
-    let Shortfall::Terms(InvalidGrant::Wildcard(rule)) = refused else { panic!("{refused:?}") };
+    let Shortfall::InvalidGrant(InvalidGrant::Wildcard(rule)) = refused else { panic!("{refused:?}") };
     assert_eq!(rule, "apply, delete, get ConfigMap in prod named *");
     home.assert_untouched();
 
@@ -447,7 +447,7 @@ fn a_file_is_read_by_its_granted_name_alone() {
         let guest = Script::new().read("mine").read(name).component();
         let verified = unsigned(home.bundle(&format!("b{}", name.len()), &guest, &requests));
         let mut consent = approving(&verified);
-        consent.terms.files.push(FileGrant { name: "mine".into(), path: home.path("mine") });
+        consent.grant.files.push(FileGrant { name: "mine".into(), path: home.path("mine") });
         let (told, denials) =
             denied(home.act(Some(verified), Operation { consent, ..home.operation("install") }));
         assert_eq!(told, format!("not permitted: read the file {name}"));
@@ -462,7 +462,7 @@ fn told_of_files(home: &Home, names: &[&str]) -> Vec<String> {
     let requests = "requests: {files: [{name: conf/*}]}\n";
     let verified = unsigned(home.bundle("below", &script.component(), requests));
     let mut consent = approving(&verified);
-    consent.terms.files.push(FileGrant { name: "conf/*".into(), path: home.path("folder") });
+    consent.grant.files.push(FileGrant { name: "conf/*".into(), path: home.path("folder") });
     let outcome = home.plan(Some(verified), Operation { consent, ..home.operation("install") }).unwrap();
     outcome.log.into_iter().map(|entry| entry.text).collect()
 }
@@ -511,7 +511,7 @@ fn a_file_reads_the_same_all_through_one_run() {
     let guest = Script::new().tell("mine").tell("mine").component();
     let verified = unsigned(home.bundle("twice", &guest, "requests: {files: [{name: mine}]}\n"));
     let mut consent = approving(&verified);
-    consent.terms.files.push(FileGrant { name: "mine".into(), path: path.clone() });
+    consent.grant.files.push(FileGrant { name: "mine".into(), path: path.clone() });
     let operation = Operation { consent, ..home.operation("install") };
     let outcome = home.act_watched(Some(verified), operation, Arc::new(Meddling(path.clone()))).unwrap();
     let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();
@@ -663,7 +663,7 @@ fn what_departs_from_the_plan_is_stopped_before_it_is_done() {
         let requests = format!("{MAPS}  files: [{{name: manifest}}]\n");
         let verified = unsigned(home.bundle("copies", &written("copies"), &requests));
         let mut consent = approving(&verified);
-        consent.terms.files.push(FileGrant { name: "manifest".into(), path: path.clone() });
+        consent.grant.files.push(FileGrant { name: "manifest".into(), path: path.clone() });
         let operation = Operation { consent, ..home.operation("install") };
         let result = home.act_watched(Some(verified), operation, Arc::new(Changing { path, text }));
         let Err(Error::Run { source: RunError::Departed(departure), .. }) = result else {

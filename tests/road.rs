@@ -22,7 +22,7 @@ fn guestbook(home: &Home, example_name: &str) -> Verified {
 fn operation(home: &Home, action: &str, verified: &Verified) -> Operation {
     let mut consent = Consent { approve: Some(verified.digest()), ..Consent::default() };
     let path = example("guestbook/site.conf");
-    consent.terms.files.push(FileGrant { name: "site.conf".into(), path });
+    consent.grant.files.push(FileGrant { name: "site.conf".into(), path });
     Operation {
         consent,
         credentials: Supplied::new([("db-password".to_owned(), PASSWORD.into())].into()),

@@ -66,7 +66,7 @@ fn guestbook(home: &Home) -> Verified {
 
 fn operation(home: &Home, action: &str, verified: &Verified) -> Operation {
     let mut consent = approving(verified);
-    consent.terms.files.push(FileGrant { name: "site.conf".into(), path: example("guestbook/site.conf") });
+    consent.grant.files.push(FileGrant { name: "site.conf".into(), path: example("guestbook/site.conf") });
     let credentials = Supplied::new([("db-password".to_owned(), PASSWORD.into())].into());
     Operation { consent, credentials, ..home.operation(action) }
 }

@@ -106,7 +106,7 @@ impl CredentialScope {
     /// The uses of `other` that are not in this set, as flags that would grant them.
     pub fn missing(&self, other: &Self) -> Vec<String> {
         let none = Use::default();
-        let lacking = |(name, wanted): (&String, &Use)| {
+        let missing = |(name, wanted): (&String, &Use)| {
             let granted = self.0.get(name).unwrap_or(&none);
             let mut lines = granted.into.missing(&wanted.into, name);
             if wanted.reveal && !granted.reveal {
@@ -114,7 +114,7 @@ impl CredentialScope {
             }
             lines
         };
-        other.0.iter().flat_map(lacking).collect()
+        other.0.iter().flat_map(missing).collect()
     }
 
     /// The intersection of both sets.

@@ -296,8 +296,8 @@ pub fn unused(imports: &Imports, requests: &Requests) -> Vec<&'static str> {
         "carnet:credentials/lend" => !all_revealed,
         _ => interface.without.is_some(),
     };
-    let lacking = |interface: &&Interface| (interface.requested)(requests) && !calls(interface);
-    INTERFACES.iter().filter(wanted).filter(lacking).map(|interface| interface.name).collect()
+    let uncalled = |interface: &&Interface| (interface.requested)(requests) && !calls(interface);
+    INTERFACES.iter().filter(wanted).filter(uncalled).map(|interface| interface.name).collect()
 }
 
 fn select(imports: &Imports, wanted: impl Fn(Provision, bool) -> bool) -> Vec<String> {

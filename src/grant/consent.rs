@@ -11,8 +11,8 @@ use super::spec::{GrantFile, GrantSpec};
 pub struct Consent {
     /// Grant files.
     pub documents: Vec<GrantFile>,
-    /// Flags, and terms kept from the installation's last run.
-    pub terms: GrantSpec,
+    /// Flags, and what is kept from the installation's last run.
+    pub grant: GrantSpec,
     /// A digest all of whose requests are granted.
     pub approve: Option<Digest>,
     /// Whether a bare `*` may stand in a grant.
@@ -20,43 +20,43 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// The terms of all files and flags together, for one bundle.
+    /// All files and flags together, for one bundle.
     ///
     /// # Errors
     /// [`Shortfall`] for a grant or approval of another bundle, and for a bare `*`.
-    pub fn terms(&self, bundle: Digest, requests: &Requests) -> Result<GrantSpec, Shortfall> {
-        let mut terms = GrantSpec::default();
+    pub fn grant(&self, bundle: Digest, requests: &Requests) -> Result<GrantSpec, Shortfall> {
+        let mut grant = GrantSpec::default();
         for document in &self.documents {
             let pinned = document.spec.bundle;
             if pinned != bundle {
-                return Err(Shortfall::Pinned { name: document.metadata.name.clone(), pinned, bundle });
+                return Err(Shortfall::OtherBundle { name: document.metadata.name.clone(), pinned, bundle });
             }
-            terms.add(document.spec.clone().into())?;
+            grant.add(document.spec.clone().into())?;
         }
-        terms.add(self.terms.clone())?;
-        let terms = match self.approve {
+        grant.add(self.grant.clone())?;
+        let grant = match self.approve {
             Some(approved) if approved != bundle => return Err(Shortfall::Approved { approved, bundle }),
-            Some(_) => approving(terms, requests),
-            None => terms,
+            Some(_) => approving(grant, requests),
+            None => grant,
         };
-        self.check(&terms)?;
-        Ok(terms)
+        self.check(&grant)?;
+        Ok(grant)
     }
 
-    /// Makes the checks that all terms pass, whoever wrote them: the operator, the author whose requests are approved,
+    /// Makes the checks that every grant passes, whoever wrote it: the operator, the author whose requests are approved,
     /// or an earlier run whose grant is carried over.
     ///
     /// # Errors
     /// [`Shortfall`] for a bare `*`.
-    pub fn check(&self, terms: &GrantSpec) -> Result<(), Shortfall> {
-        if self.dangerous_wildcards { Ok(()) } else { Ok(terms.check_bounded()?) }
+    pub fn check(&self, grant: &GrantSpec) -> Result<(), Shortfall> {
+        if self.dangerous_wildcards { Ok(()) } else { Ok(grant.check_bounded()?) }
     }
 }
 
 /// All that is requested. A file still has to be bound to a path by the operator.
-fn approving(mut terms: GrantSpec, requests: &Requests) -> GrantSpec {
-    terms.kubernetes.extend(requests.kubernetes.iter().map(|request| request.text.clone()));
-    terms.credentials.extend(requests.credentials.iter().map(|request| request.text.clone()));
-    terms.generate.extend(requests.generate.iter().map(|request| request.text.clone()));
-    terms
+fn approving(mut grant: GrantSpec, requests: &Requests) -> GrantSpec {
+    grant.kubernetes.extend(requests.kubernetes.iter().map(|request| request.text.clone()));
+    grant.credentials.extend(requests.credentials.iter().map(|request| request.text.clone()));
+    grant.generate.extend(requests.generate.iter().map(|request| request.text.clone()));
+    grant
 }

@@ -46,9 +46,6 @@ pub enum Shortfall {
         /// The bundle's.
         bundle: Digest,
     },
-    /// Requests that are required and not granted.
-    #[error("the bundle requests what is not granted")]
-    Missing(Vec<String>),
     /// Requests that are required and not granted: the grant of the last run was given to something else.
     #[error("the grant of the last run is not carried over, since {}", changes.join(", and "))]
     GivenToAnother {
@@ -57,9 +54,15 @@ pub enum Shortfall {
         /// The requests, as flags that grant them.
         missing: Vec<String>,
     },
+    /// The grant cannot be used.
+    #[error("the grant cannot be used")]
+    InvalidGrant(#[from] InvalidGrant),
+    /// Requests that are required and not granted.
+    #[error("the bundle requests what is not granted")]
+    Missing(Vec<String>),
     /// A grant file for another bundle.
     #[error("the grant `{name}` is for the bundle {pinned}, and this one is {bundle}")]
-    Pinned {
+    OtherBundle {
         /// The grant's name.
         name: String,
         /// The digest in it.
@@ -70,9 +73,6 @@ pub enum Shortfall {
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
     Requests(#[from] capability::InvalidRequests),
-    /// The terms cannot be used.
-    #[error("the grant cannot be used")]
-    Terms(#[from] InvalidGrant),
     /// Imports that nothing here provides.
     #[error("the component imports what carnet does not provide: {}", .0.join(", "))]
     Unprovided(Vec<String>),

@@ -9,7 +9,7 @@ pub fn before_delete(permit: &Permitted<Delete>) -> Permitted<Get> {
 
 /// Looking into the Secrets that a credential may live in, to find it again: by the host alone, never for the component.
 pub fn before_generate(permit: &Permitted<Generate>) -> Vec<Permitted<Get>> {
-    permit.homes.iter().cloned().map(|home| Permitted::assertion(Get(home))).collect()
+    permit.secrets.iter().cloned().map(|secret| Permitted::assertion(Get(secret))).collect()
 }
 
 /// Waiting for an object that is applied.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::document;
+
 /// A guard that is lowered, written as the flags that lower it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -18,6 +20,17 @@ pub enum LoweredGuard {
     Unsigned,
     /// A bare `*` may stand in a grant.
     Wildcards,
+}
+
+/// A guard that a record says was lowered. Another version of the program may know guards that this one does not: its
+/// records stay readable, and what they say is shown. Nothing is lowered by a guard that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub enum RecordedGuard {
+    /// One of this version's.
+    Known(LoweredGuard),
+    /// The text of another one.
+    Unknown(String),
 }
 
 /// A text names no guard.
@@ -51,6 +64,46 @@ impl FromStr for LoweredGuard {
     fn from_str(text: &str) -> Result<Self, UnknownGuard> {
         let known = Self::ALL.into_iter().find(|guard| guard.text() == text);
         known.ok_or_else(|| UnknownGuard(text.into()))
+    }
+}
+
+impl RecordedGuard {
+    /// The guard, if this version has it.
+    pub fn known(&self) -> Option<LoweredGuard> {
+        match self {
+            Self::Known(guard) => Some(*guard),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for RecordedGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(guard) => guard.fmt(f),
+            Self::Unknown(text) => f.write_str(&document::visible(text)),
+        }
+    }
+}
+
+impl From<LoweredGuard> for RecordedGuard {
+    fn from(guard: LoweredGuard) -> Self {
+        Self::Known(guard)
+    }
+}
+
+impl From<String> for RecordedGuard {
+    fn from(text: String) -> Self {
+        text.parse().map_or(Self::Unknown(text), Self::Known)
+    }
+}
+
+impl From<RecordedGuard> for String {
+    fn from(guard: RecordedGuard) -> Self {
+        match guard {
+            RecordedGuard::Known(guard) => guard.into(),
+            RecordedGuard::Unknown(text) => text,
+        }
     }
 }
 
@@ -88,5 +141,15 @@ mod tests {
             assert_eq!(error, format!("there is no guard `{text}`"));
         }
         assert!(serde_json::from_value::<Vec<LoweredGuard>>(serde_json::json!(["--dangerous"])).is_err());
+    }
+
+    #[test]
+    fn a_guard_that_another_version_recorded_is_kept_shown_and_lowers_nothing() {
+        let texts = serde_json::json!(["--secrets plain", "--dangerous-\u{202e}new"]);
+        let recorded: Vec<RecordedGuard> = serde_json::from_value(texts.clone()).unwrap();
+        let known: Vec<_> = recorded.iter().map(RecordedGuard::known).collect();
+        assert_eq!(known, [Some(LoweredGuard::PlainSecrets), None]);
+        assert_eq!(serde_json::to_value(&recorded).unwrap(), texts);
+        assert_eq!(recorded[1].to_string(), "--dangerous-\\u{202e}new");
     }
 }

@@ -106,7 +106,7 @@ pub struct Generate {
     /// The credential's name.
     pub name: String,
     /// The Secrets that it may live in.
-    pub homes: Vec<ObjectRef>,
+    pub secrets: Vec<ObjectRef>,
 }
 
 /// Showing one credential to the component, by name.

@@ -17,12 +17,12 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    pub(super) fn resolve(terms: &GrantSpec, names: &Names) -> Result<Self, InvalidGrant> {
+    pub(super) fn resolve(grant: &GrantSpec, names: &Names) -> Result<Self, InvalidGrant> {
         Ok(Self {
-            kubernetes: KubernetesScope::resolve(&terms.deny.kubernetes, names)?,
-            files: FileScope::resolve(&terms.deny.files, names)?,
-            credentials: terms.deny.credentials.clone(),
-            reveal: terms.deny.reveal.clone(),
+            kubernetes: KubernetesScope::resolve(&grant.deny.kubernetes, names)?,
+            files: FileScope::resolve(&grant.deny.files, names)?,
+            credentials: grant.deny.credentials.clone(),
+            reveal: grant.deny.reveal.clone(),
         })
     }
 

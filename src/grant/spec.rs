@@ -27,7 +27,7 @@ pub struct GrantFile {
     /// Its name, for people.
     pub metadata: Metadata,
     /// The bundle it is for, and what it may do.
-    pub spec: PinnedSpec,
+    pub spec: GrantFileSpec,
 }
 
 /// The name of a document.
@@ -41,7 +41,7 @@ pub struct Metadata {
 /// A grant for one bundle, pinned to its digest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PinnedSpec {
+pub struct GrantFileSpec {
     /// The digest of the bundle's index.
     pub bundle: Digest,
     /// Objects.
@@ -157,8 +157,8 @@ impl GrantFile {
     }
 }
 
-impl From<PinnedSpec> for GrantSpec {
-    fn from(pinned: PinnedSpec) -> Self {
+impl From<GrantFileSpec> for GrantSpec {
+    fn from(pinned: GrantFileSpec) -> Self {
         Self {
             kubernetes: pinned.kubernetes,
             files: pinned.files,
@@ -171,7 +171,7 @@ impl From<PinnedSpec> for GrantSpec {
 }
 
 impl GrantSpec {
-    /// Adds more terms. Of two values for one limit, the larger counts.
+    /// Adds more of it. Of two values for one limit, the larger counts.
     ///
     /// # Errors
     /// [`InvalidGrant::Limit`] for a limit that is no size or time.
@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn of_two_limits_the_larger_counts() {
         let limits = |memory: &str| LimitTexts { memory: Some(memory.into()), ..LimitTexts::default() };
-        let mut terms = GrantSpec { limits: limits("1Gi"), ..GrantSpec::default() };
-        terms.add(GrantSpec { limits: limits("64Mi"), ..GrantSpec::default() }).unwrap();
-        assert_eq!(terms.limits, limits("1Gi"));
+        let mut grant = GrantSpec { limits: limits("1Gi"), ..GrantSpec::default() };
+        grant.add(GrantSpec { limits: limits("64Mi"), ..GrantSpec::default() }).unwrap();
+        assert_eq!(grant.limits, limits("1Gi"));
     }
 
     #[test]

@@ -181,13 +181,13 @@ impl Pass {
         permit: &Permitted<Generate>,
         installation: &str,
     ) -> Result<Option<SecretString>, targets::Error> {
-        let homes = before_generate(permit);
+        let reads = before_generate(permit);
         if let Self::Planning(planning) = self {
-            planning.note_reads(homes.iter().map(|home| home.0.clone()));
+            planning.note_reads(reads.iter().map(|read| read.0.clone()));
         }
-        for home in homes {
-            let found = self.get(&home).await?;
-            let is_own = |secret: &Value| self.site().is_own(&home.0, secret, installation);
+        for read in reads {
+            let found = self.get(&read).await?;
+            let is_own = |secret: &Value| self.site().is_own(&read.0, secret, installation);
             let held = found
                 .filter(is_own)
                 .map(|secret| credentials::generated(&secret, &permit.name))

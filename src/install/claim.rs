@@ -33,7 +33,7 @@ pub(super) async fn document(run: &Run<'_>, settings: &InstallationSettings, pla
             "rule": settings.rule,
             "signers": settings.signers,
             "secretParameters": secret_parameters,
-            "terms": settings.terms,
+            "terms": settings.grant,
             "dangers": settings.dangers,
             "carnet": env!("CARGO_PKG_VERSION"),
         } },

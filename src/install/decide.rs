@@ -26,7 +26,7 @@ use super::{Decision, Environment, Error, Mode, Operation};
 /// A bundle with the decisions for its run.
 pub(super) struct DecidedRun {
     pub(super) granted: Option<Arc<Granted>>,
-    pub(super) terms: GrantSpec,
+    pub(super) grant: GrantSpec,
     pub(super) context: InstallationContext,
     pub(super) credentials: Supplied,
     pub(super) decision: Decision,
@@ -57,12 +57,12 @@ pub(super) fn decide(
     };
 
     let requests = Requests::of(verified.bundle())?;
-    let mut terms = operation.consent.terms(verified.digest(), &requests)?;
+    let mut grant = operation.consent.grant(verified.digest(), &requests)?;
     let earlier = earlier.filter(|earlier| continues(earlier, operation, mode));
     let earlier = earlier.map(|earlier| Earlier::of(&verified, operation, earlier)).unwrap_or_default();
     if let Some(kept) = &earlier.kept {
-        terms.add(kept.clone()).map_err(Shortfall::from)?;
-        operation.consent.check(&terms)?;
+        grant.add(kept.clone()).map_err(Shortfall::from)?;
+        operation.consent.check(&grant)?;
     }
     let (carried_over, warning) = (earlier.is_carried_over, earlier.warning());
     let names = Names {
@@ -72,7 +72,7 @@ pub(super) fn decide(
     };
     let context = context(verified.bundle(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
-    let granted = Granted::new(verified, &terms, names).map_err(|shortfall| earlier.explain(shortfall))?;
+    let granted = Granted::new(verified, &grant, names).map_err(|shortfall| earlier.explain(shortfall))?;
     let granted = if responsibilities.modifies { granted } else { granted.reading_only() };
     let decision = Decision {
         trust,
@@ -81,7 +81,7 @@ pub(super) fn decide(
         confirmed: operation.options.confirmed,
         warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
-    Ok(DecidedRun { granted: Some(Arc::new(granted)), terms, context, credentials, decision })
+    Ok(DecidedRun { granted: Some(Arc::new(granted)), grant, context, credentials, decision })
 }
 
 /// Whether earlier decisions about the installation still apply: not for one that is installed anew.
@@ -109,10 +109,10 @@ impl Earlier {
             return Self::default();
         }
         if verified.digest() == settings.bundle {
-            return Self { kept: Some(settings.terms.clone()), ..Self::default() };
+            return Self { kept: Some(settings.grant.clone()), ..Self::default() };
         }
         let changes = ConsentKey::changes(settings.consent.as_ref(), ConsentKey::of(verified).as_ref());
-        let kept = changes.is_empty().then(|| settings.terms.clone());
+        let kept = changes.is_empty().then(|| settings.grant.clone());
         Self { is_carried_over: kept.is_some(), kept, changes }
     }
 
@@ -195,7 +195,7 @@ impl DecidedRun {
     fn by_the_runtime(operation: &Operation, earlier: Option<&Installation>) -> Self {
         Self {
             granted: None,
-            terms: earlier.map(|earlier| earlier.settings.terms.clone()).unwrap_or_default(),
+            grant: earlier.map(|earlier| earlier.settings.grant.clone()).unwrap_or_default(),
             context: InstallationContext { revision: ulid(), ..InstallationContext::default() },
             credentials: Supplied::default(),
             decision: Decision {

@@ -174,7 +174,7 @@ pub(in crate::install) mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
-            terms: GrantSpec::default(),
+            grant: GrantSpec::default(),
             dangers: Vec::new(),
         };
         let settings = InstallationSettings {

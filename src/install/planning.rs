@@ -34,7 +34,7 @@ pub(super) struct PlannedRun {
 impl Run<'_> {
     /// The planning pass: reads only.
     pub(super) async fn plan(&self, target: Target) -> Result<PlannedRun, Error> {
-        let planning = Planning::new(self.site(target, Arc::new(Silent)), self.trial());
+        let planning = Planning::new(self.site(target, Arc::new(Silent)), self.dry_run_mode());
         let Ran { pass, ended } = self.pass(planning).await?;
         let (mut site, trace, script) = pass.into_parts();
         let (trace, log, denials) = self.noted(trace, ended);
@@ -81,7 +81,7 @@ impl Run<'_> {
 
     /// A plan that somebody will look at gets a full dry run; one that is confirmed beforehand takes reads where they
     /// suffice.
-    fn trial(&self) -> DryRunMode {
+    fn dry_run_mode(&self) -> DryRunMode {
         match self.mode {
             Mode::Act if self.operation.options.confirmed && self.operation.plan.is_none() => {
                 DryRunMode::Reads
@@ -153,7 +153,7 @@ impl Run<'_> {
             reference: self.operation.reference.clone(),
             parameters: shown,
             secret_parameters: secret,
-            grant: self.decided.terms.clone(),
+            grant: self.decided.grant.clone(),
             overrides: self.operation.options.overrides,
             delete: self.operation.options.delete.clone(),
             dangers: self.operation.dangers.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::grant::{ConsentKey, Denied, LoweredGuard};
+use crate::grant::{ConsentKey, Denied, LoweredGuard, RecordedGuard};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
@@ -84,16 +84,16 @@ impl Run<'_> {
             reference: self.operation.reference.clone(),
             rule,
             signers,
-            terms: self.decided.terms.clone(),
+            grant: self.decided.grant.clone(),
             consent: ConsentKey::of(verified),
             dangers: self.dangers(),
         }
     }
 
     /// The guards that are lowered. Who carries a plan out is no part of it, but of what is recorded.
-    fn dangers(&self) -> Vec<LoweredGuard> {
+    fn dangers(&self) -> Vec<RecordedGuard> {
         let own = self.operation.acts_as_caller().then_some(LoweredGuard::OwnIdentity);
-        self.operation.dangers.iter().copied().chain(own).collect()
+        self.operation.dangers.iter().copied().chain(own).map(RecordedGuard::from).collect()
     }
 
     /// CNAB Claims: a new revision for whatever may change something, the last one for the rest.

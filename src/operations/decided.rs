@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::grant::spec::{FileGrant, GrantSpec};
-use crate::grant::{Consent, LoweredGuard};
+use crate::grant::{Consent, LoweredGuard, RecordedGuard};
 use crate::plan::Plan;
 use crate::state::Revision;
 use crate::targets::{Overrides, Protected};
@@ -18,7 +18,7 @@ pub(super) struct EarlierDecisions {
     pub(super) parameters: BTreeMap<String, Value>,
     /// Parameters that have to be given again.
     pub(super) secret_parameters: Vec<String>,
-    pub(super) terms: GrantSpec,
+    pub(super) grant: GrantSpec,
     pub(super) overrides: Overrides,
     pub(super) delete: BTreeSet<Protected>,
     pub(super) dangers: Vec<LoweredGuard>,
@@ -32,7 +32,7 @@ impl EarlierDecisions {
         Self {
             parameters: inputs.parameters,
             secret_parameters: inputs.secret_parameters,
-            terms: inputs.grant,
+            grant: inputs.grant,
             overrides: inputs.overrides,
             delete: inputs.delete,
             dangers: inputs.dangers,
@@ -45,10 +45,10 @@ impl EarlierDecisions {
         Self {
             parameters: revision.parameters.clone(),
             secret_parameters: revision.secret_parameters.clone(),
-            terms: GrantSpec { files: files(&revision.terms, consent), ..revision.terms.clone() },
+            grant: GrantSpec { files: files(&revision.grant, consent), ..revision.grant.clone() },
             overrides: change.overrides,
             delete: change.delete.clone(),
-            dangers: revision.dangers.clone(),
+            dangers: revision.dangers.iter().filter_map(RecordedGuard::known).collect(),
             plan: None,
         }
     }
@@ -59,7 +59,7 @@ impl EarlierDecisions {
     }
 
     pub(super) fn consent(&self) -> Consent {
-        Consent { terms: self.terms.clone(), dangerous_wildcards: self.is_wild(), ..Consent::default() }
+        Consent { grant: self.grant.clone(), dangerous_wildcards: self.is_wild(), ..Consent::default() }
     }
 
     /// Whether a bare `*` was accepted.
@@ -99,11 +99,11 @@ pub(super) fn check_parameters(secret: &[String], given: &Deferred<Parameters>) 
     settled.map_or(Ok(()), |name| Err(Error::SettledParameter(name.clone())))
 }
 
-/// The files of `terms`, and those that are granted now under other names.
-fn files(terms: &GrantSpec, consent: &Consent) -> Vec<FileGrant> {
-    let mut files = terms.files.clone();
+/// The files of `grant`, and those that are granted now under other names.
+fn files(grant: &GrantSpec, consent: &Consent) -> Vec<FileGrant> {
+    let mut files = grant.files.clone();
     let granted = consent.documents.iter().flat_map(|document| &document.spec.files);
-    for file in granted.chain(&consent.terms.files) {
+    for file in granted.chain(&consent.grant.files) {
         if files.iter().all(|known| known.name != file.name) {
             files.push(file.clone());
         }
@@ -121,7 +121,7 @@ mod tests {
         EarlierDecisions {
             parameters: BTreeMap::from([("host".to_owned(), Value::from("a"))]),
             secret_parameters: secret.iter().map(|&name| name.to_owned()).collect(),
-            terms: GrantSpec::default(),
+            grant: GrantSpec::default(),
             overrides: Overrides::default(),
             delete: BTreeSet::new(),
             dangers: dangers.to_vec(),
@@ -166,8 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_of_another_version_lowers_no_guard_that_is_not_known() {
+        let mut revision = crate::operations::revisions::tests::succeeded();
+        revision.dangers = vec!["--dangerous-new".to_owned().into(), LoweredGuard::PlainSecrets.into()];
+        let (consent, change) = (Consent::default(), ChangeOptions::default());
+        let decided = EarlierDecisions::by_revision(&revision, &consent, &change);
+        assert_eq!(decided.dangers, [LoweredGuard::PlainSecrets]);
+    }
+
+    #[test]
     fn files_are_those_of_the_revision_and_new_names_beside_them() {
-        let terms = GrantSpec { files: vec![file("a", "/old")], ..GrantSpec::default() };
+        let grant = GrantSpec { files: vec![file("a", "/old")], ..GrantSpec::default() };
         let text = format!(
             "{{apiVersion: carnet.dev/v1alpha1, kind: Grant, metadata: {{name: x}}, \
              spec: {{bundle: '{}', files: [{{name: b, path: b}}, {{name: a, path: a}}]}}}}",
@@ -175,8 +184,8 @@ mod tests {
         );
         let documents = vec![GrantFile::parse(&text, Path::new("/new")).unwrap()];
         let flags = GrantSpec { files: vec![file("b", "/flag"), file("c", "/flag")], ..GrantSpec::default() };
-        let consent = Consent { documents, terms: flags, ..Consent::default() };
+        let consent = Consent { documents, grant: flags, ..Consent::default() };
         let expected = [file("a", "/old"), file("b", "/new/b"), file("c", "/flag")];
-        assert_eq!(files(&terms, &consent), expected);
+        assert_eq!(files(&grant, &consent), expected);
     }
 }

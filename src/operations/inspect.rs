@@ -295,8 +295,8 @@ fn cannot(imports: &Imports) -> Vec<String> {
     let called = |interface: &Interface| {
         imports.0.iter().any(|(name, calls)| unversioned(name) == interface.name && !calls.is_empty())
     };
-    let lacking = INTERFACES.iter().filter(|interface| !called(interface));
-    lacking.filter_map(|interface| interface.without).chain(NEVER).map(Into::into).collect()
+    let uncalled = INTERFACES.iter().filter(|interface| !called(interface));
+    uncalled.filter_map(|interface| interface.without).chain(NEVER).map(Into::into).collect()
 }
 
 fn inert(imports: &Imports) -> Vec<(String, &'static str)> {

@@ -51,7 +51,7 @@ pub(super) mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
-            terms: crate::grant::spec::GrantSpec::default(),
+            grant: crate::grant::spec::GrantSpec::default(),
             dangers: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::document::chain;
-use crate::grant::LoweredGuard;
+use crate::grant::RecordedGuard;
 use crate::grant::recorded::RecordedObject;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
@@ -48,7 +48,7 @@ pub struct InstallationStatus {
     pub signers: Vec<String>,
     /// Guards that were lowered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<LoweredGuard>,
+    pub dangers: Vec<RecordedGuard>,
     /// Its objects.
     pub objects: Vec<ObjectStatus>,
     /// Its outputs.

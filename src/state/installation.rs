@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::document;
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
-use crate::grant::{ConsentKey, LoweredGuard};
+use crate::grant::{ConsentKey, RecordedGuard};
 use crate::targets::{Inventory, Recorded, RecordedPlace};
 
 use super::StateError;
@@ -66,14 +66,15 @@ pub struct InstallationSettings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<String>,
     /// The grant.
-    pub terms: GrantSpec,
+    #[serde(rename = "terms")]
+    pub grant: GrantSpec,
     /// The bundle, the signers and the terms that the grant was given to. None: it was not signed, or an earlier version
     /// of the program wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentKey>,
     /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<LoweredGuard>,
+    pub dangers: Vec<RecordedGuard>,
 }
 
 /// One tracked action.
@@ -111,10 +112,10 @@ pub struct Revision {
     pub secret_parameters: Vec<String>,
     /// The grant.
     #[serde(skip)]
-    pub terms: GrantSpec,
+    pub grant: GrantSpec,
     /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dangers: Vec<LoweredGuard>,
+    pub dangers: Vec<RecordedGuard>,
 }
 
 impl Installation {
@@ -182,7 +183,7 @@ impl Revision {
             modifies,
             reference: text("/bundleReference"),
             secret_parameters: part(run("secretParameters"))?,
-            terms: part(run("terms"))?,
+            grant: part(run("terms"))?,
             dangers: part(run("dangers"))?,
         })
     }

@@ -237,13 +237,13 @@ fn a_call_or_place_that_is_not_granted_or_makes_no_sense_is_refused() {
 #[test]
 fn without_a_grant_nothing_is_made_and_the_line_that_grants_it_is_named() {
     let home = Home::new();
-    let refused = |mut terms: serde_json::Value| {
-        terms["kubernetes"] = serde_json::json!([{
+    let refused = |mut grant: serde_json::Value| {
+        grant["kubernetes"] = serde_json::json!([{
             "verbs": ["apply", "get-secret"], "kinds": ["Secret", "ConfigMap"], "namespaces": ["prod"], "names": ["web-*"],
         }]);
-        let terms: GrantSpec = serde_json::from_value(terms).unwrap();
+        let grant: GrantSpec = serde_json::from_value(grant).unwrap();
         let verified = unsigned(home.bundle("made", &script().component(), REQUESTS));
-        let consent = Consent { terms, ..Consent::default() };
+        let consent = Consent { grant, ..Consent::default() };
         let Err(Error::Run { source: RunError::Reported(GuestError::Denied(_)), denials, .. }) =
             home.act(Some(verified), Operation { consent, ..home.operation("install") })
         else {

@@ -39,9 +39,9 @@ impl GenerateScope {
             if credential.into.is_empty() {
                 return Err(InvalidScope::Empty("into"));
             }
-            let homes: BTreeSet<_> =
-                credential.into.iter().map(|text| home(text, names)).collect::<Result<_, _>>()?;
-            scope.0.entry(credential.name.clone()).or_default().extend(homes);
+            let secrets: BTreeSet<_> =
+                credential.into.iter().map(|text| parse(text, names)).collect::<Result<_, _>>()?;
+            scope.0.entry(credential.name.clone()).or_default().extend(secrets);
         }
         Ok(scope)
     }
@@ -53,11 +53,11 @@ impl GenerateScope {
 
     /// Whether the credential may live in this Secret.
     pub fn allows_into(&self, name: &str, secret: &ObjectRef) -> bool {
-        self.homes(name).any(|home| home.id() == secret.id())
+        self.secrets(name).any(|allowed| allowed.id() == secret.id())
     }
 
     /// The Secrets that the credential may live in.
-    pub fn homes(&self, name: &str) -> impl Iterator<Item = &ObjectRef> {
+    pub fn secrets(&self, name: &str) -> impl Iterator<Item = &ObjectRef> {
         self.0.get(name).into_iter().flatten()
     }
 
@@ -69,28 +69,32 @@ impl GenerateScope {
     /// The difference: credentials of this set that are not in `other`.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
-        self.with(|name, homes| homes.iter().filter(|home| !other.allows_into(name, home)).cloned().collect())
+        self.with(|name, secrets| {
+            secrets.iter().filter(|secret| !other.allows_into(name, secret)).cloned().collect()
+        })
     }
 
     /// The intersection of both sets.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
-        self.with(|name, homes| homes.iter().filter(|home| other.allows_into(name, home)).cloned().collect())
+        self.with(|name, secrets| {
+            secrets.iter().filter(|secret| other.allows_into(name, secret)).cloned().collect()
+        })
     }
 
     /// The set as flags that would grant it.
     pub fn lines(&self) -> Vec<String> {
-        let line = |(name, homes): (&String, &BTreeSet<ObjectRef>)| {
-            homes.iter().map(|home| flag(name, home)).collect::<Vec<_>>()
+        let line = |(name, secrets): (&String, &BTreeSet<ObjectRef>)| {
+            secrets.iter().map(|secret| flag(name, secret)).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(line).collect()
     }
 
     /// The credentials that may be made, a line each, for people.
     pub fn explained(&self) -> Vec<String> {
-        let line = |(name, homes): (&String, &BTreeSet<ObjectRef>)| {
-            let homes: Vec<_> = homes.iter().map(written).collect();
-            format!("make the credential {name}, and keep it in {}", homes.join(", "))
+        let line = |(name, secrets): (&String, &BTreeSet<ObjectRef>)| {
+            let secrets: Vec<_> = secrets.iter().map(written).collect();
+            format!("make the credential {name}, and keep it in {}", secrets.join(", "))
         };
         self.0.iter().map(line).collect()
     }
@@ -102,8 +106,8 @@ impl GenerateScope {
 
     /// The credentials that are left with any Secret.
     fn with(&self, left: impl Fn(&str, &BTreeSet<ObjectRef>) -> BTreeSet<ObjectRef>) -> Self {
-        let all = self.0.iter().map(|(name, homes)| (name.clone(), left(name, homes)));
-        Self(all.filter(|(_, homes)| !homes.is_empty()).collect())
+        let all = self.0.iter().map(|(name, secrets)| (name.clone(), left(name, secrets)));
+        Self(all.filter(|(_, secrets)| !secrets.is_empty()).collect())
     }
 }
 
@@ -117,7 +121,7 @@ fn written(secret: &ObjectRef) -> String {
 }
 
 /// Reads `NAMESPACE/Secret/NAME`.
-fn home(text: &str, names: &Names) -> Result<ObjectRef, InvalidScope> {
+fn parse(text: &str, names: &Names) -> Result<ObjectRef, InvalidScope> {
     let filled = names.fill(text)?;
     let parts: Vec<_> = filled.split('/').collect();
     let [namespace, "Secret", name] = parts[..] else { return Err(InvalidScope::Destination(text.into())) };
@@ -143,7 +147,7 @@ mod tests {
     }
 
     fn secret(namespace: &str, name: &str) -> ObjectRef {
-        home(&format!("{namespace}/Secret/{name}"), &Names::default()).unwrap()
+        parse(&format!("{namespace}/Secret/{name}"), &Names::default()).unwrap()
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
         Shortfall::Missing(lines) | Shortfall::GivenToAnother { missing: lines, .. } => {
             meaning.details(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
         }
-        Shortfall::Pinned { .. } => {
+        Shortfall::OtherBundle { .. } => {
             meaning.hint("another digest is another decision: carnet grant new REF --to FILE")
         }
         Shortfall::Unprovided(_) | Shortfall::Unrequested(_) => meaning.hint("carnet inspect REF"),

@@ -100,7 +100,7 @@ impl ReadConsent for ConsentArgs {
     fn read(&self) -> anyhow::Result<Consent> {
         Ok(Consent {
             documents: self.grants.iter().map(|file| grant(file)).collect::<Result<_, _>>()?,
-            terms: self.terms()?,
+            grant: self.grant()?,
             approve: self.approve,
             dangerous_wildcards: self.dangerous_wildcards,
         })
@@ -108,12 +108,12 @@ impl ReadConsent for ConsentArgs {
 }
 
 impl ConsentArgs {
-    fn terms(&self) -> anyhow::Result<GrantSpec> {
+    fn grant(&self) -> anyhow::Result<GrantSpec> {
         let mut files = parsed("--allow-file", &self.allow_file, FileGrant::parse)?;
         for file in &mut files {
             file.path = super::absolute(&file.path)?;
         }
-        let mut terms = GrantSpec {
+        let mut grant = GrantSpec {
             kubernetes: rules("--allow-kube", &self.allow_kube)?,
             files,
             credentials: self.allow_credential.iter().map(|text| lend(text)).collect(),
@@ -121,12 +121,12 @@ impl ConsentArgs {
             ..GrantSpec::default()
         };
         let reveal = |name: &String| CredentialText { name: name.clone(), into: None, reveal: true };
-        terms.credentials.extend(self.allow_reveal.iter().map(reveal));
-        terms.deny.kubernetes = rules("--deny-kube", &self.deny_kube)?;
-        terms.deny.files = self.deny_file.iter().map(|name| FileText { name: name.clone() }).collect();
-        terms.deny.credentials.clone_from(&self.deny_credential);
-        terms.deny.reveal.clone_from(&self.deny_reveal);
-        Ok(terms)
+        grant.credentials.extend(self.allow_reveal.iter().map(reveal));
+        grant.deny.kubernetes = rules("--deny-kube", &self.deny_kube)?;
+        grant.deny.files = self.deny_file.iter().map(|name| FileText { name: name.clone() }).collect();
+        grant.deny.credentials.clone_from(&self.deny_credential);
+        grant.deny.reveal.clone_from(&self.deny_reveal);
+        Ok(grant)
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
     use crate::capability::kubernetes::Verb;
 
     #[test]
-    fn flags_become_terms() {
+    fn flags_become_a_grant() {
         let args = ConsentArgs {
             allow_kube: vec!["apply,delete:apps/Deployment:${namespace}/web-*".into(), "get:Node:n1".into()],
             allow_file: vec!["site.conf=/etc/site.conf".into()],
@@ -191,26 +191,26 @@ mod tests {
             deny_reveal: vec!["d".into()],
             ..ConsentArgs::default()
         };
-        let terms = args.terms().unwrap();
-        assert_eq!(terms.kubernetes[0].verbs, [Verb::Apply, Verb::Delete]);
-        assert_eq!(terms.kubernetes[0].namespaces, ["${namespace}"]);
-        assert!(terms.kubernetes[1].namespaces.is_empty());
-        assert_eq!(terms.credentials[1].into.as_deref().unwrap(), ["prod/Secret/x", "prod/Secret/y"]);
-        assert!(terms.credentials[2].reveal && !terms.credentials[0].reveal);
+        let grant = args.grant().unwrap();
+        assert_eq!(grant.kubernetes[0].verbs, [Verb::Apply, Verb::Delete]);
+        assert_eq!(grant.kubernetes[0].namespaces, ["${namespace}"]);
+        assert!(grant.kubernetes[1].namespaces.is_empty());
+        assert_eq!(grant.credentials[1].into.as_deref().unwrap(), ["prod/Secret/x", "prod/Secret/y"]);
+        assert!(grant.credentials[2].reveal && !grant.credentials[0].reveal);
         assert_eq!(
-            (&*terms.generate[0].name, &*terms.generate[0].into),
+            (&*grant.generate[0].name, &*grant.generate[0].into),
             ("k", &["prod/Secret/x".into()][..])
         );
-        assert_eq!(terms.deny.reveal, ["d"]);
+        assert_eq!(grant.deny.reveal, ["d"]);
     }
 
     #[test]
     fn a_flag_that_cannot_be_read_is_named() {
         let args = ConsentArgs { allow_kube: vec!["all:Pod:a/b".into()], ..ConsentArgs::default() };
-        let error = args.terms().unwrap_err().to_string();
+        let error = args.grant().unwrap_err().to_string();
         assert!(error.starts_with("--allow-kube: `all` is not one of the verbs"), "{error}");
         let args = ConsentArgs { allow_generate: vec!["key".into()], ..ConsentArgs::default() };
-        let error = args.terms().unwrap_err().to_string();
+        let error = args.grant().unwrap_err().to_string();
         assert_eq!(error, "--allow-generate: `key` does not say which Secret it is kept in");
     }
 }

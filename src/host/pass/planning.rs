@@ -22,7 +22,7 @@ use super::{ApplyItem, steps_of};
 /// A planning pass.
 pub struct Planning {
     site: Site,
-    trial: DryRunMode,
+    mode: DryRunMode,
     /// The overlay: objects as earlier steps would have left them, or that they are gone.
     overlay: BTreeMap<ObjectId, Option<Value>>,
     reads: BTreeSet<ObjectRef>,
@@ -31,11 +31,11 @@ pub struct Planning {
 }
 
 impl Planning {
-    /// A pass over a target that previews each write by `trial`.
-    pub fn new(site: Site, trial: DryRunMode) -> Self {
+    /// A pass over a target that previews each write in this mode.
+    pub fn new(site: Site, mode: DryRunMode) -> Self {
         Self {
             site,
-            trial,
+            mode,
             overlay: BTreeMap::new(),
             reads: BTreeSet::new(),
             changes: Objects::default(),
@@ -97,7 +97,7 @@ impl Planning {
     }
 
     async fn try_all(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<Vec<Change>, CallError> {
-        let tried = items.iter().map(|item| self.site.preview(&item.prepared, self.trial));
+        let tried = items.iter().map(|item| self.site.preview(&item.prepared, self.mode));
         let mut previews = concurrent::collect(tried.collect()).await?;
         // A call is traced only if all of it would succeed.
         for (item, preview) in items.iter().zip(&mut previews) {

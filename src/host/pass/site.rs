@@ -202,9 +202,9 @@ impl Site {
     pub(super) async fn preview(
         &self,
         prepared: &Prepared,
-        trial: DryRunMode,
+        mode: DryRunMode,
     ) -> Result<Preview, targets::Error> {
-        self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, trial).await
+        self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, mode).await
     }
 
     pub(super) async fn apply(

@@ -68,15 +68,15 @@ impl Site {
 }
 
 /// Just what the bundle requests.
-fn terms() -> GrantSpec {
-    let terms = json!({
+fn grant() -> GrantSpec {
+    let grant = json!({
         "kubernetes": [
             { "verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-*"] },
             { "verbs": ["get"], "kinds": ["Service"], "namespaces": ["prod"], "names": ["db"] },
         ],
         "files": [{ "name": "site.conf", "path": "/etc/site.conf" }],
     });
-    serde_json::from_value(terms).unwrap()
+    serde_json::from_value(grant).unwrap()
 }
 
 /// An installation that another bundle made, of the same name and signed by the same keys under the same terms.
@@ -84,7 +84,7 @@ fn made_by_another(verified: &Verified) -> Installation {
     let mut installation = earlier("install", "succeeded");
     installation.settings.bundle = Digest::of(b"another");
     installation.settings.consent = ConsentKey::of(verified);
-    installation.settings.terms = terms();
+    installation.settings.grant = grant();
     installation
 }
 
@@ -102,7 +102,7 @@ fn with_credential(action: &str) -> Operation {
 }
 
 fn granting(mut operation: Operation) -> Operation {
-    operation.consent.terms = terms();
+    operation.consent.grant = grant();
     operation
 }
 
@@ -140,7 +140,7 @@ async fn what_is_missing_is_said_all_at_once() {
 
     let asked = granting(with_credential("install"));
     let decided = decided(site.unsigned().await, &asked, None, Mode::Act).unwrap();
-    assert_eq!(decided.terms, terms());
+    assert_eq!(decided.grant, grant());
     assert_eq!(decided.decision.trust, Some(TrustDecision::Unsigned));
     assert_eq!(decided.decision.granted.len(), expected.len(), "{:?}", decided.decision.granted);
     assert!(!decided.decision.carried_over);
@@ -156,7 +156,7 @@ async fn consent_is_carried_over_to_a_bundle_of_the_same_name_signers_and_terms(
     let same = made_by_another(&verified);
     let carried = upgrade(verified, &same).unwrap();
     assert!(carried.decision.carried_over);
-    assert_eq!(carried.terms, terms());
+    assert_eq!(carried.grant, grant());
 
     let changes = [
         ("bundle", json!("other")),
@@ -184,7 +184,7 @@ async fn consent_counts_while_the_installation_is_there_and_nobody_decides_anew(
     let mut same = made_by_another(&verified);
     same.settings.bundle = verified.digest();
     let again = decided(verified, &with_credential("upgrade"), Some(&same), Mode::Act).unwrap();
-    assert_eq!(again.terms, terms());
+    assert_eq!(again.grant, grant());
     assert!(!again.decision.carried_over, "the same bundle keeps what it has");
 
     // Nobody vouched for this bundle, and it is still the one that the consent was given to.
@@ -219,19 +219,19 @@ async fn consent_counts_while_the_installation_is_there_and_nobody_decides_anew(
 
     let verified = site.signed().await;
     let mut wider = made_by_another(&verified);
-    wider.settings.terms.kubernetes.extend(
-        terms()
+    wider.settings.grant.kubernetes.extend(
+        grant()
             .kubernetes
             .into_iter()
             .map(|rule| crate::capability::kubernetes::RuleText { names: vec!["everything".into()], ..rule }),
     );
     let mut approved = with_credential("upgrade");
     approved.consent.approve = Some(verified.digest());
-    approved.consent.terms.files = terms().files;
+    approved.consent.grant.files = grant().files;
     let decided = decided(verified, &approved, Some(&wider), Mode::Act).unwrap();
     assert!(!decided.decision.carried_over);
     assert!(
-        !decided.terms.kubernetes.iter().any(|rule| rule.names == ["everything"]),
+        !decided.grant.kubernetes.iter().any(|rule| rule.names == ["everything"]),
         "an approval adds to nothing"
     );
 }
@@ -272,12 +272,12 @@ async fn parameters_of_the_last_run_count_unless_all_are_given() {
 #[test]
 fn without_a_bundle_the_runtime_acts_and_what_was_granted_stays_recorded() {
     let mut before = earlier("install", "succeeded");
-    before.settings.terms = terms();
+    before.settings.grant = grant();
     let asked = operation("uninstall");
     let responsibilities = Responsibilities::of(None, &asked).unwrap();
     let run = decide(None, &asked, Some(&before), &responsibilities, Mode::Act).unwrap();
     assert!(run.granted.is_none());
-    assert_eq!((run.terms, run.decision.granted.len(), run.decision.trust), (terms(), 0, None));
+    assert_eq!((run.grant, run.decision.granted.len(), run.decision.trust), (grant(), 0, None));
 }
 
 #[test]

@@ -53,8 +53,8 @@ impl Document for GrantCheck {
 pub async fn check(request: &GrantCheckRequest, bundles: &Bundles) -> Result<GrantCheck, Error> {
     let fetched = bundles.fetched(&request.reference).await?;
     let (bundle, digest) = (fetched.bundle(), fetched.digest());
-    let terms = request.consent.get()?.terms(digest, &Requests::of(bundle).map_err(Shortfall::from)?)?;
-    match shortfall(bundle, fetched.component(), &terms, &request.names(&fetched)?) {
+    let grant = request.consent.get()?.grant(digest, &Requests::of(bundle).map_err(Shortfall::from)?)?;
+    match shortfall(bundle, fetched.component(), &grant, &request.names(&fetched)?) {
         Ok(optional) => Ok(GrantCheck { digest, covered: true, missing: Vec::new(), optional }),
         Err(Shortfall::Missing(missing)) => {
             Ok(GrantCheck { digest, covered: false, missing, optional: Vec::new() })

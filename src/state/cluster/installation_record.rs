@@ -238,9 +238,9 @@ impl InstallationRecord {
 
 /// The settings that mean the same to everybody: the path of a kubeconfig or a file is each reader's own matter.
 fn settings_for_all(settings: InstallationSettings) -> InstallationSettings {
-    let mut terms = settings.terms;
-    terms.files.clear();
-    InstallationSettings { place: settings.place.for_all(), terms, ..settings }
+    let mut grant = settings.grant;
+    grant.files.clear();
+    InstallationSettings { place: settings.place.for_all(), grant, ..settings }
 }
 
 /// The stored settings, for the one who reads them. The installation is in the cluster that its record is in, by whatever

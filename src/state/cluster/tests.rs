@@ -237,7 +237,7 @@ mod records {
         claim.document["custom"]["dev.carnet.run"]["terms"] =
             json!({"files": [{"name": "values", "path": "/etc/passwd"}]});
         let mut own = settings();
-        own.terms.files = files;
+        own.grant.files = files;
         let (kubeconfig, context) = (Some("/home/alice/kubeconfig".into()), Some("work".into()));
         own.place = Place::Cluster { server: None, kubeconfig, context }.into();
         state.begin("web", "prod", &own, &claim).unwrap();
@@ -253,7 +253,7 @@ mod records {
                 )
         });
         let found = in_cluster(&server, "bob").get("web").unwrap().settings;
-        assert_eq!(found.terms.files, []);
+        assert_eq!(found.grant.files, []);
         let Place::Cluster { server: Some(server), kubeconfig: None, context: None } =
             found.place.place().unwrap()
         else {

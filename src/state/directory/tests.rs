@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::json;
 
 use super::*;
+use crate::grant::RecordedGuard;
 use crate::state::State;
 use crate::state::tests::{claim, example, in_directory, now, object, recorded, settings, succeeded};
 use crate::targets::Place;
@@ -171,6 +172,21 @@ fn a_damaged_document_is_an_error_and_never_left_out() {
         assert!(text.starts_with(expected), "{damage}: {text}");
         assert!(reason(state.list()).starts_with(expected), "{damage}");
     }
+}
+
+#[test]
+fn a_guard_that_this_version_does_not_know_hides_no_record_and_no_claim() {
+    let (_folder, path) = written(VERSION_1);
+    let state = State::open(&path).unwrap();
+    let later = "update installations set settings = json_set(settings, '$.dangers', json('[\"--dangerous-new\"]'));
+        update claims set document = json_set(document, '$.custom', json('{\"dev.carnet.run\":{\"dangers\":[\"--dangerous-new\"]}}'));";
+    Connection::open(path.join("state.db")).unwrap().execute_batch(later).unwrap();
+    let unknown = [RecordedGuard::Unknown("--dangerous-new".into())];
+    let found = state.get("web").unwrap();
+    assert_eq!(found.settings.dangers, unknown);
+    assert_eq!(found.last.unwrap().dangers, unknown);
+    assert_eq!(state.list().unwrap().len(), 1);
+    assert_eq!(state.history("web").unwrap()[0].dangers, unknown);
 }
 
 #[test]
