@@ -119,7 +119,7 @@ enum Verb {
     List(list::Args),
     Status(status::Args),
     History(history::Args),
-    Diff(diff::Args),
+    Diff(Box<diff::Args>),
     Drift(Box<drift::Args>),
     Outputs(outputs::Args),
     Unlock(unlock::Args),

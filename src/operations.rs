@@ -53,7 +53,8 @@ pub use failure::Error;
 pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
 pub use request::{
-    Access, CredentialSource, GivenInputs, InstallRequest, InstallationRequest, Parameters, RequestedPlace,
+    Access, CredentialSource, GivenInputs, InstallRequest, InstallationRequest, OwnWord, Parameters,
+    RequestedPlace,
 };
 pub use services::Services;
 

@@ -93,6 +93,15 @@ impl Reference {
         !matches!(self, Self::Registry(_))
     }
 
+    /// The digest that the bundle must have, if the reference says so.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Layout(layout) => layout.digest,
+            Self::Registry(registry) => registry.digest,
+            Self::Archive(_) | Self::Path(_) => None,
+        }
+    }
+
     /// The bundle of this digest, in the same place. What a tag means by now does not matter.
     #[must_use]
     pub fn pinned(self, digest: Digest) -> Self {

@@ -6,7 +6,6 @@ use crate::targets::Change;
 use super::Context;
 use super::act::{self, InstalledArgs, diff_lines};
 use super::exit::Code;
-use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
 
 /// Show how the target differs from what was installed
@@ -26,7 +25,7 @@ pub(super) struct Args {
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
-    installed: InstalledArgs<FileArgs>,
+    installed: InstalledArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {

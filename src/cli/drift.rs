@@ -5,7 +5,6 @@ use crate::operations::drift::{Drift, drift, fix};
 use super::Context;
 use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
-use super::inputs::consent::FileArgs;
 use super::ui::{Page, Report, Tone};
 
 /// Show which objects are no longer as they were installed, and put them back
@@ -29,7 +28,7 @@ pub(super) struct Args {
     #[arg(long)]
     fix: bool,
     #[command(flatten)]
-    installed: InstalledArgs<FileArgs>,
+    installed: InstalledArgs,
     #[command(flatten)]
     change: ChangeArgs,
 }

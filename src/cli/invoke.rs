@@ -5,7 +5,6 @@ use crate::operations::invoke::invoke;
 use super::Context;
 use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
-use super::inputs::consent::ConsentArgs;
 
 /// Carry out an action that the bundle brings
 ///
@@ -22,7 +21,7 @@ pub(super) struct Args {
     #[arg(value_name = "ACTION")]
     action: String,
     #[command(flatten)]
-    installed: InstalledArgs<ConsentArgs>,
+    installed: InstalledArgs,
     #[command(flatten)]
     change: ChangeArgs,
 }

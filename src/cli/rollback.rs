@@ -5,7 +5,6 @@ use crate::operations::rollback::rollback;
 use super::Context;
 use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
-use super::inputs::consent::FileArgs;
 
 /// Bring an installation back to an earlier revision
 ///
@@ -26,7 +25,7 @@ pub(super) struct Args {
     #[arg(value_name = "REVISION")]
     revision: Option<String>,
     #[command(flatten)]
-    installed: InstalledArgs<FileArgs>,
+    installed: InstalledArgs,
     #[command(flatten)]
     change: ChangeArgs,
 }

@@ -5,7 +5,6 @@ use crate::operations::uninstall::uninstall;
 use super::Context;
 use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
-use super::inputs::consent::NoConsentArgs;
 
 /// Remove an installation
 ///
@@ -21,7 +20,7 @@ pub(super) struct Args {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    installed: InstalledArgs<NoConsentArgs>,
+    installed: InstalledArgs,
     #[command(flatten)]
     change: ChangeArgs,
 }

@@ -73,6 +73,9 @@ pub enum Shortfall {
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
     Requests(#[from] capability::InvalidRequests),
+    /// Requests that are required and not granted: the grant of the last run is recorded where others can write it.
+    #[error("what was granted is recorded where others can write, so it has to be granted again")]
+    Shared(Vec<String>),
     /// Imports that nothing here provides.
     #[error("the component imports what carnet does not provide: {}", .0.join(", "))]
     Unprovided(Vec<String>),

@@ -42,13 +42,13 @@ pub(super) fn decide(
     let Some(verified) = verified else { return Ok(DecidedRun::by_the_runtime(operation, earlier)) };
     let earlier = earlier.filter(|_| !operation.complete);
     let previous = earlier.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
-    let resolved = parameters::resolve(
-        verified.bundle(),
-        &operation.action,
-        &operation.parameters,
-        &previous.unwrap_or_default(),
-    )
-    .map_err(Error::Parameters)?;
+    let previous = previous.unwrap_or_default();
+    let resolved =
+        parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, &previous)
+            .map_err(Error::Parameters)?;
+    let recorded = earlier.filter(|earlier| earlier.is_shared()).map(|_| previous).unwrap_or_default();
+    let is_given = |name: &String| operation.parameters.contains_key(name) || !recorded.contains_key(name);
+    let is_own = |name: &String| is_given(name) && !operation.doubtful.contains(name);
     let credentials = if mode == Mode::Examine {
         stand_ins(verified.bundle(), operation)
     } else {
@@ -68,7 +68,8 @@ pub(super) fn decide(
     let names = Names {
         installation: operation.name.clone(),
         namespace: operation.namespace.clone(),
-        parameters: resolved.values.clone(),
+        // A value that others may have chosen fills no scope: it would choose what the grant is for.
+        parameters: resolved.values.clone().into_iter().filter(|(name, _)| is_own(name)).collect(),
     };
     let context = context(verified.bundle(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
@@ -98,6 +99,8 @@ struct Earlier {
     is_carried_over: bool,
     /// Why it does not hold any more, a clause each.
     changes: Vec<String>,
+    /// Whether its record is where others can write it, so that it is no grant.
+    is_shared: bool,
 }
 
 impl Earlier {
@@ -105,6 +108,10 @@ impl Earlier {
     /// grant was given to. An explicit grant file or approval is a decision of its own.
     fn of(verified: &Verified, operation: &Operation, earlier: &Installation) -> Self {
         let settings = &earlier.settings;
+        // Invariant: whoever can write the state widens nothing that an operator decided.
+        if earlier.is_shared() {
+            return Self { is_shared: true, ..Self::default() };
+        }
         if !operation.consent.documents.is_empty() || operation.consent.approve.is_some() {
             return Self::default();
         }
@@ -113,7 +120,7 @@ impl Earlier {
         }
         let changes = ConsentKey::changes(settings.consent.as_ref(), ConsentKey::of(verified).as_ref());
         let kept = changes.is_empty().then(|| settings.grant.clone());
-        Self { is_carried_over: kept.is_some(), kept, changes }
+        Self { is_carried_over: kept.is_some(), kept, changes, is_shared: false }
     }
 
     /// A warning that nothing is carried over, where there was something.
@@ -128,6 +135,7 @@ impl Earlier {
             Shortfall::Missing(missing) if !self.changes.is_empty() => {
                 Shortfall::GivenToAnother { changes: self.changes, missing }
             }
+            Shortfall::Missing(missing) if self.is_shared => Shortfall::Shared(missing),
             other => other,
         }
     }

@@ -1,6 +1,6 @@
 //! An operation on an installation, and whether its recorded state allows that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -27,6 +27,8 @@ pub struct Operation {
     pub consent: Consent,
     /// Parameters that were given.
     pub parameters: BTreeMap<String, Value>,
+    /// Parameters whose values were recorded where others can write: no scope is filled with them.
+    pub doubtful: BTreeSet<String>,
     /// Whether parameters and consent are complete, so that nothing of the last run is carried over.
     pub complete: bool,
     /// The plan that is to be carried out, and no other.
@@ -62,6 +64,7 @@ impl Operation {
             place,
             consent: Consent::default(),
             parameters: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
             complete: false,
             plan: None,
             credentials: Supplied::default(),

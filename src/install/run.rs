@@ -55,7 +55,7 @@ impl Run<'_> {
     }
 
     pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
-        let inventory = self.earlier.iter().flat_map(|it| it.inventory().iter().cloned()).collect();
+        let inventory = self.earlier.map(Installation::inventoried).unwrap_or_default();
         Site::new(target, inventory, self.operation.options.overrides, self.waiting(), observer)
     }
 

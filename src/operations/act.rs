@@ -6,16 +6,19 @@ use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::capability::Requests;
+use crate::digest::Digest;
+use crate::fetch::Fetched;
 use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::install::{Mode, Operation, Outcome, act};
+use crate::reference::Reference;
 use crate::state::{Installation, Revision};
 use crate::targets::Place;
 use crate::verify::Verified;
 
 use super::decided::EarlierDecisions;
-use super::places::{Located, installation};
-use super::{ChangeOptions, Deferred, Error, InstallRequest, InstallationRequest, Notice, Services};
+use super::places::{Located, installation, unsaid_place};
+use super::{ChangeOptions, Deferred, Error, InstallRequest, InstallationRequest, Notice, OwnWord, Services};
 
 /// One action of a request.
 pub(super) struct Attempt<'a> {
@@ -23,6 +26,8 @@ pub(super) struct Attempt<'a> {
     pub(super) request: &'a InstallationRequest,
     /// Consent of this request, unless `decided` replaces it.
     pub(super) consent: Deferred<Consent>,
+    /// What a record does not decide that others can write too.
+    pub(super) own_word: OwnWord,
     /// How it is carried out, which may differ from the request.
     pub(super) change: ChangeOptions,
     /// Where the bundle came from, as it was typed.
@@ -47,6 +52,7 @@ impl<'a> Attempt<'a> {
             action,
             request,
             consent: request.consent.clone(),
+            own_word: request.own_word.clone(),
             change: request.change.clone(),
             reference: String::new(),
             mode: Mode::Act,
@@ -59,9 +65,9 @@ impl<'a> Attempt<'a> {
         let InstallationRequest { name, namespace, access, .. } = self.request;
         let installation = installation(services.state(), name, namespace.as_deref())?;
         let verified = self.kept(&installation, services).await?;
-        let located = Located::of(&installation, access)?;
-        let attempt = Self { reference: installation.settings.reference, ..self };
-        Ok(Ready { attempt, verified, located })
+        let located = Located::of(&installation, access, self.own_word.place.get()?.as_ref())?;
+        let reference = self.reference_of(&installation.settings.reference);
+        Ok(Ready { attempt: Self { reference, ..self }, verified, located })
     }
 
     /// The action that brings an installation back to one of its revisions, with the bundle that is kept of it.
@@ -72,12 +78,18 @@ impl<'a> Attempt<'a> {
     ) -> Result<Ready<'a>, Error> {
         let InstallationRequest { name, namespace, access, is_unsigned, .. } = self.request;
         let installation = installation(services.state(), name, namespace.as_deref())?;
-        let fetched = services.state().load(revision.digest, &revision.reference).await?;
+        let kept = KeptBundle { digest: revision.digest, reference: &revision.reference };
+        let fetched = self.fetched(&installation, kept, services).await?;
         let verified = Some(services.bundles.admitted(fetched, *is_unsigned)?);
-        let located = Located::of(&installation, access)?;
-        let decided = Some(EarlierDecisions::by_revision(revision, self.consent.get()?, &self.change));
-        let attempt = Self { reference: revision.reference.clone(), decided, ..self };
-        Ok(Ready { attempt, verified, located })
+        let located = Located::of(&installation, access, self.own_word.place.get()?.as_ref())?;
+        let consent = self.consent.get()?;
+        let decided = if installation.is_shared() {
+            EarlierDecisions::by_shared_revision(revision, consent, &self.change)
+        } else {
+            EarlierDecisions::by_revision(revision, consent, &self.change)
+        };
+        let reference = self.reference_of(&revision.reference);
+        Ok(Ready { attempt: Self { reference, decided: Some(decided), ..self }, verified, located })
     }
 
     /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle
@@ -88,14 +100,63 @@ impl<'a> Attempt<'a> {
         services: &Services<'_>,
     ) -> Result<Option<Verified>, Error> {
         let settings = &installation.settings;
-        let fetched = services.state().load(settings.bundle, &settings.reference).await;
         if self.action == "uninstall" {
+            let fetched = services.state().load(settings.bundle, &settings.reference).await;
             let requests = fetched.as_ref().ok().and_then(|fetched| Requests::of(fetched.bundle()).ok());
             if !requests.is_some_and(|requests| requests.handle("uninstall")) {
                 return Ok(None);
             }
         }
-        services.bundles.admitted(fetched?, self.request.is_unsigned).map(Some)
+        let kept = KeptBundle { digest: settings.bundle, reference: &settings.reference };
+        let fetched = self.fetched(installation, kept, services).await?;
+        services.bundles.admitted(fetched, self.request.is_unsigned).map(Some)
+    }
+
+    /// The bundle that a record names. Where others can write the record, the operator says where the bundle is from:
+    /// that decides which rule of the trust policy it is admitted by.
+    async fn fetched(
+        &self,
+        installation: &Installation,
+        kept: KeptBundle<'_>,
+        services: &Services<'_>,
+    ) -> Result<Fetched, Error> {
+        let Some(named) = &self.own_word.bundle else {
+            let lines = self.unsaid(installation, &kept)?;
+            return if lines.is_empty() {
+                Ok(services.state().load(kept.digest, kept.reference).await?)
+            } else {
+                Err(Error::Shared { name: installation.name.clone(), lines })
+            };
+        };
+        let found = match named.digest() {
+            Some(digest) if digest == kept.digest => {
+                return Ok(services.state().load(digest, &named.to_string()).await?);
+            }
+            Some(digest) => digest,
+            None => {
+                let fetched = services.bundles.fetched(named).await?;
+                if fetched.digest() == kept.digest {
+                    return Ok(fetched);
+                }
+                fetched.digest()
+            }
+        };
+        Err(Error::OtherBundle { name: installation.name.clone(), recorded: kept.digest, found })
+    }
+
+    /// What only the operator can say about an installation whose record others can write, as flags.
+    fn unsaid(&self, installation: &Installation, kept: &KeptBundle<'_>) -> Result<Vec<String>, Error> {
+        if !installation.is_shared() {
+            return Ok(Vec::new());
+        }
+        let mut lines = vec![format!("--bundle {}", kept.as_word())];
+        lines.extend(unsaid_place(installation, self.own_word.place.get()?.as_ref()));
+        Ok(lines)
+    }
+
+    /// Where the bundle is from, to be recorded: as the operator says, else as it is recorded.
+    fn reference_of(&self, recorded: &str) -> String {
+        self.own_word.bundle.as_ref().map_or_else(|| recorded.to_owned(), Reference::to_string)
     }
 
     fn operation(&self, bundle: Option<&Bundle>, place: Place, namespace: &str) -> Result<Operation, Error> {
@@ -108,6 +169,7 @@ impl<'a> Attempt<'a> {
         };
         Ok(Operation {
             parameters,
+            doubtful: decided.as_ref().map(|decided| decided.doubtful.clone()).unwrap_or_default(),
             complete: decided.is_some(),
             plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
             credentials,
@@ -150,6 +212,26 @@ impl<'a> Attempt<'a> {
         .into_iter()
         .filter_map(|(is_set, guard)| is_set.then_some(guard))
         .collect()
+    }
+}
+
+/// A bundle as a record names it.
+struct KeptBundle<'a> {
+    digest: Digest,
+    reference: &'a str,
+}
+
+impl KeptBundle<'_> {
+    /// The reference with its digest, as one word of a shell. What a record says stands there only if it is a plain one:
+    /// others may have written it.
+    fn as_word(&self) -> String {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:@+".contains(c);
+        match self.reference.parse::<Reference>() {
+            Ok(reference) if self.reference.chars().all(is_plain) => {
+                reference.pinned(self.digest).to_string()
+            }
+            _ => format!("REF@{}", self.digest),
+        }
     }
 }
 
@@ -207,6 +289,29 @@ mod tests {
         ] {
             assert_eq!(usual(Some(&ended(action, result))), expected, "{action} {result}");
         }
+    }
+
+    #[test]
+    fn what_a_record_says_is_copied_into_a_line_only_if_it_is_plain() {
+        let digest = Digest::of(b"");
+        let word = |reference: &str| KeptBundle { digest, reference }.as_word();
+        assert_eq!(word("registry.example/web:1"), format!("registry.example/web:1@{digest}"));
+        assert_eq!(word("layout:/a/b"), format!("layout:/a/b@{digest}"));
+        for odd in ["layout:/a;touch x", "layout:/a b", "layout:/$(x)", "layout:/a'b", "", "no reference"] {
+            assert_eq!(word(odd), format!("REF@{digest}"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn where_others_can_write_the_record_the_operator_says_what_it_is_about() {
+        let request = InstallationRequest::new("web");
+        let attempt = Attempt::new("dev.carnet.test.look", &request);
+        let digest = Digest::of(b"");
+        let kept = || KeptBundle { digest, reference: "layout:/a" };
+        let own = ended("install", "succeeded");
+        assert_eq!(attempt.unsaid(&own, &kept()).unwrap(), Vec::<String>::new());
+        let lines = attempt.unsaid(&own.shared(), &kept()).unwrap();
+        assert_eq!(lines, [format!("--bundle layout:/a@{digest}"), "--target dir:PATH".into()]);
     }
 
     #[test]

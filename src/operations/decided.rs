@@ -16,12 +16,14 @@ use super::{ChangeOptions, Deferred, Error, Parameters};
 /// Earlier decisions.
 pub(super) struct EarlierDecisions {
     pub(super) parameters: BTreeMap<String, Value>,
+    /// Those of them that others may have written, unless they are given again.
+    pub(super) doubtful: BTreeSet<String>,
     /// Parameters that have to be given again.
     pub(super) secret_parameters: Vec<String>,
-    pub(super) grant: GrantSpec,
+    /// What was granted.
+    pub(super) consent: Consent,
     pub(super) overrides: Overrides,
     pub(super) delete: BTreeSet<Protected>,
-    pub(super) dangers: Vec<LoweredGuard>,
     pub(super) plan: Option<Box<Plan>>,
 }
 
@@ -31,11 +33,11 @@ impl EarlierDecisions {
         let inputs = plan.inputs.clone();
         Self {
             parameters: inputs.parameters,
+            doubtful: BTreeSet::new(),
             secret_parameters: inputs.secret_parameters,
-            grant: inputs.grant,
+            consent: consent_to(inputs.grant, &inputs.dangers),
             overrides: inputs.overrides,
             delete: inputs.delete,
-            dangers: inputs.dangers,
             plan: Some(Box::new(plan.clone())),
         }
     }
@@ -44,11 +46,28 @@ impl EarlierDecisions {
     pub(super) fn by_revision(revision: &Revision, consent: &Consent, change: &ChangeOptions) -> Self {
         Self {
             parameters: revision.parameters.clone(),
+            doubtful: BTreeSet::new(),
             secret_parameters: revision.secret_parameters.clone(),
-            grant: GrantSpec { files: files(&revision.grant, consent), ..revision.grant.clone() },
+            consent: consent_to(
+                GrantSpec { files: files(&revision.grant, consent), ..revision.grant.clone() },
+                &revision.dangers.iter().filter_map(RecordedGuard::known).collect::<Vec<_>>(),
+            ),
             overrides: change.overrides,
             delete: change.delete.clone(),
-            dangers: revision.dangers.iter().filter_map(RecordedGuard::known).collect(),
+            plan: None,
+        }
+    }
+
+    /// What is left of the decisions of a revision where others can write its record: the values of parameters, which
+    /// are inputs and no powers. What is granted and which guards are lowered is decided again.
+    pub(super) fn by_shared_revision(revision: &Revision, consent: &Consent, change: &ChangeOptions) -> Self {
+        Self {
+            parameters: revision.parameters.clone(),
+            doubtful: revision.parameters.keys().cloned().collect(),
+            secret_parameters: revision.secret_parameters.clone(),
+            consent: consent.clone(),
+            overrides: change.overrides,
+            delete: change.delete.clone(),
             plan: None,
         }
     }
@@ -58,13 +77,9 @@ impl EarlierDecisions {
         ChangeOptions { overrides: self.overrides, delete: self.delete.clone(), ..change.clone() }
     }
 
+    /// What was granted.
     pub(super) fn consent(&self) -> Consent {
-        Consent { grant: self.grant.clone(), dangerous_wildcards: self.is_wild(), ..Consent::default() }
-    }
-
-    /// Whether a bare `*` was accepted.
-    pub(super) fn is_wild(&self) -> bool {
-        self.dangers.contains(&LoweredGuard::Wildcards)
+        self.consent.clone()
     }
 
     /// The parameters: as they were decided, and, given again, those that are recorded nowhere.
@@ -76,7 +91,7 @@ impl EarlierDecisions {
         given: &Parameters,
         bundle: &Bundle,
     ) -> Result<BTreeMap<String, Value>, Error> {
-        let secret = given.read_those(bundle, |name| self.is_secret(name))?;
+        let secret = given.read_those(bundle, |name| self.is_secret(name) || self.doubtful.contains(name))?;
         if let Some(missing) = self.secret_parameters.iter().find(|name| !secret.contains_key(*name)) {
             return Err(Error::UnrecordedParameter(missing.clone()));
         }
@@ -97,6 +112,21 @@ pub(super) fn check_parameters(secret: &[String], given: &Deferred<Parameters>) 
     let Ok(given) = given.get() else { return Ok(()) };
     let settled = given.texts.keys().find(|name| !secret.contains(name));
     settled.map_or(Ok(()), |name| Err(Error::SettledParameter(name.clone())))
+}
+
+/// Refuses a grant of anything but files where a revision has its own: it would have no effect.
+///
+/// # Errors
+/// [`Error::SettledGrant`].
+pub(super) fn check_consent(given: &Consent) -> Result<(), Error> {
+    let files = GrantSpec { files: given.grant.files.clone(), ..GrantSpec::default() };
+    let is_of_files = given.grant == files && given.documents.is_empty() && given.approve.is_none();
+    if is_of_files { Ok(()) } else { Err(Error::SettledGrant) }
+}
+
+/// Consent to a grant, where these guards were lowered.
+fn consent_to(grant: GrantSpec, dangers: &[LoweredGuard]) -> Consent {
+    Consent { grant, dangerous_wildcards: dangers.contains(&LoweredGuard::Wildcards), ..Consent::default() }
 }
 
 /// The files of `grant`, and those that are granted now under other names.
@@ -120,11 +150,11 @@ mod tests {
     fn decided(secret: &[&str], dangers: &[LoweredGuard]) -> EarlierDecisions {
         EarlierDecisions {
             parameters: BTreeMap::from([("host".to_owned(), Value::from("a"))]),
+            doubtful: BTreeSet::new(),
             secret_parameters: secret.iter().map(|&name| name.to_owned()).collect(),
-            grant: GrantSpec::default(),
+            consent: consent_to(GrantSpec::default(), dangers),
             overrides: Overrides::default(),
             delete: BTreeSet::new(),
-            dangers: dangers.to_vec(),
             plan: None,
         }
     }
@@ -171,7 +201,23 @@ mod tests {
         revision.dangers = vec!["--dangerous-new".to_owned().into(), LoweredGuard::PlainSecrets.into()];
         let (consent, change) = (Consent::default(), ChangeOptions::default());
         let decided = EarlierDecisions::by_revision(&revision, &consent, &change);
-        assert_eq!(decided.dangers, [LoweredGuard::PlainSecrets]);
+        assert!(!decided.consent().dangerous_wildcards);
+    }
+
+    #[test]
+    fn a_revision_that_others_can_write_decides_nothing() {
+        let mut revision = crate::operations::revisions::tests::succeeded();
+        revision.grant.files = vec![file("passwd", "/etc/passwd")];
+        revision.dangers = LoweredGuard::ALL.map(RecordedGuard::from).to_vec();
+        revision.parameters = BTreeMap::from([("team".to_owned(), Value::from("kube-system"))]);
+        let own = Consent {
+            grant: GrantSpec { files: vec![file("a", "/own")], ..GrantSpec::default() },
+            ..Consent::default()
+        };
+        let decided = EarlierDecisions::by_shared_revision(&revision, &own, &ChangeOptions::default());
+        assert_eq!(decided.consent().grant, own.grant);
+        assert!(!decided.consent().dangerous_wildcards && decided.overrides == Overrides::default());
+        assert!(decided.doubtful.contains("team"), "no scope is filled with it");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::author::AuthorError;
 use crate::bundle::parameters::{ParameterError, ParameterFault};
 use crate::capability;
 use crate::cluster::{self, Unconfigured};
+use crate::digest::Digest;
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::grant::spec;
@@ -83,6 +84,16 @@ pub enum Error {
         /// How the revision begins.
         start: String,
     },
+    /// The bundle is not the one that is recorded.
+    #[error("`{name}` is recorded with the bundle {recorded}, and the one that is named is {found}")]
+    OtherBundle {
+        /// The installation.
+        name: String,
+        /// The digest that is recorded.
+        recorded: Digest,
+        /// The digest of the one that is named.
+        found: Digest,
+    },
     /// The account is one of another cluster.
     #[error("the account {account} is at {server}, not at {found}")]
     OtherServer {
@@ -125,6 +136,17 @@ pub enum Error {
     /// A source directory has nowhere to be built.
     #[error("there is no place for temporary files")]
     Scratch(#[source] std::io::Error),
+    /// A grant was given although the revision has one.
+    #[error("what is granted is settled already, but for files")]
+    SettledGrant,
+    /// The installation is recorded where others can write, and the record says what only the operator may.
+    #[error("`{name}` is recorded where others can write, so the record decides nothing")]
+    Shared {
+        /// The installation.
+        name: String,
+        /// What has to be said by the operator, a flag each.
+        lines: Vec<String>,
+    },
     /// A parameter was given although the plan or revision has its value.
     #[error("the parameter `{0}` is settled already")]
     SettledParameter(String),

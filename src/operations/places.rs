@@ -18,12 +18,21 @@ pub(super) struct Located {
 const NAMESPACE: &str = "default";
 
 impl Located {
-    /// Where an installation is: the request says how its cluster is reached from here.
+    /// Where an installation is: as it is named, else as it is recorded. The request says how its cluster is reached from
+    /// here.
     ///
     /// # Errors
-    /// [`Error::RecordedPlace`] when its record names no place.
-    pub(super) fn of(installation: &Installation, access: &Access) -> Result<Self, Error> {
-        let place = recorded(installation, access)?;
+    /// [`Error::RecordedPlace`] when its record names no place, and [`Error::Shared`] when it names one of this machine
+    /// and others can write it.
+    pub(super) fn of(
+        installation: &Installation,
+        access: &Access,
+        named: Option<&Place>,
+    ) -> Result<Self, Error> {
+        let place = match named {
+            Some(named) => named.clone(),
+            None => recorded(installation, access)?,
+        };
         Ok(Self { place, namespace: Some(installation.namespace.clone()) })
     }
 
@@ -98,7 +107,17 @@ pub(super) fn installation(
     Ok(installation)
 }
 
+/// The flag that names the place of an installation, where its record may not.
+pub(super) fn unsaid_place(installation: &Installation, named: Option<&Place>) -> Option<String> {
+    let is_here = installation.settings.place.place().is_ok_and(|place| !place.is_cluster());
+    (named.is_none() && installation.is_shared() && is_here).then(|| "--target dir:PATH".into())
+}
+
 fn recorded(installation: &Installation, access: &Access) -> Result<Place, Error> {
+    // Invariant: a path on this machine is never taken from where others can write.
+    if let Some(line) = unsaid_place(installation, None) {
+        return Err(Error::Shared { name: installation.name.clone(), lines: vec![line] });
+    }
     let unreadable = |source| Error::RecordedPlace { name: installation.name.clone(), source };
     let place = installation.settings.place.place().map_err(unreadable)?;
     if access.kubeconfig.is_none() && access.context.is_none() {
@@ -204,10 +223,32 @@ pub(super) mod tests {
         let recorded =
             Place::cluster().with_server(Some("https://a".into())).reached_by(Some("/k".into()), None);
         let there = installation(recorded.clone(), true);
-        assert_eq!(Located::of(&there, &Access::default()).unwrap().place, recorded);
+        assert_eq!(Located::of(&there, &Access::default(), None).unwrap().place, recorded);
         let access = Access { context: Some("other".into()), ..Access::default() };
         let expected =
             Place::cluster().with_server(Some("https://a".into())).reached_by(None, Some("other".into()));
-        assert_eq!(Located::of(&there, &access).unwrap().place, expected);
+        assert_eq!(Located::of(&there, &access, None).unwrap().place, expected);
+    }
+
+    #[test]
+    fn a_directory_is_never_taken_from_a_record_that_others_can_write() {
+        let plain = Place::directory("/etc").with_secrets(crate::targets::directory::Secrets::Plain);
+        let hostile = installation(plain.clone(), true).shared();
+        let line = |error: Error| match error {
+            Error::Shared { lines, .. } => lines,
+            other => panic!("{other}"),
+        };
+        let refused = Located::of(&hostile, &Access::default(), None).err().unwrap();
+        assert_eq!(line(refused), ["--target dir:PATH"]);
+        let refused = located(&destination(None, Some("/default")), None, Some(&hostile)).unwrap_err();
+        assert_eq!(line(refused), ["--target dir:PATH"]);
+        let own = Place::directory("/etc");
+        assert_eq!(
+            Located::of(&hostile, &Access::default(), Some(&own)).unwrap().place,
+            own,
+            "without credentials"
+        );
+        let cluster = installation(Place::cluster(), true).shared();
+        assert_eq!(Located::of(&cluster, &Access::default(), None).unwrap().place, Place::cluster());
     }
 }

@@ -27,6 +27,8 @@ pub struct InstallationRequest {
     pub namespace: Option<String>,
     /// How its cluster is reached from here.
     pub access: Access,
+    /// What a record does not decide that others can write too.
+    pub own_word: OwnWord,
     /// The operator's consent: grants and flags.
     pub consent: Deferred<Consent>,
     /// Parameters and credentials.
@@ -57,6 +59,16 @@ pub struct RequestedPlace {
     pub named: Deferred<Option<Place>>,
     /// The place of an installation that is not there yet, where none is named.
     pub default: Deferred<Option<Place>>,
+}
+
+/// The operator's own word about an installation that is there. Where others can write its record it is needed; elsewhere
+/// it has to agree with the record.
+#[derive(Debug, Clone, Default)]
+pub struct OwnWord {
+    /// Where the bundle is from, with its digest. It is the one that is kept; trust is decided by where it is from.
+    pub bundle: Option<Reference>,
+    /// Where the objects are.
+    pub place: Deferred<Option<Place>>,
 }
 
 /// How a cluster is reached from here.
@@ -119,6 +131,7 @@ impl InstallationRequest {
             name: name.into(),
             namespace: None,
             access: Access::default(),
+            own_word: OwnWord::default(),
             consent: Deferred::default(),
             inputs: GivenInputs::default(),
             is_unsigned: false,

@@ -4,7 +4,7 @@ use crate::install::Outcome;
 use crate::state::Installation;
 
 use super::act::Attempt;
-use super::decided::check_parameters;
+use super::decided::{check_consent, check_parameters};
 use super::places::installation;
 use super::revisions::{before, named};
 use super::{Error, InstallationRequest, Notice, Services, undo};
@@ -26,7 +26,11 @@ pub async fn rollback(
         None => before(&history, installation.last.as_ref())
             .ok_or_else(|| Error::NoEarlierRevision(request.name.clone()))?,
     };
-    check_parameters(&revision.secret_parameters, &request.inputs.parameters)?;
+    // Where others can write the record, nothing of it is settled.
+    if !installation.is_shared() {
+        check_parameters(&revision.secret_parameters, &request.inputs.parameters)?;
+        check_consent(request.consent.get()?)?;
+    }
     services.tell(&Notice::Returning(Box::new(revision.clone())));
     let attempt = Attempt::new(action(&installation), request).on_revision(revision, services).await?;
     undo::run(attempt, services).await

@@ -97,7 +97,7 @@ pub async fn status(
 
 /// Asks the target about every object.
 async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectStatus>, Error> {
-    let (target, _) = Located::of(installation, access)?.open(&installation.name, access).await?;
+    let (target, _) = Located::of(installation, access, None)?.open(&installation.name, access).await?;
     let mut objects = Vec::new();
     for recorded in installation.recorded() {
         let (ready, reason) = match readiness(&target, &recorded).await? {

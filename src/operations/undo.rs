@@ -3,18 +3,23 @@
 use crate::document::chain;
 use crate::grant::Consent;
 use crate::install::{self, Outcome};
+use crate::reference::Reference;
 use crate::state::Revision;
+use crate::targets::Place;
 
 use super::act::{Attempt, Ready};
 use super::revisions::before;
-use super::{ChangeOptions, Deferred, Error, InstallationRequest, Notice, Services};
+use super::{ChangeOptions, Deferred, Error, InstallationRequest, Notice, OwnWord, Services};
 
 /// Carries out an action. A failed run is rolled back if the request says so.
 pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Outcome, Error> {
     if !ready.attempt.request.rollback_on_failure {
         return ready.run(services).await;
     }
+    let typed = ready.attempt.reference.parse::<Reference>().ok().zip(ready.verified.as_ref());
     let failed = Failed {
+        made_by: typed.map(|(reference, verified)| reference.pinned(verified.digest())),
+        place: ready.located.place.clone(),
         action: ready.attempt.action,
         request: ready.attempt.request,
         consent: ready.attempt.consent.clone(),
@@ -32,6 +37,10 @@ struct Failed<'a> {
     action: &'a str,
     request: &'a InstallationRequest,
     consent: Deferred<Consent>,
+    /// Where the bundle of the action is from.
+    made_by: Option<Reference>,
+    /// Where the action put objects.
+    place: Place,
     /// The options of the rollback.
     change: ChangeOptions,
     /// The last revision before it.
@@ -71,20 +80,24 @@ impl Failed<'_> {
         match before(&history, last) {
             Some(revision) => {
                 // The grant is part of the revision, but the paths of files may not be.
-                let attempt = self.attempt("upgrade", self.consent.clone());
+                let attempt = self.attempt("upgrade", self.request.own_word.bundle.clone());
                 attempt.on_revision(revision, services).await?.run(services).await?;
                 Ok(format!("it is back at revision {}", revision.revision))
             }
             None => {
-                let attempt = self.attempt("uninstall", Deferred::default());
+                let attempt = self.attempt("uninstall", self.made_by.clone());
                 attempt.on_installation(services).await?.run(services).await?;
                 Ok("what it had made was removed".into())
             }
         }
     }
 
-    fn attempt<'a>(&'a self, action: &'a str, consent: Deferred<Consent>) -> Attempt<'a> {
-        Attempt { consent, change: self.change.clone(), ..Attempt::new(action, self.request) }
+    /// An attempt with the consent of the action that failed. Where the record is one that others can write, what is
+    /// known of the action counts in its place.
+    fn attempt<'a>(&'a self, action: &'a str, bundle: Option<Reference>) -> Attempt<'a> {
+        let own_word = OwnWord { bundle, place: Some(self.place.clone()).into() };
+        let (consent, change) = (self.consent.clone(), self.change.clone());
+        Attempt { consent, own_word, change, ..Attempt::new(action, self.request) }
     }
 }
 

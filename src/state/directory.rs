@@ -96,6 +96,7 @@ impl DirectoryState {
             settings: read(&settings)?,
             last: self.history(name)?.into_iter().rev().find(|revision| revision.modifies),
             inventory: self.inventory(id)?,
+            is_shared: false,
         }))
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::document;
@@ -19,11 +19,15 @@ use super::StateError;
 
 /// An installation, as its last run left it.
 ///
+/// Where others can write the state, its record names the installation, its bundle by digest and its objects, and decides
+/// nothing: what was granted, which guards were lowered, and places on the reader's machine are the reader's own word. The
+/// grant is not even read from there.
+///
 /// What its inventory names may be read and removed, so nobody else can make one with an inventory, or add to it:
 /// ```compile_fail,E0451
 /// use carnet::state::{Installation, InstallationSettings};
 /// let (settings, inventory) = (InstallationSettings::default(), Vec::new());
-/// Installation { name: "web".into(), namespace: "prod".into(), settings, last: None, inventory };
+/// Installation { name: "web".into(), namespace: "prod".into(), settings, last: None, inventory, is_shared: false };
 /// ```
 /// ```compile_fail,E0616
 /// # fn forge(installation: &mut carnet::state::Installation, forged: carnet::targets::Recorded) {
@@ -42,6 +46,8 @@ pub struct Installation {
     pub last: Option<Revision>,
     /// Its objects, as they were read back.
     pub(super) inventory: Vec<Recorded>,
+    /// Whether others can write the state that it was read from.
+    pub(super) is_shared: bool,
 }
 
 /// The settings that an installation keeps between runs.
@@ -129,15 +135,25 @@ impl Installation {
         !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
     }
 
+    /// Whether others can write the record, so that it decides nothing.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     /// Its objects, as they are recorded.
     pub fn inventory(&self) -> &[Recorded] {
         &self.inventory
     }
 
+    /// Its objects, as a run goes by them.
+    pub fn inventoried(&self) -> Inventory {
+        let inventory: Inventory = self.inventory.iter().cloned().collect();
+        if self.is_shared { inventory.shared() } else { inventory }
+    }
+
     /// Its objects, the first recorded first, with the permits that come of being recorded.
     pub fn recorded(&self) -> Vec<RecordedObject> {
-        let inventory: Inventory = self.inventory.iter().cloned().collect();
-        inventory.iter().map(|recorded| RecordedObject::read_back(recorded.object.clone())).collect()
+        self.inventoried().iter().map(|recorded| RecordedObject::read_back(recorded.object.clone())).collect()
     }
 
     /// Whether the last run was interrupted.
@@ -152,7 +168,13 @@ impl Installation {
         last: Option<Revision>,
         inventory: Vec<Recorded>,
     ) -> Self {
-        Self { name: "web".into(), namespace: "prod".into(), settings, last, inventory }
+        Self { name: "web".into(), namespace: "prod".into(), settings, last, inventory, is_shared: false }
+    }
+
+    /// The same installation, read from where others can write, for the tests of other modules.
+    #[cfg(test)]
+    pub(crate) fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 }
 
@@ -167,7 +189,12 @@ impl Revision {
         let claim = document::json(claim.as_bytes())?;
         let text =
             |pointer: &str| claim.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let parameters = claim.get("parameters").and_then(Value::as_object).cloned().unwrap_or_default();
+        let corrupt = |why: &str| StateError::Corrupt { record: text("/id"), why: why.into() };
+        let parameters = match claim.get("parameters") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(parameters)) => parameters.clone(),
+            Some(_) => return Err(corrupt("its parameters are none")),
+        };
         let digest = text("/custom/dev.carnet.run/bundle").parse();
         let run = |member: &str| claim.pointer("/custom/dev.carnet.run")?.get(member).cloned();
         Ok(Self {
@@ -176,7 +203,7 @@ impl Revision {
             created: text("/created"),
             action: text("/action"),
             bundle: format!("{} {}", text("/bundle/name"), text("/bundle/version")),
-            digest: digest.unwrap_or_else(|_| Digest::of(b"")),
+            digest: digest.map_err(|_| corrupt("it names no bundle"))?,
             result: status.unwrap_or_else(|| "unknown".into()),
             message,
             parameters: parameters.into_iter().collect(),

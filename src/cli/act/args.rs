@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::exit::Usage;
-use crate::cli::inputs::consent::{ConsentArgs, ReadConsent};
+use crate::cli::inputs::consent::ConsentArgs;
 use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, Settings, StatePlace};
 use crate::cluster::{ConnectOptions, written_for};
 use crate::document;
-use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, RequestedPlace};
+use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, OwnWord, RequestedPlace};
 use crate::reference::Reference;
 use crate::state::State;
 use crate::targets::directory::Secrets;
@@ -102,28 +102,54 @@ pub(in crate::cli) struct BundleArgs {
     pub(in crate::cli) unsigned: UnsignedArgs,
 }
 
+/// What is recorded, and has to be said again where others can write the record.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Where the state is in a cluster, each time")]
+pub(in crate::cli) struct OwnWordArgs {
+    /// Where the bundle of the installation is from
+    #[arg(long, value_name = "REF")]
+    bundle: Option<Reference>,
+    /// Where its objects are, if they are in a directory: `dir:PATH`
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// What Secrets become in a directory: files without credentials, or with them
+    #[arg(long, value_name = "HOW", default_value = "omit")]
+    secrets: SecretsArg,
+}
+
 /// An action on an installation that is there.
 #[derive(Debug, Clone, clap::Args)]
-pub(in crate::cli) struct InstalledArgs<C: clap::Args> {
+pub(in crate::cli) struct InstalledArgs {
     #[command(flatten)]
     pub(in crate::cli) home: HomeArgs,
     #[command(flatten)]
-    consent: C,
+    own_word: OwnWordArgs,
+    #[command(flatten)]
+    consent: ConsentArgs,
     #[command(flatten)]
     inputs: InputArgs,
     #[command(flatten)]
     unsigned: UnsignedArgs,
 }
 
-impl<C: clap::Args + ReadConsent> InstalledArgs<C> {
+impl InstalledArgs {
     /// The request that these flags make.
     pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<InstallationRequest> {
         Ok(InstallationRequest {
+            own_word: self.own_word.given(&self.home),
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
             is_unsigned: self.unsigned.dangerous_unsigned,
             ..self.home.request(name)?
         })
+    }
+}
+
+impl OwnWordArgs {
+    fn given(&self, home: &HomeArgs) -> OwnWord {
+        let target = TargetArgs { target: self.target.clone(), home: home.clone(), secrets: self.secrets };
+        let place = inputs::deferred(move || target.place(target.target.as_deref()));
+        OwnWord { bundle: self.bundle.clone(), place }
     }
 }
 

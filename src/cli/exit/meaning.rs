@@ -97,9 +97,14 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::Fetch(error) => of_fetch(error),
         Error::Install(error) => of_install(error),
         Error::NamespaceOfPlan(name) => Meaning::from(USAGE).hint(format!("kubectl create namespace {name}")),
+        Error::OtherBundle { name, .. } => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube"),
         Error::Input(error) | Error::Policy(error) => return meaning(&**error),
         Error::Refused(error) => of_refusal(error),
+        Error::SettledGrant => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
+        Error::Shared { lines, .. } => Meaning::from(NOT_GRANTED).details(lines).hint(
+            "add these flags, from what you know yourself: who can write the record can write anything there",
+        ),
         Error::SettledParameter(_) => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
         Error::Shortfall(error) => of_shortfall(error),
         Error::State(error) => of_state(error),
@@ -129,7 +134,9 @@ fn of_refusal(refusal: &Refusal) -> Meaning {
 fn of_shortfall(shortfall: &Shortfall) -> Meaning {
     let meaning = Meaning::from(NOT_GRANTED);
     match shortfall {
-        Shortfall::Missing(lines) | Shortfall::GivenToAnother { missing: lines, .. } => {
+        Shortfall::Missing(lines)
+        | Shortfall::Shared(lines)
+        | Shortfall::GivenToAnother { missing: lines, .. } => {
             meaning.details(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
         }
         Shortfall::OtherBundle { .. } => {
@@ -300,6 +307,8 @@ mod tests {
             (Error::NoEarlierRevision("web".into()), 1),
             (Error::Uninstalled("web".into()), 1),
             (Error::NoPlace, 2),
+            (Error::SettledGrant, 2),
+            (Error::Shared { name: "web".into(), lines: Vec::new() }, 11),
             (Error::Directory, 2),
             (Error::SettledParameter("a".into()), 2),
             (Error::UnrecordedParameter("a".into()), 2),

@@ -2,7 +2,7 @@
 
 use crate::cli::Context;
 use crate::cli::exit::{self, Code, Failure};
-use crate::cli::inputs::consent::{ConsentArgs, ReadConsent as _};
+use crate::cli::inputs::consent::ConsentArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::ui::{Page, Report, Tone};
 use crate::grant::Shortfall;

@@ -56,47 +56,17 @@ pub struct ConsentArgs {
     dangerous_wildcards: bool,
 }
 
-/// Files, for what is recorded without their places.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Grants")]
-pub struct FileArgs {
-    /// Hand over a file under a name that the bundle knows; where the state is in a cluster, each time
-    #[arg(long, value_name = "NAME=PATH")]
-    allow_file: Vec<String>,
-}
-
-/// No flags, where nothing can be granted.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub struct NoConsentArgs {}
-
-/// Flags that say what is granted.
-pub trait ReadConsent: Clone + Send + 'static {
-    /// The consent that they give, and no other.
-    ///
-    /// # Errors
-    /// When a file or flag cannot be used.
-    fn read(&self) -> anyhow::Result<Consent>;
-
+impl ConsentArgs {
     /// The consent, which is not read before it is needed.
-    fn deferred(&self) -> Deferred<Consent> {
+    pub fn deferred(&self) -> Deferred<Consent> {
         let flags = self.clone();
         super::deferred(move || flags.read())
     }
-}
 
-impl ReadConsent for NoConsentArgs {
-    fn read(&self) -> anyhow::Result<Consent> {
-        Ok(Consent::default())
-    }
-}
-
-impl ReadConsent for FileArgs {
-    fn read(&self) -> anyhow::Result<Consent> {
-        ConsentArgs { allow_file: self.allow_file.clone(), ..ConsentArgs::default() }.read()
-    }
-}
-
-impl ReadConsent for ConsentArgs {
+    /// The consent that the flags give, and no other.
+    ///
+    /// # Errors
+    /// When a file or flag cannot be used.
     fn read(&self) -> anyhow::Result<Consent> {
         Ok(Consent {
             documents: self.grants.iter().map(|file| grant(file)).collect::<Result<_, _>>()?,
@@ -105,9 +75,7 @@ impl ReadConsent for ConsentArgs {
             dangerous_wildcards: self.dangerous_wildcards,
         })
     }
-}
 
-impl ConsentArgs {
     fn grant(&self) -> anyhow::Result<GrantSpec> {
         let mut files = parsed("--allow-file", &self.allow_file, FileGrant::parse)?;
         for file in &mut files {

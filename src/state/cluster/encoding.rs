@@ -60,6 +60,8 @@ pub(super) enum UnreadableRecord {
     Large,
     #[error("a file of it has a name that no layout has")]
     Name,
+    #[error("it names something that is no object of an installation")]
+    Object,
     #[error("it is about something else")]
     Other,
     #[error("it has {found} bytes where it says {said}")]

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::grant::spec::GrantSpec;
+use crate::kubernetes::metadata::is_record;
 use crate::state::{Claim, ClaimResult, Installation, InstallationSettings, Revision, StateError};
 use crate::targets::{Inventory, Recorded};
 
@@ -85,7 +87,12 @@ impl InstallationRecord {
         if is_other {
             return Err(UnreadableRecord::Other);
         }
-        let inventory = reader.rest::<Recorded>()?.into_iter().collect();
+        let inventory: Inventory = reader.rest::<Recorded>()?.into_iter().collect();
+        // What is read and removed by its name must have one, and none of the state's own.
+        let is_object = |recorded: &Recorded| recorded.object.check().is_ok() && !is_record(&recorded.object);
+        if !inventory.iter().all(is_object) {
+            return Err(UnreadableRecord::Object);
+        }
         let head = Head { settings: settings_here(head.settings, store), ..head };
         Ok(Self { head, inventory, version: Some(record.version.clone()) })
     }
@@ -106,6 +113,7 @@ impl InstallationRecord {
             settings: head.settings,
             last,
             inventory: inventory.into_recorded(),
+            is_shared: true,
         })
     }
 
@@ -155,7 +163,8 @@ impl InstallationRecord {
             Some(ClaimRecord { document, .. }) => (document, None, None),
             None => (self.missing(entry), None, Some("the record of its claim is gone".into())),
         };
-        Revision::read(&document.to_string(), status, message, entry.modifies)
+        let read = Revision::read(&document.to_string(), status, message, entry.modifies)?;
+        Ok(Revision { grant: GrantSpec::default(), ..read })
     }
 
     fn missing(&self, entry: &ClaimEntry) -> Value {
@@ -236,7 +245,7 @@ impl InstallationRecord {
     }
 }
 
-/// The settings that mean the same to everybody: the path of a kubeconfig or a file is each reader's own matter.
+/// The settings that mean the same to everybody: the path of a kubeconfig or a file is each one's own matter.
 fn settings_for_all(settings: InstallationSettings) -> InstallationSettings {
     let mut grant = settings.grant;
     grant.files.clear();
@@ -244,9 +253,10 @@ fn settings_for_all(settings: InstallationSettings) -> InstallationSettings {
 }
 
 /// The stored settings, for the one who reads them. The installation is in the cluster that its record is in, by whatever
-/// address that is reached.
+/// address that is reached. Whoever can write records here is not the one who grants, so the grant is left out, and with it
+/// what it was given to.
 fn settings_here(settings: InstallationSettings, store: &RecordStore) -> InstallationSettings {
     let settings = settings_for_all(settings);
     let place = settings.place.with_server(store.records.server().address().to_owned());
-    InstallationSettings { place, ..settings }
+    InstallationSettings { place, grant: GrantSpec::default(), consent: None, ..settings }
 }
