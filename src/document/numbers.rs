@@ -81,9 +81,10 @@ pub(super) fn is_kept(text: &str) -> bool {
     is_kept_as_float(text)
 }
 
-/// Whether the shortest form of the nearest `f64` is the same number.
+/// Whether the nearest `f64` is written as the same number.
 pub(super) fn is_kept_as_float(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(|value| Decimal::read(text) == Decimal::read(&format!("{value:e}")))
+    let written = |value: f64| Value::from(value).to_string();
+    text.parse::<f64>().is_ok_and(|value| Decimal::read(text) == Decimal::read(&written(value)))
 }
 
 /// A decimal number: digits without zeros at either end, and the power of ten that they are multiplied with.

@@ -195,7 +195,13 @@ impl Revision {
             Some(Value::Object(parameters)) => parameters.clone(),
             Some(_) => return Err(corrupt("its parameters are none")),
         };
-        let digest = text("/custom/dev.carnet.run/bundle").parse();
+        // The first version did not write it.
+        let digest = match claim.pointer("/custom/dev.carnet.run/bundle") {
+            None => Digest::default(),
+            Some(_) => {
+                text("/custom/dev.carnet.run/bundle").parse().map_err(|_| corrupt("it names no bundle"))?
+            }
+        };
         let run = |member: &str| claim.pointer("/custom/dev.carnet.run")?.get(member).cloned();
         Ok(Self {
             claim: text("/id"),
@@ -203,7 +209,7 @@ impl Revision {
             created: text("/created"),
             action: text("/action"),
             bundle: format!("{} {}", text("/bundle/name"), text("/bundle/version")),
-            digest: digest.map_err(|_| corrupt("it names no bundle"))?,
+            digest,
             result: status.unwrap_or_else(|| "unknown".into()),
             message,
             parameters: parameters.into_iter().collect(),
