@@ -7,6 +7,7 @@ pub mod severity;
 pub mod pattern;
 pub mod template;
 mod invalid_scope;
+mod grammar;
 pub mod kubernetes;
 pub mod files;
 pub mod credentials;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::bundle::Bundle;
 use crate::document;
+use crate::text::CommandLine;
 
 use credentials::generate::{GenerateScope, GenerateText};
 use credentials::{CredentialScope, CredentialText};
@@ -140,7 +142,7 @@ impl Requests {
     ///
     /// # Errors
     /// [`InvalidRequests::Handles`] for an action that is not built in, [`InvalidRequests::Twice`] for a credential of
-    /// two kinds.
+    /// two kinds, [`InvalidRequests::Scope`] for a name that cannot be one.
     pub fn check(&self) -> Result<(), InvalidRequests> {
         let unknown = self
             .handles
@@ -151,7 +153,24 @@ impl Requests {
         }
         let lent = |name: &String| self.credentials.iter().any(|request| request.text.name == *name);
         let twice = self.generate.iter().map(|request| &request.text.name).find(|name| lent(name));
-        twice.map_or(Ok(()), |name| Err(InvalidRequests::Twice(document::visible(name))))
+        twice.map_or(Ok(()), |name| Err(InvalidRequests::Twice(document::visible(name))))?;
+        self.check_names()
+    }
+
+    /// Checks that each name is one of what it names, with any value in the place of its placeholders.
+    fn check_names(&self) -> Result<(), InvalidRequests> {
+        let names = Names::default();
+        for request in &self.kubernetes {
+            request.text.outlined()?.resolve(&names)?;
+        }
+        let files: Vec<_> =
+            self.files.iter().map(|request| request.text.outlined()).collect::<Result<_, _>>()?;
+        FileScope::resolve(&files, &names)?;
+        let lent = self.credentials.iter().map(|request| request.text.outlined());
+        CredentialScope::resolve(&lent.collect::<Result<Vec<_>, _>>()?, &names)?;
+        let made = self.generate.iter().map(|request| request.text.outlined());
+        GenerateScope::resolve(&made.collect::<Result<Vec<_>, _>>()?, &names)?;
+        Ok(())
     }
 
     /// Whether the component carries out this built-in action itself.
@@ -200,13 +219,12 @@ impl Capabilities {
     }
 
     /// The capabilities of `other` that are not in these, as flags that would grant them.
-    pub fn missing(&self, other: &Self) -> Vec<String> {
+    pub fn missing(&self, other: &Self) -> Vec<CommandLine> {
         let kubernetes = other.kubernetes.minus(&self.kubernetes).lines();
-        let files = self.files.missing(&other.files).map(|name| format!("--allow-file '{name}=PATH'"));
         kubernetes
             .iter()
-            .map(|line| format!("--allow-kube '{line}'"))
-            .chain(files)
+            .map(kubernetes::flag)
+            .chain(self.files.missing(&other.files).map(files::flag))
             .chain(self.credentials.missing(&other.credentials))
             .chain(other.generate.minus(&self.generate).lines())
             .collect()

@@ -20,6 +20,9 @@ pub const MAX_BYTES: usize = 4 << 20;
 /// How deep values may be nested. Without it, a few kilobytes of `[` would use up the stack of whatever walks them.
 pub const MAX_DEPTH: usize = 64;
 
+/// The most marks on one letter. With more, a text would cover the lines above and below it.
+const MAX_MARKS: usize = 2;
+
 /// Why a document was not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,11 +119,13 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// `text` with everything that could deceive a reader made visible: control characters, line breaks, bidirectional and
-/// zero-width characters become `\u{…}`. For each text from a bundle, a guest or a server that is shown on one line.
+/// `text` with everything that could deceive a reader made visible: such characters become `\u{…}`. For each text from a
+/// bundle, a guest or a server that is shown on one line.
 pub fn visible(text: &str) -> String {
+    let mut marks = 0;
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if deceives(c) {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        if deceives(c) || marks > MAX_MARKS {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);
@@ -145,6 +150,26 @@ pub fn beyond_float(value: &Value) -> Option<String> {
     }
 }
 
+/// Whether a character could deceive a reader: it acts on a terminal, changes the order of what is read, takes no
+/// place or the place of a space, or looks as whatever font is there makes it look.
+pub fn deceives(c: char) -> bool {
+    c.is_control()
+        || (c != ' ' && c.is_whitespace())
+        || matches!(c,
+            // Joiners, fillers, and letters without a shape.
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}'
+            | '\u{ffa0}'
+            // Formatting and order.
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            // Variation selectors and tags.
+            | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}'
+            // For private use.
+            | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
 /// A copy of `value` whose members are sorted by name, at every depth: the order does not depend on who wrote it.
 pub fn sorted(value: &Value) -> Value {
     match value {
@@ -158,11 +183,11 @@ pub fn sorted(value: &Value) -> Value {
     }
 }
 
-fn deceives(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+/// Whether a character is drawn onto the one before it.
+fn is_mark(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
 fn list(names: &[String]) -> String {
@@ -342,5 +367,31 @@ mod tests {
     fn what_could_deceive_a_reader_is_made_visible() {
         assert_eq!(visible("a\u{1b}[31mb\u{202e}c\u{200b}\n"), "a\\u{1b}[31mb\\u{202e}c\\u{200b}\\u{a}");
         assert_eq!(visible("Grüße, 世界"), "Grüße, 世界");
+        for hidden in [
+            '\u{a0}',
+            '\u{1680}',
+            '\u{2003}',
+            '\u{202f}',
+            '\u{205f}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{e0041}',
+            '\u{e0100}',
+            '\u{85}',
+            '\u{9b}',
+            '\u{2066}',
+            '\u{e000}',
+            '\u{ffff}',
+            '\u{7f}',
+        ] {
+            assert_eq!(visible(&hidden.to_string()), hidden.escape_unicode().to_string());
+        }
+        assert_eq!(
+            visible("e\u{301}\u{302}\u{303}\u{304}x\u{301}"),
+            "e\u{301}\u{302}\\u{303}\\u{304}x\u{301}"
+        );
     }
 }

@@ -31,17 +31,17 @@ use std::path::PathBuf;
 
 use crate::bundle::Bundle;
 use crate::bundle::component::Component;
-use crate::capability::InvalidScope;
-use crate::capability::credentials::CredentialScope;
 use crate::capability::credentials::generate::{self, GenerateScope};
-use crate::capability::files::FileScope;
+use crate::capability::credentials::{self, CredentialScope};
+use crate::capability::files::{self, FileScope};
 use crate::capability::functions::{unprovided, unrequested};
-use crate::capability::kubernetes::{KubernetesScope, Verb};
+use crate::capability::kubernetes::{self, KubernetesScope, Verb};
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
 use crate::capability::{Capabilities, Requests};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::ObjectRef;
+use crate::text::CommandLine;
 use crate::verify::Verified;
 
 use limits::Limits;
@@ -128,7 +128,7 @@ impl Granted {
     }
 
     /// The requests that are not granted, optional ones included, as flags that would grant them.
-    pub fn withheld(&self) -> Vec<String> {
+    pub fn withheld(&self) -> Vec<CommandLine> {
         self.missing(&self.requested)
     }
 
@@ -201,7 +201,7 @@ impl Granted {
             self.requested.files.allows(name),
             bound.is_some(),
             self.refused.files.allows(name),
-            || format!("--allow-file '{name}=PATH'"),
+            || files::flag(name),
         )?;
         let Some((pattern, path)) = bound else { return Err(Denied::unbound(name)) };
         let path = match pattern {
@@ -221,7 +221,7 @@ impl Granted {
             self.requested.credentials.allows(name),
             self.allowed.credentials.allows(name),
             self.refused.credential(name),
-            || format!("--allow-credential {name}"),
+            || credentials::flag(name),
         )?;
         Ok(Permitted::assertion(Lend(name.into())))
     }
@@ -239,11 +239,8 @@ impl Granted {
             !secrets.is_empty(),
             self.refused.credential(name),
             || {
-                requested
-                    .secrets(name)
-                    .map(|secret| generate::flag(name, secret))
-                    .collect::<Vec<_>>()
-                    .join(" ")
+                let lines = requested.secrets(name).map(|secret| generate::flag(name, secret));
+                lines.reduce(|line, more| line.and(&more)).unwrap_or_else(|| generate::flag_of(name))
             },
         )?;
         Ok(Permitted::assertion(Generate { name: name.into(), secrets }))
@@ -259,7 +256,7 @@ impl Granted {
             self.requested.credentials.allows_reveal(name),
             self.allowed.credentials.allows_reveal(name),
             self.refused.reveal(name),
-            || format!("--allow-reveal {name}"),
+            || credentials::reveal_flag(name),
         )?;
         Ok(Permitted::assertion(Reveal(name.into())))
     }
@@ -283,9 +280,12 @@ impl Granted {
             allows(&self.allowed),
             self.refused.credential(name),
             || {
-                let flag = if is_made { "--allow-generate" } else { "--allow-credential" };
                 let namespace = secret.namespace.as_deref().unwrap_or("?");
-                format!("{flag} {name}={namespace}/Secret/{}", secret.name)
+                if is_made {
+                    generate::flag(name, secret)
+                } else {
+                    credentials::flag(format_args!("{name}={namespace}/Secret/{}", secret.name))
+                }
             },
         )?;
         Ok(Permitted::assertion(PlaceCredential { credential: name.into(), secret: secret.clone() }))
@@ -300,11 +300,12 @@ impl Granted {
             self.requested.kubernetes.allows(verb, object),
             self.allowed.kubernetes.allows(verb, object),
             self.refused.kubernetes.allows(verb, object),
-            || match &object.namespace {
-                Some(namespace) => {
-                    format!("--allow-kube '{verb}:{}:{namespace}/{}'", object.group_kind(), object.name)
+            || {
+                let (kind, name) = (object.group_kind(), &object.name);
+                match &object.namespace {
+                    Some(namespace) => kubernetes::flag(format_args!("{verb}:{kind}:{namespace}/{name}")),
+                    None => kubernetes::flag(format_args!("{verb}:{kind}:{name}")),
                 }
-                None => format!("--allow-kube '{verb}:{}:{}'", object.group_kind(), object.name),
             },
         )
     }
@@ -315,7 +316,7 @@ impl Granted {
         requested: bool,
         granted: bool,
         refused: bool,
-        line: impl FnOnce() -> String,
+        line: impl FnOnce() -> CommandLine,
     ) -> Result<(), Denied> {
         let reason = match (requested, granted, refused) {
             (true, true, false) => return Ok(()),
@@ -327,7 +328,7 @@ impl Granted {
     }
 
     /// The part of `wanted` that would be denied, as lines for the operator.
-    fn missing(&self, wanted: &Capabilities) -> Vec<String> {
+    fn missing(&self, wanted: &Capabilities) -> Vec<CommandLine> {
         self.refused.missing(&self.allowed, wanted)
     }
 }
@@ -342,7 +343,7 @@ pub fn shortfall(
     component: &Component,
     grant: &GrantSpec,
     names: &Names,
-) -> Result<Vec<String>, Shortfall> {
+) -> Result<Vec<CommandLine>, Shortfall> {
     let requests = Requests::of(bundle)?;
     check_imports(component, &requests)?;
     let (allowed, refused) = (allowed(grant, names)?, Refused::resolve(grant, names)?);
@@ -375,9 +376,6 @@ fn allowed(grant: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGran
 }
 
 fn files(grant: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, InvalidGrant> {
-    let bind = |file: &FileGrant| {
-        let name = names.fill(&file.name).map_err(InvalidScope::from)?;
-        Ok((Pattern::parse(&name).map_err(InvalidScope::from)?, file.path.clone()))
-    };
+    let bind = |file: &FileGrant| Ok((files::pattern(&file.name, names)?, file.path.clone()));
     grant.files.iter().map(bind).collect()
 }

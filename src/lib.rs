@@ -7,6 +7,7 @@ pub mod sync;
 pub mod digest;
 pub mod reference;
 pub mod document;
+pub mod text;
 pub mod oci;
 pub mod bundle;
 pub mod kubernetes;

@@ -55,6 +55,7 @@ impl Plan {
         let changes: Vec<_> = trace.changes.iter().cloned().chain(removed).collect();
         let images = granted.map(|granted| Images::of(granted.verified().bundle()));
         let powers = Powers::of(&changes, images.as_ref(), context);
+        let withheld = granted.map(Granted::withheld).unwrap_or_default();
         let mut plan = Self {
             digest: Digest::of(b""),
             bundle: subject.bundle,
@@ -71,7 +72,7 @@ impl Plan {
             powers: powers.there,
             powers_gone: powers.gone,
             host_calls: host_calls(&trace.calls),
-            withheld: granted.map(Granted::withheld).unwrap_or_default(),
+            withheld: withheld.iter().map(ToString::to_string).collect(),
             refused: trace.refused.clone(),
             steps,
         };

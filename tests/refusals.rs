@@ -379,7 +379,7 @@ fn a_deny_wins_over_every_grant() {
     let bundle = home.bundle("maps", &one_map(), MAPS);
     let spec = format!("{granted}{refused}");
     let Shortfall::Missing(lines) = shortfall(install_with(&home, bundle, &spec)) else { panic!() };
-    assert_eq!(lines, ["(refused by `deny`) apply:ConfigMap:prod/web-a"]);
+    assert_eq!(lines, ["# refused by deny: 'apply:ConfigMap:prod/web-a'"]);
     home.assert_untouched();
 
     let optional = MAPS.trim_end().to_owned() + "\n    optional: true\n";

@@ -8,9 +8,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::InvalidScope;
+use super::grammar::Grammar;
 use super::pattern::Pattern;
-use super::template::Names;
+use super::template::{Names, outlines};
 use crate::kubernetes::object::ObjectRef;
+use crate::text::CommandLine;
 
 /// A credential, as a document names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,27 @@ impl Default for Places {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CredentialScope(BTreeMap<String, Use>);
 
+/// The flag that lends a credential, into the Secrets that stand behind its name or into any.
+pub fn flag(credential: impl fmt::Display) -> CommandLine {
+    CommandLine::of("--allow-credential").word(credential)
+}
+
+/// The flag that lets the component see a credential.
+pub fn reveal_flag(credential: impl fmt::Display) -> CommandLine {
+    CommandLine::of("--allow-reveal").word(credential)
+}
+
+impl CredentialText {
+    /// The credential with any value in the place of its placeholders.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] for a placeholder that is none.
+    pub(super) fn outlined(&self) -> Result<Self, InvalidScope> {
+        let into = self.into.as_deref().map(outlines).transpose()?;
+        Ok(Self { into, ..self.clone() })
+    }
+}
+
 impl CredentialScope {
     /// Reads credentials and fills their placeholders. Of one credential named twice, both count.
     ///
@@ -66,6 +89,7 @@ impl CredentialScope {
     pub fn resolve(credentials: &[CredentialText], names: &Names) -> Result<Self, InvalidScope> {
         let mut scope = Self::default();
         for credential in credentials {
+            Grammar::Credential.check(&credential.name)?;
             scope.add(credential.name.clone(), Use::resolve(credential, names)?);
         }
         Ok(scope)
@@ -104,13 +128,13 @@ impl CredentialScope {
     }
 
     /// The uses of `other` that are not in this set, as flags that would grant them.
-    pub fn missing(&self, other: &Self) -> Vec<String> {
+    pub fn missing(&self, other: &Self) -> Vec<CommandLine> {
         let none = Use::default();
         let missing = |(name, wanted): (&String, &Use)| {
             let granted = self.0.get(name).unwrap_or(&none);
             let mut lines = granted.into.missing(&wanted.into, name);
             if wanted.reveal && !granted.reveal {
-                lines.push(format!("--allow-reveal {name}"));
+                lines.push(reveal_flag(name));
             }
             lines
         };
@@ -183,14 +207,14 @@ impl Places {
         }
     }
 
-    fn missing(&self, wanted: &Self, name: &str) -> Vec<String> {
+    fn missing(&self, wanted: &Self, name: &str) -> Vec<CommandLine> {
         match (self, wanted) {
             (Self::Any, _) => Vec::new(),
-            (_, Self::Any) => vec![format!("--allow-credential {name}")],
+            (_, Self::Any) => vec![flag(name)],
             (Self::These(have), Self::These(want)) => want
                 .iter()
                 .filter(|want| !have.iter().any(|have| have.covers(want)))
-                .map(|want| format!("--allow-credential {name}={want}"))
+                .map(|want| flag(format_args!("{name}={want}")))
                 .collect(),
         }
     }
@@ -220,7 +244,7 @@ impl CredentialDestination {
         let [namespace, "Secret", name] = parts[..] else {
             return Err(InvalidScope::Destination(text.into()));
         };
-        Ok(Self { namespace: Pattern::parse(namespace)?, name: Pattern::parse(name)? })
+        Ok(Self { namespace: Grammar::Namespace.pattern(namespace)?, name: Grammar::Secret.pattern(name)? })
     }
 
     fn matches(&self, secret: &ObjectRef) -> bool {
@@ -280,7 +304,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_missing_is_named_by_the_flag_that_grants_it() {
         let granted = scope(Some("prod/Secret/db"), false);
-        assert_eq!(granted.missing(&scope(Some("prod/Secret/db"), false)), Vec::<String>::new());
+        assert_eq!(granted.missing(&scope(Some("prod/Secret/db"), false)), Vec::<&str>::new());
         assert_eq!(
             granted.missing(&scope(Some("prod/Secret/*"), true)),
             ["--allow-credential key=prod/Secret/*", "--allow-reveal key"]

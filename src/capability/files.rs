@@ -1,13 +1,16 @@
 //! The scope of `carnet:files`: logical names, never paths.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
 use super::InvalidScope;
+use super::grammar::Grammar;
 use super::kubernetes::patterns;
 use super::pattern::Pattern;
-use super::template::Names;
+use super::template::{Names, outline};
+use crate::text::CommandLine;
 
 /// A set of logical file names. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -22,6 +25,29 @@ pub struct FileText {
     pub name: String,
 }
 
+/// The flag that hands over a file of this name.
+pub fn flag(name: impl Display) -> CommandLine {
+    CommandLine::of("--allow-file").quoted(format_args!("{name}=PATH"))
+}
+
+impl FileText {
+    /// The name with any value in the place of its placeholders.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] for a placeholder that is none.
+    pub(super) fn outlined(&self) -> Result<Self, InvalidScope> {
+        Ok(Self { name: outline(&self.name, "x")? })
+    }
+}
+
+/// The files of one name, or those below a directory.
+///
+/// # Errors
+/// [`InvalidScope`] for a text that names none.
+pub fn pattern(text: &str, names: &Names) -> Result<Pattern, InvalidScope> {
+    Grammar::File.pattern(&names.fill(text)?)
+}
+
 impl FileScope {
     /// The files with these names.
     pub fn of(names: impl IntoIterator<Item = Pattern>) -> Self {
@@ -34,7 +60,7 @@ impl FileScope {
     /// [`InvalidScope`] with the text that cannot be used.
     pub fn resolve(files: &[FileText], names: &Names) -> Result<Self, InvalidScope> {
         let texts: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
-        patterns(&texts, names).map(Self)
+        patterns(&texts, names, Grammar::File).map(Self)
     }
 
     /// Whether the file of this name is in the set.

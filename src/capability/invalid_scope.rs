@@ -27,6 +27,14 @@ pub enum InvalidScope {
     /// A name that a generated credential cannot have.
     #[error("`{0}` cannot name a generated credential: it must be a DNS label")]
     Generated(String),
+    /// A name that cannot be one of what it should name.
+    #[error("`{text}` is not {what}")]
+    Name {
+        /// What it should name.
+        what: &'static str,
+        /// The text, made visible and cut.
+        text: String,
+    },
     /// A pattern that is none.
     #[error(transparent)]
     Pattern(#[from] InvalidPattern),

@@ -8,6 +8,7 @@ mod text;
 pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use serde::Serialize;
 
@@ -16,12 +17,18 @@ use super::pattern::Pattern;
 use super::template::Names;
 use crate::kubernetes::api;
 use crate::kubernetes::object::ObjectRef;
+use crate::text::CommandLine;
 
 use atom::Atom;
 pub use rule::Rule;
 pub use text::RuleText;
 pub(super) use text::patterns;
 pub use verb::Verb;
+
+/// The flag that allows something, written `VERB:KIND:NAMESPACE/NAME`.
+pub fn flag(action: impl Display) -> CommandLine {
+    CommandLine::of("--allow-kube").quoted(action)
+}
 
 /// A set of verbs on objects: the union of some rules. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

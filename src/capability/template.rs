@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::document::visible;
+
 /// The values of the placeholders in one installation.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
@@ -82,6 +84,38 @@ impl Names {
             }
         }
     }
+}
+
+/// `text` with `stand_in` in the place of each placeholder: what it looks like before the values are known.
+///
+/// # Errors
+/// [`InvalidTemplate`] for a placeholder that is none.
+pub(super) fn outline(text: &str, stand_in: &str) -> Result<String, InvalidTemplate> {
+    let mut outline = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}').ok_or_else(|| InvalidTemplate::Open(visible(text)))?;
+        let is_known = match name.strip_prefix("parameters.") {
+            Some(parameter) => !parameter.is_empty() && parameter.chars().all(|c| c.is_ascii_graphic()),
+            None => ["installation", "namespace"].contains(&name),
+        };
+        if !is_known {
+            return Err(InvalidTemplate::Unknown(visible(name)));
+        }
+        outline.push_str(before);
+        outline.push_str(stand_in);
+        rest = after;
+    }
+    outline.push_str(rest);
+    Ok(outline)
+}
+
+/// The outlines of texts whose placeholders stand for names of objects.
+///
+/// # Errors
+/// As for [`outline`].
+pub(super) fn outlines(texts: &[String]) -> Result<Vec<String>, InvalidTemplate> {
+    texts.iter().map(|text| outline(text, "x")).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::reference::{LayoutReference, Reference};
 
 use super::Context;
 use super::exit::{self, Code, Usage};
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Build a bundle from a source directory into an OCI layout
 ///
@@ -53,8 +53,8 @@ impl Args {
 
 impl Report for Build {
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Heading, &format!("{} {}", self.name, self.version));
-        page.line("", Tone::Plain, &self.digest);
-        page.line("", Tone::Plain, &self.reference);
+        page.line("", Tone::Heading, mixed!("{} {}", self.name, self.version));
+        page.line("", Tone::Plain, Words::mixed(&self.digest));
+        page.line("", Tone::Plain, Words::mixed(&self.reference));
     }
 }

@@ -19,6 +19,6 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "carnet", &mut script);
-    context.ui.text(&String::from_utf8_lossy(&script))?;
+    context.ui.script(&script)?;
     Ok(exit::DONE)
 }

@@ -6,7 +6,7 @@ use crate::targets::Change;
 use super::Context;
 use super::act::{self, InstalledArgs, diff_lines};
 use super::exit::Code;
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, mixed};
 
 /// Show how the target differs from what was installed
 ///
@@ -47,7 +47,7 @@ impl Report for Difference {
                 Change::Delete => "should not be there",
                 Change::Replace | Change::Update | Change::Unchanged => "differs",
             };
-            page.heading(&format!("{} {what}", row.object));
+            page.heading(mixed!("{} {what}", row.object));
             // The difference leads from what is there to what was installed.
             diff_lines(page, row.diff.as_deref().unwrap_or_default());
         }

@@ -6,7 +6,7 @@ use super::Context;
 use super::act::HomeArgs;
 use super::exit::{self, Code};
 use super::inputs;
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words};
 
 /// Check what carnet works with, and find what runs left behind
 ///
@@ -57,10 +57,10 @@ impl Report for Diagnosis {
                 (
                     tone,
                     check.what,
-                    [std::slice::from_ref(&check.text), &check.details[..]].concat().join("; "),
+                    Words::mixed([std::slice::from_ref(&check.text), &check.details[..]].concat().join("; ")),
                 )
             })
             .collect();
-        page.rows(&rows);
+        page.rows(rows);
     }
 }

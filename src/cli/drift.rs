@@ -5,7 +5,7 @@ use crate::operations::drift::{Drift, drift, fix};
 use super::Context;
 use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Show which objects are no longer as they were installed, and put them back
 ///
@@ -53,9 +53,9 @@ impl Report for Drift {
             page.line("", Tone::Good, "Everything is as it was installed.");
         }
         for row in &self.objects {
-            page.heading(&format!("{} {}", row.state, row.object));
+            page.heading(mixed!("{} {}", row.state, row.object));
             for field in &row.fields {
-                page.line("  ", Tone::Caution, field);
+                page.line("  ", Tone::Caution, Words::outside(field));
             }
         }
     }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::document::visible;
 use crate::host::progress::Unready;
+use crate::text::CommandLine;
 
 mod meaning;
 
@@ -83,12 +84,12 @@ impl Serialize for Code {
 #[error("{message}")]
 pub struct Usage {
     message: String,
-    hint: Option<String>,
+    hint: Option<CommandLine>,
 }
 
 impl Usage {
     /// A mistake, with what to write instead.
-    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn new(message: impl Into<String>, hint: impl Into<CommandLine>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
 }
@@ -119,13 +120,23 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// Lines that belong to the message: flags that would grant what is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub details: Vec<String>,
+    pub details: Vec<Detail>,
     /// Objects that were not ready, or not gone, in time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unready: Vec<Unready>,
     /// A hint at a remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<CommandLine>,
+}
+
+/// A line that belongs to an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Detail {
+    /// To be copied.
+    Command(CommandLine),
+    /// To be read.
+    Said(String),
 }
 
 impl Failure {
@@ -139,9 +150,9 @@ impl Failure {
             code: meaning.code,
             message: texts.remove(0),
             causes: texts,
-            details: meaning.details.iter().map(|line| visible(line)).collect(),
+            details: meaning.details,
             unready: meaning.unready,
-            hint: meaning.hint.map(|hint| visible(&hint)),
+            hint: meaning.hint,
         }
     }
 
@@ -149,7 +160,7 @@ impl Failure {
     pub fn of_arguments(text: &str) -> Self {
         let message = text.lines().next().unwrap_or_default();
         let message = visible(message.strip_prefix("error: ").unwrap_or(message));
-        let hint = Some("carnet --help".to_owned());
+        let hint = Some(CommandLine::of("carnet --help"));
         Self { code: USAGE, message, causes: Vec::new(), details: Vec::new(), unready: Vec::new(), hint }
     }
 }
@@ -215,11 +226,14 @@ mod tests {
                 "apps/Deployment prod/web: pod web-1: no node",
                 "apps/Deployment prod/web: event Failed: \\u{1b}[2J"
             ]
+            .map(|text| Detail::Said(text.into()))
         );
         assert_eq!(told.unready.len(), 1);
         let many: Vec<_> = std::iter::repeat_n(told.unready[0].clone(), 12).collect();
         let details = failure(install::Error::Unready(many)).details;
-        let own = details.iter().filter(|line| line.ends_with("0 of 1 available"));
+        let is_own =
+            |line: &&Detail| matches!(line, Detail::Said(text) if text.ends_with("0 of 1 available"));
+        let own = details.iter().filter(is_own);
         assert_eq!(own.count(), 2, "what the message leaves out is told below it");
     }
 
@@ -237,8 +251,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_comes_as_lines_of_its_own() {
-        let failure = failure(Shortfall::Missing(vec!["--allow-reveal x".into()]));
-        assert_eq!(failure.details, ["--allow-reveal x"]);
-        assert!(failure.hint.is_some_and(|hint| hint.contains("grant new")));
+        let failure = failure(Shortfall::Missing(vec![CommandLine::of("--allow-reveal").word("x")]));
+        assert_eq!(failure.details, [Detail::Command(CommandLine::of("--allow-reveal x"))]);
+        assert!(failure.hint.is_some_and(|hint| hint.as_str().contains("grant new")));
     }
 }

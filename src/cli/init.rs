@@ -6,7 +6,7 @@ use crate::operations::init::{SourceDirectory, init};
 
 use super::Context;
 use super::exit::{self, Code};
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, mixed};
 
 /// Make a source directory to start from
 ///
@@ -29,6 +29,6 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for SourceDirectory {
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Plain, &format!("{} in {}", self.name, self.directory.display()));
+        page.line("", Tone::Plain, mixed!("{} in {}", self.name, self.directory.display()));
     }
 }

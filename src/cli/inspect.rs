@@ -12,7 +12,7 @@ use crate::reference::Reference;
 
 use super::Context;
 use super::exit::{self, Code};
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 use super::verify::signature_row;
 
 /// Show what a bundle can do, what it asks for and who signed it
@@ -52,38 +52,38 @@ impl Report for Inspection {
 
 impl Inspection {
     fn who(&self, page: &mut Page) {
-        page.line("", Tone::Heading, &format!("{} {}", self.bundle.name, self.bundle.version));
-        page.line("", Tone::Plain, &self.digest.to_string());
+        page.line("", Tone::Heading, mixed!("{} {}", self.bundle.name, self.bundle.version));
+        page.line("", Tone::Plain, Words::mixed(self.digest));
         if !self.bundle.description.is_empty() {
-            page.line("", Tone::Plain, &quoted(&self.bundle.description));
+            page.line("", Tone::Plain, Words::outside(&self.bundle.description));
         }
 
         page.heading("Who signed it");
         let rows: Vec<_> = self.signatures.iter().map(signature_row).collect();
         if self.has_policy {
-            page.rows(&rows);
+            page.rows(rows);
         }
         let (tone, word, text) = self.verdict();
-        page.rows(&[(tone, word, text)]);
+        page.rows([(tone, word, text)]);
     }
 
-    fn verdict(&self) -> (Tone, &'static str, String) {
+    fn verdict(&self) -> (Tone, &'static str, Words) {
         let count = plural(self.signatures.len(), "signature");
         match &self.verdict {
             None => (Tone::Good, "trusted", "your trust policy admits this bundle".into()),
             Some(_) if !self.has_policy => {
-                (Tone::Caution, "NOT CHECKED", format!("no trust policy; the bundle has {count}"))
+                (Tone::Caution, "NOT CHECKED", mixed!("no trust policy; the bundle has {count}"))
             }
-            Some(reason) => (Tone::Danger, "NOT TRUSTED", reason.clone()),
+            Some(reason) => (Tone::Danger, "NOT TRUSTED", Words::mixed(reason)),
         }
     }
 
     fn can(&self, page: &mut Page) {
         page.heading("What it can call (read from the binary)");
         let unknown = self.unprovided_imports.iter();
-        let mut rows: Vec<_> = unknown
+        let mut rows: Vec<(Tone, Words, Words)> = unknown
             .map(|name| {
-                (Tone::Danger, "UNKNOWN".into(), format!("nothing here provides {name}: it cannot run"))
+                (Tone::Danger, "UNKNOWN".into(), mixed!("nothing here provides {name}: it cannot run"))
             })
             .collect();
         let is_free = |power: &&CallablePower| power.level == Risk::None;
@@ -93,21 +93,20 @@ impl Inspection {
         }
         if page.is_verbose() {
             rows.extend(self.can.iter().filter(is_free).map(power_row));
-            let row = |(name, meaning): &(String, &str)| {
-                (Tone::Quiet, "inert".into(), format!("{name}: {meaning}"))
-            };
+            let row =
+                |(name, meaning): &(String, &str)| (Tone::Quiet, "inert".into(), mixed!("{name}: {meaning}"));
             rows.extend(self.inert.iter().map(row));
         } else {
             rows.extend(counted("harmless", self.can.iter().filter(is_free).count(), "that need no grant"));
             rows.extend(counted("inert", self.inert.len(), "of WASI that reach nothing"));
         }
-        page.rows(&rows);
+        page.rows(rows);
     }
 
     fn asks(&self, page: &mut Page) {
         page.heading("What it asks for (in the author's words)");
         if let Some(fault) = &self.requests_fault {
-            page.rows(&[(Tone::Danger, "UNUSABLE", fault)]);
+            page.rows([(Tone::Danger, "UNUSABLE", Words::mixed(fault))]);
             return;
         }
         let requests = &self.requests;
@@ -131,7 +130,7 @@ impl Inspection {
         if rows.is_empty() {
             page.line("  ", Tone::Good, "nothing");
         }
-        page.rows(&rows);
+        page.rows(rows);
     }
 
     fn credentials(&self, page: &mut Page) {
@@ -140,13 +139,13 @@ impl Inspection {
         }
         page.heading("Where credentials may go");
         for credential in &self.requests.credentials {
-            page.rows(&destinations(&credential.text));
+            page.rows(destinations(&credential.text));
         }
         for made in &self.requests.generate {
             let row = |secret: &String| {
-                (Tone::Plain, made.text.name.clone(), format!("{secret}, where it is kept"))
+                (Tone::Plain, Words::mixed(&made.text.name), mixed!("{secret}, where it is kept"))
             };
-            page.rows(&made.text.into.iter().map(row).collect::<Vec<_>>());
+            page.rows(made.text.into.iter().map(row));
         }
     }
 
@@ -155,79 +154,80 @@ impl Inspection {
             (
                 Tone::Danger,
                 "unasked",
-                format!("{name} is imported, but nothing requests it: it will be refused"),
+                mixed!("{name} is imported, but nothing requests it: it will be refused"),
             )
         });
         let unused = self.unused_requests.iter().map(|name| {
-            (Tone::Caution, "unused", format!("{name} is requested, but the binary cannot call it"))
+            (Tone::Caution, "unused", mixed!("{name} is requested, but the binary cannot call it"))
         });
-        let warnings = self.warnings.iter().map(|warning| (Tone::Caution, "warning", warning.clone()));
+        let warnings = self.warnings.iter().map(|warning| (Tone::Caution, "warning", Words::mixed(warning)));
         let rows: Vec<_> = unrequested.chain(unused).chain(warnings).collect();
         if !rows.is_empty() {
             page.heading("What does not fit together");
-            page.rows(&rows);
+            page.rows(rows);
         }
     }
 
     fn images(&self, page: &mut Page) {
         page.heading("What comes with it");
-        let size = format!("{} bytes, sha256:{}", self.component.size, self.component.digest.short());
-        page.rows(&[(Tone::Plain, "component", size)]);
-        page.rows(&self.images.iter().map(image_row).collect::<Vec<_>>());
+        let size = mixed!("{} bytes, sha256:{}", self.component.size, self.component.digest.short());
+        page.rows([(Tone::Plain, "component", size)]);
+        page.rows(self.images.iter().map(image_row));
     }
 
     fn actions(&self, page: &mut Page) {
         page.heading("What it does");
-        page.rows(&self.actions.iter().map(action_row).collect::<Vec<_>>());
+        page.rows(self.actions.iter().flat_map(action_rows));
     }
 
     fn cannot(&self, page: &mut Page) {
         page.heading("What it cannot do");
         for what in &self.cannot {
-            page.line("  ", Tone::Good, what);
+            page.line("  ", Tone::Good, Words::mixed(what));
         }
     }
 }
 
-fn power_row(power: &CallablePower) -> (Tone, String, String) {
+fn power_row(power: &CallablePower) -> (Tone, Words, Words) {
     let (tone, word) = match power.level {
-        Risk::Reveals | Risk::Removes => (Tone::Danger, power.danger.to_uppercase()),
+        Risk::Reveals | Risk::Removes => (Tone::Danger, Words::mixed(power.danger.to_uppercase())),
         Risk::Changes | Risk::Places => (Tone::Caution, power.danger.into()),
         Risk::Reads => (Tone::Plain, power.danger.into()),
         Risk::None => (Tone::Quiet, power.danger.into()),
     };
-    (tone, word, format!("{} ({})", power.meaning, power.interface))
+    (tone, word, mixed!("{} ({})", power.meaning, power.interface))
 }
 
-fn image_row(image: &ImageSummary) -> (Tone, String, String) {
+fn image_row(image: &ImageSummary) -> (Tone, Words, Words) {
     let absence = if image.present { "" } else { " (not in this place)" };
     let tone = if image.present { Tone::Plain } else { Tone::Caution };
     // The digest stands behind the reference in any case, so one inside it says nothing new.
     let reference = image.reference.split_once('@').map_or(image.reference.as_str(), |(name, _)| name);
-    (tone, format!("image {}", image.name), format!("{reference} sha256:{}{absence}", image.digest.short()))
+    let text = mixed!("{reference} sha256:{}{absence}", image.digest.short());
+    (tone, mixed!("image {}", image.name), text)
 }
 
-fn action_row(action: &ActionSummary) -> (Tone, &str, String) {
+/// An action, with the author's words on the line below.
+fn action_rows(action: &ActionSummary) -> Vec<(Tone, Words, Words)> {
     let notes = match (action.by, action.modifies, action.stateless) {
-        ("carnet", ..) => action.description.clone(),
-        (_, _, true) => {
-            format!("the component carries it out, without installation or credentials{}", says(action))
-        }
-        (_, false, _) => format!("the component carries it out, said to change nothing{}", says(action)),
-        _ => format!("the component carries it out{}", says(action)),
+        ("carnet", ..) => Words::mixed(&action.description),
+        (_, _, true) => "the component carries it out, without installation or credentials".into(),
+        (_, false, _) => "the component carries it out, said to change nothing".into(),
+        _ => "the component carries it out".into(),
     };
-    (Tone::Plain, &action.name, notes)
-}
-
-fn says(action: &ActionSummary) -> String {
-    if action.description.is_empty() { String::new() } else { format!(": {}", quoted(&action.description)) }
+    let mut rows = vec![(Tone::Plain, Words::mixed(&action.name), notes)];
+    if action.by != "carnet" && !action.description.is_empty() {
+        rows.push((Tone::Plain, "".into(), Words::outside(&action.description)));
+    }
+    rows
 }
 
 /// A request, with its reason on the line below.
-fn asked<T>(request: &ScopeRequest<T>, tone: Tone, what: impl Display) -> [(Tone, &'static str, String); 2] {
+fn asked<T>(request: &ScopeRequest<T>, tone: Tone, what: impl Display) -> [(Tone, &'static str, Words); 2] {
     let word = if request.optional { "optional" } else { "required" };
-    let reason = if request.reason.is_empty() { "(no reason given)".into() } else { quoted(&request.reason) };
-    [(tone, word, what.to_string()), (Tone::Plain, "", reason)]
+    let reason =
+        if request.reason.is_empty() { "(no reason given)".into() } else { Words::outside(&request.reason) };
+    [(tone, word, Words::mixed(what)), (Tone::Plain, "", reason)]
 }
 
 fn verb_tone(verbs: &[Verb]) -> Tone {
@@ -239,20 +239,16 @@ fn verb_tone(verbs: &[Verb]) -> Tone {
     }
 }
 
-fn destinations(credential: &CredentialText) -> Vec<(Tone, String, String)> {
+fn destinations(credential: &CredentialText) -> Vec<(Tone, Words, Words)> {
     let mut places = match &credential.into {
         None if credential.reveal => Vec::new(),
-        None => vec![(Tone::Caution, "any Secret that it may apply".to_owned())],
-        Some(secrets) => secrets.iter().map(|secret| (Tone::Plain, secret.clone())).collect(),
+        None => vec![(Tone::Caution, "any Secret that it may apply".into())],
+        Some(secrets) => secrets.iter().map(|secret| (Tone::Plain, Words::mixed(secret))).collect(),
     };
     if credential.reveal {
         places.push((Tone::Danger, "THE COMPONENT SEES ITS VALUE".into()));
     }
-    places.into_iter().map(|(tone, place)| (tone, credential.name.clone(), place)).collect()
-}
-
-fn quoted(text: &str) -> String {
-    format!("\u{201c}{text}\u{201d}")
+    places.into_iter().map(|(tone, place)| (tone, Words::mixed(&credential.name), place)).collect()
 }
 
 fn plural(count: usize, what: &str) -> String {
@@ -264,6 +260,6 @@ fn plural(count: usize, what: &str) -> String {
 }
 
 /// Interfaces that are only counted, unless details are wanted.
-fn counted(word: &str, count: usize, what: &str) -> Option<(Tone, String, String)> {
-    (count > 0).then(|| (Tone::Quiet, word.into(), format!("{count} {what} (-v)")))
+fn counted(word: &'static str, count: usize, what: &'static str) -> Option<(Tone, Words, Words)> {
+    (count > 0).then(|| (Tone::Quiet, word.into(), mixed!("{count} {what} (-v)")))
 }

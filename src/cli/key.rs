@@ -9,7 +9,7 @@ use crate::operations::sign::{KeyPair, generate_key};
 use super::Context;
 use super::exit::{self, Code};
 use super::inputs::password;
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words};
 
 /// Make keys to sign bundles with
 #[derive(Debug, clap::Args)]
@@ -45,10 +45,10 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for KeyPair {
     fn show(&self, page: &mut Page) {
-        page.rows(&[
-            (Tone::Plain, "private", self.private.as_str()),
-            (Tone::Plain, "public", &self.public),
-            (Tone::Plain, "key id", &self.key_id.hex()),
+        page.rows([
+            (Tone::Plain, "private", Words::mixed(&self.private)),
+            (Tone::Plain, "public", Words::mixed(&self.public)),
+            (Tone::Plain, "key id", Words::mixed(self.key_id.hex())),
         ]);
     }
 }

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::document::visible;
 use crate::operations::lint::{Lint, LintFault, LintKind, LintSeverity, lint, lint_document};
 use crate::reference::{self, Reference};
 
 use super::exit::{self, Code, Usage};
-use super::ui::{Page, Report};
+use super::ui::{Page, Report, Words, mixed};
 use super::{Context, inputs};
 
 /// Check a bundle or a document against the rules, and print every fault
@@ -78,13 +77,13 @@ impl Report for Lint {
     /// One line for each fault, however long: scripts read these too.
     fn show(&self, page: &mut Page) {
         for fault in &self.faults {
-            page.unwrapped(&line(fault));
+            page.unwrapped(line(fault));
         }
     }
 }
 
-fn line(fault: &LintFault) -> String {
+fn line(fault: &LintFault) -> Words {
     let pointer = if fault.pointer.is_empty() { "/" } else { &fault.pointer };
     let mark = if fault.severity == LintSeverity::Error { "" } else { " [warning]" };
-    visible(&format!("{pointer}: {} ({}){mark}", fault.what, fault.rule))
+    mixed!("{pointer}: {} ({}){mark}", fault.what, fault.rule)
 }

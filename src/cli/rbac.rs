@@ -12,13 +12,14 @@ use crate::document;
 use crate::kubernetes::rbac::IdentityRecord;
 use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport};
 use crate::reference::Reference;
+use crate::text::YamlText;
 
 use super::Context;
 use super::act::{self, BundleArgs, InputArgs, TargetArgs, UnsignedArgs};
 use super::exit::{self, Code, Usage};
 use super::inputs;
 use super::inputs::consent::ConsentArgs;
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Print the rights in a cluster that an install or upgrade takes
 ///
@@ -91,7 +92,7 @@ fn print(bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
     let report =
         act::carry_out(bundle.home(), context, async |services| rbac::rights(&request, services).await)?;
     if context.ui.is_for_people() {
-        context.ui.text(&yaml(&report)?)?;
+        context.ui.yaml(&yaml(&report))?;
     } else {
         context.ui.report(&report)?;
     }
@@ -164,26 +165,26 @@ fn written(file: &Path) -> anyhow::Result<Option<IdentityRecord>> {
 }
 
 /// One document for each object; what else there is to say are comments.
-fn yaml(report: &RightsReport) -> anyhow::Result<String> {
-    let mut text = String::new();
+fn yaml(report: &RightsReport) -> YamlText {
+    let mut text = YamlText::default();
     for escalation in &report.escalations {
-        text.push_str(&format!("# {}\n", document::visible(escalation)));
+        text.comment("", escalation);
     }
     for object in &report.objects {
-        text.push_str("---\n");
+        text.own("---\n");
         let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
         if namespace.is_some_and(|namespace| report.later.iter().any(|later| later == namespace)) {
-            text.push_str("# The plan makes this namespace itself: apply this when it is there.\n");
+            text.own("# The plan makes this namespace itself: apply this when it is there.\n");
         }
-        text.push_str(&serde_saphyr::to_string(object)?);
+        text.document(object);
     }
-    Ok(text)
+    text
 }
 
 impl Report for RightsReport {
     fn show(&self, page: &mut Page) {
-        for line in yaml(self).unwrap_or_default().lines() {
-            page.unwrapped(line);
+        for line in yaml(self).as_str().lines() {
+            page.unwrapped(Words::mixed(line));
         }
     }
 }
@@ -191,7 +192,7 @@ impl Report for RightsReport {
 impl Report for RightsCheck {
     fn show(&self, page: &mut Page) {
         for line in &self.missing {
-            page.unwrapped(line);
+            page.unwrapped(Words::mixed(line));
         }
         if self.missing.is_empty() {
             page.line("", Tone::Good, "You have all rights that this takes.");
@@ -201,11 +202,11 @@ impl Report for RightsCheck {
 
 impl Report for Account {
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Good, &format!("Wrote `{}` for {}.", self.kubeconfig, self.minted.name));
+        page.line("", Tone::Good, mixed!("Wrote `{}` for {}.", self.kubeconfig, self.minted.name));
         page.line(
             "  ",
             Tone::Plain,
-            &format!("It can do this plan and nothing else, until {}.", self.minted.expires),
+            mixed!("It can do this plan and nothing else, until {}.", self.minted.expires),
         );
     }
 }

@@ -9,7 +9,7 @@ use crate::signature::PrivateKey;
 use super::Context;
 use super::exit::{self, Code};
 use super::inputs::password;
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Sign a bundle in a layout
 ///
@@ -36,8 +36,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for Signature {
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Plain, &self.digest.to_string());
+        page.line("", Tone::Plain, Words::mixed(self.digest));
         let what = if self.is_new { "signed" } else { "was signed already" };
-        page.line("", Tone::Plain, &format!("{what} by key {}", self.key_id.hex()));
+        page.line("", Tone::Plain, mixed!("{what} by key {}", self.key_id.hex()));
     }
 }

@@ -3,10 +3,9 @@
 use crate::operations::status::{InstallationStatus, ObjectStatus, status};
 
 use super::Context;
-use super::act::HomeArgs;
+use super::act::{HomeArgs, show_outputs};
 use super::exit::{self, Code};
-use super::outputs::show_outputs;
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Show an installation and its objects
 #[derive(Debug, clap::Args)]
@@ -31,13 +30,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for InstallationStatus {
     fn show(&self, page: &mut Page) {
-        page.heading(&format!("{}: {}", self.name, self.bundle));
-        page.line("  ", Tone::Quiet, &self.digest.to_string());
-        page.line("  ", Tone::Plain, &format!("in {}, namespace {}", self.target, self.namespace));
+        page.heading(mixed!("{}: {}", self.name, self.bundle));
+        page.line("  ", Tone::Quiet, Words::mixed(self.digest));
+        page.line("  ", Tone::Plain, mixed!("in {}, namespace {}", self.target, self.namespace));
         let action = self.action.clone().unwrap_or_default();
-        page.line("  ", tone(&self.result), &format!("{action} {}", self.result));
+        page.line("  ", tone(&self.result), mixed!("{action} {}", self.result));
         if let Some(message) = &self.message {
-            page.line("  ", Tone::Plain, message);
+            page.line("  ", Tone::Plain, Words::outside(message));
         }
         if self.result == "unknown" {
             page.line(
@@ -47,12 +46,12 @@ impl Report for InstallationStatus {
             );
         }
         for guard in &self.dangers {
-            page.line("  ", Tone::Danger, &format!("a guard was lowered: {guard}"));
+            page.line("  ", Tone::Danger, mixed!("a guard was lowered: {guard}"));
         }
         if !self.objects.is_empty() {
             page.heading("Objects");
             let rows: Vec<_> = self.objects.iter().map(object_row).collect();
-            page.rows(&rows);
+            page.rows(rows);
         }
         show_outputs(page, &self.outputs);
     }
@@ -66,12 +65,12 @@ fn tone(result: &str) -> Tone {
     }
 }
 
-fn object_row(object: &ObjectStatus) -> (Tone, &'static str, String) {
+fn object_row(object: &ObjectStatus) -> (Tone, &'static str, Words) {
     let (tone, word) = match object.ready {
         Some(true) => (Tone::Good, "ready"),
         Some(false) => (Tone::Danger, "NOT READY"),
         None => (Tone::Quiet, "not asked"),
     };
     let reason = object.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-    (tone, word, format!("{}{reason}", object.object))
+    (tone, word, mixed!("{}{reason}", object.object))
 }

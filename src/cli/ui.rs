@@ -4,20 +4,25 @@
 //! never say different things.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
+use crate::document::visible;
 use crate::grant::LoweredGuard;
 use crate::operations::{Document, Listener, Notice, document};
+use crate::text::{CommandLine, YamlText, json};
 
 use super::Global;
-use super::exit::Failure;
+use super::exit::{Detail, Failure};
+
+mod words;
+mod page;
 
 pub use page::{Page, Tone};
-
-mod page;
+pub use words::Words;
+pub(in crate::cli) use words::mixed;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -97,7 +102,7 @@ impl Ui {
         }
         let mut page = Page::new(self.is_verbose);
         report.show(&mut page);
-        self.text(&page.into_text())
+        self.page(page)
     }
 
     /// Prints one document of this kind. The value must be a map.
@@ -106,18 +111,54 @@ impl Ui {
     /// [`Unwritten`] when stdout takes no more.
     pub fn document(&self, kind: &str, value: &impl Serialize) -> anyhow::Result<()> {
         let document = document(kind, value)?;
-        let text = match self.format {
-            Format::Yaml => serde_saphyr::to_string(&document)?,
-            Format::Json | Format::Table => format!("{document:#}\n"),
-        };
-        self.text(&text)
+        if self.format == Format::Yaml {
+            let mut text = YamlText::default();
+            text.document(&document);
+            return self.yaml(&text);
+        }
+        self.text(&format!("{}\n", json::document(&document)))
     }
 
-    /// Prints text on stdout as it is. Whatever in it comes from a bundle has to be visible already.
+    /// Prints a page.
     ///
     /// # Errors
     /// [`Unwritten`] when stdout takes no more.
-    pub fn text(&self, text: &str) -> anyhow::Result<()> {
+    pub fn page(&self, page: Page) -> anyhow::Result<()> {
+        self.text(&page.into_text())
+    }
+
+    /// Prints YAML.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when stdout takes no more.
+    pub fn yaml(&self, text: &YamlText) -> anyhow::Result<()> {
+        self.text(text.as_str())
+    }
+
+    /// Prints a value and nothing else. Who reads it in a program gets its bytes as they are; on a terminal, whatever
+    /// could act on it is made visible.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when stdout takes no more.
+    pub fn value(&self, value: &str) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        let shown: Vec<_> = value.split('\n').map(visible).collect();
+        let text = if stdout.is_terminal() { &shown.join("\n") } else { value };
+        let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+        written.map_err(|error| Unwritten(error).into())
+    }
+
+    /// Prints a script of our own.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when stdout takes no more.
+    pub fn script(&self, script: &[u8]) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(script).and_then(|()| stdout.flush());
+        written.map_err(|error| Unwritten(error).into())
+    }
+
+    fn text(&self, text: &str) -> anyhow::Result<()> {
         let mut stdout = AutoStream::new(io::stdout().lock(), self.color);
         let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
         written.map_err(|error| Unwritten(error).into())
@@ -126,27 +167,27 @@ impl Ui {
     /// Says how it goes, in a sentence.
     pub fn status(&self, sentence: impl Display) {
         if !self.is_quiet {
-            self.say(&sentence.to_string());
+            self.say("", Tone::Plain, sentence);
         }
     }
 
     /// Says something that only who asked for details wants to know.
     pub fn detail(&self, sentence: impl Display) {
         if self.is_verbose {
-            self.say(&Tone::Quiet.paint(&sentence.to_string()));
+            self.say("", Tone::Quiet, sentence);
         }
     }
 
     /// Warns.
     pub fn warning(&self, text: impl Display) {
         if !self.is_quiet {
-            self.say(&format!("{} {text}", Tone::Caution.paint("warning:")));
+            self.say(&format!("{} ", Tone::Caution.paint("warning:")), Tone::Plain, text);
         }
     }
 
     /// Says in red that a guard was lowered. Not even `--quiet` hides it.
     pub fn danger(&self, text: impl Display) {
-        self.say(&Tone::Danger.paint(&format!("DANGER: {text}")));
+        self.say("", Tone::Danger, format_args!("DANGER: {text}"));
     }
 
     /// Says what went wrong on stderr, and as a document where one is wanted.
@@ -160,15 +201,18 @@ impl Ui {
 
     /// Says what went wrong on stderr alone: for verbs whose result already tells.
     pub fn explain(&self, failure: &Failure) {
-        self.say(&format!("{} {}", Tone::Danger.paint("error:"), failure.message));
+        self.say(&format!("{} ", Tone::Danger.paint("error:")), Tone::Plain, &failure.message);
         for cause in &failure.causes {
-            self.say(&format!("caused by: {cause}"));
+            self.say("caused by: ", Tone::Plain, cause);
         }
         for detail in &failure.details {
-            self.say(&format!("  {detail}"));
+            match detail {
+                Detail::Command(line) => self.copied("  ", line),
+                Detail::Said(text) => self.say("  ", Tone::Plain, text),
+            }
         }
         if let Some(hint) = &failure.hint {
-            self.say(&format!("\n{} {hint}", Tone::Good.paint("hint:")));
+            self.copied(&format!("\n{} ", Tone::Good.paint("hint:")), hint);
         }
     }
 
@@ -180,7 +224,19 @@ impl Ui {
         if self.is_for_people() { Ok(()) } else { self.document("Error", failure) }
     }
 
-    fn say(&self, text: &str) {
+    /// A sentence. What does not fit on a line of the terminal goes on behind a margin, as on a page.
+    fn say(&self, lead: &str, tone: Tone, text: impl Display) {
+        let terminal = console::Term::stderr();
+        let width = terminal.is_term().then(|| usize::from(terminal.size().1));
+        self.put(&page::message(lead, tone, &text.to_string(), width));
+    }
+
+    /// A line that is to be copied, so it is not broken.
+    fn copied(&self, lead: &str, line: &CommandLine) {
+        self.put(&format!("{lead}{line}"));
+    }
+
+    fn put(&self, text: &str) {
         let mut stderr = AutoStream::new(io::stderr().lock(), self.color);
         // That nobody listens is no reason to stop.
         drop(writeln!(stderr, "{text}"));

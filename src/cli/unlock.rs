@@ -5,7 +5,7 @@ use crate::operations::unlock::{LockReport, look, unlock};
 use super::Context;
 use super::act::{HomeArgs, is_confirmed};
 use super::exit::{self, Code};
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, mixed};
 
 /// Show who holds an installation, and end that hold
 ///
@@ -49,13 +49,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 impl Report for LockReport {
     fn show(&self, page: &mut Page) {
         match &self.holder {
-            None => page.line("", Tone::Good, &format!("Nobody holds {}.", self.name)),
+            None => page.line("", Tone::Good, mixed!("Nobody holds {}.", self.name)),
             Some(holder) if self.unlocked => {
-                page.line("", Tone::Good, &format!("{} is no longer held by {holder}.", self.name));
+                page.line("", Tone::Good, mixed!("{} is no longer held by {holder}.", self.name));
             }
             Some(holder) => {
-                let text = format!("{} is held by {holder}: it ends when that process does.", self.name);
-                page.line("", Tone::Caution, &text);
+                let text = mixed!("{} is held by {holder}: it ends when that process does.", self.name);
+                page.line("", Tone::Caution, text);
             }
         }
     }

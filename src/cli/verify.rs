@@ -10,7 +10,7 @@ use crate::verify::TrustPolicy;
 use super::Context;
 use super::exit::{self, Code, Failure};
 use super::inputs;
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Check who signed a bundle, and whether you trust them
 ///
@@ -53,19 +53,19 @@ fn policy_of(file: &Path) -> anyhow::Result<TrustPolicy> {
 impl Report for Verification {
     fn show(&self, page: &mut Page) {
         let (tone, word) = if self.trusted { (Tone::Good, "trusted") } else { (Tone::Danger, "NOT TRUSTED") };
-        page.line("", Tone::Plain, &self.digest.to_string());
+        page.line("", Tone::Plain, Words::mixed(self.digest));
         let text = match (&self.rule, &self.refusal) {
-            (Some(rule), _) => format!("{word} by rule `{rule}`"),
-            (None, Some(refusal)) => format!("{word}: {}", verdict(refusal)),
+            (Some(rule), _) => mixed!("{word} by rule `{rule}`"),
+            (None, Some(refusal)) => mixed!("{word}: {}", verdict(refusal)),
             (None, None) => word.into(),
         };
-        page.line("", tone, &text);
-        page.rows(&self.signatures.iter().map(signature_row).collect::<Vec<_>>());
+        page.line("", tone, text);
+        page.rows(self.signatures.iter().map(signature_row));
     }
 }
 
 /// A signature, as a row.
-pub(super) fn signature_row(signature: &SignatureVerdict) -> (Tone, &'static str, String) {
+pub(super) fn signature_row(signature: &SignatureVerdict) -> (Tone, &'static str, Words) {
     let id = signature.key_id.as_deref().map_or_else(String::new, |id| id.chars().take(12).collect());
     let key = match (&signature.key, id.is_empty()) {
         (Some(name), _) => format!("key `{name}` ({id})"),
@@ -73,10 +73,10 @@ pub(super) fn signature_row(signature: &SignatureVerdict) -> (Tone, &'static str
         (None, true) => "unknown key".into(),
     };
     match (&signature.reason, signature.trusted) {
-        (_, true) => (Tone::Good, "trusted", format!("{key}, {}", signature.format)),
+        (_, true) => (Tone::Good, "trusted", mixed!("{key}, {}", signature.format)),
         (Some(reason), false) => {
-            (Tone::Danger, "NOT TRUSTED", format!("{key}, {}: {reason}", signature.format))
+            (Tone::Danger, "NOT TRUSTED", mixed!("{key}, {}: {reason}", signature.format))
         }
-        (None, false) => (Tone::Danger, "NOT TRUSTED", format!("{key}, {}", signature.format)),
+        (None, false) => (Tone::Danger, "NOT TRUSTED", mixed!("{key}, {}", signature.format)),
     }
 }

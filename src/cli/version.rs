@@ -4,7 +4,7 @@ use crate::operations::version::{Version, version};
 
 use super::Context;
 use super::exit::{self, Code};
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Print the version
 #[derive(Debug, clap::Args)]
@@ -17,11 +17,11 @@ pub(super) fn run(_: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for Version {
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Plain, &format!("carnet {}", self.version));
+        page.line("", Tone::Plain, mixed!("carnet {}", self.version));
         if page.is_verbose() {
-            page.rows(&[
-                (Tone::Plain, "CNAB Core", self.cnab),
-                (Tone::Plain, "host interfaces", &self.host_interfaces),
+            page.rows([
+                (Tone::Plain, "CNAB Core", Words::mixed(self.cnab)),
+                (Tone::Plain, "host interfaces", Words::mixed(&self.host_interfaces)),
             ]);
         }
     }

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use crate::capability;
+use crate::capability::{self, files};
 use crate::digest::Digest;
+use crate::text::CommandLine;
 
 use super::spec::InvalidGrant;
 
@@ -22,7 +23,7 @@ pub struct Denied {
 pub enum Reason {
     /// Nothing grants it.
     #[error("no grant allows it: {0}")]
-    NotGranted(String),
+    NotGranted(CommandLine),
     /// The bundle's author does not ask for it, so it cannot be granted.
     #[error("the bundle does not request it")]
     NotRequested,
@@ -52,14 +53,14 @@ pub enum Shortfall {
         /// What is different, a clause each.
         changes: Vec<String>,
         /// The requests, as flags that grant them.
-        missing: Vec<String>,
+        missing: Vec<CommandLine>,
     },
     /// The grant cannot be used.
     #[error("the grant cannot be used")]
     InvalidGrant(#[from] InvalidGrant),
     /// Requests that are required and not granted.
     #[error("the bundle requests what is not granted")]
-    Missing(Vec<String>),
+    Missing(Vec<CommandLine>),
     /// A grant file for another bundle.
     #[error("the grant `{name}` is for the bundle {pinned}, and this one is {bundle}")]
     OtherBundle {
@@ -101,10 +102,7 @@ impl Denied {
     }
 
     pub(super) fn unbound(name: &str) -> Self {
-        Self {
-            action: format!("read the file {name}"),
-            reason: Reason::NotGranted(format!("--allow-file '{name}=PATH'")),
-        }
+        Self { action: format!("read the file {name}"), reason: Reason::NotGranted(files::flag(name)) }
     }
 }
 

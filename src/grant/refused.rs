@@ -1,9 +1,12 @@
 //! Capabilities that an operator denies, whatever else is granted.
 
+use std::fmt::Display;
+
 use crate::capability::Capabilities;
 use crate::capability::files::FileScope;
 use crate::capability::kubernetes::KubernetesScope;
 use crate::capability::template::Names;
+use crate::text::CommandLine;
 
 use super::spec::{GrantSpec, InvalidGrant};
 
@@ -37,18 +40,23 @@ impl Refused {
     }
 
     /// The part of `wanted` that is not covered by `allowed`, or is denied, as lines.
-    pub(super) fn missing(&self, allowed: &Capabilities, wanted: &Capabilities) -> Vec<String> {
+    pub(super) fn missing(&self, allowed: &Capabilities, wanted: &Capabilities) -> Vec<CommandLine> {
         let mut lines = allowed.missing(wanted);
         let refused = wanted.kubernetes.intersect(&self.kubernetes).lines();
-        lines.extend(refused.iter().map(|line| format!("(refused by `deny`) {line}")));
+        lines.extend(refused.iter().map(|line| refusal("# refused by deny:", line)));
         let files = wanted.files.intersect(&self.files);
-        lines.extend(files.names().map(|name| format!("(refused by `deny`) the file {name}")));
+        lines.extend(files.names().map(|name| refusal("# refused by deny: the file", name)));
         let credentials = wanted.credentials.names().chain(wanted.generate.names()).filter(|name| {
             self.credential(name)
                 || (wanted.credentials.allows_reveal(name)
                     && self.reveal.iter().any(|refused| refused == name))
         });
-        lines.extend(credentials.map(|name| format!("(refused by `deny`) the credential {name}")));
+        lines.extend(credentials.map(|name| refusal("# refused by deny: the credential", name)));
         lines
     }
+}
+
+/// A line beside those that would grant something: a comment, since no flag does.
+fn refusal(what: &'static str, name: impl Display) -> CommandLine {
+    CommandLine::of(what).quoted(name)
 }

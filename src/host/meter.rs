@@ -10,6 +10,7 @@ use crate::capability::functions::Function;
 use crate::grant::limits::Limits;
 use crate::plan::trace::Calls;
 use crate::sync::Mutex;
+use crate::text::CommandLine;
 
 /// The resources that a run has used. Each count is compared with its limit before the work it stands for is done.
 pub struct Meter {
@@ -55,11 +56,11 @@ impl std::error::Error for LimitHit {}
 
 impl LimitHit {
     /// The line of a grant that would raise the limit, to twice what it is.
-    pub fn line(&self) -> String {
+    pub fn line(&self) -> CommandLine {
         let digits: String = self.value.chars().take_while(char::is_ascii_digit).collect();
         let unit = &self.value[digits.len()..];
         let twice = digits.parse::<u64>().map_or(digits, |number| number.saturating_mul(2).to_string());
-        format!("limits: {{ {}: {twice}{unit} }}", self.limit)
+        CommandLine::of("limits: {").member(self.limit).word(format_args!("{twice}{unit}")).own("}")
     }
 }
 

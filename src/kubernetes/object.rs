@@ -184,11 +184,13 @@ pub fn is_label(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
-fn is_subdomain(text: &str) -> bool {
+/// An RFC 1123 subdomain: labels with dots between them, at most 253.
+pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-fn is_kind(text: &str) -> bool {
+/// A kind: letters and digits, the first a capital, at most 63.
+pub fn is_kind(text: &str) -> bool {
     text.len() <= 63
         && text.starts_with(|c: char| c.is_ascii_uppercase())
         && text.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -196,7 +198,7 @@ fn is_kind(text: &str) -> bool {
 
 /// A path segment name as the API server accepts it for the most permissive kinds (RBAC's `system:node`): no `/`, no
 /// `%`, not `.` or `..`. We also leave out what no kind needs, so that a name is safe in a file name and in a URL.
-fn is_object_name(text: &str) -> bool {
+pub fn is_object_name(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:_".contains(&b);
     !text.is_empty()
         && text.len() <= 253

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::capability::InvalidScope;
-use crate::capability::template::Names;
+use crate::capability::template::{Names, outlines};
 use crate::document;
 use crate::kubernetes::object::{ObjectRef, is_label};
+use crate::text::CommandLine;
 
 /// A credential that is made, as a document names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,16 @@ pub struct GenerateText {
 /// Credentials that may be made, by name, with the Secrets that each may live in. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GenerateScope(BTreeMap<String, BTreeSet<ObjectRef>>);
+
+impl GenerateText {
+    /// The credential with any value in the place of its placeholders.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] for a placeholder that is none.
+    pub(in crate::capability) fn outlined(&self) -> Result<Self, InvalidScope> {
+        Ok(Self { into: outlines(&self.into)?, ..self.clone() })
+    }
+}
 
 impl GenerateScope {
     /// Reads credentials and fills their placeholders. Of one credential named twice, both count.
@@ -83,7 +94,7 @@ impl GenerateScope {
     }
 
     /// The set as flags that would grant it.
-    pub fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<CommandLine> {
         let line = |(name, secrets): (&String, &BTreeSet<ObjectRef>)| {
             secrets.iter().map(|secret| flag(name, secret)).collect::<Vec<_>>()
         };
@@ -111,9 +122,14 @@ impl GenerateScope {
     }
 }
 
+/// The flag that lets a credential be made, for a Secret that is still to be named.
+pub fn flag_of(name: &str) -> CommandLine {
+    CommandLine::of("--allow-generate").word(format_args!("{name}=NAMESPACE/Secret/NAME"))
+}
+
 /// The flag that lets a credential be made for a Secret.
-pub fn flag(name: &str, secret: &ObjectRef) -> String {
-    format!("--allow-generate {name}={}", written(secret))
+pub fn flag(name: &str, secret: &ObjectRef) -> CommandLine {
+    CommandLine::of("--allow-generate").word(format_args!("{name}={}", written(secret)))
 }
 
 fn written(secret: &ObjectRef) -> String {

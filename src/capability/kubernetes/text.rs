@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Rule, Verb};
 use crate::capability::InvalidScope;
+use crate::capability::grammar::Grammar;
 use crate::capability::pattern::Pattern;
-use crate::capability::template::Names;
+use crate::capability::template::{Names, outline, outlines};
 use crate::document::visible;
 use crate::kubernetes::resource;
 
@@ -45,6 +46,21 @@ impl RuleText {
         Ok(Self { verbs, kinds: vec![kind.into()], namespaces, names: vec![name.into()] })
     }
 
+    /// The rule with any value in the place of its placeholders.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] for a placeholder that is none.
+    pub(in crate::capability) fn outlined(&self) -> Result<Self, InvalidScope> {
+        // A placeholder may stand for a kind, which begins with a capital.
+        let kind = |text: &String| outline(text, if text.starts_with("${") { "X" } else { "x" });
+        Ok(Self {
+            verbs: self.verbs.clone(),
+            kinds: self.kinds.iter().map(kind).collect::<Result<_, _>>()?,
+            namespaces: outlines(&self.namespaces)?,
+            names: outlines(&self.names)?,
+        })
+    }
+
     /// Fills the placeholders.
     ///
     /// # Errors
@@ -53,8 +69,8 @@ impl RuleText {
         Rule::of(
             self.verbs.iter().copied().collect(),
             kinds(&self.kinds, names)?,
-            patterns(&self.namespaces, names)?,
-            patterns(&self.names, names)?,
+            patterns(&self.namespaces, names, Grammar::Namespace)?,
+            patterns(&self.names, names, Grammar::Object)?,
         )
     }
 }
@@ -75,17 +91,19 @@ impl fmt::Display for RuleText {
 /// Reads kinds. One that is known, and written in another way than the API writes it, would cover nothing: what is
 /// requested or granted by it could not be used, and what is denied by it would be allowed.
 fn kinds(texts: &[String], names: &Names) -> Result<BTreeSet<Pattern>, InvalidScope> {
-    let kinds = patterns(texts, names)?;
-    for pattern in &kinds {
-        let meant = match pattern {
-            Pattern::Exact(text) => split(text, resource::misspelt),
-            Pattern::Prefix(text) => split(text, resource::misspelt_start),
-        };
-        if let Some(kind) = meant {
-            return Err(InvalidScope::Kind { text: visible(&pattern.to_string()), kind });
-        }
+    texts.iter().map(|text| kind(&names.fill(text)?)).collect()
+}
+
+/// Reads a kind. One that is only spelled wrongly is told first: the grammar could not say how it is written.
+fn kind(text: &str) -> Result<Pattern, InvalidScope> {
+    let meant = match Pattern::parse(text)? {
+        Pattern::Exact(text) => split(&text, resource::misspelt),
+        Pattern::Prefix(text) => split(&text, resource::misspelt_start),
+    };
+    match meant {
+        Some(kind) => Err(InvalidScope::Kind { text: visible(text), kind }),
+        None => Grammar::Kind.pattern(text),
     }
-    Ok(kinds)
 }
 
 fn split<T>(text: &str, of: fn(&str, &str) -> T) -> T {
@@ -100,6 +118,7 @@ fn split<T>(text: &str, of: fn(&str, &str) -> T) -> T {
 pub(in crate::capability) fn patterns(
     texts: &[String],
     names: &Names,
+    grammar: Grammar,
 ) -> Result<BTreeSet<Pattern>, InvalidScope> {
-    texts.iter().map(|text| Ok(Pattern::parse(&names.fill(text)?)?)).collect()
+    texts.iter().map(|text| grammar.pattern(&names.fill(text)?)).collect()
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::ui::{Page, Tone, Ui};
-use crate::document::visible;
+use crate::cli::ui::{Page, Tone, Ui, Words, mixed};
 use crate::host::progress::{Level, LogEntry, Observer, RunEvent, Unready};
 use crate::host::wait::now;
 use crate::install::{Answer, Approver, Cancellation, Decision};
@@ -55,7 +54,7 @@ impl Console {
         decision_page(&mut page, plan, decision);
         plan_page(&mut page, plan);
         // Whoever closed the pipe has seen enough; the change itself goes on.
-        drop(self.ui.text(&page.into_text()));
+        drop(self.ui.page(page));
     }
 }
 
@@ -85,7 +84,7 @@ impl Approver for Console {
     fn confirm<'a>(&'a self, plan: &'a Plan, decision: &'a Decision) -> Answer<'a> {
         Box::pin(async {
             for warning in &decision.warnings {
-                self.ui.warning(visible(warning));
+                self.ui.warning(warning);
             }
             self.show(plan, decision);
             let is_settled = plan.is_empty() || decision.confirmed;
@@ -122,11 +121,11 @@ impl Observer for Console {
             }
             event => event.to_string(),
         };
-        self.ui.status(visible(&text));
+        self.ui.status(text);
     }
 
     fn logged(&self, entry: &LogEntry) {
-        let text = visible(&entry.text);
+        let text = &entry.text;
         match entry.level {
             Level::Debug => self.ui.detail(format_args!("  | {text}")),
             Level::Info => self.ui.status(format_args!("  | {text}")),
@@ -146,13 +145,13 @@ fn spinner_on_stderr() -> ProgressBar {
 
 /// Who signed, and what is granted.
 fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
-    page.heading(&format!("{} {} as {}", plan.bundle.name, plan.bundle.version, plan.installation.name));
-    page.line("  ", Tone::Quiet, &plan.bundle.digest.to_string());
+    page.heading(mixed!("{} {} as {}", plan.bundle.name, plan.bundle.version, plan.installation.name));
+    page.line("  ", Tone::Quiet, Words::mixed(plan.bundle.digest));
     match &decision.trust {
         Some(TrustDecision::Signed { rule, signers, .. }) => {
             let names: Vec<_> = signers.iter().map(|signer| signer.name.as_str()).collect();
-            let text = format!("signed by {}, trusted by rule `{rule}`", names.join(", "));
-            page.line("  ", Tone::Good, &text);
+            let text = mixed!("signed by {}, trusted by rule `{rule}`", names.join(", "));
+            page.line("  ", Tone::Good, text);
         }
         Some(TrustDecision::Unsigned) => page.line("  ", Tone::Danger, "UNSIGNED: nobody vouches for it"),
         None => {}
@@ -165,7 +164,7 @@ fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
             } else {
                 Tone::Plain
             };
-            page.line("  ", tone, line);
+            page.line("  ", tone, Words::mixed(line));
         }
     }
     if decision.carried_over {
@@ -178,7 +177,7 @@ fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
     if !plan.withheld.is_empty() {
         page.heading("It may not, though it would like to");
         for line in &plan.withheld {
-            page.line("  ", Tone::Quiet, line);
+            page.line("  ", Tone::Quiet, Words::mixed(line));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Plans and outcomes, as pages and as documents.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::cli::ui::{Page, Report, Tone, Ui};
-use crate::document::visible;
+use crate::cli::ui::{Page, Report, Tone, Ui, Words, mixed};
 use crate::install::Outcome;
 use crate::operations::OutcomeDocument;
 use crate::plan::{Plan, PlannedChange};
@@ -23,7 +24,7 @@ impl Report for Plan {
 /// When stdout takes no more.
 pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
     for denial in &outcome.denials {
-        ui.warning(format_args!("not permitted: {}", visible(denial)));
+        ui.warning(format_args!("not permitted: {}", denial));
     }
     ui.report(outcome)
 }
@@ -31,24 +32,22 @@ pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
 impl Report for Outcome {
     fn show(&self, page: &mut Page) {
         let OutcomeDocument { action, name, kept, outputs, .. } = OutcomeDocument::of(self);
-        page.heading(&format!("Done: {action} of {name} in {}", self.plan().target));
-        page.line("  ", Tone::Good, &summary(self.plan()));
+        page.heading(mixed!("Done: {action} of {name} in {}", self.plan().target));
+        page.line("  ", Tone::Good, Words::mixed(summary(self.plan())));
         for object in &kept {
-            page.line("  ", Tone::Caution, &format!("kept: {object} (remove it with --delete)"));
+            page.line("  ", Tone::Caution, mixed!("kept: {object} (remove it with --delete)"));
         }
-        let rows: Vec<_> = outputs.iter().map(|(name, value)| (Tone::Plain, name, text(value))).collect();
-        if !rows.is_empty() {
-            page.heading("Outputs");
-            page.rows(&rows);
-        }
+        show_outputs(page, &outputs);
     }
 }
 
 /// The objects of a plan, a line each, then their powers, where credentials go and how often the host is called.
 pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
-    page.heading(&format!(
+    page.heading(mixed!(
         "Plan: {} into {}, namespace {}",
-        plan.action, plan.target, plan.installation.namespace
+        plan.action,
+        plan.target,
+        plan.installation.namespace
     ));
     let rows: Vec<_> = plan
         .changes
@@ -59,33 +58,33 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
                 [] => String::new(),
                 fields => format!(" ({} cannot change)", fields.join(", ")),
             };
-            (tone, word, format!("{}{why}{}", row.object, note(row)))
+            (tone, word, mixed!("{}{why}{}", row.object, note(row)))
         })
         .collect();
-    page.rows(&rows);
+    page.rows(rows);
     for (object, diff) in plan.changes.iter().filter_map(|row| Some((&row.object, row.diff.as_ref()?))) {
-        page.heading(&object.to_string());
+        page.heading(Words::mixed(object));
         diff_lines(page, diff);
     }
     if !plan.refused.is_empty() {
         page.heading("The target refused, and the component goes on without");
         for refused in &plan.refused {
-            page.line("  ", Tone::Caution, refused);
+            page.line("  ", Tone::Caution, Words::outside(refused));
         }
     }
     if !plan.escalations.is_empty() {
         page.heading("Rights that are handed on");
         for escalation in &plan.escalations {
-            page.line("  ", Tone::Caution, escalation);
+            page.line("  ", Tone::Caution, Words::mixed(escalation));
         }
     }
     powers::section(page, plan);
     powers::credentials(page, &plan.credentials);
-    page.heading(&summary(plan));
-    page.line("  ", Tone::Quiet, &format!("plan {}", plan.digest));
+    page.heading(Words::mixed(summary(plan)));
+    page.line("  ", Tone::Quiet, mixed!("plan {}", plan.digest));
     if page.is_verbose() {
         for call in &plan.host_calls {
-            page.line("  ", Tone::Quiet, &format!("{} × {} {}", call.count, call.interface, call.function));
+            page.line("  ", Tone::Quiet, mixed!("{} × {} {}", call.count, call.interface, call.function));
         }
     }
 }
@@ -134,6 +133,16 @@ fn summary(plan: &Plan) -> String {
     if texts.is_empty() { "no objects".into() } else { texts.join(", ") }
 }
 
-fn text(value: &Value) -> String {
+/// The outputs of an installation, as a section.
+pub(in crate::cli) fn show_outputs(page: &mut Page, outputs: &BTreeMap<String, Value>) {
+    if !outputs.is_empty() {
+        page.heading("Outputs");
+        let row = |(name, value)| (Tone::Plain, Words::mixed(name), Words::outside(output_text(value)));
+        page.rows(outputs.iter().map(row));
+    }
+}
+
+/// An output as text: a text as it is, any other value as JSON.
+pub(in crate::cli) fn output_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::capability::severity::Severity;
-use crate::cli::ui::{Page, Tone};
+use crate::cli::ui::{Page, Tone, Words, mixed};
 use crate::plan::powers::{CredentialReader, Power};
 use crate::plan::{Flow, Plan};
 use crate::targets::Change;
@@ -23,31 +23,31 @@ pub(super) fn section(page: &mut Page, plan: &Plan) {
     rows.sort_by_key(|power| (Reverse(power.new), Reverse(power.severity)));
     let rows: Vec<_> =
         rows.into_iter().map(|power| (tone(power.severity), word(power), text(power))).collect();
-    page.rows(&rows);
     let hidden = plan.powers.len() - rows.len();
+    page.rows(rows);
     if hidden > 0 {
-        page.line("  ", Tone::Quiet, &format!("and {hidden} of low severity (-v shows them)"));
+        page.line("  ", Tone::Quiet, mixed!("and {hidden} of low severity (-v shows them)"));
     }
     if plan.powers.is_empty() {
-        page.line("  ", Tone::Plain, &format!("Nothing was found. Looked at: {LOOKED_FOR}."));
+        page.line("  ", Tone::Plain, mixed!("Nothing was found. Looked at: {LOOKED_FOR}."));
     }
     for power in &plan.powers_gone {
-        page.line("  ", Tone::Good, &format!("no longer: {} {}", power.object, power.what));
+        page.line("  ", Tone::Good, mixed!("no longer: {} {}", power.object, power.what));
     }
 }
 
 /// Where credentials go, and on to whom.
 pub(super) fn credentials(page: &mut Page, flows: &[Flow]) {
     for flow in flows {
-        page.heading(&format!("The credential {} goes into", flow.name));
+        page.heading(mixed!("The credential {} goes into", flow.name));
         for place in &flow.into {
-            page.line("  ", Tone::Caution, place);
+            page.line("  ", Tone::Caution, Words::mixed(place));
         }
         if !flow.readers.is_empty() {
             page.line("  ", Tone::Plain, "and from there to");
         }
         for reader in &flow.readers {
-            page.line("    ", Tone::Plain, &told(reader, page.is_verbose()));
+            page.line("    ", Tone::Plain, Words::mixed(told(reader, page.is_verbose())));
         }
     }
 }
@@ -56,12 +56,12 @@ fn is_shown(power: &Power) -> bool {
     power.severity > Severity::Low || power.new
 }
 
-fn word(power: &Power) -> String {
-    if power.new { format!("new, {}", power.severity) } else { power.severity.to_string() }
+fn word(power: &Power) -> Words {
+    if power.new { mixed!("new, {}", power.severity) } else { power.severity.word().into() }
 }
 
-fn text(power: &Power) -> String {
-    format!("{} {}", power.object, power.what)
+fn text(power: &Power) -> Words {
+    mixed!("{} {}", power.object, power.what)
 }
 
 fn told(reader: &CredentialReader, is_verbose: bool) -> String {

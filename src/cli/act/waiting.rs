@@ -60,7 +60,7 @@ fn line(objects: &[Unready]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     let reason = first.reasons.first().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    Some(visible(&format!("Waiting for {}{more}: {}{reason}.", first.object, first.why)))
+    Some(format!("Waiting for {}{more}: {}{reason}.", first.object, first.why))
 }
 
 fn count(objects: usize) -> String {

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::cluster;
-use crate::document::chain;
+use crate::document::{chain, visible};
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::host::GuestError;
@@ -15,10 +15,11 @@ use crate::plan::powers::{By, RefusedPowers};
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::targets;
+use crate::text::CommandLine;
 use crate::verify::{PolicyError, Refusal};
 
 use super::{
-    Code, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE,
+    Code, Detail, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE,
     Untrusted, Usage,
 };
 
@@ -35,26 +36,31 @@ const HELD: &str =
 /// An error's exit code, details and hint.
 pub(super) struct Meaning {
     pub(super) code: Code,
-    pub(super) details: Vec<String>,
+    pub(super) details: Vec<Detail>,
     pub(super) unready: Vec<Unready>,
-    pub(super) hint: Option<String>,
+    pub(super) hint: Option<CommandLine>,
 }
 
 impl Meaning {
-    fn hint(self, hint: impl Into<String>) -> Self {
+    fn hint(self, hint: impl Into<CommandLine>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 
     fn details(self, details: &[String]) -> Self {
-        Self { details: details.to_vec(), ..self }
+        Self { details: details.iter().map(|text| said(text)).collect(), ..self }
     }
 
-    /// The reasons why objects are not ready, a line each. The first `said` of them have their own status in the
+    fn commands(self, lines: &[CommandLine]) -> Self {
+        Self { details: lines.iter().cloned().map(Detail::Command).collect(), ..self }
+    }
+
+    /// The reasons why objects are not ready, a line each. The first `told` of them have their own status in the
     /// message already.
-    fn unready(mut self, unready: &[Unready], said: usize) -> Self {
+    fn unready(mut self, unready: &[Unready], told: usize) -> Self {
         for (at, row) in unready.iter().enumerate() {
-            let own = (at >= said).then_some(&row.why);
-            let lines = own.into_iter().chain(&row.reasons).map(|line| format!("{}: {line}", row.object));
+            let own = (at >= told).then_some(&row.why);
+            let lines =
+                own.into_iter().chain(&row.reasons).map(|line| said(&format!("{}: {line}", row.object)));
             self.details.extend(lines);
         }
         Self { unready: unready.to_vec(), ..self }
@@ -88,7 +94,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
     use operations::Error;
     Some(match error {
         Error::AmbiguousRevision { name, .. } | Error::NoRevision { name, .. } => {
-            Meaning::from(USAGE).hint(format!("carnet history {name}"))
+            Meaning::from(USAGE).hint(CommandLine::of("carnet history").word(name))
         }
         Error::Author(error) => return meaning(error),
         Error::Cluster(error) => of_cluster(error),
@@ -96,8 +102,12 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::Directory => Meaning::from(USAGE).hint("--target kube"),
         Error::Fetch(error) => of_fetch(error),
         Error::Install(error) => of_install(error),
-        Error::NamespaceOfPlan(name) => Meaning::from(USAGE).hint(format!("kubectl create namespace {name}")),
-        Error::OtherBundle { name, .. } => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
+        Error::NamespaceOfPlan(name) => {
+            Meaning::from(USAGE).hint(CommandLine::of("kubectl create namespace").word(name))
+        }
+        Error::OtherBundle { name, .. } => {
+            Meaning::from(ERROR).hint(CommandLine::of("carnet upgrade").word(name).own("REF"))
+        }
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube"),
         Error::Input(error) | Error::Policy(error) => return meaning(&**error),
         Error::Refused(error) => of_refusal(error),
@@ -109,9 +119,8 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::Shortfall(error) => of_shortfall(error),
         Error::State(error) => of_state(error),
         Error::Target(error) => of_target(error),
-        Error::UnrecordedParameter(name) => {
-            Meaning::from(USAGE).hint(format!("give it again: --param {name}=…"))
-        }
+        Error::UnrecordedParameter(name) => Meaning::from(USAGE)
+            .hint(CommandLine::of("give it again: --param").word(format_args!("{name}=VALUE"))),
         // The other errors get their meaning from their causes.
         _ => return None,
     })
@@ -137,7 +146,7 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
         Shortfall::Missing(lines)
         | Shortfall::Shared(lines)
         | Shortfall::GivenToAnother { missing: lines, .. } => {
-            meaning.details(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
+            meaning.commands(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
         }
         Shortfall::OtherBundle { .. } => {
             meaning.hint("another digest is another decision: carnet grant new REF --to FILE")
@@ -156,7 +165,7 @@ fn of_fetch(error: &FetchError) -> Meaning {
             Meaning::from(ERROR).hint("write `layout:DIR:TAG`")
         }
         FetchError::Source(path) => {
-            Meaning::from(ERROR).hint(format!("carnet build {} --to LAYOUT", path.display()))
+            Meaning::from(ERROR).hint(CommandLine::of("carnet build").word(path.display()).own("--to LAYOUT"))
         }
         _ => ERROR.into(),
     }
@@ -202,7 +211,9 @@ fn of_run(error: &RunError) -> Meaning {
         _ => ERROR,
     };
     match error {
-        RunError::Limit(hit) => Meaning::from(code).hint(format!("raise it in the grant: {}", hit.line())),
+        RunError::Limit(hit) => {
+            Meaning::from(code).hint(CommandLine::of("raise it in the grant:").and(&hit.line()))
+        }
         _ => code.into(),
     }
 }
@@ -211,8 +222,12 @@ fn of_state(error: &StateError) -> Meaning {
     match error {
         StateError::Bundle(error) => of_fetch(error),
         StateError::Cluster(error) => of_cluster(error),
-        StateError::Locked { name, .. } => Meaning::from(LOCKED).hint(format!("carnet unlock {name}")),
-        StateError::Lost { name, .. } => Meaning::from(LOCKED).hint(format!("carnet status {name}")),
+        StateError::Locked { name, .. } => {
+            Meaning::from(LOCKED).hint(CommandLine::of("carnet unlock").word(name))
+        }
+        StateError::Lost { name, .. } => {
+            Meaning::from(LOCKED).hint(CommandLine::of("carnet status").word(name))
+        }
         StateError::Missing(_) => Meaning::from(ERROR).hint("carnet list"),
         _ => ERROR.into(),
     }
@@ -228,8 +243,12 @@ fn of_install(error: &install::Error) -> Meaning {
         }
         install::Error::Powers { refused, .. } => of_powers(refused),
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
-        install::Error::Place { name, .. } => Meaning::from(ERROR).hint(format!("carnet status {name}")),
-        install::Error::Exists(name) => Meaning::from(ERROR).hint(format!("carnet upgrade {name} REF")),
+        install::Error::Place { name, .. } => {
+            Meaning::from(ERROR).hint(CommandLine::of("carnet status").word(name))
+        }
+        install::Error::Exists(name) => {
+            Meaning::from(ERROR).hint(CommandLine::of("carnet upgrade").word(name).own("REF"))
+        }
         install::Error::Run { source, refusal, denials, unready, .. } => {
             of_failed_run(source, refusal.as_deref(), denials).unready(unready, 0)
         }
@@ -283,6 +302,10 @@ fn of_failed_run(source: &RunError, refusal: Option<&targets::Error>, denials: &
     if decides { target } else { run }.details(&told)
 }
 
+fn said(text: &str) -> Detail {
+    Detail::Said(visible(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,8 +356,8 @@ mod tests {
             let meaning = of_powers(&refused);
             assert_eq!(meaning.code.number(), code);
             assert_eq!(meaning.details.len(), MAX_POWERS + 1);
-            assert_eq!(meaning.details[0], "high: Pod a/0 uses the network of its node");
-            assert_eq!(meaning.details[MAX_POWERS], "and 10 more");
+            assert_eq!(meaning.details[0], said("high: Pod a/0 uses the network of its node"));
+            assert_eq!(meaning.details[MAX_POWERS], said("and 10 more"));
         }
     }
 }

@@ -57,7 +57,7 @@ impl Report for GrantCheck {
     /// One line for each flag, however long: they are to be copied.
     fn show(&self, page: &mut Page) {
         for line in &self.missing {
-            page.unwrapped(line);
+            page.command(line);
         }
         if self.covered {
             page.line("", Tone::Good, "Everything that the bundle cannot do without is granted.");
@@ -66,7 +66,7 @@ impl Report for GrantCheck {
             page.heading("Requested, but not needed");
         }
         for line in &self.optional {
-            page.unwrapped(line);
+            page.command(line);
         }
     }
 }

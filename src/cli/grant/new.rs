@@ -31,7 +31,7 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let written = context.wait(new(&args.reference, &context.bundles()))?;
     if let Some(file) = &args.to {
-        inputs::write(file, &written.text, args.force)?;
+        inputs::write(file, written.text.as_str(), args.force)?;
         written.check(&inputs::text(file)?)?;
         context
             .ui
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 fn show(args: &Args, written: &WrittenGrant, context: &Context) -> anyhow::Result<()> {
     match (context.ui.is_for_people(), &args.to) {
         (false, _) => context.ui.document("Grant", &written.grant),
-        (true, None) => context.ui.text(&written.text),
+        (true, None) => context.ui.yaml(&written.text),
         (true, Some(_)) => Ok(()),
     }
 }

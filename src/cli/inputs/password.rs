@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::exit::Usage;
+use crate::text::CommandLine;
 
 /// Where cosign looks for it. Set and empty, it means that there is none.
 const VARIABLE: &str = "COSIGN_PASSWORD";
@@ -42,7 +43,7 @@ fn ask(question: &str) -> anyhow::Result<SecretString> {
     let terminal = console::Term::stderr();
     if !terminal.is_term() || !std::io::stdin().is_terminal() {
         let message = "a password is needed, and there is no terminal to ask on";
-        return Err(Usage::new(message, format!("set {VARIABLE}")).into());
+        return Err(Usage::new(message, CommandLine::of("set").own(VARIABLE)).into());
     }
     terminal.write_str(question)?;
     Ok(terminal.read_secure_line()?.into())

@@ -1,17 +1,24 @@
 //! A page for people: headings, rows and tables that stay within the terminal, whatever text comes into them.
 //!
 //! Texts are made visible here, so that no verb can forget it: nothing that comes from a bundle can move the cursor,
-//! change colours, or begin a line of its own.
+//! change colours, or begin a line of its own. Where a line goes on below, and wherever a text from outside stands alone,
+//! a margin says so, which no text can leave out: a line without it is ours. See [`Words`].
 
 use clap::builder::styling::{AnsiColor, Style};
 
 use crate::document::visible;
+use crate::text::CommandLine;
 
-/// The width where it is not known, and the least that is ever assumed.
+use super::words::{MARGIN, Words, columns, wrapped};
+
+/// The width where it is not known.
 const WIDTH: usize = 80;
 
 /// The greatest width: longer lines are hard to read.
 const MAX_WIDTH: usize = 100;
+
+/// The least width that is assumed. In a narrower terminal nothing can be read.
+const MIN_WIDTH: usize = 30;
 
 /// The least width of a column, in which words still can be told apart.
 const MIN_COLUMN: usize = 8;
@@ -57,6 +64,7 @@ impl Tone {
 pub struct Page {
     text: String,
     width: usize,
+    is_terminal: bool,
     is_verbose: bool,
 }
 
@@ -64,11 +72,12 @@ impl Page {
     /// An empty page, as wide as the terminal.
     pub fn new(is_verbose: bool) -> Self {
         let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
-        Self::of_width(terminal.map_or(WIDTH, |columns| columns.clamp(WIDTH, MAX_WIDTH)), is_verbose)
+        let width = terminal.map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, MAX_WIDTH));
+        Self { is_terminal: terminal.is_some(), ..Self::of_width(width, is_verbose) }
     }
 
     fn of_width(width: usize, is_verbose: bool) -> Self {
-        Self { text: String::new(), width, is_verbose }
+        Self { text: String::new(), width, is_terminal: true, is_verbose }
     }
 
     /// Whether details are wanted.
@@ -82,7 +91,7 @@ impl Page {
     }
 
     /// Begins a section.
-    pub fn heading(&mut self, text: &str) {
+    pub fn heading(&mut self, text: impl Into<Words>) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -90,53 +99,69 @@ impl Page {
     }
 
     /// A line, or as many as it takes, behind an indent.
-    pub fn line(&mut self, indent: &str, tone: Tone, text: &str) {
-        for line in wrapped(&visible(text), self.width - columns(indent)) {
+    pub fn line(&mut self, indent: &'static str, tone: Tone, text: impl Into<Words>) {
+        for line in text.into().lines(self.width - columns(indent)) {
             self.push(&format!("{indent}{}", tone.paint(&line)));
         }
     }
 
-    /// A line that scripts read as well: it is never broken.
-    pub fn unwrapped(&mut self, text: &str) {
-        self.push(&visible(text));
+    /// A line that scripts read as well: it is broken for a terminal alone.
+    pub fn unwrapped(&mut self, text: impl Into<Words>) {
+        if self.is_terminal {
+            self.line("", Tone::Plain, text);
+        } else {
+            self.push(&text.into().into_text());
+        }
     }
 
-    /// A line whose white space means something. What does not fit goes on below.
-    pub fn verbatim(&mut self, indent: &str, tone: Tone, text: &str) {
-        let text: Vec<char> = visible(text).chars().collect();
-        for line in text.chunks(self.width - columns(indent)) {
-            self.push(&format!("{indent}{}", tone.paint(&line.iter().collect::<String>())));
+    /// A command or flags that are to be copied. They are never broken, and hold nothing that a line could be made of.
+    pub fn command(&mut self, line: &CommandLine) {
+        self.push(line.as_str());
+    }
+
+    /// A line of a text from outside whose white space means something. What does not fit goes on below.
+    pub fn verbatim(&mut self, indent: &'static str, tone: Tone, text: &str) {
+        let width = self.width - columns(indent) - columns(MARGIN);
+        let (mut line, mut used) = (String::new(), 0);
+        for c in visible(text).chars() {
+            let taken = columns(c.encode_utf8(&mut [0; 4]));
+            if used + taken > width {
+                self.push(&format!("{indent}{MARGIN}{}", tone.paint(&line)));
+                (line, used) = (String::new(), 0);
+            }
+            line.push(c);
+            used += taken;
         }
+        self.push(&format!("{indent}{MARGIN}{}", tone.paint(&line)));
     }
 
     /// Rows of a word in its tone and a text, the texts below each other. A word that is too long has a line of its
     /// own.
-    pub fn rows<W: AsRef<str>, T: AsRef<str>>(&mut self, rows: &[(Tone, W, T)]) {
-        let words: Vec<_> = rows.iter().map(|(_, word, _)| visible(word.as_ref())).collect();
+    pub fn rows<W: Into<Words>, T: Into<Words>>(&mut self, rows: impl IntoIterator<Item = (Tone, W, T)>) {
+        let rows: Vec<(Tone, Words, Words)> =
+            rows.into_iter().map(|(tone, word, text)| (tone, word.into(), text.into())).collect();
         let fits = |width: &usize| *width <= self.width / 3;
-        let left = words.iter().map(|word| columns(word)).filter(fits).max().unwrap_or(MIN_COLUMN);
+        let left = rows.iter().map(|(_, word, _)| word.columns()).filter(fits).max().unwrap_or(MIN_COLUMN);
         let right = self.width - left - 4;
-        for ((tone, _, text), word) in rows.iter().zip(&words) {
-            let mut word = word.as_str();
-            if columns(word) > left {
-                self.line("  ", *tone, word);
-                word = "";
+        for (tone, mut word, text) in rows {
+            if word.columns() > left {
+                self.line("  ", tone, word);
+                word = "".into();
             }
-            let cells = [wrapped(word, left), wrapped(&visible(text.as_ref()), right)];
-            self.columns(&cells, &[left, right], *tone, "  ");
+            self.columns(&[word.lines(left), text.lines(right)], &[left, right], tone, "  ");
         }
     }
 
-    /// A table. Where it is too wide, its widest columns are broken into lines.
-    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) {
-        let header = header.iter().map(|text| (*text).to_owned()).collect();
-        let shown: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
+    /// A table of texts from outside below our own header. Where it is too wide, its widest columns are broken into
+    /// lines.
+    pub fn table(&mut self, header: &[&'static str], rows: &[Vec<String>]) {
+        let header: Vec<Words> = header.iter().map(|text| Words::from(*text)).collect();
+        let shown: Vec<Vec<Words>> = rows.iter().map(|row| row.iter().map(Words::mixed).collect()).collect();
         let widths = fitted(&header, &shown, self.width);
         for (row, tone) in
             [(&header, Tone::Heading)].into_iter().chain(shown.iter().map(|row| (row, Tone::Plain)))
         {
-            let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| wrapped(cell, *width)).collect();
+            let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| cell.lines(*width)).collect();
             self.columns(&cells, &widths, tone, "");
         }
     }
@@ -166,11 +191,11 @@ impl Page {
 }
 
 /// How wide each column may be, so that the table with two spaces between its columns fits.
-fn fitted(header: &Vec<String>, rows: &[Vec<String>], width: usize) -> Vec<usize> {
+fn fitted(header: &[Words], rows: &[Vec<Words>], width: usize) -> Vec<usize> {
     let mut widths = vec![0; header.len()];
-    for row in std::iter::once(header).chain(rows) {
+    for row in std::iter::once(header).chain(rows.iter().map(Vec::as_slice)) {
         for (cell, widest) in row.iter().zip(&mut widths) {
-            *widest = columns(cell).max(*widest);
+            *widest = cell.columns().max(*widest);
         }
     }
     let gaps = 2 * widths.len().saturating_sub(1);
@@ -183,41 +208,19 @@ fn fitted(header: &Vec<String>, rows: &[Vec<String>], width: usize) -> Vec<usize
     widths
 }
 
-/// The columns that a text takes on a terminal.
-fn columns(text: &str) -> usize {
-    console::measure_text_width(text)
-}
-
-/// `text` in lines of at most `width` columns, broken between words; a word that is too long is broken inside. At least
-/// one line.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let (mut used, width) = (0, width.max(1));
-    for word in text.split(' ') {
-        if used > 0 && used + 1 + columns(word) > width {
-            lines.push(String::new());
-            used = 0;
-        } else if used > 0 {
-            used += 1;
-            push(&mut lines, " ");
-        }
-        for c in word.chars() {
-            let taken = columns(c.encode_utf8(&mut [0; 4]));
-            if used + taken > width {
-                lines.push(String::new());
-                used = 0;
-            }
-            used += taken;
-            push(&mut lines, c.encode_utf8(&mut [0; 4]));
-        }
-    }
-    lines
-}
-
-fn push(lines: &mut [String], text: &str) {
-    if let Some(line) = lines.last_mut() {
-        line.push_str(text);
-    }
+/// A message for people on `width` columns, or on one line where nobody says how many there are.
+pub(super) fn message(lead: &str, tone: Tone, text: &str, width: Option<usize>) -> String {
+    let text = visible(text);
+    let Some(width) = width else { return format!("{lead}{}", tone.paint(&text)) };
+    let plain = anstream::adapter::strip_str(lead).to_string();
+    // The lead is our own, so the text begins behind it; further lines begin with the margin alone.
+    let (lead_width, width) = (columns(&plain), width.max(MIN_WIDTH));
+    let lines = wrapped(&text, width - lead_width.min(width / 2));
+    let Some((first, more)) = lines.split_first() else { return lead.into() };
+    std::iter::once(format!("{lead}{}", tone.paint(first)))
+        .chain(more.iter().map(|line| tone.paint(&format!("{MARGIN}{line}"))))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -229,20 +232,16 @@ mod tests {
     }
 
     #[test]
-    fn words_are_kept_whole_where_they_fit() {
-        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
-        assert_eq!(wrapped("abcdefg h", 3), ["abc", "def", "g h"]);
-        assert_eq!(wrapped("世界世界", 5), ["世界", "世界"]);
-        assert_eq!(wrapped("", 5), [""]);
-    }
-
-    #[test]
     fn nothing_is_wider_than_the_page() {
         let mut page = Page::of_width(80, false);
         let long = "x".repeat(300);
-        page.heading(&long);
-        page.line("  ", Tone::Plain, &format!("{long} {long}"));
-        page.rows(&[(Tone::Danger, &long, &long), (Tone::Plain, &"a".into(), &"b c".repeat(90))]);
+        page.heading(Words::outside(&long));
+        page.line("  ", Tone::Plain, Words::mixed(format_args!("{long} {long}")));
+        page.verbatim("  ", Tone::Plain, &long);
+        page.rows([
+            (Tone::Danger, Words::outside(&long), Words::mixed(&long)),
+            (Tone::Plain, "a".into(), Words::outside("b c".repeat(90))),
+        ]);
         page.table(&["NAME", "WHAT"], &[vec![long.clone(), long.clone()], vec!["a".into(), "b".into()]]);
         for line in plain(&page.into_text()).lines() {
             assert!(columns(line) <= 80, "{line}");
@@ -259,7 +258,43 @@ mod tests {
     #[test]
     fn hostile_text_is_shown_escaped() {
         let mut page = Page::of_width(80, false);
-        page.rows(&[(Tone::Plain, "a\u{1b}[2J", "b\nc\u{202e}")]);
+        page.rows([(Tone::Plain, Words::mixed("a\u{1b}[2J"), Words::mixed("b\nc\u{202e}"))]);
         assert_eq!(plain(&page.into_text()), "  a\\u{1b}[2J  b\\u{a}c\\u{202e}\n");
+    }
+
+    /// Lines of the page that carnet itself seems to say, when `text` stands on it in every way that there is.
+    fn lines_of_ours(text: &str, width: usize) -> Vec<String> {
+        let mut page = Page::of_width(width, false);
+        page.line("", Tone::Plain, Words::outside(text));
+        page.line("  ", Tone::Plain, Words::mixed(format_args!("the author says {text}")));
+        page.verbatim("  ", Tone::Plain, text);
+        page.rows([
+            (Tone::Good, "required", Words::outside(text)),
+            (Tone::Good, "image", Words::mixed(text)),
+        ]);
+        let shown = plain(&page.into_text());
+        let said = message("error: ", Tone::Plain, text, Some(width));
+        let all = shown.lines().chain(said.lines()).map(|line| line.trim_start().to_owned());
+        all.filter(|line| !line.starts_with(MARGIN.trim_end())).collect()
+    }
+
+    #[test]
+    fn no_text_begins_a_line_that_could_be_ours() {
+        let spaces = " ".repeat(200);
+        for gap in [&*spaces, "\u{a0}", "\n", "\u{2028}", "\r", "\u{3000}", &"x".repeat(79)] {
+            for repeated in [1, 60, 77] {
+                let text = format!(
+                    "fine{}Who signed it{}  trusted  by you",
+                    gap.repeat(repeated),
+                    gap.repeat(repeated)
+                );
+                for width in [30, 80, 100] {
+                    let ours = lines_of_ours(&text, width);
+                    let starts = ["the author says", "required", "image", "error:"];
+                    assert_eq!(ours.len(), starts.len(), "{ours:?}");
+                    assert!(ours.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{ours:?}");
+                }
+            }
+        }
     }
 }

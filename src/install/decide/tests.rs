@@ -121,7 +121,7 @@ fn decided(
 fn missing(decided: Result<DecidedRun, Error>) -> Vec<String> {
     match decided.map(|decided| decided.decision) {
         Err(Error::Shortfall(Shortfall::Missing(missing) | Shortfall::GivenToAnother { missing, .. })) => {
-            missing
+            missing.iter().map(ToString::to_string).collect()
         }
         other => panic!("{other:?}"),
     }

@@ -12,6 +12,7 @@ use crate::fetch::Fetched;
 use crate::grant::{Consent, Shortfall, shortfall};
 use crate::operations::{Bundles, Deferred, Document, Error, Parameters};
 use crate::reference::Reference;
+use crate::text::CommandLine;
 
 /// A request to check grants against a bundle.
 #[derive(Debug)]
@@ -36,9 +37,9 @@ pub struct GrantCheck {
     /// Whether everything that the bundle cannot do without is granted.
     pub covered: bool,
     /// The lines that would grant what is missing.
-    pub missing: Vec<String>,
+    pub missing: Vec<CommandLine>,
     /// The lines that would grant optional requests.
-    pub optional: Vec<String>,
+    pub optional: Vec<CommandLine>,
 }
 
 impl Document for GrantCheck {

@@ -6,6 +6,7 @@ use crate::capability::Requests;
 use crate::grant::spec::GrantFile;
 use crate::operations::{Bundles, Error};
 use crate::reference::Reference;
+use crate::text::YamlText;
 
 use super::write;
 
@@ -13,7 +14,7 @@ use super::write;
 #[derive(Debug)]
 pub struct WrittenGrant {
     /// The text, with the author's reason beside each line.
-    pub text: String,
+    pub text: YamlText,
     /// The grant as a run parses it.
     pub grant: GrantFile,
     requests: Requests,
@@ -28,7 +29,7 @@ pub async fn new(reference: &Reference, bundles: &Bundles) -> Result<WrittenGran
     let requests = Requests::of(fetched.bundle())?;
     let text = write::grant(fetched.bundle().name(), fetched.digest(), &requests);
     // A text that would not parse back to the same grant must not be returned as one.
-    let grant = write::read_back(&text, &requests, Path::new(""))?;
+    let grant = write::read_back(text.as_str(), &requests, Path::new(""))?;
     Ok(WrittenGrant { text, grant, requests })
 }
 

@@ -1,7 +1,7 @@
 //! Turns requests into the text of a grant, with the author's reasons as comments.
 //!
-//! Every text comes from the bundle. Values are quoted unless they are plain words, and comments are made visible and
-//! kept on their line, so that no reason can become a line of the grant.
+//! Every text comes from the bundle, and is written as what it is: a scalar, or a comment, so that no reason can become
+//! a line of the grant.
 
 use std::path::Path;
 
@@ -11,26 +11,25 @@ use crate::capability::files::FileText;
 use crate::capability::kubernetes::RuleText;
 use crate::capability::{Requests, ScopeRequest};
 use crate::digest::Digest;
-use crate::document::visible;
 use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
 use crate::operations::Error;
+use crate::text::YamlText;
+use crate::text::yaml::is_word;
 
 /// The placeholder for a path where the bundle's name for the file suggests none.
 const NO_PATH: &str = "CHANGE-ME";
 
-/// The longest list on one line, in bytes.
-const MAX_LINE: usize = 90;
-
 /// The text of a grant of all these requests.
-pub(super) fn grant(name: &str, bundle: Digest, requests: &Requests) -> String {
-    let mut text = format!(
-        "apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata:\n  name: {}\nspec:\n  bundle: {bundle}\n",
-        value(name)
-    );
-    list(&mut text, "kubernetes", &requests.kubernetes, rule);
-    list(&mut text, "files", &requests.files, file);
-    list(&mut text, "credentials", &requests.credentials, credential);
-    list(&mut text, "generate", &requests.generate, generate);
+pub(super) fn grant(name: &str, bundle: Digest, requests: &Requests) -> YamlText {
+    let mut text = YamlText::default();
+    text.own("apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata:\n");
+    text.member("  ", "name", name);
+    text.own("spec:\n");
+    text.member("  ", "bundle", &bundle.to_string());
+    list(&mut text, "  kubernetes:\n", &requests.kubernetes, rule);
+    list(&mut text, "  files:\n", &requests.files, file);
+    list(&mut text, "  credentials:\n", &requests.credentials, credential);
+    list(&mut text, "  generate:\n", &requests.generate, generate);
     text
 }
 
@@ -58,80 +57,71 @@ pub(super) fn read_back(text: &str, requests: &Requests, base: &Path) -> Result<
     if read == meant { Ok(document) } else { Err(Error::Unwritable) }
 }
 
-fn list<T>(text: &mut String, name: &str, requests: &[ScopeRequest<T>], members: fn(&T) -> Vec<String>) {
+/// A member of a list's item.
+enum Member {
+    Text(&'static str, String),
+    List(&'static str, Vec<String>),
+    Revealed,
+}
+
+fn list<T>(
+    text: &mut YamlText,
+    heading: &'static str,
+    requests: &[ScopeRequest<T>],
+    members: fn(&T) -> Vec<Member>,
+) {
     if requests.is_empty() {
         return;
     }
-    text.push_str(&format!("  {name}:\n"));
+    text.own(heading);
     for request in requests {
-        text.push_str(&format!("  # {}\n", comment(&request.reason, request.optional)));
+        text.comment("  ", &comment(&request.reason, request.optional));
         let mut lead = "  - ";
         for member in members(&request.text) {
-            text.push_str(&format!("{lead}{member}\n"));
+            match member {
+                Member::Text(name, value) => text.member(lead, name, &value),
+                Member::List(name, values) => text.list(lead, name, &values),
+                Member::Revealed => text.own("    reveal: true\n"),
+            }
             lead = "    ";
         }
     }
 }
 
 fn comment(reason: &str, is_optional: bool) -> String {
-    let reason = if reason.is_empty() { "(no reason given)".into() } else { visible(reason) };
-    if is_optional { format!("optional: {reason}") } else { reason }
+    let reason = if reason.is_empty() { "(no reason given)" } else { reason };
+    if is_optional { format!("optional: {reason}") } else { reason.into() }
 }
 
-fn rule(rule: &RuleText) -> Vec<String> {
-    let verbs: Vec<_> = rule.verbs.iter().map(ToString::to_string).collect();
-    let mut members = vec![values("verbs", &verbs), values("kinds", &rule.kinds)];
+fn rule(rule: &RuleText) -> Vec<Member> {
+    let verbs = rule.verbs.iter().map(ToString::to_string).collect();
+    let mut members = vec![Member::List("verbs", verbs), Member::List("kinds", rule.kinds.clone())];
     if !rule.namespaces.is_empty() {
-        members.push(values("namespaces", &rule.namespaces));
+        members.push(Member::List("namespaces", rule.namespaces.clone()));
     }
-    members.push(values("names", &rule.names));
+    members.push(Member::List("names", rule.names.clone()));
     members
 }
 
-fn file(file: &FileText) -> Vec<String> {
-    vec![format!("name: {}", value(&file.name)), format!("path: {}", path(&file.name))]
+fn file(file: &FileText) -> Vec<Member> {
+    vec![Member::Text("name", file.name.clone()), Member::Text("path", path(&file.name))]
 }
 
-fn credential(credential: &CredentialText) -> Vec<String> {
-    let mut members = vec![format!("name: {}", value(&credential.name))];
-    members.extend(credential.into.as_ref().map(|into| values("into", into)));
-    if credential.reveal {
-        members.push("reveal: true".into());
-    }
+fn credential(credential: &CredentialText) -> Vec<Member> {
+    let mut members = vec![Member::Text("name", credential.name.clone())];
+    members.extend(credential.into.as_ref().map(|into| Member::List("into", into.clone())));
+    members.extend(credential.reveal.then_some(Member::Revealed));
     members
 }
 
-fn generate(credential: &GenerateText) -> Vec<String> {
-    vec![format!("name: {}", value(&credential.name)), values("into", &credential.into)]
+fn generate(credential: &GenerateText) -> Vec<Member> {
+    vec![Member::Text("name", credential.name.clone()), Member::List("into", credential.into.clone())]
 }
 
 /// A path to begin with. The name is the author's, so nothing of it leads to another directory or to a hidden file.
 fn path(name: &str) -> String {
     let last = name.trim_end_matches("/*").rsplit('/').next().unwrap_or_default();
     format!("./{}", if is_word(last) { last } else { NO_PATH })
-}
-
-/// A list on one line, or where that would be long, a line for each.
-fn values(name: &str, texts: &[String]) -> String {
-    let texts: Vec<_> = texts.iter().map(|text| value(text)).collect();
-    let line = format!("{name}: [{}]", texts.join(", "));
-    if line.len() <= MAX_LINE { line } else { format!("{name}:\n    - {}", texts.join("\n    - ")) }
-}
-
-/// A text as YAML: unquoted where it is a plain word, else quoted as JSON, which is YAML too.
-fn value(text: &str) -> String {
-    if is_word(text) && !is_special(text) { text.into() } else { serde_json::Value::from(text).to_string() }
-}
-
-fn is_word(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
-}
-
-/// Words that some readers of YAML take for something else than text.
-fn is_special(text: &str) -> bool {
-    ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
-        .contains(&text.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -156,7 +146,7 @@ mod tests {
             "generate": [{"name": "key", "into": ["${namespace}/Secret/b"], "reason": "signs"}],
         }));
         let text = grant("web", Digest::of(b""), &requests);
-        read_back(&text, &requests, Path::new("")).unwrap();
+        read_back(text.as_str(), &requests, Path::new("")).unwrap();
         for line in [
             "  # it runs there\n  - verbs: [apply, delete]\n    kinds: [apps/Deployment, Service]\n",
             "    namespaces: [\"${namespace}\"]\n    names: [\"${installation}-*\"]\n",
@@ -165,7 +155,7 @@ mod tests {
             "  - name: \"yes\"\n    reveal: true\n",
             "  generate:\n  # signs\n  - name: key\n    into: [\"${namespace}/Secret/b\"]\n",
         ] {
-            assert!(text.contains(line), "{text}");
+            assert!(text.as_str().contains(line), "{text}");
         }
     }
 
@@ -176,8 +166,11 @@ mod tests {
             "credentials": [{"name": "a\n  b: [", "reason": hostile, "reveal": false}],
         }));
         let text = grant("x: y\n", Digest::of(b""), &requests);
-        assert!(text.contains("  # harmless\\u{a}  - verbs: [delete]\\u{2028}\\u{1b}[2K\n"), "{text}");
-        read_back(&text, &requests, Path::new("")).unwrap();
+        assert!(
+            text.as_str().contains("  # harmless\\u{a}  - verbs: [delete]\\u{2028}\\u{1b}[2K\n"),
+            "{text}"
+        );
+        read_back(text.as_str(), &requests, Path::new("")).unwrap();
     }
 
     #[test]
