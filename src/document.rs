@@ -33,9 +33,9 @@ pub enum InvalidDocument {
     /// A number would be another one if it was written again.
     #[error("the number {0} would be changed: write it with fewer digits, or as text")]
     Number(String),
-    /// The text is longer than [`MAX_BYTES`].
-    #[error("the document has {0} bytes, more than the {MAX_BYTES} that are read")]
-    TooLong(usize),
+    /// The text is longer than may be read: its bytes, and how many those are.
+    #[error("the document has {0} bytes, more than the {1} that are read")]
+    TooLong(usize, usize),
     /// A strict reader found members that it does not know.
     #[error("unknown member{} {}", if .0.len() == 1 { "" } else { "s" }, list(.0))]
     Unknown(Vec<String>),
@@ -52,8 +52,16 @@ pub enum InvalidDocument {
 /// # Errors
 /// [`InvalidDocument`] for text that is not JSON, duplicate member names, trailing bytes, and whatever is over the limits.
 pub fn json(bytes: &[u8]) -> Result<Value, InvalidDocument> {
-    if bytes.len() > MAX_BYTES {
-        return Err(InvalidDocument::TooLong(bytes.len()));
+    json_within(bytes, MAX_BYTES)
+}
+
+/// Reads one JSON document of at most so many bytes.
+///
+/// # Errors
+/// As for [`json`].
+pub fn json_within(bytes: &[u8], most: usize) -> Result<Value, InvalidDocument> {
+    if bytes.len() > most {
+        return Err(InvalidDocument::TooLong(bytes.len(), most));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
@@ -92,7 +100,7 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), Inva
 /// [`InvalidDocument`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the limits.
 pub fn yaml(text: &str) -> Result<Value, InvalidDocument> {
     if text.len() > MAX_BYTES {
-        return Err(InvalidDocument::TooLong(text.len()));
+        return Err(InvalidDocument::TooLong(text.len(), MAX_BYTES));
     }
     let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
     let options = serde_saphyr::options! { budget: budget, with_snippet: false, strict_booleans: true };

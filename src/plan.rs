@@ -4,6 +4,7 @@
 //! values of Secrets are shown as changed or unchanged. Its digest stands for everything that decides what a run does.
 
 pub mod trace;
+mod redaction;
 mod difference;
 mod changed_fields;
 pub mod powers;
@@ -25,7 +26,7 @@ use crate::kubernetes::api::CORE;
 use crate::kubernetes::rbac::Rights;
 use crate::targets::Change;
 
-use difference::{difference, showable};
+use difference::{difference, showable, showable_manifest};
 use powers::{ClusterContext, Images, Powers};
 use trace::{Calls, ObjectChange, Step, Trace};
 
@@ -137,6 +138,7 @@ impl PlannedChange {
         let bare = Self {
             action: row.change,
             object: row.object.clone(),
+            manifest: None,
             diff: None,
             fields: Vec::new(),
             delta: None,
@@ -145,9 +147,16 @@ impl PlannedChange {
             immutable: row.immutable.clone(),
         };
         match row.change {
-            Change::Replace | Change::Update => bare.with_difference(row),
-            Change::Create | Change::Delete | Change::Unchanged => bare,
+            Change::Replace | Change::Update => bare.with_manifest(row).with_difference(row),
+            Change::Create => bare.with_manifest(row),
+            Change::Delete | Change::Unchanged => bare,
         }
+    }
+
+    fn with_manifest(self, row: &ObjectChange) -> Self {
+        let manifest =
+            row.manifest.as_ref().map(|body| showable_manifest(&row.object, body, &row.placements));
+        Self { manifest, ..self }
     }
 
     fn with_difference(self, row: &ObjectChange) -> Self {

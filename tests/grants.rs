@@ -152,7 +152,7 @@ proptest! {
     fn what_is_withheld_is_exactly_what_lacks(requested in rules(4), allowed in rules(4)) {
         let before = granted(&requested, &allowed, &[]);
         let lines: Vec<_> = before.withheld();
-        let rest: Vec<_> = lines.iter().map(|line| line.strip_prefix("--allow-kube '").unwrap()).collect();
+        let rest: Vec<_> = lines.iter().map(|line| line.as_str().strip_prefix("--allow-kube '").unwrap()).collect();
         let rest = rest.iter().map(|line| line.strip_suffix('\'').unwrap());
         let rest = rest.map(|line| {
             let (verb, line) = line.split_once(':').unwrap();

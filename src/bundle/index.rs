@@ -376,7 +376,7 @@ mod tests {
         assert!(matches!(BundleIndex::parse(b"[]"), Err(IndexError::Malformed(Malformed::Member(_)))));
         assert!(matches!(
             BundleIndex::parse(&vec![b' '; document::MAX_BYTES + 1]),
-            Err(IndexError::Malformed(Malformed::Document(document::InvalidDocument::TooLong(_))))
+            Err(IndexError::Malformed(Malformed::Document(document::InvalidDocument::TooLong(..))))
         ));
     }
 }

@@ -23,7 +23,7 @@ pub(super) use args::{
 };
 pub(super) use change::{ChangeArgs, IdentityArgs, PowerArgs, TimeoutArgs, time};
 pub(super) use console::{Console, is_confirmed};
-pub(super) use outcome::{diff_lines, output_text, report, show_outputs};
+pub(super) use outcome::{Show, diff_lines, output_text, plan_page, report, show_outputs};
 
 /// Has an operation done that works with installations. The console follows it.
 pub(super) fn carry_out<T>(

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::document;
 use crate::operations::apply::apply;
 use crate::operations::{ChangeOptions, InstallationRequest};
 use crate::plan::Plan;
@@ -92,14 +91,17 @@ impl WaitArgs {
 }
 
 fn read(file: &Path) -> anyhow::Result<Plan> {
-    let bytes =
-        if file == Path::new("-") { standard_input()? } else { super::inputs::text(file)?.into_bytes() };
+    let most = u64::try_from(Plan::MAX_BYTES).unwrap_or(u64::MAX);
+    let bytes = if file == Path::new("-") {
+        standard_input(most)?
+    } else {
+        super::inputs::text_within(file, most)?.into_bytes()
+    };
     Plan::read(&bytes).with_context(|| format!("`{}` cannot be carried out", file.display()))
 }
 
-fn standard_input() -> anyhow::Result<Vec<u8>> {
+fn standard_input(most: u64) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).context("standard input")?;
+    std::io::stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes).context("standard input")?;
     Ok(bytes)
 }

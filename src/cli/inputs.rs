@@ -172,11 +172,19 @@ pub fn scratch() -> PathBuf {
 /// # Errors
 /// When it cannot be read, is too long or no text.
 pub fn text(path: &Path) -> anyhow::Result<String> {
+    text_within(path, MAX_FILE)
+}
+
+/// The text of a file that the operator named, of at most so many bytes.
+///
+/// # Errors
+/// As for [`text`].
+pub fn text_within(path: &Path, most: u64) -> anyhow::Result<String> {
     let file = open(path).with_context(|| cannot_use(path))?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).with_context(|| cannot_use(path))?;
-    let is_long = u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE);
-    anyhow::ensure!(!is_long, "`{}` has more than the {MAX_FILE} bytes that are read", path.display());
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).with_context(|| cannot_use(path))?;
+    let is_long = u64::try_from(bytes.len()).is_ok_and(|length| length > most);
+    anyhow::ensure!(!is_long, "`{}` has more than the {most} bytes that are read", path.display());
     String::from_utf8(bytes)
         .map_err(|_| anyhow::Error::from(document::InvalidDocument::Utf8))
         .with_context(|| cannot_use(path))

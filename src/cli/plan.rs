@@ -6,9 +6,9 @@ use crate::plan::Plan;
 use crate::targets::{NotDryRun, Overrides};
 
 use super::Context;
-use super::act::{self, BundleArgs, PowerArgs};
+use super::act::{self, BundleArgs, PowerArgs, Show};
 use super::exit::{Code, Failure};
-use super::ui::Ui;
+use super::ui::{Page, Ui};
 
 /// Show what an install or upgrade would change, and change nothing
 ///
@@ -18,6 +18,7 @@ use super::ui::Ui;
 #[command(after_help = "\
 Examples:
   carnet plan web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml
+  carnet plan web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml --show manifests
   carnet plan web layout:bundles/web-1.1 -o json --exit-code")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -25,6 +26,9 @@ pub(super) struct Args {
     /// Exit with 3 when anything would change
     #[arg(long)]
     exit_code: bool,
+    /// What to show of each object: what changes, also the manifests of new ones (as -v does), or a line alone
+    #[arg(long, value_name = "WHAT")]
+    show: Option<Show>,
     /// Show what overwriting the changes of others would do
     #[arg(long)]
     force_conflicts: bool,
@@ -51,11 +55,21 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     });
     let plan = match planned {
         Ok(outcome) => outcome.proposed.into_plan(),
-        Err(error) => return refused(&error, context).unwrap_or(Err(error)),
+        Err(error) => return refused(&error, args.show, context).unwrap_or(Err(error)),
     };
-    context.ui.report(&plan)?;
+    shown(&plan, args.show, &context.ui)?;
     warn(&plan, take_ownership, &context.ui);
     Ok(act::pending(args.exit_code, !plan.is_empty()))
+}
+
+/// Prints the plan.
+fn shown(plan: &Plan, show: Option<Show>, ui: &Ui) -> anyhow::Result<()> {
+    if !ui.is_for_people() {
+        return ui.report(plan);
+    }
+    let mut page = Page::new(ui.is_verbose());
+    act::plan_page(&mut page, plan, show.unwrap_or(Show::by_default(ui.is_verbose())));
+    ui.page(page)
 }
 
 /// Warnings about the plan that its rows do not make obvious.
@@ -77,12 +91,12 @@ fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
 }
 
 /// A plan that is refused for what it installs can be looked at all the same.
-fn refused(error: &anyhow::Error, context: &Context) -> Option<anyhow::Result<Code>> {
+fn refused(error: &anyhow::Error, show: Option<Show>, context: &Context) -> Option<anyhow::Result<Code>> {
     let operations::Error::Install(install::Error::Powers { plan, .. }) = error.downcast_ref()? else {
         return None;
     };
     let failure = Failure { hint: None, ..Failure::of(error) };
-    let shown = context.ui.report(&**plan);
+    let shown = shown(plan, show, &context.ui);
     context.ui.explain(&failure);
     Some(shown.map(|()| failure.code))
 }

@@ -8,6 +8,15 @@ use crate::document;
 use crate::kubernetes::difference::without_bookkeeping;
 use crate::kubernetes::metadata::LAST_APPLIED;
 use crate::kubernetes::object::ObjectRef;
+use crate::targets::credentials::Placements;
+
+use super::redaction::{OTHER_VALUE, VALUE, made_of, redacted};
+
+/// The manifest of an object as it may be shown: as the component wrote it, without values of Secrets.
+pub(super) fn showable_manifest(object: &ObjectRef, body: &Value, placements: &Placements) -> Value {
+    let body = document::sorted(body);
+    if object.is_secret() { redacted(body, |_, key, _| made_of(placements, key)) } else { body }
+}
 
 /// Two states of an object as they may be shown and compared: without what the server writes and values of Secrets.
 pub(super) fn showable(
@@ -39,19 +48,11 @@ fn comparable(value: &Value) -> Value {
 /// Values of Secrets become words that tell only whether they differ.
 fn hidden(before: Option<Value>, after: Option<Value>) -> (Option<Value>, Option<Value>) {
     let old = before.clone().unwrap_or_default();
-    let hide = |value: Option<Value>, word: &str| {
-        value.map(|mut value| {
-            for member in ["data", "stringData"] {
-                let Some(Value::Object(values)) = value.get_mut(member) else { continue };
-                for (key, held) in values.iter_mut() {
-                    let same = old.get(member).and_then(|old| old.get(key)) == Some(held);
-                    *held = Value::from(if same { "(a value)" } else { word });
-                }
-            }
-            value
-        })
+    let changed = |member: &str, key: &str, value: &Value| {
+        let same = old.get(member).and_then(|values| values.get(key)) == Some(value);
+        if same { VALUE } else { OTHER_VALUE }.to_owned()
     };
-    (hide(before, "(a value)"), hide(after, "(another value)"))
+    (before.map(|it| redacted(it, |_, _, _| VALUE.into())), after.map(|it| redacted(it, changed)))
 }
 
 #[cfg(test)]
@@ -76,6 +77,16 @@ mod tests {
             assert!(!diff.contains(value), "{diff}");
         }
         assert!(diff.contains("-  other: (a value)") && diff.contains("+  other: (another value)"), "{diff}");
+    }
+
+    #[test]
+    fn a_manifest_is_shown_as_it_was_written_and_that_of_a_secret_without_values() {
+        let body = json!({"kind": "ConfigMap", "data": {"b": "1", "a": "2"}});
+        let config = ObjectRef::new("v1", "ConfigMap", Some("a"), "b");
+        assert_eq!(showable_manifest(&config, &body, &Placements::new()), body);
+        let placements = [("b".to_owned(), ["db".to_owned()].into_iter().collect())].into();
+        let shown = showable_manifest(&secret(), &body, &placements);
+        assert_eq!(shown["data"], json!({"a": VALUE, "b": "(with the credential `db`)"}));
     }
 
     #[test]

@@ -113,6 +113,10 @@ pub struct PlannedChange {
     /// Which object.
     #[serde(flatten)]
     pub object: ObjectRef,
+    /// The manifest of an object that is created or changed, as the component wrote it: without values of Secrets, and
+    /// credentials by their names.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manifest: Option<Value>,
     /// The difference, as a unified diff of YAML. For people: the digest of the plan does not cover it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub diff: Option<String>,

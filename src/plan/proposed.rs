@@ -122,6 +122,7 @@ mod tests {
             change: Change::Create,
             before: None,
             after: Some(json!({ "apiVersion": "v1", "kind": object.kind })),
+            manifest: None,
             placements: Placements::new(),
             marks: Marks::default(),
             immutable: Vec::new(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::digest::Digest;
 use crate::document::{self, visible};
 use crate::kubernetes::object::ObjectId;
-use crate::targets::NotDryRun;
+use crate::targets::{Change, NotDryRun};
 
 use super::{Plan, PlannedChange};
 
@@ -32,19 +32,27 @@ pub enum Unusable {
     /// It is no document of this shape.
     #[error("it is not a plan document")]
     Document(#[from] document::InvalidDocument),
+    /// It does not say what it would apply: it was made before plans did.
+    #[error(
+        "it does not show the manifest of `{0}`, so an earlier version of carnet has made it: make it once more"
+    )]
+    NoManifest(String),
     /// It has members that this version does not know, and that its digest does not cover.
     #[error("it has members that a plan does not have: {}", .0.join(", "))]
     Unknown(Vec<String>),
 }
 
 impl Plan {
+    /// The longest plan that is read, in bytes: the manifests of a run, whose calls may hand over as many by default.
+    pub const MAX_BYTES: usize = 64 << 20;
+
     /// Reads a plan that `carnet plan -o json` has written. That it was not changed since is checked; that whoever made
     /// it meant well is not.
     ///
     /// # Errors
     /// [`Unusable`].
     pub fn read(bytes: &[u8]) -> Result<Self, Unusable> {
-        let mut value = document::json(bytes)?;
+        let mut value = document::json_within(bytes, Self::MAX_BYTES)?;
         for (name, expected) in ENVELOPE {
             let found = value.as_object_mut().and_then(|members| members.remove(name));
             if found != Some(Value::from(expected)) {
@@ -56,10 +64,14 @@ impl Plan {
             return Err(Unusable::Unknown(unknown.iter().map(|name| visible(name)).collect()));
         }
         let computed = plan.computed();
-        if computed == plan.digest {
-            Ok(plan)
-        } else {
-            Err(Unusable::Digest { stated: plan.digest, computed })
+        if computed != plan.digest {
+            return Err(Unusable::Digest { stated: plan.digest, computed });
+        }
+        let applies =
+            |row: &PlannedChange| matches!(row.action, Change::Create | Change::Replace | Change::Update);
+        match plan.changes.iter().find(|row| applies(row) && row.manifest.is_none()) {
+            Some(row) => Err(Unusable::NoManifest(visible(&row.object.to_string()))),
+            None => Ok(plan),
         }
     }
 

@@ -58,6 +58,8 @@ pub struct ObjectChange {
     pub before: Option<Value>,
     /// The object as it would be.
     pub after: Option<Value>,
+    /// The object as the component wrote it, with placeholders in the place of credentials. None: it is not applied.
+    pub manifest: Option<Value>,
     /// The credentials that flow into it.
     pub placements: Placements,
     /// Further properties of the change.
@@ -109,6 +111,7 @@ impl ObjectChange {
             change: Change::Delete,
             before: Some(before),
             after: None,
+            manifest: None,
             placements: Placements::new(),
             marks: Marks::default(),
             immutable: Vec::new(),
@@ -121,6 +124,7 @@ impl ObjectChange {
         earlier: Option<Self>,
         object: &ObjectRef,
         preview: Preview,
+        manifest: Option<Value>,
         placements: Placements,
     ) -> Option<Self> {
         let Preview { change, before, after, marks, immutable } = preview;
@@ -138,7 +142,7 @@ impl ObjectChange {
         };
         let after = (change != Change::Delete).then_some(after);
         let marks = Marks { adopts, ..marks };
-        Some(Self { object: object.clone(), change, before, after, placements, marks, immutable })
+        Some(Self { object: object.clone(), change, before, after, manifest, placements, marks, immutable })
     }
 
     /// Assumes that the values that hold credentials are up to date, so that changes can be compared without knowing
@@ -182,7 +186,7 @@ mod tests {
     fn row(steps: Vec<Preview>) -> Option<(Change, Option<Value>, Option<Value>)> {
         let mut row = None;
         for step in steps {
-            row = ObjectChange::after(row, &object(), step, Placements::new());
+            row = ObjectChange::after(row, &object(), step, None, Placements::new());
         }
         row.map(|row| (row.change, row.before, row.after))
     }
@@ -220,8 +224,9 @@ mod tests {
             marks: Marks { adopts: true, ..Marks::default() },
             ..preview(Change::Update, Some(1), 2)
         };
-        let row = ObjectChange::after(None, &object(), adopting, Placements::new());
-        let row = ObjectChange::after(row, &object(), preview(Change::Update, Some(2), 3), Placements::new());
+        let row = ObjectChange::after(None, &object(), adopting, None, Placements::new());
+        let row =
+            ObjectChange::after(row, &object(), preview(Change::Update, Some(2), 3), None, Placements::new());
         assert!(row.unwrap().marks.adopts);
     }
 
@@ -239,6 +244,7 @@ mod tests {
             change: Change::Update,
             before: Some(json!({"data": {"password": "a"}, "metadata": {"resourceVersion": "1"}})),
             after: Some(json!({"data": {"password": "b"}, "metadata": {}})),
+            manifest: None,
             placements,
             marks: Marks::default(),
             immutable: Vec::new(),

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::sync::Mutex;
 use crate::verify::TrustDecision;
 
-use super::outcome::plan_page;
+use super::outcome::{Show, plan_page};
 use super::{signals, waiting};
 
 /// The longest answer that is read: who sends more is no person.
@@ -52,7 +52,7 @@ impl Console {
         }
         let mut page = Page::new(self.ui.is_verbose());
         decision_page(&mut page, plan, decision);
-        plan_page(&mut page, plan);
+        plan_page(&mut page, plan, Show::by_default(self.ui.is_verbose()));
         // Whoever closed the pipe has seen enough; the change itself goes on.
         drop(self.ui.page(page));
     }

@@ -9,12 +9,13 @@ use crate::install::Outcome;
 use crate::operations::OutcomeDocument;
 use crate::plan::{Plan, PlannedChange};
 use crate::targets::{Change, NotDryRun};
+use crate::text::YamlText;
 
 use super::powers;
 
 impl Report for Plan {
     fn show(&self, page: &mut Page) {
-        plan_page(page, self);
+        plan_page(page, self, Show::by_default(page.is_verbose()));
     }
 }
 
@@ -41,8 +42,26 @@ impl Report for Outcome {
     }
 }
 
+/// How much of the objects of a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum Show {
+    /// What changes in objects that are there.
+    Diff,
+    /// That, and the manifests of objects that are made.
+    Manifests,
+    /// A line for each object.
+    Summary,
+}
+
+impl Show {
+    /// What is shown where nothing else is said.
+    pub(in crate::cli) fn by_default(is_verbose: bool) -> Self {
+        if is_verbose { Self::Manifests } else { Self::Diff }
+    }
+}
+
 /// The objects of a plan, a line each, then their powers, where credentials go and how often the host is called.
-pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
+pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
     page.heading(mixed!(
         "Plan: {} into {}, namespace {}",
         plan.action,
@@ -62,9 +81,21 @@ pub(super) fn plan_page(page: &mut Page, plan: &Plan) {
         })
         .collect();
     page.rows(rows);
-    for (object, diff) in plan.changes.iter().filter_map(|row| Some((&row.object, row.diff.as_ref()?))) {
-        page.heading(Words::mixed(object));
-        diff_lines(page, diff);
+    if show != Show::Summary {
+        for (object, diff) in plan.changes.iter().filter_map(|row| Some((&row.object, row.diff.as_ref()?))) {
+            page.heading(Words::mixed(object));
+            diff_lines(page, diff);
+        }
+    }
+    let made = plan.changes.iter().filter(|row| matches!(row.action, Change::Create | Change::Replace));
+    let made: Vec<_> = made.filter_map(|row| Some((&row.object, row.manifest.as_ref()?))).collect();
+    if show == Show::Manifests {
+        for (object, manifest) in made {
+            page.heading(mixed!("{object}, as it is made"));
+            manifest_lines(page, manifest);
+        }
+    } else if !made.is_empty() {
+        page.line("  ", Tone::Quiet, "(-v shows the manifests of what is made)");
     }
     if !plan.refused.is_empty() {
         page.heading("The target refused, and the component goes on without");
@@ -109,6 +140,15 @@ pub(in crate::cli) fn diff_lines(page: &mut Page, diff: &str) {
             _ => Tone::Plain,
         };
         page.verbatim("  ", tone, line);
+    }
+}
+
+/// A manifest, line by line.
+fn manifest_lines(page: &mut Page, manifest: &Value) {
+    let mut text = YamlText::default();
+    text.document(manifest);
+    for line in text.as_str().lines() {
+        page.verbatim("  ", Tone::Plain, line);
     }
 }
 

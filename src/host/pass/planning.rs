@@ -110,7 +110,7 @@ impl Planning {
         for (item, preview) in items.iter().zip(previews) {
             let object = item.prepared.object();
             self.overlay.insert(object.id(), Some(preview.after.clone()));
-            self.changed(object, preview, item.placements.clone());
+            self.changed(object, preview, Some(item.prepared.body().clone()), item.placements.clone());
         }
         Ok(changes)
     }
@@ -131,7 +131,7 @@ impl Planning {
             self.overlay.insert(permit.0.id(), None);
             if before.is_some() {
                 let preview = Preview { before, ..Preview::done(Change::Delete) };
-                self.changed(&permit.0, preview, Placements::new());
+                self.changed(&permit.0, preview, None, Placements::new());
             }
         }
         Ok(vec![Change::Delete; permits.len()])
@@ -171,9 +171,15 @@ impl Planning {
         if is_ours { Ok(()) } else { Err(CallError::Target(missing.into())) }
     }
 
-    fn changed(&mut self, object: &ObjectRef, preview: Preview, placements: Placements) {
+    fn changed(
+        &mut self,
+        object: &ObjectRef,
+        preview: Preview,
+        manifest: Option<Value>,
+        placements: Placements,
+    ) {
         let earlier = self.changes.remove(object);
-        if let Some(row) = ObjectChange::after(earlier, object, preview, placements) {
+        if let Some(row) = ObjectChange::after(earlier, object, preview, manifest, placements) {
             self.changes.insert(object, row);
         }
     }

@@ -133,7 +133,7 @@ impl Lines {
     pub(super) fn push<T: Serialize>(&mut self, document: &T) -> Result<(), UnreadableRecord> {
         let text = serde_json::to_vec(document).map_err(document::InvalidDocument::from)?;
         if text.len() > document::MAX_BYTES {
-            return Err(document::InvalidDocument::TooLong(text.len()).into());
+            return Err(document::InvalidDocument::TooLong(text.len(), document::MAX_BYTES).into());
         }
         self.0.extend(text);
         self.0.push(b'\n');
