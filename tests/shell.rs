@@ -1,7 +1,7 @@
 //! Lines that are ready to be copied, read by the shells that people copy them into: each text is one word, and it is
 //! the text. What the program prints for a bundle is given to a shell as it stands.
 
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests run shells and the program")]
+#![expect(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "tests run shells and the program")]
 
 mod support;
 
