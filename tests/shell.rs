@@ -1,7 +1,12 @@
 //! Lines that are ready to be copied, read by the shells that people copy them into: each text is one word, and it is
 //! the text. What the program prints for a bundle is given to a shell as it stands.
 
-#![expect(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "tests run shells and the program")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests run shells and the program"
+)]
 
 mod support;
 
@@ -180,7 +185,7 @@ fn the_lines_that_are_printed_grant_what_is_missing_when_a_shell_reads_them() {
     let refused = site.run(check);
     assert_eq!(refused.status.code(), Some(11), "{refused:?}");
     let lines = String::from_utf8(refused.stdout).unwrap();
-    assert_eq!(lines.lines().count(), 12, "{lines}");
+    assert_eq!(lines.lines().count(), 13, "{lines}");
     let granted = site.run(&format!("{check} {} --allow-kube get:Node:n1", lines.replace('\n', " ")));
     assert_eq!(granted.status.code(), Some(0), "{lines}{granted:?}");
 }

@@ -307,7 +307,7 @@ pub(crate) mod tests {
         assert_eq!(granted.missing(&scope(Some("prod/Secret/db"), false)), Vec::<&str>::new());
         assert_eq!(
             granted.missing(&scope(Some("prod/Secret/*"), true)),
-            ["--allow-credential key=prod/Secret/*", "--allow-reveal key"]
+            ["--allow-credential 'key=prod/Secret/*'", "--allow-reveal key"]
         );
         assert_eq!(granted.missing(&scope(None, false)), ["--allow-credential key"]);
     }

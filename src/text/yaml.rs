@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::document::{deceives, visible};
+use crate::document::{self, deceives, visible};
 
 use super::json;
 
@@ -63,13 +63,17 @@ impl YamlText {
         self.0.push_str(&format!("{lead}{text}\n"));
     }
 
-    /// Writes a document. Where a text in it would deceive, it is written as JSON, which is YAML too: there every
-    /// character can be escaped.
+    /// Writes a document. Where a text in it would deceive, or be read as another one, it is written as JSON, which is
+    /// YAML too: there every character can be escaped.
     pub fn document(&mut self, value: &Value) {
         let is_clear = |c: char| matches!(c, '\n' | '\t') || !deceives(c);
-        match serde_saphyr::to_string(value) {
-            Ok(text) if text.chars().all(is_clear) => self.0.push_str(&text),
-            _ => self.0.push_str(&format!("{}\n", json::escaped(&format!("{value:#}"), escape))),
+        let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+        let text = serde_saphyr::to_string_with_options(value, options).unwrap_or_default();
+        // The writer of YAML is not ours: what it writes is read back.
+        if text.chars().all(is_clear) && document::yaml(&text).is_ok_and(|read| read == *value) {
+            self.0.push_str(&text);
+        } else {
+            self.0.push_str(&format!("{}\n", json::escaped(&format!("{value:#}"), escape)));
         }
     }
 
@@ -123,7 +127,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::document;
 
     #[test]
     fn each_line_of_a_comment_begins_as_one() {
@@ -148,6 +151,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_document_is_read_as_it_was(text in any::<String>(), lines in "[a-z#: \n\t-]{0,20}") {
+            let value = json!({ "a": [text, { "b": lines }] });
+            let mut written = YamlText::default();
+            written.document(&value);
+            prop_assert_eq!(document::yaml(written.as_str()).unwrap(), value);
+            prop_assert!(written.as_str().chars().all(|c| matches!(c, '\n' | '\t') || !deceives(c)));
+        }
+
         #[test]
         fn a_scalar_is_read_as_it_was(text in any::<String>()) {
             let mut written = YamlText::default();

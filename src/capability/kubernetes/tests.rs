@@ -167,7 +167,7 @@ fn a_kind_that_is_known_is_written_as_the_api_writes_it() {
         let expected = format!("`{kind}` names no kind: write `{meant}`");
         assert_eq!(refusal(&format!("get:{kind}:prod/x")), expected);
     }
-    for kind in ["Secret", "Secr*", "*", "apps/*", "apps*", "example.com/SECRET", "example.com/secrets*"] {
+    for kind in ["Secret", "Secr*", "*", "apps/*", "apps*", "example.com/SECRET", "example.com/Secrets*"] {
         assert!(
             RuleText::parse(&format!("get:{kind}:prod/x")).unwrap().resolve(&Names::default()).is_ok(),
             "{kind}"
