@@ -76,7 +76,7 @@ pub enum Shortfall {
     Requests(#[from] capability::InvalidRequests),
     /// Requests that are required and not granted: the grant of the last run is recorded where others can write it.
     #[error("what was granted is recorded where others can write, so it has to be granted again")]
-    Shared(Vec<String>),
+    Shared(Vec<CommandLine>),
     /// Imports that nothing here provides.
     #[error("the component imports what carnet does not provide: {}", .0.join(", "))]
     Unprovided(Vec<String>),

@@ -14,6 +14,7 @@ use crate::install::{Mode, Operation, Outcome, act};
 use crate::reference::Reference;
 use crate::state::{Installation, Revision};
 use crate::targets::Place;
+use crate::text::CommandLine;
 use crate::verify::Verified;
 
 use super::decided::EarlierDecisions;
@@ -145,11 +146,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// What only the operator can say about an installation whose record others can write, as flags.
-    fn unsaid(&self, installation: &Installation, kept: &KeptBundle<'_>) -> Result<Vec<String>, Error> {
+    fn unsaid(&self, installation: &Installation, kept: &KeptBundle<'_>) -> Result<Vec<CommandLine>, Error> {
         if !installation.is_shared() {
             return Ok(Vec::new());
         }
-        let mut lines = vec![format!("--bundle {}", kept.as_word())];
+        let mut lines = vec![CommandLine::of("--bundle").word(kept.as_word())];
         lines.extend(unsaid_place(installation, self.own_word.place.get()?.as_ref()));
         Ok(lines)
     }
@@ -309,7 +310,7 @@ mod tests {
         let digest = Digest::of(b"");
         let kept = || KeptBundle { digest, reference: "layout:/a" };
         let own = ended("install", "succeeded");
-        assert_eq!(attempt.unsaid(&own, &kept()).unwrap(), Vec::<String>::new());
+        assert_eq!(attempt.unsaid(&own, &kept()).unwrap(), Vec::<&str>::new());
         let lines = attempt.unsaid(&own.shared(), &kept()).unwrap();
         assert_eq!(lines, [format!("--bundle layout:/a@{digest}"), "--target dir:PATH".into()]);
     }

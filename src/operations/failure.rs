@@ -15,6 +15,7 @@ use crate::reference;
 use crate::signature::KeyError;
 use crate::state::StateError;
 use crate::targets::{self, InvalidPlace};
+use crate::text::CommandLine;
 use crate::verify::Refusal;
 
 /// Why an operation failed.
@@ -145,7 +146,7 @@ pub enum Error {
         /// The installation.
         name: String,
         /// What has to be said by the operator, a flag each.
-        lines: Vec<String>,
+        lines: Vec<CommandLine>,
     },
     /// A parameter was given although the plan or revision has its value.
     #[error("the parameter `{0}` is settled already")]

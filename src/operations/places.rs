@@ -5,6 +5,7 @@ use crate::state::{Installation, State, StateError};
 use crate::targets::cluster::{Cluster, Owner};
 use crate::targets::directory::Directory;
 use crate::targets::{Place, Target};
+use crate::text::CommandLine;
 
 use super::{Access, Error, InstallationRequest, RequestedPlace};
 
@@ -108,7 +109,7 @@ pub(super) fn installation(
 }
 
 /// The flag that names the place of an installation, where its record may not.
-pub(super) fn unsaid_place(installation: &Installation, named: Option<&Place>) -> Option<String> {
+pub(super) fn unsaid_place(installation: &Installation, named: Option<&Place>) -> Option<CommandLine> {
     let is_here = installation.settings.place.place().is_ok_and(|place| !place.is_cluster());
     (named.is_none() && installation.is_shared() && is_here).then(|| "--target dir:PATH".into())
 }

@@ -112,7 +112,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::Input(error) | Error::Policy(error) => return meaning(&**error),
         Error::Refused(error) => of_refusal(error),
         Error::SettledGrant => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
-        Error::Shared { lines, .. } => Meaning::from(NOT_GRANTED).details(lines).hint(
+        Error::Shared { lines, .. } => Meaning::from(NOT_GRANTED).commands(lines).hint(
             "add these flags, from what you know yourself: who can write the record can write anything there",
         ),
         Error::SettledParameter(_) => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
