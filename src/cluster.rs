@@ -6,6 +6,7 @@
 pub mod concurrent;
 mod response;
 mod status;
+mod write_right;
 mod connection;
 mod request;
 mod precondition;
@@ -23,6 +24,7 @@ pub use identity::{Leftover, ScopedIdentity, written_for};
 pub use precondition::Precondition;
 pub use server::Server;
 pub use status::{Error, FieldConflict};
+pub use write_right::WriteRight;
 
 pub(crate) use diagnosis::diagnosis;
 pub(crate) use request::ApiRequest;

@@ -35,6 +35,7 @@ pub use document::{BundleName, Flow, HostCall, InstallationName, Plan, PlanInput
 pub(crate) use proposed::Noted;
 pub use proposed::Proposed;
 pub use requested::Requested;
+pub(crate) use rights::policies_beside;
 pub use saved::Unusable;
 
 impl Plan {

@@ -128,6 +128,18 @@ impl State {
         }
     }
 
+    /// Removes what the runs of an installation act as in the cluster, so that one whose lock was broken can write nothing
+    /// more, whatever it still has in mind. The names of identities that could not be removed are the answer.
+    ///
+    /// # Errors
+    /// [`StateError`] when the state cannot be read or written.
+    pub fn revoke(&self, name: &str) -> Result<Vec<String>, StateError> {
+        match &self.0 {
+            Backend::Cluster(cluster) => cluster.revoke(name),
+            Backend::Directory(_) => Ok(Vec::new()),
+        }
+    }
+
     /// All installations of the state, by name.
     ///
     /// # Errors

@@ -16,8 +16,11 @@ mod place;
 mod recorded_place;
 mod prepared;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use crate::cluster::WriteRight;
 use crate::grant::{Apply, Delete, Get, Permitted, Wait};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
@@ -151,6 +154,7 @@ impl Target {
                 Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
             }
             (Self::Directory(directory), Form::File(rendered)) => {
+                directory.prove().await?;
                 let change = directory.apply(&prepared.permit, rendered, inventory, overrides)?;
                 Ok((
                     change,
@@ -210,6 +214,7 @@ impl Target {
                 cluster.remove(permit, seen, kinds, is_ours).await
             }
             Self::Directory(directory) => {
+                directory.prove().await?;
                 directory.delete(permit, inventory, overrides)?;
                 Ok(Removed::Gone)
             }
@@ -278,6 +283,14 @@ impl Target {
         }
     }
 
+    /// From here on, changes something only as long as this right is held.
+    pub fn write_under(&mut self, right: Arc<dyn WriteRight>) {
+        match self {
+            Self::Cluster(cluster) => cluster.write_under(right),
+            Self::Directory(directory) => directory.write_under(right),
+        }
+    }
+
     /// The address of a cluster.
     pub fn server(&self) -> Option<&str> {
         match self {
@@ -313,6 +326,7 @@ fn adopts(
     let us = metadata::owner(prepared.body());
     let ownership = Ownership::of(before, |owner| us == Some(owner));
     let ownership = ownership.or_recorded(prepared.object(), inventory);
+    let ownership = ownership.before(prepared.object(), before, inventory);
     let adopts = ownership == Ownership::Nobodys;
     if !(adopts && mode == DryRunMode::DryRunIfAllowed) {
         ownership.check(prepared.object(), overrides)?;

@@ -10,6 +10,8 @@
 
 #[path = "cluster/generate.rs"]
 mod generate;
+#[path = "cluster/hold.rs"]
+mod hold;
 #[path = "cluster/hostile.rs"]
 mod hostile;
 #[path = "cluster/kstate.rs"]
@@ -624,14 +626,14 @@ impl Site {
     }
 
     /// The address of the API server.
-    fn server(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         let config = fs::read_to_string(self.kubeconfig()).unwrap();
         let line = config.lines().find_map(|line| line.trim().strip_prefix("server: https://"));
         line.unwrap().to_owned()
     }
 
     /// A kubeconfig that leads to another port of this machine.
-    fn kubeconfig_at(&self, port: u16) -> String {
+    pub(crate) fn kubeconfig_at(&self, port: u16) -> String {
         let config = fs::read_to_string(self.kubeconfig()).unwrap();
         let file = self.path(&format!("inputs/kubeconfig-{port}"));
         fs::write(&file, config.replace(&self.server(), &format!("127.0.0.1:{port}"))).unwrap();

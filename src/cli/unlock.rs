@@ -11,7 +11,7 @@ use super::ui::{Page, Report, Tone, mixed};
 ///
 /// A run holds its installation, so that no other one acts on it at the same time. Where the state is in a cluster, a run
 /// that was killed holds it until half a minute after it was heard of last; this ends it at once. A run that still goes on
-/// stops before it writes anything more. In a state directory, a hold ends with its process, and in no other way.
+/// stops before it writes anything more, and what it acts as in the cluster is removed. In a state directory, a hold ends with its process, and in no other way.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,6 +52,12 @@ impl Report for LockReport {
             None => page.line("", Tone::Good, mixed!("Nobody holds {}.", self.name)),
             Some(holder) if self.unlocked => {
                 page.line("", Tone::Good, mixed!("{} is no longer held by {holder}.", self.name));
+                for identity in &self.identities_left {
+                    let text = mixed!(
+                        "{identity} could not be removed: `carnet doctor --fix` does when its time is over."
+                    );
+                    page.line("", Tone::Caution, text);
+                }
             }
             Some(holder) => {
                 let text = mixed!("{} is held by {holder}: it ends when that process does.", self.name);

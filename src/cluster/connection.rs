@@ -24,6 +24,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How long that may take to answer. A machine that has too much to do must not lose its connection over it.
 const PING: Duration = Duration::from_secs(15);
 
+/// How long what was sent may go on being sent again by the operating system, without a word from the other side.
+#[cfg(target_os = "linux")]
+const UNHEARD: Duration = Duration::from_secs(20);
+
 /// The client of a configuration, which holds all that it needs: address, certificates, proxy, identity. Sends nothing,
 /// but runs the credential plugin that the configuration may name; must be called within a runtime.
 pub(super) fn client(mut config: Config) -> kube::Result<Client> {
@@ -75,6 +79,9 @@ fn connector(config: &Config) -> kube::Result<HttpsConnector<HttpConnector>> {
     // Otherwise small requests wait for the answers to those before them, 40 ms each.
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(config.connect_timeout);
+    // What was sent and never arrived must not arrive when somebody else has taken over: a Lease counts for longer.
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNHEARD));
     let tls = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
     let tls = match config.tls_server_name.clone() {
         Some(name) => {

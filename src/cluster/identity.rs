@@ -31,6 +31,7 @@ use super::request::ApiRequest;
 use super::response::ApiResponse;
 use super::server::Server;
 use super::status::{Error, path_of};
+use super::write_right::WriteRight;
 
 pub use kubeconfig::written_for;
 pub use leftovers::{Leftover, leftovers};
@@ -54,6 +55,8 @@ pub struct ScopedIdentity {
     /// The server, asked as the caller.
     caller: Server,
     mint: Permitted<Mint>,
+    /// Proved before anything of it is made.
+    right: Option<Arc<dyn WriteRight>>,
     /// Held while something is made, so that everybody else waits for it.
     made: tokio::sync::Mutex<Made>,
     live: Mutex<Option<Live>>,
@@ -93,11 +96,12 @@ pub async fn remove(caller: &Server, permits: &[Permitted<Delete>]) -> Result<us
 }
 
 impl ScopedIdentity {
-    /// Prepares an identity, to be made by this caller. Sends nothing.
-    pub fn new(caller: &Server, permit: Permitted<Mint>) -> Arc<Self> {
+    /// Prepares an identity, to be made by this caller as long as a right is held. Sends nothing.
+    pub fn new(caller: &Server, permit: Permitted<Mint>, right: Option<Arc<dyn WriteRight>>) -> Arc<Self> {
         Arc::new(Self {
             caller: caller.clone(),
             mint: permit,
+            right,
             made: tokio::sync::Mutex::default(),
             live: Mutex::default(),
         })
@@ -115,6 +119,7 @@ impl ScopedIdentity {
     /// [`Error`] when it cannot be made; part of it may be there then.
     pub async fn make(&self) -> Result<(), Error> {
         let mut made = self.made.lock().await;
+        self.prove_anew().await?;
         let is_now = |scope: &&RoleScope| scope.namespace().is_none_or(|it| !self.mint.later.contains(it));
         let scopes: Vec<_> = self.record().scopes.iter().filter(is_now).collect();
         made.begun.extend(scopes.iter().map(|scope| (*scope).clone()));
@@ -173,9 +178,20 @@ impl ScopedIdentity {
             let response = live.server.send(request).await?;
             let is_settling = live.since.elapsed() < SETTLING;
             match response.status {
+                StatusCode::FORBIDDEN if !self.lacks_right(&response) => return Ok(response),
                 StatusCode::UNAUTHORIZED if !is_settling => self.renew(live.earlier).await?,
-                StatusCode::FORBIDDEN if !is_settling || !self.lacks_right(&response) => return Ok(response),
+                StatusCode::FORBIDDEN if !is_settling => {
+                    self.prove_anew().await?;
+                    return Ok(response);
+                }
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    // Who ends a run's hold takes its identity away: then nothing is to be waited for.
+                    self.prove().await?;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                StatusCode::UNPROCESSABLE_ENTITY if is_settling && response.lacks_parameters() => {
+                    self.prove().await?;
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -192,6 +208,7 @@ impl ScopedIdentity {
             return Ok(true);
         }
         let Some(home) = made.namespaces.last().cloned() else { return Err(Error::IdentityRevoked) };
+        self.prove_anew().await?;
         made.begun.insert(scope.clone());
         if !self.make_role(&scope).await? {
             return Ok(false);
@@ -205,6 +222,7 @@ impl ScopedIdentity {
     /// Makes account and token once more, after the token has run out or the account has vanished.
     async fn renew(&self, earlier: u32) -> Result<(), Error> {
         let mut made = self.made.lock().await;
+        self.prove_anew().await?;
         if self.live().is_some_and(|live| live.earlier != earlier) {
             return Ok(());
         }
@@ -267,6 +285,21 @@ impl ScopedIdentity {
         metadata["annotations"][OWNER] = owner.clone().into();
         metadata["annotations"][EXPIRES] = expires.clone().into();
         parts::apply(&self.caller, object, &body).await
+    }
+
+    /// Proves that a run of its own goes on.
+    async fn prove(&self) -> Result<(), Error> {
+        match &self.right {
+            Some(right) => right.proved().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn prove_anew(&self) -> Result<(), Error> {
+        match &self.right {
+            Some(right) => right.proved_anew().await,
+            None => Ok(()),
+        }
     }
 
     fn go_live(&self, token: SecretString) -> Result<(), Error> {

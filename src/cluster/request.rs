@@ -4,6 +4,7 @@
 //! again, within bounds of number and time.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 
 use super::connection::explain;
 use super::response::{ApiResponse, TransportError};
+use super::status::Error;
+use super::write_right::WriteRight;
 
 /// How often a request is sent before the server counts as unavailable.
 const TRIES: u32 = 5;
@@ -41,12 +44,22 @@ pub(crate) struct ApiRequest {
     path: String,
     accept: &'static str,
     content: Option<(&'static str, Vec<u8>)>,
+    /// Proved before each try.
+    right: Option<Arc<dyn WriteRight>>,
+}
+
+/// Why a request has no response.
+pub(super) enum Unanswered {
+    /// It was not sent: the right to do so is not proved.
+    Held(Error),
+    /// It was sent, as often as it may be.
+    Lost(TransportError),
 }
 
 impl ApiRequest {
     /// Reads an object, or a list of them.
     pub(crate) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, accept: JSON, content: None }
+        Self { method: Method::GET, path, accept: JSON, content: None, right: None }
     }
 
     /// Reads a list of which only the metadata is wanted.
@@ -62,6 +75,7 @@ impl ApiRequest {
             path,
             accept: JSON,
             content: Some(("application/apply-patch+yaml", body.to_string().into_bytes())),
+            right: None,
         }
     }
 
@@ -72,13 +86,19 @@ impl ApiRequest {
             path,
             accept: JSON,
             content: Some((JSON, options.to_string().into_bytes())),
+            right: None,
         }
     }
 
     /// A POST: a token request or an access review. Both can be sent twice without harm.
     pub(crate) fn post(path: String, body: &Value) -> Self {
         let content = Some((JSON, body.to_string().into_bytes()));
-        Self { method: Method::POST, path, accept: JSON, content }
+        Self { method: Method::POST, path, accept: JSON, content, right: None }
+    }
+
+    /// The same, sent only while this right is held.
+    pub(crate) fn under(self, right: Option<&Arc<dyn WriteRight>>) -> Self {
+        Self { right: right.cloned(), ..self }
     }
 
     /// The namespace that the object is in.
@@ -97,13 +117,18 @@ impl ApiRequest {
     }
 
     /// Sends until there is a response other than a transient error of the server.
-    pub(super) async fn send(&self, client: &Client) -> Result<ApiResponse, TransportError> {
+    pub(super) async fn send(&self, client: &Client) -> Result<ApiResponse, Unanswered> {
         let (mut pause, mut tried) = (PAUSE, 0);
         loop {
+            // Invariant: what was interrupted is finished or undone by one run at a time. A try may come long after the
+            // first one: the network was away, or the process was stopped.
+            if let Some(right) = &self.right {
+                right.proved().await.map_err(Unanswered::Held)?;
+            }
             let response = self.send_once(client).await;
             tried += 1;
             if tried >= most_tries(&response) {
-                return response;
+                return response.map_err(Unanswered::Lost);
             }
             let asked = response.ok().and_then(|response| response.retry_after);
             tokio::time::sleep(scattered(asked.unwrap_or(pause))).await;

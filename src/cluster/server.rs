@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::clock::ServerClock;
 use super::connect::{self, ConnectOptions, Connection, Unconfigured};
 use super::endpoint::Endpoint;
-use super::request::ApiRequest;
+use super::request::{ApiRequest, Unanswered};
 use super::response::ApiResponse;
 use super::status::Error;
 
@@ -82,9 +82,10 @@ impl Server {
     /// # Errors
     /// [`Error::Unavailable`] when there is no response. A refusal by the server is a response, too.
     pub(crate) async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, Error> {
-        let sent = request.send(&self.client).await;
-        let response =
-            sent.map_err(|error| Error::Unavailable(format!("{}: {}", self.address, error.why)))?;
+        let response = request.send(&self.client).await.map_err(|unanswered| match unanswered {
+            Unanswered::Held(error) => error,
+            Unanswered::Lost(error) => Error::Unavailable(format!("{}: {}", self.address, error.why)),
+        })?;
         if let Some(date) = response.date {
             self.clock.set(date);
         }

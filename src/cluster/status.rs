@@ -47,6 +47,14 @@ pub enum Error {
         /// Whether it is the identity that lacks a right.
         lacks_right: bool,
     },
+    /// The run may write no longer: somebody else has ended its hold.
+    #[error("the run no longer holds `{name}`: {why}")]
+    Displaced {
+        /// What it held.
+        name: String,
+        /// How that ended.
+        why: String,
+    },
     /// The identity that was made for the run, made once more, is not accepted either.
     #[error("the server does not accept the identity that was made for this run any more")]
     IdentityRevoked,
@@ -143,6 +151,9 @@ impl Error {
             },
             StatusCode::TOO_MANY_REQUESTS => Self::Unavailable(text()),
             StatusCode::UNPROCESSABLE_ENTITY if status.is_other_uid() => Self::Changed(name),
+            StatusCode::UNPROCESSABLE_ENTITY if status.lacks_parameters() => {
+                Self::Denied { verb, object: name, text: text(), lacks_right: true }
+            }
             StatusCode::UNPROCESSABLE_ENTITY if status.is_immutable() => {
                 Self::Immutable { object: name, fields: status.fields() }
             }
@@ -193,6 +204,11 @@ impl ApiResponse {
     /// The response about an object that a credential was placed into.
     pub(crate) fn accepted_credential(self, verb: &'static str, object: &ObjectRef) -> Result<Self, Error> {
         if self.status.is_success() { Ok(self) } else { Err(Error::of_credential(&self, verb, object)) }
+    }
+
+    /// Whether it refuses since somebody may not read the parameters of an admission policy.
+    pub(super) fn lacks_parameters(&self) -> bool {
+        Status(self.json().unwrap_or_default()).lacks_parameters()
     }
 
     /// The document in the response about `object`.
@@ -267,6 +283,15 @@ impl Status {
     fn lacks_right(&self) -> bool {
         self.message()
             .is_some_and(|text| text.contains(" is forbidden: User \"") && text.contains("\" cannot "))
+    }
+
+    /// Whoever writes an admission policy must be able to read its parameters; these are the words of that check.
+    fn lacks_parameters(&self) -> bool {
+        let is_lacking =
+            |message: &str| message.contains(" permission on ") || message.contains(" permission for all ");
+        let mut causes = self.causes().peekable();
+        causes.peek().is_some()
+            && causes.all(|(reason, _, message)| reason == Some("FieldValueForbidden") && is_lacking(message))
     }
 
     /// The server has no reason of its own for this; these are the words of its validation. Nothing else may be wrong: the

@@ -18,6 +18,16 @@ pub fn role(object: ObjectRef) -> Option<Permitted<Get>> {
     is_role.then(|| Permitted::assertion(Get(object)))
 }
 
+/// Reading an admission policy, which holds nothing but rules. None for anything else.
+pub fn policy(object: ObjectRef) -> Option<Permitted<Get>> {
+    let is_policy = [
+        "admissionregistration.k8s.io/MutatingAdmissionPolicy",
+        "admissionregistration.k8s.io/ValidatingAdmissionPolicy",
+    ]
+    .contains(&object.group_kind().as_str());
+    is_policy.then(|| Permitted::assertion(Get(object)))
+}
+
 /// Asking which of these rights the caller has: a question about nobody else, that changes nothing.
 pub fn own_rights(rights: Vec<(RoleScope, PolicyRule)>) -> Permitted<Review> {
     Permitted::assertion(Review(rights))
@@ -38,6 +48,8 @@ mod tests {
         assert!(role(object("rbac.authorization.k8s.io/v1", "Role")).is_some());
         assert!(role(object("rbac.authorization.k8s.io/v1", "RoleBinding")).is_none());
         assert!(role(object("v1", "Secret")).is_none());
+        assert!(policy(object("v1", "Secret")).is_none());
+        assert!(policy(object("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy")).is_some());
         assert!(role(object("example.com/v1", "Role")).is_none());
     }
 }

@@ -34,6 +34,7 @@ impl CallError {
             Self::Denied(denied) => Some(GuestError::Denied(denied.to_string())),
             Self::Guest(error) => Some(error.clone()),
             Self::Run(_) => None,
+            Self::Target(targets::Error::Cluster(cluster::Error::Displaced { .. })) => None,
             Self::Target(error) => Some(told(error)),
         }
     }
@@ -162,5 +163,7 @@ mod tests {
     #[test]
     fn what_ends_the_run_is_told_to_nobody() {
         assert!(CallError::Run(wasmtime::Error::msg("over")).told().is_none());
+        let displaced = cluster::Error::Displaced { name: "web".into(), why: "it was unlocked".into() };
+        assert!(CallError::from(targets::Error::from(displaced)).told().is_none());
     }
 }

@@ -39,8 +39,11 @@ impl Run<'_> {
         confirmed: &Confirmed,
         lock: Option<&InstallationLock>,
     ) -> Result<Outcome, Error> {
+        if let Some(right) = lock.and_then(InstallationLock::write_right) {
+            planned.target_mut().write_under(right);
+        }
         self.remove_leftovers(planned.target()).await?;
-        let identity = self.identity(&mut planned, confirmed)?;
+        let identity = self.identity(&mut planned, confirmed, lock)?;
         if let Some(identity) = &identity
             && let Err(error) = self.make(identity, &planned).await
         {

@@ -16,6 +16,9 @@ use crate::targets;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Objects that were recorded and not there when their removal was planned are there by now.
+    #[error("these appeared while the rest was removed, and stay on record: {}", some(.0))]
+    Appeared(Vec<String>),
     /// The operator stopped the run.
     #[error("the run was stopped")]
     Canceled,
@@ -128,6 +131,12 @@ impl Error {
 
 fn join<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn some(names: &[String]) -> String {
+    let more = names.len().checked_sub(MAX_SAID).filter(|more| *more > 0);
+    let more = more.map(|more| format!("and {more} more"));
+    names.iter().take(MAX_SAID).cloned().chain(more).collect::<Vec<_>>().join("; ")
 }
 
 /// How many objects that are not ready an error names: a bundle may have hundreds.

@@ -12,7 +12,7 @@ use crate::grant::identity::{PREFIX, parts};
 use crate::host::progress::RunEvent;
 use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
 use crate::plan::{Confirmed, Plan};
-use crate::state::ulid;
+use crate::state::{InstallationLock, ulid};
 use crate::targets::Target;
 
 use super::planning::PlannedRun;
@@ -46,6 +46,7 @@ impl Run<'_> {
         &self,
         planned: &mut PlannedRun,
         confirmed: &Confirmed,
+        lock: Option<&InstallationLock>,
     ) -> Result<Option<Arc<ScopedIdentity>>, Error> {
         if self.operation.options.identity == Identity::Own || !planned.proposed.acting_rights().can_write() {
             return Ok(None);
@@ -55,7 +56,8 @@ impl Run<'_> {
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
         let minted = minted(planned.plan(), planned.proposed.acting_rights(), cluster.server(), lifetime);
         self.environment.state.identify(&self.operation.name, &minted)?;
-        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime));
+        let right = lock.and_then(InstallationLock::write_right);
+        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime), right);
         if let Target::Cluster(cluster) = planned.target_mut() {
             cluster.assume(Arc::clone(&identity));
         }

@@ -46,7 +46,12 @@ impl Run<'_> {
         let context = self.cluster_context(&site, &trace, &rows).await;
         let granted = self.decided.granted.as_deref();
         let readable = self.readable(site.target());
+        let policies = self.policies_beside(&site, &trace).await;
+        let waits = self.operation.options.wait;
         let noted = Noted {
+            policies: &policies,
+            waits,
+            shows_waits: self.operation.plan.is_some(),
             granted,
             trace: &trace,
             removed: rows,

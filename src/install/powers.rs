@@ -3,14 +3,16 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::capability::severity::Severity;
 use crate::cluster::Bindings;
 use crate::grant::beside;
 use crate::host::pass::Site;
 use crate::kubernetes::object::ObjectRef;
-use crate::plan::Plan;
 use crate::plan::powers::{By, ClusterContext, Coverage, Lookups, Powers};
 use crate::plan::trace::{ObjectChange, Trace};
+use crate::plan::{self, Plan};
 use crate::targets::Target;
 use crate::targets::cluster::Cluster;
 use crate::verify::TrustDecision;
@@ -45,6 +47,20 @@ impl Run<'_> {
         let roles = there.roles(&lookups);
         read_roles(cluster, site, roles, &mut there).await;
         there
+    }
+
+    /// Admission policies that bindings of the plan name: what the server asks for depends on what they take parameters
+    /// from. One that cannot be read is missing, and the server is taken to ask for all.
+    pub(super) async fn policies_beside(&self, site: &Site, trace: &Trace) -> Vec<(ObjectRef, Value)> {
+        let Target::Cluster(cluster) = site.target() else { return Vec::new() };
+        let mut found = Vec::new();
+        for policy in plan::policies_beside(trace) {
+            let Some(permit) = beside::policy(policy.clone()) else { continue };
+            if let Ok(Some(body)) = cluster.get(&permit, site.kinds()).await {
+                found.push((policy, body));
+            }
+        }
+        found
     }
 
     /// Refuses a plan with powers that the policy or the operator refuses. Nothing has been written yet.

@@ -14,7 +14,8 @@ use super::Error;
 /// An object that the runtime removes.
 pub(super) struct PlannedRemoval {
     pub(super) recorded: RecordedObject,
-    /// The current object. None: it is gone, or has another owner by now, and is only dropped from the inventory.
+    /// The current object. None: it is not there, or has another owner by now, and is dropped from the inventory after
+    /// another look.
     pub(super) found: Option<Value>,
 }
 
@@ -55,22 +56,41 @@ pub(super) async fn plan(
 pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<PlannedRemoval>) -> Result<(), Error> {
     removals.sort_by_key(PlannedRemoval::wave);
     let mut rest = removals.into_iter().peekable();
+    let mut appeared = Vec::new();
     while let Some(wave) = rest.peek().map(PlannedRemoval::wave) {
         let mut together = Vec::new();
         while let Some(removal) = rest.next_if(|removal| removal.wave() == wave) {
             together.push(removal);
         }
-        remove(acting, together).await?;
+        let (there, absent): (Vec<_>, Vec<_>) =
+            together.into_iter().partition(|removal| removal.found.is_some());
+        let permitted = there.into_iter().map(PlannedRemoval::permitted).collect();
+        acting.remove(permitted, is_over).await?;
         await_gone(acting).await?;
+        appeared.extend(forget(acting, absent).await?);
     }
-    await_gone(acting).await
+    await_gone(acting).await?;
+    if appeared.is_empty() { Ok(()) } else { Err(Error::Appeared(appeared)) }
 }
 
-async fn remove(acting: &mut Acting, removals: Vec<PlannedRemoval>) -> Result<(), Error> {
-    let (there, gone): (Vec<_>, Vec<_>) = removals.into_iter().partition(|removal| removal.found.is_some());
-    acting.forget(gone.into_iter().map(|removal| removal.recorded.object().clone()))?;
-    let permitted = there.into_iter().map(PlannedRemoval::permitted).collect();
-    Ok(acting.remove(permitted, is_over).await?)
+/// Forgets objects that the plan did not find, after another look: a run that was to make them may have sent its last
+/// requests when the plan was made already. Those that are there by now stay on record, and are the answer.
+///
+/// Invariant: whatever is interrupted leaves an installation that can be finished or undone.
+async fn forget(acting: &mut Acting, absent: Vec<PlannedRemoval>) -> Result<Vec<String>, Error> {
+    let recorded: Vec<_> = absent.into_iter().map(|removal| removal.recorded).collect();
+    let (appeared, gone): (Vec<_>, Vec<_>) = {
+        let site = acting.site();
+        let look = |recorded: RecordedObject| async move {
+            let found = site.get(&recorded.get()).await.or_else(gone)?;
+            let is_there = found.is_some_and(|found| site.may_remove(recorded.object(), &found));
+            Ok::<_, targets::Error>((is_there, recorded))
+        };
+        let looked = concurrent::collect(recorded.into_iter().map(look).collect()).await?;
+        looked.into_iter().partition(|(is_there, _)| *is_there)
+    };
+    acting.forget(gone.into_iter().map(|(_, recorded)| recorded.object().clone()))?;
+    Ok(appeared.iter().map(|(_, recorded)| recorded.object().to_string()).collect())
 }
 
 async fn await_gone(acting: &mut Acting) -> Result<(), Error> {

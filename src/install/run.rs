@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::cluster;
 use crate::grant::{ConsentKey, Denied, LoweredGuard, RecordedGuard};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
 use crate::host::{GuestError, Host};
 use crate::run::{Compiled, RunError};
-use crate::state::{Installation, InstallationSettings};
-use crate::targets::Target;
+use crate::state::{Installation, InstallationSettings, StateError};
+use crate::targets::{self, Target};
 use crate::verify::TrustDecision;
 
 use super::decide::DecidedRun;
@@ -144,7 +145,12 @@ impl Run<'_> {
 
 /// The error of a failed run. The component sees only the kind of a refusal; the operator is told the whole.
 async fn failed(mut pass: Pass, mut ended: Ended, source: RunError) -> Error {
-    let refusal = ended.failed.pop().map(Box::new);
+    let refusal = match ended.failed.pop() {
+        Some(targets::Error::Cluster(cluster::Error::Displaced { name, why })) => {
+            return StateError::Lost { name, why }.into();
+        }
+        refusal => refusal.map(Box::new),
+    };
     let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
     let unready = if timed_out { pass.unready().await } else { Vec::new() };
     let denials = ended.denied.iter().map(Denied::explained).collect();

@@ -20,6 +20,9 @@ pub enum ApplyWave {
     Bindings,
     /// All the rest. Pods need the accounts that came before.
     Rest,
+    /// Bindings of admission policies. The server looks the policy up when it decides what somebody must be able to read, and
+    /// what a policy refuses includes the rest of the same call.
+    PolicyBindings,
 }
 
 /// Objects that are removed together.
@@ -46,6 +49,9 @@ impl ApplyWave {
             (CORE, "Namespace") => Self::Namespaces,
             (CORE, "ServiceAccount") | (RBAC, "ClusterRole" | "Role") => Self::Roles,
             (RBAC, "ClusterRoleBinding" | "RoleBinding") => Self::Bindings,
+            (ADMISSION, "MutatingAdmissionPolicyBinding" | "ValidatingAdmissionPolicyBinding") => {
+                Self::PolicyBindings
+            }
             _ => Self::Rest,
         }
     }

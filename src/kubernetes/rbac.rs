@@ -8,6 +8,7 @@ mod condensed;
 mod scope;
 mod identity;
 mod escalation;
+mod admission;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +21,9 @@ use super::object::ObjectRef;
 
 use condensed::joined;
 
+pub use admission::{bound_policy, parameters};
 pub use condensed::{Justified, condensed};
-pub use escalation::Escalation;
+pub use escalation::{Escalation, bound, is_gathering};
 pub use identity::IdentityRecord;
 pub use rule::{ApiVerb, PolicyRule};
 pub use scope::{RoleScope, account, body};
@@ -175,20 +177,19 @@ mod tests {
         );
         let body = json!({"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "get"]}]});
         let refers = |kind: &str, name: &str| json!({"roleRef": {"kind": kind, "name": name}});
-        let written = |object: &ObjectRef| *object == role;
         let mut rights = Rights::default();
-        rights.hands_on(&role, &body, &Kinds::default(), written);
-        rights.hands_on(&binding, &refers("Role", "a"), &Kinds::default(), written);
+        rights.hands_on(&role, None, &body, &Kinds::default());
         assert_eq!(shown(&rights, &here()), ["get, list pods"]);
-        rights.hands_on(&binding, &refers("ClusterRole", "view"), &Kinds::default(), written);
+        let view = bound(&binding, &refers("ClusterRole", "view")).unwrap();
+        rights.binds(&binding, view, &Kinds::default());
         // The right is asked for where the binding is.
         assert_eq!(
             shown(&rights, &here()),
             ["bind clusterroles.rbac.authorization.k8s.io view", "get, list pods"]
         );
         let gathering = object("rbac.authorization.k8s.io/ClusterRole", "all");
-        let body = json!({"aggregationRule": {"clusterRoleSelectors": []}, "rules": [{"verbs": ["*"]}]});
-        rights.hands_on(&gathering, &body, &Kinds::default(), written);
+        let gathers = json!({"aggregationRule": {"clusterRoleSelectors": [{}]}, "rules": [{"verbs": ["*"]}]});
+        rights.hands_on(&gathering, None, &gathers, &Kinds::default());
         assert_eq!(
             shown(&rights, &RoleScope::Cluster),
             ["escalate clusterroles.rbac.authorization.k8s.io all"]
@@ -205,6 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn a_role_that_gathers_no_more_is_judged_by_what_it_was() {
+        let role = object("rbac.authorization.k8s.io/ClusterRole", "all");
+        let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
+        let gathers = json!({"aggregationRule": {"clusterRoleSelectors": [{}]}, "rules": rules});
+        for (before, after, expected) in [
+            (Some(&gathers), json!({"rules": rules}), "escalate clusterroles.rbac.authorization.k8s.io all"),
+            (None, json!({"rules": rules, "aggregationRule": {"clusterRoleSelectors": []}}), "get pods"),
+            (None, json!({"rules": rules, "aggregationRule": null}), "get pods"),
+        ] {
+            let mut rights = Rights::default();
+            rights.hands_on(&role, before, &after, &Kinds::default());
+            assert_eq!(shown(&rights, &RoleScope::Cluster), [expected], "{after}");
+        }
+    }
+
+    #[test]
     fn what_a_rule_that_is_handed_on_covers_is_not_written_again() {
         let role = object("rbac.authorization.k8s.io/Role", "a");
         let body = json!({"rules": [
@@ -218,7 +235,7 @@ mod tests {
             &[ApiVerb::Create, ApiVerb::Patch],
             "is made",
         );
-        rights.hands_on(&role, &body, &Kinds::default(), |_| false);
+        rights.hands_on(&role, None, &body, &Kinds::default());
         assert_eq!(rights.rules(&here()).len(), 1);
     }
 

@@ -125,7 +125,7 @@ pub async fn make(
         remove(cluster.server(), earlier).await?;
     }
     let minted = install::minted(proposed.plan(), proposed.all_rights(), cluster.server(), lifetime);
-    let identity = ScopedIdentity::new(cluster.server(), requested.mint(minted, lifetime));
+    let identity = ScopedIdentity::new(cluster.server(), requested.mint(minted, lifetime), None);
     let made = match identity.make().await {
         Ok(()) => keep(&identity, &namespace, keeper).await,
         Err(error) => Err(error.into()),

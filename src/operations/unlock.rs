@@ -8,6 +8,7 @@ use super::{Document, Error};
 
 /// The lock of an installation, and its holder.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LockReport {
     /// The installation.
     pub name: String,
@@ -16,6 +17,9 @@ pub struct LockReport {
     pub holder: Option<Holder>,
     /// Whether the lock was broken.
     pub unlocked: bool,
+    /// Identities of its runs that could not be removed: a run that still goes on may write by them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identities_left: Vec<String>,
     /// Whether the lock is released only by its process.
     #[serde(skip)]
     pub ends_with_process: bool,
@@ -31,15 +35,18 @@ impl Document for LockReport {
 /// [`Error::State`] when that cannot be found out.
 pub fn look(name: &str, state: &State) -> Result<LockReport, Error> {
     let (holder, ends_with_process) = (state.holder(name)?, state.namespace().is_none());
-    Ok(LockReport { name: name.into(), holder, unlocked: false, ends_with_process })
+    let identities_left = Vec::new();
+    Ok(LockReport { name: name.into(), holder, unlocked: false, identities_left, ends_with_process })
 }
 
-/// Breaks the lock that was found, and no other. A run that still goes on stops before it writes anything more.
+/// Breaks the lock that was found, and no other. A run that still goes on stops before it writes anything more; the
+/// identity that it acts as is removed, so the server refuses what it has sent already.
 ///
 /// # Errors
 /// [`Error::State`] when somebody else holds the lock by now, or only its process can release it.
 pub fn unlock(lock: LockReport, state: &State) -> Result<LockReport, Error> {
     let Some(holder) = &lock.holder else { return Ok(lock) };
     state.unlock(&lock.name, holder)?;
-    Ok(LockReport { unlocked: true, ..lock })
+    let identities_left = state.revoke(&lock.name)?;
+    Ok(LockReport { unlocked: true, identities_left, ..lock })
 }

@@ -3,6 +3,8 @@
 //! It is a type since a plan on its own is a document, which anybody can write or change, and rights on their own belong
 //! to no plan. What is confirmed or asked for is this, so an identity never has the rights of anything else.
 
+use serde_json::Value;
+
 use crate::capability::kubernetes::KubernetesScope;
 use crate::grant::Granted;
 use crate::kubernetes::kinds::Kinds;
@@ -10,8 +12,9 @@ use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 
 use super::powers::ClusterContext;
+use super::rights::{self, Circumstances};
 use super::trace::{ObjectChange, Trace};
-use super::{Plan, Subject, rights};
+use super::{Plan, Subject};
 
 /// A plan that a planning pass made, with the rights that it takes.
 ///
@@ -50,6 +53,12 @@ pub(crate) struct Noted<'a> {
     pub(crate) looked_for: &'a [ObjectRef],
     /// What the component may read in the cluster. None: the target is a directory, where acting takes no rights.
     pub(crate) readable: Option<KubernetesScope>,
+    /// Admission policies that the plan does not write and its bindings name.
+    pub(crate) policies: &'a [(ObjectRef, Value)],
+    /// Whether the run waits for its objects.
+    pub(crate) waits: bool,
+    /// Whether the plan is one of a run that waits, whether or not this one does: what was saved is compared with it.
+    pub(crate) shows_waits: bool,
     /// How kinds are served.
     pub(crate) kinds: &'a Kinds,
 }
@@ -58,11 +67,16 @@ impl Proposed {
     /// The plan of a planning pass. `context` are the RBAC objects beside it. `tests/layers.rs` fails where anything but
     /// the planning pass says so.
     pub(crate) fn of(subject: Subject, noted: Noted<'_>, context: &ClusterContext) -> Self {
-        let Noted { granted, trace, removed, looked_for, readable, kinds } = noted;
-        let acting = readable.map(|readable| rights::needed(trace, &removed, &readable, kinds));
-        let acting = acting.unwrap_or_default();
+        let Noted { granted, trace, removed, looked_for, readable, policies, waits, shows_waits, kinds } =
+            noted;
+        let needed = |waits: bool| {
+            let readable = readable.as_ref()?;
+            let beside = Circumstances { readable, looked_for, policies, waits };
+            Some(rights::needed(trace, &removed, &beside, kinds))
+        };
+        let (acting, shown) = (needed(waits).unwrap_or_default(), needed(waits || shows_waits));
         let all = rights::with_planning(acting.clone(), trace, looked_for, kinds);
-        let plan = Plan::new(subject, granted, trace, removed, &acting, context);
+        let plan = Plan::new(subject, granted, trace, removed.clone(), &shown.unwrap_or_default(), context);
         Self { plan, acting, all }
     }
 
@@ -131,7 +145,17 @@ mod tests {
         let step = Step { delete: false, object: object.clone(), manifest: None };
         trace.steps.push((step, Some(Change::Create)));
         let (removed, kinds) = (Vec::new(), &Kinds::default());
-        let noted = Noted { granted: None, trace: &trace, removed, looked_for: &[], readable, kinds };
+        let noted = Noted {
+            granted: None,
+            trace: &trace,
+            removed,
+            looked_for: &[],
+            readable,
+            policies: &[],
+            waits: true,
+            shows_waits: true,
+            kinds,
+        };
         Proposed::of(subject(), noted, &ClusterContext::unknown(Coverage::NotAsked))
     }
 

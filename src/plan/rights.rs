@@ -4,24 +4,39 @@
 //! what it applied and does not become ready at once, and what it removes; it writes what the plan would change. Where
 //! an object that the plan found is gone meanwhile, no right here allows creating it: the run stops.
 
+use serde_json::Value;
+
 use crate::capability::kubernetes::KubernetesScope;
+use crate::kubernetes::api::RBAC;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::objects::Objects;
-use crate::kubernetes::rbac::{ApiVerb, Rights};
+use crate::kubernetes::rbac::{ApiVerb, Rights, bound, bound_policy, is_gathering};
 use crate::kubernetes::readiness::is_ready_once_there;
 use crate::targets::Change;
 
-use super::trace::{ObjectChange, Trace};
+use super::trace::{GuardedStep, ObjectChange, Trace};
 
-/// The rights of a run. `removed` are the rows of what the runtime removes after the component; `readable` is what the
-/// component may read.
+/// What of a plan its rights depend on, beside what was traced.
+pub(super) struct Circumstances<'a> {
+    /// What the component may read.
+    pub(super) readable: &'a KubernetesScope,
+    /// All objects that the runtime would remove.
+    pub(super) looked_for: &'a [ObjectRef],
+    /// Admission policies that the plan does not write and its bindings name.
+    pub(super) policies: &'a [(ObjectRef, Value)],
+    /// Whether the run waits for its objects.
+    pub(super) waits: bool,
+}
+
+/// The rights of a run. `removed` are the rows of what the runtime removes after the component.
 pub(super) fn needed(
     trace: &Trace,
     removed: &[ObjectChange],
-    readable: &KubernetesScope,
+    beside: &Circumstances<'_>,
     kinds: &Kinds,
 ) -> Rights {
+    let Circumstances { readable, looked_for, waits, .. } = *beside;
     let mut rights = Rights::default();
     let mut does = Objects::<(&ObjectRef, Vec<_>)>::default();
     for (step, change) in trace.writes() {
@@ -34,21 +49,31 @@ pub(super) fn needed(
         for (verbs, why) in of_steps(does, is_there) {
             rights.uses(object, kinds, verbs, why);
         }
-        if does.last().is_some_and(|(deletes, _)| !deletes) && !is_ready_once_there(object) {
+        // Definitions are waited for always: what comes after them is of their kinds.
+        let waits = waits && !is_ready_once_there(object) || object.is_definition();
+        if does.last().is_some_and(|(deletes, _)| !deletes) && waits {
             rights.uses(object, kinds, &[ApiVerb::Get], "is waited for");
         }
     }
     for row in removed {
         rights.uses(&row.object, kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
     }
+    for object in
+        looked_for.iter().filter(|object| !removed.iter().any(|row| row.object.id() == object.id()))
+    {
+        rights.uses(object, kinds, &[ApiVerb::Get], "is looked for again before it is forgotten");
+    }
     for object in &trace.reads {
         rights.uses(object, kinds, &[ApiVerb::Get], "the component reads it");
+    }
+    for object in trace.awaited.iter().filter(|_| waits) {
+        rights.uses(object, kinds, &[ApiVerb::Get], "the component waits for it");
     }
     let is_possible = |object: &ObjectRef| kinds.is_namespaced(object) == object.namespace.is_some();
     for object in readable.single_reads().into_iter().filter(is_possible) {
         rights.uses(&object, kinds, &[ApiVerb::Get], "the component may read it");
     }
-    hand_on(&mut rights, trace, kinds);
+    hand_on(&mut rights, trace, beside.policies, kinds);
     rights
 }
 
@@ -87,23 +112,80 @@ fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiV
     uses
 }
 
-/// Adds the rights that writing roles and bindings takes: the API server lets nobody grant more than they hold.
-fn hand_on(rights: &mut Rights, trace: &Trace, kinds: &Kinds) {
-    let written: Vec<_> = trace
-        .changes
-        .iter()
-        .filter(|row| !matches!(row.change, Change::Unchanged | Change::Delete))
-        .filter_map(|row| Some((&row.object, row.after.as_ref()?)))
-        .collect();
-    // The rules of an aggregated role are filled in by the server, so they are unknown and cannot be held beforehand.
-    let with_known_rules = |role: &ObjectRef| {
-        written.iter().any(|(object, body)| {
-            object.id() == role.id() && body.get("aggregationRule").is_none_or(serde_json::Value::is_null)
-        })
-    };
-    for (object, body) in &written {
-        rights.hands_on(object, body, kinds, with_known_rules);
+/// Adds the rights that writing roles, bindings and admission policies takes: the API server lets nobody grant more than they
+/// hold, and nobody have parameters read that they may not read. Each step is judged by what is there at that moment.
+fn hand_on(rights: &mut Rights, trace: &Trace, policies: &[(ObjectRef, Value)], kinds: &Kinds) {
+    let steps = Steps::of(trace);
+    for (at, step) in steps.written() {
+        let before = steps.before(at, step);
+        match (step.object.group(), &*step.object.kind) {
+            (RBAC, "Role" | "ClusterRole") => rights.hands_on(&step.object, before, &step.after, kinds),
+            (RBAC, _) => steps.bind(rights, step, kinds),
+            (_, "ValidatingAdmissionPolicy" | "MutatingAdmissionPolicy") => {
+                rights.takes_parameters(&step.object, before, &step.after, kinds);
+            }
+            _ => {
+                let named = bound_policy(&step.object, &step.after);
+                let policy = named.as_ref().and_then(|named| steps.policy(named, policies));
+                rights.refers_to_parameters(&step.object, (before, &step.after), policy, kinds);
+            }
+        }
     }
+}
+
+/// The steps that the server judges by more than the right to write.
+struct Steps<'a>(&'a [GuardedStep]);
+
+impl<'a> Steps<'a> {
+    fn of(trace: &'a Trace) -> Self {
+        Self(&trace.guarded)
+    }
+
+    fn about(&self, object: &ObjectRef) -> impl Iterator<Item = &'a GuardedStep> {
+        let key = object.id();
+        self.0.iter().filter(move |step| step.object.id() == key)
+    }
+
+    /// The steps that are requests. One step that changes an object makes all of them necessary.
+    fn written(&self) -> impl Iterator<Item = (usize, &'a GuardedStep)> {
+        let is_settled =
+            |step: &GuardedStep| self.about(&step.object).all(|step| step.change == Change::Unchanged);
+        self.0.iter().enumerate().filter(move |(_, step)| !is_settled(step))
+    }
+
+    /// The object as it is when a step is taken.
+    fn before(&self, at: usize, step: &'a GuardedStep) -> Option<&'a Value> {
+        let earlier = self.0[..at].iter().rev().find(|earlier| earlier.object.id() == step.object.id());
+        earlier.map(|earlier| &earlier.after).or(step.before.as_ref())
+    }
+
+    /// The rules of a role of the plan are known, and are held, also where the role stays as it is. Those of any other role
+    /// may be anything.
+    fn bind(&self, rights: &mut Rights, binding: &GuardedStep, kinds: &Kinds) {
+        let Some(role) = bound(&binding.object, &binding.after) else { return };
+        let mut known: Vec<&Value> = self.about(&role).map(|step| &step.after).collect();
+        // One that is changed in a later call is still as it was.
+        let first = self.about(&role).next().filter(|first| first.call > binding.call);
+        known.extend(first.and_then(|first| first.before.as_ref()));
+        if known.is_empty() || known.iter().any(|body| is_gathering(body)) {
+            return rights.binds(&binding.object, role, kinds);
+        }
+        for body in known {
+            rights.holds_rules(&role, body);
+        }
+    }
+
+    fn policy(&self, policy: &ObjectRef, beside: &'a [(ObjectRef, Value)]) -> Option<&'a Value> {
+        let written = self.about(policy).last().map(|step| &step.after);
+        written.or_else(|| Some(&beside.iter().find(|(object, _)| object.id() == policy.id())?.1))
+    }
+}
+
+/// The admission policies that bindings of the plan name, and the plan does not write.
+pub(crate) fn policies_beside(trace: &Trace) -> Vec<ObjectRef> {
+    let steps = Steps::of(trace);
+    let named = steps.written().filter_map(|(_, step)| bound_policy(&step.object, &step.after));
+    named.filter(|policy| steps.about(policy).next().is_none()).collect()
 }
 
 #[cfg(test)]

@@ -21,8 +21,12 @@ pub type Calls = BTreeMap<Function, u64>;
 /// The trace of a planning pass.
 #[derive(Debug, Default)]
 pub struct Trace {
-    /// Objects that the component read or waited for.
+    /// Objects that the component read.
     pub reads: BTreeSet<ObjectRef>,
+    /// Objects that the component waited for.
+    pub awaited: BTreeSet<ObjectRef>,
+    /// The steps that apply objects by which rights are given or parameters are read, in order.
+    pub guarded: Vec<GuardedStep>,
     /// The steps taken, in order, each with what it does. None: the target refused the call that it is a part of.
     pub steps: Vec<(Step, Option<Change>)>,
     /// The change of each object, all its steps together.
@@ -45,6 +49,22 @@ pub struct Step {
     /// The digest of the manifest, with placeholders in the place of credentials.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub manifest: Option<Digest>,
+}
+
+/// A step that applies a role, a binding or an admission policy. The server judges each by itself, so that what a run writes
+/// in between counts as well as what it leaves.
+#[derive(Debug, Clone)]
+pub struct GuardedStep {
+    /// Which call it is a part of. Within one call, roles come before bindings.
+    pub call: usize,
+    /// Which object.
+    pub object: ObjectRef,
+    /// Its change on its own, against what is there.
+    pub change: Change,
+    /// The object as it is.
+    pub before: Option<Value>,
+    /// The object as this step leaves it.
+    pub after: Value,
 }
 
 /// The change of one object: its state before and after.

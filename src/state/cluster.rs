@@ -26,10 +26,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::cluster::{ConnectOptions, Precondition};
+use crate::cluster::{ConnectOptions, Precondition, identity};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::Fetched;
+use crate::grant;
 use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
 
@@ -86,7 +87,14 @@ impl ClusterState {
     pub(super) fn lock(&self, name: &str) -> Result<Lease, StateError> {
         let (store, lease) = (self.store.clone(), self.lease(name)?);
         let (who, name) = (self.who.clone(), name.to_owned());
-        let hold = self.thread.wait(async move { LeaseHold::take(&store, &name, lease, &who).await })?;
+        let hold = self.thread.wait(async move {
+            let hold = LeaseHold::take(&store, &name, lease, &who).await?;
+            if hold.took_over() {
+                // Whoever held it may go on without knowing, and must not write what it still has in mind.
+                store.fence(&RecordSubject::Installation(name)).await?;
+            }
+            Ok(hold)
+        })?;
         let lease = Lease::new(Arc::clone(&self.thread), Arc::new(hold));
         self.writer.held_by(lease.hold());
         Ok(lease)
@@ -100,7 +108,29 @@ impl ClusterState {
     pub(super) fn unlock(&self, name: &str, holder: &Holder) -> Result<(), StateError> {
         let (store, lease) = (self.store.clone(), self.lease(name)?);
         let (name, holder) = (name.to_owned(), holder.clone());
-        self.thread.wait(async move { lease::unlock(&store.records, &name, &lease, &holder).await })
+        self.thread.wait(async move {
+            lease::unlock(&store.records, &name, &lease, &holder).await?;
+            store.fence(&RecordSubject::Installation(name)).await
+        })
+    }
+
+    /// Removes what the runs of an installation act as in the cluster, and says which of it could not be removed. Nobody may
+    /// hold the installation then.
+    pub(super) fn revoke(&self, name: &str) -> Result<Vec<String>, StateError> {
+        let (store, found) = (self.store.clone(), self.identities(Some(name))?);
+        self.thread.wait(async move {
+            let mut left = Vec::new();
+            for minted in found {
+                let server = store.records.server();
+                match identity::remove(server, &grant::identity::parts(&minted)).await {
+                    // It may be in another cluster.
+                    Ok(0) => {}
+                    Ok(_) => forget_identity(&store, &minted).await?,
+                    Err(_) => left.push(minted.name),
+                }
+            }
+            Ok(left)
+        })
     }
 
     pub(super) fn list(&self, namespace: Option<&str>) -> Result<Vec<Installation>, StateError> {
@@ -109,9 +139,11 @@ impl ClusterState {
     }
 
     pub(super) fn find(&self, name: &str) -> Result<Option<Installation>, StateError> {
-        let (store, name) = (self.store.clone(), name.to_owned());
+        let (store, name, writer) = (self.store.clone(), name.to_owned(), Arc::clone(&self.writer));
         self.thread.wait(async move {
-            match InstallationRecord::open(&store, &name).await? {
+            let record = InstallationRecord::open(&store, &name).await?;
+            writer.saw(&store, &name, record.as_ref().and_then(|record| record.version.clone()));
+            match record {
                 Some(record) => record.installation(&store).await.map(Some),
                 None => Ok(None),
             }
@@ -198,7 +230,11 @@ impl ClusterState {
     pub(super) fn identify(&self, minted: &IdentityRecord) -> Result<(), StateError> {
         let (store, subject) = (self.store.clone(), RecordSubject::Identity(minted.name.clone()));
         let content = serde_json::to_vec(minted).map_err(document::InvalidDocument::from)?;
-        self.thread.wait(async move { store.write(&subject, &content, None).await.map(drop) })
+        let writer = Arc::clone(&self.writer);
+        self.thread.wait(async move {
+            writer.check().await?;
+            store.write(&subject, &content, None).await.map(drop)
+        })
     }
 
     pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
@@ -216,11 +252,8 @@ impl ClusterState {
     }
 
     pub(super) fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
-        let store = self.store.clone();
-        let Some(name) = RecordSubject::Identity(minted.name.clone()).name(&store.namespace) else {
-            return Ok(());
-        };
-        self.thread.wait(async move { Ok(store.records.delete(&name, &Precondition::default()).await?) })
+        let (store, minted) = (self.store.clone(), minted.clone());
+        self.thread.wait(async move { forget_identity(&store, &minted).await })
     }
 
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
@@ -235,6 +268,13 @@ impl ClusterState {
 
     fn lease(&self, name: &str) -> Result<RecordName, StateError> {
         RecordName::lease(&self.store.namespace, name).ok_or_else(|| StateError::Missing(name.into()))
+    }
+}
+
+async fn forget_identity(store: &RecordStore, minted: &IdentityRecord) -> Result<(), StateError> {
+    match RecordSubject::Identity(minted.name.clone()).name(&store.namespace) {
+        Some(name) => Ok(store.records.delete(&name, &Precondition::default()).await?),
+        None => Ok(()),
     }
 }
 

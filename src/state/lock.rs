@@ -2,6 +2,10 @@
 //!
 //! A run takes it before it reads what it is going to change, so that no two runs act on the same installation at once.
 
+use std::sync::Arc;
+
+use crate::cluster::WriteRight;
+
 use super::StateError;
 use super::cluster::Lease;
 use super::directory::FileLock;
@@ -16,6 +20,14 @@ enum Hold {
 }
 
 impl InstallationLock {
+    /// The right to write as long as it is held. None: it cannot be lost, and ends with the process.
+    pub fn write_right(&self) -> Option<Arc<dyn WriteRight>> {
+        match &self.0 {
+            Hold::File(_) => None,
+            Hold::Lease(lease) => Some(lease.write_right()),
+        }
+    }
+
     /// Returns when the installation is no longer held, with the reason. In a directory that never happens.
     pub async fn lost(&self) -> StateError {
         match &self.0 {

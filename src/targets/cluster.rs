@@ -17,7 +17,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::cluster::{
-    ApiRequest, ApiResponse, ConnectOptions, Error, ScopedIdentity, Server, Unconfigured, diagnosis, path_of,
+    ApiRequest, ApiResponse, ConnectOptions, Error, ScopedIdentity, Server, Unconfigured, WriteRight,
+    diagnosis, path_of,
 };
 use crate::grant::{Apply, Get, Permitted, Wait};
 use crate::kubernetes::definition;
@@ -39,6 +40,8 @@ pub struct Cluster {
     server: Server,
     /// Who asks about objects, if not the caller.
     identity: Option<Arc<ScopedIdentity>>,
+    /// Proved before each request that changes something.
+    right: Option<Arc<dyn WriteRight>>,
     manager: String,
     statuses: Statuses,
 }
@@ -53,7 +56,13 @@ impl Cluster {
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
     pub async fn connect(options: &ConnectOptions, owner: &Owner) -> Result<Self, Unconfigured> {
         let server = Server::connect(options).await?;
-        Ok(Self { server, identity: None, manager: owner.manager(), statuses: Statuses::default() })
+        Ok(Self {
+            server,
+            identity: None,
+            right: None,
+            manager: owner.manager(),
+            statuses: Statuses::default(),
+        })
     }
 
     /// This cluster, on behalf of another installation.
@@ -70,6 +79,11 @@ impl Cluster {
     /// Asks everything about objects as this identity from here on.
     pub fn assume(&mut self, identity: Arc<ScopedIdentity>) {
         self.identity = Some(identity);
+    }
+
+    /// From here on, changes something only as long as this right is held.
+    pub(super) fn write_under(&mut self, right: Arc<dyn WriteRight>) {
+        self.right = Some(right);
     }
 
     /// Whether this is the installation that an object names as its owner, `NAMESPACE/NAME`.

@@ -6,12 +6,13 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use serde_json::Value;
 
+use crate::cluster::WriteRight;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted};
@@ -47,6 +48,8 @@ pub struct Directory {
     secrets: Secrets,
     /// The installation, as its files name it.
     owner: String,
+    /// Proved before each change.
+    right: Option<Arc<dyn WriteRight>>,
 }
 
 /// An object as its file will hold it.
@@ -71,7 +74,20 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => OnceLock::new(),
             Err(error) => return Err(Error::Io(path.to_owned(), error)),
         };
-        Ok(Self { path: path.to_owned(), root, secrets, owner: owner.to_string() })
+        Ok(Self { path: path.to_owned(), root, secrets, owner: owner.to_string(), right: None })
+    }
+
+    /// From here on, changes something only as long as this right is held.
+    pub(super) fn write_under(&mut self, right: Arc<dyn WriteRight>) {
+        self.right = Some(right);
+    }
+
+    /// Proves that something may be changed.
+    pub(super) async fn prove(&self) -> Result<(), Error> {
+        match &self.right {
+            Some(right) => Ok(right.proved().await?),
+            None => Ok(()),
+        }
     }
 
     /// The directory's path, as the operator wrote it.

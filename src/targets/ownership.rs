@@ -13,12 +13,15 @@ use crate::kubernetes::object::ObjectRef;
 use super::failure::Error;
 use super::inventory::Inventory;
 use super::overrides::Overrides;
+use super::protected::Protected;
 
 /// The owner of an object that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ownership {
     /// Another installation's, which it names.
     Foreign(String),
+    /// It names this installation, and this state does not know of it: another state has one of the same name.
+    Namesakes(String),
     /// Nobody's that is known.
     Nobodys,
     /// This installation's.
@@ -41,6 +44,19 @@ impl Ownership {
         if self == Self::Nobodys && !inventory.is_shared() && is_recorded() { Self::Ours } else { self }
     }
 
+    /// Of an object that is there before it was ever recorded here: what says that it is this installation's is not.
+    /// Everything is recorded before it is made, so another state has it. What an uninstall leaves in place is no longer on
+    /// record.
+    pub(super) fn before(self, object: &ObjectRef, found: &Value, inventory: &Inventory) -> Self {
+        let is_left = Protected::of(object).is_some() || metadata::is_being_deleted(found);
+        match (self, metadata::owner(found)) {
+            (Self::Ours, Some(owner)) if inventory.find(object).is_none() && !is_left => {
+                Self::Namesakes(owner.to_owned())
+            }
+            (ownership, _) => ownership,
+        }
+    }
+
     /// Refuses an object that is not this installation's, unless it is to be taken over.
     pub(super) fn check(self, object: &ObjectRef, overrides: Overrides) -> Result<(), Error> {
         let owner = match self {
@@ -48,6 +64,7 @@ impl Ownership {
             Self::Ours => return Ok(()),
             Self::Nobodys => None,
             Self::Foreign(owner) => Some(owner),
+            Self::Namesakes(owner) => Some(format!("{owner}, as another state has it on record")),
         };
         Err(Error::Foreign { object: object.to_string(), owner })
     }
@@ -105,6 +122,32 @@ mod tests {
         ] {
             assert_eq!(ownership.or_recorded(&object, inventory), expected);
         }
+    }
+
+    #[test]
+    fn one_that_is_marked_as_ours_and_on_no_record_here_is_that_of_a_namesake() {
+        let found = json!({ "metadata": { "annotations": { OWNER: "prod/web" } } });
+        let going = json!({ "metadata": { "annotations": { OWNER: "prod/web" }, "deletionTimestamp": "2026-01-01" } });
+        let map = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
+        let claim = ObjectRef::new("v1", "PersistentVolumeClaim", Some("prod"), "a");
+        let recorded: Inventory =
+            [crate::targets::Recorded { object: map.clone(), uid: None, written: None, intended: None }]
+                .into_iter()
+                .collect();
+        let nothing = Inventory::default();
+        let before = |object: &ObjectRef, found: &Value, inventory: &Inventory| {
+            Ownership::of(found, |owner| owner == "prod/web").before(object, found, inventory)
+        };
+        assert_eq!(before(&map, &found, &nothing), Ownership::Namesakes("prod/web".into()));
+        assert_eq!(before(&map, &found, &recorded), Ownership::Ours);
+        assert_eq!(before(&map, &going, &nothing), Ownership::Ours);
+        assert_eq!(before(&claim, &found, &nothing), Ownership::Ours, "an uninstall leaves it in place");
+        let refused =
+            before(&map, &found, &nothing).check(&map, Overrides::default()).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "ConfigMap prod/a is already there and belongs to prod/web, as another state has it on record"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! `--state kube`: several people act on one installation, each from a home of their own.
+#![allow(clippy::unwrap_used, unreachable_pub, missing_docs, reason = "a test may fail anywhere")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,18 +15,23 @@ use crate::support::guest::Script;
 use crate::support::{Home, config_map, example};
 
 /// How long a Lease counts, and a little more.
-const COUNTS: Duration = Duration::from_secs(33);
+pub const COUNTS: Duration = Duration::from_secs(33);
 
 /// Somebody at a machine where nothing is known yet.
-struct Person<'a> {
+pub struct Person<'a> {
     site: &'a Site,
     name: &'a str,
     home: tempfile::TempDir,
 }
 
 impl<'a> Person<'a> {
-    fn new(site: &'a Site, name: &'a str) -> Self {
+    pub fn new(site: &'a Site, name: &'a str) -> Self {
         Self { site, name, home: tempfile::tempdir().unwrap() }
+    }
+
+    /// What is this person's own.
+    pub fn home(&self) -> &std::path::Path {
+        self.home.path()
     }
 
     fn with(&self, mut command: Command) -> Command {
@@ -42,7 +48,7 @@ impl<'a> Person<'a> {
         command
     }
 
-    fn carnet(&self, arguments: &[&str]) -> Said {
+    pub fn carnet(&self, arguments: &[&str]) -> Said {
         Said::of(self.command(arguments).output().unwrap())
     }
 
@@ -58,7 +64,7 @@ impl<'a> Person<'a> {
         Said::of(self.on_example("install", "guestbook", more).output().unwrap())
     }
 
-    fn history(&self, name: &str) -> Vec<(String, String)> {
+    pub fn history(&self, name: &str) -> Vec<(String, String)> {
         let said = self.carnet(&["history", name]).done();
         let row = |row: &Value| (text(&row["action"]), text(&row["result"]));
         said.document["items"].as_array().unwrap().iter().map(row).collect()
@@ -69,7 +75,7 @@ impl<'a> Person<'a> {
         Said::of(self.own(name, script, rest).output().unwrap())
     }
 
-    fn own(&self, name: &str, script: &Script, rest: &str) -> Command {
+    pub fn own(&self, name: &str, script: &Script, rest: &str) -> Command {
         let home = Home::new();
         let requests = format!(
             "requests:\n  kubernetes:\n  - {{verbs: [apply], kinds: [ConfigMap], namespaces: ['${{namespace}}'], names: ['test-*']}}\n{rest}"

@@ -181,6 +181,7 @@ fn of_oci(error: &OciError) -> Meaning {
 fn of_cluster(error: &cluster::Error) -> Meaning {
     match error {
         cluster::Error::Denied { .. } => NO_RIGHTS.into(),
+        cluster::Error::Displaced { name, .. } => Meaning::from(LOCKED).hint(format!("carnet status {name}")),
         cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
         _ => ERROR.into(),
     }
@@ -235,6 +236,9 @@ fn of_state(error: &StateError) -> Meaning {
 
 fn of_install(error: &install::Error) -> Meaning {
     match error {
+        install::Error::Appeared(_) => {
+            Meaning::from(STALE).hint("another run was still at work: the same command removes them")
+        }
         install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
         install::Error::Declined => Meaning::from(ERROR).hint("add `--yes` to confirm the change"),
         install::Error::Identity { source, missing } => of_identity(source, missing),

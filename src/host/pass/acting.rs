@@ -99,7 +99,8 @@ impl Acting {
         Ok(())
     }
 
-    pub(super) fn site(&self) -> &Site {
+    /// The site that it works on.
+    pub fn site(&self) -> &Site {
         &self.site
     }
 

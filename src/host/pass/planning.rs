@@ -8,10 +8,12 @@ use serde_json::Value;
 use crate::cluster::{self, concurrent};
 use crate::grant::{Delete, Get, Granted, Permitted, Wait, before_delete};
 use crate::host::told::CallError;
+use crate::kubernetes::api::{ADMISSION, RBAC};
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
+use crate::kubernetes::rbac::parameters;
 use crate::kubernetes::resource::builtin;
-use crate::plan::trace::{ObjectChange, Step, Trace};
+use crate::plan::trace::{GuardedStep, ObjectChange, Step, Trace};
 use crate::targets::credentials::Placements;
 use crate::targets::{self, Change, DryRunMode, NotDryRun, Preview, check_replaceable};
 
@@ -26,6 +28,9 @@ pub struct Planning {
     /// The overlay: objects as earlier steps would have left them, or that they are gone.
     overlay: BTreeMap<ObjectId, Option<Value>>,
     reads: BTreeSet<ObjectRef>,
+    awaited: BTreeSet<ObjectRef>,
+    guarded: Vec<GuardedStep>,
+    calls: usize,
     changes: Objects<ObjectChange>,
     script: Script,
 }
@@ -38,6 +43,9 @@ impl Planning {
             mode,
             overlay: BTreeMap::new(),
             reads: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            guarded: Vec::new(),
+            calls: 0,
             changes: Objects::default(),
             script: Script::default(),
         }
@@ -46,8 +54,9 @@ impl Planning {
     /// The site, the trace, and the script that an acting pass has to follow.
     pub fn into_parts(self) -> (Site, Trace, Script) {
         let steps = self.script.steps().map(|(step, change)| (step.clone(), change)).collect();
-        let trace = Trace { reads: self.reads, steps, changes: self.changes, ..Trace::default() };
-        (self.site, trace, self.script)
+        let Self { site, reads, awaited, guarded, changes, script, .. } = self;
+        let trace = Trace { reads, awaited, guarded, steps, changes, ..Trace::default() };
+        (site, trace, script)
     }
 
     pub(super) fn site(&self) -> &Site {
@@ -69,7 +78,7 @@ impl Planning {
 
     /// Returns at once: nothing was applied, so there is nothing to wait for.
     pub(super) fn wait(&mut self, permits: &[Permitted<Wait>]) {
-        self.note_reads(permits.iter().map(|permit| permit.0.clone()));
+        self.awaited.extend(permits.iter().map(|permit| permit.0.clone()));
     }
 
     /// Notes what the acting pass may read.
@@ -107,12 +116,31 @@ impl Planning {
             }
         }
         let changes = previews.iter().map(|preview| preview.change).collect();
+        self.guard(items, &previews).await;
         for (item, preview) in items.iter().zip(previews) {
             let object = item.prepared.object();
             self.overlay.insert(object.id(), Some(preview.after.clone()));
             self.changed(object, preview, Some(item.prepared.body().clone()), item.placements.clone());
         }
         Ok(changes)
+    }
+
+    /// Notes what the server judges by more than the right to write it.
+    async fn guard(&mut self, items: &[ApplyItem], previews: &[Preview]) {
+        self.calls += 1;
+        for (item, preview) in items.iter().zip(previews) {
+            let object = item.prepared.object();
+            if ![RBAC, ADMISSION].contains(&object.group()) {
+                continue;
+            }
+            let (before, after) = (preview.before.clone(), preview.after.clone());
+            if let Some(parameters) = parameters(&after) {
+                // Where nobody serves that kind, the right is for all kinds of its group.
+                drop(self.site.learn(std::slice::from_ref(&parameters)).await);
+            }
+            let (call, change) = (self.calls, preview.change);
+            self.guarded.push(GuardedStep { call, object: object.clone(), change, before, after });
+        }
     }
 
     async fn look_all(&mut self, permits: &[Permitted<Delete>]) -> Result<Vec<Change>, CallError> {

@@ -53,55 +53,32 @@ impl fmt::Display for Escalation {
 }
 
 impl Rights {
-    /// Adds what writing this object takes beyond the verbs on it, if it is a role or binding. `written` says whether
-    /// the run writes the role that a binding names.
-    pub fn hands_on(
-        &mut self,
-        object: &ObjectRef,
-        body: &Value,
-        kinds: &Kinds,
-        written: impl Fn(&ObjectRef) -> bool,
-    ) {
-        if object.group() != RBAC {
-            return;
-        }
-        match object.kind.as_str() {
-            "Role" | "ClusterRole" => self.hands_on_rules(object, body, kinds),
-            "RoleBinding" | "ClusterRoleBinding" => self.binds(object, body, kinds, written),
-            _ => {}
+    /// Adds what writing a role takes beyond the verbs on it. The server judges what the role was as well.
+    pub fn hands_on(&mut self, role: &ObjectRef, before: Option<&Value>, after: &Value, kinds: &Kinds) {
+        if is_gathering(after) || before.is_some_and(is_gathering) {
+            self.uses(role, kinds, &[ApiVerb::Escalate], "its rules are gathered from other roles");
+            self.escalations.insert(Escalation::Escalate { role: role.clone() });
+        } else if self.holds_rules(role, after) {
+            self.escalations.insert(Escalation::HandOn { role: role.clone() });
         }
     }
 
-    fn hands_on_rules(&mut self, role: &ObjectRef, body: &Value, kinds: &Kinds) {
-        if body.get("aggregationRule").is_some_and(|rule| !rule.is_null()) {
-            self.uses(role, kinds, &[ApiVerb::Escalate], "its rules are gathered from other roles");
-            self.escalations.insert(Escalation::Escalate { role: role.clone() });
-            return;
-        }
+    /// Adds the rules of a role, which somebody who writes it or a binding of it has to hold. False: it has none.
+    pub fn holds_rules(&mut self, role: &ObjectRef, body: &Value) -> bool {
         let rules: Vec<_> =
             body.get("rules").and_then(Value::as_array).into_iter().flatten().map(PolicyRule::read).collect();
         if rules.is_empty() {
-            return;
+            return false;
         }
         let held = self.scopes.entry(RoleScope::of(role)).or_default();
         for rule in rules {
             held.handed_on.entry(rule).or_default().insert(format!("handed on by {}", named(role)));
         }
-        self.escalations.insert(Escalation::HandOn { role: role.clone() });
+        true
     }
 
-    /// Only a role that is written in the same run has rules that are known to be held.
-    fn binds(
-        &mut self,
-        binding: &ObjectRef,
-        body: &Value,
-        kinds: &Kinds,
-        written: impl Fn(&ObjectRef) -> bool,
-    ) {
-        let Some(role) = bound(binding, body) else { return };
-        if written(&role) {
-            return;
-        }
+    /// Adds what writing a binding takes beyond the verbs on it, where the rules of its role are not known.
+    pub fn binds(&mut self, binding: &ObjectRef, role: ObjectRef, kinds: &Kinds) {
         // The server asks for the right where the binding is, also for a role that lives outside namespaces.
         let place = ObjectRef { namespace: binding.namespace.clone(), ..role.clone() };
         let why = format!("{} hands it on", named(binding));
@@ -110,8 +87,14 @@ impl Rights {
     }
 }
 
+/// Whether the rules of a role are gathered from other roles: then nobody knows them beforehand.
+pub fn is_gathering(role: &Value) -> bool {
+    let selectors = role.pointer("/aggregationRule/clusterRoleSelectors").and_then(Value::as_array);
+    selectors.is_some_and(|selectors| !selectors.is_empty())
+}
+
 /// The role that a binding names.
-fn bound(binding: &ObjectRef, body: &Value) -> Option<ObjectRef> {
+pub fn bound(binding: &ObjectRef, body: &Value) -> Option<ObjectRef> {
     let text = |name: &str| body.pointer("/roleRef")?.get(name)?.as_str().map(str::to_owned);
     let kind = text("kind")?;
     let namespace = if kind == "Role" { binding.namespace.as_deref() } else { None };

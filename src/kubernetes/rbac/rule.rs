@@ -19,6 +19,8 @@ pub enum ApiVerb {
     Escalate,
     /// Reading an object.
     Get,
+    /// Reading all objects of a kind.
+    List,
     /// Changing an object; a server-side apply that makes one takes this too.
     Patch,
 }
@@ -52,6 +54,7 @@ impl fmt::Display for ApiVerb {
             Self::Delete => "delete",
             Self::Escalate => "escalate",
             Self::Get => "get",
+            Self::List => "list",
             Self::Patch => "patch",
         })
     }
@@ -117,7 +120,7 @@ impl PolicyRule {
 
     /// Whether it is for reading alone.
     pub(super) fn is_reading(&self) -> bool {
-        self.verbs.iter().all(|verb| verb == "get")
+        self.verbs.iter().all(|verb| ["get", "list"].contains(&&**verb))
     }
 
     /// `get, patch deployments.apps`, without the names.

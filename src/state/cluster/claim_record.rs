@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::state::{ClaimResult, StateError, timestamp, ulid};
 
 use super::encoding::{Lines, RecordReader, UnreadableRecord};
-use super::record_store::{Record, RecordStore, RecordVersion, corrupt, unwritable};
+use super::record_store::{Record, RecordStore, RecordVersion, corrupt, lost, unwritable};
 use super::subject::RecordSubject;
 
 /// A claim with what became of it.
@@ -87,7 +87,7 @@ impl ClaimRecord {
     ) -> Result<RecordVersion, StateError> {
         let subject = RecordSubject::Claim(installation.into(), id.into());
         let lines = self.lines().map_err(|why| unwritable(&subject, store, &why))?;
-        store.write(&subject, lines.bytes(), over).await
+        store.write(&subject, lines.bytes(), over).await.map_err(|error| lost(installation, error))
     }
 
     /// The names of its outputs.

@@ -15,7 +15,7 @@ use crate::targets::{Inventory, Recorded};
 
 use super::claim_record::{ClaimRecord, StoredResult};
 use super::encoding::{Lines, RecordReader, UnreadableRecord};
-use super::record_store::{Record, RecordStore, RecordVersion, corrupt, unwritable};
+use super::record_store::{Record, RecordStore, RecordVersion, corrupt, lost, unwritable};
 use super::subject::RecordSubject;
 
 /// The record of an installation, as it was read or is about to be written.
@@ -23,7 +23,7 @@ pub(super) struct InstallationRecord {
     pub(super) head: Head,
     pub(super) inventory: Inventory,
     /// Which version was read. None: it was never written.
-    version: Option<RecordVersion>,
+    pub(super) version: Option<RecordVersion>,
 }
 
 /// The first line of the record of an installation. A line for each object follows.
@@ -232,7 +232,8 @@ impl InstallationRecord {
     pub(super) async fn write(&mut self, store: &RecordStore) -> Result<(), StateError> {
         let subject = RecordSubject::Installation(self.head.name.clone());
         let lines = self.lines().map_err(|why| unwritable(&subject, store, &why))?;
-        self.version = Some(store.write(&subject, lines.bytes(), self.version.as_ref()).await?);
+        let written = store.write(&subject, lines.bytes(), self.version.as_ref()).await;
+        self.version = Some(written.map_err(|error| lost(&self.head.name, error))?);
         Ok(())
     }
 

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cluster::Error;
 use crate::document::chain;
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::{self, Ledger, Recorded};
 
+use super::lease::displaced;
 use super::record_store::RecordStore;
 use super::record_writer::{InventoryChange, RecordWriter};
 use super::thread::StateThread;
@@ -28,7 +30,10 @@ impl ClusterInventoryWriter {
     fn change(&self, change: InventoryChange) -> Result<(), targets::Error> {
         let (store, writer, name) = (self.store.clone(), Arc::clone(&self.writer), self.name.clone());
         let done = self.thread.wait(async move { writer.change(&store, &name, change).await });
-        let is_behind = done.map_err(|error| targets::Error::Ledger(chain(&error)))?;
+        let is_behind = done.map_err(|error| match displaced(error) {
+            lost @ Error::Displaced { .. } => lost.into(),
+            error => targets::Error::Ledger(chain(&error)),
+        })?;
         if is_behind {
             let (store, writer) = (self.store.clone(), Arc::clone(&self.writer));
             self.thread.begin(async move {

@@ -7,13 +7,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
-use crate::cluster::{Error, Precondition};
+use crate::cluster::{Error, Precondition, WriteRight};
 use crate::document;
 use crate::state::{Holder, StateError};
+use crate::sync;
 
 use super::object::{ObjectVersion, RecordName, RecordObject};
 use super::record_store::RecordStore;
@@ -25,6 +27,15 @@ const COUNTS: SignedDuration = SignedDuration::from_secs(30);
 
 /// How often it is renewed: a try may fail, and another one.
 const RENEW: Duration = Duration::from_secs(10);
+
+/// When a renewal is so old that a proof renews it as well: what a proof allows is over long before the Lease is.
+const OLD: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long a proof that it is held may be used. So long a run may go on that somebody has unlocked.
+const PROOF: SignedDuration = SignedDuration::from_secs(1);
+
+/// How many requests a proof is good for.
+const REQUESTS: usize = 32;
 
 /// How long the end of a run waits until its Lease is given back. One that is not given back ends by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,6 +61,11 @@ pub(super) struct LeaseHold {
     who: String,
     since: String,
     last: Mutex<Renewed>,
+    proof: sync::Mutex<Proof>,
+    /// Held while it is proved, so that those who wait for a proof share one.
+    proving: Mutex<()>,
+    /// Whether it was another run's, which had not renewed it in time.
+    took_over: bool,
     /// Why it is held no longer.
     lost: watch::Sender<Option<String>>,
 }
@@ -59,9 +75,24 @@ struct Renewed {
     at: Timestamp,
 }
 
+/// That it was held, as the server has it.
+struct Proof {
+    at: Timestamp,
+    /// For how many requests more it is good.
+    left: usize,
+}
+
+/// The right to write that comes with a Lease.
+struct LeaseRight {
+    thread: Arc<StateThread>,
+    hold: Arc<LeaseHold>,
+}
+
 /// A Lease of anybody's, as it is.
 struct Seen {
     holder: Holder,
+    /// Who holds it, word for word.
+    identity: String,
     version: ObjectVersion,
 }
 
@@ -74,6 +105,11 @@ impl Lease {
 
     pub(super) fn hold(&self) -> &Arc<LeaseHold> {
         &self.hold
+    }
+
+    /// The right to write as long as it is held.
+    pub(crate) fn write_right(&self) -> Arc<dyn WriteRight> {
+        Arc::new(LeaseRight { thread: Arc::clone(&self.thread), hold: Arc::clone(&self.hold) })
     }
 
     /// Comes back when it is held no longer.
@@ -119,6 +155,9 @@ impl LeaseHold {
                         manager,
                         who: who.into(),
                         since: micro(now),
+                        proof: sync::Mutex::new(Proof { at: now, left: REQUESTS }),
+                        proving: Mutex::default(),
+                        took_over: seen.is_some(),
                         last: Mutex::new(Renewed { version: found.version, at: now }),
                         lost: watch::Sender::new(None),
                         records,
@@ -133,17 +172,70 @@ impl LeaseHold {
         Err(StateError::Locked { name: name.into(), holder: seen.map(|seen| Box::new(seen.holder)) })
     }
 
+    /// Whether it was another run's, which had not renewed it in time.
+    pub(super) fn took_over(&self) -> bool {
+        self.took_over
+    }
+
+    /// Uses what was proved a moment ago. None: it has to be proved.
+    fn use_proof(&self) -> Option<Result<(), StateError>> {
+        if let Some(why) = &*self.lost.borrow() {
+            return Some(Err(self.error(why.clone())));
+        }
+        let mut proof = self.proof.lock();
+        let age = self.records.now().duration_since(proof.at);
+        // A clock that goes back proves nothing.
+        let is_fresh = !age.is_negative() && age <= PROOF;
+        proof.left = proof.left.checked_sub(1).filter(|_| is_fresh)?;
+        Some(Ok(()))
+    }
+
+    /// Proves that it is held, for one request more.
+    async fn prove(&self) -> Result<(), StateError> {
+        if let Some(known) = self.use_proof() {
+            return known;
+        }
+        let _alone = self.proving.lock().await;
+        match self.use_proof() {
+            Some(known) => known,
+            None => self.ask().await,
+        }
+    }
+
     /// Makes sure that it is still held, before something is written.
-    pub(super) async fn check(&self) -> Result<(), StateError> {
-        let is_overdue = self.records.now().duration_since(self.last.lock().await.at) > COUNTS;
-        if is_overdue {
-            // The machine slept, or the server was away. If nobody came meanwhile, it is as if nothing had been.
+    pub(super) async fn prove_anew(&self) -> Result<(), StateError> {
+        let _alone = self.proving.lock().await;
+        let lost = self.lost.borrow().clone();
+        match lost {
+            Some(why) => Err(self.error(why)),
+            None => self.ask().await,
+        }
+    }
+
+    /// Asks the server whose it is. One that was not renewed for a while is renewed: the machine slept, or the server was
+    /// away, and if nobody came meanwhile it is as if nothing had been.
+    async fn ask(&self) -> Result<(), StateError> {
+        let at = self.records.now();
+        let (renewed, uid) = {
+            let last = self.last.lock().await;
+            (last.at, last.version.uid.clone())
+        };
+        if at.duration_since(renewed) > OLD {
             self.renew().await?;
+        } else {
+            let asked = tokio::time::timeout(RENEW, Seen::of(&self.records, &self.lease)).await;
+            let seen = asked.unwrap_or_else(|_| Err(no_answer().into()))?;
+            let is_own =
+                seen.as_ref().is_some_and(|seen| seen.version.uid == uid && seen.identity == self.who);
+            if !is_own {
+                return Err(self.lose(taken_by(seen)));
+            }
         }
-        match &*self.lost.borrow() {
-            Some(why) => Err(self.error(why.clone())),
-            None => Ok(()),
+        if let Some(why) = &*self.lost.borrow() {
+            return Err(self.error(why.clone()));
         }
+        *self.proof.lock() = Proof { at, left: REQUESTS - 1 };
+        Ok(())
     }
 
     /// Renews until it is lost or given back.
@@ -156,7 +248,7 @@ impl LeaseHold {
             if let Err(error) = self.renew().await {
                 let last = self.last.lock().await.at;
                 if self.records.now().duration_since(last) > COUNTS {
-                    self.lose(format!("it could not be renewed in time ({error})"));
+                    drop(self.lose(format!("it could not be renewed in time ({error})")));
                 }
             }
         }
@@ -178,17 +270,11 @@ impl LeaseHold {
                 Ok(())
             }
             Err(error @ (Error::Conflict { .. } | Error::Changed(_))) => {
-                self.lose(self.taken_by().await);
-                Err(error.into())
+                drop(error);
+                let seen = Seen::of(&self.records, &self.lease).await.ok().flatten();
+                Err(self.lose(taken_by(seen)))
             }
             Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn taken_by(&self) -> String {
-        match Seen::of(&self.records, &self.lease).await {
-            Ok(Some(seen)) => format!("it was taken over by {}", seen.holder),
-            _ => "somebody has unlocked it".into(),
         }
     }
 
@@ -196,14 +282,17 @@ impl LeaseHold {
     async fn give_back(&self) {
         let last = self.last.lock().await;
         if self.lost.borrow().is_none() {
-            self.lose("it was given back".into());
+            drop(self.lose("it was given back".into()));
             // Whatever goes wrong here, it ends by itself.
             drop(self.records.delete(&self.lease, &last.version.unchanged()).await);
         }
     }
 
-    fn lose(&self, why: String) {
-        self.lost.send_replace(Some(why));
+    /// Holds it no longer. The first reason is the one that counts.
+    pub(super) fn lose(&self, why: String) -> StateError {
+        let mut first = why.clone();
+        self.lost.send_modify(|lost| first = lost.get_or_insert(why).clone());
+        self.error(first)
     }
 
     fn error(&self, why: String) -> StateError {
@@ -229,7 +318,8 @@ impl Seen {
             since: short(text("acquireTime").unwrap_or("an unknown time")),
             is_overdue: until.is_none_or(|until| until < now),
         };
-        Self { holder, version: found.version.clone() }
+        let identity = text("holderIdentity").unwrap_or_default().to_owned();
+        Self { holder, identity, version: found.version.clone() }
     }
 
     fn locked(&self, name: &str) -> StateError {
@@ -240,6 +330,44 @@ impl Seen {
 /// Who holds an installation, whether or not they are overdue.
 pub(super) async fn holder(records: &Records, lease: &RecordName) -> Result<Option<Holder>, StateError> {
     Ok(Seen::of(records, lease).await?.map(|seen| seen.holder))
+}
+
+/// Why a Lease that was held is not held any more.
+fn taken_by(seen: Option<Seen>) -> String {
+    match seen {
+        Some(seen) => format!("it was taken over by {}", seen.holder),
+        None => "somebody has unlocked it".into(),
+    }
+}
+
+impl WriteRight for LeaseRight {
+    fn proved(&self) -> BoxFuture<'_, Result<(), Error>> {
+        match self.hold.use_proof() {
+            Some(known) => Box::pin(std::future::ready(known.map_err(displaced))),
+            None => {
+                let hold = Arc::clone(&self.hold);
+                Box::pin(async move {
+                    self.thread.ask(async move { hold.prove().await }).await.map_err(displaced)
+                })
+            }
+        }
+    }
+
+    fn proved_anew(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let hold = Arc::clone(&self.hold);
+        Box::pin(
+            async move { self.thread.ask(async move { hold.prove_anew().await }).await.map_err(displaced) },
+        )
+    }
+}
+
+/// Why a run may not write, as an error of what it would write to.
+pub(super) fn displaced(error: StateError) -> Error {
+    match error {
+        StateError::Lost { name, why } => Error::Displaced { name, why },
+        StateError::Cluster(error) => error,
+        error => Error::Unavailable(document::chain(&error)),
+    }
 }
 
 fn no_answer() -> Error {

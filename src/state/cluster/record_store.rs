@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::cluster::Precondition;
+use crate::cluster::{Error, Precondition};
 use crate::digest::Digest;
 use crate::state::StateError;
 
@@ -24,6 +24,9 @@ const MANAGER: &str = "carnet-state";
 
 /// The label that says which record a piece belongs to.
 const PIECE_OF: &str = "carnet.dev/piece-of";
+
+/// The annotation of a record that was taken from a run: by whom. The next write removes it.
+const FENCED: &str = "carnet.dev/taken-by";
 
 /// How often a record is read that somebody writes at the same moment.
 const TRIES: usize = 4;
@@ -44,7 +47,7 @@ pub(super) struct Record {
 }
 
 /// Which state of a record it was.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RecordVersion {
     version: ObjectVersion,
     header: Header,
@@ -127,6 +130,24 @@ impl RecordStore {
         Ok(RecordVersion { version: found.version, header })
     }
 
+    /// Writes a record anew as it is, so that nobody who read it before writes over it any more.
+    pub(super) async fn fence(&self, subject: &RecordSubject) -> Result<(), StateError> {
+        let Some(name) = subject.name(&self.namespace) else { return Ok(()) };
+        for _ in 0..TRIES {
+            let Some(found) = self.records.get(&name).await? else { return Ok(()) };
+            let body = json!({
+                "type": RECORD,
+                "metadata": { "labels": subject.labels(), "annotations": { FENCED: *self.run } },
+                "data": found.value.get("data"),
+            });
+            match self.records.apply(&name, body, MANAGER, &found.version.unchanged()).await {
+                Err(Error::Changed(_)) => {}
+                done => return Ok(done.map(drop)?),
+            }
+        }
+        Err(Error::Changed(name.to_string()).into())
+    }
+
     /// The records of all claims of an installation.
     pub(super) async fn claims(&self, name: &str) -> Result<Vec<RecordObject>, StateError> {
         Ok(self.records.list(Some(&self.namespace), &[(KIND, "claim"), (INSTALLATION, name)]).await?)
@@ -197,6 +218,17 @@ impl RecordStore {
 /// An error about a record, with its name.
 pub(super) fn corrupt(name: &RecordName, why: &dyn std::fmt::Display) -> StateError {
     StateError::Corrupt { record: name.to_string(), why: why.to_string() }
+}
+
+/// The error of writing over a record that is not the one that was read: another run has begun.
+pub(super) fn lost(installation: &str, error: StateError) -> StateError {
+    match error {
+        StateError::Cluster(Error::Changed(_) | Error::Conflict { .. }) => StateError::Lost {
+            name: installation.into(),
+            why: "its record was changed by somebody else".into(),
+        },
+        error => error,
+    }
 }
 
 /// An error about a record that cannot be written, by its subject.

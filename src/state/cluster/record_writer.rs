@@ -21,6 +21,15 @@ use super::record_store::{RecordStore, RecordVersion};
 pub(super) struct RecordWriter {
     open: AsyncMutex<Option<OpenRecord>>,
     hold: Mutex<Option<Arc<LeaseHold>>>,
+    seen: Mutex<Option<SeenRecord>>,
+}
+
+/// The record of an installation as it was when the run had taken its Lease: what the run is about to do follows from it.
+struct SeenRecord {
+    namespace: Arc<str>,
+    name: String,
+    /// None: there was none.
+    version: Option<RecordVersion>,
 }
 
 /// A record that a run goes on to write.
@@ -50,6 +59,30 @@ impl RecordWriter {
     /// From now on, nothing is written unless this is held.
     pub(super) fn held_by(&self, hold: &Arc<LeaseHold>) {
         *self.hold.lock() = Some(Arc::clone(hold));
+        *self.seen.lock() = None;
+    }
+
+    /// Notes which version of a record the run has seen first.
+    pub(super) fn saw(&self, store: &RecordStore, name: &str, version: Option<RecordVersion>) {
+        if self.hold.lock().is_some() {
+            let seen = || SeenRecord { namespace: Arc::clone(&store.namespace), name: name.into(), version };
+            self.seen.lock().get_or_insert_with(seen);
+        }
+    }
+
+    /// Refuses a record that is not the one that the run has seen: what it is about to do follows from another one.
+    fn check_seen(
+        &self,
+        store: &RecordStore,
+        name: &str,
+        version: Option<&RecordVersion>,
+    ) -> Result<(), StateError> {
+        let seen = self.seen.lock().take();
+        let is_other = seen.is_some_and(|seen| {
+            seen.namespace == store.namespace && seen.name == name && seen.version.as_ref() != version
+        });
+        let why = || "its record was changed by somebody else since it was read".into();
+        if is_other { Err(StateError::Lost { name: name.into(), why: why() }) } else { Ok(()) }
     }
 
     /// Writes that an action begins.
@@ -63,6 +96,7 @@ impl RecordWriter {
         self.check().await?;
         let mut open = self.open.lock().await;
         let record = InstallationRecord::open(store, name).await?;
+        self.check_seen(store, name, record.as_ref().and_then(|record| record.version.as_ref()))?;
         let mut record =
             record.unwrap_or_else(|| InstallationRecord::new(name, &store.namespace, settings.clone()));
         record.settle(store).await?;
@@ -126,13 +160,20 @@ impl RecordWriter {
                 error => error,
             };
             open.failed = written.err();
+            // Nobody waits for what is written later: the run has to be told at once.
+            if let Some(StateError::Lost { why, .. }) = &open.failed
+                && let Some(hold) = &*self.hold.lock()
+            {
+                drop(hold.lose(why.clone()));
+            }
         }
     }
 
-    async fn check(&self) -> Result<(), StateError> {
+    /// Proves that the run may write.
+    pub(super) async fn check(&self) -> Result<(), StateError> {
         let hold = self.hold.lock().clone();
         match hold {
-            Some(hold) => hold.check().await,
+            Some(hold) => hold.prove_anew().await,
             None => Ok(()),
         }
     }

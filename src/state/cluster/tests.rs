@@ -207,8 +207,37 @@ mod records {
         server.tamper("secrets", INSTALLATION, |secret| secret["metadata"]["labels"]["x"] = "y".into());
         let before = server.get("secrets", INSTALLATION);
         let error = state.ledger("web").intend(&[recorded("b", None)]).unwrap_err();
-        assert!(error.to_string().contains("was changed meanwhile"), "{error}");
+        let expected = "the run no longer holds `web`: its record was changed by somebody else";
+        assert_eq!(error.to_string(), expected);
         assert_eq!(server.get("secrets", INSTALLATION), before);
+    }
+
+    #[test]
+    fn one_that_changed_since_the_run_has_read_it_stops_the_run() {
+        let (server, state, _) = installed();
+        let _lock = state.lock("web").unwrap();
+        state.find("web").unwrap();
+        server.tamper("secrets", INSTALLATION, |secret| secret["metadata"]["labels"]["x"] = "y".into());
+        // Whoever reads once more meanwhile has planned with what was read first.
+        state.find("web").unwrap();
+        let before = server.names("secrets");
+        let error = state.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap_err();
+        assert!(
+            matches!(&error, StateError::Lost { why, .. } if why.contains("since it was read")),
+            "{error}"
+        );
+        assert_eq!(server.names("secrets"), before);
+    }
+
+    #[test]
+    fn one_that_came_since_the_run_has_looked_stops_the_run() {
+        let server = Server::start();
+        let state = in_cluster(&server, "alice");
+        let _lock = state.lock("web").unwrap();
+        assert_eq!(state.find("web").unwrap(), None);
+        in_cluster(&server, "bob").begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+        let error = state.begin("web", "prod", &settings(), &claim("install", true)).unwrap_err();
+        assert!(matches!(error, StateError::Lost { .. }), "{error}");
     }
 
     #[test]
@@ -387,10 +416,8 @@ mod leases {
         alice.holder("web").unwrap();
         let before = server.get("secrets", INSTALLATION);
         let error = alice.ledger("web").intend(&[recorded("b", None)]).unwrap_err();
-        assert!(
-            error.to_string().contains("fields of `coordination.k8s.io/Lease prod/carnet.web`"),
-            "{error}"
-        );
+        let expected = "the run no longer holds `web`: it was taken over by bob, run ";
+        assert!(error.to_string().starts_with(expected), "{error}");
         let error = alice.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap_err();
         let text = chain(&error);
         assert!(text.contains("the run no longer holds `web`: it was taken over by bob, run "), "{text}");
@@ -401,6 +428,60 @@ mod leases {
         assert!(bob.holder("web").unwrap().unwrap().who.starts_with("bob, run "));
         drop(taken);
         assert_eq!(server.names("leases"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_was_unlocked_writes_nothing_more() {
+        let (server, alice, _) = installed();
+        let lock = alice.lock("web").unwrap();
+        let upgrade = claim("upgrade", true);
+        alice.begin("web", "prod", &settings(), &upgrade).unwrap();
+        let right = lock.write_right().unwrap();
+        now(right.proved()).unwrap();
+        let bob = in_cluster(&server, "bob");
+        let holder = bob.holder("web").unwrap().unwrap();
+        bob.unlock("web", &holder).unwrap();
+        let before = server.get("secrets", INSTALLATION);
+
+        let unlocked = "the run no longer holds `web`: somebody has unlocked it";
+        let error = alice.ledger("web").intend(&[recorded("b", None)]).unwrap_err();
+        assert_eq!(error.to_string(), unlocked);
+        assert_eq!(now(right.proved()).unwrap_err().to_string(), unlocked);
+        let outputs = BTreeMap::new();
+        assert_eq!(alice.finish(&upgrade, &succeeded(&outputs)).unwrap_err().to_string(), unlocked);
+        assert_eq!(server.get("secrets", INSTALLATION), before);
+    }
+
+    #[test]
+    fn a_record_that_was_taken_from_a_run_is_not_written_over_by_a_late_request_of_it() {
+        let (server, alice, _) = installed();
+        let lock = alice.lock("web").unwrap();
+        alice.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap();
+        let bob = in_cluster(&server, "bob");
+        bob.unlock("web", &bob.holder("web").unwrap().unwrap()).unwrap();
+        // Somebody puts the Lease back, so that the run believes that it still holds it.
+        drop(lock);
+        let _lock = alice.lock("web").unwrap();
+        let error = alice.ledger("web").intend(&[recorded("b", None)]).unwrap_err();
+        let expected = "the run no longer holds `web`: its record was changed by somebody else";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(bob.get("web").unwrap().inventory.len(), 1);
+    }
+
+    #[test]
+    fn a_proof_is_good_for_a_bounded_number_of_requests() {
+        let (server, alice, _) = installed();
+        let lock = alice.lock("web").unwrap();
+        let right = lock.write_right().unwrap();
+        server.requests();
+        for _ in 0..100 {
+            now(right.proved()).unwrap();
+        }
+        let asked = server.requests().iter().filter(|it| it.contains("/leases/")).count();
+        assert!((3..=100).contains(&asked), "{asked} proofs for 100 requests");
+        server.remove("leases", "carnet.web");
+        let refused = (0..40).find(|_| now(right.proved()).is_err());
+        assert!(refused.is_some(), "40 requests without a proof");
     }
 
     #[test]

@@ -42,6 +42,16 @@ impl StateThread {
         answer.recv().map_err(|_| StateError::Unreachable)?
     }
 
+    /// Does something there, and is done when that is.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StateError>> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let (sender, answer) = oneshot::channel();
+        self.begin(async move { drop(sender.send(work.await)) });
+        answer.await.map_err(|_| StateError::Unreachable)?
+    }
+
     /// Does something there and waits for it no longer than this.
     pub(super) fn wait_for(&self, time: Duration, work: impl Future<Output = ()> + Send + 'static) {
         let (sender, done) = mpsc::sync_channel::<()>(1);

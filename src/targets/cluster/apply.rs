@@ -140,7 +140,9 @@ impl Cluster {
     ) -> Result<ApiResponse, Error> {
         check_names(body.value, object)?;
         let url = format!("{}?{}", path_of(object, kinds)?, how.query(&self.manager));
-        let response = self.send(&ApiRequest::apply(url, body.value)).await?;
+        let request = ApiRequest::apply(url, body.value);
+        let request = if how.dry_run { request } else { request.under(self.right.as_ref()) };
+        let response = self.send(&request).await?;
         if body.has_credential {
             response.accepted_credential("apply", object)
         } else {

@@ -93,7 +93,8 @@ impl Cluster {
         let object = &permit.0;
         let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
             "preconditions": precondition });
-        let response = self.send(&ApiRequest::delete(path_of(object, kinds)?, &options)).await?;
+        let request = ApiRequest::delete(path_of(object, kinds)?, &options).under(self.right.as_ref());
+        let response = self.send(&request).await?;
         match response.status {
             StatusCode::NOT_FOUND => Ok(Deleted::Gone),
             StatusCode::CONFLICT => Ok(Deleted::Changed),
