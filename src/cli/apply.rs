@@ -85,6 +85,7 @@ impl WaitArgs {
             timeout: self.timeout.timeout,
             refuse_powers: self.powers.refuse_powers,
             identity: self.identity.identity(),
+            identity_namespace: self.identity.identity_namespace.clone(),
             ..ChangeOptions::default()
         }
     }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde_json::Value;
 
 use crate::cluster::written_for;
 use crate::document;
 use crate::kubernetes::rbac::IdentityRecord;
+use crate::operations::InstallRequest;
 use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport};
 use crate::reference::Reference;
 use crate::text::YamlText;
@@ -56,12 +56,24 @@ pub(super) struct Args {
     /// Say what you lack to have it done, all at once, and exit with 12 if that is anything
     #[arg(long, conflicts_with_all = ["kubeconfig", "revoke"])]
     check: bool,
+    /// The namespace of the account, where its rights go beyond the installation's namespace
+    #[arg(long, value_name = "NS", help_heading = "Account")]
+    identity_namespace: Option<String>,
     /// How long the account is good for, at least 10m
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = act::time, help_heading = "Account")]
     ttl: Duration,
     /// Remove the account that the kubeconfig is for, and the file
     #[arg(long, requires = "kubeconfig", help_heading = "Account")]
     revoke: bool,
+}
+
+impl Args {
+    /// The request for a plan's rights.
+    fn of(&self, bundle: &BundleArgs) -> anyhow::Result<InstallRequest> {
+        let mut request = bundle.request()?;
+        request.installation.change.identity_namespace.clone_from(&self.identity_namespace);
+        Ok(request)
+    }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
@@ -83,12 +95,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     match file {
         Some(file) => make(args, &bundle, &file, context),
         None if args.check => check(args, &bundle, context),
-        None => print(&bundle, context),
+        None => print(args, &bundle, context),
     }
 }
 
-fn print(bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
-    let request = bundle.request()?;
+fn print(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
+    let request = args.of(bundle)?;
     let report =
         act::carry_out(bundle.home(), context, async |services| rbac::rights(&request, services).await)?;
     if context.ui.is_for_people() {
@@ -100,7 +112,7 @@ fn print(bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
 }
 
 fn check(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
-    let request = bundle.request()?;
+    let request = args.of(bundle)?;
     let checked = act::carry_out(bundle.home(), context, async |services| {
         rbac::check(&request, args.ttl, services).await
     })?;
@@ -113,7 +125,7 @@ fn check(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<
 fn make(args: &Args, bundle: &BundleArgs, file: &Path, context: &Context) -> anyhow::Result<Code> {
     let earlier = written(file)?;
     let keeper = KubeconfigFile { file, is_ours: earlier.is_some() };
-    let request = bundle.request()?;
+    let request = args.of(bundle)?;
     let account = act::carry_out(bundle.home(), context, async |services| {
         rbac::make(&request, args.ttl, earlier.as_ref(), &keeper, services).await
     })?;
@@ -170,11 +182,26 @@ fn yaml(report: &RightsReport) -> YamlText {
     for escalation in &report.escalations {
         text.comment("", escalation);
     }
-    for object in &report.objects {
+    let (first, second) = report.steps();
+    if !second.is_empty() {
+        let later = report.later.join(", ");
+        text.comment(
+            "",
+            "Step 1 of 2: what can be applied at once. The plan makes namespaces itself; they are among this",
+        );
+        text.comment(
+            "",
+            &format!("with the mark of the installation, so the plan takes them as its own: {later}"),
+        );
+    }
+    for object in first {
         text.own("---\n");
-        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
-        if namespace.is_some_and(|namespace| report.later.iter().any(|later| later == namespace)) {
-            text.own("# The plan makes this namespace itself: apply this when it is there.\n");
+        text.document(object);
+    }
+    for (at, object) in second.into_iter().enumerate() {
+        text.own("---\n");
+        if at == 0 {
+            text.own("# Step 2 of 2: what can be applied when these namespaces are there.\n");
         }
         text.document(object);
     }

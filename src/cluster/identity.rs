@@ -4,9 +4,10 @@
 //! The caller's client makes it and removes it. The server itself makes sure that nobody hands out what they do not
 //! hold. A binding of ours names the account that was just made, and never another one.
 
+mod parts;
+mod home;
 mod kubeconfig;
 mod leftovers;
-mod parts;
 mod review;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ use super::server::Server;
 use super::status::{Error, path_of};
 use super::write_right::WriteRight;
 
+pub use home::{HOME, namespace_body};
 pub use kubeconfig::written_for;
 pub use leftovers::{Leftover, leftovers};
 pub use review::missing_rights;
@@ -120,6 +122,9 @@ impl ScopedIdentity {
     pub async fn make(&self) -> Result<(), Error> {
         let mut made = self.made.lock().await;
         self.prove_anew().await?;
+        if let Some(home) = self.record().namespaces.first().filter(|_| self.record().is_apart) {
+            home::prepare(&self.caller, home).await?;
+        }
         let is_now = |scope: &&RoleScope| scope.namespace().is_none_or(|it| !self.mint.later.contains(it));
         let scopes: Vec<_> = self.record().scopes.iter().filter(is_now).collect();
         made.begun.extend(scopes.iter().map(|scope| (*scope).clone()));

@@ -55,6 +55,18 @@ pub enum Error {
         /// How that ended.
         why: String,
     },
+    /// The account of a run cannot be in the namespace that it would have to be in.
+    #[error(
+        "the account of this run cannot be in the namespace `{namespace}`: {why} (`--identity-namespace` names another one)"
+    )]
+    Home {
+        /// The namespace.
+        namespace: String,
+        /// What is wrong with it.
+        why: &'static str,
+        /// Whether it is there.
+        is_there: bool,
+    },
     /// The identity that was made for the run, made once more, is not accepted either.
     #[error("the server does not accept the identity that was made for this run any more")]
     IdentityRevoked,

@@ -83,6 +83,7 @@ mod tests {
             owner: "a/b".into(),
             server: String::new(),
             namespaces: vec!["a".into()],
+            is_apart: false,
             scopes: [crate::kubernetes::rbac::RoleScope::Cluster].into(),
             expires: String::new(),
         };

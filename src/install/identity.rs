@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use crate::cluster::identity::HOME;
 use crate::cluster::{self, ScopedIdentity, Server};
 use crate::grant::beside;
 use crate::grant::identity::{PREFIX, parts};
@@ -54,7 +55,9 @@ impl Run<'_> {
         let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
         let lifetime = self.operation.options.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
-        let minted = minted(planned.plan(), planned.proposed.acting_rights(), cluster.server(), lifetime);
+        let home = self.operation.options.identity_namespace.as_deref();
+        let rights = planned.proposed.acting_rights();
+        let minted = minted(planned.plan(), rights, cluster.server(), (lifetime, home));
         self.environment.state.identify(&self.operation.name, &minted)?;
         let right = lock.and_then(InstallationLock::write_right);
         let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime), right);
@@ -90,21 +93,31 @@ impl Run<'_> {
     }
 }
 
-/// An identity for the run of a plan. Its account is in no namespace that the plan makes or removes.
-pub fn minted(plan: &Plan, rights: &Rights, server: &Server, lifetime: Duration) -> IdentityRecord {
-    let unfit = plan.namespaces_passing();
-    let mut namespaces =
-        vec![plan.installation.namespace.clone(), server.namespace().to_owned(), "default".to_owned()];
-    namespaces.retain(|namespace| !unfit.contains(namespace));
-    namespaces.dedup();
+/// An identity for the run of a plan. Its account is in the installation's namespace if it has no rights beyond that one, else
+/// in one that is set apart for such accounts: whoever may edit the installation's objects must not get at it.
+pub fn minted(
+    plan: &Plan,
+    rights: &Rights,
+    server: &Server,
+    (lifetime, home): (Duration, Option<&str>),
+) -> IdentityRecord {
+    let here = &plan.installation.namespace;
+    let is_apart = home.is_some() || goes_beyond(rights, here);
+    let namespace = if is_apart { home.unwrap_or(HOME) } else { here };
     IdentityRecord {
         name: format!("{PREFIX}{}", ulid().to_lowercase()),
-        owner: format!("{}/{}", plan.installation.namespace, plan.installation.name),
+        owner: format!("{here}/{}", plan.installation.name),
         server: server.address().to_owned(),
-        namespaces,
+        namespaces: vec![namespace.to_owned()],
+        is_apart,
         scopes: rights.scopes().cloned().collect(),
         expires: after(lifetime),
     }
+}
+
+/// Whether any of these rights is held elsewhere than in one namespace.
+pub fn goes_beyond(rights: &Rights, namespace: &str) -> bool {
+    rights.scopes().any(|scope| scope.namespace() != Some(namespace))
 }
 
 /// The rights that making an identity needs: those to create its objects, and those that it is granted.
@@ -127,7 +140,9 @@ pub async fn removed(caller: &Server, minted: &IdentityRecord) -> Result<usize, 
 /// Why no identity was made: with everything that the caller lacks, where that is the reason.
 async fn refused(minted: &IdentityRecord, planned: &PlannedRun, source: cluster::Error) -> Error {
     let mut missing = Vec::new();
-    if let (cluster::Error::Denied { .. }, Target::Cluster(cluster)) = (&source, planned.target()) {
+    if let (cluster::Error::Denied { .. } | cluster::Error::Home { .. }, Target::Cluster(cluster)) =
+        (&source, planned.target())
+    {
         let review = beside::own_rights(needs(minted, planned.proposed.acting_rights()));
         missing = cluster::identity::missing_rights(cluster.server(), &review).await.unwrap_or_default();
     }

@@ -26,6 +26,8 @@ pub struct ChangeOptions {
     pub delete: BTreeSet<Protected>,
     /// Who acts in a cluster.
     pub identity: Identity,
+    /// The namespace of the account that acts, where its rights go beyond the installation's own. None: the usual one.
+    pub identity_namespace: Option<String>,
 }
 
 /// Who acts in a cluster.
@@ -48,6 +50,7 @@ impl Default for ChangeOptions {
             refuse_powers: None,
             delete: BTreeSet::new(),
             identity: Identity::default(),
+            identity_namespace: None,
         }
     }
 }

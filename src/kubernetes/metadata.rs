@@ -23,6 +23,9 @@ pub const WHY: &str = "carnet.dev/why";
 /// The label that identities of runs are found by; its value is their name.
 pub const IDENTITY: &str = "carnet.dev/identity";
 
+/// The label of namespaces that accounts of runs may be in. Who may be such an account, may do what any of them may.
+pub const IDENTITIES: &str = "carnet.dev/identities";
+
 /// The annotation with the time at which an identity expires.
 pub const EXPIRES: &str = "carnet.dev/expires";
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::api::RBAC;
+use super::api::{COORDINATION, RBAC};
 use super::kinds::Kinds;
 use super::metadata::WHY;
 use super::object::ObjectRef;
@@ -51,6 +51,20 @@ impl Rights {
             let used = PolicyRule::one(object.group(), &resource.plural, &object.name, *verb);
             let held = self.scopes.entry(RoleScope::of(object)).or_default();
             held.used.entry(used).or_default().insert(why.to_owned());
+        }
+    }
+
+    /// Adds what keeping the state of an installation in a namespace of the cluster takes. Records of claims have names that
+    /// nobody knows beforehand.
+    pub fn keeps_state(&mut self, namespace: &str, installation: &str) {
+        use ApiVerb::{Create, Delete, Get, List, Patch};
+        let secrets = PolicyRule::all("", "secrets", &[Create, Delete, Get, List, Patch]);
+        let why = "the state is kept in Secrets of this namespace (--state kube)".to_owned();
+        let held = self.scopes.entry(RoleScope::Namespace(namespace.to_owned())).or_default();
+        held.handed_on.entry(secrets).or_default().insert(why);
+        for verb in [Create, Delete, Get, Patch] {
+            let lease = PolicyRule::one(COORDINATION, "leases", &format!("carnet.{installation}"), verb);
+            held.used.entry(lease).or_default().insert("one run at a time (--state kube)".into());
         }
     }
 

@@ -157,6 +157,7 @@ async fn check_minting(server: &Server, namespace: &str) -> Check {
         owner: String::new(),
         server: String::new(),
         namespaces: vec![namespace.to_owned()],
+        is_apart: false,
         scopes: [RoleScope::Cluster, RoleScope::Namespace(namespace.to_owned())].into(),
         expires: String::new(),
     };

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::cluster::identity::missing_rights;
+use crate::cluster::identity::{HOME, missing_rights, namespace_body};
 use crate::cluster::{ScopedIdentity, Server};
 use crate::digest::Digest;
 use crate::grant::beside;
 use crate::install::{self, Outcome};
+use crate::kubernetes::metadata::OWNER;
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
-use crate::plan::{Proposed, role_name};
+use crate::plan::{InstallationName, Proposed, role_name};
 use crate::targets::cluster::Cluster;
 use crate::targets::{Place, Target};
 
@@ -30,11 +32,11 @@ pub struct RightsReport {
     pub namespace: String,
     /// The digest of the plan.
     pub plan: Digest,
-    /// A ServiceAccount, and roles that are bound to it.
+    /// A ServiceAccount, and roles that are bound to it; what is in namespaces that the plan makes itself comes last.
     pub objects: Vec<Value>,
     /// How the run grants rights to others, a sentence each.
     pub escalations: Vec<String>,
-    /// Namespaces that the plan makes itself: what is in them can only be applied afterwards.
+    /// Namespaces that the plan makes itself: what is in them can only be applied when they are there.
     pub later: Vec<String>,
 }
 
@@ -85,7 +87,8 @@ impl Document for Account {
 /// [`Error`], by stage; [`Error::Directory`] where there are no rights.
 pub async fn rights(request: &InstallRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
     let outcome = planned(request, services).await?;
-    Ok(RightsReport::of(&outcome.proposed))
+    let home = request.installation.change.identity_namespace.as_deref();
+    Ok(RightsReport::of(&outcome.proposed, home, services.state().namespace()))
 }
 
 /// The rights that the caller lacks to make an identity for the run, which must not have more than the caller has.
@@ -100,8 +103,17 @@ pub async fn check(
     let outcome = planned(request, services).await?;
     let (cluster, _) = cluster(&request.destination, &request.installation, services).await?;
     let rights = outcome.proposed.all_rights();
-    let minted = install::minted(outcome.plan(), rights, cluster.server(), lifetime);
-    let review = beside::own_rights(install::needs(&minted, rights));
+    let home = request.installation.change.identity_namespace.as_deref();
+    let minted = install::minted(outcome.plan(), rights, cluster.server(), (lifetime, home));
+    let mut needed = install::needs(&minted, rights);
+    if let Some(namespace) = services.state().namespace() {
+        let mut state = Rights::default();
+        state.keeps_state(namespace, &request.installation.name);
+        needed.extend(state.scopes().flat_map(|scope| {
+            state.rules(scope).into_iter().map(|justified| (scope.clone(), justified.rule))
+        }));
+    }
+    let review = beside::own_rights(needed);
     let missing = missing_rights(cluster.server(), &review).await?;
     Ok(RightsCheck { name: request.installation.name.clone(), missing })
 }
@@ -120,11 +132,16 @@ pub async fn make(
 ) -> Result<Account, Error> {
     let Outcome { proposed, .. } = planned(request, services).await?;
     let requested = proposed.requested().map_err(Error::NamespaceOfPlan)?;
+    let requested = match services.state().namespace() {
+        Some(namespace) => requested.keeping_state(namespace, &request.installation.name),
+        None => requested,
+    };
     let (cluster, namespace) = cluster(&request.destination, &request.installation, services).await?;
     if let Some(earlier) = earlier {
         remove(cluster.server(), earlier).await?;
     }
-    let minted = install::minted(proposed.plan(), proposed.all_rights(), cluster.server(), lifetime);
+    let home = request.installation.change.identity_namespace.as_deref();
+    let minted = install::minted(proposed.plan(), requested.rights(), cluster.server(), (lifetime, home));
     let identity = ScopedIdentity::new(cluster.server(), requested.mint(minted, lifetime), None);
     let made = match identity.make().await {
         Ok(()) => keep(&identity, &namespace, keeper).await,
@@ -191,21 +208,55 @@ async fn remove(server: &Server, account: &IdentityRecord) -> Result<(), Error> 
 }
 
 impl RightsReport {
-    fn of(proposed: &Proposed) -> Self {
-        let (plan, rights) = (proposed.plan(), proposed.all_rights());
+    /// `home` is the namespace for accounts that the operator named, `state` the one that the state is kept in.
+    fn of(proposed: &Proposed, home: Option<&str>, state: Option<&str>) -> Self {
+        let (plan, mut rights) = (proposed.plan(), proposed.all_rights().clone());
         let installation = &plan.installation;
-        let account = account(&installation.namespace, &format!("carnet-{}", installation.name));
+        if let Some(state) = state {
+            rights.keeps_state(state, &installation.name);
+        }
+        let is_apart = home.is_some() || install::goes_beyond(&rights, &installation.namespace);
+        let account = match home.unwrap_or(HOME) {
+            home if is_apart => {
+                account(home, &format!("carnet-{}-{}", installation.namespace, installation.name))
+            }
+            _ => account(&installation.namespace, &format!("carnet-{}", installation.name)),
+        };
+        let later = plan.namespaces_made();
+        let places = is_apart.then(|| namespace_body(account.namespace.as_deref().unwrap_or_default()));
+        // Marked as the installation's own, a namespace that is made beforehand is what the plan makes of it.
+        let made = later.iter().map(|name| owned_namespace(name, installation));
         let name = role_name(installation);
         let granted = rights
             .scopes()
             .flat_map(|scope| [rights.role(scope, &name), Rights::binding(scope, &name, &account)]);
+        let objects = places.into_iter().chain(made).chain([body(&account)]).chain(granted);
+        let (second, first): (Vec<_>, Vec<_>) = objects.partition(|object| is_in(object, &later));
         Self {
             name: installation.name.clone(),
             namespace: installation.namespace.clone(),
             plan: plan.digest,
-            objects: std::iter::once(body(&account)).chain(granted).collect(),
+            objects: first.into_iter().chain(second).collect(),
             escalations: plan.escalations.clone(),
-            later: plan.namespaces_made(),
+            later,
         }
     }
+
+    /// The objects that can be applied at once, and those that take the namespaces which the plan makes itself.
+    pub fn steps(&self) -> (Vec<&Value>, Vec<&Value>) {
+        self.objects.iter().partition(|object| !is_in(object, &self.later))
+    }
+}
+
+fn is_in(object: &Value, namespaces: &[String]) -> bool {
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+    namespace.is_some_and(|namespace| namespaces.iter().any(|it| it == namespace))
+}
+
+/// A namespace with the mark of the installation that would make it.
+fn owned_namespace(name: &str, installation: &InstallationName) -> Value {
+    let mut namespace = body(&ObjectRef::new("v1", "Namespace", None, name));
+    let owner = format!("{}/{}", installation.namespace, installation.name);
+    namespace["metadata"]["annotations"] = json!({ OWNER: owner });
+    namespace
 }

@@ -128,8 +128,16 @@ mod tests {
         }
     }
 
-    /// The plan that makes an object.
+    /// The plan that makes an object, of a run that waits.
     fn making(object: &ObjectRef, readable: Option<KubernetesScope>) -> Proposed {
+        made(object, readable, (true, true))
+    }
+
+    fn made(
+        object: &ObjectRef,
+        readable: Option<KubernetesScope>,
+        (waits, shows_waits): (bool, bool),
+    ) -> Proposed {
         let mut trace = Trace::default();
         let row = ObjectChange {
             object: object.clone(),
@@ -152,8 +160,8 @@ mod tests {
             looked_for: &[],
             readable,
             policies: &[],
-            waits: true,
-            shows_waits: true,
+            waits,
+            shows_waits,
             kinds,
         };
         Proposed::of(subject(), noted, &ClusterContext::unknown(Coverage::NotAsked))
@@ -169,6 +177,7 @@ mod tests {
             owner: "prod/web".into(),
             server: String::new(),
             namespaces: Vec::new(),
+            is_apart: false,
             scopes: BTreeSet::new(),
             expires: String::new(),
         }
@@ -200,6 +209,20 @@ mod tests {
         let proposed = making(&config_map(), Some(KubernetesScope::default()));
         assert_eq!(proposed.plan().rbac, proposed.acting_rights().roles("carnet:prod:web"));
         assert!(!proposed.plan().rbac.is_empty());
+    }
+
+    #[test]
+    fn who_does_not_wait_takes_no_rights_to_wait() {
+        let deployment = ObjectRef::new("apps/v1", "Deployment", Some("prod"), "web");
+        let waiting = |waits| {
+            let proposed = made(&deployment, Some(KubernetesScope::default()), waits);
+            let roles = [proposed.acting_rights().roles("x"), proposed.plan().rbac.clone()];
+            roles.map(|roles| json!(roles).to_string().contains("is waited for"))
+        };
+        assert_eq!(waiting((true, true)), [true, true]);
+        assert_eq!(waiting((false, false)), [false, false]);
+        // One that was saved is compared with one of a run that waits.
+        assert_eq!(waiting((false, true)), [false, true]);
     }
 
     #[test]

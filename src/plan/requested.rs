@@ -38,6 +38,18 @@ impl Proposed {
 }
 
 impl Requested {
+    /// The same for an account that also keeps the state of its installation in a namespace of the cluster.
+    #[must_use]
+    pub fn keeping_state(mut self, namespace: &str, installation: &str) -> Self {
+        self.rights.keeps_state(namespace, installation);
+        self
+    }
+
+    /// The rights that the account is to have.
+    pub fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
     /// The permit to make the account, with the rights of its plan and no others.
     pub fn mint(&self, record: IdentityRecord, lifetime: Duration) -> Permitted<Mint> {
         let (rights, later) = (self.rights.clone(), BTreeSet::new());

@@ -58,8 +58,7 @@ pub(super) fn needed(
     for row in removed {
         rights.uses(&row.object, kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
     }
-    for object in
-        looked_for.iter().filter(|object| !removed.iter().any(|row| row.object.id() == object.id()))
+    for object in looked_for.iter().filter(|object| !removed.iter().any(|row| row.object.id() == object.id()))
     {
         rights.uses(object, kinds, &[ApiVerb::Get], "is looked for again before it is forgotten");
     }

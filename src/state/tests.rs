@@ -89,6 +89,7 @@ fn identity(id: &str) -> IdentityRecord {
         owner: "prod/web".into(),
         server: "https://elsewhere".into(),
         namespaces: vec!["prod".into()],
+        is_apart: false,
         scopes: [RoleScope::Cluster].into(),
         expires: "2026-01-01T00:00:00Z".into(),
     }

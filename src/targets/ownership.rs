@@ -131,7 +131,7 @@ mod tests {
         let map = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
         let claim = ObjectRef::new("v1", "PersistentVolumeClaim", Some("prod"), "a");
         let recorded: Inventory =
-            [crate::targets::Recorded { object: map.clone(), uid: None, written: None, intended: None }]
+            [Recorded { object: map.clone(), uid: None, written: None, intended: None }]
                 .into_iter()
                 .collect();
         let nothing = Inventory::default();

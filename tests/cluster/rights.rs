@@ -192,6 +192,48 @@ impl Place {
         self.app("settler", &requests, script, manifests)
     }
 
+    /// Admission policies that take parameters: one kind of them for all objects, one for a single object.
+    fn policies(&self) -> App {
+        let here = &self.site.namespace;
+        let group = "admissionregistration.k8s.io";
+        let rules = "resourceRules: [{apiGroups: [none.example.com], apiVersions: [v1], operations: [CREATE], resources: [things]}]";
+        let kind = "paramKind: {apiVersion: v1, kind: ConfigMap}";
+        let named = |kind: &str, spec: &str| {
+            format!(
+                "{{apiVersion: {group}/v1, kind: {kind}, metadata: {{name: test-{here}}}, spec: {{{spec}}}}}"
+            )
+        };
+        let reference =
+            format!("paramRef: {{name: test-map, namespace: {here}, parameterNotFoundAction: Deny}}");
+        let manifests = vec![
+            config_map("test-map"),
+            named(
+                "ValidatingAdmissionPolicy",
+                &format!("{kind}, matchConstraints: {{{rules}}}, validations: [{{expression: 'true'}}]"),
+            ),
+            named(
+                "ValidatingAdmissionPolicyBinding",
+                &format!("policyName: test-{here}, validationActions: [Deny], {reference}"),
+            ),
+            named(
+                "MutatingAdmissionPolicy",
+                &format!(
+                    "{kind}, matchConstraints: {{{rules}}}, reinvocationPolicy: Never, failurePolicy: Ignore,
+                     mutations: [{{patchType: ApplyConfiguration, applyConfiguration: {{expression: 'Object{{}}'}}}}]"
+                ),
+            ),
+            named("MutatingAdmissionPolicyBinding", &format!("policyName: test-{here}, {reference}")),
+        ];
+        let requests: [&str; 2] = [
+            "{verbs: [apply], kinds: [ConfigMap], namespaces: ['${namespace}'], names: ['test-*']}",
+            &format!(
+                "{{verbs: [apply], kinds: [{group}/ValidatingAdmissionPolicy, {group}/ValidatingAdmissionPolicyBinding,
+                 {group}/MutatingAdmissionPolicy, {group}/MutatingAdmissionPolicyBinding], names: ['test-*']}}"
+            ),
+        ];
+        self.app("policies", &requests, Script::new(), manifests)
+    }
+
     fn apps(&self) -> [App; 5] {
         [self.web(), self.spread(), self.custom(), self.roles(), self.settler()]
     }
@@ -228,7 +270,8 @@ impl Place {
             .map(|event| text(&event["objectRef"]["name"]))
             .collect();
         let log = fs::read_to_string(self.site.kubeconfig().with_file_name("log").join("audit.log")).unwrap();
-        let lines = log.lines().filter(|line| line.contains("\"resource\":\"clusterrole"));
+        let elsewhere = ["\"resource\":\"clusterrole", "\"namespace\":\"carnet-identities\""];
+        let lines = log.lines().filter(|line| elsewhere.iter().any(|part| line.contains(part)));
         let more = lines.filter(|line| names.iter().any(|name| line.contains(name)));
         let more = more.map(|line| serde_json::from_str(line).unwrap());
         let is_ours = |event: &Value| {
@@ -252,9 +295,11 @@ impl Place {
         items.map(|item| format!("{}/{}", text(&item["kind"]), text(&item["metadata"]["name"]))).collect()
     }
 
-    /// A kubeconfig for an account of this namespace.
-    fn kubeconfig_of(&self, account: &str) -> String {
-        let token = self.site.kubectl(&["create", "token", account]);
+    /// A kubeconfig for the account among these objects.
+    fn kubeconfig_of(&self, objects: &[Value]) -> String {
+        let account = &objects.iter().find(|object| object["kind"] == "ServiceAccount").unwrap()["metadata"];
+        let (name, namespace) = (text(&account["name"]), text(&account["namespace"]));
+        let token = self.site.kubectl(&["create", "token", &name, "-n", &namespace]);
         let config = self.site.kubectl(&["config", "view", "--raw", "-o", "json"]);
         let mut config: Value = serde_json::from_str(&config).unwrap();
         let user = text(&config["users"][0]["name"]);
@@ -277,7 +322,13 @@ impl Drop for Place {
         }
         let name = format!("test-{here}");
         let role = format!("carnet:{here}:test");
-        for kind in ["priorityclass", "clusterrole", "clusterrolebinding"] {
+        let policies = [
+            "validatingadmissionpolicy",
+            "validatingadmissionpolicybinding",
+            "mutatingadmissionpolicy",
+            "mutatingadmissionpolicybinding",
+        ];
+        for kind in ["priorityclass", "clusterrole", "clusterrolebinding"].into_iter().chain(policies) {
             drop(self.site.kubectl_said(&[
                 "delete",
                 kind,
@@ -396,12 +447,15 @@ fn given_beforehand(objects: &[Value], later: &str) -> Vec<Value> {
         }
         object
     };
-    objects.iter().map(lift).collect()
+    // The plan makes its namespace itself.
+    let is_made = |object: &&Value| object["kind"] == "Namespace" && object["metadata"]["name"] == later;
+    objects.iter().filter(|object| !is_made(object)).map(lift).collect()
 }
 
 impl Place {
     fn give(&self, objects: &[Value]) {
         let mut places = BTreeMap::<_, Vec<&Value>>::new();
+        // What is outside namespaces comes first: a namespace for accounts is among it.
         for object in objects {
             places.entry(object["metadata"]["namespace"].as_str()).or_default().push(object);
         }
@@ -418,7 +472,7 @@ impl Place {
         let rights = self.carnet(&["rbac"], &bundle).done().document;
         let objects = given_beforehand(rights["objects"].as_array().unwrap(), &self.third());
         self.give(&objects);
-        let kubeconfig = self.kubeconfig_of("carnet-test");
+        let kubeconfig = self.kubeconfig_of(&objects);
         let run = |state: &str| {
             let path = self.site.path(state).display().to_string();
             let said =
@@ -428,7 +482,7 @@ impl Place {
         };
         run("state-all").done();
         let (roles, rest): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|object| object.get("rules").is_some());
+            objects.iter().cloned().partition(|object| object.get("rules").is_some());
         assert!(!rest.is_empty());
         for (number, (what, less)) in lessened(&roles).into_iter().enumerate() {
             self.give(&less);
@@ -477,6 +531,242 @@ fn every_right_in_a_namespace_to_come_is_needed() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn every_right_on_parameters_of_policies_is_needed() {
+    let place = Place::new();
+    let app = place.policies();
+    // A run needs more than its dry run does, and has it.
+    place.install(&place.bundle(&app), &[]).done();
+    place.site.carnet(&["uninstall", "test", "--yes"]).done();
+    place.every_right_is_needed(&app);
+}
+
+/// Roles that change in ways that the server judges by what was there before.
+impl Place {
+    fn rbac(&self, kind: &str, name: &str, rest: &str) -> String {
+        format!(
+            "{{apiVersion: rbac.authorization.k8s.io/v1, kind: {kind}, metadata: {{name: {name}}}, {rest}}}"
+        )
+    }
+
+    fn rules(resources: &str) -> String {
+        format!("rules: [{{apiGroups: [''], resources: [{resources}], verbs: [get]}}]")
+    }
+
+    fn binding(&self, account: &str) -> String {
+        let here = &self.site.namespace;
+        self.rbac(
+            "RoleBinding",
+            "test-role",
+            &format!(
+                "roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: test-role}},
+                 subjects: [{{kind: ServiceAccount, namespace: {here}, name: {account}}}]"
+            ),
+        )
+    }
+
+    fn of_roles(&self, name: &'static str, script: Script, manifests: Vec<String>) -> App {
+        let group = "rbac.authorization.k8s.io";
+        let requests: [&str; 2] = [
+            &format!(
+                "{{verbs: [apply, delete], kinds: [{group}/Role, {group}/RoleBinding], namespaces: ['${{namespace}}'], names: ['test-*']}}"
+            ),
+            &format!("{{verbs: [apply], kinds: [{group}/ClusterRole], names: ['test-*']}}"),
+        ];
+        self.app(name, &requests, script, manifests)
+    }
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_role_that_is_wide_for_a_moment_is_written_with_what_it_holds_then() {
+    let place = Place::new();
+    let role = |resources: &str| place.rbac("Role", "test-role", &Place::rules(resources));
+    let script = Script::new().apply(&[&role("pods, nodes")]);
+    let narrowed = place.of_roles("narrowed", script, vec![role("pods")]);
+    place.install(&place.bundle(&narrowed), &[]).done();
+    place.site.carnet(&["uninstall", "test", "--yes"]).done();
+    let object = object("rbac.authorization.k8s.io/v1", "Role", Some(&place.site.namespace), "test-role");
+    let script = Script::new().apply(&[&role("pods, nodes")]).delete(&[object]);
+    let removed =
+        place.of_roles("removed", script, vec![place.rbac("Role", "test-other", &Place::rules("pods"))]);
+    place.install(&place.bundle(&removed), &[]).done();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_role_that_gathers_no_more_is_written_with_the_right_that_it_took() {
+    let place = Place::new();
+    let name = format!("test-{}", place.site.namespace);
+    let gathers = format!("aggregationRule: {{clusterRoleSelectors: [{{matchLabels: {{a: {name}}}}}]}}");
+    let gathering =
+        place.of_roles("gathering", Script::new(), vec![place.rbac("ClusterRole", &name, &gathers)]);
+    place.install(&place.bundle(&gathering), &[]).done();
+    let plain = place.rbac("ClusterRole", &name, &Place::rules("pods"));
+    let plain = place.of_roles("plain", Script::new(), vec![plain]);
+    place.carnet(&["upgrade", "--yes"], &place.bundle(&plain)).done();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_administers_a_namespace_changes_a_binding_of_a_role_that_stays() {
+    let place = Place::new();
+    let user = place.user(Some("admin"));
+    let role = place.rbac("Role", "test-role", &Place::rules("pods"));
+    let before = place.of_roles("before", Script::new(), vec![role.clone(), place.binding("test-a")]);
+    place.install(&place.bundle(&before), &["--as", &user]).done();
+    let after = place.of_roles("after", Script::new(), vec![role, place.binding("test-b")]);
+    let said = place.carnet(&["upgrade", "--yes", "--as", &user], &place.bundle(&after)).done();
+    assert_eq!(said.changed(&["update"]), ["RoleBinding/test-role"]);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_does_not_wait_needs_no_rights_to_wait() {
+    let place = Place::new();
+    let bundle = place.bundle(&place.web());
+    place.install(&bundle, &["--no-wait"]).done();
+    // A plan that is carried out later is made before anybody knows whether its run will wait.
+    place.site.carnet(&["uninstall", "test", "--yes"]).done();
+    let plan = place.file("plan.json", &place.carnet(&["plan"], &bundle).done().stdout);
+    place.site.carnet(&["apply", &plan, "--dangerous-unsigned", "--no-wait"]).done();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn rights_in_a_namespace_to_come_are_printed_in_two_steps_that_can_be_applied() {
+    let place = Place::new();
+    let bundle = place.bundle(&place.settler());
+    let said = place.carnet(&["rbac"], &bundle).done().document;
+    let objects = said["objects"].as_array().unwrap().clone();
+    assert_eq!(said["later"], json!([place.third()]));
+    let mut command = place.site.bare_command(&["rbac"]);
+    let said = Said::of(command.args(&bundle).output().unwrap());
+    let (first, second) = said.stdout.split_once("# Step 2 of 2").unwrap();
+    assert!(
+        first.starts_with("# Step 1 of 2") && !first.contains(&format!("namespace: {}\n", place.third())),
+        "{said}"
+    );
+    for (name, step) in [("first.yaml", first), ("second.yaml", second.split_once('\n').unwrap().1)] {
+        let file = place.file(name, step);
+        place.site.kubectl_anywhere(&["apply", "-f", &file]);
+    }
+    let kubeconfig = place.kubeconfig_of(&objects);
+    place.install(&bundle, &["--identity", "own", "--kubeconfig", &kubeconfig]).done();
+    place.site.kubectl(&["get", "deployment", "test-web", "-n", &place.third()]);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn what_a_state_in_the_cluster_takes_is_printed_as_well() {
+    let place = Place::new();
+    let bundle = place.bundle(&place.web());
+    let state = |verb: &[&str]| place.carnet(&[verb, &["--state", "kube"]].concat(), &bundle);
+    let without = place.carnet(&["rbac"], &bundle).done().document["objects"].as_array().unwrap().clone();
+    let objects = state(&["rbac"]).done().document["objects"].as_array().unwrap().clone();
+    place.give(&objects);
+    let kubeconfig = place.kubeconfig_of(&objects);
+    state(&["install", "--yes", "--identity", "own", "--kubeconfig", &kubeconfig]).done();
+    let leases: Vec<_> = objects
+        .iter()
+        .flat_map(|object| object["rules"].as_array().cloned().unwrap_or_default())
+        .filter(|rule| rule["resources"] == json!(["leases"]))
+        .collect();
+    assert_eq!(leases.len(), 1);
+    assert_eq!(leases[0]["resourceNames"], json!(["carnet.test"]));
+    // Without it, the account cannot.
+    place.give(&without);
+    state(&["upgrade", "--yes", "--identity", "own", "--kubeconfig", &kubeconfig]).refused(12, &["carnet."]);
+    let user = place.user(Some("view"));
+    let check = state(&["rbac", "--check", "--as", &user]);
+    assert!(check.document["missing"].to_string().contains("leases.coordination.k8s.io"), "{check}");
+}
+
+/// A namespace for accounts of runs, when it is there.
+const HOME: &str = "carnet-identities";
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_may_edit_a_namespace_cannot_be_a_run_that_may_do_more() {
+    let place = Place::new();
+    let user = place.user(Some("edit"));
+    let here = &place.site.namespace;
+    let class = format!(
+        "{{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {{name: test-{here}}}, value: 1}}"
+    );
+    let requests = [
+        "{verbs: [apply], kinds: [batch/Job], namespaces: ['${namespace}'], names: ['test-*']}",
+        "{verbs: [apply], kinds: [scheduling.k8s.io/PriorityClass], names: ['test-*']}",
+    ];
+    let beyond = place.app("beyond", &requests, Script::new(), vec![stuck(), class]);
+    let run = place.begin(&place.bundle(&beyond), "60s");
+    eventually("the identity is there", || place.leftovers().len() == 5);
+    let accounts = |namespace: &str| {
+        let list = ["get", "serviceaccounts", "-n", namespace, "-l", "carnet.dev/identity", "-o", "json"];
+        let list: Value = serde_json::from_str(&place.site.kubectl(&list)).unwrap();
+        let owner = |item: &Value| text(&item["metadata"]["annotations"]["carnet.dev/installation"]);
+        let items =
+            list["items"].as_array().unwrap().iter().filter(|item| owner(item) == format!("{here}/test"));
+        items.map(|item| text(&item["metadata"]["name"])).collect::<Vec<_>>()
+    };
+    assert_eq!(accounts(here), Vec::<String>::new());
+    let account = accounts(HOME).remove(0);
+    for namespace in [HOME, here] {
+        let name = format!("serviceaccounts/{account}");
+        for right in [&["impersonate", &name][..], &["create", &name, "--subresource=token"]] {
+            let mut can = vec!["auth", "can-i", "-n", namespace, "--as", &user];
+            can.extend(right);
+            let can = place.site.kubectl_said(&can).unwrap_or_default();
+            assert_eq!(can.trim() == "yes", namespace == here, "{right:?} in {namespace}");
+        }
+    }
+    let labels = place.site.kubectl(&["get", "namespace", HOME, "-o", "jsonpath={.metadata.labels}"]);
+    assert!(labels.contains("\"carnet.dev/identities\":\"true\""), "{labels}");
+    let interrupted = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    drop(run.wait_with_output());
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn an_account_is_only_in_a_namespace_that_is_set_apart_for_it() {
+    let place = Place::new();
+    let (bundle, second) = (place.bundle(&place.spread()), place.second());
+    let said = place.install(&bundle, &["--identity-namespace", &second]);
+    let said = said.refused(12, &["it is not marked as one for accounts of runs"]);
+    assert!(
+        text(&said.document["hint"])
+            .contains(&format!("kubectl label namespace {second} carnet.dev/identities=true"))
+    );
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+    place.site.kubectl(&["label", "namespace", &second, "carnet.dev/identities=true"]);
+    place.install(&bundle, &["--identity-namespace", &second]).done();
+    // Who administers two namespaces may not make a third one.
+    let user = place.user(Some("admin"));
+    let grant = |name: &str| {
+        let user = format!("--user={user}");
+        place.site.kubectl(&["create", "rolebinding", name, "--clusterrole=admin", &user, "-n", &second]);
+    };
+    grant("somebody");
+    let requests =
+        ["{verbs: [apply], kinds: [ConfigMap], namespaces: ['${namespace}', '*'], names: ['test-*']}"];
+    let there = config_map("test-map").replace("test-map}", &format!("test-map, namespace: {second}}}"));
+    let two = place.app(
+        "two",
+        &[&requests[0].replace("'*'", &second)],
+        Script::new(),
+        vec![config_map("test-one"), there],
+    );
+    place.site.carnet(&["uninstall", "test", "--yes"]).done();
+    let bundle = place.bundle(&two);
+    place.install(&bundle, &["--as", &user]).refused(12, &[HOME, "--identity-namespace"]);
+    place.install(&bundle, &["--as", &user, "--identity-namespace", &second]).done();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn rights_name_every_object_and_say_why() {
     let place = Place::new();
     let said = place.carnet(&["rbac"], &place.bundle(&place.roles())).done().document;
@@ -511,8 +801,10 @@ fn rights_name_every_object_and_say_why() {
     let said = Said::of(command.args(&bundle).output().unwrap());
     assert_eq!(said.code, 0, "{said}");
     let file = place.file("rights.yaml", &said.stdout);
-    place.site.kubectl(&["apply", "-f", &file]);
-    place.site.kubectl(&["delete", "-f", &file]);
+    place.site.kubectl_anywhere(&["apply", "-f", &file]);
+    for kind in ["clusterrole", "clusterrolebinding"] {
+        place.site.kubectl(&["delete", kind, &format!("carnet:{here}:test")]);
+    }
 }
 
 impl Place {

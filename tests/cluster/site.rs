@@ -251,6 +251,14 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The same, for objects that say which namespace they are in.
+    pub fn kubectl_anywhere(&self, arguments: &[&str]) {
+        let mut command = Command::new(&self.kubectl);
+        let output = command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "kubectl {arguments:?}: {stderr}");
+    }
+
     /// What kubectl says, or why it does not.
     pub fn kubectl_said(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.kubectl_command(arguments).output().unwrap();

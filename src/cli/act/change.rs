@@ -54,12 +54,15 @@ pub(in crate::cli) struct TimeoutArgs {
 }
 
 /// Who acts.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Change")]
 pub(in crate::cli) struct IdentityArgs {
     /// Who acts in a cluster: an identity with just the rights of the plan, or you
     #[arg(long, value_name = "WHO", default_value = "scoped")]
     identity: IdentityArg,
+    /// The namespace of that identity's account, where its rights go beyond the installation's namespace
+    #[arg(long, value_name = "NS")]
+    pub(in crate::cli) identity_namespace: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -112,13 +115,14 @@ impl ChangeArgs {
             refuse_powers: self.powers.refuse_powers,
             delete: self.delete.iter().map(KeptArg::kind).collect(),
             identity: self.identity.identity(),
+            identity_namespace: self.identity.identity_namespace.clone(),
         }
     }
 }
 
 impl IdentityArgs {
     /// Who acts.
-    pub(in crate::cli) fn identity(self) -> Identity {
+    pub(in crate::cli) fn identity(&self) -> Identity {
         match self.identity {
             IdentityArg::Own => Identity::Own,
             IdentityArg::Scoped => Identity::Scoped,

@@ -26,6 +26,9 @@ use super::{
 /// The most powers that an error lists.
 const MAX_POWERS: usize = 50;
 
+/// The labels of a namespace for accounts of runs.
+const MARK: &str = "carnet.dev/identities=true pod-security.kubernetes.io/enforce=restricted";
+
 /// The hint for immutable fields.
 const REPLACE: &str = "`--replace` removes such objects and makes them anew";
 
@@ -181,7 +184,14 @@ fn of_oci(error: &OciError) -> Meaning {
 fn of_cluster(error: &cluster::Error) -> Meaning {
     match error {
         cluster::Error::Denied { .. } => NO_RIGHTS.into(),
-        cluster::Error::Displaced { name, .. } => Meaning::from(LOCKED).hint(format!("carnet status {name}")),
+        cluster::Error::Home { namespace, is_there, .. } => {
+            let label = CommandLine::of("kubectl label namespace").word(namespace).own(MARK);
+            let make = CommandLine::of("kubectl create namespace").word(namespace).own("&&");
+            Meaning::from(NO_RIGHTS).hint(if *is_there { label } else { make.and(&label) })
+        }
+        cluster::Error::Displaced { name, .. } => {
+            Meaning::from(LOCKED).hint(CommandLine::of("carnet status").word(name))
+        }
         cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
         _ => ERROR.into(),
     }
@@ -287,6 +297,7 @@ fn of_powers(refused: &RefusedPowers) -> Meaning {
 /// Both ways forward: somebody else gives the rights, or the run has the caller's own.
 fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
     match source {
+        cluster::Error::Home { .. } => of_cluster(source).details(missing),
         cluster::Error::Denied { .. } => Meaning::from(NO_RIGHTS).details(missing).hint(
             "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
              or use `--identity own` with your own rights",

@@ -80,8 +80,9 @@ impl Rights {
         why: String,
     ) {
         let group = meant.map_or(ALL, ObjectRef::group);
-        let resource =
-            meant.and_then(|meant| kinds.find(meant)).map_or_else(|| ALL.to_owned(), |it| it.plural.into_owned());
+        let resource = meant
+            .and_then(|meant| kinds.find(meant))
+            .map_or_else(|| ALL.to_owned(), |it| it.plural.into_owned());
         let rule = match name {
             Some(name) => PolicyRule::one(group, &resource, name, verb),
             None => PolicyRule::all(group, &resource, &[verb]),

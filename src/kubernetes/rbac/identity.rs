@@ -23,6 +23,9 @@ pub struct IdentityRecord {
     /// The account is in the first of these namespaces that is there.
     #[serde(rename = "homes")]
     pub namespaces: Vec<String>,
+    /// Whether these are set apart for accounts of runs, since its rights go beyond the installation's own namespace.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_apart: bool,
     /// Where it has rights.
     pub scopes: BTreeSet<RoleScope>,
     /// When it is of no more use (RFC 3339).
@@ -45,6 +48,9 @@ impl IdentityRecord {
             let token = PolicyRule::all("", "serviceaccounts/token", &[ApiVerb::Create]);
             [(home.clone(), PolicyRule::all("", "serviceaccounts", &WRITE)), (home, token)]
         });
+        let looks = self.namespaces.first().filter(|_| self.is_apart).map(|home| {
+            (RoleScope::Namespace(home.clone()), PolicyRule::one("", "namespaces", home, ApiVerb::Get))
+        });
         let roles = self.scopes.iter().map(|scope| {
             let resources: [&str; 2] = match scope {
                 RoleScope::Cluster => ["clusterroles", "clusterrolebindings"],
@@ -54,6 +60,6 @@ impl IdentityRecord {
             rule.resources.insert(resources[1].to_owned());
             (scope.clone(), rule)
         });
-        account.chain(roles).collect()
+        looks.into_iter().chain(account).chain(roles).collect()
     }
 }

@@ -358,6 +358,7 @@ mod identities {
             owner: "prod/web".into(),
             server: "https://elsewhere".into(),
             namespaces: vec!["prod".into()],
+            is_apart: false,
             scopes: [RoleScope::Cluster].into(),
             expires: "2026-01-01T00:00:00Z".into(),
         }
