@@ -56,6 +56,19 @@ impl<'a> Person<'a> {
         self.with(self.site.on_example(verb, name, more))
     }
 
+    /// What a record in the cluster does not decide about the guestbook: where its bundle is from, and the grant.
+    fn own_word(&self) -> [String; 4] {
+        let reference = format!("layout:{}", example("bundles/guestbook").display());
+        let grants = example("guestbook/grants.yaml").display().to_string();
+        ["--bundle".to_owned(), reference, "--grants".to_owned(), grants]
+    }
+
+    /// A verb on the guestbook as somebody types it who knows what it is.
+    fn knowing(&self, arguments: &[&str]) -> Said {
+        let own_word = self.own_word();
+        self.carnet(&[arguments, &own_word.each_ref().map(String::as_str)].concat())
+    }
+
     fn begin(&self, more: &[&str]) -> Child {
         self.on_example("install", "guestbook", more).spawn().unwrap()
     }
@@ -149,13 +162,19 @@ fn what_one_has_installed_others_see_upgrade_and_remove() {
     let namespaces = all.document["items"].as_array().unwrap().iter().map(|row| text(&row["namespace"]));
     assert!(namespaces.into_iter().any(|namespace| namespace == site.namespace), "{all}");
 
-    // Where the file is, is each one's own matter.
-    let file = format!("site.conf={}", example("guestbook/site.conf").display());
-    bob.carnet(&["diff", "guestbook"]).refused(11, &["site.conf"]);
-    let diff = bob.carnet(&["diff", "guestbook", "--allow-file", &file, "--exit-code"]).done();
+    // What the bundle is and may do, everybody says for themselves: who can write the record is not who grants.
+    let said = bob.carnet(&["diff", "guestbook"]).refused(11, &["decides nothing"]);
+    let line =
+        format!("--bundle layout:{}@{}", example("bundles/guestbook").display(), text(&status["digest"]));
+    assert_eq!(said.document["details"], json!([line]));
+    let bundle = &bob.own_word()[..2].to_vec();
+    let diff = ["diff", "guestbook", &bundle[0], &bundle[1]];
+    bob.carnet(&diff).refused(11, &["site.conf", "granted again"]);
+    let diff = bob.knowing(&["diff", "guestbook", "--exit-code"]).done();
     assert_eq!(diff.document["changes"], json!([]));
-    let more = ["--allow-file", &file];
-    let said = Said::of(bob.on_example("upgrade", "guestbook", &more).output().unwrap()).done();
+    let upgrade = |more: &[&str]| Said::of(bob.on_example("upgrade", "guestbook", more).output().unwrap());
+    upgrade(&[]).refused(11, &["site.conf", "granted again"]);
+    let said = upgrade(&["--grants", &bob.own_word()[3]]).done();
     assert_eq!(said.changed(&["update", "create", "delete"]), Vec::<String>::new());
 
     let carol = Person::new(&site, "carol");
@@ -176,11 +195,11 @@ fn a_bundle_that_somebody_else_installed_can_be_invoked() {
     let site = Site::with_volume();
     let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
     alice.install(&[]).done();
-    let file = format!("site.conf={}", example("guestbook/site.conf").display());
     let credentials = site.path("inputs/credentials.yaml").display().to_string();
     let backup =
         ["invoke", "guestbook", "dev.carnet.guestbook.backup", "--param", "backup-name=monday", "--yes"];
-    let said = bob.carnet(&[&backup[..], &["--allow-file", &file, "-c", &credentials]].concat());
+    bob.carnet(&[&backup[..], &["-c", &credentials]].concat()).refused(11, &["--bundle"]);
+    let said = bob.knowing(&[&backup[..], &["-c", &credentials]].concat());
     assert_eq!(said.code, 0, "{said}");
     assert_eq!(alice.history("guestbook").len(), 2);
 }
@@ -465,7 +484,9 @@ fn a_directory_can_be_the_target_of_a_state_in_the_cluster() {
     assert_eq!(files(&alice.home.path().join("rendered")).len(), 1);
     let status = alice.carnet(&["status", "hello"]).done().document;
     assert_eq!((&status["namespace"], &status["target"]), (&json!(site.namespace), &json!(target)));
-    alice.carnet(&["uninstall", "hello", "--yes"]).done();
+    alice.carnet(&["uninstall", "hello", "--yes"]).refused(11, &["--target dir:PATH"]);
+    assert_eq!(files(&alice.home.path().join("rendered")).len(), 1);
+    alice.carnet(&["uninstall", "hello", "--target", &target, "--yes"]).done();
     assert_eq!(files(&alice.home.path().join("rendered")).len(), 0);
 }
 
@@ -492,4 +513,77 @@ fn a_namespace_that_is_not_there_is_named() {
     let said = Said::of(command.args(["-n", "there-is-no-such-place"]).output().unwrap());
     let said = said.refused(1, &["there-is-no-such-place/carnet.hello", "its namespace does not exist"]);
     assert_eq!(said.document["hint"], "kubectl create namespace NAMESPACE");
+}
+
+/// Puts another text into a record, as somebody would who can write it and knows its format.
+fn forge(site: &Site, name: &str, change: &dyn Fn(String) -> String) {
+    let mut record = records(site)[name].clone();
+    let forged = change(String::from_utf8(content(&record)).unwrap());
+    let digest = carnet::digest::Digest::of(forged.as_bytes()).to_string();
+    let header = json!({ "format": 1, "digest": digest, "size": forged.len(), "pieces": 1 });
+    record["data"]["header"] = BASE64.encode(header.to_string()).into();
+    record["data"]["content"] = BASE64.encode(zstd::encode_all(forged.as_bytes(), 3).unwrap()).into();
+    for member in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
+        record["metadata"].as_object_mut().unwrap().remove(member);
+    }
+    site.kubectl(&["delete", "secret", name]);
+    site.apply(&record.to_string());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn whoever_writes_the_record_has_nothing_done_with_the_rights_of_others() {
+    let site = Site::new();
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    alice.install_own("own", &Script::new().apply(&[&config_map("test-a")]), "").done();
+    let record = "carnet.installation.own";
+    let (good, namespace) = (content(&records(&site)[record]), site.namespace.clone());
+    let restore = || forge(&site, record, &|_| String::from_utf8(good.clone()).unwrap());
+    let replaced = |old: &'static str, new: String| {
+        move |text: String| {
+            assert!(text.contains(old), "{text}");
+            text.replacen(old, &new, 1)
+        }
+    };
+
+    // A directory of the reader's machine, with credentials in clear.
+    let elsewhere = bob.home.path().join("elsewhere");
+    let to_directory = format!("\"target\":\"dir:{}\",\"plainSecrets\":true", elsewhere.display());
+    forge(&site, record, &replaced("\"target\":\"kube\",\"plainSecrets\":false", to_directory));
+    let layout = format!("layout:{}", alice.home.path().join("own").display());
+    for verb in [
+        &["uninstall", "own", "--yes"][..],
+        &["upgrade", "own", &layout, "--yes", "--dangerous-unsigned"],
+        &["diff", "own", "--bundle", &layout, "--dangerous-unsigned"],
+    ] {
+        bob.carnet(verb).refused(11, &["--target dir:PATH"]);
+    }
+    assert!(!elsewhere.exists());
+    restore();
+
+    // A grant that nobody gave, and the guard that it needs.
+    let everything = "\"kubernetes\":[{\"verbs\":[\"apply\",\"delete\"],\"kinds\":[\"*\"],\"namespaces\":[\"*\"],\"names\":[\"*\"]},";
+    forge(&site, record, &replaced("\"kubernetes\":[", everything.to_owned()));
+    let upgrade = ["upgrade", "own", &layout, "--yes", "--dangerous-unsigned"];
+    bob.carnet(&upgrade).refused(11, &["granted again", "test-*"]);
+    restore();
+
+    // Objects of others in the inventory, with the UID that they have.
+    site.apply(&format!(
+        "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: victim, namespace: {namespace}}}}}"
+    ));
+    let uid = site.get("configmap/victim", "jsonpath={.metadata.uid}");
+    let line = format!(
+        "{{\"object\":{{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"namespace\":\"{namespace}\",\"name\":\"victim\"}},\"uid\":\"{uid}\"}}\n"
+    );
+    forge(&site, record, &|text| text + &line);
+    let record_of_own = line.replace("ConfigMap", "Secret").replace("victim", record);
+    bob.carnet(&["uninstall", "own", "--yes"]).done();
+    let names = site.names();
+    assert!(names.contains(&"ConfigMap/victim".to_owned()), "{names:?}");
+    assert!(!names.contains(&"ConfigMap/test-a".to_owned()), "{names:?}");
+
+    // Records of the state itself are no objects of an installation.
+    forge(&site, record, &|text| text + &record_of_own);
+    bob.carnet(&["status", "own"]).refused(1, &[record, "no object of an installation"]);
 }
