@@ -62,7 +62,6 @@ fn a_kind_in_another_spelling_is_refused_in_manifests_requests_grants_and_denial
     let told = told_invalid(install(&home, home.bundle("writer", &guest, &requests(all))));
     assert_eq!(told, "the kind `CONFIGMAP` is written `ConfigMap`");
 
-    let guest = Script::new().apply(&[&config_map("web-a")]).component();
     let request =
         json!({"verbs": ["apply"], "kinds": ["configmaps"], "namespaces": ["prod"], "names": ["a"]});
     let requested: Requests = serde_json::from_value(json!({ "kubernetes": [request] })).unwrap();
