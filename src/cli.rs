@@ -28,6 +28,7 @@ pub mod ui;
 mod act;
 mod apply;
 mod build;
+mod compile;
 mod completion;
 mod diff;
 mod doctor;
@@ -185,6 +186,9 @@ const STYLES: Styles = Styles::styled()
 /// Runs the program with these arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = compile::run(&arguments) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return misused(&error, &arguments).into(),

@@ -4,6 +4,7 @@
 //! stored state. They all come through here, so that the same things are refused everywhere: duplicate member names
 //! (two readers would disagree about them), a byte order mark, trailing bytes, deep nesting, alias bombs.
 
+mod budget;
 mod numbers;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,9 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+pub use budget::Budget;
+use budget::{MAPPING, MEMBER, VALUE};
 
 /// The longest text that is parsed, in bytes: 4 MiB, the size that registries must accept for a manifest. A longer one
 /// could only be an attempt to use up memory.
@@ -30,6 +34,9 @@ pub enum InvalidDocument {
     /// The JSON text breaks a rule.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    /// It would take too much memory, with its aliases written out.
+    #[error("the document would take more memory than {0} bytes, which is too much for its length")]
+    Large(usize),
     /// A number would be another one if it was written again.
     #[error("the number {0} would be changed: write it with fewer digits, or as text")]
     Number(String),
@@ -63,8 +70,11 @@ pub fn json_within(bytes: &[u8], most: usize) -> Result<Value, InvalidDocument> 
     if bytes.len() > most {
         return Err(InvalidDocument::TooLong(bytes.len(), most));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer)?;
+    let (budget, mut deserializer) = (Budget::default(), serde_json::Deserializer::from_slice(bytes));
+    let share = budget.share(bytes.len());
+    let value = Strict { depth: MAX_DEPTH, budget: &share }.deserialize(&mut deserializer);
+    budget.settle(&share, bytes.len())?;
+    let value = value?;
     deserializer.end()?;
     let changed = if numbers::has_float(&value) { numbers::changed_in_json(bytes) } else { None };
     changed.map_or(Ok(value), |number| Err(InvalidDocument::number(&number)))
@@ -99,13 +109,25 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), Inva
 /// # Errors
 /// [`InvalidDocument`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the limits.
 pub fn yaml(text: &str) -> Result<Value, InvalidDocument> {
+    yaml_within(text, &Budget::default())
+}
+
+/// Reads one YAML document within a budget that others share.
+///
+/// # Errors
+/// [`InvalidDocument`] as for [`yaml`]. Where the shared budget was exceeded, it says so itself.
+pub fn yaml_within(text: &str, shared: &Budget) -> Result<Value, InvalidDocument> {
     if text.len() > MAX_BYTES {
         return Err(InvalidDocument::TooLong(text.len(), MAX_BYTES));
     }
-    let budget = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
-    let options = serde_saphyr::options! { budget: budget, with_snippet: false, strict_booleans: true };
-    let Unsorted(value) = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| InvalidDocument::Yaml(error.to_string()))?;
+    let share = shared.share(text.len());
+    let limits = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
+    let options = serde_saphyr::options! { budget: limits, with_snippet: false, strict_booleans: true };
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        Strict { depth: MAX_DEPTH, budget: &share }.deserialize(deserializer)
+    });
+    shared.settle(&share, text.len())?;
+    let value = read.map_err(|error| InvalidDocument::Yaml(error.to_string()))?;
     let changed = if numbers::has_float(&value) { numbers::changed_in_yaml(text) } else { None };
     changed.map_or(Ok(value), |number| Err(InvalidDocument::number(&number)))
 }
@@ -216,38 +238,31 @@ fn pointer(path: &serde_ignored::Path<'_>) -> String {
     }
 }
 
-/// A YAML value, read by the same rules as JSON.
-struct Unsorted(Value);
-
-impl<'de> serde::Deserialize<'de> for Unsorted {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Strict { depth: MAX_DEPTH }.deserialize(deserializer).map(Self)
-    }
-}
-
-/// Builds a [`Value`] and refuses duplicate names and deep nesting on the way.
+/// Builds a [`Value`] and refuses duplicate names, deep nesting and what takes too much memory on the way.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     depth: usize,
+    budget: &'a Budget,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn below<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth =
             self.depth.checked_sub(1).ok_or_else(|| E::custom("the document is nested too deeply"))?;
-        Ok(Self { depth })
+        Ok(Self { depth, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.budget.take(VALUE)?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -282,11 +297,13 @@ impl<'de> Visitor<'de> for Strict {
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        self.budget.take(value.len())?;
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
+        self.budget.take(value.len())?;
         Ok(Value::String(value))
     }
 
@@ -303,6 +320,8 @@ impl<'de> Visitor<'de> for Strict {
         let below = self.below()?;
         let mut values = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            let first = if values.is_empty() { MAPPING } else { 0 };
+            self.budget.take(name.len().saturating_add(MEMBER + first))?;
             if values.contains_key(&name) {
                 return Err(A::Error::custom(format!("the member `{}` occurs twice", visible(&name))));
             }

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use bytes::Bytes;
 use cap_std::fs::Dir;
 
-use crate::bundle::component::{self, Component};
+use crate::bundle::component::{self, Component, InvalidComponent};
 use crate::bundle::index::{self, BundleIndex, IndexError};
 use crate::bundle::{self, Bundle, Fault};
 use crate::digest::Digest;
@@ -39,12 +41,19 @@ pub struct Fetched {
     index: Descriptor,
     index_bytes: Vec<u8>,
     bundle: Bundle,
-    component: Component,
+    component: ComponentBytes,
     /// Whatever else was read: config manifest, `bundle.json`, OCI manifests of component and images.
     blobs: BTreeMap<Digest, Vec<u8>>,
     signatures: Vec<Evidence>,
     absent_images: Vec<String>,
     warnings: Vec<Fault>,
+}
+
+/// A component's bytes, and what was read from them.
+struct ComponentBytes {
+    bytes: Bytes,
+    digest: Digest,
+    read: OnceLock<Result<Component, InvalidComponent>>,
 }
 
 /// Why a bundle could not be fetched.
@@ -59,7 +68,7 @@ pub enum FetchError {
     Bundle(#[from] bundle::InvalidBundle),
     /// The component breaks a rule.
     #[error("the bundle's component is not valid")]
-    Component(#[from] component::InvalidComponent),
+    Component(#[from] InvalidComponent),
     /// The layout holds no bundle.
     #[error("the layout holds no bundle")]
     Empty,
@@ -157,9 +166,23 @@ impl Fetched {
         &self.bundle
     }
 
-    /// The component.
-    pub fn component(&self) -> &Component {
-        &self.component
+    /// The component, which is read when it is first asked for: what its binary says is of no use before somebody wants to
+    /// know, and a signature is over its digest.
+    ///
+    /// # Errors
+    /// [`InvalidComponent`] when it is none, or takes too much to look at.
+    pub fn component(&self) -> Result<&Component, &InvalidComponent> {
+        self.component.read.get_or_init(|| Component::read(self.component.bytes.clone())).as_ref()
+    }
+
+    /// The bytes of the component.
+    pub fn component_bytes(&self) -> &[u8] {
+        &self.component.bytes
+    }
+
+    /// The digest of these bytes.
+    pub fn component_digest(&self) -> Digest {
+        self.component.digest
     }
 
     /// Candidates for signatures of the bundle, readable or not, in the order of their digests. None of them was
@@ -194,7 +217,7 @@ impl Fetched {
         for bytes in self.blobs.values() {
             repository.add(bytes).await?;
         }
-        for bytes in [EMPTY_BLOB, self.component.bytes(), &self.index_bytes] {
+        for bytes in [EMPTY_BLOB, self.component_bytes(), &self.index_bytes] {
             repository.add(bytes).await?;
         }
         signature::save(&self.signatures, self.digest(), &mut repository).await?;
@@ -253,7 +276,8 @@ async fn whole(
     let (wasm_config, layer) = index::component_of(children.invocation(), &manifest)?;
     kept.read(&wasm_config, MAX_DOCUMENT).await?;
     let limit = u64::try_from(component::MAX_COMPONENT).unwrap_or(u64::MAX);
-    let component = Component::read(repository.read(&layer, limit).await?)?;
+    let bytes = repository.read(&layer, limit).await?.into();
+    let component = ComponentBytes { bytes, digest: layer.digest, read: OnceLock::new() };
 
     let absent_images = kept.images(&children).await?;
     Ok(Fetched {

@@ -51,7 +51,7 @@ pub async fn act(
     operation.check(earlier.as_ref(), mode)?;
     let responsibilities = Responsibilities::of(verified.as_ref(), &operation)?;
     let decided = decide(verified, &operation, earlier.as_ref(), &responsibilities, mode)?;
-    let compiled = decided.compile(environment, &responsibilities)?;
+    let compiled = decided.compile(environment, &responsibilities).await?;
 
     let earlier = earlier.as_ref();
     let run = Run { operation: &operation, environment, earlier, responsibilities, decided, compiled, mode };

@@ -1,10 +1,10 @@
 //! Runs a component's action under its limits.
 //!
-//! One engine per process, one store per run. The component's own time is measured by a clock that stands still while
-//! the host works; whether it computes or sleeps, the run ends when that clock reaches its limit. Whatever ends a run
-//! is a value: a limit, a departure from the plan, the component's own error, or a trap.
+//! One engine per process, one store per run. A clock runs while the component computes or sleeps, and while the host works
+//! for it, and stands still while the host waits; the run ends when it reaches its limit. Whatever ends a run is a value: a
+//! limit, a departure from the plan, the component's own error, or a trap.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,11 +12,16 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Store, Strategy};
 
+use crate::bundle::{self, component::Footprint};
 use crate::grant::Granted;
 use crate::host::bindings::{Bundle, BundlePre};
 use crate::host::meter::{Clock, LimitHit};
 use crate::host::pass::Departure;
 use crate::host::{GuestError, Host};
+
+mod compiler;
+
+pub use compiler::{COMPILE, CompileOrder, OUT_OF_MEMORY};
 
 /// How often a computing component gives way, so that its clock can be read.
 const TICK: Duration = Duration::from_millis(5);
@@ -27,12 +32,14 @@ const MAX_HANDLES: usize = 10_000;
 /// Compiles and links components. A process has one.
 pub struct Engine {
     engine: wasmtime::Engine,
+    cache: Option<PathBuf>,
 }
 
 /// A component, compiled and linked: it may be run any number of times, each time in a store of its own.
 pub struct Compiled {
     engine: wasmtime::Engine,
     component: BundlePre<Host>,
+    footprint: Footprint,
 }
 
 /// How a run ended.
@@ -101,16 +108,29 @@ impl Engine {
             .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true)
             .cache(cache.map(open_cache).transpose()?);
-        Ok(Self { engine: wasmtime::Engine::new(&config).map_err(failed)? })
+        let engine = wasmtime::Engine::new(&config).map_err(failed)?;
+        Ok(Self { engine, cache: cache.map(Into::into) })
     }
 
     /// Compiles a granted bundle's component and links it with the host. Runs nothing.
     ///
+    /// `compiler` is the program that compiles in another process, within the limits of the grant: one whose arguments
+    /// and input go to [`CompileOrder`]. Without one the component is compiled here, where nothing but what it may hold bounds
+    /// the time and the memory.
+    ///
     /// # Errors
-    /// [`RunError::Link`] when the component does not fit.
-    pub fn compile(&self, granted: &Granted) -> Result<Compiled, RunError> {
+    /// [`RunError::Link`] when the component does not fit, and [`RunError::Limit`] when compiling it takes too much.
+    pub async fn compile(&self, granted: &Granted, compiler: Option<&Path>) -> Result<Compiled, RunError> {
         // Invariant: no component is instantiated that no trusted key signed; `Granted` holds the proof.
         let component = granted.verified().component();
+        if let Some(program) = compiler {
+            self.compile_apart(component, granted.limits(), program).await?;
+        }
+        self.link(component)
+    }
+
+    fn link(&self, component: &bundle::component::Component) -> Result<Compiled, RunError> {
+        let footprint = component.footprint();
         let link = |error: wasmtime::Error| RunError::Link(format!("{error:#}"));
         let mut linker = Linker::new(&self.engine);
         Host::add_to_linker(&mut linker).map_err(failed)?;
@@ -120,13 +140,18 @@ impl Engine {
         }
         let component = Component::from_binary(&self.engine, component.bytes()).map_err(link)?;
         let linked = linker.instantiate_pre(&component).map_err(link)?;
-        Ok(Compiled { engine: self.engine.clone(), component: BundlePre::new(linked).map_err(link)? })
+        let component = BundlePre::new(linked).map_err(link)?;
+        Ok(Compiled { engine: self.engine.clone(), component, footprint })
     }
 }
 
 impl Compiled {
     /// Runs one action, and gives back the host with whatever happened in it, also when the run failed.
-    pub async fn run(&self, host: Host, action: &str) -> (Host, Result<(), RunError>) {
+    pub async fn run(&self, mut host: Host, action: &str) -> (Host, Result<(), RunError>) {
+        // Invariant: what is done on a component's behalf, instantiating it included, stands under its limits.
+        if let Err(hit) = host.hold(self.footprint.bytes) {
+            return (host, Err(hit.into()));
+        }
         let limits = host.meter().limits().clone();
         let (clock, time_hit) = (host.clock().clone(), host.meter().time_hit());
         let mut store = Store::new(&self.engine, host);
@@ -143,7 +168,7 @@ impl Compiled {
             ended = call(&self.component, &mut store, action) => ended,
             () = expired(&clock, limits.timeout) => Err(time_hit.into()),
         };
-        drop(clock.pause());
+        clock.stop();
         drop(ticker);
         let host = store.into_data();
         let ended = ended.and_then(|()| Ok(host.finished()?));

@@ -11,7 +11,8 @@
 //!    read: its type, what it states, and that it is about this digest.
 //! 4. The rule for the place: refused digests, validity windows, distinct signers, the name in the signed bundle.
 //! 5. No policy, no rule, no signature, nothing readable, too few signers: refused.
-//! 6. What is recorded names the digest, the signers and the policy; everything later goes by the digest.
+//! 6. Only then is the component's binary read, within bounds.
+//! 7. What is recorded names the digest, the signers and the policy; everything later goes by the digest.
 
 use jiff::Timestamp;
 
@@ -33,11 +34,12 @@ pub use refusal::{Flaw, Refusal};
 /// A bundle that may run: a signature over its digest satisfied the trust policy.
 ///
 /// ```compile_fail
-/// let verified = carnet::verify::Verified { fetched: todo!(), decision: todo!() };
+/// let verified = carnet::verify::Verified { fetched: todo!(), component: todo!(), decision: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct Verified {
     fetched: Fetched,
+    component: Component,
     decision: TrustDecision,
 }
 
@@ -91,22 +93,24 @@ pub struct SignatureReport {
 ///
 /// # Errors
 /// [`Refusal::RefusedDigest`], and [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who asks.
+/// [`Refusal::Component`] for a component that cannot be read.
 pub fn dangerously_unsigned(fetched: Fetched, policy: &TrustPolicy) -> Result<Verified, Refusal> {
     policy.check_refused(&fetched)?;
     if fetched.reference().is_local() {
-        Ok(Verified::assertion(fetched, TrustDecision::Unsigned))
+        Verified::assertion(fetched, TrustDecision::Unsigned)
     } else {
         Err(Refusal::Remote(fetched.reference().to_string()))
     }
 }
 
 impl TrustPolicy {
-    /// Lets a bundle run that enough trusted keys signed. `now` is the time that validity windows are compared with.
+    /// Lets a bundle run that enough trusted keys signed. `now` is the time that validity windows are compared with. The
+    /// component is read once they did.
     ///
     /// # Errors
     /// [`Refusal`] for everything else.
     pub fn verify(&self, fetched: Fetched, now: Timestamp) -> Result<Verified, Refusal> {
-        self.decide(&fetched, now).map(|decision| Verified::assertion(fetched, decision))
+        self.decide(&fetched, now).and_then(|decision| Verified::assertion(fetched, decision))
     }
 
     /// A report on each signature, for people: nothing is decided here.
@@ -225,8 +229,9 @@ impl TrustPolicy {
 
 impl Verified {
     /// The only maker. Invariant: no component is instantiated that no trusted key signed.
-    fn assertion(fetched: Fetched, decision: TrustDecision) -> Self {
-        Self { fetched, decision }
+    fn assertion(fetched: Fetched, decision: TrustDecision) -> Result<Self, Refusal> {
+        let component = fetched.component().cloned().map_err(|fault| Refusal::Component(fault.clone()))?;
+        Ok(Self { fetched, component, decision })
     }
 
     /// The fetched bundle.
@@ -241,7 +246,7 @@ impl Verified {
 
     /// The bundle's component.
     pub fn component(&self) -> &Component {
-        self.fetched.component()
+        &self.component
     }
 
     /// The digest of the bundle's index, which is what was signed.

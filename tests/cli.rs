@@ -64,7 +64,7 @@ fn every_verb_prints_what_it_should() {
     let hostile = site.layout("hostile", &hostile());
     site.layout("tampered", HELLO);
     let tampered = site.tamper("tampered", hello);
-    let component = fetch(&reference(&site.root.join("hello"))).component().digest();
+    let component = fetch(&reference(&site.root.join("hello"))).component_digest();
     site.write("trust.yaml", &policy(&key));
     site.write("other.yaml", &policy(&other));
     site.write("broken.yaml", "kind: TrustPolicy\n");

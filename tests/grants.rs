@@ -86,7 +86,7 @@ fn granted(requests: &[RuleText], allowed: &[RuleText], denied: &[RuleText]) -> 
         })
         .collect();
     let home = Home::new();
-    let layout = home.forged("forged", &HONEST, HONEST.component().bytes(), |bundle| {
+    let layout = home.forged("forged", &HONEST, HONEST.component_bytes(), |bundle| {
         bundle["custom"]["dev.carnet.capabilities"] = json!({"kubernetes": requests});
     });
     let verified = unsigned(fetch(&reference(&layout)).unwrap());

@@ -24,7 +24,7 @@ use carnet::oci::OciError;
 use carnet::plan::Plan;
 use carnet::run::RunError;
 use carnet::state::StateError;
-use carnet::verify::{Flaw, Refusal, TrustPolicy, Verified};
+use carnet::verify::{Flaw, Refusal, TrustPolicy, Verified, dangerously_unsigned};
 use jiff::Timestamp;
 use serde_json::json;
 use support::guest::{Script, component, written};
@@ -159,7 +159,7 @@ fn a_bundle_with_the_signature_of_another_is_refused() {
     let home = Home::new();
     let honest = home.bundle("maps", &one_map(), MAPS);
     let (_, policy) = signed(&home.path("maps"));
-    let forged = home.forged("forged", &honest, honest.component().bytes(), |bundle| {
+    let forged = home.forged("forged", &honest, honest.component_bytes(), |bundle| {
         bundle["description"] = json!("another");
     });
     // The list of signatures of the honest bundle, at the tag of the forged one.
@@ -204,7 +204,7 @@ fn an_import_that_is_not_requested_is_refused_when_building_and_when_granting() 
     let Err(AuthorError::Unrequested(imports)) = built else { panic!("{built:?}") };
     assert_eq!(imports, ["carnet:kubernetes/apply@0.1.0"]);
 
-    let forged = home.forged("forged", &honest, honest.component().bytes(), |bundle| {
+    let forged = home.forged("forged", &honest, honest.component_bytes(), |bundle| {
         bundle["custom"]["dev.carnet.capabilities"]["kubernetes"][0]["verbs"] = json!(["get"]);
     });
     let refused = shortfall(install(&home, fetch(&reference(&forged)).unwrap()));
@@ -239,7 +239,7 @@ fn an_import_that_nothing_provides_is_refused_when_building_and_when_granting() 
 }
 
 #[test]
-fn what_is_no_installer_is_never_fetched() {
+fn what_is_no_installer_is_never_admitted() {
     let home = Home::new();
     let honest = home.bundle("maps", &one_map(), MAPS);
     let nothing = wat::parse_str("(component)").unwrap();
@@ -252,9 +252,13 @@ fn what_is_no_installer_is_never_fetched() {
         ("zeroes", &[0; 4096], |error| matches!(error, component::InvalidComponent::NotWasm)),
     ];
     for (name, bytes, is_expected) in cases {
-        let fetched = fetch(&reference(&home.forged(name, &honest, bytes, |_| ())));
-        let Err(FetchError::Component(error)) = fetched else { panic!("{name}: {fetched:?}") };
-        assert!(is_expected(&error), "{name}: {error}");
+        let fetched = fetch(&reference(&home.forged(name, &honest, bytes, |_| ()))).unwrap();
+        assert!(is_expected(fetched.component().unwrap_err()), "{name}");
+        let refused = dangerously_unsigned(fetched, &TrustPolicy::none());
+        assert!(
+            matches!(&refused, Err(Refusal::Component(error)) if is_expected(error)),
+            "{name}: {refused:?}"
+        );
 
         std::fs::write(home.path("maps-source/component.wasm"), bytes).unwrap();
         let built = build(&home.path("maps-source"), &home.path("other"), None);

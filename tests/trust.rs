@@ -297,7 +297,7 @@ fn a_copy_is_the_same_to_the_last_byte_and_still_signed() {
     let again = fetch(&reference(&copy, ":1.0.0")).unwrap();
     assert_eq!(again.index_bytes(), fetched.index_bytes());
     assert_eq!(again.bundle().bytes(), fetched.bundle().bytes());
-    assert_eq!(again.component().bytes(), fetched.component().bytes());
+    assert_eq!(again.component_bytes(), fetched.component_bytes());
     let contents = |fetched: &Fetched| -> Vec<_> {
         fetched
             .signatures()
@@ -360,7 +360,7 @@ fn images_may_be_absent_but_not_wrong() {
 #[test]
 fn links_are_not_followed() {
     let site = Site::built();
-    let digest = site.fetch().unwrap().component().digest();
+    let digest = site.fetch().unwrap().component_digest();
     let elsewhere = site.path("component");
     fs::rename(site.blob(digest), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, site.blob(digest)).unwrap();
@@ -655,7 +655,7 @@ fn a_stored_copy_is_judged_by_where_it_came_from() {
         matches!(verify("layout"), Err(Refusal::NoRule(place)) if place == "registry.example/acme/guestbook:1")
     );
     assert!(matches!(dangerously_unsigned(stored(), &TrustPolicy::none()), Err(Refusal::Remote(_))));
-    fs::write(site.blob(stored().component().digest()), b"other").unwrap();
+    fs::write(site.blob(stored().component_digest()), b"other").unwrap();
     let store = Dir::open_ambient_dir(site.layout(), cap_std::ambient_authority()).unwrap();
     assert!(matches!(load(&store, digest, site.reference()), Err(FetchError::Oci(OciError::Size { .. }))));
 }
@@ -723,7 +723,7 @@ fn what_is_signed_is_in_the_form_that_cosign_reads() {
 #[test]
 fn a_bundle_that_is_not_whole_is_not_signed() {
     let site = Site::built();
-    fs::remove_file(site.blob(site.fetch().unwrap().component().digest())).unwrap();
+    fs::remove_file(site.blob(site.fetch().unwrap().component_digest())).unwrap();
     let error = sign(&site.reference(), &key()).unwrap_err();
     assert!(error.source().is_some_and(|source| source.to_string().contains("does not hold")), "{error:?}");
 }

@@ -12,7 +12,7 @@ use wit_component::ComponentEncoder;
 use super::source::{BundleSource, FILE};
 use super::{AuthorError, create_directory};
 use crate::bundle::canonical::canonical;
-use crate::bundle::component::{Component, MAX_COMPONENT};
+use crate::bundle::component::{Component, MAX_COMPONENT, check_module};
 use crate::bundle::index::{self, ConfigForm, IndexForm, WASM, WASM_CONFIG};
 use crate::bundle::{Bundle, Fault, lint};
 use crate::capability::Requests;
@@ -101,6 +101,7 @@ fn component(directory: &Dir, source: &BundleSource) -> Result<Component, Author
     let limit = u64::try_from(MAX_COMPONENT).unwrap_or(u64::MAX);
     let mut bytes = read(directory, &source.component, limit)?;
     if Parser::is_core_wasm(&bytes) {
+        check_module(&bytes)?;
         // Compilers that know nothing of components leave a core module, which carries its world and lacks only the
         // wrapping.
         let encoded =

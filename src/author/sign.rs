@@ -2,7 +2,7 @@
 
 use super::AuthorError;
 use crate::digest::Digest;
-use crate::fetch::fetch;
+use crate::fetch::{FetchError, fetch};
 use crate::oci::file::open_directory;
 use crate::oci::{Layout, Repository};
 use crate::reference::Reference;
@@ -25,6 +25,8 @@ pub struct Signed {
 /// [`AuthorError`] for bundles that are not in a layout or not whole, and when the layout cannot be written.
 pub async fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorError> {
     let fetched = fetch(reference).await?;
+    // A signature says that the bundle may run, so it has to be one that can.
+    fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
     let Reference::Layout(place) = fetched.reference() else {
         return Err(AuthorError::NotALayout(reference.to_string()));
     };

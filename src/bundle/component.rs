@@ -2,20 +2,37 @@
 //!
 //! This is the proof that the rest of the road builds on: whatever a component is to call, its binary has to name. It
 //! is computed from the bytes that were hashed, never from what a document claims about them.
+//!
+//! A component may be read before anybody trusts it, so what that costs is bounded while it is read: by what the binary
+//! holds, never by a clock, so that every machine reads the same components.
 
 mod root;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use wasmparser::{Parser, Validator, WasmFeatures};
+use bytes::Bytes;
+use wasmparser::{Parser, WasmFeatures};
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
 use crate::digest::Digest;
+use crate::document::visible;
+
+mod allowance;
+mod nesting;
+mod footprint;
+mod reader;
+
+pub use footprint::Footprint;
+use reader::Validated;
 
 /// The largest component, in bytes: 64 MiB, three times a Python interpreter. A larger one would make every host that
 /// inspects it spend memory and time before anybody trusts it.
 pub const MAX_COMPONENT: usize = 64 << 20;
+
+/// The longest text about a fault, in characters: it may quote names from the binary.
+const MAX_TEXT: usize = 500;
 
 /// The interface that a component exports, without its version.
 const INSTALLER: &str = "carnet:bundle/installer";
@@ -23,9 +40,10 @@ const INSTALLER: &str = "carnet:bundle/installer";
 /// A component whose bytes were read and found well-formed. Nothing is known about who made it.
 #[derive(Clone)]
 pub struct Component {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     digest: Digest,
     imports: Imports,
+    footprint: Footprint,
 }
 
 /// The interfaces that a component imports, each with the functions of it that the binary names, both sorted.
@@ -33,15 +51,26 @@ pub struct Component {
 pub struct Imports(pub BTreeMap<String, BTreeSet<String>>);
 
 /// Why bytes are not a component that could be an installer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidComponent {
     /// A core module: it has no typed imports.
     #[error("this is a core WebAssembly module, not a component")]
     CoreModule,
+    /// Looking at it would cost too much.
+    #[error("the component would take too much to look at: it has more than {most} {what}")]
+    Costly {
+        /// The things that it has too many of.
+        what: &'static str,
+        /// How many there may be.
+        most: u64,
+    },
     /// No bytes at all.
     #[error("the component is empty")]
     Empty,
+    /// It would run what it is handed, and nobody can tell what that takes.
+    #[error("the component instantiates code that it imports, so nobody can tell what it would take")]
+    Handed,
     /// An import that is not an interface of a package, or a part of one that is neither function nor type: nobody could
     /// say what it means.
     #[error("the component imports {kind} `{name}`, which is no interface with a package")]
@@ -73,26 +102,26 @@ impl Component {
     ///
     /// # Errors
     /// [`InvalidComponent`] with the fault.
-    pub fn read(bytes: Vec<u8>) -> Result<Self, InvalidComponent> {
+    pub fn read(bytes: impl Into<Bytes>) -> Result<Self, InvalidComponent> {
+        let bytes = bytes.into();
         check_form(&bytes)?;
-        let types = Validator::new_with_features(features())
-            .validate_all(&bytes)
-            .map_err(|error| InvalidComponent::Wasm(error.to_string()))?;
-        root::check_imports(&bytes, types.as_ref())?;
-        let (resolve, world) =
-            match decode(&bytes).map_err(|error| InvalidComponent::Wasm(format!("{error:#}")))? {
-                DecodedWasm::Component(resolve, world) => (resolve, world),
-                DecodedWasm::WitPackage(..) => return Err(InvalidComponent::WitPackage),
-            };
+        let Validated { footprint, types } = reader::validate(&bytes, features())?;
+        if let Some(types) = &types {
+            root::check_imports(&bytes, types.as_ref())?;
+        }
+        let (resolve, world) = match decode(&bytes).map_err(|error| invalid(&format!("{error:#}")))? {
+            DecodedWasm::Component(resolve, world) => (resolve, world),
+            DecodedWasm::WitPackage(..) => return Err(InvalidComponent::WitPackage),
+        };
         if !exports_installer(&resolve, world) {
             return Err(InvalidComponent::NoInstaller);
         }
         let imports = imports(&resolve, world)?;
-        Ok(Self { digest: Digest::of(&bytes), bytes, imports })
+        Ok(Self { digest: Digest::of(&bytes), bytes, imports, footprint })
     }
 
     /// The component's bytes.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
@@ -105,6 +134,35 @@ impl Component {
     pub fn imports(&self) -> &Imports {
         &self.imports
     }
+
+    /// What an instance of it takes in the host, beside memories and tables.
+    pub fn footprint(&self) -> Footprint {
+        self.footprint
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// Checks that a core module is one, and may be made a component of, within the bounds for components.
+///
+/// # Errors
+/// [`InvalidComponent`] with the fault.
+pub fn check_module(bytes: &[u8]) -> Result<(), InvalidComponent> {
+    reader::validate(bytes, features()).map(drop)
+}
+
+impl From<wasmparser::Error> for InvalidComponent {
+    fn from(error: wasmparser::Error) -> Self {
+        invalid(&error.to_string())
+    }
+}
+
+fn invalid(text: &str) -> InvalidComponent {
+    InvalidComponent::Wasm(visible(text).chars().take(MAX_TEXT).collect())
 }
 
 impl Imports {
@@ -170,47 +228,4 @@ fn imports(resolve: &Resolve, world: WorldId) -> Result<Imports, InvalidComponen
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(bytes: &[u8]) -> String {
-        Component::read(bytes.to_vec()).err().map(|error| error.to_string()).unwrap_or_default()
-    }
-
-    #[test]
-    fn whatever_is_no_interface_of_functions_and_types_is_no_import() {
-        let interface = "carnet:kubernetes/apply@0.1.0";
-        for (import, expected) in [
-            ("(import \"m\" (core module))", "the core module `m`"),
-            ("(import \"f\" (func))", "the function `f`"),
-            ("(import \"t\" (type (sub resource)))", "the type `t`"),
-            ("(import \"c\" (component))", "the component `c`"),
-            ("(import \"i\" (instance))", "the instance `i`"),
-            ("(import \"I\" (instance (export \"m\" (core module))))", "the core module `I#m`"),
-            ("(import \"I\" (instance (export \"c\" (component))))", "the component `I#c`"),
-            ("(import \"I\" (instance (export \"i\" (instance))))", "the instance `I#i`"),
-        ] {
-            let import = import.replace("\"I\"", &format!("\"{interface}\""));
-            let bytes = wat::parse_str(format!("(component {import})")).unwrap();
-            let expected = expected.replace('I', interface);
-            let text = format!("the component imports {expected}, which is no interface with a package");
-            assert_eq!(refusal(&bytes), text, "{import}");
-        }
-        // What lies inside is the component's own affair.
-        let nested = wat::parse_str("(component (component (import \"m\" (core module))))").unwrap();
-        assert_eq!(refusal(&nested), InvalidComponent::NoInstaller.to_string());
-    }
-
-    #[test]
-    fn what_is_not_a_component_is_told_apart() {
-        assert_eq!(refusal(b""), InvalidComponent::Empty.to_string());
-        assert_eq!(refusal(b"\0asm\x01\0\0\0"), InvalidComponent::CoreModule.to_string());
-        assert_eq!(refusal(&[0; 1 << 20]), InvalidComponent::NotWasm.to_string());
-        assert_eq!(refusal(b"\0asm\x0d\0\x01\0"), InvalidComponent::NoInstaller.to_string());
-        assert_eq!(
-            refusal(&vec![0; MAX_COMPONENT + 1]),
-            InvalidComponent::TooLarge(MAX_COMPONENT + 1).to_string()
-        );
-        assert!(refusal(b"\0asm\x0d\0\x01\0\x63").starts_with("the component is not valid"));
-    }
-}
+mod tests;

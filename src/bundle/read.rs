@@ -187,7 +187,9 @@ impl Validator {
         const RULE: &str = "CNAB 101 #38";
         match Definition::within(&mut self.budget, value) {
             Ok(definition) => {
-                if let Some(Err(faults)) = definition.default().map(|default| definition.check(default)) {
+                if let Some(Err(faults)) =
+                    definition.default().map(|default| definition.check_within(&mut self.budget, default))
+                {
                     let what = format!("breaks its own schema: {}", faults.join("; "));
                     self.fault(Weight::Author, below(&at, "default"), what, "CNAB 101 #41");
                 }

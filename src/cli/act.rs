@@ -45,8 +45,9 @@ fn with_services<T>(
     operation: impl AsyncFnOnce(&Services<'_>) -> Result<T, operations::Error>,
 ) -> anyhow::Result<T> {
     let approver: Arc<dyn Approver> = console.clone();
-    let environment =
-        Environment { state, cache: inputs::cache(), approver, cancellation: console.cancellation() };
+    let cancellation = console.cancellation();
+    let (cache, compiler) = (inputs::cache(), Some(inputs::this_program()?));
+    let environment = Environment { state, cache, compiler, approver, cancellation };
     let services = Services { bundles: context.bundles(), environment };
     context.wait(operation(&services))
 }

@@ -8,12 +8,12 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cap_std::fs::File;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::document;
+use crate::oci::file::open_named;
 use crate::operations::Deferred;
 use crate::state::private_directory;
 use crate::verify::TrustPolicy;
@@ -161,6 +161,20 @@ pub fn cache() -> Option<PathBuf> {
     private_directory(&path).ok().map(|()| path)
 }
 
+/// The program that is running, which starts itself to compile components. On Linux by a name that stays right when the
+/// program is replaced meanwhile.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn this_program() -> anyhow::Result<PathBuf> {
+    let link = PathBuf::from("/proc/self/exe");
+    if cfg!(target_os = "linux") {
+        return Ok(link);
+    }
+    #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+    std::env::current_exe().context("the system does not tell which program this is")
+}
+
 /// The directory for temporary files.
 pub fn scratch() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "what is built only to be looked at has to lie somewhere")]
@@ -180,7 +194,7 @@ pub fn text(path: &Path) -> anyhow::Result<String> {
 /// # Errors
 /// As for [`text`].
 pub fn text_within(path: &Path, most: u64) -> anyhow::Result<String> {
-    let file = open(path).with_context(|| cannot_use(path))?;
+    let file = open_named(path).with_context(|| cannot_use(path))?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).with_context(|| cannot_use(path))?;
     let is_long = u64::try_from(bytes.len()).is_ok_and(|length| length > most);
@@ -216,12 +230,6 @@ fn directory(name: &str, below_home: &str) -> Option<PathBuf> {
     let base = variable(name).map(PathBuf::from).and_then(absolute);
     let home = || variable("HOME").map(PathBuf::from).and_then(absolute).map(|home| home.join(below_home));
     base.or_else(home).map(|base| base.join("carnet"))
-}
-
-/// A file that the operator named.
-fn open(path: &Path) -> io::Result<File> {
-    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
-    File::open_ambient(path, cap_std::ambient_authority())
 }
 
 /// Writes a file whole or not at all, and over another one only where that is wanted.

@@ -80,6 +80,13 @@ impl Inspection {
 
     fn can(&self, page: &mut Page) {
         page.heading("What it can call (read from the binary)");
+        if let Some(reason) = &self.component.unread {
+            page.rows(&[
+                (Tone::Danger, "NOT READ", reason.clone()),
+                (Tone::Danger, "UNKNOWN", "what it can do: it was not looked at, and will not run".into()),
+            ]);
+            return;
+        }
         let unknown = self.unprovided_imports.iter();
         let mut rows: Vec<(Tone, Words, Words)> = unknown
             .map(|name| {

@@ -3,14 +3,20 @@
 //! Apart from the rest because this is where ambient authority comes in: the environment, the home
 //! directory, the files that a kubeconfig names, and the credential plugin that it may name.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use http::Uri;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
+use crate::oci::file::open_named;
+
 use super::connection::{self, explain};
 use super::endpoint::Endpoint;
+
+/// The longest kubeconfig that is read, in bytes. Something longer was named by mistake.
+const MAX_KUBECONFIG: u64 = 4 << 20;
 
 /// The user's choice of kubeconfig, context and user.
 #[derive(Debug, Clone, Default)]
@@ -84,7 +90,7 @@ async fn configuration(options: &ConnectOptions) -> Result<Config, Unconfigured>
 /// Reads `KUBECONFIG`, the home directory, and the files found there.
 fn kubeconfig(options: &ConnectOptions) -> Result<Option<Kubeconfig>, Unconfigured> {
     if let Some(path) = &options.kubeconfig {
-        return Kubeconfig::read_from(path).map(Some).map_err(unusable);
+        return read(path).map(Some);
     }
     let found = default_files();
     if found.is_empty() {
@@ -92,8 +98,18 @@ fn kubeconfig(options: &ConnectOptions) -> Result<Option<Kubeconfig>, Unconfigur
     }
     let merged = found
         .iter()
-        .try_fold(Kubeconfig::default(), |merged, path| merged.merge(Kubeconfig::read_from(path)?));
-    merged.map(Some).map_err(unusable)
+        .try_fold(Kubeconfig::default(), |merged, path| merged.merge(read(path)?).map_err(unusable));
+    merged.map(Some)
+}
+
+/// Reads one file. It must be one that ends, or a stream that the program was started with.
+fn read(path: &Path) -> Result<Kubeconfig, Unconfigured> {
+    let wrong = |error: io::Error| Unconfigured::Kubeconfig(format!("`{}`: {error}", path.display()));
+    let length = open_named(path).and_then(|file| file.metadata()).map_err(wrong)?.len();
+    if length > MAX_KUBECONFIG {
+        return Err(wrong(io::ErrorKind::FileTooLarge.into()));
+    }
+    Kubeconfig::read_from(path).map_err(unusable)
 }
 
 /// The files to merge. Like kubectl, those of the list that do not exist are skipped.

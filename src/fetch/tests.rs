@@ -213,8 +213,8 @@ async fn a_kept_bundle_is_checked_as_if_it_were_new() {
     let origin: Reference = "registry.example/hello:1".parse().unwrap();
     let loaded = load(&kept, fetched.digest(), origin.clone()).await.unwrap();
     assert_eq!((loaded.digest(), loaded.reference()), (fetched.digest(), &origin));
-    assert_eq!(loaded.component().bytes(), fetched.component().bytes());
-    let blob = site.path("kept/blobs/sha256").join(fetched.component().digest().hex());
+    assert_eq!(loaded.component_bytes(), fetched.component_bytes());
+    let blob = site.path("kept/blobs/sha256").join(fetched.component_digest().hex());
     let mut bytes = fs::read(&blob).unwrap();
     bytes[20] ^= 1;
     fs::write(&blob, bytes).unwrap();

@@ -23,6 +23,12 @@ pub struct LimitTexts {
     /// Bytes of log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// Time of the processor for compiling the component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compile_time: Option<String>,
+    /// Memory for compiling it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compile_memory: Option<String>,
 }
 
 /// Resource limits of a run. Each bounds what a hostile component could take from its host.
@@ -38,6 +44,10 @@ pub struct Limits {
     pub bytes: u64,
     /// Bytes of log, 1 MiB. Without it the log would fill the disk.
     pub log: u64,
+    /// Time of the processor for compiling the component, 60 s. Without it a few kilobytes could be compiled for hours.
+    pub compile_time: Duration,
+    /// Address space of the process that compiles, 2 GiB. Without it they could take all of the machine's memory.
+    pub compile_memory: u64,
 }
 
 /// A text that is no limit.
@@ -53,6 +63,8 @@ impl Default for Limits {
             host_calls: 10_000,
             bytes: 64 << 20,
             log: 1 << 20,
+            compile_time: Duration::from_secs(60),
+            compile_memory: 2 << 30,
         }
     }
 }
@@ -70,12 +82,15 @@ impl LimitTexts {
     pub fn resolve(&self) -> Result<Limits, InvalidLimit> {
         let default = Limits::default();
         let size = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), parse_size);
+        let time = |text: &Option<String>, default| text.as_deref().map_or(Ok(default), parse_time);
         Ok(Limits {
             memory: size(&self.memory, default.memory)?,
-            timeout: self.timeout.as_deref().map_or(Ok(default.timeout), parse_time)?,
+            timeout: time(&self.timeout, default.timeout)?,
             host_calls: self.host_calls.unwrap_or(default.host_calls),
             bytes: size(&self.bytes, default.bytes)?,
             log: size(&self.log, default.log)?,
+            compile_time: time(&self.compile_time, default.compile_time)?,
+            compile_memory: size(&self.compile_memory, default.compile_memory)?,
         })
     }
 
@@ -90,6 +105,8 @@ impl LimitTexts {
             host_calls: self.host_calls.max(other.host_calls),
             bytes: larger(&self.bytes, &other.bytes, parse_size)?,
             log: larger(&self.log, &other.log, parse_size)?,
+            compile_time: larger(&self.compile_time, &other.compile_time, parse_time)?,
+            compile_memory: larger(&self.compile_memory, &other.compile_memory, parse_size)?,
         })
     }
 }

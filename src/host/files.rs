@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File};
+use cap_std::fs::File;
 
 use crate::grant::{BoundPath, Granted, Permitted, ReadFile};
+use crate::oci::file::{open_directory, open_named, open_plain};
 
 use super::told::CallError;
 use super::{GuestError, check_name};
@@ -57,28 +57,16 @@ fn bytes(path: &BoundPath) -> io::Result<Vec<u8>> {
 }
 
 /// Opens a file that the operator bound to a name. Below a directory no name and no link leads out of it.
-#[expect(clippy::disallowed_methods, reason = "the path is the operator's own, bound by the grant")]
 fn open(path: &BoundPath) -> io::Result<File> {
     match path {
-        BoundPath::File(file) => {
-            let folder =
-                file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let name = file.file_name().ok_or(io::ErrorKind::NotFound)?;
-            // The operator's own path may be a link; it is resolved before the handle is taken.
-            match Dir::open_ambient_dir(folder, ambient_authority())?.open(name) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    File::open_ambient(file, ambient_authority())
-                }
-                opened => opened,
-            }
-        }
+        BoundPath::File(file) => open_named(file),
         BoundPath::Below(folder, name) => {
             // A link that leads out is stopped by the handle; such a name would only look like a file that is not
             // there.
             if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
                 return Err(io::ErrorKind::InvalidFilename.into());
             }
-            Dir::open_ambient_dir(folder, ambient_authority())?.open(name)
+            open_plain(&open_directory(folder)?, name)
         }
     }
 }

@@ -39,32 +39,35 @@ impl HasData for HasHost {
 
 impl kubernetes::get::Host for Host {
     async fn get(&mut self, object: Named) -> HostAnswer<String> {
-        let mut call = self.kubernetes(functions::GET, length(&object))?;
-        let found = call.view.get(object.into()).await;
+        let mut call = self.kubernetes(functions::GET, 1, length(&object))?;
+        let found = call.time.during(call.view.get(object.into())).await;
         call.answer_text(found)
     }
 }
 
 impl kubernetes::apply::Host for Host {
     async fn apply(&mut self, manifests: Vec<String>) -> HostAnswer<Vec<kubernetes::apply::Applied>> {
-        let mut call = self.kubernetes(functions::APPLY, manifests.iter().map(String::len).sum())?;
-        let applied = call.view.apply(&manifests).await;
+        let bytes = manifests.iter().map(String::len).sum();
+        let mut call = self.kubernetes(functions::APPLY, manifests.len(), bytes)?;
+        let applied = call.time.during(call.view.apply(&manifests)).await;
         call.answer(applied)
     }
 }
 
 impl kubernetes::delete::Host for Host {
     async fn delete(&mut self, objects: Vec<Named>) -> HostAnswer<()> {
-        let mut call = self.kubernetes(functions::DELETE, objects.iter().map(length).sum())?;
-        let deleted = call.view.delete(ours(objects)).await;
+        let bytes = objects.iter().map(length).sum();
+        let mut call = self.kubernetes(functions::DELETE, objects.len(), bytes)?;
+        let deleted = call.time.during(call.view.delete(ours(objects))).await;
         call.answer(deleted)
     }
 }
 
 impl kubernetes::wait::Host for Host {
     async fn wait(&mut self, objects: Vec<Named>, seconds: u32) -> HostAnswer<()> {
-        let mut call = self.kubernetes(functions::WAIT, objects.iter().map(length).sum())?;
-        let waited = call.view.wait(ours(objects), seconds).await;
+        let bytes = objects.iter().map(length).sum();
+        let mut call = self.kubernetes(functions::WAIT, objects.len(), bytes)?;
+        let waited = call.time.during(call.view.wait(ours(objects), seconds)).await;
         call.answer(waited)
     }
 }
@@ -105,7 +108,7 @@ impl credentials::lend::Host for Host {
 impl credentials::generate::Host for Host {
     async fn generate(&mut self, name: String, length: u32) -> HostAnswer<Resource<LentCredential>> {
         let mut call = self.credentials(functions::GENERATE, name.len())?;
-        let handle = call.view.generate(name, length).await;
+        let handle = call.time.during(call.view.generate(name, length)).await;
         call.answer(handle)
     }
 }

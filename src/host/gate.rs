@@ -1,7 +1,7 @@
 //! The one gate between a component and everything that the host can reach.
 //!
 //! The fields of [`Host`] are this file's alone. A function gets at what it needs only through a `Call`, which names
-//! the function in the table ([`functions`](crate::capability::functions)), counts it, stops the component's clock, and
+//! the function in the table ([`functions`](crate::capability::functions)), counts it, lets the host's time run, and
 //! holds a view of what functions of its API may reach, and no more. So a host function that did not pass here could do
 //! nothing.
 
@@ -20,9 +20,9 @@ use crate::targets;
 
 use super::credentials::{Credentials, LentCredential, Supplied};
 use super::files::{self, Files};
-use super::installation::{InstallationContext, InstallationView, Log};
+use super::installation::{Definitions, InstallationContext, InstallationView, Log};
 use super::kubernetes::Kubernetes;
-use super::meter::{Clock, LimitHit, Meter, Pause};
+use super::meter::{Clock, HostTime, LimitHit, Meter};
 use super::pass::{Departure, Pass, Phase};
 use super::progress::LogEntry;
 use super::told::CallError;
@@ -40,6 +40,7 @@ pub struct Host {
     granted: Arc<Granted>,
     pass: Pass,
     context: InstallationContext,
+    definitions: Definitions,
     outputs: BTreeMap<String, Value>,
     log: Log,
     supplied: Supplied,
@@ -59,13 +60,14 @@ struct Refusals {
     failed: Vec<targets::Error>,
 }
 
-/// A call that has passed the gate. The component's clock stands still until it is answered.
+/// A call that has passed the gate. The host's time runs until it is answered.
 pub(super) struct Call<'a, V> {
     /// All that the function may reach.
     pub(super) view: V,
+    /// Waiting is no work: whatever may wait is done during it.
+    pub(super) time: HostTime,
     meter: &'a mut Meter,
     refusals: &'a mut Refusals,
-    _working: Pause,
 }
 
 /// An answer to the component. The outer error ends the run: a limit was hit, or the host itself failed.
@@ -104,6 +106,7 @@ impl Host {
             granted,
             pass,
             context,
+            definitions: Definitions::new(),
             outputs: BTreeMap::new(),
             log,
             supplied,
@@ -137,6 +140,14 @@ impl Host {
         &self.meter
     }
 
+    /// Counts memory that the host takes for the component, beside the component's own.
+    ///
+    /// # Errors
+    /// [`LimitHit`] when it is too much.
+    pub fn hold(&mut self, bytes: u64) -> Result<(), LimitHit> {
+        self.meter.hold(bytes)
+    }
+
     /// The component's clock.
     pub fn clock(&self) -> &Clock {
         self.meter.clock()
@@ -155,14 +166,16 @@ impl Host {
         self.pass.finished()
     }
 
-    /// A call of `carnet:kubernetes`, with what its functions may reach.
+    /// A call of `carnet:kubernetes` for that many objects, with what its functions may reach.
     pub(super) fn kubernetes(
         &mut self,
         function: Function,
+        objects: usize,
         bytes: usize,
     ) -> Result<Call<'_, Kubernetes<'_>>, LimitHit> {
         let Self { granted, pass, meter, refusals, .. } = self;
-        Call::enter(function, bytes, Kubernetes { granted, pass }, meter, refusals)
+        let view = Kubernetes { granted, pass, memory: meter.memory() };
+        Call::enter(function, objects, bytes, view, meter, refusals)
     }
 
     /// A call of `carnet:files`.
@@ -172,7 +185,7 @@ impl Host {
         bytes: usize,
     ) -> Result<Call<'_, Files<'_>>, LimitHit> {
         let Self { granted, files, meter, refusals, .. } = self;
-        Call::enter(function, bytes, Files { granted, kept: files }, meter, refusals)
+        Call::enter(function, 1, bytes, Files { granted, kept: files }, meter, refusals)
     }
 
     /// A call of `carnet:credentials`.
@@ -182,7 +195,7 @@ impl Host {
         bytes: usize,
     ) -> Result<Call<'_, Credentials<'_>>, LimitHit> {
         let Self { granted, supplied, table, pass, log, meter, refusals, .. } = self;
-        Call::enter(function, bytes, Credentials { granted, supplied, table, pass, log }, meter, refusals)
+        Call::enter(function, 1, bytes, Credentials { granted, supplied, table, pass, log }, meter, refusals)
     }
 
     /// A call of `carnet:installation`.
@@ -191,8 +204,15 @@ impl Host {
         function: Function,
         bytes: usize,
     ) -> Result<Call<'_, InstallationView<'_>>, LimitHit> {
-        let Self { context, outputs, log, meter, refusals, .. } = self;
-        Call::enter(function, bytes, InstallationView { context, outputs, log }, meter, refusals)
+        let Self { context, definitions, outputs, log, meter, refusals, .. } = self;
+        Call::enter(
+            function,
+            1,
+            bytes,
+            InstallationView { context, definitions, outputs, log },
+            meter,
+            refusals,
+        )
     }
 
     /// Lets go of a handle. It reaches nothing, so it is no call.
@@ -203,16 +223,17 @@ impl Host {
 }
 
 impl<'a, V> Call<'a, V> {
-    /// The gate: counts the call, and `bytes` that came with it, and stops the component's clock.
+    /// The gate: counts the call with its objects, and `bytes` that came with it, and lets the host's time run.
     fn enter(
         function: Function,
+        objects: usize,
         bytes: usize,
         view: V,
         meter: &'a mut Meter,
         refusals: &'a mut Refusals,
     ) -> Result<Self, LimitHit> {
-        let working = meter.call(function, bytes)?;
-        Ok(Self { view, meter, refusals, _working: working })
+        let time = meter.call(function, objects, bytes)?;
+        Ok(Self { view, time, meter, refusals })
     }
 
     /// Answers the component, and notes what was refused.

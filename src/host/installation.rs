@@ -1,6 +1,7 @@
 //! `carnet:installation`: what the component is installing, its outputs and its log.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -55,9 +56,13 @@ pub struct Log {
     observer: Arc<dyn Observer>,
 }
 
+/// The definitions of outputs that were set, by name: each is read once.
+pub(super) type Definitions = BTreeMap<String, Definition<'static>>;
+
 /// The functions' view: the context of the run, the outputs that the component sets, and its log.
 pub(super) struct InstallationView<'a> {
     pub(super) context: &'a InstallationContext,
+    pub(super) definitions: &'a mut Definitions,
     pub(super) outputs: &'a mut BTreeMap<String, Value>,
     pub(super) log: &'a Log,
 }
@@ -111,7 +116,7 @@ impl InstallationView<'_> {
         Ok(())
     }
 
-    fn checked_output(&self, name: &str, text: &str) -> Result<Value, GuestError> {
+    fn checked_output(&mut self, name: &str, text: &str) -> Result<Value, GuestError> {
         let schema = self.context.outputs.get(name);
         let schema =
             schema.ok_or_else(|| GuestError::NotFound(format!("the bundle declares no output {name}")))?;
@@ -119,7 +124,12 @@ impl InstallationView<'_> {
             return Err(GuestError::Invalid(format!("the output {name} is larger than 1 MiB")));
         }
         let invalid = |what: String| GuestError::Invalid(format!("the output {name}: {what}"));
-        let definition = Definition::new(schema).map_err(|error| invalid(error.to_string()))?;
+        let definition = match self.definitions.entry(name.to_owned()) {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(new) => {
+                new.insert(Definition::kept(schema.clone()).map_err(|error| invalid(error.to_string()))?)
+            }
+        };
         if self.log.scrubbed(text) != text {
             return Err(invalid("it may not hold a credential".into()));
         }

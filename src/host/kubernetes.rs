@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::document::Budget;
 use crate::grant::Granted;
 use crate::kubernetes::manifest::{self, Object};
 use crate::kubernetes::metadata::OWNER;
@@ -15,6 +16,7 @@ use crate::targets::credentials::{self, Placements};
 
 use super::GuestError;
 use super::bindings::carnet::kubernetes as wit;
+use super::meter::Memory;
 use super::pass::{ApplyItem, Pass};
 use super::told::CallError;
 
@@ -25,6 +27,7 @@ const MAX_OBJECTS: usize = 500;
 pub(super) struct Kubernetes<'a> {
     pub(super) granted: &'a Granted,
     pub(super) pass: &'a mut Pass,
+    pub(super) memory: Memory,
 }
 
 impl Kubernetes<'_> {
@@ -104,7 +107,7 @@ impl Kubernetes<'_> {
     /// Reads manifests. The kinds that they define themselves are known to all of them, where the definitions are
     /// permitted.
     async fn all_parsed(&mut self, manifests: &[String]) -> Result<Vec<(Object, Placements)>, CallError> {
-        let values: Vec<_> = manifests.iter().map(|text| manifest::read(text)).collect::<Result<_, _>>()?;
+        let values = self.all_read(manifests)?;
         let named: Vec<_> = values.iter().map(manifest::named).collect::<Result<_, _>>()?;
         for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
             let (definition, _) = self.parsed(value.clone())?;
@@ -113,6 +116,19 @@ impl Kubernetes<'_> {
         }
         self.learn(&named).await?;
         values.into_iter().map(|value| self.parsed(value)).collect()
+    }
+
+    /// Reads the texts of manifests. What they take is held for the component until the run ends, so it counts as its
+    /// memory, and a call that would take more than is left ends the run before it does.
+    fn all_read(&self, manifests: &[String]) -> Result<Vec<Value>, CallError> {
+        let budget = Budget::new(usize::try_from(self.memory.left()).unwrap_or(usize::MAX));
+        let read: Result<Vec<_>, _> = manifests.iter().map(|text| manifest::read(text, &budget)).collect();
+        if budget.is_exceeded() {
+            return Err(CallError::Run(self.memory.hit().into()));
+        }
+        let spent = u64::try_from(budget.spent()).unwrap_or(u64::MAX);
+        self.memory.take(spent).map_err(|hit| CallError::Run(hit.into()))?;
+        Ok(read?)
     }
 
     /// Finds the credentials in a manifest, each of which must be permitted to go there.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
@@ -12,6 +12,10 @@ use crate::plan::trace::Calls;
 use crate::sync::Mutex;
 use crate::text::CommandLine;
 
+mod clock;
+
+pub use clock::{Clock, HostTime};
+
 /// The resources that a run has used. Each count is compared with its limit before the work it stands for is done.
 pub struct Meter {
     limits: Limits,
@@ -19,23 +23,17 @@ pub struct Meter {
     text: Arc<Mutex<u64>>,
     host_calls: u64,
     bytes: u64,
-    memory: u64,
-    tables: u64,
+    memory: Memory,
     calls: Calls,
 }
 
-/// The component's own time: it stands still while the host works for it.
+/// The memory of a run: that of all instances of the component together, and what the host holds for it. Several memories
+/// would otherwise each have the limit. Clones count together.
 #[derive(Clone)]
-pub struct Clock(Arc<Mutex<Running>>);
-
-struct Running {
-    spent: Duration,
-    /// None while the host works.
-    since: Option<Instant>,
+pub(super) struct Memory {
+    taken: Arc<Mutex<u64>>,
+    limit: u64,
 }
-
-/// Stops the clock until it is dropped.
-pub struct Pause(Clock);
 
 /// A limit that a run hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +53,19 @@ impl fmt::Display for LimitHit {
 impl std::error::Error for LimitHit {}
 
 impl LimitHit {
+    /// A limit on a size, as hit.
+    pub fn of_size(limit: &'static str, bytes: u64) -> Self {
+        Self { limit, value: size(bytes) }
+    }
+
+    /// A limit on a time, as hit.
+    pub fn of_time(limit: &'static str, time: Duration) -> Self {
+        let millis = time.as_millis();
+        let value =
+            if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") };
+        Self { limit, value }
+    }
+
     /// The line of a grant that would raise the limit, to twice what it is.
     pub fn line(&self) -> CommandLine {
         let digits: String = self.value.chars().take_while(char::is_ascii_digit).collect();
@@ -73,8 +84,7 @@ impl Meter {
             text: Arc::default(),
             host_calls: 0,
             bytes: 0,
-            memory: 0,
-            tables: 0,
+            memory: Memory { taken: Arc::default(), limit: limits.memory },
             calls: Calls::new(),
         }
     }
@@ -89,18 +99,37 @@ impl Meter {
         &self.limits
     }
 
-    /// Counts a call, and `bytes` that came with it. The component's clock stands still until the answer is dropped.
+    /// Counts a call for that many objects, and `bytes` that came with it. The host's time runs until the answer is
+    /// dropped.
     ///
     /// # Errors
-    /// [`LimitHit`] when it is one call or one byte too many.
-    pub fn call(&mut self, function: Function, bytes: usize) -> Result<Pause, LimitHit> {
-        self.host_calls += 1;
+    /// [`LimitHit`] when it is one object or one byte too many, or the time is over.
+    pub fn call(&mut self, function: Function, objects: usize, bytes: usize) -> Result<HostTime, LimitHit> {
+        // A call for many objects is the work of many calls.
+        self.host_calls = self.host_calls.saturating_add(u64::try_from(objects.max(1)).unwrap_or(u64::MAX));
         if self.host_calls > self.limits.host_calls {
             return Err(LimitHit { limit: "hostCalls", value: self.limits.host_calls.to_string() });
         }
+        // A component that does nothing but call need not give way in between.
+        if self.clock.spent() >= self.limits.timeout {
+            return Err(self.time_hit());
+        }
         *self.calls.entry(function).or_default() += 1;
         self.hand_over(bytes)?;
-        Ok(self.clock.pause())
+        Ok(self.clock.host())
+    }
+
+    /// Counts memory that the host takes for the component.
+    ///
+    /// # Errors
+    /// [`LimitHit`] when it is too much.
+    pub fn hold(&mut self, bytes: u64) -> Result<(), LimitHit> {
+        self.memory.take(bytes)
+    }
+
+    /// The memory of the run.
+    pub(super) fn memory(&self) -> Memory {
+        self.memory.clone()
     }
 
     /// Counts bytes that are handed over, in either direction.
@@ -115,7 +144,7 @@ impl Meter {
 
     /// The limit on bytes handed over, as hit.
     pub fn bytes_hit(&self) -> LimitHit {
-        LimitHit { limit: "bytes", value: size(self.limits.bytes) }
+        LimitHit::of_size("bytes", self.limits.bytes)
     }
 
     /// Counts bytes of log.
@@ -133,15 +162,12 @@ impl Meter {
 
     /// The limit on log, as hit.
     pub fn log_hit(&self) -> LimitHit {
-        LimitHit { limit: "log", value: size(self.limits.log) }
+        LimitHit::of_size("log", self.limits.log)
     }
 
     /// The limit on time, as hit.
     pub fn time_hit(&self) -> LimitHit {
-        let millis = self.limits.timeout.as_millis();
-        let value =
-            if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") };
-        LimitHit { limit: "timeout", value }
+        LimitHit::of_time("timeout", self.limits.timeout)
     }
 
     /// How often each function was called.
@@ -157,7 +183,6 @@ pub(super) fn count(shared: &Mutex<u64>, bytes: usize) -> u64 {
     *written
 }
 
-/// Memory and tables of all instances of the component together: several memories would otherwise each have the limit.
 impl ResourceLimiter for Meter {
     fn memory_growing(
         &mut self,
@@ -165,12 +190,7 @@ impl ResourceLimiter for Meter {
         desired: usize,
         most: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if is_beyond(desired, most) {
-            return Ok(false);
-        }
-        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
-        self.memory = self.memory.saturating_add(more);
-        self.check_memory()
+        self.growing(current, desired, most, 1)
     }
 
     fn table_growing(
@@ -179,73 +199,51 @@ impl ResourceLimiter for Meter {
         desired: usize,
         most: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if is_beyond(desired, most) {
-            return Ok(false);
-        }
         // An element of a table takes up to two words in the host.
-        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX).saturating_mul(16);
-        self.tables = self.tables.saturating_add(more);
-        self.check_memory()
+        self.growing(current, desired, most, 16)
     }
 }
 
 impl Meter {
-    fn check_memory(&self) -> wasmtime::Result<bool> {
-        if self.memory.saturating_add(self.tables) > self.limits.memory {
-            // An error rather than `false`: a component that is told "no memory" would trap without saying why.
-            return Err(LimitHit { limit: "memory", value: size(self.limits.memory) }.into());
+    fn growing(
+        &self,
+        current: usize,
+        desired: usize,
+        most: Option<usize>,
+        each: u64,
+    ) -> wasmtime::Result<bool> {
+        if is_beyond(desired, most) {
+            return Ok(false);
         }
+        let more = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
+        // An error rather than `false`: a component that is told "no memory" would trap without saying why.
+        self.memory.take(more.saturating_mul(each))?;
         Ok(true)
+    }
+}
+
+impl Memory {
+    /// Counts bytes.
+    pub(super) fn take(&self, bytes: u64) -> Result<(), LimitHit> {
+        let mut taken = self.taken.lock();
+        *taken = taken.saturating_add(bytes);
+        if *taken > self.limit { Err(self.hit()) } else { Ok(()) }
+    }
+
+    /// How many bytes are left.
+    pub(super) fn left(&self) -> u64 {
+        self.limit.saturating_sub(*self.taken.lock())
+    }
+
+    /// The limit on memory, as hit.
+    pub(super) fn hit(&self) -> LimitHit {
+        LimitHit::of_size("memory", self.limit)
     }
 }
 
 /// Whether the component asks for more than it declared itself: it gets nothing then, so nothing is counted.
 fn is_beyond(desired: usize, most: Option<usize>) -> bool {
     most.is_some_and(|most| desired > most)
-}
-
-impl Clock {
-    fn stopped() -> Self {
-        Self(Arc::new(Mutex::new(Running { spent: Duration::ZERO, since: None })))
-    }
-
-    /// Lets the clock run.
-    #[expect(clippy::disallowed_methods, reason = "the component's time is measured, never shown to it")]
-    pub fn start(&self) {
-        self.with(|running| {
-            running.since.get_or_insert_with(Instant::now);
-        });
-    }
-
-    /// Stops the clock until the answer is dropped.
-    pub fn pause(&self) -> Pause {
-        self.with(|running| {
-            running.spent = running.total();
-            running.since = None;
-        });
-        Pause(self.clone())
-    }
-
-    /// The component's own time so far.
-    pub fn spent(&self) -> Duration {
-        self.with(|running| running.total())
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Running) -> T) -> T {
-        work(&mut self.0.lock())
-    }
-}
-
-impl Running {
-    fn total(&self) -> Duration {
-        self.spent + self.since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-}
-
-impl Drop for Pause {
-    fn drop(&mut self) {
-        self.0.start();
-    }
 }
 
 fn size(bytes: u64) -> String {
@@ -262,8 +260,8 @@ mod tests {
     #[test]
     fn one_call_too_many_is_named_with_the_line_that_allows_it() {
         let mut meter = Meter::new(&Limits { host_calls: 1, ..Limits::default() });
-        assert!(meter.call(LOG, 0).is_ok());
-        let hit = meter.call(LOG, 0).err().unwrap();
+        assert!(meter.call(LOG, 0, 0).is_ok());
+        let hit = meter.call(LOG, 0, 0).err().unwrap();
         assert_eq!(hit.to_string(), "the limit `hostCalls` of 1 was hit");
         assert_eq!(hit.line(), "limits: { hostCalls: 2 }");
         assert_eq!(meter.calls().values().sum::<u64>(), 1);
@@ -272,7 +270,7 @@ mod tests {
     #[test]
     fn bytes_add_up_over_calls() {
         let mut meter = Meter::new(&Limits { bytes: 1 << 20, ..Limits::default() });
-        assert!(meter.call(LOG, 1 << 20).is_ok());
+        assert!(meter.call(LOG, 1, 1 << 20).is_ok());
         let hit = meter.hand_over(1).unwrap_err();
         assert_eq!((hit.line(), hit.value), ("limits: { bytes: 2Mi }".into(), "1Mi".into()));
     }
@@ -297,16 +295,32 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_stands_still_while_the_host_works() {
-        let mut meter = Meter::new(&Limits::default());
-        meter.clock().start();
-        let clock = meter.clock().clone();
-        let pause = meter.call(LOG, 0);
-        let before = clock.spent();
-        std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(clock.spent(), before);
-        drop(pause);
-        std::thread::sleep(Duration::from_millis(5));
-        assert!(clock.spent() > before);
+    fn each_object_of_a_call_counts() {
+        let mut meter = Meter::new(&Limits { host_calls: 500, ..Limits::default() });
+        assert!(meter.call(LOG, 499, 0).is_ok());
+        assert!(meter.call(LOG, 0, 0).is_ok());
+        assert_eq!(meter.call(LOG, 1, 0).err().map(|hit| hit.limit), Some("hostCalls"));
+        assert_eq!(meter.calls().values().sum::<u64>(), 2);
+    }
+
+    #[test]
+    fn what_the_host_holds_counts_with_the_memory_of_the_component() {
+        let mut meter = Meter::new(&Limits { memory: 1 << 20, ..Limits::default() });
+        meter.hold(1 << 19).unwrap();
+        assert_eq!(meter.memory().left(), 1 << 19);
+        assert!(meter.memory_growing(0, 1 << 19, None).unwrap());
+        assert_eq!(meter.hold(1).unwrap_err(), meter.memory().hit());
+    }
+
+    #[test]
+    fn the_host_works_within_the_time_of_the_run() {
+        let mut meter = Meter::new(&Limits { timeout: Duration::from_millis(1), ..Limits::default() });
+        let hit = loop {
+            match meter.call(LOG, 0, 0) {
+                Ok(working) => drop(working),
+                Err(hit) => break hit,
+            }
+        };
+        assert_eq!(hit.limit, "timeout");
     }
 }

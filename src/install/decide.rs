@@ -216,13 +216,19 @@ impl DecidedRun {
         }
     }
 
-    pub(super) fn compile(
+    /// Compiles the component where the action needs it. A run that is stopped waits for no compiler.
+    pub(super) async fn compile(
         &self,
         environment: &Environment<'_>,
         responsibilities: &Responsibilities,
     ) -> Result<Option<Compiled>, Error> {
         let (Some(granted), Some(_)) = (&self.granted, &responsibilities.component) else { return Ok(None) };
         let engine = Engine::new(environment.cache.as_deref()).map_err(Error::SetUp)?;
-        engine.compile(granted).map(Some).map_err(Error::SetUp)
+        tokio::select! {
+            compiled = engine.compile(granted, environment.compiler.as_deref()) => {
+                compiled.map(Some).map_err(Error::SetUp)
+            }
+            () = environment.cancellation.canceled() => Err(Error::Canceled),
+        }
     }
 }

@@ -15,6 +15,9 @@ pub struct Environment<'a> {
     pub state: &'a State,
     /// Where compiled components are kept.
     pub cache: Option<PathBuf>,
+    /// The program that compiles components in another process, within the limits of their grants: `carnet` itself, by an
+    /// absolute path. None: they are compiled in this process, and only what a component may hold bounds what that takes.
+    pub compiler: Option<PathBuf>,
     /// The approver of plans.
     pub approver: Arc<dyn Approver>,
     /// Stops the run.
@@ -22,9 +25,11 @@ pub struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
-    /// Nobody is asked, so only plans that were confirmed beforehand are carried out, and nothing is cached.
+    /// Nobody is asked, so only plans that were confirmed beforehand are carried out. Nothing is cached, and components
+    /// are compiled in this process.
     pub fn new(state: &'a State) -> Self {
-        Self { state, cache: None, approver: Arc::new(Unattended), cancellation: Cancellation::new() }
+        let (approver, cancellation) = (Arc::new(Unattended), Cancellation::new());
+        Self { state, cache: None, compiler: None, approver, cancellation }
     }
 }
 

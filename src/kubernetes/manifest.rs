@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::document;
+use crate::document::{self, Budget};
 
 use super::kinds::Kinds;
 use super::metadata::{self, LAST_APPLIED, TOKEN_OF};
@@ -53,7 +53,7 @@ impl Object {
     /// # Errors
     /// [`InvalidManifest`] for what is not one well-named object.
     pub fn parse(manifest: &str, namespace: &str, kinds: &Kinds) -> Result<Self, InvalidManifest> {
-        Self::of(read(manifest)?, namespace, kinds)
+        Self::of(read(manifest, &Budget::default())?, namespace, kinds)
     }
 
     /// Takes a document that is already read.
@@ -108,15 +108,15 @@ impl Object {
     }
 }
 
-/// Reads the text of a manifest, without asking what is in it.
+/// Reads the text of a manifest within a budget of memory, without asking what is in it.
 ///
 /// # Errors
-/// [`InvalidManifest`] for what is too long or no document.
-pub fn read(manifest: &str) -> Result<Value, InvalidManifest> {
+/// [`InvalidManifest`] for what is too long or no document, or takes too much memory.
+pub fn read(manifest: &str, memory: &Budget) -> Result<Value, InvalidManifest> {
     if manifest.len() > MAX_MANIFEST {
         return Err(InvalidManifest::TooLong(manifest.len()));
     }
-    document::yaml(manifest).map_err(|error| InvalidManifest::Text(error.to_string()))
+    document::yaml_within(manifest, memory).map_err(|error| InvalidManifest::Text(error.to_string()))
 }
 
 /// The reference that a document declares, unchecked.

@@ -1,7 +1,7 @@
 //! Turns a name below a directory handle into the bytes of a plain file, and bytes into a file that is whole or absent.
 //!
-//! No name and no link leads out of the handle. Anything but a regular file is not even opened: opening a pipe would
-//! block for ever. All calls block; asynchronous callers make them on a blocking thread.
+//! No name and no link leads out of the handle. What is not a regular file is never waited for: a pipe without a writer
+//! would block for ever. All calls block; asynchronous callers make them on a blocking thread.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -15,6 +15,34 @@ use super::OciError;
 pub(crate) fn open_directory(path: &Path) -> io::Result<Dir> {
     #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
     Dir::open_ambient_dir(path, cap_std::ambient_authority())
+}
+
+/// Opens a file that a person named: a plain one, or a stream that the program was started with. A pipe that stands anywhere
+/// else would be waited for, and nobody may ever write into it.
+pub(crate) fn open_named(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    without_waiting(options.read(true), false);
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    let opened = File::open_ambient_with(path, &options, cap_std::ambient_authority());
+    if is_stream(path) { opened.and_then(waiting) } else { plain(opened) }
+}
+
+/// Whether a name is that of a stream that the program was started with: standard input, process substitution in a shell.
+fn is_stream(path: &Path) -> bool {
+    ["/dev/stdin", "/dev/null"].iter().any(|stream| path == Path::new(stream))
+        || ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder))
+}
+
+/// A stream whose reader waits for what comes.
+#[cfg(unix)]
+fn waiting(file: File) -> io::Result<File> {
+    rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty())?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn waiting(file: File) -> io::Result<File> {
+    Ok(file)
 }
 
 /// Reads a plain file of at most `limit` bytes.
@@ -36,12 +64,58 @@ pub(crate) fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), Oci
     file.finish()
 }
 
-/// Opens a plain file.
+/// Opens a plain file. Links are none.
 pub(super) fn open(directory: &Dir, name: &str) -> Result<File, OciError> {
-    if !directory.symlink_metadata(name).map_err(OciError::system(name))?.is_file() {
-        return Err(OciError::NotAFile(name.to_owned()));
+    let mut options = OpenOptions::new();
+    without_waiting(&mut options, true);
+    plain(directory.open_with(name, options.read(true))).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => OciError::NotAFile(name.to_owned()),
+        _ => OciError::system(name)(error),
+    })
+}
+
+/// Opens a plain file below a directory, links inside it included. Anything else is an error of the kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput), and is not waited for.
+pub(crate) fn open_plain(directory: &Dir, name: impl AsRef<Path>) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    without_waiting(&mut options, false);
+    plain(directory.open_with(name, options.read(true)))
+}
+
+/// The file, if it is a plain one. It is asked what it is once it is open: until then, it may become something else.
+fn plain(opened: io::Result<File>) -> io::Result<File> {
+    let not_plain = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(not_plain()),
+        Err(error) if is_no_file(&error) => Err(not_plain()),
+        Err(error) => Err(error),
     }
-    directory.open(name).map_err(OciError::system(name))
+}
+
+/// Has opening not wait for the other end of a pipe, nor make a terminal the process's own.
+#[cfg(unix)]
+fn without_waiting(options: &mut OpenOptions, refuse_links: bool) {
+    use cap_std::fs::OpenOptionsExt as _;
+    use rustix::fs::OFlags;
+    let links = if refuse_links { OFlags::NOFOLLOW } else { OFlags::empty() };
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | links;
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+}
+
+#[cfg(not(unix))]
+fn without_waiting(_: &mut OpenOptions, _: bool) {}
+
+/// Whether the system says that there is a link, a socket or a device without a driver.
+#[cfg(unix)]
+fn is_no_file(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::LOOP, Errno::NXIO, Errno::NODEV].iter().any(|it| error.raw_os_error() == Some(it.raw_os_error()))
+}
+
+#[cfg(not(unix))]
+fn is_no_file(_: &io::Error) -> bool {
+    false
 }
 
 /// A file that is being written under a name of its own. It takes its place when all of it is on the disk; until then
@@ -113,6 +187,33 @@ mod tests {
         assert!(matches!(read(&directory, "a", 4), Err(OciError::TooLong { limit: 4, .. })));
         assert!(matches!(read(&directory, "b", 4), Err(OciError::System { .. })));
         assert!(matches!(read(&directory, "../a", 4), Err(OciError::System { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_plain_file_is_refused_and_not_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let (home, directory) = home();
+        write(&directory, "a", b"12345").unwrap();
+        directory.symlink("a", "link").unwrap();
+        directory.symlink("link", "loop").unwrap();
+        directory.create_dir("directory").unwrap();
+        mknodat(CWD, home.path().join("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let _socket = std::os::unix::net::UnixDatagram::bind(home.path().join("socket")).unwrap();
+        for name in ["link", "directory", "pipe", "socket"] {
+            assert!(matches!(read(&directory, name, 5), Err(OciError::NotAFile(_))), "{name}");
+        }
+        for name in ["directory", "pipe", "socket"] {
+            assert_eq!(
+                open_plain(&directory, name).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput,
+                "{name}"
+            );
+        }
+        assert!(open_plain(&directory, "loop").is_ok());
+        assert!(open_named(&home.path().join("loop")).is_ok());
+        assert_eq!(open_named(&home.path().join("pipe")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert!(open_named(Path::new("/dev/null")).is_ok());
     }
 
     #[test]

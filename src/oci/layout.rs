@@ -239,7 +239,12 @@ fn chunks(file: File, name: String, left: u64) -> impl Stream<Item = Result<Byte
 
 fn chunk(mut file: File, left: u64) -> io::Result<(File, Bytes)> {
     let mut chunk = vec![0; usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))];
-    let length = file.read(&mut chunk)?;
+    let length = loop {
+        match file.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
     chunk.truncate(length);
     Ok((file, chunk.into()))
 }

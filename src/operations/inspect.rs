@@ -1,14 +1,14 @@
 //! Inspection: what a bundle can do, what it asks for and who signed it, for an operator to decide on.
 //!
-//! It takes a fetched bundle, signed or not: nothing is decided here, nothing runs and nothing is written. What the
-//! component can call is read from its binary; what the author says about it is marked as such.
+//! It takes a fetched bundle, signed or not: nothing is decided here, nothing runs and nothing is written. Signatures come
+//! first; then the binary is read, unless that would cost too much, which is said. What the component can call is read from its binary; what the author says about it is marked as such.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::bundle::Bundle;
-use crate::bundle::component::{Imports, unversioned};
+use crate::bundle::component::{Imports, InvalidComponent, unversioned};
 use crate::capability::credentials::CredentialText;
 use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
@@ -18,7 +18,7 @@ use crate::capability::functions::{
 use crate::capability::kubernetes::RuleText;
 use crate::capability::{Requests, ScopeRequest};
 use crate::digest::Digest;
-use crate::fetch::Fetched;
+use crate::fetch::{FetchError, Fetched};
 use crate::reference::Reference;
 use crate::verify::Refusal;
 
@@ -96,6 +96,9 @@ pub struct ComponentSummary {
     pub imports: Vec<String>,
     /// Those of WASI.
     pub wasi: Vec<String>,
+    /// Why its binary was not looked at: then nothing is known about what it can do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// An interface that the binary imports, in plain words.
@@ -184,13 +187,18 @@ const NEVER: [&str; 5] = [
 
 impl Inspection {
     fn of(fetched: &Fetched, bundles: &Bundles) -> Result<Self, Error> {
-        let (bundle, imports) = (fetched.bundle(), fetched.component().imports());
+        let bundle = fetched.bundle();
+        let (policy, now) = (bundles.policy()?, bundles.now);
+        let refusal = policy.decide(fetched, now).err();
+        let signatures = policy.examine(fetched, now).into_iter().map(Into::into).collect();
         let (requests, requests_fault) = match Requests::of(bundle) {
             Ok(requests) => (requests, None),
             Err(fault) => (Requests::default(), Some(fault.to_string())),
         };
-        let (policy, now) = (bundles.policy()?, bundles.now);
-        let refusal = policy.decide(fetched, now).err();
+        let (read, unread) = imports(fetched)?;
+        let (none, unknown) = (Imports::default(), Requests::default());
+        // Of a component that was not looked at nothing is said, least of all what it lacks.
+        let (imports, asked) = read.map_or((&none, &unknown), |imports| (imports, &requests));
         Ok(Self {
             digest: fetched.digest(),
             bundle: BundleSummary::of(bundle),
@@ -198,12 +206,12 @@ impl Inspection {
             has_policy: !matches!(refusal, Some(Refusal::NoPolicy)),
             verdict: refusal.as_ref().map(verdict),
             reason: refusal.map(|refusal| refusal.to_string()),
-            signatures: policy.examine(fetched, now).into_iter().map(Into::into).collect(),
-            component: ComponentSummary::of(fetched),
+            signatures,
+            component: ComponentSummary::of(fetched, imports, unread),
             can: powers(imports),
-            cannot: cannot(imports),
-            unrequested_imports: unrequested(imports, &requests),
-            unused_requests: unused(imports, &requests),
+            cannot: read.map(cannot).unwrap_or_default(),
+            unrequested_imports: unrequested(imports, asked),
+            unused_requests: unused(imports, asked),
             unprovided_imports: unprovided(imports),
             inert: inert(imports),
             images: images(fetched),
@@ -226,15 +234,25 @@ impl BundleSummary {
 }
 
 impl ComponentSummary {
-    fn of(fetched: &Fetched) -> Self {
-        let component = fetched.component();
-        let imports = component.imports();
+    fn of(fetched: &Fetched, imports: &Imports, unread: Option<String>) -> Self {
         Self {
-            digest: component.digest(),
-            size: component.bytes().len(),
+            digest: fetched.component_digest(),
+            size: fetched.component_bytes().len(),
             imports: imports.0.keys().cloned().collect(),
             wasi: imports.starting_with("wasi:").map(Into::into).collect(),
+            unread,
         }
+    }
+}
+
+/// The imports of the component, or why it was not looked at.
+fn imports(fetched: &Fetched) -> Result<(Option<&Imports>, Option<String>), Error> {
+    match fetched.component() {
+        Ok(component) => Ok((Some(component.imports()), None)),
+        Err(fault @ (InvalidComponent::Costly { .. } | InvalidComponent::Handed)) => {
+            Ok((None, Some(fault.to_string())))
+        }
+        Err(fault) => Err(FetchError::Component(fault.clone()).into()),
     }
 }
 

@@ -66,7 +66,11 @@ impl Document for Lint {
 pub async fn lint(reference: &Reference, bundles: &Bundles) -> Result<Lint, Error> {
     let faults = match fetch(reference).await {
         Err(FetchError::Source(directory)) => source(&directory, bundles).await?,
-        fetched => lint_bundle(fetched?.bundle().bytes()),
+        fetched => {
+            let fetched = fetched?;
+            fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
+            lint_bundle(fetched.bundle().bytes())
+        }
     };
     Ok(faults.into())
 }

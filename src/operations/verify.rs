@@ -68,7 +68,7 @@ impl Document for Verification {
 /// Checks who signed a bundle, and whether the trust policy admits it. A refusal is a result, not an error.
 ///
 /// # Errors
-/// [`Error`] when it cannot be fetched, or the trust policy cannot be used.
+/// [`Error`] when it cannot be fetched, the trust policy cannot be used, or a trusted bundle's component cannot.
 pub async fn verify(reference: &Reference, bundles: &Bundles) -> Result<Verification, Error> {
     let fetched = bundles.fetched(reference).await?;
     let (policy, now) = (bundles.policy()?, bundles.now);
@@ -76,6 +76,8 @@ pub async fn verify(reference: &Reference, bundles: &Bundles) -> Result<Verifica
     let signatures = signatures.into_iter().map(Into::into).collect();
     Ok(match policy.verify(fetched, now) {
         Ok(verified) => Verification::admitted(&verified, signatures),
+        // That a component cannot be used is no matter of trust.
+        Err(refusal @ Refusal::Component(_)) => return Err(refusal.into()),
         Err(refusal) => Verification::refused(digest, refusal, signatures),
     })
 }

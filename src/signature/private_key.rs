@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PublicKey, pem};
 use crate::document;
-use crate::oci::file::open_directory;
+use crate::oci::file::{open_directory, open_plain};
 
 const LABEL: &str = "ENCRYPTED SIGSTORE PRIVATE KEY";
 
@@ -147,7 +147,11 @@ impl PrivateKey {
         let (directory, name) = split(path)?;
         let system = |source| KeyError::System { name: path.display().to_string(), source };
         let mut text = String::new();
-        directory.open(&name).map_err(system)?.take(MAX_FILE).read_to_string(&mut text).map_err(system)?;
+        open_plain(&directory, &name)
+            .map_err(system)?
+            .take(MAX_FILE)
+            .read_to_string(&mut text)
+            .map_err(system)?;
         Self::open(&text, password)
     }
 

@@ -19,6 +19,7 @@ use crate::grant::{Apply, Delete, Get, Permitted};
 use crate::kubernetes::manifest;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
+use crate::oci::file::open_plain;
 
 use super::cluster::Owner;
 use super::credentials::{Filled, LentCredentials};
@@ -233,7 +234,7 @@ impl Directory {
         let read = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
             let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
-            root.open(&file)?.take(limit + 1).read_to_end(&mut bytes)?;
+            open_plain(root, &file)?.take(limit + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::bundle::component::InvalidComponent;
 use crate::digest::Digest;
 use crate::document;
 use crate::signature::SignatureFault;
@@ -10,6 +11,9 @@ use crate::signature::SignatureFault;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// It may run by its signatures, and its component cannot.
+    #[error("the bundle's component cannot be used")]
+    Component(#[source] InvalidComponent),
     /// The rule does not admit the name that the signed bundle gives itself.
     #[error("rule `{rule}` does not admit bundles named `{}`", document::visible(.name))]
     Name {

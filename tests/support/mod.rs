@@ -210,7 +210,7 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
 
 /// All that an operation may use.
 pub fn environment(state: &State, approver: Arc<dyn Approver>) -> Environment<'_> {
-    Environment { state, cache: Some(cache()), approver, cancellation: Cancellation::new() }
+    Environment { state, cache: Some(cache()), compiler: None, approver, cancellation: Cancellation::new() }
 }
 
 /// Compiled components, kept between tests.

@@ -10,6 +10,10 @@ use super::InvalidDefinition;
 /// stack.
 const MAX_DEPTH: usize = 128;
 
+/// How much text may be matched with patterns: the product of both, where a pattern counts for what it may take. Without it,
+/// a text of a megabyte and a hundred patterns that are made for it would keep the host busy for hours.
+pub(super) const MAX_MATCHING: usize = 2 << 20;
+
 /// Members of a schema that hold one schema.
 const SCHEMA: [&str; 8] =
     ["additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then"];
@@ -23,26 +27,44 @@ const NAMED_SCHEMAS: [&str; 4] = ["definitions", "dependencies", "patternPropert
 pub(in crate::bundle) struct Budget {
     schemas: usize,
     patterns: usize,
+    /// What may be matched with patterns, in units of [`Extent`].
+    matching: usize,
+}
+
+/// What a schema consists of, with references written out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// How many schemas.
+    pub(super) schemas: usize,
+    /// How many patterns.
+    pub(super) patterns: usize,
 }
 
 impl Budget {
-    /// The number of schemas that `schema` consists of, with references written out. They are taken from the budget.
+    /// What `schema` consists of, which is taken from the budget.
     ///
     /// # Errors
     /// [`InvalidDefinition`] when it is more than is left, and for references that are not followed.
-    pub(super) fn spend_on(&mut self, schema: &Value) -> Result<usize, InvalidDefinition> {
+    pub(super) fn spend_on(&mut self, schema: &Value) -> Result<Extent, InvalidDefinition> {
         if has_inner_id(schema, true) {
             return Err(InvalidDefinition::Id);
         }
-        let before = self.schemas;
+        let before = Extent { schemas: self.schemas, patterns: self.patterns };
         WrittenOut { root: schema, budget: self, open: Vec::new() }.visit(schema, 0)?;
-        Ok(before - self.schemas)
+        Ok(Extent { schemas: before.schemas - self.schemas, patterns: before.patterns - self.patterns })
+    }
+
+    /// Takes matching from the budget; false where there is not enough left.
+    pub(super) fn match_patterns(&mut self, work: usize) -> bool {
+        let left = self.matching.checked_sub(work);
+        self.matching = left.unwrap_or(0);
+        left.is_some()
     }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { schemas: 10_000, patterns: 300 }
+        Self { schemas: 10_000, patterns: 300, matching: MAX_MATCHING }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use crate::bundle::component::InvalidComponent;
 use crate::cluster;
 use crate::document::{chain, visible};
 use crate::fetch::FetchError;
@@ -88,6 +89,7 @@ pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
         .or_else(|| error.downcast_ref().map(of_state))
         .or_else(|| error.downcast_ref().map(of_fetch))
         .or_else(|| error.downcast_ref().map(of_oci))
+        .or_else(|| error.downcast_ref().map(of_component))
         .or_else(|| error.downcast_ref().map(of_target))
         .or_else(|| error.downcast_ref().map(of_run))
 }
@@ -139,7 +141,18 @@ fn of_refusal(refusal: &Refusal) -> Meaning {
         Refusal::NoPolicy => meaning.hint("name a trust policy with `--trust FILE`, or in CARNET_TRUST"),
         Refusal::NoRule(_) | Refusal::Signers { .. } => meaning.hint("carnet inspect REF"),
         Refusal::Unsigned(_) => meaning.hint("carnet sign REF --key FILE"),
+        Refusal::Component(fault) => of_component(fault),
         _ => meaning,
+    }
+}
+
+/// What would take too much to look at has hit a limit; anything else is a fault of the bundle.
+fn of_component(fault: &InvalidComponent) -> Meaning {
+    match fault {
+        InvalidComponent::Costly { .. } | InvalidComponent::Handed | InvalidComponent::TooLarge(_) => {
+            LIMIT.into()
+        }
+        _ => ERROR.into(),
     }
 }
 
@@ -162,6 +175,7 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
 /// Bytes that are not what a digest promised are a matter of trust; the rest is a matter of files.
 fn of_fetch(error: &FetchError) -> Meaning {
     match error {
+        FetchError::Component(fault) => of_component(fault),
         FetchError::Oci(error) => of_oci(error),
         FetchError::OtherDigest { .. } => NOT_TRUSTED.into(),
         FetchError::Ambiguous(_) | FetchError::Tag { .. } => {

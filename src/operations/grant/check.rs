@@ -8,7 +8,7 @@ use crate::bundle::parameters;
 use crate::capability::Requests;
 use crate::capability::template::Names;
 use crate::digest::Digest;
-use crate::fetch::Fetched;
+use crate::fetch::{FetchError, Fetched};
 use crate::grant::{Consent, Shortfall, shortfall};
 use crate::operations::{Bundles, Deferred, Document, Error, Parameters};
 use crate::reference::Reference;
@@ -55,7 +55,8 @@ pub async fn check(request: &GrantCheckRequest, bundles: &Bundles) -> Result<Gra
     let fetched = bundles.fetched(&request.reference).await?;
     let (bundle, digest) = (fetched.bundle(), fetched.digest());
     let grant = request.consent.get()?.grant(digest, &Requests::of(bundle).map_err(Shortfall::from)?)?;
-    match shortfall(bundle, fetched.component(), &grant, &request.names(&fetched)?) {
+    let component = fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
+    match shortfall(bundle, component, &grant, &request.names(&fetched)?) {
         Ok(optional) => Ok(GrantCheck { digest, covered: true, missing: Vec::new(), optional }),
         Err(Shortfall::Missing(missing)) => {
             Ok(GrantCheck { digest, covered: false, missing, optional: Vec::new() })
