@@ -244,7 +244,7 @@ fn a_name_that_a_shell_would_act_on_is_refused_when_the_bundle_is_read() {
 fn a_bundle_with_a_hostile_name_is_shown_as_unusable_and_grants_nothing() {
     let site = Site::new();
     let like = site.home.built(&site.home.path("web-source"), "like");
-    let component = like.component().bytes().to_vec();
+    let component = like.component_bytes().to_vec();
     let layout = site.home.forged("hostile", &like, &component, |bundle| {
         bundle["custom"]["dev.carnet.capabilities"]["kubernetes"][0]["names"] =
             json!(["web';touch$IFS/tmp/x;''"]);

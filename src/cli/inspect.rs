@@ -81,10 +81,8 @@ impl Inspection {
     fn can(&self, page: &mut Page) {
         page.heading("What it can call (read from the binary)");
         if let Some(reason) = &self.component.unread {
-            page.rows(&[
-                (Tone::Danger, "NOT READ", reason.clone()),
-                (Tone::Danger, "UNKNOWN", "what it can do: it was not looked at, and will not run".into()),
-            ]);
+            let unknown = "what it can do: it was not looked at, and will not run".into();
+            page.rows([(Tone::Danger, "NOT READ", Words::mixed(reason)), (Tone::Danger, "UNKNOWN", unknown)]);
             return;
         }
         let unknown = self.unprovided_imports.iter();
