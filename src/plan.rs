@@ -24,7 +24,7 @@ use crate::document::written;
 use crate::grant::Granted;
 use crate::kubernetes::api::CORE;
 use crate::kubernetes::rbac::Rights;
-use crate::targets::Change;
+use crate::targets::{Change, Warning};
 
 use difference::{difference, showable, showable_manifest};
 use powers::{ClusterContext, Images, Powers};
@@ -82,6 +82,26 @@ impl Plan {
         plan
     }
 
+    /// Adds what the server has warned about, each text once. The digest stays: it does not cover that.
+    fn warn(&mut self, warnings: &[Warning]) {
+        for row in &mut self.changes {
+            for warning in warnings.iter().filter(|warning| warning.object.id() == row.object.id()) {
+                if !row.warnings.contains(&warning.text) {
+                    row.warnings.push(warning.text.clone());
+                }
+            }
+        }
+    }
+
+    /// What the server warns about, a sentence each.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let of_row = |row: &PlannedChange| {
+            let object = row.object.to_string();
+            row.warnings.clone().into_iter().map(move |text| format!("{object}: {text}"))
+        };
+        self.changes.iter().flat_map(of_row)
+    }
+
     /// Whether anything would change.
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|row| row.action == Change::Unchanged)
@@ -128,7 +148,10 @@ impl Plan {
             flow.remove("readers");
         }
         for row in value.pointer_mut("/changes").and_then(Value::as_array_mut).into_iter().flatten() {
-            row.as_object_mut().and_then(|row| row.remove("diff"));
+            if let Value::Object(row) = row {
+                row.remove("diff");
+                row.remove("warnings");
+            }
         }
         Digest::of(written(&value).as_bytes())
     }
@@ -146,6 +169,7 @@ impl PlannedChange {
             adopts: row.marks.adopts,
             dry_run: row.marks.not_dry_run,
             immutable: row.immutable.clone(),
+            warnings: Vec::new(),
         };
         match row.change {
             Change::Replace | Change::Update => bare.with_manifest(row).with_difference(row),

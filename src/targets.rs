@@ -10,6 +10,7 @@ mod failure;
 mod inventory;
 mod protected;
 mod ownership;
+mod warning;
 pub mod cluster;
 pub mod directory;
 mod place;
@@ -43,6 +44,7 @@ pub use prepared::Prepared;
 pub use preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
 pub use protected::{Protected, check_replaceable};
 pub use recorded_place::RecordedPlace;
+pub use warning::Warning;
 
 /// A target.
 pub enum Target {
@@ -288,6 +290,14 @@ impl Target {
         match self {
             Self::Cluster(cluster) => cluster.write_under(right),
             Self::Directory(directory) => directory.write_under(right),
+        }
+    }
+
+    /// What the server has warned about since the last time. A directory warns about nothing.
+    pub fn take_warnings(&self) -> Vec<Warning> {
+        match self {
+            Self::Cluster(cluster) => cluster.take_warnings(),
+            Self::Directory(_) => Vec::new(),
         }
     }
 

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{DATE, RETRY_AFTER, WARNING};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -19,6 +19,8 @@ pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     /// The time by the server's clock.
     pub(crate) date: Option<Timestamp>,
+    /// What the server warns about, for people.
+    pub(crate) warnings: Vec<String>,
     /// How long the server asks to be left alone.
     pub(super) retry_after: Option<Duration>,
     body: Vec<u8>,
@@ -36,9 +38,9 @@ impl ApiResponse {
     /// Reads a response to its end.
     pub(super) async fn read(response: Response<Body>) -> Result<Self, TransportError> {
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        let date = date(response.headers());
+        let (date, warnings) = (date(response.headers()), warnings(response.headers()));
         match Limited::new(response.into_body(), document::MAX_BYTES).collect().await {
-            Ok(body) => Ok(Self { status, date, retry_after, body: body.to_bytes().to_vec() }),
+            Ok(body) => Ok(Self { status, date, warnings, retry_after, body: body.to_bytes().to_vec() }),
             Err(error) => Err(TransportError::of(error.as_ref())),
         }
     }
@@ -46,7 +48,7 @@ impl ApiResponse {
     /// The response about an object that is not there.
     pub(super) fn not_found(details: &Value) -> Self {
         let body = serde_json::json!({ "kind": "Status", "details": details }).to_string().into_bytes();
-        Self { status: StatusCode::NOT_FOUND, date: None, retry_after: None, body }
+        Self { status: StatusCode::NOT_FOUND, date: None, warnings: Vec::new(), retry_after: None, body }
     }
 
     /// Whether the same request may have another response: the server is shutting down, or lost its storage. A 500
@@ -88,6 +90,26 @@ impl TransportError {
     }
 }
 
+/// The most warnings of one response that are read, and the longest text of one, in characters. Anybody whose webhook is asked
+/// may add some.
+const MAX_WARNINGS: usize = 10;
+const MAX_WARNING: usize = 300;
+
+/// The texts of `Warning: 299 - "TEXT"`, as the API server writes them.
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let text = |value: &HeaderValue| {
+        let line = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let quoted = line.strip_prefix("299 ")?.split_once(' ')?.1.strip_prefix('"')?;
+        let mut text = String::new();
+        let mut letters = quoted.chars();
+        while let Some(letter) = letters.next().filter(|letter| *letter != '"') {
+            text.extend(if letter == '\\' { letters.next() } else { Some(letter) });
+        }
+        Some(document::visible(&text).chars().take(MAX_WARNING).collect())
+    };
+    headers.get_all(WARNING).iter().filter_map(text).take(MAX_WARNINGS).collect()
+}
+
 /// Seconds only: the API server writes no dates there.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
@@ -97,4 +119,30 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let date = rfc2822::parse(headers.get(DATE)?.to_str().ok()?).ok()?;
     Some(date.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_warns_about_is_read_within_bounds() {
+        let mut headers = HeaderMap::new();
+        for line in [
+            r#"299 - "v1 Thing is \"deprecated\"""#,
+            r#"199 - "another code""#,
+            "299 -",
+            "\u{e9}",
+            r#"299 - "\u001b never ends"#,
+        ] {
+            headers.append(WARNING, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        assert_eq!(warnings(&headers), ["v1 Thing is \"deprecated\"", "u001b never ends"]);
+        let long = format!("299 - \"{}\"", "x".repeat(5000));
+        for _ in 0..50 {
+            headers.append(WARNING, HeaderValue::from_str(&long).unwrap());
+        }
+        let read = warnings(&headers);
+        assert_eq!((read.len(), read[9].len()), (MAX_WARNINGS, MAX_WARNING));
+    }
 }

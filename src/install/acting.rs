@@ -92,7 +92,9 @@ impl Run<'_> {
     /// Writes down how the action ended.
     fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
         let result = match acted {
-            Ok((_, outputs)) => ClaimResult { status: "succeeded", message: None, outputs },
+            Ok((outcome, outputs)) => {
+                ClaimResult { status: "succeeded", message: outcome.warnings(), outputs }
+            }
             Err(error) => ClaimResult {
                 status: error.status(),
                 message: Some(error.summary()),
@@ -117,7 +119,7 @@ impl Run<'_> {
     /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
     /// are the outputs that may be stored.
     async fn act(&self, planned: PlannedRun) -> Result<Acted, Error> {
-        let PlannedRun { proposed, site, trace, script, removals, kept, .. } = planned;
+        let PlannedRun { mut proposed, site, trace, script, removals, kept, .. } = planned;
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting(), observer);
@@ -133,6 +135,7 @@ impl Run<'_> {
         if !unready.is_empty() {
             return Err(Error::Unready(unready));
         }
+        proposed.warned(&acting.site().target().take_warnings());
         let outputs = self.complete_outputs(ended.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
         let denials = ended.denied.iter().map(Denied::explained).collect();

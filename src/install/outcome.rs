@@ -8,6 +8,9 @@ use crate::host::progress::LogEntry;
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::{Plan, Proposed};
 
+/// The most warnings that are recorded.
+const MAX_RECORDED: usize = 20;
+
 /// The outcome of an action that was carried out.
 #[derive(Debug)]
 pub struct Outcome {
@@ -29,5 +32,11 @@ impl Outcome {
     /// The plan that was carried out.
     pub fn plan(&self) -> &Plan {
         self.proposed.plan()
+    }
+
+    /// What the server has warned about, as it is recorded. None: nothing.
+    pub(super) fn warnings(&self) -> Option<String> {
+        let said: Vec<_> = self.plan().warnings().take(MAX_RECORDED).collect();
+        (!said.is_empty()).then(|| format!("the server warns: {}", said.join("; ")))
     }
 }

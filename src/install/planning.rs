@@ -47,9 +47,10 @@ impl Run<'_> {
         let granted = self.decided.granted.as_deref();
         let readable = self.readable(site.target());
         let policies = self.policies_beside(&site, &trace).await;
-        let waits = self.operation.options.wait;
+        let (waits, warnings) = (self.operation.options.wait, site.target().take_warnings());
         let noted = Noted {
             policies: &policies,
+            warnings: &warnings,
             waits,
             shows_waits: self.operation.plan.is_some(),
             granted,

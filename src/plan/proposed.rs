@@ -10,6 +10,7 @@ use crate::grant::Granted;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
+use crate::targets::Warning;
 
 use super::powers::ClusterContext;
 use super::rights::{self, Circumstances};
@@ -55,6 +56,8 @@ pub(crate) struct Noted<'a> {
     pub(crate) readable: Option<KubernetesScope>,
     /// Admission policies that the plan does not write and its bindings name.
     pub(crate) policies: &'a [(ObjectRef, Value)],
+    /// What the server has warned about.
+    pub(crate) warnings: &'a [Warning],
     /// Whether the run waits for its objects.
     pub(crate) waits: bool,
     /// Whether the plan is one of a run that waits, whether or not this one does: what was saved is compared with it.
@@ -67,8 +70,8 @@ impl Proposed {
     /// The plan of a planning pass. `context` are the RBAC objects beside it. `tests/layers.rs` fails where anything but
     /// the planning pass says so.
     pub(crate) fn of(subject: Subject, noted: Noted<'_>, context: &ClusterContext) -> Self {
-        let Noted { granted, trace, removed, looked_for, readable, policies, waits, shows_waits, kinds } =
-            noted;
+        let Noted { granted, trace, removed, looked_for, readable, policies, kinds, .. } = noted;
+        let Noted { warnings, waits, shows_waits, .. } = noted;
         let needed = |waits: bool| {
             let readable = readable.as_ref()?;
             let beside = Circumstances { readable, looked_for, policies, waits };
@@ -76,8 +79,15 @@ impl Proposed {
         };
         let (acting, shown) = (needed(waits).unwrap_or_default(), needed(waits || shows_waits));
         let all = rights::with_planning(acting.clone(), trace, looked_for, kinds);
-        let plan = Plan::new(subject, granted, trace, removed.clone(), &shown.unwrap_or_default(), context);
+        let shown = shown.unwrap_or_default();
+        let mut plan = Plan::new(subject, granted, trace, removed.clone(), &shown, context);
+        plan.warn(warnings);
         Self { plan, acting, all }
+    }
+
+    /// Adds what the server has warned about while the plan was carried out.
+    pub(crate) fn warned(&mut self, warnings: &[Warning]) {
+        self.plan.warn(warnings);
     }
 
     /// The plan.
@@ -160,6 +170,7 @@ mod tests {
             looked_for: &[],
             readable,
             policies: &[],
+            warnings: &[Warning { object: object.clone(), text: "it is old".into() }],
             waits,
             shows_waits,
             kinds,
@@ -223,6 +234,18 @@ mod tests {
         assert_eq!(waiting((false, false)), [false, false]);
         // One that was saved is compared with one of a run that waits.
         assert_eq!(waiting((false, true)), [false, true]);
+    }
+
+    #[test]
+    fn warnings_of_the_server_are_in_the_plan_and_not_in_its_digest() {
+        let mut proposed = making(&config_map(), Some(KubernetesScope::default()));
+        let digest = proposed.plan().digest;
+        assert_eq!(proposed.plan().computed(), digest);
+        let warning = |text: &str| Warning { object: config_map(), text: text.into() };
+        proposed.warned(&[warning("it is old"), warning("it is odd")]);
+        assert_eq!(proposed.plan().computed(), digest);
+        let said: Vec<_> = proposed.plan().warnings().collect();
+        assert_eq!(said, ["ConfigMap prod/web: it is old", "ConfigMap prod/web: it is odd"]);
     }
 
     #[test]

@@ -191,12 +191,67 @@ pub(crate) fn policies_beside(trace: &Trace) -> Vec<ObjectRef> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use serde_json::json;
+
     use super::*;
 
     fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {
         let verbs: BTreeSet<_> =
             of_steps(steps, is_there).into_iter().flat_map(|(verbs, _)| verbs.to_vec()).collect();
         verbs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    fn guarded(call: usize, change: Change, before: Option<Value>, after: Value) -> GuardedStep {
+        let text = |name: &str| after[name].as_str().unwrap().to_owned();
+        let namespace = if text("kind").starts_with("Cluster") { None } else { Some("prod") };
+        let object = ObjectRef::new("rbac.authorization.k8s.io/v1", text("kind"), namespace, "a");
+        GuardedStep { call, object, change, before, after }
+    }
+
+    fn role(resources: &[&str]) -> Value {
+        json!({"kind": "Role", "rules": [{"apiGroups": [""], "resources": resources, "verbs": ["get"]}]})
+    }
+
+    fn binding() -> Value {
+        json!({"kind": "RoleBinding", "roleRef": {"kind": "Role", "name": "a"}})
+    }
+
+    fn held(guarded: Vec<GuardedStep>) -> Vec<String> {
+        let trace = Trace { guarded, ..Trace::default() };
+        let mut rights = Rights::default();
+        hand_on(&mut rights, &trace, &[], &Kinds::default());
+        let scopes: Vec<_> = rights.scopes().cloned().collect();
+        scopes.iter().flat_map(|scope| rights.rules(scope)).map(|justified| justified.rule.line()).collect()
+    }
+
+    #[test]
+    fn a_role_is_judged_at_each_step() {
+        let (wide, narrow) = (role(&["pods", "secrets"]), role(&["pods"]));
+        let steps = vec![
+            guarded(1, Change::Create, None, wide.clone()),
+            guarded(2, Change::Create, None, narrow.clone()),
+        ];
+        assert_eq!(held(steps), ["get pods, secrets"]);
+        // Changed, and changed back to what is there: both are requests.
+        let back = vec![
+            guarded(1, Change::Update, Some(narrow.clone()), wide),
+            guarded(2, Change::Unchanged, Some(narrow.clone()), narrow.clone()),
+        ];
+        assert_eq!(held(back), ["get pods, secrets"]);
+        let settled = vec![guarded(1, Change::Unchanged, Some(narrow.clone()), narrow)];
+        assert_eq!(held(settled), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_binding_takes_the_rules_of_its_role_as_far_as_they_are_known() {
+        let bound = |steps: Vec<GuardedStep>| held(steps);
+        let update = || guarded(1, Change::Update, Some(binding()), binding());
+        assert_eq!(bound(vec![update()]), ["bind roles.rbac.authorization.k8s.io a"]);
+        let stays = guarded(1, Change::Unchanged, Some(role(&["pods"])), role(&["pods"]));
+        assert_eq!(bound(vec![stays, update()]), ["get pods"]);
+        // The role changes after the binding, which hands on what the role was.
+        let later = guarded(2, Change::Update, Some(role(&["secrets"])), role(&["pods"]));
+        assert_eq!(bound(vec![update(), later]), ["get pods", "get secrets"]);
     }
 
     #[test]

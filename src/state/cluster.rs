@@ -186,8 +186,9 @@ impl ClusterState {
         if kept.as_ref().is_some_and(|kept| kept.version.digest() == Digest::of(&content)) {
             return Ok(());
         }
-        let store = self.store.clone();
+        let (store, writer) = (self.store.clone(), Arc::clone(&self.writer));
         let written = self.thread.wait(async move {
+            writer.check().await?;
             store.write(&subject, &content, kept.map(|kept| kept.version).as_ref()).await
         });
         match written {

@@ -26,6 +26,8 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::{Readiness, readiness};
 
+use super::warning::{Warning, Warnings};
+
 use discovery::Statuses;
 
 pub(super) use apply::same_as_seen;
@@ -44,6 +46,7 @@ pub struct Cluster {
     right: Option<Arc<dyn WriteRight>>,
     manager: String,
     statuses: Statuses,
+    warnings: Warnings,
 }
 
 impl Cluster {
@@ -62,6 +65,7 @@ impl Cluster {
             right: None,
             manager: owner.manager(),
             statuses: Statuses::default(),
+            warnings: Warnings::default(),
         })
     }
 
@@ -84,6 +88,11 @@ impl Cluster {
     /// From here on, changes something only as long as this right is held.
     pub(super) fn write_under(&mut self, right: Arc<dyn WriteRight>) {
         self.right = Some(right);
+    }
+
+    /// What the server has warned about since the last time.
+    pub(super) fn take_warnings(&self) -> Vec<Warning> {
+        self.warnings.take()
     }
 
     /// Whether this is the installation that an object names as its owner, `NAMESPACE/NAME`.

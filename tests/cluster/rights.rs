@@ -678,7 +678,10 @@ fn what_a_state_in_the_cluster_takes_is_printed_as_well() {
     // Without it, the account cannot.
     place.give(&without);
     state(&["upgrade", "--yes", "--identity", "own", "--kubeconfig", &kubeconfig]).refused(12, &["carnet."]);
+    // Who may read it, and not write it.
     let user = place.user(Some("view"));
+    place.site.kubectl(&["create", "role", "reads", "--verb=get,list", "--resource=secrets"]);
+    place.site.kubectl(&["create", "rolebinding", "reads", "--role=reads", &format!("--user={user}")]);
     let check = state(&["rbac", "--check", "--as", &user]);
     assert!(check.document["missing"].to_string().contains("leases.coordination.k8s.io"), "{check}");
 }
@@ -763,6 +766,30 @@ fn an_account_is_only_in_a_namespace_that_is_set_apart_for_it() {
     let bundle = place.bundle(&two);
     place.install(&bundle, &["--as", &user]).refused(12, &[HOME, "--identity-namespace"]);
     place.install(&bundle, &["--as", &user, "--identity-namespace", &second]).done();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn what_the_server_warns_about_is_shown_and_recorded() {
+    let place = Place::new();
+    let endpoints = "{apiVersion: v1, kind: Endpoints, metadata: {name: test-web}}";
+    let requests = ["{verbs: [apply], kinds: [Endpoints], namespaces: ['${namespace}'], names: ['test-*']}"];
+    let app = place.app("old", &requests, Script::new(), vec![endpoints.into()]);
+    let bundle = place.bundle(&app);
+    let warned = |said: &Said| said.document["changes"][0]["warnings"][0].to_string();
+    let plan = place.carnet(&["plan"], &bundle).done();
+    assert!(warned(&plan).contains("v1 Endpoints is deprecated"), "{plan}");
+    let page = Said::of(place.site.bare_command(&["plan"]).args(&bundle).output().unwrap());
+    assert!(page.stdout.contains("The server warns"), "{page}");
+    // A run that is confirmed beforehand tries nothing out, and hears it when it acts.
+    let said = place.install(&bundle, &[]).done();
+    assert!(warned(&said).contains("v1 Endpoints is deprecated"), "{said}");
+    let history = place.site.carnet(&["history", "test"]).done();
+    assert!(history.stdout.contains("the server warns: Endpoints"), "{history}");
+    // What the server warns about decides nothing.
+    place.site.carnet(&["uninstall", "test", "--yes"]).done();
+    let plan = place.file("plan.json", &plan.stdout.replace("deprecated", "fine"));
+    place.site.carnet(&["apply", &plan, "--dangerous-unsigned"]).done();
 }
 
 #[test]

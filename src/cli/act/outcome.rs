@@ -38,7 +38,19 @@ impl Report for Outcome {
         for object in &kept {
             page.line("  ", Tone::Caution, mixed!("kept: {object} (remove it with --delete)"));
         }
+        warnings(page, self.plan());
         show_outputs(page, &outputs);
+    }
+}
+
+/// What the server has warned about, as a section.
+fn warnings(page: &mut Page, plan: &Plan) {
+    let mut said = plan.warnings().peekable();
+    if said.peek().is_some() {
+        page.heading("The server warns");
+        for warning in said {
+            page.line("  ", Tone::Caution, Words::outside(warning));
+        }
     }
 }
 
@@ -103,6 +115,7 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
             page.line("  ", Tone::Caution, Words::outside(refused));
         }
     }
+    warnings(page, plan);
     if !plan.escalations.is_empty() {
         page.heading("Rights that are handed on");
         for escalation in &plan.escalations {

@@ -143,6 +143,7 @@ impl Cluster {
         let request = ApiRequest::apply(url, body.value);
         let request = if how.dry_run { request } else { request.under(self.right.as_ref()) };
         let response = self.send(&request).await?;
+        self.warnings.note(object, &response.warnings, !body.has_credential && !object.is_secret());
         if body.has_credential {
             response.accepted_credential("apply", object)
         } else {
