@@ -115,9 +115,7 @@ fn no_reference_leads_anywhere_else() {
         guest.object("v1", "ConfigMap", "test"),
         guest.object("v1", "ServiceAccount", "test-a"),
         guest.object("v1", "PodExecOptions", "test-a"),
-        guest.object("v1", "Pods", "test-a"),
         guest.object("v1", "List", "test-a"),
-        guest.object("apps/v1", "Deployments", "test-a"),
         guest.object("apps/v1", "Scale", "test-a"),
         guest.object("extensions/v1beta1", "Ingress", "test-a"),
         guest.object("extensions/v1beta1", "Deployment", "test-a"),
@@ -126,6 +124,15 @@ fn no_reference_leads_anywhere_else() {
     for object in denied {
         let said = |verb: &str| format!("not permitted: {verb} {object}");
         call(object.clone(), &said("get"), &said("delete"));
+    }
+    for (object, kind) in [
+        (guest.object("v1", "Pods", "test-a"), "Pod"),
+        (guest.object("v1", "SECRET", "test-a"), "Secret"),
+        (guest.object("v1", "configmap", "test-a"), "ConfigMap"),
+        (guest.object("apps/v1", "Deployments", "test-a"), "apps/Deployment"),
+    ] {
+        let text = format!("the kind `{}` is written `{kind}`", object.group_kind());
+        call(object, &text, &text);
     }
     let mut refused = |what: &str, part: &str, object: ObjectRef| {
         let text = format!("`{}` is not a {what}", visible(part));
