@@ -57,8 +57,17 @@ impl Bindings {
                 return Err(Error::of(&response, "list", &all));
             }
             let list = response.document(&all)?;
-            let items = list.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            read.extend(items.iter().filter_map(|item| Some((named(item, &all)?, item.clone()))));
+            let items = match list.get("items") {
+                Some(Value::Array(items)) => items.as_slice(),
+                // The server writes so where there is nothing.
+                Some(Value::Null) => &[],
+                _ => return Err(Error::unusable(&all, "it is no list")),
+            };
+            for item in items {
+                // A binding that is passed over would be a right that nobody hears of.
+                let name = named(item, &all).ok_or_else(|| Error::unusable(&all, "a binding has no name"))?;
+                read.push((name, item.clone()));
+            }
             let next = list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default();
             match next {
                 "" => break,

@@ -158,7 +158,7 @@ impl LentCredentials {
         if object.reference().is_secret() {
             self.fill_secret(&mut body)?;
         }
-        annotate(&mut body, &found);
+        annotate(&mut body, &found)?;
         Ok(Filled { body, is_secret: !found.placements.is_empty() })
     }
 
@@ -177,12 +177,12 @@ impl LentCredentials {
                 body.as_object_mut().map(|body| body.remove(member));
             }
         }
-        annotate(&mut body, &found);
+        annotate(&mut body, &found)?;
         Ok(Filled { body, is_secret: false })
     }
 
     fn fill_secret(&self, body: &mut Value) -> Result<(), Misplaced> {
-        let Some(members) = body.as_object_mut() else { return Ok(()) };
+        let members = body.as_object_mut().ok_or(Misplaced::Shape)?;
         let mut data = Map::new();
         if let Some(given) = members.remove("data") {
             for (key, text) in texts(&given)? {
@@ -247,21 +247,22 @@ fn texts(values: &Value) -> Result<Vec<(&str, &str)>, Misplaced> {
     values.iter().map(|(key, text)| Ok((key.as_str(), text.as_str().ok_or(Misplaced::Shape)?))).collect()
 }
 
-fn annotate(body: &mut Value, found: &Found) {
+/// Says which credentials are where. Without that the values could be read back, so nothing is sent where there is no place
+/// for it.
+fn annotate(body: &mut Value, found: &Found) -> Result<(), Misplaced> {
     if found.placements.is_empty() {
-        return;
+        return Ok(());
     }
-    if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
-        let annotations = metadata.entry("annotations").or_insert_with(|| Map::new().into());
-        if let Value::Object(annotations) = annotations {
-            let text = |value: Value| Value::from(value.to_string());
-            annotations.insert(CREDENTIALS.into(), text(serde_json::json!(found.placements)));
-            if !found.kept.is_empty() {
-                annotations.insert(GENERATED.into(), text(serde_json::json!(found.kept)));
-            }
-        }
+    let metadata = body.get_mut("metadata").and_then(Value::as_object_mut).ok_or(Misplaced::Shape)?;
+    let annotations = metadata.entry("annotations").or_insert_with(|| Map::new().into());
+    let annotations = annotations.as_object_mut().ok_or(Misplaced::Shape)?;
+    let text = |value: Value| Value::from(value.to_string());
+    annotations.insert(CREDENTIALS.into(), text(serde_json::json!(found.placements)));
+    if !found.kept.is_empty() {
+        annotations.insert(GENERATED.into(), text(serde_json::json!(found.kept)));
     }
     *body = document::sorted(body);
+    Ok(())
 }
 
 #[cfg(test)]

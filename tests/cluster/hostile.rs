@@ -127,6 +127,9 @@ fn no_reference_leads_anywhere_else() {
     }
     for (object, kind) in [
         (guest.object("v1", "Pods", "test-a"), "Pod"),
+        (guest.object("v1", "pod", "test-a"), "Pod"),
+        (guest.object("v1", "pods", "test-a"), "Pod"),
+        (guest.object("v1", "deployments", "test-a"), "apps/Deployment"),
         (guest.object("v1", "SECRET", "test-a"), "Secret"),
         (guest.object("v1", "configmap", "test-a"), "ConfigMap"),
         (guest.object("apps/v1", "Deployments", "test-a"), "apps/Deployment"),
@@ -161,19 +164,7 @@ fn no_reference_leads_anywhere_else() {
     ] {
         refused("name of an object", name, guest.object("v1", "ConfigMap", name));
     }
-    for kind in [
-        "",
-        "pod",
-        "po",
-        "pods",
-        "Pod/exec",
-        "pods/exec",
-        "deployments",
-        "deploy",
-        "Config-Map",
-        "ConfigMap?",
-        "*",
-    ] {
+    for kind in ["", "po", "Pod/exec", "pods/exec", "deploy", "Config-Map", "ConfigMap?", "*"] {
         refused("kind", kind, guest.object("v1", kind, "test-a"));
     }
     for namespace in ["", "*", "..", "a/b", "%2e%2e", "kube%2dsystem", "Default", "default?x=y", "default\n"]

@@ -26,15 +26,21 @@ impl DirectoryInventoryWriter {
             let key = key(&new.object);
             let old: Option<String> =
                 write.query_row(schema::RECORDED, params![self.name, key], |row| row.get(0)).optional()?;
-            let mut merged: Inventory = old.and_then(|old| read(&old).ok()).into_iter().collect();
+            let old = old.map(|old| read(&old)).transpose().map_err(unusable)?;
+            let mut merged: Inventory = old.into_iter().collect();
             merged.record(std::slice::from_ref(new));
             for recorded in merged.iter() {
-                let text = serde_json::to_string(recorded).unwrap_or_default();
+                let text = serde_json::to_string(recorded).map_err(unusable)?;
                 write.execute(schema::RECORD, params![self.name, key, text])?;
             }
         }
         write.commit()
     }
+}
+
+/// A record that cannot be read or written stops the run: what it says would be lost.
+fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
 impl Ledger for DirectoryInventoryWriter {

@@ -122,7 +122,7 @@ impl Cluster {
     }
 }
 
-/// Whether two states have the UID of the same object.
+/// Whether two states have the UID of the same object. Of two that have none, nobody knows.
 fn is_same(seen: Option<&Value>, found: &Value) -> bool {
-    seen.is_none_or(|seen| metadata::uid(seen) == metadata::uid(found))
+    seen.is_none_or(|seen| metadata::uid(seen).is_some_and(|uid| metadata::uid(found) == Some(uid)))
 }

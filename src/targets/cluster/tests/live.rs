@@ -353,6 +353,41 @@ async fn no_error_about_a_secret_has_its_values() {
 
 #[tokio::test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+async fn of_an_object_with_a_credential_an_error_says_code_and_reason_alone() {
+    let live = Live::new("credential").await;
+    let docker = |text: &str| {
+        live.secret(
+            "x",
+            json!({ "type": "kubernetes.io/dockerconfigjson", "stringData": { ".dockerconfigjson": text } }),
+        )
+    };
+    let fixed = |text: &str| live.secret("fixed", json!({ "immutable": true, "stringData": { "a": text } }));
+    live.apply(&fixed("before")).await.unwrap();
+    let large = live.secret("x", json!({ "stringData": { "a": "x".repeat((1 << 20) + 1) } }));
+    let cases = [
+        (docker("hunter2"), "422 Invalid"),
+        (large, "422 Invalid"),
+        (live.secret("x", json!({ "data": { "a": "hunter2!" } })), "500 Internal Server Error"),
+        (fixed("hunter2"), "cannot be changed in data"),
+    ];
+    for (body, expected) in cases {
+        let permit = permit_to_apply(&body, &live.kinds);
+        let sent = || Body { value: &body, has_credential: true };
+        let acting = live.cluster.apply(&permit, sent(), &live.kinds, false).await.unwrap_err();
+        assert!(acting.to_string().ends_with(expected), "{acting} instead of {expected}");
+        let how = (DryRunMode::DryRun, false);
+        let before = live.cluster.before(&permit, &live.kinds).await.unwrap();
+        match live.cluster.preview(&permit, sent(), &live.kinds, before, how).await {
+            Err(planning) => assert_eq!(planning, acting),
+            Ok(preview) => {
+                assert_eq!((preview.change, preview.immutable), (Change::Replace, vec!["data".into()]))
+            }
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 async fn an_object_that_was_replaced_meanwhile_is_not_changed() {
     let live = Live::new("replaced").await;
     let mut body = live.config_map("x", json!({}));
