@@ -20,8 +20,11 @@ impl ServerClock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "how far the server's clock is from ours")]
-fn here() -> Timestamp {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how far the server's clock is from ours, and whether a token has ended"
+)]
+pub(super) fn here() -> Timestamp {
     Timestamp::now()
 }
 

@@ -3,20 +3,20 @@
 //! Apart from the rest because this is where ambient authority comes in: the environment, the home
 //! directory, the files that a kubeconfig names, and the credential plugin that it may name.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use http::Uri;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Uri};
+use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions, KubeconfigError};
 use kube::{Client, Config};
-
-use crate::oci::file::open_named;
+use secrecy::ExposeSecret as _;
 
 use super::connection::{self, explain};
+use super::credential::{Credential, CredentialError};
 use super::endpoint::Endpoint;
-
-/// The longest kubeconfig that is read, in bytes. Something longer was named by mistake.
-const MAX_KUBECONFIG: u64 = 4 << 20;
+use super::kubeconfig::{InvalidKubeconfig, Kubeconfigs};
+use super::plugin::{Plugin, PluginError};
 
 /// The user's choice of kubeconfig, context and user.
 #[derive(Debug, Clone, Default)]
@@ -33,20 +33,38 @@ pub struct ConnectOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unconfigured {
-    /// Certificates, the proxy or the credential plugin are at fault.
+    /// Certificates or the proxy are at fault.
     #[error("the connection cannot be prepared: {0}")]
     Client(String),
+    /// Nothing says who asks.
+    #[error("there is no credential for the cluster: {0}")]
+    Credential(CredentialError),
     /// A file is missing or wrong, or names no such context.
     #[error("the kubeconfig cannot be used: {0}")]
-    Kubeconfig(String),
+    Kubeconfig(InvalidKubeconfig),
     /// There is no kubeconfig, and this is no pod.
     #[error("no kubeconfig was found, and carnet does not run inside a cluster")]
     Nowhere,
+    /// Nobody can be named so.
+    #[error("the user to act as has characters that no header can hold")]
+    User,
 }
 
 impl From<kube::Error> for Unconfigured {
     fn from(error: kube::Error) -> Self {
         Self::Client(explain(&error))
+    }
+}
+
+impl From<CredentialError> for Unconfigured {
+    fn from(error: CredentialError) -> Self {
+        Self::Credential(error)
+    }
+}
+
+impl From<InvalidKubeconfig> for Unconfigured {
+    fn from(error: InvalidKubeconfig) -> Self {
+        Self::Kubeconfig(error)
     }
 }
 
@@ -60,56 +78,93 @@ pub(super) struct Connection {
     pub(super) address: String,
 }
 
+/// A configuration, and who asks apart from it: kube is not told.
+struct Configured {
+    config: Config,
+    credential: Option<Credential>,
+}
+
 /// Reads the configuration and prepares the client.
 pub(super) async fn connect(options: &ConnectOptions) -> Result<Connection, Unconfigured> {
-    let mut config = configuration(options).await?;
+    let Configured { mut config, credential } = configuration(options).await?;
     if let Some(user) = &options.as_user {
+        HeaderValue::from_str(user).map_err(|_| Unconfigured::User)?;
         config.auth_info.impersonate = Some(user.clone());
     }
     let (namespace, address) = (config.default_namespace.clone(), address(&config.cluster_url));
     let endpoint = Endpoint::of(&config);
-    Ok(Connection { client: connection::client(config)?, endpoint, namespace, address })
+    Ok(Connection { client: connection::client(config, credential)?, endpoint, namespace, address })
 }
 
-async fn configuration(options: &ConnectOptions) -> Result<Config, Unconfigured> {
-    let Some(kubeconfig) = kubeconfig(options)? else {
-        return Config::incluster().map_err(|_| Unconfigured::Nowhere);
-    };
-    let proxy = proxy_of(&kubeconfig, options.context.as_ref());
-    let chosen = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &chosen).await.map_err(unusable)?;
-    if proxy.is_none() && config.cluster_url.host().is_some_and(|host| is_exempt(host, &exemptions())) {
+async fn configuration(options: &ConnectOptions) -> Result<Configured, Unconfigured> {
+    let files = options.kubeconfig.clone().map_or_else(default_files, |file| vec![file]);
+    if files.is_empty() {
+        let config = Config::incluster().map_err(|_| Unconfigured::Nowhere)?;
+        return configured(config).await;
+    }
+    let kubeconfigs = Kubeconfigs::read(files)?;
+    let chosen = kubeconfigs.choose(options.context.as_deref())?;
+    let chosen_options =
+        KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    let made = Config::from_custom_kubeconfig(kubeconfigs.merged()?, &chosen_options).await;
+    let mut config = made.map_err(|error| chosen.fault(at_fault(&error), "cannot be used"))?;
+    let has_proxy = chosen.cluster.proxy_url.as_deref().is_some_and(|proxy| !proxy.is_empty());
+    if !has_proxy && config.cluster_url.host().is_some_and(|host| is_exempt(host, &exemptions())) {
         config.proxy_url = None;
     }
-    Ok(config)
+    configured(config).await
 }
 
-/// The merged configuration, or None where no file exists.
-///
-/// # Ambient Authority
-/// Reads `KUBECONFIG`, the home directory, and the files found there.
-fn kubeconfig(options: &ConnectOptions) -> Result<Option<Kubeconfig>, Unconfigured> {
-    if let Some(path) = &options.kubeconfig {
-        return read(path).map(Some);
-    }
-    let found = default_files();
-    if found.is_empty() {
-        return Ok(None);
-    }
-    let merged = found
-        .iter()
-        .try_fold(Kubeconfig::default(), |merged, path| merged.merge(read(path)?).map_err(unusable));
-    merged.map(Some)
+/// Takes out of a configuration what says who asks. Runs the credential plugin, if there is one.
+async fn configured(mut config: Config) -> Result<Configured, Unconfigured> {
+    let user = std::mem::take(&mut config.auth_info);
+    let AuthInfo { auth_provider, username, password, token, token_file, exec, .. } = user.clone();
+    config.auth_info = AuthInfo {
+        auth_provider: None,
+        username: None,
+        password: None,
+        token: None,
+        token_file: None,
+        exec: None,
+        ..user
+    };
+    let id_token =
+        auth_provider.and_then(|provider| provider.config.get("id-token").map(|it| it.as_str().into()));
+    let credential = match (username.zip(password), id_token.or(token), token_file, exec) {
+        (Some((name, password)), ..) => Some(Credential::password(&name, &password)?),
+        (None, Some(token), ..) => Some(Credential::token(&token)?),
+        (None, None, Some(file), _) => Some(Credential::file(file.into())?),
+        (None, None, None, Some(exec)) => issued(exec, &mut config.auth_info).await?,
+        (None, None, None, None) => None,
+    };
+    Ok(Configured { config, credential })
 }
 
-/// Reads one file. It must be one that ends, or a stream that the program was started with.
-fn read(path: &Path) -> Result<Kubeconfig, Unconfigured> {
-    let wrong = |error: io::Error| Unconfigured::Kubeconfig(format!("`{}`: {error}", path.display()));
-    let length = open_named(path).and_then(|file| file.metadata()).map_err(wrong)?.len();
-    if length > MAX_KUBECONFIG {
-        return Err(wrong(io::ErrorKind::FileTooLarge.into()));
+/// Runs a credential plugin. A certificate that it gives goes where that of a kubeconfig would be.
+async fn issued(exec: ExecConfig, user: &mut AuthInfo) -> Result<Option<Credential>, Unconfigured> {
+    let Ok(plugin) = Plugin::new(exec) else { return Ok(None) };
+    let (running, name) = (plugin.clone(), plugin.name());
+    let ran = tokio::task::spawn_blocking(move || running.run()).await;
+    let ended = |_| PluginError::Answer(name, "it did not come to an end");
+    let issued = ran.map_err(ended).and_then(|ran| ran).map_err(CredentialError::from)?;
+    if let Some((certificate, key)) = &issued.certificate {
+        user.client_certificate_data = Some(STANDARD.encode(certificate));
+        user.client_key_data = Some(STANDARD.encode(key.expose_secret()).into());
     }
-    Kubeconfig::read_from(path).map_err(unusable)
+    Ok(Credential::issued(plugin, &issued)?)
+}
+
+/// The member that kube has something against.
+fn at_fault(error: &KubeconfigError) -> &'static str {
+    match error {
+        KubeconfigError::LoadCertificateAuthority(_) | KubeconfigError::ParseCertificates(_) => {
+            "cluster.certificate-authority"
+        }
+        KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => "cluster.server",
+        KubeconfigError::ParseNoProxy(_) => "NO_PROXY",
+        KubeconfigError::ParseProxyUrl(_) => "cluster.proxy-url or HTTPS_PROXY",
+        _ => "context",
+    }
 }
 
 /// The files to merge. Like kubectl, those of the list that do not exist are skipped.
@@ -122,13 +177,6 @@ fn default_files() -> Vec<PathBuf> {
         }
     };
     listed.into_iter().filter(|path| path.is_file()).collect()
-}
-
-/// The proxy that the kubeconfig itself sets. It holds whatever the environment says.
-fn proxy_of(kubeconfig: &Kubeconfig, context: Option<&String>) -> Option<String> {
-    let current = context.or(kubeconfig.current_context.as_ref())?;
-    let named = kubeconfig.contexts.iter().find(|it| it.name == *current)?.context.as_ref()?;
-    kubeconfig.clusters.iter().find(|it| it.name == named.cluster)?.cluster.as_ref()?.proxy_url.clone()
 }
 
 #[expect(clippy::disallowed_methods, reason = "kubectl's rules for proxies")]
@@ -177,43 +225,9 @@ fn address(url: &Uri) -> String {
     format!("{}://{host}{port}{}", url.scheme_str().unwrap_or("https"), url.path().trim_end_matches('/'))
 }
 
-/// Explains the fault of a kubeconfig without showing any of it: the YAML parser would print the lines around the fault, and
-/// they hold tokens.
-fn unusable(error: KubeconfigError) -> Unconfigured {
-    Unconfigured::Kubeconfig(match error {
-        KubeconfigError::Parse(error) => match error.location() {
-            Some(place) => format!("it is not a valid document (line {})", place.line()),
-            None => "it is not a valid document".into(),
-        },
-        error => error.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn unusable_text(text: &str) -> String {
-        unusable(Kubeconfig::from_yaml(text).unwrap_err()).to_string()
-    }
-
-    #[test]
-    fn a_broken_kubeconfig_is_not_quoted() {
-        let shown =
-            unusable_text("apiVersion: v1\nusers:\n- name: a\n  user: {token: hunter2, exec: [hunter2}\n");
-        assert!(shown.starts_with("the kubeconfig cannot be used: it is not a valid document"), "{shown}");
-        assert!(!shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn a_file_that_was_named_must_exist() {
-        let options = ConnectOptions {
-            kubeconfig: Some("/nonexistent/kubeconfig".into()),
-            ..ConnectOptions::default()
-        };
-        let error = kubeconfig(&options).unwrap_err().to_string();
-        assert!(error.contains("/nonexistent/kubeconfig"), "{error}");
-    }
 
     #[test]
     fn the_recorded_address_has_no_password() {

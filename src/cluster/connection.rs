@@ -16,7 +16,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt as _, RustlsTlsError};
 use kube::{Client, Config};
 use tokio::sync::{Mutex, MutexGuard};
+use tower::filter::{AsyncFilterLayer, AsyncPredicate as _};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
+
+use super::credential::Credential;
 
 /// How long a connection may be silent while something is asked of it, before it is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -28,33 +31,38 @@ const PING: Duration = Duration::from_secs(15);
 #[cfg(target_os = "linux")]
 const UNHEARD: Duration = Duration::from_secs(20);
 
-/// The client of a configuration, which holds all that it needs: address, certificates, proxy, identity. Sends nothing,
-/// but runs the credential plugin that the configuration may name; must be called within a runtime.
-pub(super) fn client(mut config: Config) -> kube::Result<Client> {
+/// The client of a configuration, which holds address, certificates and proxy, and of who asks. Sends nothing; must be
+/// called within a runtime.
+pub(super) fn client(mut config: Config, credential: Option<Credential>) -> kube::Result<Client> {
     let agent = HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
     // Requests are repeated in `request`, where it is known which ones may be.
     config.default_retry = false;
     // kube knows the ways through proxies, by HTTP/1.1.
-    if config.proxy_url.is_some() { Client::try_from(config) } else { direct(config) }
+    if config.proxy_url.is_none() {
+        return direct(config, credential);
+    }
+    let namespace = config.default_namespace.clone();
+    let through = Client::try_from(config)?;
+    let Some(credential) = credential else { return Ok(through) };
+    let ask = move |request| {
+        let (through, mut credential) = (through.clone(), credential.clone());
+        async move { through.send(credential.check(request).await?).await.map_err(BoxError::from) }
+    };
+    Ok(Client::new(service_fn(ask), namespace))
 }
 
-/// Explains why a connection failed. A failing credential plugin may have printed a token: its output is left out.
+/// Explains why a connection failed. What kube says of keys may quote them.
 pub(super) fn explain(error: &kube::Error) -> String {
     match error {
-        kube::Error::Auth(kube::client::AuthError::AuthExecRun { cmd, out }) => {
-            format!("the credential plugin `{cmd}` failed ({})", out.status)
+        kube::Error::InferKubeconfig(_) | kube::Error::RustlsTls(_) => {
+            "the certificates or the key of the kubeconfig cannot be used".into()
         }
         error => error.to_string(),
     }
 }
 
-fn direct(mut config: Config) -> kube::Result<Client> {
-    let identity = config.auth_layer()?;
-    if identity.is_some() {
-        // A plugin that gave a token gives no certificate, so it need not run again.
-        config.auth_info.exec = None;
-    }
+fn direct(config: Config, credential: Option<Credential>) -> kube::Result<Client> {
     let wire: Wire = legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .http2_keep_alive_interval(SILENCE)
@@ -63,7 +71,7 @@ fn direct(mut config: Config) -> kube::Result<Client> {
     let door = Arc::new(Door::default());
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(identity)
+        .option_layer(credential.map(AsyncFilterLayer::new))
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(service_fn(move |request| Arc::clone(&door).pass(wire.clone(), request)));

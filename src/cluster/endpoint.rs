@@ -9,10 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use kube::{Client, Config};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::connection;
+use super::credential::Credential;
 
 /// The way to an API server.
 #[derive(Clone)]
@@ -38,16 +38,15 @@ impl Endpoint {
         }
     }
 
-    /// A client that asks with this token.
-    pub(super) fn client(&self, token: SecretString) -> kube::Result<Client> {
+    /// A client that asks with this credential.
+    pub(super) fn client(&self, credential: Credential) -> kube::Result<Client> {
         let mut config = Config::new(self.url.clone());
         config.root_cert.clone_from(&self.certificates);
         config.root_cert_file.clone_from(&self.certificate_file);
         config.accept_invalid_certs = self.accepts_any_certificate;
         config.tls_server_name.clone_from(&self.tls_server_name);
         config.proxy_url.clone_from(&self.proxy);
-        config.auth_info.token = Some(token);
-        connection::client(config)
+        connection::client(config, Some(credential))
     }
 
     /// The entry of a kubeconfig's list of clusters.

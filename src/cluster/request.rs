@@ -14,6 +14,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::connection::explain;
+use super::credential::CredentialError;
 use super::response::{ApiResponse, TransportError};
 use super::status::Error;
 use super::write_right::WriteRight;
@@ -160,6 +161,9 @@ impl ApiRequest {
 async fn exchange(client: &Client, request: Request<Body>) -> Result<ApiResponse, TransportError> {
     let response = client.send(request).await.map_err(|error| match error {
         kube::Error::Auth(_) => TransportError { why: explain(&error), is_final: true },
+        kube::Error::Service(cause) if cause.is::<CredentialError>() => {
+            TransportError { why: cause.to_string(), is_final: true }
+        }
         // Its own text adds nothing but the name of the library's part.
         kube::Error::Service(error) => TransportError::of(error.as_ref()),
         error => TransportError::of(&error),

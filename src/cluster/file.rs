@@ -1,0 +1,60 @@
+//! Files of the caller's that a kubeconfig leads to, and the kubeconfig itself: text of a bounded length.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// Reads a text, in one of the encodings that kubectl's users have: UTF-8, or UTF-16 with its mark.
+///
+/// # Ambient Authority
+/// Reads a file by its path.
+///
+/// # Errors
+/// When the file cannot be read, is longer than `most` bytes, or is no text.
+pub(super) fn read(path: &Path, most: u64) -> io::Result<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "kubectl's rules for finding the kubeconfig and what it names"
+    )]
+    let file = std::fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes")));
+    }
+    text(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        rest.is_empty().then(|| String::from_utf16(&units).ok())?
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_encoding_is_read_and_half_a_character_is_none() {
+        for bytes in [&b"abc"[..], b"\xef\xbb\xbfabc", b"\xff\xfea\0b\0c\0", b"\xfe\xff\0a\0b\0c"] {
+            assert_eq!(text(bytes).as_deref(), Some("abc"));
+        }
+        for bytes in [&b"\xff\xfea"[..], b"\xfe\xffa", b"\xff\xfe\0\xd8", b"\xff", b"a\xc3"] {
+            assert_eq!(text(bytes), None);
+        }
+    }
+
+    #[test]
+    fn a_file_without_end_is_too_long() {
+        let error = read(Path::new("/dev/zero"), 100).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+}

@@ -1,0 +1,305 @@
+//! Reads kubeconfig files, and finds what is wrong with a context before anything is made of it.
+//!
+//! What is wrong is told by file, context and member. Nothing of a value is: most of them are secret, and a parser would
+//! print the lines around a fault.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Uri};
+use kube::config::{AuthInfo, AuthProviderConfig, Cluster, Context, Kubeconfig};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::document::visible;
+use crate::kubernetes::object::is_label;
+
+use super::file::read;
+use super::plugin::Plugin;
+
+/// The longest kubeconfig that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// The longest name of a context, a cluster or a user that is shown, in characters.
+const MAX_NAME: usize = 100;
+
+/// Why a kubeconfig cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidKubeconfig {
+    /// It has no such context, or the context leads nowhere.
+    #[error("{0}")]
+    Context(String),
+    /// It is no kubeconfig.
+    #[error("`{}` is not a valid document{}", .file.display(), at(.line))]
+    Document {
+        /// The file.
+        file: PathBuf,
+        /// The line of the fault.
+        line: Option<u64>,
+    },
+    /// A member that cannot be used.
+    #[error("`{}`: context `{context}`: `{member}` {why}", .file.display())]
+    Member {
+        /// The file.
+        file: PathBuf,
+        /// The context.
+        context: String,
+        /// The member.
+        member: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It cannot be read.
+    #[error("`{}` cannot be read: {why}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// What is wrong with a member: its path below its entry, and why.
+type Fault = (String, &'static str);
+
+/// Kubeconfig files, the first of which has the last word.
+pub(super) struct Kubeconfigs(Vec<(PathBuf, Kubeconfig)>);
+
+/// A context, with what it names.
+pub(super) struct Chosen<'a> {
+    file: &'a Path,
+    name: String,
+    pub(super) cluster: &'a Cluster,
+}
+
+impl Kubeconfigs {
+    /// Reads these files.
+    ///
+    /// # Errors
+    /// [`InvalidKubeconfig`] with the one that cannot be read.
+    pub(super) fn read(files: impl IntoIterator<Item = PathBuf>) -> Result<Self, InvalidKubeconfig> {
+        files
+            .into_iter()
+            .map(|file| parsed(&file).map(|parsed| (file, parsed)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// All of them as one.
+    ///
+    /// # Errors
+    /// [`InvalidKubeconfig::Context`] where they are of different kinds.
+    pub(super) fn merged(&self) -> Result<Kubeconfig, InvalidKubeconfig> {
+        let unlike = |_| none("the files of KUBECONFIG are of different kinds or versions".into());
+        let merge = |merged: Kubeconfig, (_, next): &(PathBuf, Kubeconfig)| merged.merge(next.clone());
+        self.0.iter().try_fold(Kubeconfig::default(), merge).map_err(unlike)
+    }
+
+    /// Finds the context, and checks every member of it that is used.
+    ///
+    /// # Errors
+    /// [`InvalidKubeconfig`] with the member.
+    pub(super) fn choose(&self, named: Option<&str>) -> Result<Chosen<'_>, InvalidKubeconfig> {
+        let current =
+            self.0.iter().find_map(|(_, it)| it.current_context.as_deref().filter(|it| !it.is_empty()));
+        let name =
+            named.or(current).ok_or_else(|| none("no context is named, and none is current".into()))?;
+        let (file, context) = self
+            .find(|it| it.contexts.iter().find(|it| it.name == name)?.context.as_ref())
+            .ok_or_else(|| none(format!("there is no context `{}`", shown(name))))?;
+        check_context(context).map_err(fault(file, name, "contexts", name))?;
+        let (from, cluster) = self
+            .find(|it| it.clusters.iter().find(|it| it.name == context.cluster)?.cluster.as_ref())
+            .ok_or_else(|| {
+                none(format!(
+                    "the context `{}` names the cluster `{}`, which is not there",
+                    shown(name),
+                    shown(&context.cluster)
+                ))
+            })?;
+        check_cluster(cluster).map_err(fault(from, name, "clusters", &context.cluster))?;
+        let user = context.user.as_deref().unwrap_or_default();
+        // As for kubectl, a user that is not there is nobody.
+        if let Some((from, info)) =
+            self.find(|it| it.auth_infos.iter().find(|it| it.name == user)?.auth_info.as_ref())
+        {
+            check_user(info).map_err(fault(from, name, "users", user))?;
+        }
+        Ok(Chosen { file, name: shown(name), cluster })
+    }
+
+    fn find<'a, T>(&'a self, wanted: impl Fn(&'a Kubeconfig) -> Option<&'a T>) -> Option<(&'a Path, &'a T)> {
+        self.0.iter().find_map(|(file, kubeconfig)| Some((file.as_path(), wanted(kubeconfig)?)))
+    }
+}
+
+impl Chosen<'_> {
+    /// A fault that shows only when a client is made of the context.
+    pub(super) fn fault(&self, member: &str, why: impl Into<String>) -> InvalidKubeconfig {
+        InvalidKubeconfig::Member {
+            file: self.file.to_owned(),
+            context: self.name.clone(),
+            member: member.into(),
+            why: why.into(),
+        }
+    }
+}
+
+fn parsed(file: &Path) -> Result<Kubeconfig, InvalidKubeconfig> {
+    let unreadable = |error: std::io::Error| InvalidKubeconfig::Unreadable {
+        file: file.to_owned(),
+        why: error.to_string(),
+    };
+    let text = read(file, MAX_BYTES).map_err(unreadable)?;
+    let mut kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| InvalidKubeconfig::Document {
+        file: file.to_owned(),
+        line: match error {
+            kube::config::KubeconfigError::Parse(error) => error.location().map(|place| place.line()),
+            _ => None,
+        },
+    })?;
+    let directory = file.parent().unwrap_or(Path::new(""));
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|it| it.cluster.as_mut()) {
+        placed(&mut cluster.certificate_authority, directory);
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|it| it.auth_info.as_mut()) {
+        placed(&mut user.client_certificate, directory);
+        placed(&mut user.client_key, directory);
+        placed(&mut user.token_file, directory);
+        // A bare name is looked for in PATH.
+        if let Some(exec) = user.exec.as_mut().filter(|exec| exec.command.iter().any(|it| it.contains('/'))) {
+            placed(&mut exec.command, directory);
+        }
+    }
+    Ok(kubeconfig)
+}
+
+/// A path as it is from where the kubeconfig lies.
+fn placed(path: &mut Option<String>, directory: &Path) {
+    let whole = path
+        .as_ref()
+        .filter(|path| !path.is_empty())
+        .and_then(|path| directory.join(path).to_str().map(str::to_owned));
+    if whole.is_some() {
+        *path = whole;
+    }
+}
+
+fn check_context(context: &Context) -> Result<(), Fault> {
+    let namespace = context.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    must(namespace.is_none_or(is_label), "context.namespace", "is not the name of a namespace")
+}
+
+fn check_cluster(cluster: &Cluster) -> Result<(), Fault> {
+    let server = cluster.server.as_deref().filter(|server| !server.is_empty());
+    let server = server.ok_or_else(|| ("cluster.server".to_owned(), "is missing"))?;
+    check_url(server, "cluster.server")?;
+    if let Some(proxy) = cluster.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
+        check_url(proxy, "cluster.proxy-url")?;
+    }
+    let name = cluster.tls_server_name.as_deref().filter(|name| !name.is_empty());
+    must(name.is_none_or(is_host), "cluster.tls-server-name", "is not the name of a host")?;
+    let data = cluster.certificate_authority_data.as_deref();
+    check_certificates(data, cluster.certificate_authority.as_deref(), "cluster.certificate-authority")
+}
+
+fn check_user(user: &AuthInfo) -> Result<(), Fault> {
+    let header = |text: &str| HeaderValue::from_str(text).is_ok();
+    let in_header = |fits: bool, member: &str| must(fits, member, "has characters that no header can hold");
+    let secret = |text: &Option<SecretString>| text.as_ref().is_none_or(|it| header(it.expose_secret()));
+    in_header(secret(&user.token), "user.token")?;
+    in_header(user.impersonate.as_deref().is_none_or(header), "user.as")?;
+    in_header(user.impersonate_uid.as_deref().is_none_or(header), "user.as-uid")?;
+    in_header(user.impersonate_groups.iter().flatten().all(|group| header(group)), "user.as-groups")?;
+    let mut extra = user.impersonate_user_extra.iter().flatten();
+    in_header(extra.all(|(_, values)| values.iter().all(|value| header(value))), "user.as-user-extra")?;
+    let (data, file) = (user.client_certificate_data.as_deref(), user.client_certificate.as_deref());
+    check_certificates(data, file, "user.client-certificate")?;
+    let key = user.client_key_data.as_ref().map(|key| key.expose_secret());
+    must(key.is_none_or(is_base64), "user.client-key-data", "is not base64")?;
+    let has_key = key.is_some() || user.client_key.is_some();
+    let has_certificate = data.is_some() || file.is_some();
+    must(has_key || !has_certificate, "user.client-certificate", "has no client-key beside it")?;
+    must(has_certificate || !has_key, "user.client-key", "has no client-certificate beside it")?;
+    if let Some(exec) = &user.exec {
+        Plugin::new(exec.clone()).map_err(|(member, why)| (format!("user.{member}"), why))?;
+    }
+    user.auth_provider.as_ref().map_or(Ok(()), check_provider)
+}
+
+/// kubectl knows one provider by now, and of that carnet uses the token that is there.
+fn check_provider(provider: &AuthProviderConfig) -> Result<(), Fault> {
+    let member = "user.auth-provider";
+    must(
+        provider.name == "oidc",
+        member,
+        "names a provider that is gone from kubectl: use a credential plugin (`exec`)",
+    )?;
+    let token = provider.config.get("id-token").filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| (member.to_owned(), "has no `id-token`"))?;
+    must(HeaderValue::from_str(token).is_ok(), member, "has an `id-token` that no header can hold")
+}
+
+fn check_url(text: &str, member: &str) -> Result<(), Fault> {
+    let url: Uri = text.parse().map_err(|_| (member.to_owned(), "is not a URL"))?;
+    let is_known = url.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+    must(is_known, member, "does not begin with `https://` or `http://`")?;
+    let host = url.host().filter(|host| !host.is_empty());
+    must(host.is_some_and(|host| is_host(host.trim_matches(['[', ']']))), member, "names no host")?;
+    let has_port =
+        url.authority().is_some_and(|it| it.as_str().rsplit(']').next().is_some_and(|it| it.contains(':')));
+    let is_userinfo = url.authority().is_some_and(|it| it.as_str().contains('@'));
+    must(is_userinfo || !has_port || url.port_u16().is_some(), member, "has a port that is none")
+}
+
+fn check_certificates(data: Option<&str>, file: Option<&str>, member: &str) -> Result<(), Fault> {
+    if let Some(data) = data {
+        return must(is_base64(data), &format!("{member}-data"), "is not base64");
+    }
+    let Some(file) = file else { return Ok(()) };
+    must(read(Path::new(file), MAX_BYTES).is_ok(), member, "names a file that cannot be read")
+}
+
+fn is_base64(text: &str) -> bool {
+    STANDARD.decode(text).is_ok()
+}
+
+/// A name or an address, as a certificate has it.
+fn is_host(text: &str) -> bool {
+    let is_name = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 63
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    text.parse::<std::net::IpAddr>().is_ok()
+        || (text.len() <= 253 && text.trim_end_matches('.').split('.').all(is_name))
+}
+
+fn must(holds: bool, member: &str, why: &'static str) -> Result<(), Fault> {
+    if holds { Ok(()) } else { Err((member.to_owned(), why)) }
+}
+
+fn fault(file: &Path, context: &str, list: &str, entry: &str) -> impl Fn(Fault) -> InvalidKubeconfig {
+    move |(member, why)| InvalidKubeconfig::Member {
+        file: file.to_owned(),
+        context: shown(context),
+        member: format!("{list}[{}].{member}", shown(entry)),
+        why: why.into(),
+    }
+}
+
+fn none(what: String) -> InvalidKubeconfig {
+    InvalidKubeconfig::Context(what)
+}
+
+fn shown(name: &str) -> String {
+    visible(name).chars().take(MAX_NAME).collect()
+}
+
+fn at(line: &Option<u64>) -> String {
+    line.map_or_else(String::new, |line| format!(" (line {line})"))
+}
+
+#[cfg(test)]
+mod tests;
