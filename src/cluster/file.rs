@@ -3,6 +3,8 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use crate::oci::file::open_named;
+
 /// Reads a text, in one of the encodings that kubectl's users have: UTF-8, or UTF-16 with its mark.
 ///
 /// # Ambient Authority
@@ -11,11 +13,7 @@ use std::path::Path;
 /// # Errors
 /// When the file cannot be read, is longer than `most` bytes, or is no text.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<String> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "kubectl's rules for finding the kubeconfig and what it names"
-    )]
-    let file = std::fs::File::open(path)?;
+    let file = open_named(path)?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
@@ -53,8 +51,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_end_is_too_long() {
-        let error = read(Path::new("/dev/zero"), 100).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    #[expect(clippy::disallowed_methods, reason = "the test writes a file")]
+    fn a_file_is_read_within_its_bound_and_one_without_end_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        assert_eq!(read(file.path(), 3).unwrap(), "abc");
+        assert_eq!(read(file.path(), 2).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(read(Path::new("/dev/zero"), 100).is_err());
     }
 }
