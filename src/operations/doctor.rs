@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::cluster::identity::HOME;
 use crate::cluster::{Leftover, Server, identity};
 use crate::document::{chain, visible};
 use crate::grant::{self, beside};
@@ -150,18 +151,22 @@ async fn check_cluster(request: &DoctorRequest<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether the caller may make identities, whatever rights they are to have.
+/// Whether the caller may make identities, whatever rights they are to have: in the namespace of an installation, and with
+/// rights beyond it.
 async fn check_minting(server: &Server, namespace: &str) -> Check {
-    let minted = IdentityRecord {
+    let minted = |home: &str, scope: RoleScope| IdentityRecord {
         name: String::new(),
         owner: String::new(),
         server: String::new(),
-        namespaces: vec![namespace.to_owned()],
-        is_apart: false,
-        scopes: [RoleScope::Cluster, RoleScope::Namespace(namespace.to_owned())].into(),
+        namespaces: vec![home.to_owned()],
+        is_apart: home != namespace,
+        scopes: [scope].into(),
         expires: String::new(),
     };
-    match identity::missing_rights(server, &beside::own_rights(minted.required_rights())).await {
+    let here = minted(namespace, RoleScope::Namespace(namespace.to_owned()));
+    let beyond = minted(HOME, RoleScope::Cluster);
+    let rights = [here.required_rights(), beyond.required_rights()].concat();
+    match identity::missing_rights(server, &beside::own_rights(rights)).await {
         Err(error) => Check::failed("identities", &error),
         Ok(missing) if missing.is_empty() => {
             Check::new("identities", Finding::Ok, format!("can be made in {namespace} and the cluster"))

@@ -12,6 +12,7 @@ mod object;
 mod records;
 mod subject;
 mod record_store;
+mod lease_record;
 mod lease;
 mod claim_record;
 mod installation_record;
@@ -102,14 +103,14 @@ impl ClusterState {
 
     pub(super) fn holder(&self, name: &str) -> Result<Option<Holder>, StateError> {
         let (store, lease) = (self.store.clone(), self.lease(name)?);
-        self.thread.wait(async move { lease::holder(&store.records, &lease).await })
+        self.thread.wait(async move { lease_record::holder(&store.records, &lease).await })
     }
 
     pub(super) fn unlock(&self, name: &str, holder: &Holder) -> Result<(), StateError> {
         let (store, lease) = (self.store.clone(), self.lease(name)?);
         let (name, holder) = (name.to_owned(), holder.clone());
         self.thread.wait(async move {
-            lease::unlock(&store.records, &name, &lease, &holder).await?;
+            lease_record::unlock(&store.records, &name, &lease, &holder).await?;
             store.fence(&RecordSubject::Installation(name)).await
         })
     }

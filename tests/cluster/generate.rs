@@ -69,7 +69,10 @@ fn a_generated_credential_outlives_upgrades_and_a_lost_state() {
     let longer = bundle(&site, &home, "longer", &script(64));
     assert_eq!(act(&site, &["upgrade", "test"], &longer).done().changed(&["unchanged"]), ["Secret/test-a"]);
     fs::remove_dir_all(site.path("state")).unwrap();
-    assert_eq!(act(&site, &["install", "test"], &rest).done().changed(&["unchanged"]), ["Secret/test-a"]);
+    // What another state may have on record is taken over by one's own word alone.
+    act(&site, &["install", "test"], &rest).refused(1, &["as another state has it on record"]);
+    let again = act(&site, &["install", "test", "--take-ownership"], &rest).done();
+    assert_eq!(again.changed(&["unchanged"]), ["Secret/test-a"]);
     assert_eq!((held(&site, "key"), site.versions()), (made, before));
 }
 

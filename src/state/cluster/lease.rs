@@ -9,21 +9,18 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
 use crate::cluster::{Error, Precondition, WriteRight};
 use crate::document;
-use crate::state::{Holder, StateError};
+use crate::state::StateError;
 use crate::sync;
 
-use super::object::{ObjectVersion, RecordName, RecordObject};
+use super::lease_record::{COUNTS, SeenLease, TRIES, content, micro, taken_by};
+use super::object::{ObjectVersion, RecordName};
 use super::record_store::RecordStore;
 use super::records::Records;
 use super::thread::StateThread;
-
-/// How long a Lease counts after it was renewed last. A run that was killed keeps the installation for so long.
-const COUNTS: SignedDuration = SignedDuration::from_secs(30);
 
 /// How often it is renewed: a try may fail, and another one.
 const RENEW: Duration = Duration::from_secs(10);
@@ -39,12 +36,6 @@ const REQUESTS: usize = 32;
 
 /// How long the end of a run waits until its Lease is given back. One that is not given back ends by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The longest text about a holder that is read, in characters.
-const MAX_HOLDER: usize = 200;
-
-/// How often it is tried to take a Lease that others take or give back at the same moment.
-const TRIES: usize = 5;
 
 /// A Lease that is held. It is given back when this is dropped.
 pub(crate) struct Lease {
@@ -86,14 +77,6 @@ struct Proof {
 struct LeaseRight {
     thread: Arc<StateThread>,
     hold: Arc<LeaseHold>,
-}
-
-/// A Lease of anybody's, as it is.
-struct Seen {
-    holder: Holder,
-    /// Who holds it, word for word.
-    identity: String,
-    version: ObjectVersion,
 }
 
 impl Lease {
@@ -139,7 +122,7 @@ impl LeaseHold {
     ) -> Result<Self, StateError> {
         let (records, manager) = (Arc::clone(&store.records), store.manager());
         // Before the first answer the server's clock is not known.
-        let mut seen = Seen::of(&records, &lease).await?;
+        let mut seen = SeenLease::of(&records, &lease).await?;
         for _ in 0..TRIES {
             let over = match &seen {
                 None => Precondition::default(),
@@ -164,7 +147,7 @@ impl LeaseHold {
                     });
                 }
                 Err(Error::Conflict { .. } | Error::Changed(_)) => {
-                    seen = Seen::of(&records, &lease).await?;
+                    seen = SeenLease::of(&records, &lease).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -223,7 +206,7 @@ impl LeaseHold {
         if at.duration_since(renewed) > OLD {
             self.renew().await?;
         } else {
-            let asked = tokio::time::timeout(RENEW, Seen::of(&self.records, &self.lease)).await;
+            let asked = tokio::time::timeout(RENEW, SeenLease::of(&self.records, &self.lease)).await;
             let seen = asked.unwrap_or_else(|_| Err(no_answer().into()))?;
             let is_own =
                 seen.as_ref().is_some_and(|seen| seen.version.uid == uid && seen.identity == self.who);
@@ -271,7 +254,7 @@ impl LeaseHold {
             }
             Err(error @ (Error::Conflict { .. } | Error::Changed(_))) => {
                 drop(error);
-                let seen = Seen::of(&self.records, &self.lease).await.ok().flatten();
+                let seen = SeenLease::of(&self.records, &self.lease).await.ok().flatten();
                 Err(self.lose(taken_by(seen)))
             }
             Err(error) => Err(error.into()),
@@ -297,46 +280,6 @@ impl LeaseHold {
 
     fn error(&self, why: String) -> StateError {
         StateError::Lost { name: self.name.clone(), why }
-    }
-}
-
-impl Seen {
-    async fn of(records: &Records, lease: &RecordName) -> Result<Option<Self>, StateError> {
-        let found = records.get(lease).await?;
-        Ok(found.map(|found| Self::read(&found, records.now())))
-    }
-
-    /// Reads a Lease. One that does not say until when it counts is overdue.
-    fn read(found: &RecordObject, now: Timestamp) -> Self {
-        let text = |name: &str| found.value.pointer("/spec")?.get(name)?.as_str();
-        let short = |text: &str| document::visible(&text.chars().take(MAX_HOLDER).collect::<String>());
-        let renewed = text("renewTime").and_then(|text| text.parse::<Timestamp>().ok());
-        let seconds = found.value.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or(0);
-        let until = renewed.and_then(|at| at.checked_add(SignedDuration::from_secs(seconds)).ok());
-        let holder = Holder {
-            who: short(text("holderIdentity").unwrap_or("somebody")),
-            since: short(text("acquireTime").unwrap_or("an unknown time")),
-            is_overdue: until.is_none_or(|until| until < now),
-        };
-        let identity = text("holderIdentity").unwrap_or_default().to_owned();
-        Self { holder, identity, version: found.version.clone() }
-    }
-
-    fn locked(&self, name: &str) -> StateError {
-        StateError::Locked { name: name.into(), holder: Some(Box::new(self.holder.clone())) }
-    }
-}
-
-/// Who holds an installation, whether or not they are overdue.
-pub(super) async fn holder(records: &Records, lease: &RecordName) -> Result<Option<Holder>, StateError> {
-    Ok(Seen::of(records, lease).await?.map(|seen| seen.holder))
-}
-
-/// Why a Lease that was held is not held any more.
-fn taken_by(seen: Option<Seen>) -> String {
-    match seen {
-        Some(seen) => format!("it was taken over by {}", seen.holder),
-        None => "somebody has unlocked it".into(),
     }
 }
 
@@ -372,42 +315,4 @@ pub(super) fn displaced(error: StateError) -> Error {
 
 fn no_answer() -> Error {
     Error::Unavailable(format!("no answer within {} s", RENEW.as_secs()))
-}
-
-fn content(who: &str, since: &str, now: Timestamp) -> Value {
-    json!({
-        "metadata": { "labels": { "app.kubernetes.io/managed-by": "carnet" } },
-        "spec": {
-            "holderIdentity": who,
-            "leaseDurationSeconds": COUNTS.as_secs(),
-            "acquireTime": since,
-            "renewTime": micro(now),
-        },
-    })
-}
-
-/// A time as Leases have it, to the microsecond.
-fn micro(time: Timestamp) -> String {
-    format!("{time:.6}")
-}
-
-/// Ends a hold, and no other one: whoever took over since it was looked at keeps theirs.
-pub(super) async fn unlock(
-    records: &Records,
-    name: &str,
-    lease: &RecordName,
-    holder: &Holder,
-) -> Result<(), StateError> {
-    for _ in 0..TRIES {
-        let Some(seen) = Seen::of(records, lease).await? else { return Ok(()) };
-        if (&seen.holder.who, &seen.holder.since) != (&holder.who, &holder.since) {
-            return Err(seen.locked(name));
-        }
-        match records.delete(lease, &seen.version.unchanged()).await {
-            // It was renewed at the same moment.
-            Err(Error::Changed(_)) => {}
-            done => return Ok(done?),
-        }
-    }
-    Err(StateError::Locked { name: name.into(), holder: Some(Box::new(holder.clone())) })
 }
