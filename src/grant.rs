@@ -379,3 +379,6 @@ fn files(grant: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, In
     let bind = |file: &FileGrant| Ok((files::pattern(&file.name, names)?, file.path.clone()));
     grant.files.iter().map(bind).collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -51,10 +51,10 @@ pub async fn act(
     operation.check(earlier.as_ref(), mode)?;
     let responsibilities = Responsibilities::of(verified.as_ref(), &operation)?;
     let decided = decide(verified, &operation, earlier.as_ref(), &responsibilities, mode)?;
-    let compiled = decided.compile(environment, &responsibilities).await?;
+    let component = decided.component(environment, &responsibilities).await?;
 
     let earlier = earlier.as_ref();
-    let run = Run { operation: &operation, environment, earlier, responsibilities, decided, compiled, mode };
+    let run = Run { operation: &operation, environment, earlier, responsibilities, decided, component, mode };
     let planned = run.plan(target).await.map_err(|error| operation.stale(error))?;
     // Invariant: what is applied is what was planned, or it stops.
     let departures = operation.plan.as_ref().map(|plan| plan.departures(planned.plan())).unwrap_or_default();
@@ -67,3 +67,6 @@ pub async fn act(
     let confirmed = run.confirm(&planned).await?;
     run.carry_out(planned, &confirmed, lock.as_ref()).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use crate::bundle::{self, component::Footprint};
 use crate::grant::Granted;
 use crate::host::bindings::{Bundle, BundlePre};
 use crate::host::meter::{Clock, LimitHit};
-use crate::host::pass::Departure;
+use crate::host::pass::{Departure, OtherPass};
 use crate::host::{GuestError, Host};
 
 mod compiler;
@@ -58,19 +58,15 @@ pub enum RunError {
     /// The component does not fit the host.
     #[error("the component cannot be linked: {0}")]
     Link(String),
+    /// The host was given one kind of pass, and gave back another.
+    #[error(transparent)]
+    OtherPass(#[from] OtherPass),
     /// The component returned an error.
     #[error("the component reports: {}", Reported(.0))]
     Reported(GuestError),
     /// The component did what WebAssembly forbids, or the host failed under it.
     #[error("the component trapped: {0}")]
     Trapped(String),
-}
-
-impl RunError {
-    /// The host was given one kind of pass, and gave back another.
-    pub(crate) fn mixed_up() -> Self {
-        Self::Engine("the pass was mixed up with another".into())
-    }
 }
 
 /// A component's error, as one line.
@@ -258,3 +254,6 @@ impl Drop for Ticker {
         self.0.store(false, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,9 +26,22 @@ struct Site(tempfile::TempDir);
 
 impl Site {
     async fn new() -> Self {
+        Self::of(SOURCE).await
+    }
+
+    /// A bundle with these images, none of which is in the layout.
+    async fn with_images(images: &[(&str, &[u8])]) -> Self {
+        let image = |(name, bytes): &(&str, &[u8])| {
+            let (digest, size) = (Digest::of(bytes), bytes.len());
+            format!("  {name}: {{ image: 'registry.example/{name}@{digest}', size: {size} }}\n")
+        };
+        Self::of(&format!("{SOURCE}images:\n{}", images.iter().map(image).collect::<String>())).await
+    }
+
+    async fn of(source: &str) -> Self {
         let site = Self(tempfile::tempdir().unwrap());
         fs::create_dir(site.path("source")).unwrap();
-        fs::write(site.path("source/carnet.yaml"), SOURCE).unwrap();
+        fs::write(site.path("source/carnet.yaml"), source).unwrap();
         fs::write(site.path("source/hello.wasm"), component()).unwrap();
         crate::author::build(&site.path("source"), &site.path("layout"), None).await.unwrap();
         site
@@ -75,9 +88,16 @@ impl Site {
 
 /// An installer that answers `ok`.
 pub(crate) fn component() -> Vec<u8> {
-    let text = r#"(module (memory (export "memory") 1)
+    installer("", "i32.const 16")
+}
+
+/// An installer that does this, and what it needs for it. An answer is at 16: zeroes are `ok`.
+pub(crate) fn installer(fields: &str, body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module {fields} (memory (export "memory") 1)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
-        (func (export "carnet:bundle/installer@0.1.0#run") (param i32 i32) (result i32) i32.const 16))"#;
+        (func (export "carnet:bundle/installer@0.1.0#run") (param i32 i32) (result i32) {body}))"#
+    );
     let mut module = wat::parse_str(text).unwrap();
     let mut resolve = wit_parser::Resolve::default();
     let (package, _) = resolve.push_dir("wit").unwrap();
@@ -220,6 +240,62 @@ async fn a_kept_bundle_is_checked_as_if_it_were_new() {
     fs::write(&blob, bytes).unwrap();
     let refused = load(&kept, fetched.digest(), origin).await;
     assert!(matches!(refused, Err(FetchError::Oci(OciError::Digest(_)))));
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_there_is_named_and_one_that_is_there_goes_along_and_is_checked() {
+    let site = Site::with_images(&[("one", b"{\"a\":1}"), ("two", b"{\"a\":2}")]).await;
+    assert_eq!(site.fetch("").await.unwrap().absent_images(), ["one", "two"]);
+    let one = site.add(OCI_MANIFEST, b"{\"a\":1}").digest;
+    let fetched = site.fetch("").await.unwrap();
+    assert_eq!(fetched.absent_images(), ["two"]);
+    fs::create_dir(site.path("kept")).unwrap();
+    let kept = open_directory(&site.path("kept")).unwrap();
+    fetched.save(&kept).await.unwrap();
+    assert!(site.path("kept/blobs/sha256").join(one.hex()).exists());
+    let origin: Reference = "registry.example/hello:1".parse().unwrap();
+    assert_eq!(load(&kept, fetched.digest(), origin).await.unwrap().absent_images(), ["two"]);
+    fs::write(site.blob(one), b"{\"a\":3}").unwrap();
+    assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::Digest(_)))));
+}
+
+#[tokio::test]
+async fn manifests_of_images_have_a_bound_each_and_together() {
+    let whole = usize::try_from(MAX_DOCUMENT).unwrap();
+    let site = Site::with_images(&[("long", &vec![b' '; whole + 1])]).await;
+    site.add(OCI_MANIFEST, &vec![b' '; whole + 1]);
+    assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::TooLong { .. }))));
+
+    let manifests: Vec<_> = (b'a'..=b'i').map(|letter| vec![letter; whole]).collect();
+    let names: Vec<_> = (b'a'..=b'i').map(|letter| char::from(letter).to_string()).collect();
+    let images: Vec<_> = names.iter().map(String::as_str).zip(manifests.iter().map(Vec::as_slice)).collect();
+    let site = Site::with_images(&images).await;
+    let (last, fitting) = manifests.split_last().unwrap();
+    assert_eq!(u64::try_from(fitting.len() * whole).unwrap(), MAX_IMAGES);
+    fitting.iter().for_each(|bytes| drop(site.add(OCI_MANIFEST, bytes)));
+    assert_eq!(site.fetch("").await.unwrap().absent_images(), ["i"]);
+    site.add(OCI_MANIFEST, last);
+    assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::TooLong { .. }))));
+}
+
+/// What a tag was when the bundle was fetched is what it is called where it is kept; without one, its version.
+#[tokio::test]
+async fn a_kept_bundle_has_the_tag_that_it_came_with() {
+    let site = Site::new().await;
+    let tags = async |site: &Site| {
+        fs::create_dir(site.path("kept")).unwrap();
+        let kept = open_directory(&site.path("kept")).unwrap();
+        site.fetch("").await.unwrap().save(&kept).await.unwrap();
+        let index: Value = document::json(&fs::read(site.path("kept/index.json")).unwrap()).unwrap();
+        fs::remove_dir_all(site.path("kept")).unwrap();
+        index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"].clone()
+    };
+    let mut entry = site.entry();
+    site.write(&[tagged(entry.clone(), "stable")]);
+    assert_eq!(tags(&site).await, "stable");
+    entry.as_object_mut().unwrap().remove("annotations");
+    site.write(&[entry]);
+    assert_eq!(tags(&site).await, "1.0.0");
 }
 
 #[tokio::test]

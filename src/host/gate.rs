@@ -23,7 +23,7 @@ use super::files::{self, Files};
 use super::installation::{Definitions, InstallationContext, InstallationView, Log};
 use super::kubernetes::Kubernetes;
 use super::meter::{Clock, HostTime, LimitHit, Meter};
-use super::pass::{Departure, Pass, Phase};
+use super::pass::{Departure, OtherPass, Pass, Phase};
 use super::progress::LogEntry;
 use super::told::CallError;
 use super::{GuestError, wasi};
@@ -118,8 +118,11 @@ impl Host {
         }
     }
 
-    /// The pass, as it was handed over, and its results. None: it is another kind of pass.
-    pub fn into_parts<P: Phase>(self) -> Option<(P, Ended)> {
+    /// The pass, as it was handed over, and its results.
+    ///
+    /// # Errors
+    /// [`OtherPass`] when it was handed over as another kind.
+    pub fn into_parts<P: Phase>(self) -> Result<(P, Ended), OtherPass> {
         let ended = Ended {
             calls: self.meter.calls().clone(),
             outputs: self.outputs,
@@ -127,7 +130,7 @@ impl Host {
             denied: self.refusals.denied,
             failed: self.refusals.failed,
         };
-        Some((P::try_from(self.pass).ok()?, ended))
+        Ok((P::try_from(self.pass)?, ended))
     }
 
     /// The limiter of the component's memory.
@@ -291,3 +294,6 @@ impl WasiView for Host {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

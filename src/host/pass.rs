@@ -36,7 +36,12 @@ pub enum Pass {
 }
 
 /// A pass of a run, known by its type.
-pub trait Phase: Into<Pass> + TryFrom<Pass> {}
+pub trait Phase: Into<Pass> + TryFrom<Pass, Error = OtherPass> {}
+
+/// A pass was taken for one of the other kind. A run gives back the pass that it was given, so this is a fault of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the run gave back another pass than it was given")]
+pub struct OtherPass;
 
 /// An object of a call, ready to be sent.
 pub(super) struct ApplyItem {
@@ -62,23 +67,23 @@ impl From<Planning> for Pass {
 }
 
 impl TryFrom<Pass> for Acting {
-    type Error = Pass;
+    type Error = OtherPass;
 
-    fn try_from(pass: Pass) -> Result<Self, Pass> {
+    fn try_from(pass: Pass) -> Result<Self, OtherPass> {
         match pass {
             Pass::Acting(acting) => Ok(acting),
-            other @ Pass::Planning(_) => Err(other),
+            Pass::Planning(_) => Err(OtherPass),
         }
     }
 }
 
 impl TryFrom<Pass> for Planning {
-    type Error = Pass;
+    type Error = OtherPass;
 
-    fn try_from(pass: Pass) -> Result<Self, Pass> {
+    fn try_from(pass: Pass) -> Result<Self, OtherPass> {
         match pass {
             Pass::Planning(planning) => Ok(planning),
-            other @ Pass::Acting(_) => Err(other),
+            Pass::Acting(_) => Err(OtherPass),
         }
     }
 }

@@ -32,6 +32,13 @@ pub(super) struct DecidedRun {
     pub(super) decision: Decision,
 }
 
+/// What a component is called for, under which grant. It is called once for each pass.
+pub(super) struct ComponentRun {
+    pub(super) compiled: Compiled,
+    pub(super) granted: Arc<Granted>,
+    pub(super) action: String,
+}
+
 pub(super) fn decide(
     verified: Option<Verified>,
     operation: &Operation,
@@ -216,19 +223,21 @@ impl DecidedRun {
         }
     }
 
-    /// Compiles the component where the action needs it. A run that is stopped waits for no compiler.
-    pub(super) async fn compile(
+    /// The component's part in the action, compiled. None: the runtime acts alone. A run that is stopped waits for no
+    /// compiler.
+    pub(super) async fn component(
         &self,
         environment: &Environment<'_>,
         responsibilities: &Responsibilities,
-    ) -> Result<Option<Compiled>, Error> {
-        let (Some(granted), Some(_)) = (&self.granted, &responsibilities.component) else { return Ok(None) };
+    ) -> Result<Option<ComponentRun>, Error> {
+        let (Some(granted), Some(action)) = (&self.granted, &responsibilities.component) else {
+            return Ok(None);
+        };
         let engine = Engine::new(environment.cache.as_deref()).map_err(Error::SetUp)?;
-        tokio::select! {
-            compiled = engine.compile(granted, environment.compiler.as_deref()) => {
-                compiled.map(Some).map_err(Error::SetUp)
-            }
-            () = environment.cancellation.canceled() => Err(Error::Canceled),
-        }
+        let compiled = tokio::select! {
+            compiled = engine.compile(granted, environment.compiler.as_deref()) => compiled.map_err(Error::SetUp)?,
+            () = environment.cancellation.canceled() => return Err(Error::Canceled),
+        };
+        Ok(Some(ComponentRun { compiled, granted: Arc::clone(granted), action: action.clone() }))
     }
 }

@@ -54,10 +54,50 @@ impl Responsibilities {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::tests::component;
+    use crate::grant::tests::verified_of;
     use crate::targets::Place;
 
     fn alone(action: &str) -> Result<Responsibilities, Error> {
         Responsibilities::of(None, &Operation::new(action, "web", "prod", Place::directory("/rendered")))
+    }
+
+    async fn with(requests: &str, action: &str) -> Result<Responsibilities, Error> {
+        let verified = verified_of(&component(), requests).await;
+        let operation = Operation::new(action, "web", "prod", Place::directory("/rendered"));
+        Responsibilities::of(Some(&verified), &operation)
+    }
+
+    /// Who installs, upgrades and uninstalls, by what the component handles itself.
+    #[tokio::test]
+    async fn the_runtime_does_what_the_component_does_not_handle() {
+        for (handles, action, component, prune, remove) in [
+            ("[install]", "install", Some("install"), true, false),
+            ("[install]", "upgrade", Some("install"), true, false),
+            ("[install]", "uninstall", None, false, true),
+            ("[install, upgrade]", "upgrade", Some("upgrade"), false, false),
+            ("[install, uninstall]", "uninstall", Some("uninstall"), false, true),
+        ] {
+            let found = with(&format!("handles: {handles}\nrequests: {{}}"), action).await.unwrap();
+            let said = (found.component.as_deref(), found.prune, found.remove);
+            assert_eq!(said, (component, prune, remove), "{handles} {action}");
+            assert!(found.modifies && !found.stateless, "{handles} {action}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_action_of_the_bundle_is_the_components_and_as_it_is_declared() {
+        let bundle = "actions:
+  dev.carnet.web.look: { description: Looks, modifies: false, stateless: true }
+  dev.carnet.web.rotate: { description: Rotates, modifies: true }
+requests: {}";
+        let look = with(bundle, "dev.carnet.web.look").await.unwrap();
+        assert_eq!(look.component.as_deref(), Some("dev.carnet.web.look"));
+        assert!(!look.modifies && look.stateless && !look.prune && !look.remove);
+        let rotate = with(bundle, "dev.carnet.web.rotate").await.unwrap();
+        assert!(rotate.modifies && !rotate.stateless && !rotate.prune && !rotate.remove);
+        let unknown = with(bundle, "dev.carnet.web.none").await.err();
+        assert!(matches!(unknown, Some(Error::UnknownAction(action)) if action == "dev.carnet.web.none"));
     }
 
     #[test]

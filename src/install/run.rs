@@ -11,12 +11,12 @@ use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
 use crate::host::{GuestError, Host};
-use crate::run::{Compiled, RunError};
+use crate::run::RunError;
 use crate::state::{Installation, InstallationSettings, StateError};
 use crate::targets::{self, Target};
 use crate::verify::TrustDecision;
 
-use super::decide::DecidedRun;
+use super::decide::{ComponentRun, DecidedRun};
 use super::responsibilities::Responsibilities;
 use super::{Environment, Error, Mode, Operation};
 
@@ -27,7 +27,8 @@ pub(super) struct Run<'a> {
     pub(super) earlier: Option<&'a Installation>,
     pub(super) responsibilities: Responsibilities,
     pub(super) decided: DecidedRun,
-    pub(super) compiled: Option<Compiled>,
+    /// The component's part. None: the runtime acts alone.
+    pub(super) component: Option<ComponentRun>,
     pub(super) mode: Mode,
 }
 
@@ -40,15 +41,11 @@ pub(super) struct Ran<P> {
 impl Run<'_> {
     /// Runs the component over the target, if it handles the action.
     pub(super) async fn pass<P: Phase>(&self, pass: P) -> Result<Ran<P>, Error> {
-        let (Some(compiled), Some(granted), Some(action)) =
-            (&self.compiled, &self.decided.granted, &self.responsibilities.component)
-        else {
-            return Ok(Ran { pass, ended: Ended::default() });
-        };
-        let context = self.decided.context.clone();
-        let host = Host::new(Arc::clone(granted), context, self.decided.credentials.clone(), pass);
-        let (host, result) = compiled.run(host, action).await;
-        let (pass, ended) = host.into_parts::<P>().ok_or_else(|| Error::SetUp(RunError::mixed_up()))?;
+        let Some(component) = &self.component else { return Ok(Ran { pass, ended: Ended::default() }) };
+        let (context, credentials) = (self.decided.context.clone(), self.decided.credentials.clone());
+        let host = Host::new(Arc::clone(&component.granted), context, credentials, pass);
+        let (host, result) = component.compiled.run(host, &component.action).await;
+        let (pass, ended) = host.into_parts::<P>().map_err(|error| Error::SetUp(error.into()))?;
         match result {
             Ok(()) => Ok(Ran { pass, ended }),
             Err(source) => Err(failed(pass.into(), ended, source).await),

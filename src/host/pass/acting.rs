@@ -119,21 +119,29 @@ impl Acting {
         granted: &Granted,
     ) -> Result<Vec<Change>, CallError> {
         let changes = self.follower.take(steps_of(&items))?;
-        self.let_go_first(&items).await?;
-        self.send_all(&items, granted).await?;
+        let sent = self.send_call(&items, granted).await;
+        self.follower.note(steps_of(&items).next(), sent)?;
         // The component receives the results of the planning pass, so that it takes the same steps again.
         Ok(changes)
     }
 
+    async fn send_call(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<(), CallError> {
+        self.let_go_first(items).await?;
+        self.send_all(items, granted).await
+    }
+
     /// Removes objects.
     pub(super) async fn delete(&mut self, permits: Vec<Permitted<Delete>>) -> Result<(), CallError> {
-        self.follower.take(permits.iter().map(|permit| Step::delete(permit.0.clone())))?;
+        let steps: Vec<_> = permits.iter().map(|permit| Step::delete(permit.0.clone())).collect();
+        let first = steps.first().cloned();
+        self.follower.take(steps.into_iter())?;
         let removal = |permit: Permitted<Delete>| {
             let seen = self.seen.get(&permit.0.id()).cloned();
             ObjectRemoval { permit, seen }
         };
         let removals = permits.into_iter().map(removal).collect();
-        Ok(self.remove(removals, |_| false).await?)
+        let removed = self.remove(removals, |_| false).await.map_err(CallError::from);
+        self.follower.note(first, removed)
     }
 
     /// Waits until objects are ready.

@@ -27,6 +27,8 @@ enum Answer {
 pub(super) struct Follower {
     script: Script,
     taken: usize,
+    /// The first step that was taken and failed.
+    failed: Option<Step>,
 }
 
 /// The run departed from its plan.
@@ -79,7 +81,7 @@ impl Script {
 
 impl Follower {
     pub(super) fn new(script: Script) -> Self {
-        Self { script, taken: 0 }
+        Self { script, taken: 0, failed: None }
     }
 
     /// Takes the steps of one call, and returns the planned change of each.
@@ -108,11 +110,27 @@ impl Follower {
         refused.map_or(Ok(changes), |told| Err(CallError::Guest(told)))
     }
 
-    /// Checks that all steps were taken.
+    /// Notes what came of a call that began with this step. A component may pass over an error, but what was planned and
+    /// not done is no success.
+    pub(super) fn note<T>(
+        &mut self,
+        step: Option<Step>,
+        outcome: Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        if outcome.is_err() && self.failed.is_none() {
+            self.failed = step;
+        }
+        outcome
+    }
+
+    /// Checks that all steps were taken, and that none of them failed.
     ///
     /// # Errors
     /// [`Departure`] when the plan has more.
     pub(super) fn finished(&self) -> Result<(), Departure> {
+        if let Some(failed) = &self.failed {
+            return Err(Departure { planned: failed.describe(), actual: "a call that failed".into() });
+        }
         match self.script.0.get(self.taken) {
             Some((next, _)) => Err(Departure { planned: next.describe(), actual: "it ended".into() }),
             None => Ok(()),
@@ -176,6 +194,21 @@ mod tests {
         let mut one = planned();
         assert!(one.take([step("a")].into_iter()).is_ok());
         assert_eq!(one.finished().unwrap_err().actual, "it ended");
+    }
+
+    #[test]
+    fn a_step_that_failed_is_a_departure_also_where_the_component_went_on() {
+        let mut follower = Follower::new(script([(&["a", "b"], Ok(vec![Change::Create; 2]))]));
+        assert!(follower.take([step("a"), step("b")].into_iter()).is_ok());
+        assert!(follower.note(Some(step("a")), Err::<(), _>(CallError::invalid("no"))).is_err());
+        assert!(follower.note(Some(step("b")), Err::<(), _>(CallError::invalid("no"))).is_err());
+        let text = follower.finished().unwrap_err().to_string();
+        let expected = "a call that failed, where the plan has delete ConfigMap a/a";
+        assert_eq!(text, format!("the run departs from its plan: {expected}"));
+        let mut follower = Follower::new(script([(&["a"], Ok(vec![Change::Create]))]));
+        assert!(follower.take([step("a")].into_iter()).is_ok());
+        assert!(follower.note(Some(step("a")), Ok(())).is_ok());
+        assert_eq!(follower.finished(), Ok(()));
     }
 
     #[test]

@@ -1,0 +1,474 @@
+//! Decisions, one by one: who is asked for them, who wins, and which proof is given.
+
+#![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::fetch::tests::component;
+use crate::kubernetes::kinds::Kinds;
+use crate::verify::{TrustPolicy, dangerously_unsigned};
+
+/// Everything that can be requested, one of each. `OPTIONAL` stands where a request may be one.
+const REQUESTS: &str = "requests:
+  kubernetes:
+  - { verbs: [get, apply, delete], kinds: [ConfigMap], namespaces: ['${namespace}'], names: ['${installation}-*'] OPTIONAL }
+  - { verbs: [get-secret, apply], kinds: [Secret], namespaces: [prod], names: [web-db] OPTIONAL }
+  - { verbs: [get], kinds: [Service], namespaces: [prod], names: [db], optional: true }
+  files: [{ name: site.conf OPTIONAL }, { name: 'themes/*', optional: true }]
+  credentials: [{ name: token, into: [prod/Secret/web-db], reveal: true OPTIONAL }]
+  generate: [{ name: pin, into: [prod/Secret/web-pin, prod/Secret/web-copy] OPTIONAL }]
+";
+
+fn required() -> String {
+    REQUESTS.replace(" OPTIONAL", "")
+}
+
+fn optional() -> String {
+    REQUESTS.replace(" OPTIONAL", ", optional: true")
+}
+
+/// A bundle that requests this, and that nobody signed.
+async fn verified(requests: &str) -> Verified {
+    verified_of(&component(), requests).await
+}
+
+/// Such a bundle of a component.
+pub(crate) async fn verified_of(component: &[u8], requests: &str) -> Verified {
+    let home = tempfile::tempdir().unwrap();
+    let (source, layout) = (home.path().join("source"), home.path().join("layout"));
+    fs::create_dir(&source).unwrap();
+    let text = format!(
+        "apiVersion: carnet.dev/v1alpha1\nkind: Source\nname: web\nversion: 1.0.0\ndescription: A test\n\
+         component: ./web.wasm\ncredentials:\n  token: {{ description: A token }}\n{requests}"
+    );
+    fs::write(source.join("carnet.yaml"), text).unwrap();
+    fs::write(source.join("web.wasm"), component).unwrap();
+    crate::author::build(&source, &layout, None).await.unwrap();
+    let reference = format!("layout:{}", layout.display()).parse().unwrap();
+    dangerously_unsigned(crate::fetch::fetch(&reference).await.unwrap(), &TrustPolicy::none()).unwrap()
+}
+
+/// A run of that bundle, with what a grant of these members allows.
+async fn granted(requests: &str, grant: Value) -> Result<Granted, Shortfall> {
+    granted_to(&component(), requests, grant).await
+}
+
+/// A run of a component that requests this, with what a grant of these members allows.
+pub(crate) async fn granted_to(component: &[u8], requests: &str, grant: Value) -> Result<Granted, Shortfall> {
+    Granted::new(verified_of(component, requests).await, &serde_json::from_value(grant).unwrap(), names())
+}
+
+fn names() -> Names {
+    Names { installation: "web".into(), namespace: "prod".into(), parameters: Default::default() }
+}
+
+/// Just what is required.
+fn enough() -> Value {
+    json!({
+        "kubernetes": [
+            {"verbs": ["get", "apply", "delete"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-*"]},
+            {"verbs": ["get-secret", "apply"], "kinds": ["Secret"], "namespaces": ["prod"], "names": ["web-db"]},
+        ],
+        "files": [{"name": "site.conf", "path": "/etc/site.conf"}],
+        "credentials": [{"name": "token", "into": ["prod/Secret/web-db"], "reveal": true}],
+        "generate": [{"name": "pin", "into": ["prod/Secret/web-pin", "prod/Secret/web-copy"]}],
+    })
+}
+
+/// That, but for what the changes say.
+fn changed(change: impl FnOnce(&mut Value)) -> Value {
+    let mut grant = enough();
+    change(&mut grant);
+    grant
+}
+
+async fn all() -> Granted {
+    granted(&required(), enough()).await.unwrap()
+}
+
+fn config_map(name: &str) -> ObjectRef {
+    ObjectRef::new("v1", "ConfigMap", Some("prod"), name)
+}
+
+fn secret(name: &str) -> ObjectRef {
+    ObjectRef::new("v1", "Secret", Some("prod"), name)
+}
+
+fn manifest(body: Value) -> Object {
+    Object::of(body, "prod", &Kinds::default()).unwrap()
+}
+
+/// Why an action is denied, in short.
+#[track_caller]
+fn reason<T: std::fmt::Debug>(decision: Result<T, Denied>) -> &'static str {
+    match decision.unwrap_err().reason {
+        Reason::NotGranted(_) => "not granted",
+        Reason::NotRequested => "not requested",
+        Reason::ReadingOnly => "reading only",
+        Reason::Refused => "refused",
+    }
+}
+
+/// An installer that could call one function.
+fn importing(interface: &str, function: &str) -> Component {
+    let text = format!(
+        r#"(component
+            (import "{interface}" (instance (export "{function}" (func))))
+            (core module $module (func (export "run")))
+            (core instance $instance (instantiate $module))
+            (func $run (canon lift (core func $instance "run")))
+            (instance $installer (export "run" (func $run)))
+            (export "carnet:bundle/installer@0.1.0" (instance $installer)))"#
+    );
+    Component::read(wat::parse_str(text).unwrap()).unwrap()
+}
+
+#[track_caller]
+fn missing(decision: Result<Granted, Shortfall>) -> Vec<String> {
+    match decision.err() {
+        Some(Shortfall::Missing(lines)) => lines,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_run_starts_with_just_what_is_required_and_says_what_it_does_without() {
+    let granted = all().await;
+    let withheld = ["--allow-kube 'get:Service:prod/db'", "--allow-file 'themes/*=PATH'"];
+    assert_eq!(granted.withheld(), withheld);
+    assert_eq!(reason(granted.get(ObjectRef::new("v1", "Service", Some("prod"), "db"))), "not granted");
+    assert_eq!(reason(granted.read("themes/dark")), "not granted");
+}
+
+/// A part of a grant is as little as none of it: each cut is a line that is missing.
+#[tokio::test]
+async fn a_grant_of_a_part_does_not_start_a_run_and_only_the_rest_is_missing() {
+    type Cut = (fn(&mut Value), &'static [&'static str]);
+    let cuts: [Cut; 6] = [
+        (
+            |it| it["kubernetes"][0]["verbs"] = json!(["get", "apply"]),
+            &["--allow-kube 'delete:ConfigMap:prod/web-*'"],
+        ),
+        (
+            |it| it["kubernetes"][0]["names"] = json!(["web-a"]),
+            &[
+                "--allow-kube 'apply:ConfigMap:prod/web-*'",
+                "--allow-kube 'delete:ConfigMap:prod/web-*'",
+                "--allow-kube 'get:ConfigMap:prod/web-*'",
+            ],
+        ),
+        (
+            |it| it["kubernetes"][0]["namespaces"] = json!(["dev"]),
+            &[
+                "--allow-kube 'apply:ConfigMap:prod/web-*'",
+                "--allow-kube 'delete:ConfigMap:prod/web-*'",
+                "--allow-kube 'get:ConfigMap:prod/web-*'",
+            ],
+        ),
+        (|it| it["files"] = json!([{"name": "other", "path": "/a"}]), &["--allow-file 'site.conf=PATH'"]),
+        (|it| it["credentials"][0]["reveal"] = json!(false), &["--allow-reveal token"]),
+        (
+            |it| it["generate"][0]["into"] = json!(["prod/Secret/web-pin"]),
+            &["--allow-generate pin=prod/Secret/web-copy"],
+        ),
+    ];
+    for (cut, expected) in cuts {
+        let lines = missing(granted(&required(), changed(cut)).await);
+        assert_eq!(lines, expected);
+        let nothing = missing(granted(&required(), json!({})).await);
+        assert!(expected.iter().all(|line| nothing.iter().any(|found| found == line)), "{nothing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deny_of_something_required_does_not_start_a_run_and_says_so() {
+    let rule =
+        json!([{"verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-a"]}]);
+    let denials = [
+        (json!({"kubernetes": rule}), "(refused by `deny`) apply:ConfigMap:prod/web-a"),
+        (json!({"files": [{"name": "site.conf"}]}), "(refused by `deny`) the file site.conf"),
+        (json!({"credentials": ["token"]}), "(refused by `deny`) the credential token"),
+        (json!({"reveal": ["token"]}), "(refused by `deny`) the credential token"),
+        (json!({"credentials": ["pin"]}), "(refused by `deny`) the credential pin"),
+    ];
+    for (deny, line) in denials {
+        let grant = changed(|grant| grant["deny"] = deny.clone());
+        assert_eq!(missing(granted(&required(), grant).await), [line], "{deny}");
+    }
+}
+
+/// The same shortfall, for somebody who only asks.
+#[tokio::test]
+async fn asking_what_is_missing_says_what_a_run_would_say() {
+    let (verified, verified_again) = (verified(&required()).await, verified(&required()).await);
+    let ask = |grant: Value| {
+        let grant = serde_json::from_value(grant).unwrap();
+        shortfall(verified.bundle(), verified.component(), &grant, &names())
+    };
+    let optional = ["--allow-kube 'get:Service:prod/db'", "--allow-file 'themes/*=PATH'"];
+    assert_eq!(ask(enough()).unwrap(), optional);
+    let nothing = missing(Granted::new(verified_again, &GrantSpec::default(), names()));
+    assert!(matches!(ask(json!({})), Err(Shortfall::Missing(lines)) if lines == nothing));
+    let unreadable = changed(|grant| grant["limits"] = json!({"memory": "much"}));
+    assert!(matches!(ask(unreadable), Err(Shortfall::InvalidGrant(InvalidGrant::Limit(_)))));
+}
+
+#[tokio::test]
+async fn a_grant_or_a_request_that_cannot_be_used_does_not_start_a_run() {
+    let requests = required();
+    let limit = changed(|grant| grant["limits"] = json!({"timeout": "soon"}));
+    assert!(matches!(
+        granted(&requests, limit).await.err(),
+        Some(Shortfall::InvalidGrant(InvalidGrant::Limit(_)))
+    ));
+    for member in ["kubernetes", "generate"] {
+        let empty = changed(|grant| grant[member][0]["names"] = json!([]));
+        let unreadable = changed(|grant| grant[member][0]["into"] = json!(["prod/ConfigMap/x"]));
+        let grant = if member == "generate" { unreadable } else { empty };
+        assert!(
+            matches!(
+                granted(&requests, grant).await.err(),
+                Some(Shortfall::InvalidGrant(InvalidGrant::Rule(_)))
+            ),
+            "{member}"
+        );
+    }
+    let deny = changed(|grant| {
+        grant["deny"] =
+            json!({"kubernetes": [{"verbs": ["get"], "kinds": ["a b"], "namespaces": ["x"], "names": ["y"]}]})
+    });
+    assert!(matches!(
+        granted(&requests, deny).await.err(),
+        Some(Shortfall::InvalidGrant(InvalidGrant::Rule(_)))
+    ));
+    // What a parameter brings in is part of the request.
+    let requests = "parameters: { file: { schema: { type: string } } }
+requests: { files: [{ name: '${parameters.file}' }] }";
+    let names = Names { parameters: [("file".to_owned(), json!("*"))].into(), ..names() };
+    let refused = Granted::new(verified(requests).await, &GrantSpec::default(), names).err();
+    assert!(matches!(refused, Some(Shortfall::Requests(_))));
+}
+
+/// Imports come first: what the binary may not even import is no matter of granting.
+#[tokio::test]
+async fn imports_that_nobody_requested_or_provides_are_told_apart_and_come_before_the_grant() {
+    let verified = verified("requests: { files: [{ name: a }] }").await;
+    let refusal = |interface: &str, function: &str| {
+        let component = importing(interface, function);
+        shortfall(verified.bundle(), &component, &GrantSpec::default(), &names()).unwrap_err()
+    };
+    match refusal("carnet:kubernetes/apply@0.1.0", "apply") {
+        Shortfall::Unrequested(interfaces) => assert_eq!(interfaces.len(), 1, "{interfaces:?}"),
+        other => panic!("{other:?}"),
+    }
+    match refusal("carnet:kubernetes/apply@0.1.0", "apply-all") {
+        Shortfall::Unprovided(interfaces) => assert_eq!(interfaces.len(), 1, "{interfaces:?}"),
+        other => panic!("{other:?}"),
+    }
+    match refusal("evil:host/exec@1.0.0", "exec") {
+        Shortfall::Unprovided(interfaces) => {
+            assert!(interfaces[0].contains("evil:host/exec"), "{interfaces:?}")
+        }
+        other => panic!("{other:?}"),
+    }
+    let requested = refusal("carnet:files/read@0.1.0", "read");
+    assert!(matches!(requested, Shortfall::Missing(_)), "{requested:?}");
+}
+
+#[tokio::test]
+async fn an_object_is_permitted_by_its_verb_kind_namespace_and_name_together() {
+    let granted = all().await;
+    assert_eq!(granted.get(config_map("web-a")).unwrap().0, config_map("web-a"));
+    assert_eq!(granted.delete(config_map("web-a")).unwrap().0, config_map("web-a"));
+    let of_another_kind = ObjectRef::new("v1", "Pod", Some("prod"), "web-a");
+    let elsewhere = ObjectRef::new("v1", "ConfigMap", Some("dev"), "web-a");
+    let of_another_group = ObjectRef::new("example.com/v1", "ConfigMap", Some("prod"), "web-a");
+    for object in [of_another_kind, elsewhere, of_another_group, config_map("other")] {
+        assert_eq!(reason(granted.get(object.clone())), "not requested", "{object}");
+        assert_eq!(reason(granted.delete(object.clone())), "not requested", "{object}");
+    }
+    // Its values are another verb than its name.
+    assert!(granted.get(secret("web-db")).is_ok());
+    assert_eq!(reason(granted.delete(secret("web-db"))), "not requested");
+}
+
+#[tokio::test]
+async fn a_verb_is_no_other_verb() {
+    let requests = "requests: { kubernetes: [
+        { verbs: [get], kinds: [ConfigMap, Secret], namespaces: [prod], names: [read] },
+        { verbs: [apply], kinds: [ConfigMap, Secret], namespaces: [prod], names: [write] },
+        { verbs: [delete], kinds: [ConfigMap], namespaces: [prod], names: [gone] }] }";
+    let rule = |verb: &str, name: &str| json!({"verbs": [verb], "kinds": ["ConfigMap", "Secret"], "namespaces": ["prod"], "names": [name]});
+    let grant = json!({"kubernetes": [rule("get", "read"), rule("apply", "write"), rule("delete", "gone")]});
+    let granted = granted(requests, grant).await.unwrap();
+    let apply = |name: &str| {
+        granted.apply(manifest(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})))
+    };
+    for (name, get, put, delete, wait) in [
+        ("read", true, false, false, true),
+        ("write", false, true, false, true),
+        ("gone", false, false, true, false),
+    ] {
+        assert_eq!(granted.get(config_map(name)).is_ok(), get, "get {name}");
+        assert_eq!(apply(name).is_ok(), put, "apply {name}");
+        assert_eq!(granted.delete(config_map(name)).is_ok(), delete, "delete {name}");
+        assert_eq!(granted.wait(config_map(name)).is_ok(), wait, "wait {name}");
+    }
+    // `get` reads no Secret, and who applies one does not read it; waiting shows no value.
+    assert_eq!(reason(granted.get(secret("read"))), "not requested");
+    assert_eq!(reason(granted.get(secret("write"))), "not requested");
+    assert!(granted.wait(secret("write")).is_ok());
+    assert_eq!(reason(granted.wait(secret("read"))), "not requested");
+    assert_eq!(
+        granted.wait(config_map("gone")).unwrap_err().to_string(),
+        "not permitted: wait for ConfigMap prod/gone"
+    );
+}
+
+/// A token Secret acts through its ServiceAccount: the server fills in a token of that account.
+#[tokio::test]
+async fn who_acts_through_another_object_must_be_allowed_to_apply_that_one_as_well() {
+    let requests = |more: &str| {
+        format!(
+            "requests: {{ kubernetes: [{{ verbs: [apply], kinds: [Secret{more}], namespaces: [prod], names: [bot] }}] }}"
+        )
+    };
+    let grant = json!({"kubernetes": [{"verbs": ["apply"], "kinds": ["Secret", "ServiceAccount"], "namespaces": ["prod"], "names": ["bot"]}]});
+    let token = || {
+        manifest(json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+            "metadata": {"name": "bot", "annotations": {"kubernetes.io/service-account.name": "bot"}},
+        }))
+    };
+    let alone = granted(&requests(""), grant.clone()).await.unwrap();
+    assert_eq!(reason(alone.apply(token())), "not requested");
+    let both = granted(&requests(", ServiceAccount"), grant).await.unwrap();
+    assert!(both.apply(token()).is_ok());
+}
+
+#[tokio::test]
+async fn an_action_that_only_reads_writes_nothing_whatever_is_granted() {
+    let granted = all().await.reading_only();
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web-a"}});
+    assert_eq!(reason(granted.apply(manifest(map))), "reading only");
+    assert_eq!(reason(granted.delete(config_map("web-a"))), "reading only");
+    assert!(granted.get(config_map("web-a")).is_ok());
+    assert!(granted.wait(config_map("web-a")).is_ok());
+    assert!(granted.read("site.conf").is_ok());
+}
+
+/// A deny of what can be done without: the run starts, and the deny wins over the grant.
+#[tokio::test]
+async fn a_deny_wins_for_every_kind_of_power_and_for_nothing_beside_it() {
+    let grant = changed(|grant| {
+        grant["deny"] = json!({
+            "kubernetes": [{"verbs": ["delete"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-a"]}],
+            "files": [{"name": "site.conf"}],
+            "reveal": ["token"],
+            "credentials": ["pin"],
+        });
+    });
+    let granted = granted(&optional(), grant).await.unwrap();
+    assert_eq!(reason(granted.delete(config_map("web-a"))), "refused");
+    assert!(granted.delete(config_map("web-b")).is_ok());
+    assert!(granted.get(config_map("web-a")).is_ok());
+    assert_eq!(reason(granted.read("site.conf")), "refused");
+    assert_eq!(reason(granted.reveal("token")), "refused");
+    assert!(granted.lend("token").is_ok() && granted.place("token", &secret("web-db")).is_ok());
+    assert_eq!(reason(granted.generate("pin")), "refused");
+    assert_eq!(reason(granted.place("pin", &secret("web-pin"))), "refused");
+}
+
+#[tokio::test]
+async fn a_denied_credential_is_neither_lent_placed_nor_shown() {
+    let requests = "requests: { credentials: [{ name: token, into: [prod/Secret/web-db], reveal: true, optional: true }] }";
+    let grant = json!({
+        "credentials": [{"name": "token", "into": ["prod/Secret/web-db"], "reveal": true}],
+        "deny": {"credentials": ["token"]},
+    });
+    let granted = granted(requests, grant).await.unwrap();
+    assert_eq!(reason(granted.lend("token")), "refused");
+    assert_eq!(reason(granted.reveal("token")), "refused");
+    assert_eq!(reason(granted.place("token", &secret("web-db"))), "refused");
+}
+
+#[tokio::test]
+async fn a_credential_goes_only_where_both_sides_let_it_go() {
+    let granted = all().await;
+    assert_eq!(granted.lend("token").unwrap().0, "token");
+    assert_eq!(reason(granted.lend("pin")), "not requested");
+    assert_eq!(reason(granted.reveal("pin")), "not requested");
+    let placed = granted.place("token", &secret("web-db")).unwrap();
+    assert_eq!((&*placed.credential, &placed.secret), ("token", &secret("web-db")));
+    for elsewhere in
+        [secret("web-pin"), secret("other"), ObjectRef::new("v1", "Secret", Some("dev"), "web-db")]
+    {
+        assert_eq!(reason(granted.place("token", &elsewhere)), "not requested", "{elsewhere}");
+    }
+    // One that is made has Secrets of its own.
+    assert!(granted.place("pin", &secret("web-copy")).is_ok());
+    assert_eq!(reason(granted.place("pin", &secret("web-db"))), "not requested");
+}
+
+#[tokio::test]
+async fn a_made_credential_lives_where_both_sides_say_and_its_denial_names_every_flag() {
+    let optional =
+        "requests: { generate: [{ name: pin, into: [prod/Secret/a, prod/Secret/b], optional: true }] }";
+    let one = json!({"generate": [{"name": "pin", "into": ["prod/Secret/b", "prod/Secret/c"]}]});
+    let permit = granted(optional, one).await.unwrap().generate("pin").unwrap();
+    assert_eq!((&*permit.name, &*permit.secrets), ("pin", &[secret("b")][..]));
+    let denied = granted(optional, json!({})).await.unwrap().generate("pin").unwrap_err();
+    let flags = "--allow-generate pin=prod/Secret/a --allow-generate pin=prod/Secret/b";
+    assert_eq!(denied.explained(), format!("make the credential pin: no grant allows it: {flags}"));
+    let other =
+        granted(optional, json!({"generate": [{"name": "pin", "into": ["prod/Secret/c"]}]})).await.unwrap();
+    assert_eq!(reason(other.generate("pin")), "not granted");
+    assert_eq!(reason(other.generate("key")), "not requested");
+}
+
+#[tokio::test]
+async fn a_file_is_the_one_that_is_bound_and_below_a_directory_the_rest_of_its_name() {
+    let requests =
+        "requests: { files: [{ name: site.conf }, { name: 'themes/*' }, { name: spare, optional: true }] }";
+    let grant = json!({"files": [
+        {"name": "site.conf", "path": "/etc/site.conf"},
+        {"name": "themes/*", "path": "/srv/themes"},
+        {"name": "other", "path": "/etc/shadow"},
+    ]});
+    let granted = granted(requests, grant).await.unwrap();
+    assert_eq!(granted.read("site.conf").unwrap().path, BoundPath::File("/etc/site.conf".into()));
+    let below = granted.read("themes/dark/main.css").unwrap();
+    assert_eq!(below.path, BoundPath::Below("/srv/themes".into(), "dark/main.css".into()));
+    assert_eq!(below.name, "themes/dark/main.css");
+    assert_eq!(reason(granted.read("other")), "not requested");
+    assert_eq!(reason(granted.read("site.conf2")), "not requested");
+    let spare = granted.read("spare").unwrap_err();
+    assert_eq!(spare.explained(), "read the file spare: no grant allows it: --allow-file 'spare=PATH'");
+}
+
+/// What the component is told is the same whatever the reason, so that trying tells it nothing.
+#[tokio::test]
+async fn the_operator_is_told_the_reason_and_the_component_is_not() {
+    let requests = "requests: { kubernetes: [
+        { verbs: [get], kinds: [ConfigMap, Namespace], namespaces: [prod], names: [a, b], optional: true }] }";
+    let deny = json!([{"verbs": ["get"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["b"]}]);
+    let granted = granted(requests, json!({"deny": {"kubernetes": deny}})).await.unwrap();
+    let denied =
+        [config_map("a"), config_map("b"), config_map("c")].map(|object| granted.get(object).unwrap_err());
+    let reasons = denied.each_ref().map(|denied| denied.reason().to_string());
+    assert_eq!(
+        reasons,
+        [
+            "no grant allows it: --allow-kube 'get:ConfigMap:prod/a'",
+            "a `deny` refuses it",
+            "the bundle does not request it",
+        ]
+    );
+    let told = denied
+        .each_ref()
+        .map(|denied| denied.to_string().replace("prod/b", "prod/a").replace("prod/c", "prod/a"));
+    assert!(told.iter().all(|text| *text == told[0]), "{told:?}");
+}
