@@ -1,13 +1,15 @@
 //! Each kind of finding, in manifests as people write them.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::found::MAX_TEXT;
 use super::*;
 use crate::digest::Digest;
 use crate::document;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::manifest::Object;
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::resource::Resource;
 use crate::targets::credentials::Placements;
 use crate::targets::{Change, Marks};
