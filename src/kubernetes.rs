@@ -1,8 +1,9 @@
-//! Kubernetes as it is, without a server: objects, their names and kinds, when they are ready, who holds their fields, and
-//! the rights in a cluster.
+//! Kubernetes as it is, without a server: objects, their names and kinds, when they are ready, who holds their fields,
+//! and the rights in a cluster.
 //!
-//! Everything here is pure, and knows nothing of bundles, requests or grants. What talks to an API server is in
-//! [`cluster`](crate::cluster).
+//! Everything here is pure, and knows nothing of bundles, requests or grants. Of carnet's own there are two things: the
+//! labels and annotations that say which installation an object is of ([`metadata`]), and what a run's identity consists
+//! of ([`IdentityRecord`](rbac::IdentityRecord)). What talks to an API server is in [`cluster`](crate::cluster).
 
 pub mod api;
 pub mod resource;
