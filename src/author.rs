@@ -23,6 +23,7 @@ mod sign;
 pub use build::{Built, build};
 pub use init::init;
 pub use sign::{Signed, sign};
+pub use source::SourceSpec;
 
 /// Why a bundle was not built or signed.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ pub mod files;
 pub mod credentials;
 pub mod functions;
 
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -32,7 +33,7 @@ use template::Names;
 pub const EXTENSION: &str = "dev.carnet.capabilities";
 
 /// The requests of a bundle: the capabilities that its author says the component needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Requests {
     /// The built-in actions that the component carries out itself. For the others the runtime has defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +53,7 @@ pub struct Requests {
 }
 
 /// One request: a scope, the author's reason for it, and whether the bundle can do without.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ScopeRequest<T> {
     /// The scope, its members beside the reason.
     #[serde(flatten)]

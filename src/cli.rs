@@ -47,6 +47,7 @@ mod outputs;
 mod plan;
 mod rbac;
 mod rollback;
+mod schema;
 mod sign;
 mod status;
 mod uninstall;
@@ -125,6 +126,7 @@ enum Verb {
     Outputs(outputs::Args),
     Unlock(unlock::Args),
     Completion(completion::Args),
+    Schema(schema::Args),
     Doctor(doctor::Args),
     Version(version::Args),
 }
@@ -238,6 +240,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Outputs(args) => outputs::run(args, context),
         Verb::Unlock(args) => unlock::run(args, context),
         Verb::Completion(args) => completion::run(args, context),
+        Verb::Schema(args) => schema::run(args, context),
         Verb::Doctor(args) => doctor::run(args, context),
         Verb::Version(args) => version::run(args, context),
     }

@@ -41,7 +41,9 @@ pub mod history;
 pub mod outputs;
 pub mod unlock;
 pub mod doctor;
+pub mod schema;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -61,8 +63,8 @@ pub use services::Services;
 /// The version of every document.
 pub const API_VERSION: &str = "carnet.dev/v1alpha1";
 
-/// A result that can be written down as one document, which says what it is.
-pub trait Document: Serialize {
+/// A result that can be written down as one document, which says what it is, and has a published schema.
+pub trait Document: Serialize + JsonSchema {
     /// The `kind` of the document.
     const KIND: &'static str;
 

@@ -18,9 +18,9 @@ use crate::oci::media_type::OCI_MANIFEST;
 mod file;
 mod bundle;
 
-use file::{
-    ActionSpec, CredentialSpec, ImageSpec, OutputSpec, ParameterSpec, SourceSpec, each, invalid, typed,
-};
+use file::{ActionSpec, CredentialSpec, ImageSpec, OutputSpec, ParameterSpec, each, invalid, typed};
+
+pub use file::SourceSpec;
 
 /// The name of the file.
 pub(super) const FILE: &str = "carnet.yaml";

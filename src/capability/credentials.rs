@@ -5,6 +5,7 @@ pub mod generate;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::InvalidScope;
@@ -15,7 +16,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::text::CommandLine;
 
 /// A credential, as a document names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialText {
     /// The credential's name in the bundle.

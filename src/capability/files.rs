@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::InvalidScope;
@@ -18,7 +19,7 @@ use crate::text::CommandLine;
 pub struct FileScope(BTreeSet<Pattern>);
 
 /// A file, or with a trailing `*` the files below a directory, as a document names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileText {
     /// The logical name, such as `site.conf` or `certs/*`.

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::document::visible;
@@ -110,9 +111,10 @@ impl Untrusted {
 }
 
 /// An error as it is told: document of kind `Error`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Failure {
     /// The exit code.
+    #[schemars(with = "u8")]
     pub code: Code,
     /// The error message.
     pub message: String,

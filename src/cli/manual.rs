@@ -57,6 +57,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ),
     ("Rights", "`rbac`", "`name`, `namespace`, `plan`, `objects`, `escalations`, `later`"),
     ("RightsCheck", "`rbac --check`", "`name`, `missing`"),
+    ("SchemaList", "`schema`", "`items`: each with `name` and `writtenBy` (`carnet`, `person`)"),
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
     ("SourceDirectory", "`init`", "`name`, `directory`"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),
@@ -149,7 +150,8 @@ fn documents(page: &mut String) {
     section(
         page,
         "With `-o json` or `-o yaml` a verb prints exactly one document on stdout, with \
-         `apiVersion: carnet.dev/v1alpha1`, its `kind` and the members below. Everything else is on stderr.",
+         `apiVersion: carnet.dev/v1alpha1`, its `kind` and the members below. Everything else is on stderr. \
+         `carnet schema KIND` prints the JSON Schema of a kind.",
     );
     let rows: Vec<_> =
         DOCUMENTS.iter().map(|(kind, verb, members)| format!("| `{kind}` | {verb} | {members} |")).collect();

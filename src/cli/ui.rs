@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::document::visible;
 use crate::grant::LoweredGuard;
@@ -110,13 +111,21 @@ impl Ui {
     /// # Errors
     /// [`Unwritten`] when stdout takes no more.
     pub fn document(&self, kind: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        let document = document(kind, value)?;
+        self.own_document(&document(kind, value)?)
+    }
+
+    /// Prints a document that says itself what it is.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when stdout takes no more.
+    pub fn own_document(&self, document: &Value) -> anyhow::Result<()> {
         if self.format == Format::Yaml {
             let mut text = YamlText::default();
-            text.document(&document);
+            text.document(document);
             return self.yaml(&text);
         }
-        self.text(&format!("{}\n", json::document(&document)))
+        self.text(&format!("{}
+", json::document(document)))
     }
 
     /// Prints a page.

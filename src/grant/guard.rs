@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document;
 
 /// A guard that is lowered, written as the flags that lower it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
+#[schemars(extend("enum" = Self::ALL))]
 #[non_exhaustive]
 pub enum LoweredGuard {
     /// No identity is made for the run: it has all rights of the caller.
@@ -24,7 +26,7 @@ pub enum LoweredGuard {
 
 /// A guard that a record says was lowered. Another version of the program may know guards that this one does not: its
 /// records stay readable, and what they say is shown. Nothing is lowered by a guard that is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", from = "String")]
 pub enum RecordedGuard {
     /// One of this version's.

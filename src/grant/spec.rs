@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::InvalidScope;
@@ -17,7 +18,7 @@ use crate::document;
 use super::limits::{InvalidLimit, LimitTexts};
 
 /// A grant file: `apiVersion: carnet.dev/v1alpha1`, `kind: Grant`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GrantFile {
     /// `carnet.dev/v1alpha1`.
@@ -31,7 +32,7 @@ pub struct GrantFile {
 }
 
 /// The name of a document.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// The name.
@@ -39,7 +40,7 @@ pub struct Metadata {
 }
 
 /// A grant for one bundle, pinned to its digest.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantFileSpec {
     /// The digest of the bundle's index.
@@ -65,7 +66,7 @@ pub struct GrantFileSpec {
 }
 
 /// A grant. The default is nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrantSpec {
     /// Objects.
@@ -84,7 +85,7 @@ pub struct GrantSpec {
 }
 
 /// A file, bound to a path of the operator's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileGrant {
     /// The logical name, which the component knows; with a trailing `/*`, the files below a directory.
@@ -94,7 +95,7 @@ pub struct FileGrant {
 }
 
 /// Denied capabilities.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deny {
     /// Objects.

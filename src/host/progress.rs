@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::kubernetes::object::ObjectRef;
@@ -19,7 +20,7 @@ pub trait Observer: Send + Sync {
 }
 
 /// An object that is not ready, or not gone, while the run waits for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unready {
     /// Which object.
     #[serde(flatten)]

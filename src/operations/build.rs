@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::author;
@@ -10,7 +11,7 @@ use crate::reference::{LayoutReference, Reference};
 use super::{Document, Error};
 
 /// A bundle that was built.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Build {
     /// Where it is.
     pub reference: String,

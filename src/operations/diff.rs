@@ -1,5 +1,6 @@
 //! How the target differs from what was installed, line by line.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::plan::PlannedChange;
@@ -8,7 +9,7 @@ use super::examine::examine;
 use super::{Document, Error, InstallationRequest, Services};
 
 /// How a target differs from what was installed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Difference {
     /// The installation.
     pub name: String,

@@ -1,5 +1,6 @@
 //! Drift: finds objects that were changed since they were installed, and puts them back.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::install::Outcome;
@@ -12,7 +13,7 @@ use super::examine::examine;
 use super::{Document, Error, InstallationRequest, Services, undo};
 
 /// The objects of an installation that have drifted.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Drift {
     /// The installation.
     pub name: String,
@@ -21,7 +22,7 @@ pub struct Drift {
 }
 
 /// An object that has drifted.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DriftedObject {
     /// Which object.
     #[serde(flatten)]
@@ -34,7 +35,7 @@ pub struct DriftedObject {
 }
 
 /// The way in which an object has drifted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DriftState {
     /// Some of its fields differ.

@@ -1,5 +1,6 @@
 //! The actions that were carried out on an installation.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::state::{Revision, State};
@@ -8,7 +9,7 @@ use super::places::installation;
 use super::{Document, Error};
 
 /// The revisions of an installation, oldest first.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RevisionList {
     /// The actions.
     pub items: Vec<Revision>,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::author;
@@ -9,7 +10,7 @@ use crate::author;
 use super::{Document, Error};
 
 /// A source directory that was made.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SourceDirectory {
     /// The name of the bundle.
     pub name: String,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::bundle::Bundle;
@@ -26,7 +27,7 @@ use super::verify::{SignatureVerdict, verdict};
 use super::{Bundles, Document, Error};
 
 /// An inspected bundle: facts that an operator decides on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
     /// The digest of the bundle.
@@ -75,7 +76,7 @@ pub struct Inspection {
 }
 
 /// A bundle's name, and what its author says of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BundleSummary {
     /// The name.
     pub name: String,
@@ -86,7 +87,7 @@ pub struct BundleSummary {
 }
 
 /// A component, and what its binary names.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ComponentSummary {
     /// The digest of its bytes.
     pub digest: Digest,
@@ -102,7 +103,7 @@ pub struct ComponentSummary {
 }
 
 /// An interface that the binary imports, in plain words.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CallablePower {
     /// The interface.
     pub interface: String,
@@ -118,7 +119,7 @@ pub struct CallablePower {
 }
 
 /// The requests, each list there even where it is empty.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct RequestSummary {
     /// The built-in actions that the component carries out itself.
     pub handles: Vec<String>,
@@ -133,7 +134,7 @@ pub struct RequestSummary {
 }
 
 /// An image that comes with a bundle.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ImageSummary {
     /// Its name in the bundle.
     pub name: String,
@@ -146,7 +147,7 @@ pub struct ImageSummary {
 }
 
 /// Something that can be done with a bundle.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActionSummary {
     /// The action.

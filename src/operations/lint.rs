@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::author::AuthorError;
@@ -15,14 +16,14 @@ use crate::verify::TrustPolicy;
 use super::{Bundles, Document, Error};
 
 /// The faults of a bundle or document.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Lint {
     /// The faults, in the order of the document.
     pub faults: Vec<LintFault>,
 }
 
 /// One fault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LintFault {
     /// Where, as a JSON pointer.
     pub pointer: String,
@@ -35,7 +36,7 @@ pub struct LintFault {
 }
 
 /// The severity of a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LintSeverity {
     /// An error: the document cannot be used.

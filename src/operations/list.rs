@@ -1,5 +1,6 @@
 //! The installations that are recorded.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::state::State;
@@ -19,7 +20,7 @@ pub struct ListRequest {
 }
 
 /// Installations, as they are recorded.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct InstallationList {
     /// The installations, by name.
     pub items: Vec<InstallationStatus>,

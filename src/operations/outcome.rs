@@ -1,7 +1,9 @@
 //! The outcome of an action as a document, without the values that must not be shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ use crate::plan::{BundleName, PlannedChange};
 use super::Document;
 
 /// The outcome of an action.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeDocument {
     /// The installation.
@@ -66,6 +68,16 @@ impl OutcomeDocument {
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         OutcomeDocument::of(self).serialize(serializer)
+    }
+}
+
+impl JsonSchema for Outcome {
+    fn schema_name() -> Cow<'static, str> {
+        OutcomeDocument::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        OutcomeDocument::json_schema(generator)
     }
 }
 

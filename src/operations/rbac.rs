@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use super::plan::plan;
 use super::{Document, Error, InstallRequest, InstallationRequest, RequestedPlace, Services};
 
 /// The rights that a plan takes, as objects for `kubectl apply`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RightsReport {
     /// The installation.
@@ -41,7 +42,7 @@ pub struct RightsReport {
 }
 
 /// The rights that the caller lacks to have a plan carried out.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RightsCheck {
     /// The installation.
     pub name: String,
@@ -50,7 +51,7 @@ pub struct RightsCheck {
 }
 
 /// A short-lived ServiceAccount that has just the rights of a plan.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// The kubeconfig that is for it.

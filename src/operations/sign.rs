@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::signature::PrivateKey;
 use super::{Document, Error};
 
 /// A signature that a bundle has.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Signature {
     /// The digest of the bundle's index, which is what is signed.
@@ -25,7 +26,7 @@ pub struct Signature {
 }
 
 /// A key that was made.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyPair {
     /// The digest of the public key.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use super::places::{Located, installation};
 use super::{Access, Document, Error, Listener, Notice};
 
 /// An installation as recorded, and, where its target was asked, the readiness of its objects.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallationStatus {
     /// Its name.
@@ -56,7 +57,7 @@ pub struct InstallationStatus {
 }
 
 /// An object of an installation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStatus {
     /// Which object.

@@ -1,5 +1,6 @@
 //! The lock of an installation: who holds it, and breaking it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::state::{Holder, State};
@@ -7,7 +8,7 @@ use crate::state::{Holder, State};
 use super::{Document, Error};
 
 /// The lock of an installation, and its holder.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LockReport {
     /// The installation.

@@ -1,5 +1,6 @@
 //! Who signed a bundle, and whether the trust policy admits it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::digest::Digest;
@@ -10,7 +11,7 @@ use crate::verify::{Refusal, SignatureReport, Signer, TrustDecision, Verified};
 use super::{Bundles, Document, Error};
 
 /// Whether a bundle is trusted, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
     /// The digest of the bundle.
@@ -33,7 +34,7 @@ pub struct Verification {
 }
 
 /// Somebody whose signature counts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrustedSigner {
     /// The name that the policy has for the key.
@@ -43,7 +44,7 @@ pub struct TrustedSigner {
 }
 
 /// The verdict on one signature.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SignatureVerdict {
     /// Its format.

@@ -1,5 +1,6 @@
 //! The versions of this program, and of what it understands.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::capability::functions;
@@ -7,7 +8,7 @@ use crate::capability::functions;
 use super::Document;
 
 /// The versions of this program, and of what it understands.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// That of the program.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use super::powers::{CredentialReader, Power};
 use super::trace::Step;
 
 /// The plan of one action.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The digest of all the rest, but for the revision and the texts of differences.
@@ -62,7 +63,7 @@ pub struct Plan {
 }
 
 /// An operator's inputs to a run, without those that are secret.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanInputs {
     /// Where the bundle is, as it was typed.
@@ -85,7 +86,7 @@ pub struct PlanInputs {
 }
 
 /// A bundle's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BundleName {
     /// The name.
     pub name: String,
@@ -96,7 +97,7 @@ pub struct BundleName {
 }
 
 /// An installation's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstallationName {
     /// The name.
     pub name: String,
@@ -105,7 +106,7 @@ pub struct InstallationName {
 }
 
 /// One object's row in the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedChange {
     /// The action on the object.
@@ -141,7 +142,7 @@ pub struct PlannedChange {
 }
 
 /// Where a credential goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flow {
     /// The credential.
     pub name: String,
@@ -153,7 +154,7 @@ pub struct Flow {
 }
 
 /// How often a function is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostCall {
     /// The interface.
     pub interface: String,

@@ -1,9 +1,10 @@
 //! Overrides of the guards against conflicts, adoption and replacement.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The guards against conflicts, adoption and replacement that the operator overrides.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Overrides {
     /// Overwrite fields of our objects that other managers own.

@@ -1,6 +1,7 @@
 //! Protected kinds: removing such an object deletes its contents as well, so it is kept unless the operator says
 //! otherwise.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::kubernetes::object::ObjectRef;
 use super::failure::Error;
 
 /// Kinds whose removal deletes more than the object itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protected {
     /// CustomResourceDefinitions, and with them all custom resources.

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::super::AuthorError;
+use crate::capability::Requests;
 use crate::document;
 
-#[derive(Deserialize)]
+/// The content of a `carnet.yaml`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SourceSpec {
+pub struct SourceSpec {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) name: String,
@@ -27,27 +30,33 @@ pub(super) struct SourceSpec {
     #[serde(default)]
     pub(super) handles: Vec<String>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, ParameterSpec>")]
     pub(super) parameters: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, OutputSpec>")]
     pub(super) outputs: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, CredentialSpec>")]
     pub(super) credentials: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, ImageSpec>")]
     pub(super) images: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, ActionSpec>")]
     pub(super) actions: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(schema_with = "requests")]
     pub(super) requests: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct MaintainerSpec {
     pub(super) name: String,
     pub(super) email: Option<String>,
     pub(super) url: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ParameterSpec {
     pub(super) schema: Value,
@@ -61,7 +70,7 @@ pub(super) struct ParameterSpec {
     pub(super) path: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OutputSpec {
     pub(super) schema: Value,
@@ -71,7 +80,7 @@ pub(super) struct OutputSpec {
     pub(super) apply_to: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CredentialSpec {
     #[serde(default)]
@@ -84,7 +93,7 @@ pub(super) struct CredentialSpec {
     pub(super) path: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ImageSpec {
     pub(super) image: String,
@@ -94,7 +103,7 @@ pub(super) struct ImageSpec {
     pub(super) description: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ActionSpec {
     #[serde(default)]
@@ -103,6 +112,15 @@ pub(super) struct ActionSpec {
     pub(super) modifies: bool,
     #[serde(default)]
     pub(super) stateless: bool,
+}
+
+/// The requests as they stand in this file: which actions the component handles is said beside them.
+fn requests(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Requests::json_schema(generator);
+    if let Some(Value::Object(members)) = schema.get_mut("properties") {
+        members.remove("handles");
+    }
+    schema
 }
 
 pub(super) fn each<T: DeserializeOwned>(

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::InvalidScope;
@@ -13,7 +14,7 @@ use crate::kubernetes::object::{ObjectRef, is_label};
 use crate::text::CommandLine;
 
 /// A credential that is made, as a document names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateText {
     /// Its name, a DNS label.

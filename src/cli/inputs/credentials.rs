@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -54,9 +55,10 @@ fn no_value(name: &str) -> String {
 }
 
 /// The set as written (CNAB 802, which is not normative: other programs add members of their own).
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Set {
+#[schemars(extend("additionalProperties" = true))]
+pub struct CredentialSetFile {
     #[serde(rename = "schemaVersion")]
     _schema_version: Option<String>,
     #[serde(rename = "name")]
@@ -64,11 +66,22 @@ struct Set {
     credentials: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
+    #[schemars(with = "SourceText")]
     source: BTreeMap<String, Value>,
+}
+
+/// A source as it is written, for the schema: [`Source::of`] reads it, and says more about what is wrong.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum SourceText {
+    Env(String),
+    Path(String),
+    Value(String),
 }
 
 /// Where one value comes from.
@@ -114,7 +127,7 @@ fn load(file: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
 }
 
 fn parse(text: &str) -> anyhow::Result<BTreeMap<String, Source>> {
-    let (set, _) = document::typed::<Set>(document::yaml(text)?)?;
+    let (set, _) = document::typed::<CredentialSetFile>(document::yaml(text)?)?;
     let mut sources = BTreeMap::new();
     for entry in set.credentials {
         let source = Source::of(&entry)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kubernetes::api::RBAC;
@@ -11,7 +12,7 @@ use super::rule::{ApiVerb, PolicyRule};
 use super::scope::{RoleScope, account};
 
 /// A ServiceAccount with its roles and bindings, all of one name that nothing else has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityRecord {
     /// The name.

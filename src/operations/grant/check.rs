@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::bundle::parameters;
@@ -30,7 +31,7 @@ pub struct GrantCheckRequest {
 }
 
 /// Whether grants cover what a bundle requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GrantCheck {
     /// The digest of the bundle.
     pub digest: Digest,

@@ -1,7 +1,9 @@
 //! Turns the text of a policy file into a [`TrustPolicy`], or names the part of it that is ambiguous or cannot work.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use super::scope::RuleScope;
@@ -96,7 +98,7 @@ struct PolicyHead {
     kind: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct PolicyFile {
     #[serde(rename = "apiVersion")]
@@ -106,17 +108,18 @@ struct PolicyFile {
     spec: Spec,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Spec {
     #[serde(default)]
     keys: BTreeMap<String, KeySpec>,
     rules: Vec<RuleSpec>,
     #[serde(default)]
+    #[schemars(with = "Vec<Digest>")]
     refused_digests: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct KeySpec {
     pem: String,
@@ -124,7 +127,7 @@ struct KeySpec {
     valid_until: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct RuleSpec {
     r#match: String,
     names: Vec<String>,
@@ -132,16 +135,26 @@ struct RuleSpec {
     powers: Option<PowersSpec>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RequireSpec {
     threshold: usize,
     any_of: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct PowersSpec {
     refuse: Severity,
+}
+
+impl JsonSchema for TrustPolicy {
+    fn schema_name() -> Cow<'static, str> {
+        "TrustPolicy".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        PolicyFile::json_schema(generator)
+    }
 }
 
 impl TrustPolicy {
