@@ -3,15 +3,9 @@
 
 use crate::kubernetes::api::{CORE, RBAC};
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::rbac::IdentityRecord;
+use crate::kubernetes::rbac::{IdentityName, IdentityRecord};
 
 use super::permit::{Delete, Mint, Permitted};
-
-/// How the names of identities begin; an id follows. Nothing else has such a name.
-pub const PREFIX: &str = "carnet-";
-
-/// How many letters and digits an id has (ULID).
-const ID: usize = 26;
 
 /// Making the identity of a run. `tests/layers.rs` fails where anything but `plan::Confirmed` claims that its plan was
 /// confirmed.
@@ -30,17 +24,12 @@ pub fn part(object: ObjectRef) -> Option<Permitted<Delete>> {
         (object.group(), &*object.kind),
         (CORE, "ServiceAccount") | (RBAC, "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding")
     );
-    (is_part && is_name(&object.name)).then(|| Permitted::assertion(Delete(object)))
+    (is_part && IdentityName::parse(&object.name).is_some()).then(|| Permitted::assertion(Delete(object)))
 }
 
 /// Removing all that an identity may consist of.
 pub fn parts(record: &IdentityRecord) -> Vec<Permitted<Delete>> {
     record.objects().into_iter().filter_map(part).collect()
-}
-
-fn is_name(name: &str) -> bool {
-    let id = name.strip_prefix(PREFIX).unwrap_or_default();
-    id.len() == ID && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 #[cfg(test)]

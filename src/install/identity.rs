@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use ulid::Ulid;
 
 use crate::cluster::identity::HOME;
 use crate::cluster::{self, ScopedIdentity, Server};
 use crate::grant::beside;
-use crate::grant::identity::{PREFIX, parts};
+use crate::grant::identity::parts;
 use crate::host::progress::RunEvent;
-use crate::kubernetes::rbac::{IdentityRecord, PolicyRule, Rights, RoleScope};
+use crate::kubernetes::rbac::{IdentityName, IdentityRecord, PolicyRule, Rights, RoleScope};
 use crate::plan::{Confirmed, Plan};
-use crate::state::{InstallationLock, ulid};
+use crate::state::InstallationLock;
 use crate::targets::Target;
 
 use super::planning::PlannedRun;
@@ -105,7 +106,7 @@ pub fn minted(
     let is_apart = home.is_some() || goes_beyond(rights, here);
     let namespace = if is_apart { home.unwrap_or(HOME) } else { here };
     IdentityRecord {
-        name: format!("{PREFIX}{}", ulid().to_lowercase()),
+        name: IdentityName::of(Ulid::generate()).into(),
         owner: format!("{here}/{}", plan.installation.name),
         server: server.address().to_owned(),
         namespaces: vec![namespace.to_owned()],

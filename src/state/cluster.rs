@@ -32,7 +32,7 @@ use crate::digest::Digest;
 use crate::document;
 use crate::fetch::Fetched;
 use crate::grant;
-use crate::kubernetes::rbac::IdentityRecord;
+use crate::kubernetes::rbac::{IdentityName, IdentityRecord};
 use crate::targets::Ledger;
 
 use super::{Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, ulid};
@@ -284,8 +284,7 @@ async fn forget_identity(store: &RecordStore, minted: &IdentityRecord) -> Result
 /// that only identities of ours have. It is in the cluster that its record is in, by whatever address that is reached.
 fn minted_in(store: &RecordStore, name: &RecordName, content: &[u8]) -> Result<IdentityRecord, StateError> {
     let (minted, _): (IdentityRecord, _) = document::typed(document::json(content)?)?;
-    let id = minted.name.strip_prefix("carnet-").unwrap_or_default();
-    let is_ours = ulid::Ulid::from_string(id).is_ok();
+    let is_ours = IdentityName::parse(&minted.name).is_some();
     if !is_ours || RecordSubject::Identity(minted.name.clone()).name(&store.namespace).as_ref() != Some(name)
     {
         return Err(corrupt(name, &UnreadableRecord::Other));

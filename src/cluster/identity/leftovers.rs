@@ -1,7 +1,7 @@
 //! Finds identities that were made for runs and are still there, by their label.
 //!
-//! Whoever may label an object could have it taken for part of an identity. So only what also has the name of one is, and
-//! names of identities are made here and nowhere else.
+//! Whoever may label an object could have it taken for part of an identity. So only what also has the name of one
+//! is ([`IdentityName`]).
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,9 @@ use crate::cluster::server::Server;
 use crate::cluster::status::Error;
 use crate::kubernetes::api::{CORE, RBAC, v1};
 use crate::kubernetes::metadata::{self, EXPIRES, IDENTITY, OWNER};
-use crate::kubernetes::object::{ObjectRef, is_label};
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::path;
-use crate::kubernetes::rbac::account;
-
-/// How identities' names begin; an id follows.
-const PREFIX: &str = "carnet-";
+use crate::kubernetes::rbac::{IdentityName, account};
 
 /// The most objects of one kind that are asked for. More are found when these are gone.
 const MAX_LISTED: usize = 500;
@@ -79,8 +76,7 @@ fn part(item: &Value, group: &str, kind: &str) -> Option<(ObjectRef, String, Str
     let named = item.get("metadata")?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let name = text(named.get("name"))?;
-    let is_ours = name.starts_with(PREFIX) && is_label(&name);
-    if !is_ours || text(named.get("labels")?.get(IDENTITY))? != name {
+    if IdentityName::parse(&name).is_none() || text(named.get("labels")?.get(IDENTITY))? != name {
         return None;
     }
     let namespace = text(named.get("namespace"));
