@@ -132,7 +132,7 @@ pub struct Failure {
 }
 
 /// A line that belongs to an error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Detail {
     /// To be copied.

@@ -46,9 +46,7 @@ fn all() -> Vec<DocumentKind> {
 
 impl Report for SchemaList {
     fn show(&self, page: &mut Page) {
-        let rows: Vec<_> =
-            self.items.iter().map(|item| (Tone::Plain, item.name, by(item.written_by))).collect();
-        page.rows(&rows);
+        page.rows(self.items.iter().map(|item| (Tone::Plain, item.name, by(item.written_by))));
     }
 }
 

@@ -124,8 +124,11 @@ impl Ui {
             text.document(document);
             return self.yaml(&text);
         }
-        self.text(&format!("{}
-", json::document(document)))
+        self.text(&format!(
+            "{}
+",
+            json::document(document)
+        ))
     }
 
     /// Prints a page.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::document::visible;
@@ -16,7 +17,7 @@ use crate::document::visible;
 /// let name = String::from("web");
 /// let line = carnet::text::CommandLine::of(&name);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
 pub struct CommandLine(String);
 
 impl CommandLine {
