@@ -1,5 +1,5 @@
-//! `cargo run --example objects -- COUNT NAMESPACE FOLDER`: the same objects for every program that `bench/cluster` times:
-//! the source of a bundle, a manifest, a chart, and single requests.
+//! `cargo run --example objects -- COUNT NAMESPACE FOLDER`: the same objects for every program that `bench/cluster`
+//! times: the source of a bundle, a manifest, a chart, and single requests.
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,

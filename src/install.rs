@@ -25,7 +25,7 @@ use crate::verify::Verified;
 pub use approver::{Answer, Approver, Decision, Unattended};
 pub use environment::{Cancellation, Environment};
 pub use failure::{Error, MAX_SAID};
-pub use identity::{goes_beyond, minted, needs, removed};
+pub use identity::{goes_beyond, identity_record, remove_identity, required_rights};
 pub use operation::{Mode, Operation};
 pub use options::{ChangeOptions, Identity, TIMEOUT};
 pub use outcome::Outcome;

@@ -2,8 +2,9 @@
 //! and the rights in a cluster.
 //!
 //! Everything here is pure, and knows nothing of bundles, requests or grants. Of carnet's own there are two things: the
-//! labels and annotations that say which installation an object is of ([`metadata`]), and what a run's identity consists
-//! of ([`IdentityRecord`](rbac::IdentityRecord)). What talks to an API server is in [`cluster`](crate::cluster).
+//! labels and annotations that say which installation an object is of ([`metadata`]), and what a run's identity
+//! consists of ([`IdentityRecord`](rbac::IdentityRecord)). What talks to an API server is in
+//! [`cluster`](crate::cluster).
 
 pub mod api;
 pub mod resource;

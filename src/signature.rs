@@ -1,9 +1,10 @@
 //! Turns keys and digests into signatures, and the bytes of signatures into what a key signed.
 //!
-//! Two formats are read: Sigstore bundles v0.3 ([`sigstore`]: a DSSE envelope around an in-toto statement), which are also
-//! written, and cosign's classic form ([`classic`]), which is read only. Key files are cosign's, both ways. Nothing here
-//! knows whom an operator trusts: whoever decides that gives the keys, and gets back the one that signed. Reading is in two steps that cannot be swapped, the signature first and what it says afterwards, so nothing in
-//! an unsigned payload is ever looked at.
+//! Two formats are read: Sigstore bundles v0.3 ([`sigstore`]: a DSSE envelope around an in-toto statement), which are
+//! also written, and cosign's classic form ([`classic`]), which is read only. Key files are cosign's, both ways.
+//! Nothing here knows whom an operator trusts: whoever decides that gives the keys, and gets back the one that signed.
+//! Reading is in two steps that cannot be swapped, the signature first and what it says afterwards, so nothing in an
+//! unsigned payload is ever looked at.
 
 use crate::digest::Digest;
 use crate::document;

@@ -259,10 +259,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written; the identity must not be made then.
-    pub fn identify(&self, name: &str, minted: &IdentityRecord) -> Result<(), StateError> {
+    pub fn identify(&self, name: &str, record: &IdentityRecord) -> Result<(), StateError> {
         match &self.0 {
-            Backend::Cluster(cluster) => cluster.identify(minted),
-            Backend::Directory(directory) => directory.identify(name, minted),
+            Backend::Cluster(cluster) => cluster.identify(record),
+            Backend::Directory(directory) => directory.identify(name, record),
         }
     }
 
@@ -281,10 +281,10 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
-    pub fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
+    pub fn forget_identity(&self, record: &IdentityRecord) -> Result<(), StateError> {
         match &self.0 {
-            Backend::Cluster(cluster) => cluster.forget_identity(minted),
-            Backend::Directory(directory) => directory.forget_identity(minted),
+            Backend::Cluster(cluster) => cluster.forget_identity(record),
+            Backend::Directory(directory) => directory.forget_identity(record),
         }
     }
 

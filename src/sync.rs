@@ -1,8 +1,8 @@
 //! Turns a lock whose holder may have panicked into one that is simply taken.
 //!
-//! The standard library's lock answers with an error after a panic (it is *poisoned*), and each caller would have to say
-//! what that means. It means the same everywhere: no value here is left half-changed between two statements, so whoever
-//! comes next goes on with it. It is a module so that this is said once.
+//! The standard library's lock answers with an error after a panic (it is *poisoned*), and each caller would have to
+//! say what that means. It means the same everywhere: no value here is left half-changed between two statements, so
+//! whoever comes next goes on with it. It is a module so that this is said once.
 
 use std::sync::{MutexGuard, PoisonError};
 

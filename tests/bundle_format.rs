@@ -1,6 +1,7 @@
 //! The bytes of published bundles equal those of the reference tools, and documents are judged by every rule of CNAB.
 //!
-//! `vectors/` holds inputs and expected outputs; `vectors/validate/manifest.json` says what is right about each document.
+//! `vectors/` holds inputs and expected outputs; `vectors/validate/manifest.json` says what is right about each
+//! document.
 
 #![expect(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "tests read fixtures")]
 

@@ -1,5 +1,5 @@
-//! A grant is given to a bundle of one name, signed by certain keys, under the terms of a trust policy. By the real program:
-//! whoever changes one of them asks for a new decision, and the message says which.
+//! A grant is given to a bundle of one name, signed by certain keys, under the terms of a trust policy. By the real
+//! program: whoever changes one of them asks for a new decision, and the message says which.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests run the program and read files")]
 
 mod support;
@@ -101,7 +101,8 @@ impl Site {
         text.lines().find_map(|line| line.trim().strip_prefix("value: ")).unwrap().to_owned()
     }
 
-    /// Asserts that an upgrade is a new decision for this reason, that nothing was done, and that the decision can be made.
+    /// Asserts that an upgrade is a new decision for this reason, that nothing was done, and that the decision can be
+    /// made.
     #[track_caller]
     fn assert_new_decision(&self, reference: &str, why: &str, value: &str) {
         let before = self.value();

@@ -1,5 +1,5 @@
-//! Whatever is interrupted, wherever, leaves an installation that the next command finishes: the program itself is killed
-//! at random moments, a hundred times.
+//! Whatever is interrupted, wherever, leaves an installation that the next command finishes: the program itself is
+//! killed at random moments, a hundred times.
 #![cfg(unix)]
 #![expect(
     clippy::disallowed_methods,

@@ -1,6 +1,6 @@
-//! The order of the house. A module uses only what stands above it: modules of `lib.rs` those listed before them, and below
-//! that each file its parents and the siblings listed before it in their parent's file. Crates that reach outside have homes.
-//! Only the command line prints. What claims a proof does so where it is made.
+//! The order of the house. A module uses only what stands above it: modules of `lib.rs` those listed before them, and
+//! below that each file its parents and the siblings listed before it in their parent's file. Crates that reach outside
+//! have homes. Only the command line prints. What claims a proof does so where it is made.
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "the test reads the source")]
 

@@ -31,7 +31,8 @@ impl Site {
         Self(Home::new())
     }
 
-    /// A bundle that applies ConfigMaps of these names, with this value in each, and sets the output `done` if it is told to.
+    /// A bundle that applies ConfigMaps of these names, with this value in each, and sets the output `done` if it is
+    /// told to.
     fn bundle(&self, name: &str, names: &[&str], value: &str, succeeds: bool) -> String {
         let manifests: Vec<_> = names.iter().map(|name| config_map(name, value)).collect();
         let mut script = Script::new().apply(&manifests.iter().map(String::as_str).collect::<Vec<_>>());

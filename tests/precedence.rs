@@ -1,5 +1,5 @@
-//! Which of several mistakes decides: a bundle that is not trusted comes before the operator's own files and flags, and a
-//! record that cannot be used stops only what needs it.
+//! Which of several mistakes decides: a bundle that is not trusted comes before the operator's own files and flags, and
+//! a record that cannot be used stops only what needs it.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests run the program")]
 
 mod support;

@@ -1,5 +1,5 @@
-//! What the program prints is valid by the schema that it publishes for it, and nothing beside it is: by the real program, on
-//! the examples and on what an operator writes for them.
+//! What the program prints is valid by the schema that it publishes for it, and nothing beside it is: by the real
+//! program, on the examples and on what an operator writes for them.
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,

@@ -1,5 +1,5 @@
-//! Each signal that asks a program to end stops a run in the same way: what was done is recorded, and the next command goes
-//! on from there.
+//! Each signal that asks a program to end stops a run in the same way: what was done is recorded, and the next command
+//! goes on from there.
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests run the program")]
 

@@ -1,8 +1,8 @@
 //! Patterns of names: a text, or a text with a trailing `*`.
 //!
 //! Two patterns are either disjoint or one lies inside the other, because each is a single text or all texts with one
-//! beginning. The whole algebra of scopes rests on that: intersecting is picking the narrower one, and whatever covers a
-//! pattern covers it alone, never together with others.
+//! beginning. The whole algebra of scopes rests on that: intersecting is picking the narrower one, and whatever covers
+//! a pattern covers it alone, never together with others.
 
 use std::fmt;
 

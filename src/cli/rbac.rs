@@ -165,9 +165,9 @@ impl AccountKeeper for KubeconfigFile<'_> {
 /// When it is somebody else's: it is neither overwritten nor removed.
 fn written(file: &Path) -> anyhow::Result<Option<IdentityRecord>> {
     let Some(text) = inputs::text_if_there(file)? else { return Ok(None) };
-    let minted = document::json(text.as_bytes()).ok().and_then(|document| written_for(&document));
-    match minted {
-        Some(minted) => Ok(Some(minted)),
+    let record = document::json(text.as_bytes()).ok().and_then(|document| written_for(&document));
+    match record {
+        Some(record) => Ok(Some(record)),
         None => Err(Usage::new(
             format!("`{}` was not written by `carnet rbac`: it stays as it is", file.display()),
             "name another file; the cluster is found as kubectl finds it (KUBECONFIG, --context)",
@@ -229,11 +229,11 @@ impl Report for RightsCheck {
 
 impl Report for Account {
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Good, mixed!("Wrote `{}` for {}.", self.kubeconfig, self.minted.name));
+        page.line("", Tone::Good, mixed!("Wrote `{}` for {}.", self.kubeconfig, self.record.name));
         page.line(
             "  ",
             Tone::Plain,
-            mixed!("It can do this plan and nothing else, until {}.", self.minted.expires),
+            mixed!("It can do this plan and nothing else, until {}.", self.record.expires),
         );
     }
 }

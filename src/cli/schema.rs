@@ -9,8 +9,8 @@ use super::ui::{Page, Report, Tone};
 
 /// Print the JSON Schema of a kind of document, or the kinds that have one
 ///
-/// Schemas are of the version 2020-12. They are made from the program itself: what it prints is valid, and so is what it
-/// reads. Members that a document does not have are not.
+/// Schemas are of the version 2020-12. They are made from the program itself: what it prints is valid, and so is what
+/// it reads. Members that a document does not have are not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

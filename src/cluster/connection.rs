@@ -1,6 +1,6 @@
 //! Makes a client of a configuration: one connection for all requests, where the server speaks HTTP/2.
 //!
-//! Apart from finding the configuration, because an identity that was minted for a run needs a client of its own.
+//! Apart from finding the configuration, because an identity that was made for a run needs a client of its own.
 //! kube's own client speaks HTTP/1.1 only, so it would open a connection for each request in flight.
 
 use std::sync::Arc;

@@ -26,7 +26,8 @@ pub struct ConsentKey {
 }
 
 impl ConsentKey {
-    /// What a grant to this bundle is given to. None: nobody vouches for it, so there is nothing that outlives its digest.
+    /// What a grant to this bundle is given to. None: nobody vouches for it, so there is nothing that outlives its
+    /// digest.
     pub fn of(verified: &Verified) -> Option<Self> {
         match verified.decision() {
             TrustDecision::Signed { rule, signers, terms, .. } => Some(Self {

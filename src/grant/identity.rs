@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_record_that_somebody_changed_removes_nothing_else() {
-        let minted = |name: &str| IdentityRecord {
+        let record = |name: &str| IdentityRecord {
             name: name.into(),
             owner: "a/b".into(),
             server: String::new(),
@@ -76,7 +76,7 @@ mod tests {
             scopes: [crate::kubernetes::rbac::RoleScope::Cluster].into(),
             expires: String::new(),
         };
-        assert_eq!(parts(&minted(NAME)).len(), 3);
-        assert!(parts(&minted("cluster-admin")).is_empty());
+        assert_eq!(parts(&record(NAME)).len(), 3);
+        assert!(parts(&record("cluster-admin")).is_empty());
     }
 }

@@ -1,4 +1,5 @@
-//! Every function that a component can call: which one it is in the table, what of it counts, and which view answers it.
+//! Every function that a component can call: which one it is in the table, what of it counts, and which view answers
+//! it.
 
 use wasmtime::component::{HasData, Linker, Resource};
 

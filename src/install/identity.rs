@@ -58,10 +58,10 @@ impl Run<'_> {
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
         let home = self.operation.options.identity_namespace.as_deref();
         let rights = planned.proposed.acting_rights();
-        let minted = minted(planned.plan(), rights, cluster.server(), (lifetime, home));
-        self.environment.state.identify(&self.operation.name, &minted)?;
+        let record = identity_record(planned.plan(), rights, cluster.server(), (lifetime, home));
+        self.environment.state.identify(&self.operation.name, &record)?;
         let right = lock.and_then(InstallationLock::write_right);
-        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(minted, lifetime), right);
+        let identity = ScopedIdentity::new(cluster.server(), confirmed.mint(record, lifetime), right);
         if let Target::Cluster(cluster) = planned.target_mut() {
             cluster.assume(Arc::clone(&identity));
         }
@@ -71,12 +71,12 @@ impl Run<'_> {
     /// Removes identities that interrupted runs left behind. The lock is held, so no such run is still in progress.
     pub(super) async fn remove_leftovers(&self, target: &Target) -> Result<(), Error> {
         let Target::Cluster(cluster) = target else { return Ok(()) };
-        for minted in self.environment.state.identities(Some(&self.operation.name))? {
-            match removed(cluster.server(), &minted).await {
+        for record in self.environment.state.identities(Some(&self.operation.name))? {
+            match remove_identity(cluster.server(), &record).await {
                 // A cluster may have several addresses, and another cluster has nothing of this name.
-                Ok(0) if minted.server != cluster.server().address() => {}
-                Ok(_) => self.environment.state.forget_identity(&minted)?,
-                Err(error) => self.environment.approver.noted(&left(&minted, error.to_string())),
+                Ok(0) if record.server != cluster.server().address() => {}
+                Ok(_) => self.environment.state.forget_identity(&record)?,
+                Err(error) => self.environment.approver.noted(&left(&record, error.to_string())),
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Run<'_> {
 
 /// An identity for the run of a plan. Its account is in the installation's namespace if it has no rights beyond that one, else
 /// in one that is set apart for such accounts: whoever may edit the installation's objects must not get at it.
-pub fn minted(
+pub fn identity_record(
     plan: &Plan,
     rights: &Rights,
     server: &Server,
@@ -122,36 +122,36 @@ pub fn goes_beyond(rights: &Rights, namespace: &str) -> bool {
 }
 
 /// The rights that making an identity needs: those to create its objects, and those that it is granted.
-pub fn needs(minted: &IdentityRecord, rights: &Rights) -> Vec<(RoleScope, PolicyRule)> {
+pub fn required_rights(record: &IdentityRecord, rights: &Rights) -> Vec<(RoleScope, PolicyRule)> {
     let of_scope = |scope: &RoleScope| {
         let rules = rights.rules(scope).into_iter();
         rules.map(|justified| (scope.clone(), justified.rule)).collect::<Vec<_>>()
     };
-    minted.required_rights().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
+    record.required_rights().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
 }
 
 /// Removes all objects that an identity may have. Returns how many existed.
 ///
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.
-pub async fn removed(caller: &Server, minted: &IdentityRecord) -> Result<usize, cluster::Error> {
-    cluster::identity::remove(caller, &parts(minted)).await
+pub async fn remove_identity(caller: &Server, record: &IdentityRecord) -> Result<usize, cluster::Error> {
+    cluster::identity::remove(caller, &parts(record)).await
 }
 
 /// Why no identity was made: with everything that the caller lacks, where that is the reason.
-async fn refused(minted: &IdentityRecord, planned: &PlannedRun, source: cluster::Error) -> Error {
+async fn refused(record: &IdentityRecord, planned: &PlannedRun, source: cluster::Error) -> Error {
     let mut missing = Vec::new();
     if let (cluster::Error::Denied { .. } | cluster::Error::Home { .. }, Target::Cluster(cluster)) =
         (&source, planned.target())
     {
-        let review = beside::own_rights(needs(minted, planned.proposed.acting_rights()));
+        let review = beside::own_rights(required_rights(record, planned.proposed.acting_rights()));
         missing = cluster::identity::missing_rights(cluster.server(), &review).await.unwrap_or_default();
     }
     Error::Identity { source, missing }
 }
 
-fn left(minted: &IdentityRecord, why: String) -> RunEvent {
-    RunEvent::IdentityLeft { identity: minted.name.clone(), why }
+fn left(record: &IdentityRecord, why: String) -> RunEvent {
+    RunEvent::IdentityLeft { identity: record.name.clone(), why }
 }
 
 /// The time in a while (RFC 3339).

@@ -1,4 +1,5 @@
-//! The story, step by step: in which order it decides, asks, records and acts, and what is left of it when it ends early.
+//! The story, step by step: in which order it decides, asks, records and acts, and what is left of it when it ends
+//! early.
 
 #![expect(clippy::disallowed_methods, reason = "tests make files")]
 

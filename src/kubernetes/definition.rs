@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::object::{ObjectRef, is_label};
 use super::resource::Resource;
 
-/// The kind that a run's own definition brings, as `group/Kind`, and how it will be served. None for a definition that no
-/// server would take: its names would lead elsewhere.
+/// The kind that a run's own definition brings, as `group/Kind`, and how it will be served. None for a definition that
+/// no server would take: its names would lead elsewhere.
 pub fn resource(definition: &Value) -> Option<(String, Resource)> {
     let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
     let (group, plural) = (text("/spec/group")?, text("/spec/names/plural")?);

@@ -1,7 +1,7 @@
 //! A part of a request that is read when it is needed.
 //!
-//! Damage to a bundle, or a signature that is missing, is told before anything else that is wrong. So the operator's own
-//! files and flags are read only once the bundle was admitted.
+//! Damage to a bundle, or a signature that is missing, is told before anything else that is wrong. So the operator's
+//! own files and flags are read only once the bundle was admitted.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};

@@ -155,7 +155,7 @@ async fn check_cluster(request: &DoctorRequest<'_>) -> Vec<Check> {
 /// Whether the caller may make identities, whatever rights they are to have: in the namespace of an installation, and with
 /// rights beyond it.
 async fn check_minting(server: &Server, namespace: &str) -> Check {
-    let minted = |home: &str, scope: RoleScope| IdentityRecord {
+    let record = |home: &str, scope: RoleScope| IdentityRecord {
         name: String::new(),
         owner: String::new(),
         server: String::new(),
@@ -164,8 +164,8 @@ async fn check_minting(server: &Server, namespace: &str) -> Check {
         scopes: [scope].into(),
         expires: String::new(),
     };
-    let here = minted(namespace, RoleScope::Namespace(namespace.to_owned()));
-    let beyond = minted(HOME, RoleScope::Cluster);
+    let here = record(namespace, RoleScope::Namespace(namespace.to_owned()));
+    let beyond = record(HOME, RoleScope::Cluster);
     let rights = [here.required_rights(), beyond.required_rights()].concat();
     match identity::missing_rights(server, &beside::own_rights(rights)).await {
         Err(error) => Check::failed("identities", &error),
@@ -215,9 +215,9 @@ async fn check_leftover(request: &DoctorRequest<'_>, server: &Server, leftover: 
     let permits: Vec<_> = leftover.objects.iter().cloned().filter_map(grant::identity::part).collect();
     match identity::remove(server, &permits).await {
         Ok(_) => {
-            if let Some((state, minted)) = state.and_then(|state| Some((state, known(leftover, state)?))) {
+            if let Some((state, record)) = state.and_then(|state| Some((state, known(leftover, state)?))) {
                 // The identity is removed already, so a failure to update the record is no error.
-                drop(state.forget_identity(&minted));
+                drop(state.forget_identity(&record));
             }
             new(Finding::Ok, format!("{name} of {owner} was removed"))
         }
@@ -235,7 +235,7 @@ fn is_over(leftover: &Leftover, state: Option<&State>, now: Timestamp) -> bool {
 
 /// The state's record of an identity.
 fn known(leftover: &Leftover, state: &State) -> Option<IdentityRecord> {
-    state.identities(None).ok()?.into_iter().find(|minted| minted.name == leftover.name)
+    state.identities(None).ok()?.into_iter().find(|record| record.name == leftover.name)
 }
 
 fn is_held(leftover: &Leftover, state: &State) -> bool {

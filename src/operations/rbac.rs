@@ -58,7 +58,7 @@ pub struct Account {
     pub kubeconfig: String,
     /// The objects of the account.
     #[serde(flatten)]
-    pub minted: IdentityRecord,
+    pub record: IdentityRecord,
 }
 
 /// Keeps the kubeconfig of an account, which holds its token.
@@ -105,8 +105,8 @@ pub async fn check(
     let (cluster, _) = cluster(&request.destination, &request.installation, services).await?;
     let rights = outcome.proposed.all_rights();
     let home = request.installation.change.identity_namespace.as_deref();
-    let minted = install::minted(outcome.plan(), rights, cluster.server(), (lifetime, home));
-    let mut needed = install::needs(&minted, rights);
+    let record = install::identity_record(outcome.plan(), rights, cluster.server(), (lifetime, home));
+    let mut needed = install::required_rights(&record, rights);
     if let Some(namespace) = services.state().namespace() {
         let mut state = Rights::default();
         state.keeps_state(namespace, &request.installation.name);
@@ -142,14 +142,15 @@ pub async fn make(
         remove(cluster.server(), earlier).await?;
     }
     let home = request.installation.change.identity_namespace.as_deref();
-    let minted = install::minted(proposed.plan(), requested.rights(), cluster.server(), (lifetime, home));
-    let identity = ScopedIdentity::new(cluster.server(), requested.mint(minted, lifetime), None);
+    let record =
+        install::identity_record(proposed.plan(), requested.rights(), cluster.server(), (lifetime, home));
+    let identity = ScopedIdentity::new(cluster.server(), requested.mint(record, lifetime), None);
     let made = match identity.make().await {
         Ok(()) => keep(&identity, &namespace, keeper).await,
         Err(error) => Err(error.into()),
     };
     match made {
-        Ok(kubeconfig) => Ok(Account { kubeconfig, minted: identity.record().clone() }),
+        Ok(kubeconfig) => Ok(Account { kubeconfig, record: identity.record().clone() }),
         Err(error) => {
             drop(identity.remove().await);
             Err(error)
@@ -205,7 +206,7 @@ async fn remove(server: &Server, account: &IdentityRecord) -> Result<(), Error> 
         let (account, made_at) = (account.name.clone(), account.server.clone());
         return Err(Error::OtherServer { account, server: made_at, found: server.address().to_owned() });
     }
-    Ok(install::removed(server, account).await.map(drop)?)
+    Ok(install::remove_identity(server, account).await.map(drop)?)
 }
 
 impl RightsReport {

@@ -1,4 +1,5 @@
-//! Turns a DSSE 1.0 envelope into its payload and its one signature, and a payload into the bytes that are signed for it.
+//! Turns a DSSE 1.0 envelope into its payload and its one signature, and a payload into the bytes that are signed for
+//! it.
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};

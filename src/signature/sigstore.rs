@@ -1,4 +1,5 @@
-//! Turns the bytes of a Sigstore bundle v0.3 into the statement that a key signed, and a digest and a key into such bytes.
+//! Turns the bytes of a Sigstore bundle v0.3 into the statement that a key signed, and a digest and a key into such
+//! bytes.
 //!
 //! Reading is in two steps: a [`SigstoreBundle`] knows signature and payload but not what the payload says, and only
 //! [`SigstoreBundle::open`], which takes the keys, gives a [`Statement`].
@@ -88,8 +89,8 @@ impl SigstoreBundle {
     }
 }
 
-/// The bytes of a bundle in which `key` signs `digest`, with exactly the members that cosign knows: it passes over a bundle
-/// that has others. There is no time in it: nobody could trust it.
+/// The bytes of a bundle in which `key` signs `digest`, with exactly the members that cosign knows: it passes over a
+/// bundle that has others. There is no time in it: nobody could trust it.
 ///
 /// # Errors
 /// [`KeyError`] when the key cannot sign.

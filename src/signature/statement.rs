@@ -9,8 +9,8 @@ use super::SignatureFault;
 use crate::digest::Digest;
 use crate::document;
 
-/// The predicate of a statement that counts as a signature. Anything else that the key's holder signed, say where an artifact
-/// came from, is not consent to run it.
+/// The predicate of a statement that counts as a signature. Anything else that the key's holder signed, say where an
+/// artifact came from, is not consent to run it.
 pub(super) const PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// The type of statement in the payload.

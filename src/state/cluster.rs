@@ -121,13 +121,13 @@ impl ClusterState {
         let (store, found) = (self.store.clone(), self.identities(Some(name))?);
         self.thread.wait(async move {
             let mut left = Vec::new();
-            for minted in found {
+            for record in found {
                 let server = store.records.server();
-                match identity::remove(server, &grant::identity::parts(&minted)).await {
+                match identity::remove(server, &grant::identity::parts(&record)).await {
                     // It may be in another cluster.
                     Ok(0) => {}
-                    Ok(_) => forget_identity(&store, &minted).await?,
-                    Err(_) => left.push(minted.name),
+                    Ok(_) => forget_identity(&store, &record).await?,
+                    Err(_) => left.push(record.name),
                 }
             }
             Ok(left)
@@ -229,9 +229,9 @@ impl ClusterState {
         })
     }
 
-    pub(super) fn identify(&self, minted: &IdentityRecord) -> Result<(), StateError> {
-        let (store, subject) = (self.store.clone(), RecordSubject::Identity(minted.name.clone()));
-        let content = serde_json::to_vec(minted).map_err(document::InvalidDocument::from)?;
+    pub(super) fn identify(&self, record: &IdentityRecord) -> Result<(), StateError> {
+        let (store, subject) = (self.store.clone(), RecordSubject::Identity(record.name.clone()));
+        let content = serde_json::to_vec(record).map_err(document::InvalidDocument::from)?;
         let writer = Arc::clone(&self.writer);
         self.thread.wait(async move {
             writer.check().await?;
@@ -246,16 +246,16 @@ impl ClusterState {
             let mut identities = Vec::new();
             for found in store.identities().await? {
                 let content = store.whole(&found).await?.content;
-                identities.push(minted_in(&store, &found.name, &content)?);
+                identities.push(identity_in(&store, &found.name, &content)?);
             }
-            identities.retain(|minted| owner.as_ref().is_none_or(|owner| *owner == minted.owner));
+            identities.retain(|record| owner.as_ref().is_none_or(|owner| *owner == record.owner));
             Ok(identities)
         })
     }
 
-    pub(super) fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
-        let (store, minted) = (self.store.clone(), minted.clone());
-        self.thread.wait(async move { forget_identity(&store, &minted).await })
+    pub(super) fn forget_identity(&self, record: &IdentityRecord) -> Result<(), StateError> {
+        let (store, record) = (self.store.clone(), record.clone());
+        self.thread.wait(async move { forget_identity(&store, &record).await })
     }
 
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
@@ -273,8 +273,8 @@ impl ClusterState {
     }
 }
 
-async fn forget_identity(store: &RecordStore, minted: &IdentityRecord) -> Result<(), StateError> {
-    match RecordSubject::Identity(minted.name.clone()).name(&store.namespace) {
+async fn forget_identity(store: &RecordStore, record: &IdentityRecord) -> Result<(), StateError> {
+    match RecordSubject::Identity(record.name.clone()).name(&store.namespace) {
         Some(name) => Ok(store.records.delete(&name, &Precondition::default()).await?),
         None => Ok(()),
     }
@@ -282,12 +282,12 @@ async fn forget_identity(store: &RecordStore, minted: &IdentityRecord) -> Result
 
 /// The identity that a record is about. What is left of it is removed with the reader's own rights, so its name must be one
 /// that only identities of ours have. It is in the cluster that its record is in, by whatever address that is reached.
-fn minted_in(store: &RecordStore, name: &RecordName, content: &[u8]) -> Result<IdentityRecord, StateError> {
-    let (minted, _): (IdentityRecord, _) = document::typed(document::json(content)?)?;
-    let is_ours = IdentityName::parse(&minted.name).is_some();
-    if !is_ours || RecordSubject::Identity(minted.name.clone()).name(&store.namespace).as_ref() != Some(name)
+fn identity_in(store: &RecordStore, name: &RecordName, content: &[u8]) -> Result<IdentityRecord, StateError> {
+    let (record, _): (IdentityRecord, _) = document::typed(document::json(content)?)?;
+    let is_ours = IdentityName::parse(&record.name).is_some();
+    if !is_ours || RecordSubject::Identity(record.name.clone()).name(&store.namespace).as_ref() != Some(name)
     {
         return Err(corrupt(name, &UnreadableRecord::Other));
     }
-    Ok(IdentityRecord { server: store.records.server().address().to_owned(), ..minted })
+    Ok(IdentityRecord { server: store.records.server().address().to_owned(), ..record })
 }

@@ -180,9 +180,9 @@ impl DirectoryState {
     }
 
     /// Records that an identity is about to be made.
-    pub(super) fn identify(&self, name: &str, minted: &IdentityRecord) -> Result<(), StateError> {
-        let document = text(minted)?;
-        self.database().execute(schema::IDENTIFY, params![name, minted.name, document])?;
+    pub(super) fn identify(&self, name: &str, record: &IdentityRecord) -> Result<(), StateError> {
+        let document = text(record)?;
+        self.database().execute(schema::IDENTIFY, params![name, record.name, document])?;
         Ok(())
     }
 
@@ -195,8 +195,8 @@ impl DirectoryState {
     }
 
     /// An identity is gone.
-    pub(super) fn forget_identity(&self, minted: &IdentityRecord) -> Result<(), StateError> {
-        self.database().execute(schema::FORGET_IDENTITY, [&minted.name])?;
+    pub(super) fn forget_identity(&self, record: &IdentityRecord) -> Result<(), StateError> {
+        self.database().execute(schema::FORGET_IDENTITY, [&record.name])?;
         Ok(())
     }
 

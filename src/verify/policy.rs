@@ -92,8 +92,8 @@ impl TrustPolicy {
         self.digest
     }
 
-    /// The digest of all that a rule demands: its scope, the names that it admits, whose signatures and how many of them,
-    /// and which powers it refuses. Keys count by themselves, whatever the policy calls them.
+    /// The digest of all that a rule demands: its scope, the names that it admits, whose signatures and how many of
+    /// them, and which powers it refuses. Keys count by themselves, whatever the policy calls them.
     pub(super) fn terms(&self, rule: &TrustRule) -> Digest {
         let keys = rule.any_of.iter().filter_map(|name| self.keys.get(name));
         let keys: BTreeSet<_> = keys.map(|key| key.public.id().hex()).collect();

@@ -1,5 +1,5 @@
-//! A component that means harm, on a real API server: whatever it writes as a name, a kind or a manifest is refused for the
-//! right reason, and the server hears of nothing but what was granted.
+//! A component that means harm, on a real API server: whatever it writes as a name, a kind or a manifest is refused for
+//! the right reason, and the server hears of nothing but what was granted.
 
 use carnet::kubernetes::object::ObjectRef;
 use carnet::targets::credentials::{Encoding, placeholder};
@@ -62,8 +62,8 @@ impl Guest {
         self.assert_unharmed();
     }
 
-    /// Asserts that neither namespace has anything new, that the audit log knows no write, no other verb and no other name,
-    /// and that nobody was impersonated.
+    /// Asserts that neither namespace has anything new, that the audit log knows no write, no other verb and no other
+    /// name, and that nobody was impersonated.
     fn assert_unharmed(&self) {
         assert_eq!(self.site.names(), Vec::<String>::new());
         assert_eq!(self.other.names(), Vec::<String>::new());

@@ -1,5 +1,5 @@
-//! Plans that hold on a real API server, and ways back: what others do to an object makes no plan stale, what they do to
-//! the fields of the installation does.
+//! Plans that hold on a real API server, and ways back: what others do to an object makes no plan stale, what they do
+//! to the fields of the installation does.
 
 use std::fs;
 

@@ -30,7 +30,8 @@ impl Place {
         &self.site.namespace
     }
 
-    /// A bundle that may apply (and remove, if `verbs` says so) objects of these kinds, and does so with these manifests.
+    /// A bundle that may apply (and remove, if `verbs` says so) objects of these kinds, and does so with these
+    /// manifests.
     fn bundle(&self, name: &str, verbs: &str, kinds: &str, manifests: &[&str]) -> Vec<String> {
         self.scripted(name, verbs, kinds, &Script::new().apply(manifests))
     }

@@ -62,8 +62,8 @@ fn each_object_takes_as_few_requests_as_it_can() {
     assert_eq!(asked(&site, &with(&install, &first)), counts(&[("get", 20), ("patch", 20)]));
     let upgrade = [&["upgrade", "test"], &own[..]].concat();
     assert_eq!(asked(&site, &with(&upgrade, &first)), counts(&[("get", 20)]));
-    let minted = with(&["upgrade", "test", "--no-wait"], &first);
-    assert_eq!(asked(&site, &minted), counts(&[("get", 20)]), "nothing to do takes no identity");
+    let upgrade = with(&["upgrade", "test", "--no-wait"], &first);
+    assert_eq!(asked(&site, &upgrade), counts(&[("get", 20)]), "nothing to do takes no identity");
     let once = counts(&[("get", 20), ("patch", 1), ("try", 1)]);
     assert_eq!(
         asked(&site, &with(&upgrade, &second)),
@@ -232,7 +232,8 @@ fn a_server_that_is_too_busy_is_given_the_time_it_asks_for() {
     let (site, home) = (Site::new(), Home::new());
     let user = somebody(&site, "get,create,patch");
     let name = &site.namespace;
-    // The server's own means: whoever is assigned to a level gets its few seats, and beyond that 429 and a time to wait.
+    // The server's own means: whoever is assigned to a level gets its few seats, and beyond that 429 and a time to
+    // wait.
     site.apply(&format!(
         "{{apiVersion: flowcontrol.apiserver.k8s.io/v1, kind: PriorityLevelConfiguration, metadata: {{name: {name}}}, spec: {{
            type: Limited, limited: {{nominalConcurrencyShares: 1, borrowingLimitPercent: 0, limitResponse: {{type: Reject}}}}}}}}"

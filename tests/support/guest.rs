@@ -7,8 +7,8 @@ use carnet::kubernetes::object::ObjectRef;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// Makes a component of a core module's text, in the world of `tests/guests/world.wit`. What the module does not import,
-/// the component does not import either. The text of a whole component is taken as it is.
+/// Makes a component of a core module's text, in the world of `tests/guests/world.wit`. What the module does not
+/// import, the component does not import either. The text of a whole component is taken as it is.
 pub fn component(text: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).unwrap();
     if wasmparser::Parser::is_component(&module) {

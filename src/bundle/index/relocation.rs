@@ -1,4 +1,5 @@
-//! Turns a bundle and its index into the map from references that the author wrote to those of the copies beside the index.
+//! Turns a bundle and its index into the map from references that the author wrote to those of the copies beside the
+//! index.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! The signals that stop a run: Ctrl-C, and what is sent when a terminal goes away or a service manager ends the program.
+//! The signals that stop a run: Ctrl-C, and what is sent when a terminal goes away or a service manager ends the
+//! program.
 //!
 //! Each of them ends the run in the same way: what is under way is awaited and written down.
 

@@ -27,9 +27,9 @@ pub fn condensed(parts: impl IntoIterator<Item = PolicyRule>) -> Vec<PolicyRule>
     joined(&parts).into_iter().map(|justified| justified.rule).collect()
 }
 
-/// Few rules that together allow just what these parts do, none of which has more than one member in any set: first joined
-/// over verbs, then over names, then over the resources of a group that have the same names and verbs. Each step keeps the
-/// product exact.
+/// Few rules that together allow just what these parts do, none of which has more than one member in any set: first
+/// joined over verbs, then over names, then over the resources of a group that have the same names and verbs. Each step
+/// keeps the product exact.
 pub(super) fn joined(parts: &BTreeMap<PolicyRule, BTreeSet<String>>) -> Vec<Justified> {
     let joins: [fn(&mut PolicyRule) -> BTreeSet<String>; 3] = [
         |rule| std::mem::take(&mut rule.verbs),

@@ -1,4 +1,5 @@
-//! Which images pods run, and whether anybody vouched for them: the signature over a bundle covers its images by digest.
+//! Which images pods run, and whether anybody vouched for them: the signature over a bundle covers its images by
+//! digest.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Bundles in the cluster: the files of an OCI image layout, as one record.
 //!
-//! Whoever upgrades, undoes or invokes needs the bundle that somebody else has installed. A layout is made in a directory
-//! that is gone afterwards, and read from one like it; its digests say whether it is what it was.
+//! Whoever upgrades, undoes or invokes needs the bundle that somebody else has installed. A layout is made in a
+//! directory that is gone afterwards, and read from one like it; its digests say whether it is what it was.
 
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! Turns parts of a name into the name of an object of ours, and what the server has under it into a record or a Lease.
 //!
-//! A permit says that an object of a *bundle* was checked against what its operator granted. Records are no bundle's: no
-//! component names them, and none is asked for. [`RecordName`] stands in the place of a permit: it can only be made of two
-//! kinds and of names that begin with `carnet.`, from parts that are labels; and an object under such a name that does not
-//! call itself a record is refused.
+//! A permit says that an object of a *bundle* was checked against what its operator granted. Records are no bundle's:
+//! no component names them, and none is asked for. [`RecordName`] stands in the place of a permit: it can only be made
+//! of two kinds and of names that begin with `carnet.`, from parts that are labels; and an object under such a name
+//! that does not call itself a record is refused.
 
 use std::fmt;
 

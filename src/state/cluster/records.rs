@@ -58,12 +58,12 @@ impl Records {
         }
     }
 
-    /// Writes an object of ours by server-side apply: `metadata` without its name, and what else it consists of. Without a
-    /// version in `precondition`, no field of it may be another manager's.
+    /// Writes an object of ours by server-side apply: `metadata` without its name, and what else it consists of.
+    /// Without a version in `precondition`, no field of it may be another manager's.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where its fields are another manager's, [`Error::Changed`] where it is not the version that it
-    /// was to be, and [`Error`] for whatever else the server objects to.
+    /// [`Error::Conflict`] where its fields are another manager's, [`Error::Changed`] where it is not the version that
+    /// it was to be, and [`Error`] for whatever else the server objects to.
     pub(super) async fn apply(
         &self,
         name: &RecordName,

@@ -1,5 +1,5 @@
-//! Turns the subject of a record, an installation or a claim of it, a bundle or an identity, into the name and the labels of
-//! the Secret that holds it.
+//! Turns the subject of a record, an installation or a claim of it, a bundle or an identity, into the name and the
+//! labels of the Secret that holds it.
 //!
 //! Names are how records are found, so all of them are made here.
 

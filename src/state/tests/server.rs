@@ -1,5 +1,5 @@
-//! An API server in memory, as far as the state asks one: Secrets and Leases by server-side apply, with UIDs, versions, field
-//! managers, selectors by label, and a clock of its own.
+//! An API server in memory, as far as the state asks one: Secrets and Leases by server-side apply, with UIDs, versions,
+//! field managers, selectors by label, and a clock of its own.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
