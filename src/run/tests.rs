@@ -21,7 +21,7 @@ async fn ran(data: &str, body: &str, limits: Value) -> (Result<(), RunError>, En
     let component = installer(&format!("{IMPORTS} {data}"), &body);
     let granted = granted_to(&component, "", json!({"limits": limits})).await.unwrap();
     let home = tempfile::tempdir().unwrap();
-    let compiled = Engine::new(None).unwrap().compile(&granted).unwrap();
+    let compiled = Engine::new(None).unwrap().compile(&granted, None).await.unwrap();
     let (host, ended) = compiled.run(planning(granted, home.path()), "install").await;
     (ended, host.into_parts::<Planning>().map(|(_, ended)| ended).unwrap())
 }
@@ -147,7 +147,7 @@ async fn a_component_may_be_run_again_and_begins_anew() {
         (if (i32.ne (global.get $runs) (i32.const 1)) (then unreachable)) i32.const 16";
     let granted = || async { granted_to(&installer(count, body), "", json!({})).await.unwrap() };
     let home = tempfile::tempdir().unwrap();
-    let compiled = Engine::new(None).unwrap().compile(&granted().await).unwrap();
+    let compiled = Engine::new(None).unwrap().compile(&granted().await, None).await.unwrap();
     for _ in 0..2 {
         let (_, ended) = compiled.run(planning(granted().await, home.path()), "install").await;
         ended.unwrap();

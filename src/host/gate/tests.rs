@@ -250,20 +250,6 @@ async fn handles_have_a_bound_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_clock_of_the_component_stands_still_while_a_call_is_answered() {
-    let mut gate = gate(everything(json!({}))).await;
-    let clock = gate.host.clock().clone();
-    clock.start();
-    let call = gate.host.installation(functions::NAME, 0).unwrap();
-    let spent = clock.spent();
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(clock.spent(), spent);
-    drop(call);
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    assert!(clock.spent() > spent);
-}
-
-#[tokio::test]
 async fn a_pass_comes_back_as_what_it_was_handed_over_and_as_nothing_else() {
     let (mut one, another) = (gate(everything(json!({}))).await, gate(json!({})).await);
     one.apply(&["web-a"]).await.unwrap().unwrap();
