@@ -188,11 +188,11 @@ async fn a_deny_of_something_required_does_not_start_a_run_and_says_so() {
     let rule =
         json!([{"verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-a"]}]);
     let denials = [
-        (json!({"kubernetes": rule}), "(refused by `deny`) apply:ConfigMap:prod/web-a"),
-        (json!({"files": [{"name": "site.conf"}]}), "(refused by `deny`) the file site.conf"),
-        (json!({"credentials": ["token"]}), "(refused by `deny`) the credential token"),
-        (json!({"reveal": ["token"]}), "(refused by `deny`) the credential token"),
-        (json!({"credentials": ["pin"]}), "(refused by `deny`) the credential pin"),
+        (json!({"kubernetes": rule}), "# refused by deny: 'apply:ConfigMap:prod/web-a'"),
+        (json!({"files": [{"name": "site.conf"}]}), "# refused by deny: the file 'site.conf'"),
+        (json!({"credentials": ["token"]}), "# refused by deny: the credential 'token'"),
+        (json!({"reveal": ["token"]}), "# refused by deny: the credential 'token'"),
+        (json!({"credentials": ["pin"]}), "# refused by deny: the credential 'pin'"),
     ];
     for (deny, line) in denials {
         let grant = changed(|grant| grant["deny"] = deny.clone());
