@@ -161,6 +161,25 @@ fn a_plan_that_was_edited_is_refused() {
 }
 
 #[test]
+fn a_plan_shows_what_it_makes_and_one_that_does_not_is_refused() {
+    let site = Site::new();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    let plan = site.plan(&reference);
+    assert_eq!(plan.pointer("/changes/0/manifest/data/value"), Some(&json!("first")), "{plan}");
+    // An earlier version wrote plans whose digest is right and that do not show what they make.
+    let mut earlier = plan;
+    earlier["changes"][0].as_object_mut().unwrap().remove("manifest");
+    fs::write(site.0.path("plan.json"), earlier.to_string()).unwrap();
+    let told = site.apply().expect(1).document["causes"].to_string();
+    let computed = told.split("its digest is ").nth(1).unwrap().split(',').next().unwrap().to_owned();
+    earlier["digest"] = json!(computed);
+    fs::write(site.0.path("plan.json"), earlier.to_string()).unwrap();
+    let told = site.apply().expect(1).document["causes"].to_string();
+    assert!(told.contains("it does not show the manifest of `ConfigMap prod/web-a`"), "{told}");
+    assert!(site.0.rendered().is_empty());
+}
+
+#[test]
 fn the_bundle_of_a_plan_must_still_be_there() {
     let site = Site::new();
     let reference = site.bundle("one", &["web-a"], "first", true);

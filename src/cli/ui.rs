@@ -154,8 +154,7 @@ impl Ui {
     /// [`Unwritten`] when stdout takes no more.
     pub fn value(&self, value: &str) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
-        let shown: Vec<_> = value.split('\n').map(visible).collect();
-        let text = if stdout.is_terminal() { &shown.join("\n") } else { value };
+        let text = if stdout.is_terminal() { &shown(value) } else { value };
         let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
         written.map_err(|error| Unwritten(error).into())
     }
@@ -255,6 +254,11 @@ impl Ui {
     }
 }
 
+/// A value for a terminal, its lines as they are.
+fn shown(value: &str) -> String {
+    value.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
 impl Listener for Ui {
     fn told(&self, notice: &Notice) {
         match notice {
@@ -264,5 +268,15 @@ impl Listener for Ui {
             Notice::Unsigned(_) => self.danger(notice),
             _ => self.warning(notice),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_on_a_terminal_keeps_its_lines_and_nothing_else_acts() {
+        assert_eq!(shown("one\ntwo\u{1b}[2J\r\u{9b}x\n"), "one\ntwo\\u{1b}[2J\\u{d}\\u{9b}x\n");
     }
 }
