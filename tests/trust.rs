@@ -621,6 +621,27 @@ fn unreadable_evidence_is_refused_and_does_no_harm_beside_a_good_one() {
 }
 
 #[test]
+fn a_damaged_signature_is_an_error_also_beside_a_good_one() {
+    let site = Site::signed(&key());
+    sign(&site.reference(), &key()).unwrap();
+    let fetched = site.fetch().unwrap();
+    for evidence in fetched.signatures() {
+        let carrier = site.blob(evidence.carrier());
+        let manifest: Value = serde_json::from_slice(&fs::read(&carrier).unwrap()).unwrap();
+        let layer = site.blob(manifest["layers"][0]["digest"].as_str().unwrap().parse().unwrap());
+        for blob in [carrier, layer] {
+            let sound = fs::read(&blob).unwrap();
+            let mut changed = sound.clone();
+            changed[0] ^= 1;
+            fs::write(&blob, changed).unwrap();
+            assert!(matches!(site.fetch(), Err(FetchError::Oci(OciError::Digest(_)))));
+            fs::write(&blob, sound).unwrap();
+        }
+    }
+    assert!(site.fetch().is_ok());
+}
+
+#[test]
 fn a_list_of_signatures_that_cannot_be_read_is_an_error() {
     let key = key();
     let site = Site::signed(&key);

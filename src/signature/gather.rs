@@ -1,8 +1,8 @@
 //! Turns a repository and a digest into everything there that may be a signature of it, without judging any of it.
 //!
 //! Two forms are looked for: Sigstore bundles that refer to the digest, and cosign's classic form at a tag of its own.
-//! That the lists themselves cannot be read is an error; that one signature cannot be read is noted beside it, and does
-//! the others no harm.
+//! That the lists themselves cannot be read is an error, and so is damage: bytes that are not what their digest says. That one
+//! signature is missing or cannot be understood is noted beside it, and does the others no harm.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -66,7 +66,7 @@ impl EvidenceReader<'_> {
     async fn bundle(&mut self, carrier: &Descriptor) -> Result<Option<Evidence>, OciError> {
         let (bytes, manifest) = match self.manifest(carrier).await {
             Ok(read) => read,
-            Err(error @ OciError::TooMany(_)) => return Err(error),
+            Err(error) if is_fatal(&error) => return Err(error),
             Err(error) if carrier.artifact_type.as_deref() == Some(MEDIA_TYPE) => {
                 return Ok(Some(unreadable(carrier, &error, false)));
             }
@@ -99,7 +99,7 @@ impl EvidenceReader<'_> {
     async fn classic(&mut self, carrier: &Descriptor) -> Result<Vec<Evidence>, OciError> {
         let (bytes, manifest) = match self.manifest(carrier).await {
             Ok(read) => read,
-            Err(error @ OciError::TooMany(_)) => return Err(error),
+            Err(error) if is_fatal(&error) => return Err(error),
             Err(error) => return Ok(vec![unreadable(carrier, &error, true)]),
         };
         if manifest.layers.len() > MAX_ENTRIES {
@@ -145,16 +145,26 @@ impl EvidenceReader<'_> {
         Ok((bytes, manifest))
     }
 
-    /// A blob, or why it could not be read. The error outside is that all signatures together are too much.
+    /// A blob, or why it could not be read. The error outside is that all signatures together are too much, or damage.
     async fn blob(&mut self, blob: &Descriptor) -> Result<Result<Vec<u8>, String>, OciError> {
         self.spend(blob.size.min(MAX_SIGNATURE))?;
-        Ok(self.repository.read(blob, MAX_SIGNATURE).await.map_err(|error| reason(&error)))
+        match self.repository.read(blob, MAX_SIGNATURE).await {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(error) if is_fatal(&error) => Err(error),
+            Err(error) => Ok(Err(reason(&error))),
+        }
     }
 
     fn spend(&mut self, size: u64) -> Result<(), OciError> {
         self.left = self.left.checked_sub(size).ok_or(OciError::TooMany(LIST))?;
         Ok(())
     }
+}
+
+/// Whether an error is about more than one signature: there is too much of them, or the place where they are is damaged.
+/// Whatever else a place holds that is not what it says cannot be told from here.
+fn is_fatal(error: &OciError) -> bool {
+    matches!(error, OciError::TooMany(_) | OciError::Digest(_) | OciError::Size { .. })
 }
 
 fn unreadable(carrier: &Descriptor, error: &OciError, is_classic: bool) -> Evidence {
