@@ -21,6 +21,9 @@ pub(super) struct Allowances {
     pub(super) types: Allowance,
     /// Bytes of the types of components: a record has a field in four.
     pub(super) type_bytes: Allowance,
+    /// What types of instances come to with all that is in them, wherever they are used: a type that has another one twice,
+    /// twenty levels deep, takes five hundred bytes.
+    pub(super) type_sizes: Allowance,
     /// Imports, exports, aliases, arguments, and functions that cross the border of a component.
     pub(super) links: Allowance,
     /// Functions.
@@ -63,6 +66,7 @@ impl Default for Allowances {
             parts: Allowance::new("components and modules inside it", 500),
             types: Allowance::new("types", 100_000),
             type_bytes: Allowance::new("bytes of types of components", 2 << 20),
+            type_sizes: Allowance::new("declarations in types, as often as they are used", 50_000),
             links: Allowance::new("imports, exports and aliases", 200_000),
             functions: Allowance::new("functions", 300_000),
             locals: Allowance::new("locals", 5_000_000),

@@ -10,6 +10,8 @@ use wasmparser::{
 };
 
 use super::InvalidComponent;
+use super::allowance::Allowance;
+use super::nesting::TypeSizes;
 
 /// The most instances that one of a component may be made of. Linking an interpreter with its libraries takes fifty.
 const MAX_INSTANCES: u64 = 1_000;
@@ -34,8 +36,18 @@ pub struct Footprint {
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     modules: Vec<Option<Footprint>>,
-    components: Vec<Option<Footprint>>,
+    components: Vec<Option<ComponentPart>>,
+    pub(super) types: TypeSizes,
+    /// What its imports and exports come to.
+    interface: u64,
     total: Footprint,
+}
+
+/// A component inside another one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ComponentPart {
+    footprint: Footprint,
+    interface: u64,
 }
 
 impl Footprint {
@@ -87,8 +99,10 @@ impl Parts {
         self.modules.push(Some(module));
     }
 
-    pub(super) fn add_component(&mut self, component: Footprint) {
-        self.components.push(Some(component));
+    pub(super) fn add_component(&mut self, component: &Self) -> Result<(), InvalidComponent> {
+        self.components
+            .push(Some(ComponentPart { footprint: component.total()?, interface: component.interface }));
+        Ok(())
     }
 
     /// Counts things of which the host keeps `each` bytes.
@@ -105,24 +119,36 @@ impl Parts {
         }
     }
 
+    /// An instance, whose interface is compared with what it is given.
     pub(super) fn component_instance(
         &mut self,
         instance: &ComponentInstance<'_>,
+        sizes: &mut Allowance,
     ) -> Result<(), InvalidComponent> {
         match instance {
             ComponentInstance::Instantiate { component_index, .. } => {
-                self.instantiate(found(&self.components, *component_index))
+                let part = found(&self.components, *component_index);
+                sizes.take(part.map_or(0, |part| part.interface))?;
+                self.instantiate(part.map(|part| part.footprint))
             }
             ComponentInstance::FromExports(_) => Ok(()),
         }
     }
 
-    pub(super) fn import(&mut self, ty: ComponentTypeRef) {
+    pub(super) fn import(
+        &mut self,
+        ty: ComponentTypeRef,
+        sizes: &mut Allowance,
+    ) -> Result<(), InvalidComponent> {
         match ty {
             ComponentTypeRef::Module(_) => self.modules.push(None),
             ComponentTypeRef::Component(_) => self.components.push(None),
             _ => {}
         }
+        self.types.declare(ty);
+        let size = self.types.of_reference(ty);
+        self.interface = self.interface.saturating_add(size);
+        sizes.take(size)
     }
 
     /// An export is one more item of its kind.
@@ -130,8 +156,12 @@ impl Parts {
         match export.kind {
             ComponentExternalKind::Module => self.modules.push(found(&self.modules, export.index)),
             ComponentExternalKind::Component => self.components.push(found(&self.components, export.index)),
+            ComponentExternalKind::Type => self.types.push(self.types.of(export.index)),
             _ => {}
         }
+        // Nobody looks up which type an instance has, so it is taken for the largest there is.
+        let size = if export.kind == ComponentExternalKind::Instance { self.types.largest() } else { 1 };
+        self.interface = self.interface.saturating_add(size);
     }
 
     /// An alias. `outer` are the components around this one, the next one last.
@@ -142,6 +172,13 @@ impl Parts {
             }
             ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. } => {
                 self.components.push(None)
+            }
+            ComponentAlias::InstanceExport { kind: ComponentExternalKind::Type, .. } => {
+                self.types.push(self.types.largest());
+            }
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::Type, count, index } => {
+                let size = self.around(*count, outer).map_or(1, |parts| parts.types.of(*index));
+                self.types.push(size);
             }
             ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, count, index } => {
                 let module = self.around(*count, outer).and_then(|parts| found(&parts.modules, *index));
@@ -167,6 +204,6 @@ impl Parts {
     }
 }
 
-fn found(items: &[Option<Footprint>], index: u32) -> Option<Footprint> {
+fn found<T: Copy>(items: &[Option<T>], index: u32) -> Option<T> {
     items.get(usize::try_from(index).ok()?).copied().flatten()
 }

@@ -90,7 +90,13 @@ impl<'a> Reader<'a> {
             Payload::ComponentTypeSection(section) => {
                 allowed.type_bytes.take(length(section))?;
                 let data = self.bytes.get(section.range()).unwrap_or_default();
-                return nesting::check(BinaryReader::new(data, section.range().start), &mut allowed.types);
+                let Some((parts, outer)) = self.components.split_last_mut() else { return Ok(()) };
+                let around = |levels: usize, index| {
+                    let parts = levels.checked_sub(1).and_then(|levels| outer.iter().nth_back(levels));
+                    parts.map_or(1, |parts| parts.types.of(index))
+                };
+                let reader = BinaryReader::new(data, section.range().start);
+                return nesting::check(reader, allowed, &mut parts.types, &around);
             }
             Payload::ImportSection(section) => {
                 for import in section.clone().into_imports() {
@@ -146,6 +152,7 @@ impl<'a> Reader<'a> {
 
     fn note_in_component(&mut self, payload: &Payload<'_>) -> Result<(), InvalidComponent> {
         let Some((parts, outer)) = self.components.split_last_mut() else { return Ok(()) };
+        let sizes = &mut self.allowances.type_sizes;
         match payload {
             Payload::InstanceSection(section) => {
                 for instance in section.clone() {
@@ -154,7 +161,7 @@ impl<'a> Reader<'a> {
             }
             Payload::ComponentInstanceSection(section) => {
                 for instance in section.clone() {
-                    parts.component_instance(&instance?)?;
+                    parts.component_instance(&instance?, sizes)?;
                 }
             }
             Payload::ComponentAliasSection(section) => {
@@ -164,7 +171,7 @@ impl<'a> Reader<'a> {
             }
             Payload::ComponentImportSection(section) => {
                 for import in section.clone() {
-                    parts.import(import?.ty);
+                    parts.import(import?.ty, sizes)?;
                 }
             }
             Payload::ComponentExportSection(section) => {
@@ -188,7 +195,7 @@ impl<'a> Reader<'a> {
         }
         let Some(parts) = self.components.pop() else { return Ok(()) };
         match self.components.last_mut() {
-            Some(around) => around.add_component(parts.total()?),
+            Some(around) => around.add_component(&parts)?,
             None => self.whole = parts.total()?,
         }
         Ok(())

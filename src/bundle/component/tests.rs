@@ -163,6 +163,38 @@ fn nesting_uses_up_no_stack() {
     assert_eq!(excess(&component(&beside)), "components and modules inside it");
 }
 
+/// Types of instances, each of which has the one before twice.
+fn doubling(leaf: &str, levels: usize) -> String {
+    (1..levels).fold(format!("(type $t0 (instance {leaf}))"), |mut text, level| {
+        let before = level - 1;
+        write!(
+            text,
+            "(type $t{level} (instance (alias outer 1 $t{before} (type $p))
+               (export \"a\" (instance (type $p))) (export \"b\" (instance (type $p)))))"
+        )
+        .unwrap();
+        text
+    })
+}
+
+#[test]
+fn types_count_by_what_they_come_to_as_often_as_they_are_used() {
+    let sizes = "declarations in types, as often as they are used";
+    for leaf in ["(export \"r\" (type (sub resource)))", "(export \"f\" (func))"] {
+        let text = |levels: usize, rest: &str| {
+            wat::parse_str(format!("(component {} {rest})", doubling(leaf, levels))).unwrap()
+        };
+        assert_eq!(excess(&text(18, "")), sizes);
+        assert_eq!(refusal(&text(8, "")), InvalidComponent::NoInstaller.to_string());
+        let importing = "(component (alias outer 1 $t9 (type $t)) (import \"a:b/c\" (instance (type $t))))";
+        assert_eq!(excess(&text(10, &importing.repeat(60))), sizes);
+        let given = "(component $n (alias outer 2 $t9 (type $t)) (import \"a:b/c\" (instance (type $t))))";
+        let instances = "(instance (instantiate $n (with \"a:b/c\" (instance $i))))".repeat(60);
+        let outer = "(component (alias outer 1 $t9 (type $t)) (import \"a:b/c\" (instance $i (type $t)))";
+        assert_eq!(excess(&text(10, &format!("{outer} {given} {instances})"))), sizes);
+    }
+}
+
 /// A component of levels, each of which instantiates the one below ten times.
 fn multiplied(levels: usize) -> Vec<u8> {
     let mut text = "(component (core module $m (memory 1))".to_owned();
