@@ -109,9 +109,10 @@ async fn configuration(options: &ConnectOptions) -> Result<Configured, Unconfigu
     let made = Config::from_custom_kubeconfig(kubeconfigs.merged()?, &chosen_options).await;
     let mut config = made.map_err(|error| chosen.fault(at_fault(&error), "cannot be used"))?;
     let has_proxy = chosen.cluster.proxy_url.as_deref().is_some_and(|proxy| !proxy.is_empty());
-    if !has_proxy && config.cluster_url.host().is_some_and(|host| is_exempt(host, &exemptions())) {
+    if !has_proxy && is_exempt(&config.cluster_url, &exemptions()) {
         config.proxy_url = None;
     }
+    config.proxy_url = config.proxy_url.map(with_scheme);
     configured(config).await
 }
 
@@ -130,10 +131,15 @@ async fn configured(mut config: Config) -> Result<Configured, Unconfigured> {
     };
     let id_token =
         auth_provider.and_then(|provider| provider.config.get("id-token").map(|it| it.as_str().into()));
-    let credential = match (username.zip(password), id_token.or(token), token_file, exec) {
+    let (token, file) = (id_token.or(token), token_file.filter(|file| !file.is_empty()));
+    let credential = match (username.zip(password), file, token, exec) {
         (Some((name, password)), ..) => Some(Credential::password(&name, &password)?),
-        (None, Some(token), ..) => Some(Credential::token(&token)?),
-        (None, None, Some(file), _) => Some(Credential::file(file.into())?),
+        // As for kubectl, the file counts, and the token only where the file cannot be read.
+        (None, Some(file), Some(token), _) => {
+            Some(Credential::file(file.into()).or_else(|_| Credential::token(&token))?)
+        }
+        (None, Some(file), None, _) => Some(Credential::file(file.into())?),
+        (None, None, Some(token), _) => Some(Credential::token(&token)?),
         (None, None, None, Some(exec)) => issued(exec, &mut config.auth_info).await?,
         (None, None, None, None) => None,
     };
@@ -184,10 +190,21 @@ fn exemptions() -> String {
     std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).unwrap_or_default()
 }
 
-/// Whether `NO_PROXY` (or plain sense: this very machine) keeps `host` away from the proxy. The client library compares
+/// A proxy that is written without a scheme, `HOST:PORT`, is one that speaks HTTP.
+fn with_scheme(proxy: Uri) -> Uri {
+    match proxy.scheme() {
+        Some(_) => proxy,
+        None => format!("http://{proxy}").parse().unwrap_or(proxy),
+    }
+}
+
+/// Whether `NO_PROXY` (or plain sense: this very machine) keeps a server away from the proxy. The client library compares
 /// the list with the proxy's own name, which would send a cluster on this machine through the proxy.
-fn is_exempt(host: &str, list: &str) -> bool {
+fn is_exempt(server: &Uri, list: &str) -> bool {
+    let Some(host) = server.host() else { return false };
     let host = host.trim_start_matches('[').trim_end_matches(']');
+    let usual = if server.scheme_str() == Some("http") { 80 } else { 443 };
+    let port = server.port_u16().unwrap_or(usual);
     let address = host.parse::<std::net::IpAddr>().ok();
     let here = host == "localhost" || address.is_some_and(|it| it.is_loopback());
     let is_named = |entry: &str| {
@@ -197,10 +214,22 @@ fn is_exempt(host: &str, list: &str) -> bool {
                 || host == name
                 || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
     };
-    here || list
-        .split(',')
-        .map(str::trim)
-        .any(|entry| is_named(entry) || address.is_some_and(|it| is_within(it, entry)))
+    here || list.split(',').map(str::trim).any(|entry| {
+        let (entry, only) = without_port(entry);
+        only.is_none_or(|only| only == port)
+            && (is_named(entry) || address.is_some_and(|it| is_within(it, entry)))
+    })
+}
+
+/// An entry of `NO_PROXY`, and the port that it is about. None: all of them.
+fn without_port(entry: &str) -> (&str, Option<u16>) {
+    match entry.rsplit_once(':') {
+        Some((name, port)) if name.starts_with('[') || !name.contains(':') => match port.parse() {
+            Ok(port) => (name.trim_start_matches('[').trim_end_matches(']'), Some(port)),
+            Err(_) => (entry.trim_start_matches('[').trim_end_matches(']'), None),
+        },
+        _ => (entry, None),
+    }
 }
 
 /// Whether `address` lies in a network written `address/bits`.
@@ -238,6 +267,21 @@ mod tests {
         assert_eq!(address(&Uri::from_static("https://[::1]:6443")), "https://[::1]:6443");
     }
 
+    fn server(authority: &str) -> Uri {
+        format!("https://{authority}").parse().unwrap()
+    }
+
+    #[test]
+    fn a_proxy_without_a_scheme_speaks_http() {
+        for (written, meant) in [
+            ("proxy.example:3128", "http://proxy.example:3128/"),
+            ("proxy.example", "http://proxy.example/"),
+            ("https://proxy.example:3128", "https://proxy.example:3128/"),
+        ] {
+            assert_eq!(with_scheme(written.parse().unwrap()).to_string(), meant);
+        }
+    }
+
     #[test]
     fn the_proxy_is_not_used_where_the_environment_says_so() {
         for (host, list) in [
@@ -250,9 +294,15 @@ mod tests {
             ("api.example", "example"),
             ("10.0.3.4", "10.0.0.0/16"),
             ("10.0.3.4", "0.0.0.0/0"),
-            ("fd00::1", "fd00::/8"),
+            ("[fd00::1]", "fd00::/8"),
+            ("[fd00::1]:6443", "[fd00::1]:6443"),
+            ("[fd00::1]", "fd00::1"),
+            ("api.example:6443", "api.example:6443"),
+            ("api.example:6443", "api.example"),
+            ("api.example", ".example:443"),
+            ("10.0.3.4:6443", "10.0.3.4:6443"),
         ] {
-            assert!(is_exempt(host, list), "{host} {list}");
+            assert!(is_exempt(&server(host), list), "{host} {list}");
         }
         for (host, list) in [
             ("api.example", ""),
@@ -261,8 +311,11 @@ mod tests {
             ("10.1.3.4", "10.0.0.0/16"),
             ("10.0.3.4", "10.0.0.0/64"),
             ("10.0.3.4", "10.0.0.0"),
+            ("api.example:6443", "api.example:443"),
+            ("api.example", "api.example:6443"),
+            ("[fd00::1]:6443", "[fd00::1]:443"),
         ] {
-            assert!(!is_exempt(host, list), "{host} {list}");
+            assert!(!is_exempt(&server(host), list), "{host} {list}");
         }
     }
 }

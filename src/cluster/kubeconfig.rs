@@ -201,6 +201,13 @@ fn check_cluster(cluster: &Cluster) -> Result<(), Fault> {
     let name = cluster.tls_server_name.as_deref().filter(|name| !name.is_empty());
     must(name.is_none_or(is_host), "cluster.tls-server-name", "is not the name of a host")?;
     let data = cluster.certificate_authority_data.as_deref();
+    let has_authority =
+        [data, cluster.certificate_authority.as_deref()].into_iter().flatten().any(|it| !it.is_empty());
+    must(
+        !(has_authority && cluster.insecure_skip_tls_verify.unwrap_or(false)),
+        "cluster.insecure-skip-tls-verify",
+        "stands beside a certificate authority, which would not be asked",
+    )?;
     check_certificates(data, cluster.certificate_authority.as_deref(), "cluster.certificate-authority")
 }
 

@@ -256,6 +256,34 @@ async fn what_cannot_be_used_is_told_by_file_context_and_member() {
 }
 
 #[tokio::test]
+async fn an_authority_that_would_not_be_asked_is_refused() {
+    let mut document = usable();
+    put(&mut document, "/clusters/0/cluster/insecure-skip-tls-verify", json!(true));
+    assert_eq!(tried(document.to_string().as_bytes()).await, None);
+    for member in ["certificate-authority", "certificate-authority-data"] {
+        let mut both = document.clone();
+        put(&mut both, &format!("/clusters/0/cluster/{member}"), json!("/dev/null"));
+        let error = tried(both.to_string().as_bytes()).await.unwrap();
+        assert!(error.contains("`clusters[c].cluster.insecure-skip-tls-verify` stands beside"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_file_counts_before_a_token() {
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "half a\u{0} token").unwrap();
+    let mut document = usable();
+    put(&mut document, "/users/0/user/tokenFile", json!(token.path()));
+    assert!(tried(document.to_string().as_bytes()).await.is_some(), "the file was not read");
+    put(&mut document, "/users/0/user/token", json!("abc"));
+    assert_eq!(
+        tried(document.to_string().as_bytes()).await,
+        None,
+        "the token stands in for a file of no use"
+    );
+}
+
+#[tokio::test]
 async fn a_context_that_leads_nowhere_is_told() {
     for (member, expected) in [
         ("/current-context", "there is no context `x`"),
