@@ -12,6 +12,8 @@ use super::ui::{Page, Report, Tone, mixed};
 ///
 /// Makes the plan of the last action once more, from the bundle and inputs that are recorded, and compares it with what
 /// is there. Changes nothing. Values of Secrets are never shown, and those that hold credentials are not compared.
+///
+/// Where the state is in a cluster, what is granted, and where the bundle is from, is asked for again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

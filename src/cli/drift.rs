@@ -12,6 +12,8 @@ use super::ui::{Page, Report, Tone, Words, mixed};
 /// Compares only fields that the installation owns: what others add beside them is theirs. `carnet diff` shows the same
 /// with all lines. With `--fix`, the recorded bundle is applied once more with the recorded inputs, and what others
 /// changed in its fields is overwritten; credentials are asked for again.
+///
+/// Where the state is in a cluster, what is granted, and where the bundle is from, is asked for again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

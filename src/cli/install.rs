@@ -27,7 +27,8 @@ pub(super) struct Install {
 /// Bring an installation to another bundle, or to other inputs
 ///
 /// What was granted stays granted as long as the bundle is the same, or the new one has the same name and signers and
-/// is admitted by the same trust rule. A bundle that asks for more is refused with the lines that would grant it.
+/// is admitted by the same trust rule. A bundle that asks for more is refused with the lines that would grant it. Where
+/// the state is in a cluster, nothing stays granted: others can write what is recorded there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -8,7 +8,8 @@ use super::exit::{self, Code};
 
 /// Carry out an action that the bundle brings
 ///
-/// The bundle that is kept of the installation is verified again.
+/// The bundle that is kept of the installation is verified again. Where the state is in a cluster, what is granted, and
+/// where the bundle is from, is asked for again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:

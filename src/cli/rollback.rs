@@ -11,6 +11,8 @@ use super::exit::{self, Code};
 /// Applies the bundle, the parameters and the grant of a recorded revision once more, as a new revision. The bundle is
 /// the one that is kept, and it is verified again. Credentials, and parameters that must not be stored, are asked for
 /// again. Data is not brought back: what a run has done to it, only the bundle can undo.
+///
+/// Where the state is in a cluster, what is granted, and where the bundle is from, is asked for again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
