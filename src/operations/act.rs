@@ -1,6 +1,6 @@
 //! The steps that all acting operations share: from a request, and earlier decisions, to the pipeline in `install`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -170,7 +170,7 @@ impl<'a> Attempt<'a> {
         };
         Ok(Operation {
             parameters,
-            doubtful: decided.as_ref().map(|decided| decided.doubtful.clone()).unwrap_or_default(),
+            doubtful: self.doubtful()?,
             complete: decided.is_some(),
             plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
             credentials,
@@ -180,6 +180,14 @@ impl<'a> Attempt<'a> {
             consent,
             ..Operation::new(action, &request.name, namespace, place)
         })
+    }
+
+    /// The parameters that others may have recorded, and that are not given again.
+    fn doubtful(&self) -> Result<BTreeSet<String>, Error> {
+        let Some(decided) = &self.decided else { return Ok(BTreeSet::new()) };
+        let given = self.request.inputs.parameters.get()?;
+        let is_given = |name: &String| given.values.contains_key(name) || given.texts.contains_key(name);
+        Ok(decided.doubtful.iter().filter(|name| !is_given(name)).cloned().collect())
     }
 
     /// The parameters that are given, or those that were decided.

@@ -294,3 +294,50 @@ fn an_image_is_pinned_by_its_digest_alone() {
         assert_eq!(pinned(&image, digest), format!("{repository}@{digest}"));
     }
 }
+
+#[tokio::test]
+async fn a_record_that_others_can_write_grants_nothing() {
+    let site = Site::new().await;
+    let verified = site.signed().await;
+    let mut same = made_by_another(&verified);
+    same.settings.bundle = verified.digest();
+    let shared = same.clone().shared();
+    assert!(decided(verified, &with_credential("upgrade"), Some(&same), Mode::Act).is_ok());
+    for mode in [Mode::Act, Mode::Plan, Mode::Examine] {
+        let upgrade = with_credential("upgrade");
+        let refused = decided(site.signed().await, &upgrade, Some(&shared), mode);
+        let refused = refused.map(|decided| decided.decision);
+        assert!(
+            matches!(&refused, Err(Error::Shortfall(Shortfall::Shared(lines))) if lines.len() == 3),
+            "{refused:?}"
+        );
+    }
+    let granted = granting(with_credential("upgrade"));
+    let decided = decided(site.signed().await, &granted, Some(&shared), Mode::Act).unwrap();
+    assert!(!decided.decision.carried_over && decided.decision.warnings.is_empty());
+}
+
+#[tokio::test]
+async fn a_parameter_that_others_recorded_fills_no_scope() {
+    let site = Site::new().await;
+    let mut before = earlier("install", "succeeded");
+    before.last.as_mut().unwrap().parameters = [("theme".to_owned(), json!("kube-system"))].into();
+    let decide = async |operation: Operation, earlier: &Installation| {
+        let mut asked = granting(operation);
+        let rule = json!({ "verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["${parameters.theme}"], "names": ["a"] });
+        asked.consent.grant.kubernetes.push(serde_json::from_value(rule).unwrap());
+        decided(site.unsigned().await, &asked, Some(earlier), Mode::Act).map(|decided| decided.decision)
+    };
+    assert!(decide(with_credential("upgrade"), &before).await.is_ok());
+    let shared = before.shared();
+    let refused =
+        decide(with_credential("upgrade"), &shared).await.map_err(|error| crate::document::chain(&error));
+    assert!(refused.is_err_and(|text| text.contains("needs the parameter `theme` to be a text")));
+    let given = [("theme".to_owned(), json!("light"))].into();
+    assert!(decide(Operation { parameters: given, ..with_credential("upgrade") }, &shared).await.is_ok());
+    // The same for what a revision says: it is complete, and none of it was given.
+    let recorded: BTreeMap<_, _> = [("theme".to_owned(), json!("kube-system"))].into();
+    let doubtful = recorded.keys().cloned().collect();
+    let back = Operation { parameters: recorded, doubtful, complete: true, ..with_credential("upgrade") };
+    assert!(decide(back, &shared).await.is_err());
+}
