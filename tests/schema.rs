@@ -196,6 +196,13 @@ fn every_document_of_the_reference_has_a_schema() {
     for kind in documents.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
         assert!(kinds.contains(kind), "{kind}");
     }
+    for kind in &kinds {
+        let text = site.printed(&["schema", kind]).to_string();
+        assert!(
+            !text.contains("[`") && !text.contains("```"),
+            "{kind}: a description is written for the library"
+        );
+    }
     let hyphenated = site.printed(&["schema", "trust-policy"]);
     assert_eq!(hyphenated, site.printed(&["schema", "TrustPolicy"]));
     let unknown = site.printed(&["schema", "Unknown"]);

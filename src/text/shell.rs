@@ -18,6 +18,7 @@ use crate::document::visible;
 /// let line = carnet::text::CommandLine::of(&name);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(description = "A command line, or flags, as bash, zsh and fish read it.")]
 pub struct CommandLine(String);
 
 impl CommandLine {

@@ -15,7 +15,7 @@ use crate::kubernetes::object::ObjectRef;
 pub enum Verb {
     /// Reading an object of a kind that holds no secrets.
     Get,
-    /// Reading an object of a kind that holds secrets; apart from [`Verb::Get`], because it shows their values.
+    /// Reading an object of a kind that holds secrets; apart from `get`, because it shows their values.
     GetSecret,
     /// Creating or changing an object.
     Apply,

@@ -74,7 +74,8 @@ struct Entry {
     source: BTreeMap<String, Value>,
 }
 
-/// A source as it is written, for the schema: [`Source::of`] reads it, and says more about what is wrong.
+/// Where a value comes from: exactly one of these.
+// Only for the schema. `Source::of` reads the member, and says more about what is wrong with it.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 #[expect(dead_code, reason = "only its schema is used")]
