@@ -60,9 +60,11 @@ pub struct ScopeRequest<T> {
     pub text: T,
     /// Why the author asks.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(default)]
     pub reason: String,
     /// Whether a run can do without.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
     pub optional: bool,
 }
 
