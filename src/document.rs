@@ -5,7 +5,9 @@
 //! (two readers would disagree about them), a byte order mark, trailing bytes, deep nesting, alias bombs.
 
 mod budget;
+mod places;
 mod numbers;
+mod words;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -16,6 +18,7 @@ use serde_json::{Map, Number, Value};
 
 pub use budget::Budget;
 use budget::{MAPPING, MEMBER, VALUE};
+use numbers::ChangedNumber;
 
 /// The longest text that is parsed, in bytes: 4 MiB, the size that registries must accept for a manifest. A longer one
 /// could only be an attempt to use up memory.
@@ -31,15 +34,16 @@ const MAX_MARKS: usize = 2;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidDocument {
-    /// The JSON text breaks a rule.
-    #[error("{0}")]
+    /// The JSON text breaks a rule, or a value is not what is wanted in its place.
+    #[error("{}", words::of_json(.0))]
     Json(#[from] serde_json::Error),
     /// It would take too much memory, with its aliases written out.
     #[error("the document would take more memory than {0} bytes, which is too much for its length")]
     Large(usize),
-    /// A number would be another one if it was written again.
-    #[error("the number {0} would be changed: write it with fewer digits, or as text")]
-    Number(String),
+    /// A number would be another one if it was written again, or is another one to others: its place, if it is known, and
+    /// its text.
+    #[error("{0}the number {1} would be changed: write it with fewer and plain digits, or as text")]
+    Number(String, String),
     /// The text is longer than may be read: its bytes, and how many those are.
     #[error("the document has {0} bytes, more than the {1} that are read")]
     TooLong(usize, usize),
@@ -77,12 +81,19 @@ pub fn json_within(bytes: &[u8], most: usize) -> Result<Value, InvalidDocument> 
     let value = value?;
     deserializer.end()?;
     let changed = if numbers::has_float(&value) { numbers::changed_in_json(bytes) } else { None };
-    changed.map_or(Ok(value), |number| Err(InvalidDocument::number(&number)))
+    let Some(number) = changed else { return Ok(value) };
+    let place = std::str::from_utf8(bytes).ok().and_then(|text| numbers::place_of(text, &number));
+    Err(InvalidDocument::number(&number, place.as_ref()))
 }
 
 impl InvalidDocument {
-    fn number(text: &str) -> Self {
-        Self::Number(visible(text).chars().take(100).collect())
+    fn number(text: &str, place: Option<&ChangedNumber>) -> Self {
+        let short = |text: &str| visible(text).chars().take(100).collect::<String>();
+        let place = place.map(|at| match &*at.member {
+            "" => format!("line {}: ", at.line),
+            member => format!("line {}, `{}`: ", at.line, short(member)),
+        });
+        Self::Number(place.unwrap_or_default(), short(text))
     }
 }
 
@@ -122,14 +133,17 @@ pub fn yaml_within(text: &str, shared: &Budget) -> Result<Value, InvalidDocument
     }
     let share = shared.share(text.len());
     let limits = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
-    let options = serde_saphyr::options! { budget: limits, with_snippet: false, strict_booleans: true };
+    let options = serde_saphyr::options! { budget: limits, with_snippet: false, strict_booleans: true, legacy_octal_numbers: true };
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
         Strict { depth: MAX_DEPTH, budget: &share }.deserialize(deserializer)
     });
     shared.settle(&share, text.len())?;
-    let value = read.map_err(|error| InvalidDocument::Yaml(error.to_string()))?;
-    let changed = if numbers::has_float(&value) { numbers::changed_in_yaml(text) } else { None };
-    changed.map_or(Ok(value), |number| Err(InvalidDocument::number(&number)))
+    let value = read.map_err(|error| InvalidDocument::Yaml(words::of_yaml(&error)))?;
+    let is_plain = !numbers::has_float(&value) && !numbers::may_have_forms(text);
+    match if is_plain { None } else { numbers::changed_in_yaml(text) } {
+        Some(changed) => Err(InvalidDocument::number(&changed.number, Some(&changed))),
+        None => Ok(value),
+    }
 }
 
 /// Reads one YAML document into `T`; members that `T` has no place for are refused.
@@ -164,6 +178,11 @@ pub fn visible(text: &str) -> String {
     })
 }
 
+/// As [`visible`], of a text of several lines, as servers write them: they become one, with spaces between them.
+pub fn visible_line(text: &str) -> String {
+    visible(&text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
+}
+
 /// A value as JSON text whose members are sorted, with its numbers as they stand: what stands for a value where values are
 /// compared. It is not RFC 8785, which takes every number through floating point, so that two would be one.
 pub fn written(value: &Value) -> String {
@@ -177,6 +196,21 @@ pub fn beyond_float(value: &Value) -> Option<String> {
         Value::Array(items) => items.iter().find_map(beyond_float),
         Value::Object(members) => members.values().find_map(beyond_float),
         _ => None,
+    }
+}
+
+/// A copy of `value` in which fractions that are whole numbers are written as such: `1e3` and `1000.0` are `1000` to every
+/// schema, and no program that wants a whole number takes them otherwise.
+pub fn with_whole_numbers(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => numbers::whole_of(number).map_or_else(|| value.clone(), Value::from),
+        Value::Array(items) => items.iter().map(with_whole_numbers).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), with_whole_numbers(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        _ => value.clone(),
     }
 }
 
@@ -229,13 +263,16 @@ fn pointer(path: &serde_ignored::Path<'_>) -> String {
     match path {
         Path::Root => String::new(),
         Path::Seq { parent, index } => format!("{}/{index}", pointer(parent)),
-        Path::Map { parent, key } => {
-            format!("{}/{}", pointer(parent), key.replace('~', "~0").replace('/', "~1"))
-        }
+        Path::Map { parent, key } => pointer(parent) + &step(key),
         Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
             pointer(parent)
         }
     }
+}
+
+/// The part of a JSON pointer that leads to a member.
+fn step(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Builds a [`Value`] and refuses duplicate names, deep nesting and what takes too much memory on the way.
@@ -344,7 +381,7 @@ mod tests {
     fn duplicate_names_are_refused_at_every_depth() {
         assert!(refusal(r#"{"a":1,"a":2}"#).contains("`a` occurs twice"));
         assert!(refusal(r#"[{"a":{"b":1,"b":1}}]"#).contains("`b` occurs twice"));
-        assert!(yaml("a: 1\na: 2").unwrap_err().to_string().contains("duplicate"));
+        assert!(yaml("a: 1\na: 2").unwrap_err().to_string().contains("`a` occurs twice"));
     }
 
     #[test]
@@ -360,6 +397,45 @@ mod tests {
         assert!(refusal("\u{feff}{}").contains("expected value"));
         assert!(refusal("{} {}").contains("trailing characters"));
         assert!(yaml("a: 1\n---\nb: 2").is_err());
+    }
+
+    #[test]
+    fn what_a_reader_of_yaml_says_is_said_in_our_words() {
+        for (text, expected) in [
+            ("a: 1\n---\nb: 2\n", "there is more than one document, where one is read"),
+            ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4, column 3: the member `c` occurs twice"),
+            ("a: *b\n", "alias"),
+            ("a: .inf\n", "a number must be finite"),
+        ] {
+            let told = yaml(text).unwrap_err().to_string();
+            assert!(told.contains(expected), "{told}");
+            for word in ["budget", "Policy", "Options", "serde", "{"] {
+                assert!(!told.contains(word), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_expected_is_told_in_words_of_the_document() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Settings {
+            _names: Vec<u16>,
+        }
+        let told = |text: &str| yaml_as::<Settings>(text).unwrap_err().to_string();
+        assert_eq!(told("text"), "invalid type: string \"text\", expected a mapping of names to values");
+        assert_eq!(told("_names: 7"), "invalid type: integer `7`, expected a list");
+    }
+
+    #[test]
+    fn lines_of_a_server_become_one() {
+        assert_eq!(visible_line("* one:\n\t* two\r\n\n  three\n"), "* one: * two three");
+        assert_eq!(visible_line("a\u{1b}[2J\nb"), "a\\u{1b}[2J b");
+    }
+
+    #[test]
+    fn whole_numbers_are_written_as_such() {
+        let value = serde_json::json!({"a": [1e3, 1.0, -2.0, 1.5, 1e21, "1.0"]});
+        assert_eq!(with_whole_numbers(&value).to_string(), r#"{"a":[1000,1,-2,1.5,1e+21,"1.0"]}"#);
     }
 
     #[test]

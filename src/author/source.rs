@@ -165,7 +165,7 @@ mod tests {
             refusal("required: true", "required: 1").contains("/parameters/site.host-name: invalid type")
         );
         assert!(refusal("license:", "licence:").contains("unknown member `/licence`"));
-        assert!(refusal("size: 528", "sise: 528").contains("/images/web: missing field `size`"));
+        assert!(refusal("size: 528", "sise: 528").contains("/images/web: the member `size` is missing"));
         assert!(refusal("kind: Source", "kind: Grant").contains("kind `Grant`"));
         assert!(refusal("handles: [install", "handles: [instal").contains("`instal`"));
         assert!(refusal("${installation}", "${instalation}").contains("${instalation}"));

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::document::visible;
+use crate::document::{self, visible};
 
 use super::definition::{Definition, InvalidDefinition};
 use super::{Bundle, Parameter};
@@ -130,6 +130,9 @@ fn value(
     warnings: &mut Vec<String>,
 ) -> Result<Option<Value>, ParameterFault> {
     let definition = definition_of(bundle, name, parameter)?;
+    let plain = |value: Option<&Value>| value.map(document::with_whole_numbers);
+    let (given, previous, default) = (plain(given), plain(previous), plain(definition.default()));
+    let (given, previous) = (given.as_ref(), previous.as_ref());
     let fixed = previous.filter(|_| definition.is_read_only());
     if fixed.is_some() && given.is_some_and(|given| Some(given) != fixed) {
         warnings.push(format!(
@@ -140,7 +143,7 @@ fn value(
         (Origin::Stored, fixed),
         (Origin::Given, given),
         (Origin::Stored, previous),
-        (Origin::Default, definition.default()),
+        (Origin::Default, default.as_ref()),
     ];
     let chosen = candidates.into_iter().find_map(|(origin, value)| Some((origin, value?)));
     let Some((origin, value)) = chosen else {
@@ -259,6 +262,24 @@ mod tests {
         assert_eq!(text_of(resolved.values.get("p")), "");
         assert_eq!(text_of(Some(&json!("a"))), "a");
         assert_eq!(text_of(Some(&json!({"foo": 23}))), r#"{"foo":23}"#);
+    }
+
+    #[test]
+    fn a_whole_number_reaches_the_component_as_one_however_it_is_written() {
+        let bundle = bundle(&json!({"type": "integer", "default": 3.0}), &json!({}));
+        let resolved = |given: Option<Value>| {
+            let resolved = resolve(&bundle, "install", &values(given), &BTreeMap::new()).unwrap();
+            text_of(resolved.values.get("p"))
+        };
+        assert_eq!(resolved(None), "3");
+        for (text, expected) in [("1e3", "1000"), ("1.0", "1"), ("-2.0", "-2"), ("7", "7")] {
+            assert_eq!(resolved(Some(value_from_text(&bundle, "p", text).unwrap())), expected);
+            assert_eq!(resolved(Some(document::yaml(text).unwrap())), expected);
+        }
+        assert_eq!(resolved(Some(document::yaml("0644").unwrap())), "420");
+        assert!(value_from_text(&bundle, "p", "0644").is_err());
+        let fraction = values(Some(json!(1.5)));
+        assert!(resolve(&bundle, "install", &fraction, &BTreeMap::new()).is_err());
     }
 
     #[test]

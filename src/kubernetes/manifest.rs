@@ -2,7 +2,7 @@
 //!
 //! A manifest is guest-controlled text. What leaves here names exactly one object, by names that Kubernetes accepts,
 //! and carries nothing by which a component could reach around the grant: no `generateName` (an object nobody named),
-//! no `resourceVersion`, `uid` or `managedFields` (the host's business), no list of several objects. Nor does it carry
+//! no `resourceVersion`, `uid` or `managedFields` (the host's business). A list is taken apart before. Nor does it carry
 //! what has others act on the component's behalf: an owner, by which a controller or the garbage collector would take
 //! the object for a part of something else, or a finalizer, which would hold it and its namespace for good once the
 //! component is gone.
@@ -116,7 +116,40 @@ pub fn read(manifest: &str, memory: &Budget) -> Result<Value, InvalidManifest> {
     if manifest.len() > MAX_MANIFEST {
         return Err(InvalidManifest::TooLong(manifest.len()));
     }
-    document::yaml_within(manifest, memory).map_err(|error| InvalidManifest::Text(error.to_string()))
+    let value = document::yaml_within(manifest, memory);
+    let value = value.map_err(|error| InvalidManifest::Text(error.to_string()))?;
+    // Servers take `1.0` for no whole number, and what programs of Kubernetes send of it is `1`.
+    Ok(document::with_whole_numbers(&value))
+}
+
+/// The objects of a document: its items, if it is a list (`List`, `ConfigMapList`), and those of lists among them, else
+/// itself. An item of a typed list need not say what it is.
+///
+/// # Errors
+/// [`InvalidManifest`] for a list of something else than mappings.
+pub fn taken_apart(value: Value) -> Result<Vec<Value>, InvalidManifest> {
+    let Some(of) = list_of(&value) else { return Ok(vec![value]) };
+    let Value::Object(mut list) = value else { return Ok(Vec::new()) };
+    let version = list.remove("apiVersion").filter(|_| !of.is_empty());
+    let Some(Value::Array(items)) = list.remove("items") else { return Ok(Vec::new()) };
+    let mut objects = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let Value::Object(mut item) = item else {
+            return Err(InvalidManifest::Text(format!("`/items/{index}` of the list is no mapping")));
+        };
+        if let Some(version) = version.as_ref().filter(|_| !item.contains_key("kind")) {
+            item.insert("kind".into(), of.as_str().into());
+            item.entry("apiVersion").or_insert_with(|| version.clone());
+        }
+        objects.extend(taken_apart(Value::Object(item))?);
+    }
+    Ok(objects)
+}
+
+/// The kind of the items of a list: empty for one of any kinds. None for what is no list.
+fn list_of(value: &Value) -> Option<String> {
+    let kind = value.get("kind")?.as_str()?.strip_suffix("List")?;
+    value.get("items")?.is_array().then(|| kind.to_owned())
 }
 
 /// The reference that a document declares, unchecked.
@@ -238,6 +271,41 @@ mod tests {
             let refused = object(json!({"metadata": {"name": "a", "annotations": {key: "x"}}}));
             assert!(matches!(refused, Err(InvalidManifest::Reserved(_))), "{key}: {refused:?}");
         }
+    }
+
+    #[test]
+    fn numbers_are_those_that_programs_of_kubernetes_read() {
+        let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: octal}\nspec:\n  volumes:\n  - name: v\n    \
+                        configMap: {defaultMode: 0644, items: [{mode: 0o400}]}\n    replicas: 1.0\n";
+        let body = Object::parse(manifest, "prod", &Kinds::default()).unwrap().body().clone();
+        let volume = &body["spec"]["volumes"][0];
+        assert_eq!(volume["configMap"], json!({"defaultMode": 420, "items": [{"mode": 256}]}));
+        assert_eq!(volume["replicas"], json!(1));
+        let refused = Object::parse(&manifest.replace("0644", "0649"), "prod", &Kinds::default());
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains("line 7, `/spec/volumes/0/configMap/defaultMode`"), "{told}");
+    }
+
+    #[test]
+    fn lists_are_taken_apart_and_typed_ones_say_what_their_items_are() {
+        let map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+        let apart = |value: Value| taken_apart(value).unwrap();
+        assert_eq!(apart(map("a")), [map("a")]);
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": [map("a"), map("b")]});
+        assert_eq!(apart(list.clone()), [map("a"), map("b")]);
+        let nested = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": [list, map("c")]});
+        assert_eq!(apart(nested), [map("a"), map("b"), map("c")]);
+        let rbac = "rbac.authorization.k8s.io/v1";
+        let typed =
+            json!({"apiVersion": rbac, "kind": "RoleList", "items": [{"metadata": {"name": "r"}}, map("m")]});
+        let role = json!({"apiVersion": rbac, "kind": "Role", "metadata": {"name": "r"}});
+        assert_eq!(apart(typed), [role, map("m")]);
+        assert!(apart(json!({"apiVersion": "v1", "kind": "ConfigMapList", "items": []})).is_empty());
+        let lookalike =
+            json!({"apiVersion": "example.com/v1", "kind": "AllowList", "metadata": {"name": "a"}});
+        assert_eq!(apart(lookalike.clone()), [lookalike]);
+        let error = taken_apart(json!({"apiVersion": "v1", "kind": "List", "items": ["x"]})).unwrap_err();
+        assert!(error.to_string().contains("`/items/0` of the list is no mapping"), "{error}");
     }
 
     #[test]

@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(reason(header(|it| it.size = MAX_RECORD + 1)), "it is longer than it may be");
         assert_eq!(reason(header(|it| it.pieces = 65)), "it is longer than it may be");
         assert_eq!(reason(header(|it| it.format = 2)), "it has the format 2, and this program knows 1");
-        assert!(reason(Header::read(b"{}")).contains("missing field"));
+        assert!(reason(Header::read(b"{}")).contains("is missing"));
     }
 
     #[test]

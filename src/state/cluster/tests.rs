@@ -109,7 +109,7 @@ mod records {
             (|it| drop(it["data"].as_object_mut().unwrap().remove("header")), "it has no `header`"),
             (|it| it["data"]["content"] = "?".into(), "its `content` is not base64"),
             (|it| it["data"]["content"] = BASE64.encode("x").into(), "it cannot be decompressed"),
-            (|it| it["data"]["header"] = BASE64.encode("{}").into(), "missing field"),
+            (|it| it["data"]["header"] = BASE64.encode("{}").into(), "`format` is missing"),
             (
                 |it| {
                     let (other, _) = pack(b"other").unwrap();
