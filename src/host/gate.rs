@@ -177,7 +177,7 @@ impl Host {
         bytes: usize,
     ) -> Result<Call<'_, Kubernetes<'_>>, LimitHit> {
         let Self { granted, pass, meter, refusals, .. } = self;
-        let view = Kubernetes { granted, pass, memory: meter.memory() };
+        let view = Kubernetes { granted, pass, memory: meter.memory(), work: meter.work() };
         Call::enter(function, objects, bytes, view, meter, refusals)
     }
 

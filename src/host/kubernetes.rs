@@ -16,7 +16,7 @@ use crate::targets::credentials::{self, Placements};
 
 use super::GuestError;
 use super::bindings::carnet::kubernetes as wit;
-use super::meter::Memory;
+use super::meter::{Memory, Work};
 use super::pass::{ApplyItem, Pass};
 use super::told::CallError;
 
@@ -28,6 +28,7 @@ pub(super) struct Kubernetes<'a> {
     pub(super) granted: &'a Granted,
     pub(super) pass: &'a mut Pass,
     pub(super) memory: Memory,
+    pub(super) work: Work,
 }
 
 impl Kubernetes<'_> {
@@ -60,7 +61,7 @@ impl Kubernetes<'_> {
             let text = format!("{} manifests in one call, more than {MAX_OBJECTS}", manifests.len());
             return Err(CallError::invalid(text));
         }
-        let objects = self.all_parsed(manifests).await?;
+        let objects = self.all_parsed(self.all_read(manifests)?).await?;
         check_distinct(objects.iter().map(|(object, _)| object.reference()))?;
         let (mut items, mut told) = (Vec::new(), Vec::new());
         for (object, placements) in objects {
@@ -106,8 +107,7 @@ impl Kubernetes<'_> {
 
     /// Reads manifests. The kinds that they define themselves are known to all of them, where the definitions are
     /// permitted.
-    async fn all_parsed(&mut self, manifests: &[String]) -> Result<Vec<(Object, Placements)>, CallError> {
-        let values = self.all_read(manifests)?;
+    async fn all_parsed(&mut self, values: Vec<Value>) -> Result<Vec<(Object, Placements)>, CallError> {
         let named: Vec<_> = values.iter().map(manifest::named).collect::<Result<_, _>>()?;
         for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
             let (definition, _) = self.parsed(value.clone())?;
@@ -118,7 +118,7 @@ impl Kubernetes<'_> {
         values.into_iter().map(|value| self.parsed(value)).collect()
     }
 
-    /// Reads the texts of manifests. What they take is held for the component until the run ends, so it counts as its
+    /// Reads the texts of manifests, and takes lists apart: each of their objects counts as one. What they take is held for the component until the run ends, so it counts as its
     /// memory, and a call that would take more than is left ends the run before it does.
     fn all_read(&self, manifests: &[String]) -> Result<Vec<Value>, CallError> {
         let budget = Budget::new(usize::try_from(self.memory.left()).unwrap_or(usize::MAX));
@@ -128,7 +128,15 @@ impl Kubernetes<'_> {
         }
         let spent = u64::try_from(budget.spent()).unwrap_or(u64::MAX);
         self.memory.take(spent).map_err(|hit| CallError::Run(hit.into()))?;
-        Ok(read?)
+        let objects: Vec<_> = read?.into_iter().map(manifest::taken_apart).collect::<Result<_, _>>()?;
+        let objects: Vec<_> = objects.into_iter().flatten().collect();
+        if objects.len() > MAX_OBJECTS {
+            let text = format!("{} objects in one call, more than {MAX_OBJECTS}", objects.len());
+            return Err(CallError::invalid(text));
+        }
+        let more = objects.len().saturating_sub(manifests.len());
+        self.work.take(more).map_err(|hit| CallError::Run(hit.into()))?;
+        Ok(objects)
     }
 
     /// Finds the credentials in a manifest, each of which must be permitted to go there.

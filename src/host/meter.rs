@@ -21,10 +21,17 @@ pub struct Meter {
     limits: Limits,
     clock: Clock,
     text: Arc<Mutex<u64>>,
-    host_calls: u64,
+    work: Work,
     bytes: u64,
     memory: Memory,
     calls: Calls,
+}
+
+/// The calls of a run, as many as they have objects. Clones count together.
+#[derive(Clone)]
+pub(super) struct Work {
+    done: Arc<Mutex<u64>>,
+    limit: u64,
 }
 
 /// The memory of a run: that of all instances of the component together, and what the host holds for it. Several memories
@@ -82,7 +89,7 @@ impl Meter {
             limits: limits.clone(),
             clock: Clock::stopped(),
             text: Arc::default(),
-            host_calls: 0,
+            work: Work { done: Arc::default(), limit: limits.host_calls },
             bytes: 0,
             memory: Memory { taken: Arc::default(), limit: limits.memory },
             calls: Calls::new(),
@@ -106,10 +113,7 @@ impl Meter {
     /// [`LimitHit`] when it is one object or one byte too many, or the time is over.
     pub fn call(&mut self, function: Function, objects: usize, bytes: usize) -> Result<HostTime, LimitHit> {
         // A call for many objects is the work of many calls.
-        self.host_calls = self.host_calls.saturating_add(u64::try_from(objects.max(1)).unwrap_or(u64::MAX));
-        if self.host_calls > self.limits.host_calls {
-            return Err(LimitHit { limit: "hostCalls", value: self.limits.host_calls.to_string() });
-        }
+        self.work.take(objects.max(1))?;
         // A component that does nothing but call need not give way in between.
         if self.clock.spent() >= self.limits.timeout {
             return Err(self.time_hit());
@@ -125,6 +129,11 @@ impl Meter {
     /// [`LimitHit`] when it is too much.
     pub fn hold(&mut self, bytes: u64) -> Result<(), LimitHit> {
         self.memory.take(bytes)
+    }
+
+    /// The calls of the run.
+    pub(super) fn work(&self) -> Work {
+        self.work.clone()
     }
 
     /// The memory of the run.
@@ -219,6 +228,16 @@ impl Meter {
         // An error rather than `false`: a component that is told "no memory" would trap without saying why.
         self.memory.take(more.saturating_mul(each))?;
         Ok(true)
+    }
+}
+
+impl Work {
+    /// Counts so many objects.
+    pub(super) fn take(&self, objects: usize) -> Result<(), LimitHit> {
+        if count(&self.done, objects) > self.limit {
+            return Err(LimitHit { limit: "hostCalls", value: self.limit.to_string() });
+        }
+        Ok(())
     }
 }
 

@@ -115,9 +115,10 @@ typedef struct {
 // Imported Functions from `carnet:kubernetes/apply@0.1.0`
 // Applies manifests (YAML or JSON, one object each) server-side: namespaces and custom resource definitions first,
 // the others at once; answers one `applied` for each, in the order given. A manifest holds the fields that the
-// component cares about, and fields that an earlier one held and this one does not are removed from the object.
+// component cares about, and fields that an earlier one held and this one does not are removed from the object. A
+// list (`List`, `ConfigMapList`) stands for the objects in its `items`, each of which is answered and counts.
 // 
-// A manifest has at most 1 MiB (2^20 bytes), and a call at most 500 manifests, no two of the same object. Every
+// A manifest has at most 1 MiB (2^20 bytes), and a call at most 500 objects, no two of them the same. Every
 // manifest is checked before the first one is sent. When one fails after that, others of the call may have been
 // applied.
 // 
