@@ -70,13 +70,43 @@ impl Settings {
         let Some(directory) = directory("XDG_CONFIG_HOME", ".config") else { return Ok(Self::default()) };
         let file = directory.join("config.yaml");
         let Some(text) = text_if_there(&file)? else { return Ok(Self::default()) };
-        let mut settings: Self = document::yaml_as(&text).with_context(|| cannot_use(&file))?;
-        settings.trust = settings.trust.map(|path| directory.join(path));
+        Self::parse(&text, &directory).with_context(|| cannot_use(&file))
+    }
+
+    /// The settings in a text. One without a value, as a file whose lines are all commented out, sets nothing.
+    fn parse(text: &str, directory: &Path) -> anyhow::Result<Self> {
+        if document::yaml(text)?.is_null() {
+            return Ok(Self::default());
+        }
+        let mut settings: Self = document::yaml_as(text)?;
+        settings.trust = settings.trust.map(|path| path_in(directory, &path)).transpose()?;
         if let Some(state) = settings.state.as_mut().filter(|state| *state != "kube") {
-            *state = directory.join(&state).display().to_string();
+            *state = path_in(directory, Path::new(state))?.display().to_string();
+        }
+        if let Some(target) = &mut settings.target
+            && let Some(path) = target.strip_prefix("dir:").filter(|path| path.starts_with('~'))
+        {
+            *target = format!("dir:{}", path_in(directory, Path::new(path))?.display());
         }
         Ok(settings)
     }
+}
+
+/// A path as a file of the operator's has it: below the file's directory, and `~` is the home directory, as in a shell.
+///
+/// # Errors
+/// For the home directory of somebody else, and where none is known.
+pub fn path_in(directory: &Path, path: &Path) -> anyhow::Result<PathBuf> {
+    if let Ok(rest) = path.strip_prefix("~") {
+        let home = home().with_context(|| {
+            format!("`{}`: HOME does not say which directory `~` is; write the whole path", path.display())
+        })?;
+        return Ok(home.join(rest));
+    }
+    let is_others = path.as_os_str().to_string_lossy().starts_with('~');
+    let plain = path.display();
+    anyhow::ensure!(!is_others, "`{plain}`: only `~/` is understood; write the whole path, or `./{plain}`");
+    Ok(directory.join(path))
 }
 
 /// The trust policy: the one that is named, else the configured one, else the user's, else the machine's.
@@ -204,16 +234,26 @@ pub fn text_within(path: &Path, most: u64) -> anyhow::Result<String> {
         .with_context(|| cannot_use(path))
 }
 
-/// The text of a file that need not be there.
+/// The text of a file that need not be there. A link that leads nowhere is there: what it should lead to was meant, and
+/// nothing else.
 ///
 /// # Errors
 /// When it is there and cannot be read.
 pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
     match text(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_absent) => Ok(None),
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_absent) && !has_entry(path) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
+}
+
+/// Whether something has this name, or a link that leads to no directory stands on the way to it.
+#[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+fn has_entry(path: &Path) -> bool {
+    let blocks = |path: &Path| path.is_symlink() && !path.is_dir();
+    path.symlink_metadata().is_ok() || path.ancestors().skip(1).any(blocks)
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -228,8 +268,12 @@ fn cannot_use(path: &Path) -> String {
 fn directory(name: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     let base = variable(name).map(PathBuf::from).and_then(absolute);
-    let home = || variable("HOME").map(PathBuf::from).and_then(absolute).map(|home| home.join(below_home));
-    base.or_else(home).map(|base| base.join("carnet"))
+    base.or_else(|| home().map(|home| home.join(below_home))).map(|base| base.join("carnet"))
+}
+
+/// The user's home directory.
+fn home() -> Option<PathBuf> {
+    variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// Writes a file whole or not at all, and over another one only where that is wanted.
@@ -290,4 +334,61 @@ fn raw_variable(name: &str) -> Option<String> {
 pub fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "the command line is where the clock is read")]
     Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+    use super::*;
+
+    #[test]
+    fn settings_without_a_value_are_none() {
+        for text in ["", "# target: kube\n", "---\n", "{}\n"] {
+            let settings = Settings::parse(text, Path::new("/c")).unwrap();
+            assert!(
+                settings.target.is_none() && settings.state.is_none() && settings.trust.is_none(),
+                "{text}"
+            );
+        }
+        let error = Settings::parse("7", Path::new("/c")).unwrap_err().to_string();
+        assert!(!error.contains("struct"), "{error}");
+    }
+
+    #[test]
+    fn paths_in_files_are_below_them_or_at_home() {
+        let at = |path: &str| path_in(Path::new("/c"), Path::new(path));
+        assert_eq!(at("a/b").unwrap(), Path::new("/c/a/b"));
+        assert_eq!(at("/a").unwrap(), Path::new("/a"));
+        assert_eq!(at("./~a").unwrap(), Path::new("/c/./~a"));
+        let home = home().unwrap();
+        assert_eq!((at("~").unwrap(), at("~/x").unwrap()), (home.clone(), home.join("x")));
+        assert!(at("~bob/x").unwrap_err().to_string().contains("only `~/` is understood"));
+        let settings =
+            Settings::parse("{state: ~/s, target: 'dir:~/t', trust: t.yaml}", Path::new("/c")).unwrap();
+        assert_eq!(settings.state, Some(home.join("s").display().to_string()));
+        assert_eq!(settings.target, Some(format!("dir:{}", home.join("t").display())));
+        assert_eq!(settings.trust, Some("/c/t.yaml".into()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn whatever_has_the_name_of_a_file_is_there() {
+        use std::os::unix::fs::symlink;
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        assert!(text_if_there(&at("absent")).unwrap().is_none());
+        assert!(text_if_there(&at("absent/below")).unwrap().is_none());
+        std::fs::write(at("file"), "x").unwrap();
+        assert_eq!(text_if_there(&at("file")).unwrap().as_deref(), Some("x"));
+        assert!(text_if_there(Path::new("/dev/null/.config/carnet/trust.yaml")).unwrap().is_none());
+        symlink("nowhere", at("dangling")).unwrap();
+        symlink("file", at("link")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        std::fs::create_dir(at("directory")).unwrap();
+        for name in ["dangling", "dangling/trust.yaml", "link/trust.yaml", "loop", "directory"] {
+            assert!(text_if_there(&at(name)).is_err(), "{name}");
+        }
+        assert_eq!(text_if_there(&at("link")).unwrap().as_deref(), Some("x"));
+    }
 }

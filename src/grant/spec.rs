@@ -122,6 +122,9 @@ pub enum InvalidGrant {
     /// `NAME=PATH` was expected.
     #[error("`{0}` is not of the form NAME=PATH")]
     File(String),
+    /// A path that a shell would read otherwise.
+    #[error("the path `{0}` begins with `~`, which means nothing here: write the whole path, or `./{0}`")]
+    Home(String),
     /// Another kind of document.
     #[error("this is `{kind}` of `{api_version}`, not `Grant` of `carnet.dev/v1alpha1`")]
     Kind {
@@ -152,6 +155,9 @@ impl GrantFile {
             return Err(InvalidGrant::Kind { kind: document.kind, api_version: document.api_version });
         }
         for file in &mut document.spec.files {
+            if file.path.as_os_str().to_string_lossy().starts_with('~') {
+                return Err(InvalidGrant::Home(file.path.display().to_string()));
+            }
             file.path = base.join(&file.path);
         }
         Ok(document)
@@ -237,6 +243,20 @@ mod tests {
         let mut grant = GrantSpec { limits: limits("1Gi"), ..GrantSpec::default() };
         grant.add(GrantSpec { limits: limits("64Mi"), ..GrantSpec::default() }).unwrap();
         assert_eq!(grant.limits, limits("1Gi"));
+    }
+
+    #[test]
+    fn a_path_is_below_the_grant_and_never_somebodys_home() {
+        let digest = Digest::of(b"");
+        let read = |path: &str| {
+            let text = format!(
+                "apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata: {{name: x}}\n\
+                 spec: {{bundle: '{digest}', files: [{{name: a, path: {path}}}]}}"
+            );
+            GrantFile::parse(&text, Path::new("/g")).map(|grant| grant.spec.files[0].path.clone())
+        };
+        assert_eq!(read("b").unwrap(), Path::new("/g/b"));
+        assert!(matches!(read("~/b"), Err(InvalidGrant::Home(path)) if path == "~/b"));
     }
 
     #[test]

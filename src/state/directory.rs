@@ -56,7 +56,9 @@ impl DirectoryState {
         for folder in ["bundles", "locks"] {
             private_directory(&directory.join(folder)).map_err(io)?;
         }
-        let connection = Connection::open(directory.join("state.db"))?;
+        let database = directory.join("state.db");
+        refuse_dangling(&database).map_err(|error| StateError::Io(database.clone(), error))?;
+        let connection = Connection::open(database)?;
         schema::prepare(&connection)?;
         Ok(Self { path: directory.to_owned(), database: Arc::new(Mutex::new(connection)) })
     }
@@ -233,6 +235,12 @@ fn text<T: Serialize>(value: &T) -> Result<String, StateError> {
 #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
 fn open_directory(path: &Path) -> std::io::Result<Dir> {
     Dir::open_ambient_dir(path, ambient_authority())
+}
+
+/// Refuses a link that leads nowhere: another database would begin at its other end, where a record was meant to be.
+#[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
+fn refuse_dangling(path: &Path) -> std::io::Result<()> {
+    if path.is_symlink() { path.metadata().map(drop) } else { Ok(()) }
 }
 
 /// Makes a directory that only its user can enter.

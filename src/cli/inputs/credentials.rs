@@ -93,12 +93,13 @@ enum Source {
 }
 
 impl Source {
-    /// Exactly one source, of a kind that runs nothing: other programs also know commands.
-    fn of(entry: &Entry) -> anyhow::Result<Self> {
+    /// Exactly one source, of a kind that runs nothing: other programs also know commands. A relative path is below the
+    /// directory of the set, as in a grant.
+    fn of(entry: &Entry, directory: &Path) -> anyhow::Result<Self> {
         let one = entry.source.iter().next().filter(|_| entry.source.len() == 1);
         match one.map(|(kind, value)| (kind.as_str(), value.as_str())) {
             Some(("env", Some(name))) => Ok(Self::Env(name.into())),
-            Some(("path", Some(path))) => Ok(Self::Path(path.into())),
+            Some(("path", Some(path))) => Ok(Self::Path(super::path_in(directory, Path::new(path))?)),
             Some(("value", Some(value))) => Ok(Self::Value(value.into())),
             Some(("env" | "path" | "value", None)) => {
                 anyhow::bail!("the source of the credential `{}` is not text: put it in quotes", entry.name)
@@ -124,14 +125,15 @@ impl Source {
 
 fn load(file: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
     let text = super::text(file)?;
-    parse(&text).with_context(|| format!("the credential set `{}` cannot be used", file.display()))
+    let directory = file.parent().unwrap_or(Path::new(""));
+    parse(&text, directory).with_context(|| format!("the credential set `{}` cannot be used", file.display()))
 }
 
-fn parse(text: &str) -> anyhow::Result<BTreeMap<String, Source>> {
+fn parse(text: &str, directory: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
     let (set, _) = document::typed::<CredentialSetFile>(document::yaml(text)?)?;
     let mut sources = BTreeMap::new();
     for entry in set.credentials {
-        let source = Source::of(&entry)?;
+        let source = Source::of(&entry, directory)?;
         anyhow::ensure!(!sources.contains_key(&entry.name), "the credential `{}` occurs twice", entry.name);
         sources.insert(entry.name, source);
     }
@@ -144,7 +146,10 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     fn set(credentials: &str) -> anyhow::Result<BTreeMap<String, Source>> {
-        parse(&format!("schemaVersion: 1.0.1\nname: x\ncreated: today\ncredentials: {credentials}\n"))
+        parse(
+            &format!("schemaVersion: 1.0.1\nname: x\ncreated: today\ncredentials: {credentials}\n"),
+            Path::new("/set"),
+        )
     }
 
     #[test]
@@ -155,6 +160,8 @@ mod tests {
         .unwrap();
         assert_eq!(sources["a"].value().unwrap().expose_secret(), "s3");
         assert!(matches!(&sources["b"], Source::Path(path) if path == Path::new("/x")));
+        let below = set("[{name: b, source: {path: x/y}}]").unwrap();
+        assert!(matches!(&below["b"], Source::Path(path) if path == Path::new("/set/x/y")));
         assert!(matches!(&sources["c"], Source::Env(name) if name == "X"));
     }
 

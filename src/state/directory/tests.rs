@@ -102,6 +102,21 @@ fn a_state_of_a_later_version_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_begins_no_other_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    private_directory(&path).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("unmounted/state.db"), path.join("state.db")).unwrap();
+    std::fs::create_dir(folder.path().join("unmounted")).unwrap();
+    assert!(reason(State::open(&path)).contains("state.db"));
+    assert_eq!(std::fs::read_dir(folder.path().join("unmounted")).unwrap().count(), 0);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), &link).unwrap();
+    assert!(State::open(&link).is_err());
+    assert!(!folder.path().join("nowhere").exists());
+}
+
+#[test]
 fn what_is_no_database_is_refused() {
     let (_folder, path) = written("");
     std::fs::write(path.join("state.db"), "not a database, and long enough to be looked at".repeat(40))
@@ -130,7 +145,7 @@ fn documents_are_stored_byte_for_byte_as_ever() {
     let (folder, state) = in_directory();
     let path = folder.path().join("state");
     let settings = InstallationSettings {
-        place: Place::Directory { path: "/srv".into(), secrets: Secrets::Plain }.into(),
+        place: Place::directory("/srv").with_secrets(Secrets::Plain).into(),
         ..settings()
     };
     state.begin("web", "prod", &settings, &claim("install", true)).unwrap();
