@@ -274,6 +274,34 @@ impl Target {
         }
     }
 
+    /// Checks before objects are removed that the target is where they were put. Of a directory that is another one by now,
+    /// the absence of their files would tell nothing.
+    ///
+    /// # Errors
+    /// [`Error::OtherDirectory`] when it is not.
+    pub fn check_place(&self) -> Result<(), Error> {
+        match self {
+            Self::Cluster(_) => Ok(()),
+            Self::Directory(directory) => directory.check_identity(),
+        }
+    }
+
+    /// The identity of a directory.
+    pub fn identity(&self) -> Option<String> {
+        match self {
+            Self::Cluster(_) => None,
+            Self::Directory(directory) => Some(directory.identity().to_owned()),
+        }
+    }
+
+    /// Whether it is certain that an object is not there, and that no request for it is under way.
+    pub fn lacks(&self, object: &ObjectRef) -> bool {
+        match self {
+            Self::Cluster(_) => false,
+            Self::Directory(directory) => directory.lacks(object),
+        }
+    }
+
     /// Removes temporary files of a run that was killed.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::cluster::{self, concurrent};
 use crate::grant::recorded::RecordedObject;
 use crate::host::pass::{self, Acting, Site};
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::order::RemovalWave;
 use crate::plan::trace::ObjectChange;
 use crate::targets;
@@ -39,6 +40,11 @@ pub(super) async fn plan(
     site: &mut Site,
     objects: Vec<RecordedObject>,
 ) -> Result<Vec<PlannedRemoval>, Error> {
+    let is_written =
+        |object: &ObjectRef| site.inventory().find(object).is_some_and(|it| it.written.is_some());
+    if objects.iter().any(|recorded| is_written(recorded.object())) {
+        site.check_place()?;
+    }
     for recorded in &objects {
         // A custom resource whose definition is gone is gone with it.
         site.learn(std::slice::from_ref(recorded.object())).await.or_else(gone)?;

@@ -31,7 +31,7 @@ impl Located {
         named: Option<&Place>,
     ) -> Result<Self, Error> {
         let place = match named {
-            Some(named) => named.clone(),
+            Some(named) => same_directory(named.clone(), installation),
             None => recorded(installation, access)?,
         };
         Ok(Self { place, namespace: Some(installation.namespace.clone()) })
@@ -50,7 +50,8 @@ impl Located {
         let RequestedPlace { named, default } = destination;
         let earlier = earlier.filter(|earlier| !earlier.is_deleted());
         let place = match (earlier, named.get()?) {
-            (_, Some(named)) => named.clone(),
+            (Some(earlier), Some(named)) => same_directory(named.clone(), earlier),
+            (None, Some(named)) => named.clone(),
             (Some(earlier), None) => recorded(earlier, &request.access)?,
             (None, None) => default.get()?.clone().ok_or(Error::NoPlace)?,
         };
@@ -67,10 +68,10 @@ impl Located {
         let namespace = self.namespace.as_deref();
         let (kubeconfig, context) = match &self.place {
             Place::Cluster { kubeconfig, context, .. } => (kubeconfig.clone(), context.clone()),
-            Place::Directory { path, secrets } => {
+            Place::Directory { path, secrets, identity } => {
                 let namespace = namespace.unwrap_or(NAMESPACE).to_owned();
                 let owner = Owner { namespace: namespace.clone(), installation: name.into() };
-                let directory = Directory::open(path, *secrets, &owner)?;
+                let directory = Directory::open(path, *secrets, &owner)?.expected(identity.clone());
                 return Ok((Target::Directory(directory), namespace));
             }
         };
@@ -88,7 +89,7 @@ impl Located {
             Place::Cluster { context, .. } if access.is_lent => Place::cluster().reached_by(None, context),
             place => place,
         };
-        place.with_server(target.server().map(str::to_owned))
+        place.with_server(target.server().map(str::to_owned)).with_identity(target.identity())
     }
 }
 
@@ -112,6 +113,16 @@ pub(super) fn installation(
 pub(super) fn unsaid_place(installation: &Installation, named: Option<&Place>) -> Option<CommandLine> {
     let is_here = installation.settings.place.place().is_ok_and(|place| !place.is_cluster());
     (named.is_none() && installation.is_shared() && is_here).then(|| "--target dir:PATH".into())
+}
+
+/// A place that is named, with the identity that is recorded of its directory. A record that others can write tells nothing
+/// of this machine.
+fn same_directory(named: Place, installation: &Installation) -> Place {
+    let recorded =
+        installation.settings.place.place().ok().filter(|recorded| recorded.is_same_target(&named));
+    let identity =
+        recorded.filter(|_| !installation.is_shared()).and_then(|it| it.identity().map(str::to_owned));
+    named.with_identity(identity)
 }
 
 fn recorded(installation: &Installation, access: &Access) -> Result<Place, Error> {

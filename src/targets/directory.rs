@@ -31,6 +31,9 @@ use super::preview::{Change, Preview};
 /// Files that are being written end so; one that is found was left behind by a run that was killed.
 const UNFINISHED: &str = ".carnet-unfinished";
 
+/// The file that holds the identity of a directory.
+const IDENTITY: &str = ".carnet-directory";
+
 /// How Secrets are written to a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Secrets {
@@ -51,6 +54,18 @@ pub struct Directory {
     owner: String,
     /// Proved before each change.
     right: Option<Arc<dyn WriteRight>>,
+    /// What tells it from another directory at the same path.
+    identity: Identity,
+}
+
+/// The identity of a directory.
+struct Identity {
+    /// That which is in it, or is put into it with the first file.
+    own: String,
+    /// Whether it is in it.
+    is_there: bool,
+    /// That of the directory that the installation wrote to.
+    expected: Option<String>,
 }
 
 /// An object as its file will hold it.
@@ -75,7 +90,45 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => OnceLock::new(),
             Err(error) => return Err(Error::Io(path.to_owned(), error)),
         };
-        Ok(Self { path: path.to_owned(), root, secrets, owner: owner.to_string(), right: None })
+        let found = root.get().map(identity_in).transpose();
+        let found = found.map_err(|error| Error::Io(path.join(IDENTITY), error))?.flatten();
+        let identity = Identity {
+            is_there: found.is_some(),
+            own: found.unwrap_or_else(|| ulid::Ulid::generate().to_string()),
+            expected: None,
+        };
+        Ok(Self { path: path.to_owned(), root, secrets, owner: owner.to_string(), right: None, identity })
+    }
+
+    /// Notes the identity of the directory that the installation wrote to, if that is known.
+    #[must_use]
+    pub fn expected(self, expected: Option<String>) -> Self {
+        Self { identity: Identity { expected, ..self.identity }, ..self }
+    }
+
+    /// Its identity.
+    pub(super) fn identity(&self) -> &str {
+        &self.identity.own
+    }
+
+    /// Checks that it is the one that the installation wrote to.
+    pub(super) fn check_identity(&self) -> Result<(), Error> {
+        let is_there = self.root.get().is_some();
+        let is_same = match &self.identity.expected {
+            Some(expected) => self.identity.is_there && *expected == self.identity.own,
+            None => is_there,
+        };
+        let path = || self.path.clone();
+        if is_same { Ok(()) } else { Err(Error::OtherDirectory { path: path(), is_there }) }
+    }
+
+    /// Whether there is no file of an object.
+    pub(super) fn lacks(&self, object: &ObjectRef) -> bool {
+        match self.read(object) {
+            Ok(found) => found.is_none(),
+            Err(Error::Io(_, error)) => error.kind() == io::ErrorKind::NotADirectory,
+            Err(_) => false,
+        }
     }
 
     /// From here on, changes something only as long as this right is held.
@@ -136,7 +189,8 @@ impl Directory {
         let Some(bytes) = self.read(object)? else {
             return Ok(Preview::of(None, after));
         };
-        if bytes == rendered.bytes {
+        // One that was only written otherwise, as formatters do, holds the same.
+        if bytes == rendered.bytes || parsed(object, &bytes).is_ok_and(|found| found == after) {
             return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
@@ -212,13 +266,16 @@ impl Directory {
         inventory: &Inventory,
         overrides: Overrides,
     ) -> Result<(), Error> {
-        let digest = Digest::of(bytes);
         let found = parsed(object, bytes).ok();
+        // The file counts by what it holds: a formatter changes nothing that anybody would lose.
+        let digests = [Some(Digest::of(bytes)), found.as_ref().map(|found| Digest::of(&yaml(found)))];
         found.as_ref().map_or(Ok(()), |found| check_alone(object, found))?;
         let owner = found.as_ref().and_then(metadata::owner);
         let is_ours = owner == Some(&*self.owner) || owner.is_none() && !inventory.is_shared();
         match inventory.find(object) {
-            Some(recorded) if recorded.digests().any(|known| known == digest) && is_ours => Ok(()),
+            Some(recorded) if recorded.digests().any(|known| digests.contains(&Some(known))) && is_ours => {
+                Ok(())
+            }
             Some(_) if overrides.force_conflicts && is_ours => Ok(()),
             _ if overrides.take_ownership => Ok(()),
             Some(_) if is_ours => {
@@ -262,12 +319,40 @@ impl Directory {
 
     #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
     fn writable(&self) -> io::Result<&Dir> {
-        if let Some(root) = self.root.get() {
-            return Ok(root);
+        let root = match self.root.get() {
+            Some(root) => root,
+            None => {
+                Dir::create_ambient_dir_all(&self.path, ambient_authority())?;
+                let root = Dir::open_ambient_dir(&self.path, ambient_authority())?;
+                self.root.get_or_init(|| root)
+            }
+        };
+        if !self.identity.is_there {
+            identify(root, &self.identity.own)?;
         }
-        Dir::create_ambient_dir_all(&self.path, ambient_authority())?;
-        let root = Dir::open_ambient_dir(&self.path, ambient_authority())?;
-        Ok(self.root.get_or_init(|| root))
+        Ok(root)
+    }
+}
+
+/// The identity in a directory, if it has one.
+fn identity_in(root: &Dir) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    match open_plain(root, IDENTITY) {
+        Ok(file) => file.take(64).read_to_string(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+/// Puts an identity into a directory that has none.
+fn identify(root: &Dir, identity: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    match root.open_with(IDENTITY, &options) {
+        Ok(mut file) => file.write_all(format!("{identity}\n").as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -371,6 +456,57 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = files.iter().collect();
         assert_eq!((files.len(), distinct.len()), (6, 6), "{files:?}");
         assert_eq!(file(&object("v1", "ConfigMap", "web")), Path::new("prod/configmap_web.yaml"));
+    }
+
+    #[test]
+    fn a_file_that_was_only_formatted_is_as_it_was_written() {
+        let map = object("v1", "ConfigMap", "a");
+        let (home, bytes) = holding(&map, Some("prod/web"));
+        let written = Some(Digest::of(&bytes));
+        let inventory: Inventory =
+            [Recorded { object: map.clone(), uid: None, written, intended: None }].into_iter().collect();
+        let directory = Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
+        let body = parsed(&map, &bytes).unwrap();
+        let rewrite = |body: &Value| {
+            let text = format!("---\n# formatted\n{}\n", serde_json::to_string_pretty(body).unwrap());
+            std::fs::write(home.path().join(file(&map)), text).unwrap();
+        };
+        let removed = || {
+            let permit = Permitted::for_tests(Delete(map.clone()));
+            directory.delete(&permit, &inventory, Overrides::default())
+        };
+        let mut edited = body.clone();
+        edited["data"] = json!({"by": "hand"});
+        rewrite(&edited);
+        assert!(matches!(removed(), Err(Error::Edited { .. })));
+        rewrite(&body);
+        assert!(removed().is_ok() && directory.lacks(&map));
+    }
+
+    #[test]
+    fn a_directory_is_the_one_that_it_was_by_what_is_in_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("rendered");
+        let open = |expected: Option<&str>| {
+            let directory = Directory::open(&path, Secrets::Omit, &owner()).unwrap();
+            directory.expected(expected.map(str::to_owned))
+        };
+        let first = open(None);
+        let identity = first.identity().to_owned();
+        assert!(first.check_identity().is_err(), "it is not there");
+        first.writable().unwrap();
+        assert_eq!(open(None).identity(), identity);
+        assert!(open(Some(&identity)).check_identity().is_ok());
+        assert!(open(None).check_identity().is_ok(), "earlier records hold none");
+        std::fs::rename(&path, home.path().join("elsewhere")).unwrap();
+        let refused = open(Some(&identity)).check_identity();
+        assert!(matches!(refused, Err(Error::OtherDirectory { is_there: false, .. })));
+        std::fs::create_dir(&path).unwrap();
+        let refused = open(Some(&identity)).check_identity();
+        assert!(matches!(refused, Err(Error::OtherDirectory { is_there: true, .. })));
+        open(Some(&identity)).writable().unwrap();
+        assert_ne!(open(None).identity(), identity);
+        assert!(open(Some(&identity)).check_identity().is_err());
     }
 
     #[test]

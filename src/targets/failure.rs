@@ -45,6 +45,18 @@ pub enum Error {
         /// The installation it belongs to, if it says so.
         owner: Option<String>,
     },
+    /// A directory that is not the one that an installation wrote to, as where a file system is not mounted.
+    #[error(
+        "`{}` {}: nothing of it is removed or forgotten",
+        path.display(),
+        if *is_there { "is not the directory that was written to" } else { "is not there" }
+    )]
+    OtherDirectory {
+        /// Its path.
+        path: PathBuf,
+        /// Whether a directory is there.
+        is_there: bool,
+    },
     /// A file or directory that cannot be read or written.
     #[error("{}", .0.display())]
     Io(PathBuf, #[source] std::io::Error),

@@ -26,6 +26,8 @@ pub enum Place {
         path: PathBuf,
         /// How Secrets are written.
         secrets: Secrets,
+        /// What tells it from another one at the same path, where it is known.
+        identity: Option<String>,
     },
 }
 
@@ -48,7 +50,7 @@ impl Place {
 
     /// A directory, whose Secrets are written without credentials.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self::Directory { path: path.into(), secrets: Secrets::Omit }
+        Self::Directory { path: path.into(), secrets: Secrets::Omit, identity: None }
     }
 
     /// Reads the target of a plan, which names the address of a cluster beside it: `dir:PATH`, `kube (SERVER)`.
@@ -91,7 +93,7 @@ impl Place {
     #[must_use]
     pub fn with_secrets(self, secrets: Secrets) -> Self {
         match self {
-            Self::Directory { path, .. } => Self::Directory { path, secrets },
+            Self::Directory { path, identity, .. } => Self::Directory { path, secrets, identity },
             Self::Cluster { .. } => self,
         }
     }
@@ -102,6 +104,23 @@ impl Place {
         match self {
             Self::Cluster { kubeconfig, context, .. } => Self::Cluster { server, kubeconfig, context },
             Self::Directory { .. } => self,
+        }
+    }
+
+    /// The identity of a directory, where it is known.
+    pub fn identity(&self) -> Option<&str> {
+        match self {
+            Self::Directory { identity, .. } => identity.as_deref(),
+            Self::Cluster { .. } => None,
+        }
+    }
+
+    /// Sets the identity of a directory. Leaves a cluster as it is.
+    #[must_use]
+    pub fn with_identity(self, identity: Option<String>) -> Self {
+        match self {
+            Self::Directory { path, secrets, .. } => Self::Directory { path, secrets, identity },
+            Self::Cluster { .. } => self,
         }
     }
 
@@ -120,7 +139,9 @@ impl Place {
     /// Those of `change`.
     pub fn try_map_path<E>(self, change: impl FnOnce(&Path) -> Result<PathBuf, E>) -> Result<Self, E> {
         match self {
-            Self::Directory { path, secrets } => Ok(Self::Directory { path: change(&path)?, secrets }),
+            Self::Directory { path, secrets, identity } => {
+                Ok(Self::Directory { path: change(&path)?, secrets, identity })
+            }
             Self::Cluster { .. } => Ok(self),
         }
     }

@@ -25,6 +25,9 @@ pub struct RecordedPlace {
     context: Option<String>,
     #[serde(default)]
     plain_secrets: bool,
+    /// The identity of a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
 }
 
 impl RecordedPlace {
@@ -36,6 +39,7 @@ impl RecordedPlace {
         let secrets = if self.plain_secrets { Secrets::Plain } else { Secrets::Omit };
         let place: Place = self.target.parse()?;
         let place = place.with_secrets(secrets).with_server(self.server.clone());
+        let place = place.with_identity(self.identity.clone());
         Ok(place.reached_by(self.kubeconfig.clone(), self.context.clone()))
     }
 
@@ -62,10 +66,10 @@ impl From<Place> for RecordedPlace {
         let (target, plain_secrets) = (place.to_string(), place.has_plain_secrets());
         match place {
             Place::Cluster { server, kubeconfig, context } => {
-                Self { target, server, kubeconfig, context, plain_secrets }
+                Self { target, server, kubeconfig, context, plain_secrets, identity: None }
             }
-            Place::Directory { .. } => {
-                Self { target, server: None, kubeconfig: None, context: None, plain_secrets }
+            Place::Directory { identity, .. } => {
+                Self { target, server: None, kubeconfig: None, context: None, plain_secrets, identity }
             }
         }
     }
@@ -99,6 +103,7 @@ mod tests {
         for (text, is_plain) in [
             (r#"{"target":"dir:/rendered","plainSecrets":true}"#, true),
             (r#"{"target":"dir:/rendered","plainSecrets":false}"#, false),
+            (r#"{"target":"dir:/rendered","plainSecrets":false,"identity":"01A"}"#, false),
             (
                 r#"{"target":"kube","server":"https://a:6443","kubeconfig":"/k","context":"c","plainSecrets":false}"#,
                 false,

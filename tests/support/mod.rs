@@ -188,10 +188,11 @@ impl Home {
         runtime().block_on(act(verified, self.directory(), operation, &environment, Mode::Plan))
     }
 
-    /// The files below `rendered`, by name.
+    /// The files below `rendered`, by name, but for the one that identifies the directory.
     pub fn rendered(&self) -> BTreeMap<String, String> {
         let mut files = BTreeMap::new();
         collect(&self.path("rendered"), "", &mut files);
+        files.remove(".carnet-directory");
         files
     }
 }

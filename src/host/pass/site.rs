@@ -189,6 +189,14 @@ impl Site {
         self.target.get(permit, &self.kinds).await
     }
 
+    /// Checks before objects are removed that the target is where they were put, unless it is to be taken as it is.
+    ///
+    /// # Errors
+    /// [`targets::Error::OtherDirectory`] when it is not.
+    pub fn check_place(&self) -> Result<(), targets::Error> {
+        if self.overrides.take_ownership { Ok(()) } else { self.target.check_place() }
+    }
+
     /// Whether an object that was found there may be removed.
     pub fn may_remove(&self, object: &ObjectRef, found: &Value) -> bool {
         self.target.may_remove(object, found, &self.inventory, self.overrides)

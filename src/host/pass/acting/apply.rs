@@ -34,8 +34,21 @@ impl Acting {
     /// Sends the objects wave by wave. All of them are in the inventory before the first request is sent.
     pub(super) async fn send_all(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<(), CallError> {
         let recorded: Vec<_> = items.iter().map(|item| self.intended(&item.prepared)).collect();
+        let new = recorded.iter().map(|it| &it.object);
+        let new: Vec<_> = new.filter(|it| self.site.inventory().find(it).is_none()).cloned().collect();
         self.ledger.intend(&recorded)?;
         self.site.record(&recorded);
+        let sent = self.send_waves(items, granted).await;
+        if sent.is_ok() {
+            return sent;
+        }
+        // Of a call that failed, what was never written is nobody's: it would be looked for and shown for good.
+        let unwritten: Vec<_> = new.into_iter().filter(|object| self.site.target().lacks(object)).collect();
+        let forgotten = self.forget(unwritten.into_iter());
+        sent.and(forgotten.map_err(CallError::from))
+    }
+
+    async fn send_waves(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<(), CallError> {
         let mut waves = BTreeMap::<ApplyWave, Vec<&ApplyItem>>::new();
         for item in items {
             waves.entry(ApplyWave::of(&item.step.object)).or_default().push(item);
