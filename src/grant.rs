@@ -39,6 +39,7 @@ use crate::capability::kubernetes::{self, KubernetesScope, Verb};
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
 use crate::capability::{Capabilities, Requests};
+use crate::document::visible;
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::ObjectRef;
 use crate::text::CommandLine;
@@ -104,11 +105,19 @@ impl Granted {
         self
     }
 
+    /// A file, and which one of the operator's it is.
+    fn file_explained(&self, name: &Pattern) -> String {
+        match self.files.iter().find(|(bound, _)| bound.covers(name)) {
+            Some((_, path)) => format!("read the file {name}: {}", visible(&path.display().to_string())),
+            None => format!("read the file {name}"),
+        }
+    }
+
     /// The granted requests, a rule a line, for people.
     pub fn explained(&self) -> Vec<String> {
         let Capabilities { kubernetes, files, credentials, generate } = self.capabilities();
         let kubernetes = kubernetes.condensed().rules().iter().map(ToString::to_string).collect::<Vec<_>>();
-        let files = files.names().map(|name| format!("read the file {name}")).collect::<Vec<_>>();
+        let files = files.names().map(|name| self.file_explained(name)).collect::<Vec<_>>();
         [kubernetes, files, credentials.explained(), generate.explained()].concat()
     }
 

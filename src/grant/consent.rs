@@ -33,6 +33,9 @@ impl Consent {
             }
             grant.add(document.spec.clone().into())?;
         }
+        // Of one name, the flag says which file is meant.
+        let is_bound = |name: &str| self.grant.files.iter().any(|bound| bound.name == name);
+        grant.files.retain(|file| !is_bound(&file.name));
         grant.add(self.grant.clone())?;
         let grant = match self.approve {
             Some(approved) if approved != bundle => return Err(Shortfall::Approved { approved, bundle }),
@@ -59,4 +62,28 @@ fn approving(mut grant: GrantSpec, requests: &Requests) -> GrantSpec {
     grant.credentials.extend(requests.credentials.iter().map(|request| request.text.clone()));
     grant.generate.extend(requests.generate.iter().map(|request| request.text.clone()));
     grant
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::spec::FileGrant;
+
+    fn file(name: &str, path: &str) -> FileGrant {
+        FileGrant { name: name.into(), path: path.into() }
+    }
+
+    #[test]
+    fn of_a_file_that_a_grant_and_a_flag_bind_the_flag_counts() {
+        let digest = Digest::of(b"");
+        let text = format!(
+            "apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata: {{name: x}}\nspec: {{bundle: '{digest}', \
+             files: [{{name: a, path: /file/a}}, {{name: b, path: /file/b}}]}}"
+        );
+        let documents = vec![GrantFile::parse(&text, std::path::Path::new("/")).unwrap()];
+        let grant = GrantSpec { files: vec![file("a", "/flag/a")], ..GrantSpec::default() };
+        let consent = Consent { documents, grant, ..Consent::default() };
+        let files = consent.grant(digest, &Requests::default()).unwrap().files;
+        assert_eq!(files, [file("b", "/file/b"), file("a", "/flag/a")]);
+    }
 }

@@ -56,13 +56,6 @@ pub(super) fn decide(
     let recorded = earlier.filter(|earlier| earlier.is_shared()).map(|_| previous).unwrap_or_default();
     let is_given = |name: &String| operation.parameters.contains_key(name) || !recorded.contains_key(name);
     let is_own = |name: &String| is_given(name) && !operation.doubtful.contains(name);
-    let credentials = if mode == Mode::Examine {
-        stand_ins(verified.bundle(), operation)
-    } else {
-        check_credentials(verified.bundle(), operation, responsibilities)?;
-        operation.credentials.clone()
-    };
-
     let requests = Requests::of(verified.bundle())?;
     let mut grant = operation.consent.grant(verified.digest(), &requests)?;
     let earlier = earlier.filter(|earlier| continues(earlier, operation, mode));
@@ -81,6 +74,8 @@ pub(super) fn decide(
     let context = context(verified.bundle(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
     let granted = Granted::new(verified, &grant, names).map_err(|shortfall| earlier.explain(shortfall))?;
+    // After the grant, of which all that is missing is told at once: whoever decides has no use for a credential before.
+    let credentials = credentials(granted.verified().bundle(), operation, responsibilities, mode)?;
     let granted = if responsibilities.modifies { granted } else { granted.reading_only() };
     let decision = Decision {
         trust,
@@ -146,6 +141,23 @@ impl Earlier {
             other => other,
         }
     }
+}
+
+/// The credentials of the run.
+fn credentials(
+    bundle: &Bundle,
+    operation: &Operation,
+    responsibilities: &Responsibilities,
+    mode: Mode,
+) -> Result<Supplied, Error> {
+    if mode == Mode::Examine {
+        return Ok(stand_ins(bundle, operation));
+    }
+    if let Some(error) = &operation.unsupplied {
+        return Err(Error::Credentials(Arc::clone(error)));
+    }
+    check_credentials(bundle, operation, responsibilities)?;
+    Ok(operation.credentials.clone())
 }
 
 /// CNAB 101: a required credential must be there, for a tracked action that it applies to.

@@ -1,5 +1,7 @@
 //! Why an action was not carried out.
 
+use std::sync::Arc;
+
 use crate::bundle::parameters::ParameterError;
 use crate::capability;
 use crate::cluster;
@@ -40,6 +42,9 @@ pub enum Error {
     /// A credential that the action needs was not given.
     #[error("the bundle needs the credential `{0}` for this action")]
     Credential(String),
+    /// The values of the credentials cannot be read.
+    #[error(transparent)]
+    Credentials(Arc<dyn std::error::Error + Send + Sync>),
     /// The name cannot be that of an installation.
     #[error(
         "`{0}` cannot name an installation: it must be a DNS label, as names of objects are made from it"

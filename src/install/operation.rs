@@ -1,6 +1,7 @@
 //! An operation on an installation, and whether its recorded state allows that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -35,6 +36,8 @@ pub struct Operation {
     pub plan: Option<Box<Plan>>,
     /// Credentials that were given.
     pub credentials: Supplied,
+    /// Why they could not be read, which is told once it is clear that the run is granted.
+    pub unsupplied: Option<Arc<dyn std::error::Error + Send + Sync>>,
     /// Where the bundle came from, as it was typed.
     pub reference: String,
     /// Guards that were lowered.
@@ -68,6 +71,7 @@ impl Operation {
             complete: false,
             plan: None,
             credentials: Supplied::default(),
+            unsupplied: None,
             reference: String::new(),
             dangers: Vec::new(),
             options: ChangeOptions::default(),

@@ -1,6 +1,7 @@
 //! The steps that all acting operations share: from a request, and earlier decisions, to the pipeline in `install`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -163,7 +164,11 @@ impl<'a> Attempt<'a> {
     fn operation(&self, bundle: Option<&Bundle>, place: Place, namespace: &str) -> Result<Operation, Error> {
         let Self { action, request, change, decided, .. } = self;
         let parameters = bundle.map(|bundle| self.parameters(bundle)).transpose()?.unwrap_or_default();
-        let credentials = bundle.map(|bundle| self.credentials(bundle)).transpose()?.unwrap_or_default();
+        let credentials = bundle.map(|bundle| self.credentials(bundle)).transpose();
+        let (credentials, unsupplied) = match credentials {
+            Ok(credentials) => (credentials.unwrap_or_default(), None),
+            Err(error) => (Supplied::default(), Some(Arc::from(error))),
+        };
         let consent = match decided {
             Some(decided) => decided.consent(),
             None => self.consent.get()?.clone(),
@@ -174,6 +179,7 @@ impl<'a> Attempt<'a> {
             complete: decided.is_some(),
             plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
             credentials,
+            unsupplied,
             options: decided.as_ref().map_or_else(|| change.clone(), |decided| decided.options(change)),
             reference: self.reference.clone(),
             dangers: self.dangers(&consent, &place),
@@ -201,14 +207,14 @@ impl<'a> Attempt<'a> {
 
     /// The values of the credentials that the action may use. Whether a required one is missing is checked by
     /// `install`.
-    fn credentials(&self, bundle: &Bundle) -> Result<Supplied, Error> {
+    fn credentials(&self, bundle: &Bundle) -> Result<Supplied, Box<dyn std::error::Error + Send + Sync>> {
         let Some(source) = self.request.inputs.credentials.as_ref().filter(|_| self.mode != Mode::Examine)
         else {
             return Ok(Supplied::default());
         };
         let wanted = bundle.credentials().iter().filter(|(_, credential)| credential.applies_to(self.action));
         let names: Vec<_> = wanted.map(|(name, _)| name.as_str()).collect();
-        source.values(&names).map(Supplied::new).map_err(Error::Credentials)
+        source.values(&names).map(Supplied::new)
     }
 
     /// The guards that are lowered.

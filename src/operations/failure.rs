@@ -36,9 +36,6 @@ pub enum Error {
     /// The cluster refused, or cannot be reached.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
-    /// The values of the credentials cannot be read.
-    #[error(transparent)]
-    Credentials(Box<dyn std::error::Error + Send + Sync>),
     /// There are no rights where there is no cluster.
     #[error("a directory takes no rights")]
     Directory,

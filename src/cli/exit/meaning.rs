@@ -103,7 +103,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         }
         Error::Author(error) => return meaning(error),
         Error::Cluster(error) => of_cluster(error),
-        Error::Credentials(error) | Error::Keep(error) => return meaning(&**error),
+        Error::Keep(error) => return meaning(&**error),
         Error::Directory => Meaning::from(USAGE).hint("--target kube"),
         Error::Fetch(error) => of_fetch(error),
         Error::Install(error) => of_install(error),
@@ -211,6 +211,9 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
     }
 }
 
+/// What helps where a target directory is not the one that it was.
+const OTHER_DIRECTORY: &str = "mount or move it there again; where it is gone for good, `carnet upgrade` writes it anew, and then uninstall";
+
 fn of_target(error: &targets::Error) -> Meaning {
     match error {
         targets::Error::Cluster(cluster::Error::Conflict { .. }) => {
@@ -221,6 +224,7 @@ fn of_target(error: &targets::Error) -> Meaning {
         targets::Error::Edited { .. } => Meaning::from(ERROR).hint("`--force-conflicts` overwrites the file"),
         targets::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
         targets::Error::Unreplaced(_, error) => of_target(error),
+        targets::Error::OtherDirectory { .. } => Meaning::from(ERROR).hint(OTHER_DIRECTORY),
         targets::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
         _ => ERROR.into(),
     }
@@ -264,6 +268,7 @@ fn of_install(error: &install::Error) -> Meaning {
             Meaning::from(STALE).hint("another run was still at work: the same command removes them")
         }
         install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
+        install::Error::Credentials(error) => meaning(&**error).unwrap_or_else(|| ERROR.into()),
         install::Error::Declined => Meaning::from(ERROR).hint("add `--yes` to confirm the change"),
         install::Error::Identity { source, missing } => of_identity(source, missing),
         install::Error::Parameters(_) => {

@@ -243,6 +243,22 @@ async fn a_required_credential_must_be_given_to_whoever_acts() {
     let refused = decided(site.unsigned().await, &bare, None, Mode::Act).map(|decided| decided.decision);
     assert!(matches!(&refused, Err(Error::Credential(name)) if name == "db-password"), "{refused:?}");
 
+    let ungranted =
+        decided(site.unsigned().await, &operation("install"), None, Mode::Act).map(|run| run.decision);
+    assert!(matches!(&ungranted, Err(Error::Shortfall(Shortfall::Missing(_)))), "{ungranted:?}");
+    let unreadable = |granted: bool| {
+        let operation = if granted { granting(operation("install")) } else { operation("install") };
+        let error: Box<dyn std::error::Error + Send + Sync> = "no such file".into();
+        Operation { unsupplied: Some(Arc::from(error)), ..operation }
+    };
+    let refused = decided(site.unsigned().await, &unreadable(true), None, Mode::Act).map(|run| run.decision);
+    assert!(
+        matches!(&refused, Err(Error::Credentials(why)) if why.to_string() == "no such file"),
+        "{refused:?}"
+    );
+    let refused = decided(site.unsigned().await, &unreadable(false), None, Mode::Act).map(|run| run.decision);
+    assert!(matches!(&refused, Err(Error::Shortfall(_))), "{refused:?}");
+
     let examined = decided(site.unsigned().await, &bare, None, Mode::Examine).unwrap();
     assert_eq!(examined.credentials.names().collect::<Vec<_>>(), ["db-password"], "any value will do");
     let look = granting(operation("dev.carnet.web.look"));
