@@ -47,6 +47,9 @@ pub enum Malformed {
     /// A document has another media type than it must have.
     #[error("the media type is `{0}`")]
     MediaType(String),
+    /// A digest of an algorithm that is not read.
+    #[error("it is named by its {0} digest, and only sha256 is read: copy it by a program that names it so")]
+    Algorithm(&'static str),
     /// A member is missing or has the wrong type.
     #[error("the member `{0}` is missing or of the wrong type")]
     Member(String),
@@ -79,6 +82,9 @@ pub enum OciError {
     /// A blob was changed or cut.
     #[error("a blob is not the one that its name says")]
     Digest(#[from] digest::Mismatch),
+    /// A link that leads out of the layout.
+    #[error("`{0}` is a link that leads out of the layout: copy it with its links resolved (`cp -rL`)")]
+    Outside(String),
     /// A file of the layout itself, or a list, cannot be read.
     #[error("{name} cannot be read as JSON")]
     Document {

@@ -8,7 +8,7 @@ use crate::bundle::index::is_bundle_index;
 use crate::digest::Digest;
 use crate::document;
 use crate::oci::media_type::is_index;
-use crate::oci::{Descriptor, Layout, LayoutEntry, MAX_DOCUMENT, OciError};
+use crate::oci::{Descriptor, Layout, LayoutEntry, MAX_DOCUMENT, Malformed, OciError};
 
 /// The descriptor of the bundle's index, and its tag.
 pub(super) async fn resolve(
@@ -17,7 +17,7 @@ pub(super) async fn resolve(
     digest: Option<Digest>,
 ) -> Result<(Option<String>, Descriptor), FetchError> {
     let Some(tag) = tag else { return untagged(layout, digest).await };
-    let tagged: Vec<LayoutEntry<'_>> = layout.entries().filter(|entry| entry.tag() == Some(tag)).collect();
+    let tagged = layout.entries_at(tag);
     let entry = match tagged[..] {
         [] => return Err(FetchError::Tag { tag: tag.into(), tags: tags(layout) }),
         [entry] => entry,
@@ -41,9 +41,17 @@ async fn untagged(
     digest: Option<Digest>,
 ) -> Result<(Option<String>, Descriptor), FetchError> {
     let mut found: Option<(Option<String>, Descriptor)> = None;
+    let mut unread = None;
     for entry in layout.entries().filter(|entry| may_be_bundle(*entry)) {
         // An entry that cannot be read is not the one that is asked for; those of others may follow rules of theirs.
-        let Ok(descriptor) = entry.descriptor() else { continue };
+        let descriptor = match entry.descriptor() {
+            Ok(descriptor) => descriptor,
+            Err(Malformed::Algorithm(name)) => {
+                unread = Some(Malformed::Algorithm(name));
+                continue;
+            }
+            Err(_) => continue,
+        };
         let is_wanted = match digest {
             Some(digest) => descriptor.digest == digest,
             None => is_bundle_index(&layout.read(&descriptor, MAX_DOCUMENT).await?),
@@ -58,7 +66,8 @@ async fn untagged(
         }
     }
     let absent = |digest| FetchError::Oci(OciError::Absent(digest));
-    found.ok_or_else(|| digest.map_or(FetchError::Empty, absent))
+    let unread = unread.filter(|_| digest.is_none()).map(|unread| OciError::from(unread).into());
+    found.ok_or_else(|| unread.unwrap_or_else(|| digest.map_or(FetchError::Empty, absent)))
 }
 
 /// The tags of possible bundles.

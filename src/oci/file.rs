@@ -74,6 +74,20 @@ pub(super) fn open(directory: &Dir, name: &str) -> Result<File, OciError> {
     })
 }
 
+/// Opens a plain file, or the one that a link inside the directory leads to.
+pub(super) fn open_linked(directory: &Dir, name: &str) -> Result<File, OciError> {
+    open_plain(directory, name).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => OciError::NotAFile(name.to_owned()),
+        // Whatever a link out of the handle leads to is never looked at.
+        io::ErrorKind::PermissionDenied if is_link(directory, name) => OciError::Outside(name.to_owned()),
+        _ => OciError::system(name)(error),
+    })
+}
+
+fn is_link(directory: &Dir, name: &str) -> bool {
+    directory.symlink_metadata(name).is_ok_and(|entry| entry.is_symlink())
+}
+
 /// Opens a plain file below a directory, links inside it included. Anything else is an error of the kind
 /// [`InvalidInput`](io::ErrorKind::InvalidInput), and is not waited for.
 pub(crate) fn open_plain(directory: &Dir, name: impl AsRef<Path>) -> io::Result<File> {

@@ -25,6 +25,10 @@ const LAYOUT: &str = "oci-layout";
 const BLOBS: &str = "blobs/sha256";
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// How `cosign save` tells the entries of a layout apart, to which it gives no tags.
+const KIND: &str = "kind";
+const SIGNATURES: &str = "dev.cosignproject.cosign/sigs";
+
 /// How many bytes are read or written at once: enough for a switch of threads not to count, and little beside what a
 /// blob may have.
 const CHUNK: usize = 256 << 10;
@@ -44,6 +48,15 @@ impl<'a> LayoutEntry<'a> {
     /// The tag.
     pub fn tag(self) -> Option<&'a str> {
         tag_in(self.0)
+    }
+
+    /// Whether it has this tag: by itself, or behind the repository that the entry was copied from.
+    fn is_tagged(self, tag: &str) -> bool {
+        self.tag().is_some_and(|name| name == tag)
+    }
+
+    fn is_tagged_elsewhere(self, tag: &str) -> bool {
+        self.tag().and_then(tag_of_reference) == Some(tag)
     }
 
     /// The media type.
@@ -94,12 +107,30 @@ impl Layout {
         readable(&self.entries)
     }
 
+    /// The entries with this tag. Some programs write the whole reference of what they copied, `HOST/REPOSITORY:TAG`; that
+    /// counts where no entry has the tag alone.
+    pub fn entries_at(&self, tag: &str) -> Vec<LayoutEntry<'_>> {
+        let exact: Vec<_> = self.entries().filter(|entry| entry.is_tagged(tag)).collect();
+        if exact.is_empty() {
+            self.entries().filter(|entry| entry.is_tagged_elsewhere(tag)).collect()
+        } else {
+            exact
+        }
+    }
+
+    /// The entries that `cosign save` marked as signatures.
+    pub fn saved_signatures(&self) -> Vec<Descriptor> {
+        let is_marked =
+            |descriptor: &Descriptor| descriptor.annotations.get(KIND).is_some_and(|it| it == SIGNATURES);
+        self.descriptors().filter(is_marked).map(Descriptor::plain).collect()
+    }
+
     /// The descriptor at `tag`, whatever it is.
     ///
     /// # Errors
     /// [`OciError::Ambiguous`], and [`OciError::Malformed`] for an entry that is no descriptor.
     pub fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
-        let mut tagged = self.entries().filter(|entry| entry.tag() == Some(tag));
+        let mut tagged = self.entries_at(tag).into_iter();
         let found = tagged.next().map(LayoutEntry::descriptor).transpose()?;
         if tagged.next().is_some() {
             Err(OciError::Ambiguous(tag.into()))
@@ -119,10 +150,11 @@ impl Layout {
     /// The bytes of a blob.
     ///
     /// # Errors
-    /// [`OciError::Absent`], and [`OciError::NotAFile`] for links, directories and devices.
+    /// [`OciError::Absent`], [`OciError::Outside`] for a link that leads out of the layout, and [`OciError::NotAFile`] for
+    /// directories and devices.
     pub async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
         let (directory, digest) = (Arc::clone(&self.directory), blob.digest);
-        let opened = blocking(move || file::open(&directory, &path(digest))).await;
+        let opened = blocking(move || file::open_linked(&directory, &path(digest))).await;
         let file = opened.map_err(|error| match error {
             OciError::System { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 OciError::Absent(digest)
@@ -213,6 +245,13 @@ fn entries(directory: &Dir) -> Result<Vec<Value>, OciError> {
 
 fn tag_in(entry: &Value) -> Option<&str> {
     entry.get("annotations")?.get(REF_NAME)?.as_str()
+}
+
+/// The tag in a whole reference: what follows the colon in its last segment.
+fn tag_of_reference(name: &str) -> Option<&str> {
+    let (before, last) = name.rsplit_once('/')?;
+    let (_, tag) = last.split_once(':')?;
+    Some(tag).filter(|_| !before.is_empty())
 }
 
 fn path(digest: Digest) -> String {

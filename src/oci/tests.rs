@@ -173,11 +173,54 @@ async fn links_pipes_and_directories_are_no_blobs() {
     for make in makers {
         make(&path, &elsewhere);
         let read = soon(layout.read(&blob, 100)).await;
-        assert!(matches!(read, Err(OciError::NotAFile(_))), "{read:?}");
+        assert!(matches!(read, Err(OciError::NotAFile(_) | OciError::Outside(_))), "{read:?}");
+        let is_link = path.is_symlink();
+        assert_eq!(matches!(read, Err(OciError::Outside(_))), is_link, "{read:?}");
         fs::remove_file(&path).unwrap();
     }
     fs::create_dir(&path).unwrap();
     assert!(matches!(layout.read(&blob, 100).await, Err(OciError::NotAFile(_))));
+}
+
+#[tokio::test]
+async fn a_blob_may_be_a_link_that_stays_in_the_layout() {
+    let home = Home::new();
+    let layout = home.layout().await;
+    let blob = Descriptor::of("x", b"a blob");
+    layout.add(b"a blob").await.unwrap();
+    fs::create_dir(home.path("store")).unwrap();
+    fs::rename(home.blob(blob.digest), home.path("store/it")).unwrap();
+    std::os::unix::fs::symlink("../../store/it", home.blob(blob.digest)).unwrap();
+    assert_eq!(layout.read(&blob, 100).await.unwrap(), b"a blob");
+    fs::write(home.path("store/it"), b"a BLOB").unwrap();
+    assert!(matches!(layout.read(&blob, 100).await, Err(OciError::Digest(_))));
+    fs::remove_file(home.path("store/it")).unwrap();
+    assert!(matches!(layout.read(&blob, 100).await, Err(OciError::Absent(_))));
+}
+
+#[tokio::test]
+async fn a_tag_may_stand_behind_the_repository_that_it_was_copied_from() {
+    let home = Home::new();
+    let mut layout = home.layout().await;
+    let (one, two) = (Descriptor::of(OCI_MANIFEST, b"one"), Descriptor::of(OCI_MANIFEST, b"two"));
+    layout.tag("registry.example:5000/acme/web:1.2", &one);
+    assert_eq!(layout.tagged("1.2").unwrap(), Some(one.clone()));
+    assert_eq!(layout.tagged("registry.example:5000/acme/web:1.2").unwrap(), Some(one));
+    assert_eq!(layout.tagged("5000/acme/web:1.2").unwrap(), None);
+    layout.tag("other.example/web:1.2", &two);
+    assert!(matches!(layout.tagged("1.2"), Err(OciError::Ambiguous(_))));
+    layout.tag("1.2", &two);
+    assert_eq!(layout.tagged("1.2").unwrap(), Some(two), "the tag alone counts first");
+}
+
+#[tokio::test]
+async fn a_digest_that_is_not_read_is_named_as_such() {
+    let digest = format!("sha512:{}", "0".repeat(128));
+    let error = Descriptor::parse(&json!({"mediaType": "x", "digest": digest, "size": 1})).unwrap_err();
+    assert!(
+        error.to_string().starts_with("it is named by its sha512 digest, and only sha256 is read"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::error::Error;
 
 use super::classic::{SIGNATURE, SIMPLE_SIGNING};
 use super::evidence::{Evidence, LIST, SignatureContent, classic_tag};
-use super::sigstore::MEDIA_TYPE;
+use super::sigstore::{MEDIA_TYPE, is_bundle};
 use crate::digest::Digest;
 use crate::oci::media_type::{EMPTY, OCI_MANIFEST};
 use crate::oci::{Descriptor, MAX_DOCUMENT, MAX_ENTRIES, Manifest, OciError, Repository, referrers};
@@ -36,7 +36,12 @@ pub async fn gather(repository: &Repository, subject: Digest) -> Result<Vec<Evid
         }
     }
     let mut all: Vec<Evidence> = found.into_values().collect();
-    if let Some(carrier) = repository.tagged(&classic_tag(subject)).await? {
+    let tagged = repository.tagged(&classic_tag(subject)).await?;
+    let saved = repository
+        .saved_signatures()
+        .into_iter()
+        .filter(|saved| tagged.as_ref().is_none_or(|tagged| tagged.digest != saved.digest));
+    for carrier in tagged.iter().cloned().chain(saved) {
         all.extend(reader.classic(&carrier).await?);
     }
     Ok(all)
@@ -49,7 +54,7 @@ async fn carriers(repository: &Repository, subject: Digest) -> Result<Vec<Descri
     // the OCI manifest itself can tell.
     carriers.retain(|carrier| {
         carrier.media_type == OCI_MANIFEST
-            && carrier.artifact_type.as_deref().is_none_or(|found| [MEDIA_TYPE, EMPTY].contains(&found))
+            && carrier.artifact_type.as_deref().is_none_or(|found| is_bundle(found) || found == EMPTY)
     });
     Ok(carriers)
 }
@@ -67,14 +72,14 @@ impl EvidenceReader<'_> {
         let (bytes, manifest) = match self.manifest(carrier).await {
             Ok(read) => read,
             Err(error) if is_fatal(&error) => return Err(error),
-            Err(error) if carrier.artifact_type.as_deref() == Some(MEDIA_TYPE) => {
+            Err(error) if carrier.artifact_type.as_deref().is_some_and(is_bundle) => {
                 return Ok(Some(unreadable(carrier, &error, false)));
             }
             // It is not declared as a signature.
             Err(_) => return Ok(None),
         };
         let is_ours = manifest.subject.as_ref().is_some_and(|subject| subject.digest == self.subject)
-            && manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type) == MEDIA_TYPE;
+            && is_bundle(manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type));
         if !is_ours {
             return Ok(None);
         }

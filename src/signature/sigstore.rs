@@ -18,6 +18,15 @@ pub use super::statement::Statement;
 /// The media type of the bundle, and the artifact type of the OCI manifest that carries it.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
+/// How earlier programs name the same form.
+const EARLIER_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle+json;version=0.3";
+
+/// Whether a media type is that of the form that is read here.
+pub fn is_bundle(media_type: &str) -> bool {
+    let plain: String = media_type.chars().filter(|c| !c.is_whitespace()).collect();
+    [MEDIA_TYPE, EARLIER_MEDIA_TYPE].contains(&&*plain)
+}
+
 /// The longest bundle that is read, in bytes: the payload in base64, and room for what stands around it.
 const MAX_BYTES: usize = 128 << 10;
 
@@ -59,7 +68,7 @@ impl SigstoreBundle {
         }
         // Members that are not known here, such as log entries, are not evidence of anything and change nothing.
         let (bundle, _) = document::json_as::<WireBundle>(bytes)?;
-        if bundle.media_type != MEDIA_TYPE {
+        if !is_bundle(&bundle.media_type) {
             return Err(SignatureFault::MediaType(bundle.media_type));
         }
         let (payload, signature) = bundle.dsse_envelope.parts()?;
@@ -113,6 +122,22 @@ pub fn annotations() -> [(&'static str, &'static str); 2] {
 fn digest_of_hint(hint: &str) -> Option<Digest> {
     let hex: String = dsse::base64(hint).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}").parse().ok()
+}
+
+#[cfg(test)]
+mod media_type_tests {
+    use super::*;
+
+    #[test]
+    fn one_form_has_two_names_and_other_forms_are_none() {
+        for name in [MEDIA_TYPE, EARLIER_MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json; version=0.3"]
+        {
+            assert!(is_bundle(name), "{name}");
+        }
+        for name in ["application/vnd.dev.sigstore.bundle+json;version=0.1", "application/json", ""] {
+            assert!(!is_bundle(name), "{name}");
+        }
+    }
 }
 
 #[cfg(test)]

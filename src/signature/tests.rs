@@ -96,6 +96,26 @@ async fn a_copy_has_the_same_signatures_but_for_those_that_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn signatures_that_a_layout_marks_as_such_need_no_tag() {
+    let home = Home::new();
+    let mut repository = home.repository().await;
+    repository.add(b"payload").await.unwrap();
+    classic(&mut repository, &[layer(b"payload", Some("c2ln"))]).await;
+    repository.finish().await.unwrap();
+    let index = home.0.path().join("index.json");
+    let mut entries: Value = serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+    let write = |entries: &Value| std::fs::write(&index, entries.to_string()).unwrap();
+    entries["manifests"][0]["annotations"] = json!({"kind": "dev.cosignproject.cosign/sigs"});
+    write(&entries);
+    let found = gather(&home.repository().await, subject().digest).await.unwrap();
+    assert_eq!(found.iter().map(Evidence::format).collect::<Vec<_>>(), ["cosign-classic"]);
+    assert!(found[0].content().is_ok());
+    entries["manifests"][0]["annotations"] = json!({"kind": "dev.cosignproject.cosign/atts"});
+    write(&entries);
+    assert!(gather(&home.repository().await, subject().digest).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_classic_layer_without_signature_and_one_of_another_type_are_none() {
     let home = Home::new();
     let mut repository = home.repository().await;
