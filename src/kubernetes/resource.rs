@@ -17,13 +17,26 @@ pub fn builtin(group: &str, kind: &str) -> Option<Resource> {
     Some(Resource { plural: Cow::Borrowed(found.2), namespaced: found.3 })
 }
 
-/// How the API writes the kind that a text means and does not write so, as `group/Kind`: in other letters, by its plural,
-/// or without its group. None: it is written as it should be, or means no kind of Kubernetes itself.
+/// How the API writes the kind that a text means and does not write so, as `group/Kind`: in other letters, by its plural or
+/// its short name, with a version, as `kubectl` has it (`deployments.apps`), or without its group. None: it is written as
+/// it should be, or means no kind that is known.
 pub fn misspelt(group: &str, kind: &str) -> Option<String> {
     if builtin(group, kind).is_some() {
         return None;
     }
-    let is_meant = |known: &&Known| known.1.eq_ignore_ascii_case(kind) || known.2.eq_ignore_ascii_case(kind);
+    // A version is no part of a kind: `v1/ConfigMap`, `apps/v1/Deployment`.
+    let versioned = if is_version(group) { Some(("", kind)) } else { None };
+    let versioned =
+        versioned.or_else(|| Some((group, kind.split_once('/').filter(|(it, _)| is_version(it))?.1)));
+    if let Some((group, kind)) = versioned {
+        let plain = if group.is_empty() { kind.to_owned() } else { format!("{group}/{kind}") };
+        return Some(misspelt(group, kind).unwrap_or(plain));
+    }
+    if let Some((name, of)) = kind.split_once('.').filter(|_| group.is_empty()) {
+        let of = of.split_once('.').filter(|(it, _)| is_version(it)).map_or(of, |(_, of)| of);
+        return in_group(of).find(|known| is_named(known, name)).map(written);
+    }
+    let is_meant = |known: &&Known| is_named(known, kind);
     in_group(group)
         .find(is_meant)
         .or_else(|| TABLE.iter().filter(|_| group.is_empty()).find(is_meant))
@@ -32,12 +45,62 @@ pub fn misspelt(group: &str, kind: &str) -> Option<String> {
 
 /// The same for how the names of several kinds begin.
 pub fn misspelt_start(group: &str, start: &str) -> Option<String> {
+    if is_version(group) {
+        return Some(format!("{start}*"));
+    }
     if start.is_empty() || TABLE.iter().any(|known| known.0 == group && known.1.starts_with(start)) {
         return None;
     }
     let begins = |name: &str| name.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start));
     in_group(group).find(|known| begins(known.1) || begins(known.2)).map(written)
 }
+
+/// Whether a kind has this name: its own in any letters, its plural, or the short one of `kubectl`.
+fn is_named(known: &Known, name: &str) -> bool {
+    let is_short = |(short, kind): &(&str, &str)| short.eq_ignore_ascii_case(name) && *kind == known.1;
+    known.1.eq_ignore_ascii_case(name)
+        || known.2.eq_ignore_ascii_case(name)
+        || SHORT_NAMES.iter().any(is_short)
+}
+
+/// Whether a text is a version of an API: `v1`, `v2beta1`.
+fn is_version(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(rest) = text.strip_prefix('v') else { return false };
+    let stage = rest.split_once("alpha").or_else(|| rest.split_once("beta"));
+    stage.map_or_else(|| digits(rest), |(major, minor)| digits(major) && digits(minor))
+}
+
+/// The short names that `kubectl` has for kinds.
+const SHORT_NAMES: &[(&str, &str)] = &[
+    ("cj", "CronJob"),
+    ("cm", "ConfigMap"),
+    ("crd", "CustomResourceDefinition"),
+    ("crds", "CustomResourceDefinition"),
+    ("csr", "CertificateSigningRequest"),
+    ("deploy", "Deployment"),
+    ("ds", "DaemonSet"),
+    ("ep", "Endpoints"),
+    ("ev", "Event"),
+    ("hpa", "HorizontalPodAutoscaler"),
+    ("ing", "Ingress"),
+    ("limits", "LimitRange"),
+    ("netpol", "NetworkPolicy"),
+    ("no", "Node"),
+    ("ns", "Namespace"),
+    ("pc", "PriorityClass"),
+    ("pdb", "PodDisruptionBudget"),
+    ("po", "Pod"),
+    ("pv", "PersistentVolume"),
+    ("pvc", "PersistentVolumeClaim"),
+    ("quota", "ResourceQuota"),
+    ("rc", "ReplicationController"),
+    ("rs", "ReplicaSet"),
+    ("sa", "ServiceAccount"),
+    ("sc", "StorageClass"),
+    ("sts", "StatefulSet"),
+    ("svc", "Service"),
+];
 
 fn in_group(group: &str) -> impl Iterator<Item = &'static Known> {
     TABLE.iter().filter(move |known| known.0.eq_ignore_ascii_case(group))
@@ -170,6 +233,19 @@ mod tests {
             ("", "Deployment", Some("apps/Deployment")),
             ("apps", "deployments", Some("apps/Deployment")),
             ("APPS", "Deployment", Some("apps/Deployment")),
+            ("", "configmaps", Some("ConfigMap")),
+            ("v1", "ConfigMap", Some("ConfigMap")),
+            ("v1", "configmaps", Some("ConfigMap")),
+            ("v1", "Deployment", Some("apps/Deployment")),
+            ("v1beta1", "Widget", Some("Widget")),
+            ("apps", "v1/Deployment", Some("apps/Deployment")),
+            ("example.com", "v1alpha1/Widget", Some("example.com/Widget")),
+            ("", "deployments.apps", Some("apps/Deployment")),
+            ("", "Deployment.v1.apps", Some("apps/Deployment")),
+            ("", "widgets.example.com", None),
+            ("", "cm", Some("ConfigMap")),
+            ("", "sts", Some("apps/StatefulSet")),
+            ("vault.example.com", "Widget", None),
             ("", "Secret", None),
             ("events.k8s.io", "Event", None),
             ("example.com", "SECRET", None),
@@ -180,6 +256,8 @@ mod tests {
         for (group, start, meant) in [
             ("", "", None),
             ("", "Secr", None),
+            ("v1", "Config", Some("Config*")),
+            ("v1", "", Some("*")),
             ("", "secr", Some("Secret")),
             ("", "SECR", Some("Secret")),
             ("apps", "deploy", Some("apps/Deployment")),
