@@ -78,7 +78,7 @@ impl TransportError {
         let mut parts: Vec<String> = Vec::new();
         let mut next = Some(error);
         while let Some(error) = next {
-            let text = document::visible(&error.to_string());
+            let text = document::visible_line(&error.to_string());
             // Several of the libraries repeat their cause in their own text.
             parts.retain(|part| !text.contains(part.as_str()));
             if !parts.iter().any(|part| part.contains(&text)) {
@@ -105,7 +105,7 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
         while let Some(letter) = letters.next().filter(|letter| *letter != '"') {
             text.extend(if letter == '\\' { letters.next() } else { Some(letter) });
         }
-        Some(document::visible(&text).chars().take(MAX_WARNING).collect())
+        Some(document::visible_line(&text).chars().take(MAX_WARNING).collect())
     };
     headers.get_all(WARNING).iter().filter_map(text).take(MAX_WARNINGS).collect()
 }

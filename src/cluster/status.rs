@@ -361,7 +361,7 @@ fn member(field: &str) -> String {
 }
 
 fn shown(text: &str) -> String {
-    document::visible(text).chars().take(MAX_TEXT).collect()
+    document::visible_line(text).chars().take(MAX_TEXT).collect()
 }
 
 fn list(items: &[impl fmt::Display]) -> String {

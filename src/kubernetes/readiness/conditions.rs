@@ -70,5 +70,5 @@ pub(super) fn because(what: &str, why: Option<&str>) -> String {
 
 /// Messages of controllers are shown to people and go into errors: on one line, and of limited length.
 pub(crate) fn shown(text: &str) -> String {
-    document::visible(text).chars().take(300).collect()
+    document::visible_line(text).chars().take(300).collect()
 }
