@@ -301,3 +301,74 @@ fn what_the_target_refused_is_shown_although_the_component_goes_on() {
     let refused = plan["refused"][0].as_str().unwrap();
     assert!(refused.contains("ConfigMap prod/web-a is already there and belongs to nobody"), "{refused}");
 }
+
+#[test]
+fn a_directory_that_is_not_the_one_that_it_was_is_neither_emptied_nor_forgotten() {
+    let site = Site::new();
+    site.on("install", &site.bundle("one", &["web-a"], "first", true), &["-y"]).expect(0);
+    let (here, away) = (site.0.path("rendered"), site.0.path("unmounted"));
+    fs::rename(&here, &away).unwrap();
+    let message = |said: Said| said.document["message"].as_str().unwrap().to_owned();
+    let refused = message(site.carnet(&["uninstall", "web", "-y"]).expect(1));
+    assert!(refused.ends_with("is not there: nothing of it is removed or forgotten"), "{refused}");
+    fs::create_dir(&here).unwrap();
+    let refused = site.carnet(&["uninstall", "web", "-y"]).expect(1);
+    assert!(refused.document["hint"].as_str().unwrap().contains("--take-ownership"), "{}", refused.document);
+    let refused = message(refused);
+    assert!(refused.contains("is not the directory that was written to"), "{refused}");
+    let status = site.carnet(&["status", "web"]).expect(0).document;
+    assert_eq!(status["result"], json!("succeeded"), "{status}");
+
+    fs::remove_dir(&here).unwrap();
+    fs::rename(&away, &here).unwrap();
+    site.carnet(&["uninstall", "web", "-y"]).expect(0);
+    assert!(site.0.rendered().is_empty());
+}
+
+#[test]
+fn what_a_formatter_rewrote_is_as_it_was() {
+    let site = Site::new();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    site.on("install", &reference, &["-y"]).expect(0);
+    let text = fs::read_to_string(site.file("web-a")).unwrap();
+    let value: Value = carnet::document::yaml(&text).unwrap();
+    fs::write(site.file("web-a"), format!("# formatted\n{value:#}\n")).unwrap();
+    let clean = site.carnet(&["drift", "web", "--dangerous-unsigned", "--exit-code"]).expect(0).document;
+    assert_eq!(clean["objects"], json!([]));
+    let plan = site.carnet(&["plan", "web", &reference, "--dangerous-unsigned"]);
+    assert!(!plan.document["changes"].to_string().contains("update"), "{}", plan.document);
+    site.carnet(&["uninstall", "web", "-y"]).expect(0);
+    assert!(site.0.rendered().is_empty());
+}
+
+#[test]
+fn a_list_stands_for_its_objects() {
+    let site = Site::new();
+    let list = format!(
+        "{{apiVersion: v1, kind: List, items: [{}, {{apiVersion: v1, kind: ConfigMapList, items: [{}]}}]}}",
+        config_map("web-a", "first"),
+        config_map("web-b", "second").replace("apiVersion: v1, kind: ConfigMap, ", ""),
+    );
+    site.0.bundle("lists", &Script::new().apply(&[&list]).component(), REQUESTS);
+    let reference = format!("layout:{}", site.0.path("lists").display());
+    site.on("install", &reference, &["-y"]).expect(0);
+    assert_eq!((site.value("web-a"), site.value("web-b")), ("first".into(), "second".into()));
+    let denied = list.replace("web-b", "other-b");
+    site.0.bundle("denied", &Script::new().apply(&[&denied]).component(), REQUESTS);
+    let reference = format!("layout:{}", site.0.path("denied").display());
+    site.on("upgrade", &reference, &["-y"]).expect(11);
+    assert_eq!(site.value("web-a"), "first");
+}
+
+#[test]
+fn a_file_of_somebody_else_is_taken_over_in_the_plan_and_in_the_run() {
+    let site = Site::new();
+    fs::create_dir_all(site.file("web-a").parent().unwrap()).unwrap();
+    fs::write(site.file("web-a"), config_map("web-a", "somebody")).unwrap();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    site.on("install", &reference, &["-y"]).expect(1);
+    assert!(fs::read_to_string(site.file("web-a")).unwrap().contains("somebody"));
+    site.on("plan", &reference, &["--take-ownership"]).expect(0);
+    site.on("install", &reference, &["-y", "--take-ownership"]).expect(0);
+    assert_eq!(site.value("web-a"), "first");
+}
