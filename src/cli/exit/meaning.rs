@@ -212,7 +212,8 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
 }
 
 /// What helps where a target directory is not the one that it was.
-const OTHER_DIRECTORY: &str = "mount or move it there again; where it is gone for good, `carnet upgrade` writes it anew, and then uninstall";
+const OTHER_DIRECTORY: &str =
+    "mount or move it there again, or take what is there as it is with `--take-ownership`";
 
 fn of_target(error: &targets::Error) -> Meaning {
     match error {
