@@ -64,7 +64,7 @@ pub async fn act(
     if mode != Mode::Act {
         return Ok(planned.into_outcome());
     }
-    let confirmed = run.confirm(&planned).await?;
+    let confirmed = run.ask(&planned).await?;
     run.carry_out(planned, &confirmed, lock.as_ref()).await
 }
 

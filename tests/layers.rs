@@ -4,9 +4,12 @@
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "the test reads the source")]
 
+#[path = "layers/claims.rs"]
+mod claims;
 #[path = "layers/source.rs"]
 mod source;
 
+use claims::Claim;
 use source::{Source, Tree};
 
 /// Where crates may be named: prefixes of files below `src/`.
@@ -30,16 +33,16 @@ const REQUESTS: &[&str] = &["cluster", "targets/cluster", "state/cluster"];
 const PRINTING: &[&str] = &["print!(", "println!(", "eprint!(", "eprintln!(", "stdout()", "stderr()"];
 
 /// What claims that something was proved, and the only places where that may be said.
-const CLAIMS: &[(&str, &[&str])] = &[
-    ("Proposed::of(", &["install/planning.rs"]),
-    ("identity::confirmed(", &["plan/confirmed.rs"]),
-    ("identity::requested(", &["plan/requested.rs"]),
-    ("proposed.confirm(", &["install/acting.rs"]),
-    ("proposed.requested(", &["operations/rbac.rs"]),
-    ("Permitted::assertion(", &["grant"]),
-    ("RecordedObject::read_back(", &["state/installation.rs"]),
-    ("Verified::assertion(", &["verify"]),
-    ("state.ledger(", &["install/acting.rs"]),
+const CLAIMS: &[(Claim, &[&str])] = &[
+    (Claim::Maker("Proposed", "of"), &["install/planning.rs"]),
+    (Claim::Function("confirmed"), &["plan/confirmed.rs"]),
+    (Claim::Function("requested"), &["plan/requested.rs"]),
+    (Claim::Method("confirm"), &["install/acting.rs"]),
+    (Claim::Method("requested"), &["operations/rbac.rs"]),
+    (Claim::Maker("Permitted", "assertion"), &["grant"]),
+    (Claim::Maker("RecordedObject", "read_back"), &["state/installation.rs"]),
+    (Claim::Maker("Verified", "assertion"), &["verify"]),
+    (Claim::Method("ledger"), &["install/acting.rs", "state.rs"]),
 ];
 
 #[test]
@@ -116,17 +119,77 @@ fn crates_that_reach_outside_stay_at_home() {
 
 #[test]
 fn a_proof_is_claimed_only_where_it_is_made() {
-    let mut wrong = Vec::new();
+    let (all, mut wrong) = (source::all(), Vec::new());
     for (claim, places) in CLAIMS {
-        let claiming: Vec<_> =
-            source::all().into_iter().filter(|source| source.code.contains(claim)).collect();
-        assert!(!claiming.is_empty(), "nobody says {claim} any more");
+        let claiming: Vec<_> = all.iter().filter(|source| claim.is_in(source)).collect();
+        assert!(!claiming.is_empty(), "nobody says {claim:?} any more");
         let is_place = |source: &Source| places.iter().any(|place| source.path.starts_with(place));
         wrong.extend(
-            claiming.iter().filter(|source| !is_place(source)).map(|it| format!("{}: {claim}", it.path)),
+            claiming
+                .into_iter()
+                .filter(|source| !is_place(source))
+                .map(|it| format!("{}: {claim:?}", it.path)),
         );
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// The check itself is checked: each of these says it, whatever the value, the module or the type is called there.
+#[test]
+fn claims_are_found_in_every_form() {
+    use Claim::{Function, Maker, Method};
+    let is_found = |claim: Claim, code: &str| claim.is_in(&Source::of("made/up.rs", code));
+    for (claim, code) in [
+        (Function("confirmed"), "identity::confirmed(mint)"),
+        (Function("confirmed"), "use crate::grant::identity::confirmed;\nfn a() { confirmed(mint) }"),
+        (
+            Function("confirmed"),
+            "use crate::grant::identity::{self, confirmed as yes};\nfn a() { yes(mint) }",
+        ),
+        (Function("confirmed"), "use crate::grant::identity::*;\nfn a() { confirmed(mint) }"),
+        (Function("confirmed"), "use crate::grant::identity as i;\nfn a() { i::confirmed\n(mint) }"),
+        (Function("confirmed"), "mints.map(identity::confirmed)"),
+        (Method("confirm"), "proposed.confirm(|_| true)"),
+        (Method("confirm"), "plan.confirm(|_| true)"),
+        (Method("confirm"), "planned\n    .confirm (|_| true)"),
+        (Method("confirm"), "plan.confirm::<F>(yes)"),
+        (Method("confirm"), "Proposed::confirm(&plan, |_| true)"),
+        (Method("confirm"), "<Proposed>::confirm(&plan, |_| true)"),
+        (Method("confirm"), "plans.map(Proposed::confirm)"),
+        (Method("requested"), "p.requested()"),
+        (Method("ledger"), "s.ledger(name)"),
+        (Maker("Verified", "assertion"), "Verified::assertion(bundle)"),
+        (
+            Maker("Verified", "assertion"),
+            "use crate::verify::Verified as V;\nfn a() { V::assertion(bundle) }",
+        ),
+        (
+            Maker("Verified", "assertion"),
+            "use crate::verify::Verified;\nfn a() { <Verified>::assertion(bundle) }",
+        ),
+        (Maker("Permitted", "assertion"), "Permitted::<Get>::assertion(get)"),
+    ] {
+        assert!(is_found(claim, code), "{claim:?} in {code}");
+    }
+    for (claim, code) in [
+        (Function("confirmed"), "pub(crate) fn confirmed(mint: Mint) {}"),
+        (
+            Function("confirmed"),
+            "mod confirmed;\npub use confirmed::Confirmed;\nuse super::confirmed::Other;",
+        ),
+        (Function("confirmed"), "if options.confirmed && !is_confirmed(text) {}"),
+        (Function("requested"), "proposed.requested()"),
+        (Method("confirm"), "fn confirm(&self) {}"),
+        (Method("requested"), "identity::requested(mint)"),
+        (Method("requested"), "self.requested.files"),
+        (Method("ledger"), "self.ledger.removed(object)"),
+        (
+            Maker("Verified", "assertion"),
+            "use crate::verify::Verified;\nfn a() { Permitted::assertion(get) }",
+        ),
+    ] {
+        assert!(!is_found(claim, code), "{claim:?} in {code}");
+    }
 }
 
 #[test]

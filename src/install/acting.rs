@@ -22,7 +22,7 @@ type Acted = (Outcome, BTreeMap<String, Value>);
 
 impl Run<'_> {
     /// Asks the approver. A run that is stopped waits for no answer.
-    pub(super) async fn confirm(&self, planned: &PlannedRun) -> Result<Confirmed, Error> {
+    pub(super) async fn ask(&self, planned: &PlannedRun) -> Result<Confirmed, Error> {
         let Environment { approver, cancellation, .. } = self.environment;
         let is_confirmed = tokio::select! {
             answer = approver.confirm(planned.plan(), &self.decided.decision) => answer,

@@ -214,6 +214,18 @@ fn paths(code: &str) -> Vec<Vec<String>> {
 }
 
 impl Source {
+    /// A made-up file.
+    pub(crate) fn of(path: &str, code: &str) -> Self {
+        Self { path: path.to_owned(), module: Vec::new(), code: code.to_owned() }
+    }
+
+    /// The names that this file gives to what it names with `use`.
+    pub(crate) fn names_of(&self, item: &str) -> Vec<String> {
+        let imports = Module::of(&self.code).imports.into_iter();
+        let named = imports.filter(|import| import.path.last().is_some_and(|last| last == item));
+        named.map(|import| import.name).collect()
+    }
+
     /// Whether the code names a crate, in a path or an attribute.
     pub(crate) fn names(&self, name: &str) -> bool {
         self.code.match_indices(name).any(|(index, _)| {

@@ -1,0 +1,82 @@
+//! Finds where source claims that something was proved: in whatever form a function may be named.
+
+use crate::source::Source;
+
+/// A maker of proofs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Claim {
+    /// A function of a module.
+    Function(&'static str),
+    /// A method, on a value of whatever name.
+    Method(&'static str),
+    /// A function of a type, whose name others may have too.
+    Maker(&'static str, &'static str),
+}
+
+impl Claim {
+    pub(crate) fn is_in(self, source: &Source) -> bool {
+        let (Self::Function(said) | Self::Method(said) | Self::Maker(_, said)) = self;
+        source.code.contains(said) && self.is_said(source)
+    }
+
+    fn is_said(self, source: &Source) -> bool {
+        let tokens = tokens(&source.code);
+        let at = |at: usize| tokens.get(at).copied().unwrap_or_default();
+        // Followed by another name, a name is that of a module or a type.
+        let is_path_on = |here: usize| at(here + 1) == "::" && is_word(at(here + 2));
+        let found = |name: &str, said: &dyn Fn([&str; 3]) -> bool| {
+            let places = (0..tokens.len()).filter(|here| tokens[*here] == name && !is_path_on(*here));
+            let around = |here: usize| {
+                let before = |by: usize| here.checked_sub(by).map(at).unwrap_or_default();
+                [before(2), before(1), at(here + 1)]
+            };
+            places.map(around).any(said)
+        };
+        match self {
+            Self::Function(name) => {
+                !source.names_of(name).is_empty()
+                    || found(name, &|[owner, before, after]| match before {
+                        "::" => !is_type(owner),
+                        "fn" | "." => false,
+                        _ => after == "(",
+                    })
+            }
+            Self::Method(name) => found(name, &|[owner, before, after]| match before {
+                "." => after == "(" || after == "::",
+                "::" => is_type(owner),
+                _ => false,
+            }),
+            Self::Maker(ty, name) => {
+                let names = source.names_of(ty);
+                let is_it = |owner: &str| owner == ty || names.iter().any(|name| name == owner);
+                // `<Name>::make` and `Name::<T>::make` say so too.
+                let is_near = tokens.iter().any(|token| is_it(token));
+                found(name, &|[owner, before, _]| before == "::" && (is_it(owner) || owner == ">" && is_near))
+            }
+        }
+    }
+}
+
+fn is_type(owner: &str) -> bool {
+    owner == ">" || owner.starts_with(char::is_uppercase)
+}
+
+fn is_word(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
+/// Names, `::` and single signs.
+fn tokens(code: &str) -> Vec<&str> {
+    let (mut tokens, mut rest) = (Vec::new(), code.trim_start());
+    while let Some(first) = rest.chars().next() {
+        let length = match rest.find(|c: char| !(c.is_alphanumeric() || c == '_')) {
+            Some(0) if rest.starts_with("::") => 2,
+            Some(0) => first.len_utf8(),
+            Some(length) => length,
+            None => rest.len(),
+        };
+        tokens.push(&rest[..length]);
+        rest = rest[length..].trim_start();
+    }
+    tokens
+}
