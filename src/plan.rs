@@ -15,7 +15,7 @@ mod confirmed;
 mod requested;
 mod saved;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
@@ -84,11 +84,12 @@ impl Plan {
 
     /// Adds what the server has warned about, each text once. The digest stays: it does not cover that.
     fn warn(&mut self, warnings: &[Warning]) {
-        for row in &mut self.changes {
-            for warning in warnings.iter().filter(|warning| warning.object.id() == row.object.id()) {
-                if !row.warnings.contains(&warning.text) {
-                    row.warnings.push(warning.text.clone());
-                }
+        let mut rows: HashMap<_, _> = self.changes.iter_mut().map(|row| (row.object.id(), row)).collect();
+        for warning in warnings {
+            if let Some(row) = rows.get_mut(&warning.object.id())
+                && !row.warnings.contains(&warning.text)
+            {
+                row.warnings.push(warning.text.clone());
             }
         }
     }

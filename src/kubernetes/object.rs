@@ -97,6 +97,8 @@ impl ObjectRef {
 
     /// The object's identity.
     pub fn id(&self) -> ObjectId {
+        #[cfg(test)]
+        tests::count_id();
         ObjectId {
             group: self.group().to_owned(),
             kind: self.kind.clone(),
@@ -209,8 +211,25 @@ pub fn is_object_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        static IDS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count_id() {
+        IDS.set(IDS.get() + 1);
+    }
+
+    /// How many identities something makes: who compares objects makes them, so this shows how its work grows.
+    pub(crate) fn ids_made(by: impl FnOnce()) -> usize {
+        let before = IDS.get();
+        by();
+        IDS.get() - before
+    }
 
     fn named(api_version: &str, kind: &str, name: &str) -> bool {
         ObjectRef::new(api_version, kind, Some("prod"), name).check().is_ok()

@@ -120,10 +120,11 @@ mod tests {
 
     use super::*;
     use crate::digest::Digest;
+    use crate::kubernetes::object::tests::ids_made;
     use crate::kubernetes::rbac::{ApiVerb, IdentityRecord};
     use crate::plan::powers::Coverage;
     use crate::plan::trace::Step;
-    use crate::plan::{BundleName, InstallationName, PlanInputs};
+    use crate::plan::{BundleName, InstallationName, PlanInputs, PlannedChange};
     use crate::targets::credentials::Placements;
     use crate::targets::{Change, Marks};
 
@@ -246,6 +247,19 @@ mod tests {
         assert_eq!(proposed.plan().computed(), digest);
         let said: Vec<_> = proposed.plan().warnings().collect();
         assert_eq!(said, ["ConfigMap prod/web: it is old", "ConfigMap prod/web: it is odd"]);
+    }
+
+    #[test]
+    fn no_warning_is_compared_with_every_row() {
+        let mut proposed = making(&config_map(), Some(KubernetesScope::default()));
+        let named = |at: usize| ObjectRef { name: format!("n{at}"), ..config_map() };
+        let row = proposed.plan.changes.remove(0);
+        proposed.plan.changes =
+            (0..20).map(|at| PlannedChange { object: named(at), ..row.clone() }).collect();
+        let said = |at| Warning { object: named(at), text: "it is odd".into() };
+        let warnings: Vec<_> = (10..30).map(said).collect();
+        assert_eq!(ids_made(|| proposed.warned(&warnings)), 40, "one for each of both");
+        assert_eq!(proposed.plan().warnings().count(), 20 + 10);
     }
 
     #[test]

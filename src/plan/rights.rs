@@ -4,12 +4,14 @@
 //! what it applied and does not become ready at once, and what it removes; it writes what the plan would change. Where
 //! an object that the plan found is gone meanwhile, no right here allows creating it: the run stops.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use crate::capability::kubernetes::KubernetesScope;
 use crate::kubernetes::api::RBAC;
 use crate::kubernetes::kinds::Kinds;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
 use crate::kubernetes::rbac::{ApiVerb, Rights, bound, bound_policy, is_gathering};
 use crate::kubernetes::readiness::is_ready_once_there;
@@ -58,8 +60,8 @@ pub(super) fn needed(
     for row in removed {
         rights.uses(&row.object, kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
     }
-    for object in looked_for.iter().filter(|object| !removed.iter().any(|row| row.object.id() == object.id()))
-    {
+    let going: HashSet<_> = removed.iter().map(|row| row.object.id()).collect();
+    for object in looked_for.iter().filter(|object| !going.contains(&object.id())) {
         rights.uses(object, kinds, &[ApiVerb::Get], "is looked for again before it is forgotten");
     }
     for object in &trace.reads {
@@ -115,8 +117,9 @@ fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiV
 /// hold, and nobody have parameters read that they may not read. Each step is judged by what is there at that moment.
 fn hand_on(rights: &mut Rights, trace: &Trace, policies: &[(ObjectRef, Value)], kinds: &Kinds) {
     let steps = Steps::of(trace);
-    for (at, step) in steps.written() {
-        let before = steps.before(at, step);
+    let mut beside = Objects::default();
+    policies.iter().for_each(|(policy, body)| beside.insert(policy, body));
+    for (step, before) in steps.written() {
         match (step.object.group(), &*step.object.kind) {
             (RBAC, "Role" | "ClusterRole") => rights.hands_on(&step.object, before, &step.after, kinds),
             (RBAC, _) => steps.bind(rights, step, kinds),
@@ -125,46 +128,60 @@ fn hand_on(rights: &mut Rights, trace: &Trace, policies: &[(ObjectRef, Value)], 
             }
             _ => {
                 let named = bound_policy(&step.object, &step.after);
-                let policy = named.as_ref().and_then(|named| steps.policy(named, policies));
+                let policy = named.as_ref().and_then(|named| {
+                    let written = steps.about(named).last().map(|step| &step.after);
+                    written.or_else(|| beside.get(named).copied())
+                });
                 rights.refers_to_parameters(&step.object, (before, &step.after), policy, kinds);
             }
         }
     }
 }
 
-/// The steps that the server judges by more than the right to write.
-struct Steps<'a>(&'a [GuardedStep]);
+/// The steps that the server judges by more than the right to write. A plan may have thousands of them, so each is found
+/// by its object rather than looked for among all others.
+struct Steps<'a> {
+    /// All steps in order, each with the object as it is when the step is taken.
+    all: Vec<(&'a GuardedStep, Option<&'a Value>)>,
+    /// The steps about each object, in order.
+    about: HashMap<ObjectId, Vec<&'a GuardedStep>>,
+    /// Objects that a step changes. One such step makes all of them necessary.
+    changed: HashSet<ObjectId>,
+}
 
 impl<'a> Steps<'a> {
     fn of(trace: &'a Trace) -> Self {
-        Self(&trace.guarded)
+        let mut steps = Self { all: Vec::new(), about: HashMap::new(), changed: HashSet::new() };
+        for step in &trace.guarded {
+            let id = step.object.id();
+            if step.change != Change::Unchanged {
+                steps.changed.insert(id.clone());
+            }
+            let earlier = steps.about.entry(id).or_default();
+            let before = earlier.last().map(|earlier| &earlier.after).or(step.before.as_ref());
+            earlier.push(step);
+            steps.all.push((step, before));
+        }
+        steps
     }
 
-    fn about(&self, object: &ObjectRef) -> impl Iterator<Item = &'a GuardedStep> {
-        let key = object.id();
-        self.0.iter().filter(move |step| step.object.id() == key)
+    fn about(&self, object: &ObjectRef) -> &[&'a GuardedStep] {
+        self.about.get(&object.id()).map_or(&[], Vec::as_slice)
     }
 
-    /// The steps that are requests. One step that changes an object makes all of them necessary.
-    fn written(&self) -> impl Iterator<Item = (usize, &'a GuardedStep)> {
-        let is_settled =
-            |step: &GuardedStep| self.about(&step.object).all(|step| step.change == Change::Unchanged);
-        self.0.iter().enumerate().filter(move |(_, step)| !is_settled(step))
-    }
-
-    /// The object as it is when a step is taken.
-    fn before(&self, at: usize, step: &'a GuardedStep) -> Option<&'a Value> {
-        let earlier = self.0[..at].iter().rev().find(|earlier| earlier.object.id() == step.object.id());
-        earlier.map(|earlier| &earlier.after).or(step.before.as_ref())
+    /// The steps that are requests, each with the object as it is then.
+    fn written(&self) -> impl Iterator<Item = (&'a GuardedStep, Option<&'a Value>)> {
+        self.all.iter().copied().filter(|(step, _)| self.changed.contains(&step.object.id()))
     }
 
     /// The rules of a role of the plan are known, and are held, also where the role stays as it is. Those of any other role
     /// may be anything.
     fn bind(&self, rights: &mut Rights, binding: &GuardedStep, kinds: &Kinds) {
         let Some(role) = bound(&binding.object, &binding.after) else { return };
-        let mut known: Vec<&Value> = self.about(&role).map(|step| &step.after).collect();
+        let about = self.about(&role);
+        let mut known: Vec<&Value> = about.iter().map(|step| &step.after).collect();
         // One that is changed in a later call is still as it was.
-        let first = self.about(&role).next().filter(|first| first.call > binding.call);
+        let first = about.first().filter(|first| first.call > binding.call);
         known.extend(first.and_then(|first| first.before.as_ref()));
         if known.is_empty() || known.iter().any(|body| is_gathering(body)) {
             return rights.binds(&binding.object, role, kinds);
@@ -173,18 +190,17 @@ impl<'a> Steps<'a> {
             rights.holds_rules(&role, body);
         }
     }
-
-    fn policy(&self, policy: &ObjectRef, beside: &'a [(ObjectRef, Value)]) -> Option<&'a Value> {
-        let written = self.about(policy).last().map(|step| &step.after);
-        written.or_else(|| Some(&beside.iter().find(|(object, _)| object.id() == policy.id())?.1))
-    }
 }
 
-/// The admission policies that bindings of the plan name, and the plan does not write.
+/// The admission policies that bindings of the plan name, and the plan does not write, once each.
 pub(crate) fn policies_beside(trace: &Trace) -> Vec<ObjectRef> {
-    let steps = Steps::of(trace);
-    let named = steps.written().filter_map(|(_, step)| bound_policy(&step.object, &step.after));
-    named.filter(|policy| steps.about(policy).next().is_none()).collect()
+    let (steps, mut beside) = (Steps::of(trace), Objects::default());
+    for policy in steps.written().filter_map(|(step, _)| bound_policy(&step.object, &step.after)) {
+        if steps.about(&policy).is_empty() {
+            beside.insert(&policy, policy.clone());
+        }
+    }
+    beside.into_values().collect()
 }
 
 #[cfg(test)]
@@ -194,6 +210,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::kubernetes::object::tests::ids_made;
 
     fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {
         let verbs: BTreeSet<_> =
@@ -274,5 +291,69 @@ mod tests {
         ] {
             assert_eq!(verbs(&steps, is_there), expected, "{steps:?}");
         }
+    }
+
+    /// A plan with that many roles, bindings of them, objects to remove, and policies that are bound and not written.
+    fn ids_made_for(many: usize) -> usize {
+        let name = |kind: &str, at: usize| {
+            ObjectRef::new(format!("{RBAC}/v1"), kind, Some("prod"), format!("n{at}"))
+        };
+        let step = |object: ObjectRef, after: Value| GuardedStep {
+            call: 1,
+            object,
+            change: Change::Create,
+            before: None,
+            after,
+        };
+        let admission =
+            |kind: &str, at| ObjectRef::new("admissionregistration.k8s.io/v1", kind, None, format!("n{at}"));
+        let guarded = (0..many).flat_map(|at| {
+            let bound = json!({"roleRef": {"kind": "Role", "name": format!("n{at}")}});
+            let named = json!({"spec": {"policyName": format!("n{at}"), "paramRef": {"name": "x"}}});
+            [
+                step(name("Role", at), role(&["pods"])),
+                step(name("RoleBinding", at), bound),
+                step(admission("ValidatingAdmissionPolicyBinding", at), named),
+            ]
+        });
+        let trace = Trace { guarded: guarded.collect(), ..Trace::default() };
+        let objects: Vec<_> = (0..many).map(|at| name("Role", many + at)).collect();
+        let removed: Vec<_> =
+            objects.iter().map(|object| ObjectChange::removal(object.clone(), Value::Null)).collect();
+        let beside = policies_beside(&trace);
+        assert_eq!(beside.len(), many);
+        let policies: Vec<_> = beside.into_iter().map(|policy| (policy, json!({}))).collect();
+        let readable = KubernetesScope::default();
+        let beside =
+            Circumstances { readable: &readable, looked_for: &objects, policies: &policies, waits: true };
+        ids_made(|| {
+            let rights = needed(&trace, &removed, &beside, &Kinds::default());
+            assert!(!rights.is_empty());
+            policies_beside(&trace);
+        })
+    }
+
+    #[test]
+    fn no_object_of_a_plan_is_compared_with_every_other() {
+        assert_eq!(ids_made_for(40), 2 * ids_made_for(20));
+    }
+
+    #[test]
+    fn a_policy_that_many_bindings_name_is_read_once() {
+        let binding = |name: &str| GuardedStep {
+            call: 1,
+            object: ObjectRef::new(
+                "admissionregistration.k8s.io/v1",
+                "ValidatingAdmissionPolicyBinding",
+                None,
+                name,
+            ),
+            change: Change::Create,
+            before: None,
+            after: json!({"spec": {"policyName": "shared", "paramRef": {"name": "x"}}}),
+        };
+        let trace = Trace { guarded: vec![binding("a"), binding("b")], ..Trace::default() };
+        let names: Vec<_> = policies_beside(&trace).into_iter().map(|policy| policy.name).collect();
+        assert_eq!(names, ["shared"]);
     }
 }

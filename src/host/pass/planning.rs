@@ -1,7 +1,7 @@
 //! The planning pass: nothing is written. Each step is traced, and reads see the effects of earlier steps (the
 //! overlay).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -109,10 +109,11 @@ impl Planning {
         let tried = items.iter().map(|item| self.site.preview(&item.prepared, self.mode));
         let mut previews = concurrent::collect(tried.collect()).await?;
         // A call is traced only if all of it would succeed.
+        let together: HashSet<_> = items.iter().map(|item| item.prepared.object().id()).collect();
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(item.prepared.object(), preview, granted)?;
             if preview.marks.not_dry_run == Some(NotDryRun::Impossible) {
-                self.check_place(item.prepared.object(), items)?;
+                self.check_place(item.prepared.object(), &together)?;
             }
         }
         let changes = previews.iter().map(|preview| preview.change).collect();
@@ -188,12 +189,13 @@ impl Planning {
         Ok(())
     }
 
-    /// Checks that an object without a dry run depends on a namespace or a definition that this run creates.
-    fn check_place(&self, object: &ObjectRef, items: &[ApplyItem]) -> Result<(), CallError> {
+    /// Checks that an object without a dry run depends on a namespace or a definition that this run creates, in an earlier
+    /// call or together with it.
+    fn check_place(&self, object: &ObjectRef, together: &HashSet<ObjectId>) -> Result<(), CallError> {
         let Some(namespace) = &object.namespace else { return Ok(()) };
         let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
         let is_ours = self.overlaid(&home).is_some()
-            || steps_of(items).any(|step| step.object.id() == home.id())
+            || together.contains(&home.id())
             || builtin(object.group(), &object.kind).is_none();
         let missing = cluster::Error::NoNamespace { object: object.to_string() };
         if is_ours { Ok(()) } else { Err(CallError::Target(missing.into())) }

@@ -3,6 +3,8 @@
 //! An object is dropped from the inventory when it is gone, or when the server has accepted its deletion and the run
 //! does not wait. Until then the next command knows of it.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::cluster::concurrent;
@@ -74,8 +76,7 @@ impl Acting {
         &mut self,
         objects: &[ObjectRef],
     ) -> Result<Vec<Unready>, targets::Error> {
-        let is_meant = |it: &Awaited| objects.iter().any(|object| object.id() == it.object().id());
-        let (meant, others) = std::mem::take(&mut self.going).into_iter().partition(is_meant);
+        let (meant, others) = parted(std::mem::take(&mut self.going), objects);
         self.going = others;
         self.await_these(meant).await
     }
@@ -87,8 +88,33 @@ impl Acting {
         let objects: Vec<_> = going.iter().map(|it| it.object().clone()).collect();
         let waiter = self.site.waiter(self.site.waiting().until);
         let left: Vec<_> = waiter.settle(going).await?.iter().map(|late| late.row().clone()).collect();
-        let is_left = |object: &ObjectRef| left.iter().any(|row| row.object == *object);
-        self.forget(objects.into_iter().filter(|object| !is_left(object)))?;
+        let late: HashSet<_> = left.iter().map(|row| row.object.id()).collect();
+        self.forget(objects.into_iter().filter(|object| !late.contains(&object.id())))?;
         Ok(left)
+    }
+}
+
+/// What is awaited of these objects, and the rest.
+fn parted(going: Vec<Awaited>, objects: &[ObjectRef]) -> (Vec<Awaited>, Vec<Awaited>) {
+    let meant: HashSet<_> = objects.iter().map(ObjectRef::id).collect();
+    going.into_iter().partition(|it| meant.contains(&it.object().id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::object::tests::ids_made;
+
+    #[test]
+    fn what_is_going_is_found_without_a_comparison_of_all_with_all() {
+        let object = |at: usize| ObjectRef::new("v1", "ConfigMap", Some("prod"), format!("n{at}"));
+        let going = |at| Awaited::Gone(Permitted::for_tests(Delete(object(at))), None);
+        let objects: Vec<_> = (0..20).map(object).collect();
+        let made = ids_made(|| {
+            let (meant, others) = parted((10..30).map(going).collect(), &objects);
+            assert_eq!((meant.len(), others.len()), (10, 10));
+            assert!(meant.iter().all(|it| objects.contains(it.object())));
+        });
+        assert_eq!(made, 40, "one for each of both");
     }
 }
