@@ -227,39 +227,63 @@ fn what_was_compiled_within_limits_once_takes_no_process_again() {
     run_by(&home, "upgrade", bundle(), LimitTexts::default(), nobody).unwrap();
 }
 
-#[test]
-fn a_run_that_is_stopped_ends_the_process_that_compiles() {
-    let home = Home::new();
+/// A program in the place of the compiler, which says in a file that it has begun, and goes on so.
+fn compiler(home: &Home, goes_on: &str) -> (PathBuf, PathBuf) {
     let (pid, compiler) = (home.path("pid"), home.path("compiler"));
-    std::fs::write(
-        &compiler,
-        format!("#!/bin/sh\necho $$ > {0}.new\nmv {0}.new {0}\nexec sleep 1000\n", pid.display()),
-    )
-    .unwrap();
+    let script = format!("#!/bin/sh\necho $$ > {0}.new\nmv {0}.new {0}\n{goes_on}\n", pid.display());
+    std::fs::write(&compiler, script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(&compiler, mode).unwrap();
+    (pid, compiler)
+}
+
+#[test]
+fn a_run_that_is_stopped_ends_the_process_that_compiles() {
+    for says in ["", "exec 2>&-", "head -c 100000 /dev/zero >&2"] {
+        let home = Home::new();
+        let ended = home.path("ended");
+        let (pid, compiler) = compiler(&home, &format!("{says}\nsleep 30 2>&-\ntouch {}", ended.display()));
+        let verified = unsigned(home.bundle("maps", &Script::new().log("a").component(), MAPS));
+        let operation = Operation { consent: approving(&verified), ..home.operation("install") };
+        let state = home.state();
+        let environment = Environment {
+            cache: None,
+            compiler: Some(compiler),
+            ..environment(&state, Arc::new(Yes::default()))
+        };
+        let cancellation = environment.cancellation.clone();
+        let started = pid.clone();
+        let stopping = std::thread::spawn(move || {
+            while !started.exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            cancellation.cancel();
+        });
+        let stopped =
+            runtime().block_on(act(Some(verified), home.directory(), operation, &environment, Mode::Act));
+        stopping.join().unwrap();
+        assert!(matches!(stopped, Err(Error::Canceled)), "{says:?}: {stopped:?}");
+        let process = std::fs::read_to_string(&pid).unwrap();
+        assert!(!PathBuf::from(format!("/proc/{}", process.trim())).exists(), "{says:?}: it is gone");
+        assert!(!ended.exists(), "{says:?}: nobody waited until it ended by itself");
+        home.assert_untouched();
+    }
+}
+
+#[test]
+fn a_process_that_takes_no_time_of_the_processor_is_not_waited_for_for_ever() {
+    let home = Home::new();
+    let ended = home.path("ended");
+    let (_, compiler) = compiler(&home, &format!("sleep 60 2>&-\ntouch {}", ended.display()));
     let verified = unsigned(home.bundle("maps", &Script::new().log("a").component(), MAPS));
-    let operation = Operation { consent: approving(&verified), ..home.operation("install") };
-    let state = home.state();
-    let environment = Environment {
-        cache: None,
-        compiler: Some(compiler),
-        ..environment(&state, Arc::new(Yes::default()))
-    };
-    let cancellation = environment.cancellation.clone();
-    let started = pid.clone();
-    let stopping = std::thread::spawn(move || {
-        while !started.exists() {
-            std::thread::sleep(Duration::from_millis(5));
+    let limits = LimitTexts { compile_time: Some("100ms".into()), ..LimitTexts::default() };
+    match install_by(&home, verified, limits, &compiler) {
+        Err(Error::SetUp(RunError::Limit(hit))) => {
+            assert_eq!(hit.to_string(), "the limit `compileTime` of 100ms was hit");
         }
-        cancellation.cancel();
-    });
-    let stopped =
-        runtime().block_on(act(Some(verified), home.directory(), operation, &environment, Mode::Act));
-    stopping.join().unwrap();
-    assert!(matches!(stopped, Err(Error::Canceled)), "{stopped:?}");
-    let process = std::fs::read_to_string(&pid).unwrap();
-    assert!(!PathBuf::from(format!("/proc/{}", process.trim())).exists(), "it is gone");
+        other => panic!("{other:?}"),
+    }
+    assert!(!ended.exists());
     home.assert_untouched();
 }
 

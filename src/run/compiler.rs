@@ -11,6 +11,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cap_std::fs::Dir;
@@ -42,6 +43,13 @@ const MAX_OPEN: u64 = 64;
 
 /// How much of what it says is read, in bytes.
 const MAX_SAID: u64 = 4096;
+
+/// How many times its time of the processor it may take by the clock. One that sleeps takes no time of the processor, and
+/// would never end; one on a busy machine needs longer than that time.
+const PATIENCE: u32 = 10;
+
+/// How long it is left alone between two looks whether it has ended.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The order to a process that compiles, as its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,27 +229,43 @@ impl Process {
         command.spawn().map(Self).map_err(failed)
     }
 
-    /// Hands the component over, and waits for the end of the process.
+    /// Hands the component over, and waits for the end of the process, which may be given up at any time.
     async fn compile(mut self, component: Bytes, limits: &Limits) -> Result<(), RunError> {
         if let Some(mut input) = self.0.stdin.take() {
             // A process that ends early says why, and a pipe that breaks says nothing more.
             drop(tokio::task::spawn_blocking(move || input.write_all(&component)));
         }
-        let said = match self.0.stderr.take() {
-            Some(errors) => {
-                let said = tokio::task::spawn_blocking(move || {
-                    let mut said = Vec::new();
-                    drop(errors.take(MAX_SAID).read_to_end(&mut said));
-                    String::from_utf8_lossy(&said).into_owned()
-                });
-                said.await.unwrap_or_default()
-            }
-            None => String::new(),
+        let said = self.0.stderr.take().map(|errors| tokio::task::spawn_blocking(|| said(errors)));
+        let ending = async {
+            let status = self.end().await.map_err(|error| RunError::Engine(error.to_string()))?;
+            let said = match said {
+                Some(said) => said.await.unwrap_or_default(),
+                None => String::new(),
+            };
+            ended(status, &said, limits)
         };
-        // It has closed what it speaks into, so it is at its end.
-        let status = self.0.wait().map_err(|error| RunError::Engine(error.to_string()))?;
-        ended(status, &said, limits)
+        let ended = tokio::time::timeout(limits.compile_time.saturating_mul(PATIENCE), ending).await;
+        ended.unwrap_or_else(|_| Err(LimitHit::of_time(COMPILE_TIME, limits.compile_time).into()))
     }
+
+    /// Looks from time to time: that it says nothing more does not mean that it has ended, and a thread that waits for it
+    /// could not hear that the run is stopped.
+    async fn end(&mut self) -> std::io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The beginning of what is said. The rest is read as well, so that nobody who says much is held up.
+fn said(mut errors: impl std::io::Read) -> String {
+    let mut said = Vec::new();
+    drop(errors.by_ref().take(MAX_SAID).read_to_end(&mut said));
+    drop(std::io::copy(&mut errors, &mut std::io::sink()));
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 impl Drop for Process {
