@@ -124,11 +124,7 @@ impl Ui {
             text.document(document);
             return self.yaml(&text);
         }
-        self.text(&format!(
-            "{}
-",
-            json::document(document)
-        ))
+        self.text(&(json::document(document) + "\n"))
     }
 
     /// Prints a page.

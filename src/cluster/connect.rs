@@ -13,7 +13,7 @@ use kube::{Client, Config};
 use secrecy::ExposeSecret as _;
 
 use super::connection::{self, explain};
-use super::credential::{Credential, CredentialError};
+use super::credential::{CredentialError, RequestCredential};
 use super::endpoint::Endpoint;
 use super::kubeconfig::{InvalidKubeconfig, Kubeconfigs};
 use super::plugin::{Plugin, PluginError};
@@ -81,7 +81,7 @@ pub(super) struct Connection {
 /// A configuration, and who asks apart from it: kube is not told.
 struct Configured {
     config: Config,
-    credential: Option<Credential>,
+    credential: Option<RequestCredential>,
 }
 
 /// Reads the configuration and prepares the client.
@@ -133,13 +133,13 @@ async fn configured(mut config: Config) -> Result<Configured, Unconfigured> {
         auth_provider.and_then(|provider| provider.config.get("id-token").map(|it| it.as_str().into()));
     let (token, file) = (id_token.or(token), token_file.filter(|file| !file.is_empty()));
     let credential = match (username.zip(password), file, token, exec) {
-        (Some((name, password)), ..) => Some(Credential::password(&name, &password)?),
+        (Some((name, password)), ..) => Some(RequestCredential::password(&name, &password)?),
         // As for kubectl, the file counts, and the token only where the file cannot be read.
         (None, Some(file), Some(token), _) => {
-            Some(Credential::file(file.into()).or_else(|_| Credential::token(&token))?)
+            Some(RequestCredential::file(file.into()).or_else(|_| RequestCredential::token(&token))?)
         }
-        (None, Some(file), None, _) => Some(Credential::file(file.into())?),
-        (None, None, Some(token), _) => Some(Credential::token(&token)?),
+        (None, Some(file), None, _) => Some(RequestCredential::file(file.into())?),
+        (None, None, Some(token), _) => Some(RequestCredential::token(&token)?),
         (None, None, None, Some(exec)) => issued(exec, &mut config.auth_info).await?,
         (None, None, None, None) => None,
     };
@@ -147,7 +147,7 @@ async fn configured(mut config: Config) -> Result<Configured, Unconfigured> {
 }
 
 /// Runs a credential plugin. A certificate that it gives goes where that of a kubeconfig would be.
-async fn issued(exec: ExecConfig, user: &mut AuthInfo) -> Result<Option<Credential>, Unconfigured> {
+async fn issued(exec: ExecConfig, user: &mut AuthInfo) -> Result<Option<RequestCredential>, Unconfigured> {
     let Ok(plugin) = Plugin::new(exec) else { return Ok(None) };
     let (running, name) = (plugin.clone(), plugin.name());
     let ran = tokio::task::spawn_blocking(move || running.run()).await;
@@ -157,7 +157,7 @@ async fn issued(exec: ExecConfig, user: &mut AuthInfo) -> Result<Option<Credenti
         user.client_certificate_data = Some(STANDARD.encode(certificate));
         user.client_key_data = Some(STANDARD.encode(key.expose_secret()).into());
     }
-    Ok(Credential::issued(plugin, &issued)?)
+    Ok(RequestCredential::issued(plugin, &issued)?)
 }
 
 /// The member that kube has something against.

@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tower::filter::{AsyncFilterLayer, AsyncPredicate as _};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 
-use super::credential::Credential;
+use super::credential::RequestCredential;
 
 /// How long a connection may be silent while something is asked of it, before it is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ const UNHEARD: Duration = Duration::from_secs(20);
 
 /// The client of a configuration, which holds address, certificates and proxy, and of who asks. Sends nothing; must be
 /// called within a runtime.
-pub(super) fn client(mut config: Config, credential: Option<Credential>) -> kube::Result<Client> {
+pub(super) fn client(mut config: Config, credential: Option<RequestCredential>) -> kube::Result<Client> {
     let agent = HeaderValue::from_static(concat!("carnet/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
     // Requests are repeated in `request`, where it is known which ones may be.
@@ -62,7 +62,7 @@ pub(super) fn explain(error: &kube::Error) -> String {
     }
 }
 
-fn direct(config: Config, credential: Option<Credential>) -> kube::Result<Client> {
+fn direct(config: Config, credential: Option<RequestCredential>) -> kube::Result<Client> {
     let wire: Wire = legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .http2_keep_alive_interval(SILENCE)

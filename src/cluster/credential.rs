@@ -53,7 +53,7 @@ pub enum CredentialError {
 
 /// Makes the header that says who asks.
 #[derive(Clone)]
-pub(super) struct Credential(Arc<Mutex<Source>>);
+pub(super) struct RequestCredential(Arc<Mutex<Source>>);
 
 enum Source {
     File { path: PathBuf, held: Held },
@@ -67,7 +67,7 @@ struct Held {
     until: Timestamp,
 }
 
-impl Credential {
+impl RequestCredential {
     /// A token that stays as it is.
     pub(super) fn token(token: &SecretString) -> Result<Self, CredentialError> {
         Ok(Self::of(Source::Fixed(bearer(token.expose_secret(), "the token")?)))
@@ -137,7 +137,7 @@ async fn renewed(plugin: Plugin) -> Result<Held, CredentialError> {
     }
 }
 
-impl<B: Send + 'static> AsyncPredicate<Request<B>> for Credential {
+impl<B: Send + 'static> AsyncPredicate<Request<B>> for RequestCredential {
     type Future = Pin<Box<dyn Future<Output = Result<Request<B>, BoxError>> + Send>>;
     type Request = Request<B>;
 
@@ -176,23 +176,23 @@ mod tests {
 
     use super::*;
 
-    async fn asked(credential: &mut Credential) -> Result<String, String> {
+    async fn asked(credential: &mut RequestCredential) -> Result<String, String> {
         let request = credential.check(Request::new(())).await.map_err(|error| error.to_string())?;
         Ok(request.headers()[AUTHORIZATION].to_str().unwrap().to_owned())
     }
 
     #[tokio::test]
     async fn each_source_has_its_header() {
-        let mut token = Credential::token(&"abc".into()).unwrap();
+        let mut token = RequestCredential::token(&"abc".into()).unwrap();
         assert_eq!(asked(&mut token).await, Ok("Bearer abc".into()));
-        let mut password = Credential::password("me", &"a\nb".into()).unwrap();
+        let mut password = RequestCredential::password("me", &"a\nb".into()).unwrap();
         assert_eq!(asked(&mut password).await, Ok("Basic bWU6YQpi".into()));
     }
 
     #[test]
     fn what_no_header_can_hold_is_an_error_and_is_not_shown() {
         for text in ["hunter2\n", "hunter2\r\nX: y", "hunter2\0", "hunter2\u{1b}"] {
-            let told = Credential::token(&text.into()).err().unwrap().to_string();
+            let told = RequestCredential::token(&text.into()).err().unwrap().to_string();
             assert_eq!(told, "the token has characters that no header can hold");
         }
     }
@@ -202,11 +202,11 @@ mod tests {
     async fn a_token_file_may_end_in_a_line_break_and_may_go() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "abc\n").unwrap();
-        let mut credential = Credential::file(file.path().into()).unwrap();
+        let mut credential = RequestCredential::file(file.path().into()).unwrap();
         let gone = file.path().to_owned();
         drop(file);
         assert_eq!(asked(&mut credential).await, Ok("Bearer abc".into()));
-        assert_eq!(Credential::file(gone.clone()).err(), Some(CredentialError::File(gone)));
+        assert_eq!(RequestCredential::file(gone.clone()).err(), Some(CredentialError::File(gone)));
     }
 
     #[tokio::test]
@@ -231,12 +231,14 @@ mod tests {
             certificate: None,
             expires: Some("2001-01-01T00:00:00Z".parse().unwrap()),
         };
-        let mut credential = Credential::issued(plugin(answer("new", ending)), &ended).unwrap().unwrap();
+        let mut credential =
+            RequestCredential::issued(plugin(answer("new", ending)), &ended).unwrap().unwrap();
         assert_eq!(asked(&mut credential).await, Ok("Bearer new".into()));
-        let mut broken = Credential::issued(plugin(answer(r"a\\nhunter2", ending)), &ended).unwrap().unwrap();
+        let mut broken =
+            RequestCredential::issued(plugin(answer(r"a\\nhunter2", ending)), &ended).unwrap().unwrap();
         let told = asked(&mut broken).await.unwrap_err();
         assert_eq!(told, "the credential plugin's token has characters that no header can hold");
-        let mut endless = Credential::issued(plugin(answer("new", "")), &ended).unwrap().unwrap();
+        let mut endless = RequestCredential::issued(plugin(answer("new", "")), &ended).unwrap().unwrap();
         assert!(asked(&mut endless).await.unwrap_err().contains("it gave no token that ends"));
     }
 }

@@ -12,7 +12,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use super::connection;
-use super::credential::Credential;
+use super::credential::RequestCredential;
 
 /// The way to an API server.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ impl Endpoint {
     }
 
     /// A client that asks with this credential.
-    pub(super) fn client(&self, credential: Credential) -> kube::Result<Client> {
+    pub(super) fn client(&self, credential: RequestCredential) -> kube::Result<Client> {
         let mut config = Config::new(self.url.clone());
         config.root_cert.clone_from(&self.certificates);
         config.root_cert_file.clone_from(&self.certificate_file);

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use super::clock::ServerClock;
 use super::connect::{self, ConnectOptions, Connection, Unconfigured};
-use super::credential::Credential;
+use super::credential::RequestCredential;
 use super::endpoint::Endpoint;
 use super::request::{ApiRequest, Unanswered};
 use super::response::ApiResponse;
@@ -51,7 +51,7 @@ impl Server {
 
     /// This server, asked with a token and nothing of the caller's.
     pub(super) fn with_token(&self, token: SecretString) -> Result<Self, Unconfigured> {
-        Ok(Self { client: self.endpoint.client(Credential::token(&token)?)?, ..self.clone() })
+        Ok(Self { client: self.endpoint.client(RequestCredential::token(&token)?)?, ..self.clone() })
     }
 
     /// The namespace of the context, else `default`.

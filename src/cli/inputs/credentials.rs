@@ -144,6 +144,7 @@ fn parse(text: &str, directory: &Path) -> anyhow::Result<BTreeMap<String, Source
 mod tests {
     use super::*;
     use secrecy::ExposeSecret as _;
+    use serde_json::json;
 
     fn set(credentials: &str) -> anyhow::Result<BTreeMap<String, Source>> {
         parse(
@@ -175,5 +176,27 @@ mod tests {
         assert!(number.contains("put it in quotes"), "{number}");
         let twice = set("[{name: a, source: {value: x}}, {name: a, source: {value: b}}]");
         assert!(twice.err().unwrap().to_string().contains("occurs twice"));
+    }
+
+    #[test]
+    fn the_schema_admits_just_the_sources_that_are_read() {
+        let schema = serde_json::to_value(schemars::schema_for!(CredentialSetFile)).unwrap();
+        let schema = jsonschema::draft202012::new(&schema).unwrap();
+        for (source, is_one) in [
+            (json!({"env": "A"}), true),
+            (json!({"path": "/a"}), true),
+            (json!({"value": "a"}), true),
+            (json!({"value": 1}), false),
+            (json!({"command": "a"}), false),
+            (json!({"Env": "A"}), false),
+            (json!({"env": "A", "value": "a"}), false),
+            (json!({"env": "A", "command": "a"}), false),
+            (json!({}), false),
+            (json!("env"), false),
+        ] {
+            let set = json!({"schemaVersion": "1.0.1", "name": "x", "credentials": [{"name": "a", "source": source}]});
+            assert_eq!(schema.is_valid(&set), is_one, "by the schema: {source}");
+            assert_eq!(parse(&set.to_string()).is_ok(), is_one, "by the reader: {source}");
+        }
     }
 }
