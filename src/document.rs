@@ -16,7 +16,7 @@ use std::fmt;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-pub use budget::Budget;
+pub use budget::MemoryBudget;
 use budget::{MAPPING, MEMBER, VALUE};
 use numbers::ChangedNumber;
 
@@ -74,7 +74,7 @@ pub fn json_within(bytes: &[u8], most: usize) -> Result<Value, InvalidDocument> 
     if bytes.len() > most {
         return Err(InvalidDocument::TooLong(bytes.len(), most));
     }
-    let (budget, mut deserializer) = (Budget::default(), serde_json::Deserializer::from_slice(bytes));
+    let (budget, mut deserializer) = (MemoryBudget::default(), serde_json::Deserializer::from_slice(bytes));
     let share = budget.share(bytes.len());
     let value = Strict { depth: MAX_DEPTH, budget: &share }.deserialize(&mut deserializer);
     budget.settle(&share, bytes.len())?;
@@ -120,14 +120,14 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), Inva
 /// # Errors
 /// [`InvalidDocument`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the limits.
 pub fn yaml(text: &str) -> Result<Value, InvalidDocument> {
-    yaml_within(text, &Budget::default())
+    yaml_within(text, &MemoryBudget::default())
 }
 
 /// Reads one YAML document within a budget that others share.
 ///
 /// # Errors
 /// [`InvalidDocument`] as for [`yaml`]. Where the shared budget was exceeded, it says so itself.
-pub fn yaml_within(text: &str, shared: &Budget) -> Result<Value, InvalidDocument> {
+pub fn yaml_within(text: &str, shared: &MemoryBudget) -> Result<Value, InvalidDocument> {
     if text.len() > MAX_BYTES {
         return Err(InvalidDocument::TooLong(text.len(), MAX_BYTES));
     }
@@ -279,7 +279,7 @@ fn step(name: &str) -> String {
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     depth: usize,
-    budget: &'a Budget,
+    budget: &'a MemoryBudget,
 }
 
 impl Strict<'_> {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::cluster::WriteRight;
-use crate::grant::{Apply, Delete, Get, Permitted, Wait};
+use crate::grant::{Apply, Delete, Get, Permitted, PlaceCredential, Wait};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
@@ -85,14 +85,19 @@ impl Target {
         }
     }
 
-    /// Prepares an object for sending, its credentials in place or left out.
+    /// Prepares an object for sending, its credentials in place or left out. Each of them needs its own permit to go there.
     ///
     /// # Errors
     /// [`Error::Misplaced`] for a credential that stands where it may not.
-    pub fn prepare(&self, permit: Permitted<Apply>, lent: &LentCredentials) -> Result<Prepared, Error> {
+    pub fn prepare(
+        &self,
+        permit: Permitted<Apply>,
+        placed: &[Permitted<PlaceCredential>],
+        lent: &LentCredentials,
+    ) -> Result<Prepared, Error> {
         let form = match self {
-            Self::Cluster(_) => Form::Body(lent.fill(&permit.0)?),
-            Self::Directory(directory) => Form::File(directory.render(&permit, lent)?),
+            Self::Cluster(_) => Form::Body(lent.fill(&permit.0, placed)?),
+            Self::Directory(directory) => Form::File(directory.render(&permit, placed, lent)?),
         };
         Ok(Prepared { permit, form })
     }

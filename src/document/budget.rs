@@ -24,13 +24,13 @@ pub(super) const MEMBER: usize = 56;
 
 /// The memory that documents may take together, in bytes.
 #[derive(Debug)]
-pub struct Budget {
+pub struct MemoryBudget {
     left: Cell<usize>,
     spent: Cell<usize>,
     is_exceeded: Cell<bool>,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// A budget of that many bytes.
     pub fn new(bytes: usize) -> Self {
         Self { left: Cell::new(bytes), spent: Cell::new(0), is_exceeded: Cell::new(false) }
@@ -78,7 +78,7 @@ impl Budget {
 }
 
 /// The budget of a document by itself, whose length alone says what it may take.
-impl Default for Budget {
+impl Default for MemoryBudget {
     fn default() -> Self {
         Self::new(usize::MAX)
     }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn documents_share_a_budget() {
         let one = format!("a: {}", "x".repeat(10_000));
-        let budget = Budget::new(25_000);
+        let budget = MemoryBudget::new(25_000);
         for _ in 0..2 {
             yaml_within(&one, &budget).unwrap();
         }
@@ -122,7 +122,7 @@ mod tests {
         assert!(yaml_within(&one, &budget).is_err());
         assert!(budget.is_exceeded());
         // One that is too large by itself leaves the others their share.
-        let budget = Budget::new(MAX_MEMORY);
+        let budget = MemoryBudget::new(MAX_MEMORY);
         assert!(yaml_within(&growing(&one[3..], 10), &budget).is_err());
         assert!(!budget.is_exceeded());
     }

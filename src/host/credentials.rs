@@ -6,7 +6,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use wasmtime::component::{Resource, ResourceTable};
 
-use crate::grant::{Generate, Granted, Permitted};
+use crate::grant::{Generate, Granted, Lend, Permitted, Reveal};
 use crate::kubernetes::object::is_label;
 use crate::targets::credentials::{self, Encoding};
 
@@ -43,6 +43,19 @@ impl Supplied {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+
+    fn lent(&self, permit: &Permitted<Lend>) -> Result<SecretString, CallError> {
+        self.find(&permit.0)
+    }
+
+    fn revealed(&self, permit: &Permitted<Reveal>) -> Result<SecretString, CallError> {
+        self.find(&permit.0)
+    }
+
+    fn find(&self, name: &str) -> Result<SecretString, CallError> {
+        let value = self.0.get(name).cloned();
+        value.ok_or_else(|| GuestError::NotFound(format!("credential {name}")).into())
+    }
 }
 
 /// The functions' view: the grant, the supplied credentials, the component's handles, the pass that finds credentials
@@ -73,8 +86,8 @@ impl Credentials<'_> {
     pub(super) fn lend(&mut self, name: String) -> Result<Resource<LentCredential>, CallError> {
         check_name(&name)?;
         let permit = self.granted.lend(&name)?;
-        let value = self.supplied(&permit.0)?;
-        self.pass.site_mut().lend(&permit.0, value);
+        let value = self.supplied.lent(&permit)?;
+        self.pass.site_mut().lend(permit, value);
         self.handle(name)
     }
 
@@ -93,7 +106,7 @@ impl Credentials<'_> {
     pub(super) fn reveal(&self, credential: &Resource<LentCredential>) -> Result<String, CallError> {
         let name = &self.table.get(credential).map_err(wasmtime::Error::from)?.name;
         let permit = self.granted.reveal(name)?;
-        let value = self.supplied(&permit.0)?;
+        let value = self.supplied.revealed(&permit)?;
         let shown = value.expose_secret().to_owned();
         self.log.hide(value);
         Ok(shown)
@@ -106,13 +119,8 @@ impl Credentials<'_> {
         }
         let kept = self.pass.generated(permit, &self.granted.names().owner()).await?;
         let value = kept.map_or_else(|| drawn(length), Ok)?;
-        self.pass.site_mut().lend_generated(&permit.name, value);
+        self.pass.site_mut().lend_generated(permit, value);
         Ok(())
-    }
-
-    fn supplied(&self, name: &str) -> Result<SecretString, CallError> {
-        let value = self.supplied.0.get(name).cloned();
-        value.ok_or_else(|| GuestError::NotFound(format!("credential {name}")).into())
     }
 
     fn handle(&mut self, name: String) -> Result<Resource<LentCredential>, CallError> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::document::Budget;
-use crate::grant::Granted;
+use crate::document::MemoryBudget;
+use crate::grant::{Granted, Permitted, PlaceCredential};
 use crate::kubernetes::manifest::{self, Object};
 use crate::kubernetes::metadata::OWNER;
 use crate::kubernetes::object::ObjectRef;
@@ -29,6 +29,14 @@ pub(super) struct Kubernetes<'a> {
     pub(super) pass: &'a mut Pass,
     pub(super) memory: Memory,
     pub(super) work: Work,
+}
+
+/// An object that is to be applied.
+struct Parsed {
+    object: Object,
+    placements: Placements,
+    /// The permits to place its credentials.
+    placed: Vec<Permitted<PlaceCredential>>,
 }
 
 impl Kubernetes<'_> {
@@ -62,14 +70,14 @@ impl Kubernetes<'_> {
             return Err(CallError::invalid(text));
         }
         let objects = self.all_parsed(self.all_read(manifests)?).await?;
-        check_distinct(objects.iter().map(|(object, _)| object.reference()))?;
+        check_distinct(objects.iter().map(|parsed| parsed.object.reference()))?;
         let (mut items, mut told) = (Vec::new(), Vec::new());
-        for (object, placements) in objects {
+        for Parsed { object, placements, placed } in objects {
             let permit = self.granted.apply(object)?;
             self.pass.site_mut().spell(permit.0.reference())?;
             let step = Step::apply(&permit.0);
             told.push((step.object.clone(), !placements.is_empty()));
-            items.push(ApplyItem::new(self.pass.site().prepare(permit)?, step, placements));
+            items.push(ApplyItem::new(self.pass.site().prepare(permit, &placed)?, step, placements));
         }
         let changes = self.pass.apply(items, self.granted).await?;
         let answer = |((object, has_credentials), change): ((ObjectRef, bool), Change)| wit::apply::Applied {
@@ -107,10 +115,10 @@ impl Kubernetes<'_> {
 
     /// Reads manifests. The kinds that they define themselves are known to all of them, where the definitions are
     /// permitted.
-    async fn all_parsed(&mut self, values: Vec<Value>) -> Result<Vec<(Object, Placements)>, CallError> {
+    async fn all_parsed(&mut self, values: Vec<Value>) -> Result<Vec<Parsed>, CallError> {
         let named: Vec<_> = values.iter().map(manifest::named).collect::<Result<_, _>>()?;
         for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
-            let (definition, _) = self.parsed(value.clone())?;
+            let definition = self.parsed(value.clone())?.object;
             // Invariant: nothing is learned before it is permitted, so that no permit changes what it is for.
             self.pass.site_mut().learn_defined(&self.granted.apply(definition)?)?;
         }
@@ -121,7 +129,7 @@ impl Kubernetes<'_> {
     /// Reads the texts of manifests, and takes lists apart: each of their objects counts as one. What they take is held for the component until the run ends, so it counts as its
     /// memory, and a call that would take more than is left ends the run before it does.
     fn all_read(&self, manifests: &[String]) -> Result<Vec<Value>, CallError> {
-        let budget = Budget::new(usize::try_from(self.memory.left()).unwrap_or(usize::MAX));
+        let budget = MemoryBudget::new(usize::try_from(self.memory.left()).unwrap_or(usize::MAX));
         let read: Result<Vec<_>, _> = manifests.iter().map(|text| manifest::read(text, &budget)).collect();
         if budget.is_exceeded() {
             return Err(CallError::Run(self.memory.hit().into()));
@@ -140,14 +148,14 @@ impl Kubernetes<'_> {
     }
 
     /// Finds the credentials in a manifest, each of which must be permitted to go there.
-    fn parsed(&self, value: Value) -> Result<(Object, Placements), CallError> {
+    fn parsed(&self, value: Value) -> Result<Parsed, CallError> {
         let (names, site) = (self.granted.names(), self.pass.site());
         let object = Object::of(value, &names.namespace, site.kinds())?;
         let placements = site.placements(&object)?;
-        for credential in placements.values().flatten() {
-            self.granted.place(credential, object.reference())?;
-        }
-        Ok((object.annotated(OWNER, &names.owner()), placements))
+        let credentials: BTreeSet<_> = placements.values().flatten().collect();
+        let place = |credential: &String| self.granted.place(credential, object.reference());
+        let placed = credentials.into_iter().map(place).collect::<Result<_, _>>()?;
+        Ok(Parsed { object: object.annotated(OWNER, &names.owner()), placements, placed })
     }
 
     async fn all_resolved(&mut self, objects: Vec<ObjectRef>) -> Result<Vec<ObjectRef>, CallError> {

@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::document::{self, Budget};
+use crate::document::{self, MemoryBudget};
 
 use super::kinds::Kinds;
 use super::metadata::{self, LAST_APPLIED, TOKEN_OF};
@@ -53,7 +53,7 @@ impl Object {
     /// # Errors
     /// [`InvalidManifest`] for what is not one well-named object.
     pub fn parse(manifest: &str, namespace: &str, kinds: &Kinds) -> Result<Self, InvalidManifest> {
-        Self::of(read(manifest, &Budget::default())?, namespace, kinds)
+        Self::of(read(manifest, &MemoryBudget::default())?, namespace, kinds)
     }
 
     /// Takes a document that is already read.
@@ -112,7 +112,7 @@ impl Object {
 ///
 /// # Errors
 /// [`InvalidManifest`] for what is too long or no document, or takes too much memory.
-pub fn read(manifest: &str, memory: &Budget) -> Result<Value, InvalidManifest> {
+pub fn read(manifest: &str, memory: &MemoryBudget) -> Result<Value, InvalidManifest> {
     if manifest.len() > MAX_MANIFEST {
         return Err(InvalidManifest::TooLong(manifest.len()));
     }

@@ -17,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::document;
+use crate::grant::{Generate, Lend, Permitted, PlaceCredential};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::metadata::{CREDENTIALS, GENERATED};
 
@@ -69,6 +70,9 @@ pub enum Misplaced {
     /// A placeholder of a credential that was not lent in this run.
     #[error("a placeholder names a credential that was not lent in this run (key `{0}`)")]
     Unknown(String),
+    /// A credential that was not permitted to go into this Secret.
+    #[error("the credential `{0}` was not permitted to go there")]
+    Unpermitted(String),
     /// `data` or `stringData` is not a mapping of text to text.
     #[error("`data` and `stringData` of a Secret must map text to text")]
     Shape,
@@ -79,13 +83,15 @@ pub enum Misplaced {
 
 impl LentCredentials {
     /// Adds a credential that the operator supplied.
-    pub fn lend(&mut self, name: &str, value: SecretString) {
-        self.0.insert(identity(name), Held { name: name.to_owned(), value, is_generated: false });
+    pub fn lend(&mut self, permit: Permitted<Lend>, value: SecretString) {
+        let name = permit.into_inner().0;
+        self.0.insert(identity(&name), Held { name, value, is_generated: false });
     }
 
     /// Adds a credential that the host made.
-    pub fn generate(&mut self, name: &str, value: SecretString) {
-        self.0.insert(identity(name), Held { name: name.to_owned(), value, is_generated: true });
+    pub fn generate(&mut self, permit: &Permitted<Generate>, value: SecretString) {
+        let name = permit.name.clone();
+        self.0.insert(identity(&name), Held { name, value, is_generated: true });
     }
 
     /// Whether a credential is among these.
@@ -139,6 +145,22 @@ impl LentCredentials {
         }
     }
 
+    /// Finds every placeholder in an object that is to be sent, each of whose credentials was permitted to go there.
+    fn find_placed(
+        &self,
+        object: &Object,
+        placed: &[Permitted<PlaceCredential>],
+    ) -> Result<Found, Misplaced> {
+        let (found, id) = (self.find(object)?, object.reference().id());
+        let is_permitted = |name: &&String| {
+            placed.iter().any(|permit| permit.credential == **name && permit.secret.id() == id)
+        };
+        match found.placements.values().flatten().find(|name| !is_permitted(name)) {
+            Some(name) => Err(Misplaced::Unpermitted(name.clone())),
+            None => Ok(found),
+        }
+    }
+
     /// The generated credential of which this text is the whole placeholder, so that its value can be read back from
     /// there.
     fn kept_by(&self, member: &str, text: &str) -> Option<&str> {
@@ -151,9 +173,9 @@ impl LentCredentials {
     /// keeps and compares.
     ///
     /// # Errors
-    /// [`Misplaced`] as for [`LentCredentials::placements`].
-    pub fn fill(&self, object: &Object) -> Result<Filled, Misplaced> {
-        let found = self.find(object)?;
+    /// [`Misplaced`] as for [`LentCredentials::placements`], and for a credential that none of these permits places there.
+    pub fn fill(&self, object: &Object, placed: &[Permitted<PlaceCredential>]) -> Result<Filled, Misplaced> {
+        let found = self.find_placed(object, placed)?;
         let mut body = object.body().clone();
         if object.reference().is_secret() {
             self.fill_secret(&mut body)?;
@@ -165,9 +187,9 @@ impl LentCredentials {
     /// The object without the values that would hold credentials; an annotation says which they are.
     ///
     /// # Errors
-    /// [`Misplaced`] as for [`LentCredentials::placements`].
-    pub fn omit(&self, object: &Object) -> Result<Filled, Misplaced> {
-        let found = self.find(object)?;
+    /// [`Misplaced`] as for [`LentCredentials::fill`].
+    pub fn omit(&self, object: &Object, placed: &[Permitted<PlaceCredential>]) -> Result<Filled, Misplaced> {
+        let found = self.find_placed(object, placed)?;
         let placements = &found.placements;
         let mut body = object.body().clone();
         for member in ["data", "stringData"] {
@@ -270,13 +292,14 @@ mod tests {
     use super::*;
     use crate::kubernetes::kinds::Kinds;
     use crate::kubernetes::metadata::LAST_APPLIED;
+    use crate::kubernetes::object::ObjectRef;
     use serde_json::json;
 
     const VALUE: &str = "p\"ä/ss w:rd";
 
     fn lent() -> LentCredentials {
         let mut lent = LentCredentials::default();
-        lent.lend("db", VALUE.into());
+        lent.lend(Permitted::for_tests(Lend("db".into())), VALUE.into());
         lent
     }
 
@@ -284,6 +307,31 @@ mod tests {
         let mut body = json!({"apiVersion":"v1","kind":kind,"metadata":{"name":"a"}});
         body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
         Object::of(body, "prod", &Kinds::default()).unwrap()
+    }
+
+    /// The permit to place a credential into the Secret of these tests.
+    fn placed(credential: &str) -> Vec<Permitted<PlaceCredential>> {
+        placed_into(credential, "prod", "a")
+    }
+
+    fn placed_into(credential: &str, namespace: &str, name: &str) -> Vec<Permitted<PlaceCredential>> {
+        let secret = ObjectRef::new("v1", "Secret", Some(namespace), name);
+        vec![Permitted::for_tests(PlaceCredential { credential: credential.into(), secret })]
+    }
+
+    #[test]
+    fn a_credential_goes_only_where_a_permit_places_it() {
+        let secret = object("Secret", json!({"stringData": {"x": placeholder("db", Encoding::Raw)}}));
+        let refused = Misplaced::Unpermitted("db".into());
+        for permits in
+            [Vec::new(), placed("other"), placed_into("db", "prod", "b"), placed_into("db", "dev", "a")]
+        {
+            assert_eq!(lent().fill(&secret, &permits).err(), Some(refused.clone()), "{permits:?}");
+            assert_eq!(lent().omit(&secret, &permits).err(), Some(refused.clone()), "{permits:?}");
+        }
+        assert!(lent().fill(&secret, &placed("db")).is_ok() && lent().omit(&secret, &placed("db")).is_ok());
+        let without = object("Secret", json!({"stringData": {"x": "y"}}));
+        assert!(lent().fill(&without, &[]).is_ok(), "nothing is placed there");
     }
 
     fn decoded(filled: &Filled, key: &str) -> String {
@@ -302,7 +350,7 @@ mod tests {
                 "data": {"base64": placeholder("db", Encoding::Base64), "other": "eA=="},
             }),
         );
-        let filled = lent().fill(&secret).unwrap();
+        let filled = lent().fill(&secret, &placed("db")).unwrap();
         assert_eq!(decoded(&filled, "raw"), VALUE);
         assert_eq!(decoded(&filled, "base64"), VALUE);
         assert_eq!(decoded(&filled, "url"), "postgres://me:p%22%C3%A4%2Fss%20w%3Ard@db/x");
@@ -341,7 +389,7 @@ mod tests {
     fn what_is_omitted_is_named_and_not_there() {
         let secret =
             object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
-        let filled = lent().omit(&secret).unwrap();
+        let filled = lent().omit(&secret, &placed("db")).unwrap();
         assert_eq!(filled.body["stringData"], json!({"b": "x"}));
         assert_eq!(filled.body["metadata"]["annotations"][CREDENTIALS], r#"{"a":["db"]}"#);
         assert!(!filled.body.to_string().contains("ss w"));
@@ -351,14 +399,15 @@ mod tests {
     fn a_component_reads_back_a_redacted_value() {
         let secret =
             object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
-        let read = redacted(lent().fill(&secret).unwrap().body);
+        let read = redacted(lent().fill(&secret, &placed("db")).unwrap().body);
         assert_eq!(read["data"]["a"], BASE64.encode(REDACTED));
         assert_eq!(read["data"]["b"], BASE64.encode("x"));
     }
 
     fn made() -> LentCredentials {
         let mut made = LentCredentials::default();
-        made.generate("key", "letters".into());
+        let permit = Permitted::for_tests(Generate { name: "key".into(), secrets: Vec::new() });
+        made.generate(&permit, "letters".into());
         made
     }
 
@@ -372,7 +421,7 @@ mod tests {
             let url = format!("redis://:{}@cache", placeholder("key", Encoding::Url));
             let mut text = json!({"stringData": {"a-url": url}});
             text[member]["z"] = placeholder("key", encoding).into();
-            let filled = made().fill(&object("Secret", text)).unwrap();
+            let filled = made().fill(&object("Secret", text), &placed("key")).unwrap();
             assert_eq!(filled.body["metadata"]["annotations"][GENERATED], r#"{"key":"z"}"#);
             assert_eq!(found(&filled.body, "key").as_deref(), Some("letters"));
             assert_eq!(found(&filled.body, "other"), None);
@@ -393,7 +442,7 @@ mod tests {
     #[test]
     fn a_lent_credential_is_never_taken_for_a_generated_one() {
         let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw)}}));
-        let filled = lent().fill(&secret).unwrap();
+        let filled = lent().fill(&secret, &placed("db")).unwrap();
         assert_eq!(filled.body["metadata"]["annotations"].get(GENERATED), None);
         assert_eq!(found(&filled.body, "db"), None);
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::cluster::WriteRight;
 use crate::digest::Digest;
 use crate::document;
-use crate::grant::{Apply, Delete, Get, Permitted};
+use crate::grant::{Apply, Delete, Get, Permitted, PlaceCredential};
 use crate::kubernetes::manifest;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
@@ -167,11 +167,12 @@ impl Directory {
     pub(super) fn render(
         &self,
         permit: &Permitted<Apply>,
+        placed: &[Permitted<PlaceCredential>],
         lent: &LentCredentials,
     ) -> Result<Rendered, Error> {
         let Filled { body, is_secret } = match self.secrets {
-            Secrets::Omit => lent.omit(&permit.0)?,
-            Secrets::Plain => lent.fill(&permit.0)?,
+            Secrets::Omit => lent.omit(&permit.0, placed)?,
+            Secrets::Plain => lent.fill(&permit.0, placed)?,
         };
         Ok(Rendered { bytes: yaml(&body), body, is_secret })
     }

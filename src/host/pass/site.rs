@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::grant::{Apply, Delete, Get, Permitted};
+use crate::grant::{Apply, Delete, Generate, Get, Lend, Permitted, PlaceCredential};
 use crate::kubernetes::definition;
 use crate::kubernetes::kinds::{Kinds, Redefined};
 use crate::kubernetes::manifest::Object;
@@ -112,13 +112,13 @@ impl Site {
     }
 
     /// Lends a credential.
-    pub(crate) fn lend(&mut self, name: &str, value: SecretString) {
-        self.lent.lend(name, value);
+    pub(crate) fn lend(&mut self, permit: Permitted<Lend>, value: SecretString) {
+        self.lent.lend(permit, value);
     }
 
     /// Lends a credential that the host made.
-    pub(crate) fn lend_generated(&mut self, name: &str, value: SecretString) {
-        self.lent.generate(name, value);
+    pub(crate) fn lend_generated(&mut self, permit: &Permitted<Generate>, value: SecretString) {
+        self.lent.generate(permit, value);
     }
 
     /// Notes what is recorded of objects.
@@ -176,9 +176,13 @@ impl Site {
         self.lent.placements(object)
     }
 
-    /// Prepares an object for sending.
-    pub(crate) fn prepare(&self, permit: Permitted<Apply>) -> Result<Prepared, targets::Error> {
-        self.target.prepare(permit, &self.lent)
+    /// Prepares an object for sending, with the permits to place the credentials in it.
+    pub(crate) fn prepare(
+        &self,
+        permit: Permitted<Apply>,
+        placed: &[Permitted<PlaceCredential>],
+    ) -> Result<Prepared, targets::Error> {
+        self.target.prepare(permit, placed, &self.lent)
     }
 
     /// Reads an object.
