@@ -114,7 +114,8 @@ impl State {
         }
     }
 
-    /// Breaks the lock of this holder, and no other.
+    /// Breaks the lock of this holder, and no other. What the holder still has in mind is for [`fence`](Self::fence) and
+    /// [`revoke`](Self::revoke) to stop.
     ///
     /// # Errors
     /// [`StateError::Locked`] when somebody else holds it by now, and in a directory always: there only its process
@@ -125,6 +126,17 @@ impl State {
             Backend::Directory(_) => {
                 Err(StateError::Locked { name: name.into(), holder: Some(Box::new(holder.clone())) })
             }
+        }
+    }
+
+    /// Takes the record of an installation from the run whose lock was broken: it writes nothing there any more.
+    ///
+    /// # Errors
+    /// [`StateError`] when the record cannot be written.
+    pub fn fence(&self, name: &str) -> Result<(), StateError> {
+        match &self.0 {
+            Backend::Cluster(cluster) => cluster.fence(name),
+            Backend::Directory(_) => Ok(()),
         }
     }
 

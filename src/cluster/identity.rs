@@ -89,12 +89,13 @@ struct Live {
     earlier: u32,
 }
 
-/// Removes the objects of an identity, as the caller. Returns how many there were.
+/// Removes the objects of an identity, as the caller: those that say themselves that they are parts of it, and act for
+/// the installation `owner`. Returns how many there were.
 ///
 /// # Errors
 /// [`Error`] when something of it is still there.
-pub async fn remove(caller: &Server, permits: &[Permitted<Delete>]) -> Result<usize, Error> {
-    parts::remove(caller, permits.iter().map(|permit| &permit.0)).await
+pub async fn remove(caller: &Server, owner: &str, permits: &[Permitted<Delete>]) -> Result<usize, Error> {
+    parts::remove(caller, owner, permits.iter().map(|permit| &permit.0)).await
 }
 
 impl ScopedIdentity {
@@ -153,7 +154,7 @@ impl ScopedIdentity {
             scopes: made.begun.clone(),
             ..self.record().clone()
         };
-        parts::remove(&self.caller, &there.objects()).await.map(drop)
+        parts::remove(&self.caller, &there.owner, &there.objects()).await.map(drop)
     }
 
     /// A kubeconfig by which anybody can act as this identity, until its token runs out. It says what it is: so it can

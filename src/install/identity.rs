@@ -135,7 +135,7 @@ pub fn required_rights(record: &IdentityRecord, rights: &Rights) -> Vec<(RoleSco
 /// # Errors
 /// [`cluster::Error`] when something of it is still there.
 pub async fn remove_identity(caller: &Server, record: &IdentityRecord) -> Result<usize, cluster::Error> {
-    cluster::identity::remove(caller, &parts(record)).await
+    cluster::identity::remove(caller, &record.owner, &parts(record)).await
 }
 
 /// Why no identity was made: with everything that the caller lacks, where that is the reason.

@@ -213,7 +213,7 @@ async fn check_leftover(request: &DoctorRequest<'_>, server: &Server, leftover: 
         return new(Finding::Warning, text);
     }
     let permits: Vec<_> = leftover.objects.iter().cloned().filter_map(grant::identity::part).collect();
-    match identity::remove(server, &permits).await {
+    match identity::remove(server, &leftover.owner, &permits).await {
         Ok(_) => {
             if let Some((state, record)) = state.and_then(|state| Some((state, known(leftover, state)?))) {
                 // The identity is removed already, so a failure to update the record is no error.
@@ -235,7 +235,7 @@ fn is_over(leftover: &Leftover, state: Option<&State>, now: Timestamp) -> bool {
 
 /// The state's record of an identity.
 fn known(leftover: &Leftover, state: &State) -> Option<IdentityRecord> {
-    state.identities(None).ok()?.into_iter().find(|record| record.name == leftover.name)
+    state.identities(None).ok()?.into_iter().find(|it| it.name == leftover.name && it.owner == leftover.owner)
 }
 
 fn is_held(leftover: &Leftover, state: &State) -> bool {

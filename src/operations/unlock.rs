@@ -44,10 +44,14 @@ pub fn look(name: &str, state: &State) -> Result<LockReport, Error> {
 /// identity that it acts as is removed, so the server refuses what it has sent already.
 ///
 /// # Errors
-/// [`Error::State`] when somebody else holds the lock by now, or only its process can release it.
+/// [`Error::State`] when somebody else holds the lock by now, or only its process can release it; and when the run's record
+/// could not be taken from it, after its identity was.
 pub fn unlock(lock: LockReport, state: &State) -> Result<LockReport, Error> {
     let Some(holder) = &lock.holder else { return Ok(lock) };
     state.unlock(&lock.name, holder)?;
+    // The run has lost its lock by now: what it acts as is taken away also where its record cannot be.
+    let fenced = state.fence(&lock.name);
     let identities_left = state.revoke(&lock.name)?;
+    fenced?;
     Ok(LockReport { unlocked: true, identities_left, ..lock })
 }

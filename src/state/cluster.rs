@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::cluster::{ConnectOptions, Precondition, identity};
+use crate::cluster::{ConnectOptions, identity};
 use crate::digest::Digest;
 use crate::document;
 use crate::fetch::Fetched;
@@ -85,18 +85,15 @@ impl ClusterState {
         &self.store.namespace
     }
 
-    pub(super) fn lock(&self, name: &str) -> Result<Lease, StateError> {
-        let (store, lease) = (self.store.clone(), self.lease(name)?);
-        let (who, name) = (self.who.clone(), name.to_owned());
-        let hold = self.thread.wait(async move {
-            let hold = LeaseHold::take(&store, &name, lease, &who).await?;
-            if hold.took_over() {
-                // Whoever held it may go on without knowing, and must not write what it still has in mind.
-                store.fence(&RecordSubject::Installation(name)).await?;
-            }
-            Ok(hold)
-        })?;
+    pub(super) fn lock(&self, installation: &str) -> Result<Lease, StateError> {
+        let (store, lease) = (self.store.clone(), self.lease(installation)?);
+        let (who, name) = (self.who.clone(), installation.to_owned());
+        let hold = self.thread.wait(async move { LeaseHold::take(&store, &name, lease, &who).await })?;
+        // From here on it is given back, whatever goes wrong.
         let lease = Lease::new(Arc::clone(&self.thread), Arc::new(hold));
+        if lease.hold().took_over() {
+            self.fence(installation)?;
+        }
         self.writer.held_by(lease.hold());
         Ok(lease)
     }
@@ -109,10 +106,14 @@ impl ClusterState {
     pub(super) fn unlock(&self, name: &str, holder: &Holder) -> Result<(), StateError> {
         let (store, lease) = (self.store.clone(), self.lease(name)?);
         let (name, holder) = (name.to_owned(), holder.clone());
-        self.thread.wait(async move {
-            lease_record::unlock(&store.records, &name, &lease, &holder).await?;
-            store.fence(&RecordSubject::Installation(name)).await
-        })
+        self.thread.wait(async move { lease_record::unlock(&store.records, &name, &lease, &holder).await })
+    }
+
+    /// Takes the record of an installation from whoever held it: they may go on without knowing, and must not write what they
+    /// still have in mind.
+    pub(super) fn fence(&self, name: &str) -> Result<(), StateError> {
+        let (store, subject) = (self.store.clone(), RecordSubject::Installation(name.to_owned()));
+        self.thread.wait(async move { store.fence(&subject).await })
     }
 
     /// Removes what the runs of an installation act as in the cluster, and says which of it could not be removed. Nobody may
@@ -123,7 +124,7 @@ impl ClusterState {
             let mut left = Vec::new();
             for record in found {
                 let server = store.records.server();
-                match identity::remove(server, &grant::identity::parts(&record)).await {
+                match identity::remove(server, &record.owner, &grant::identity::parts(&record)).await {
                     // It may be in another cluster.
                     Ok(0) => {}
                     Ok(_) => forget_identity(&store, &record).await?,
@@ -240,15 +241,14 @@ impl ClusterState {
     }
 
     pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
-        let (store, owner) =
-            (self.store.clone(), name.map(|name| format!("{}/{name}", self.store.namespace)));
+        let (store, name) = (self.store.clone(), name.map(str::to_owned));
         self.thread.wait(async move {
             let mut identities = Vec::new();
             for found in store.identities().await? {
                 let content = store.whole(&found).await?.content;
                 identities.push(identity_in(&store, &found.name, &content)?);
             }
-            identities.retain(|record| owner.as_ref().is_none_or(|owner| *owner == record.owner));
+            identities.retain(|record| is_of(&record.owner, &store.namespace, name.as_deref()));
             Ok(identities)
         })
     }
@@ -275,9 +275,20 @@ impl ClusterState {
 
 async fn forget_identity(store: &RecordStore, record: &IdentityRecord) -> Result<(), StateError> {
     match RecordSubject::Identity(record.name.clone()).name(&store.namespace) {
-        Some(name) => Ok(store.records.delete(&name, &Precondition::default()).await?),
+        Some(name) => match store.records.get(&name).await? {
+            Some(found) => Ok(store.records.delete(&name, &found.version.same()).await?),
+            None => Ok(()),
+        },
         None => Ok(()),
     }
+}
+
+/// Whether an owner is this installation in a namespace, or any one there. Who can write records in one namespace says nothing
+/// about the installations of another.
+fn is_of(owner: &str, namespace: &str, name: Option<&str>) -> bool {
+    owner.split_once('/').is_some_and(|(its_namespace, its_name)| {
+        its_namespace == namespace && name.is_none_or(|name| name == its_name)
+    })
 }
 
 /// The identity that a record is about. What is left of it is removed with the reader's own rights, so its name must be one

@@ -428,11 +428,27 @@ fn a_definition_that_borrows_another_kinds_address_leads_nowhere() {
     let digest = fetched.digest().to_string();
     let consent = ["--dangerous-unsigned", "--yes", "--approve", &digest];
     let target = ["--target", "kube", "-n", guest.namespace(), "--no-wait", "--identity", "own"];
-    let said = guest.site.carnet(&[&["install", "test", &reference], &target[..], &consent].concat()).done();
     let no_kind = "the target has no kind Widget in test.example/v1";
     let refused =
         "the target does not accept apiextensions.k8s.io/CustomResourceDefinition test-widgets.test.example";
-    assert_eq!(told(&said), [refused, no_kind, no_kind].repeat(3), "{said}");
+    let all = [refused, no_kind, no_kind].repeat(3);
+    // A run that was confirmed beforehand does not try out what it makes: its first step is planned, and fails.
+    let said = guest.site.carnet(&[&["install", "test", &reference], &target[..], &consent].concat());
+    let said =
+        said.refused(13, &["a call that failed, where the plan has apply", "test-widgets.test.example"]);
+    assert_eq!(told(&said), all, "{said}");
+    guest.assert_unharmed();
+
+    // What was refused when the plan was made is no step of it, and is refused again.
+    let plan = ["--dangerous-unsigned", "--approve", &digest];
+    let said = guest.site.carnet(&[&["plan", "test", &reference], &target[..4], &plan].concat()).done();
+    assert_eq!(said.document["changes"], json!([]), "{said}");
+    std::fs::write(guest.site.path("plan.json"), said.document.to_string()).unwrap();
+    let said = guest
+        .site
+        .carnet(&["apply", "plan.json", "--dangerous-unsigned", "--no-wait", "--identity", "own"])
+        .done();
+    assert_eq!(told(&said), all, "{said}");
     guest.assert_unharmed();
 }
 

@@ -469,6 +469,9 @@ fn no_credential_is_in_a_record_and_nothing_is_posted() {
     assert!(verbs.iter().all(|verb| ["get", "list", "patch", "delete"].contains(&&**verb)), "{verbs:?}");
     let writes = verbs.iter().filter(|verb| *verb == "patch").count();
     assert!(writes < 15, "{writes} writes for 12 objects");
+    let is_proof = |event: &&Value| event["objectRef"]["resource"] == "leases" && event["verb"] == "get";
+    let proofs = audit.iter().filter(is_proof).count();
+    assert!((1..15).contains(&proofs), "{proofs} looks at the Lease for 12 objects");
 }
 
 #[test]
@@ -528,6 +531,85 @@ fn forge(site: &Site, name: &str, change: &dyn Fn(String) -> String) {
     }
     site.kubectl(&["delete", "secret", name]);
     site.apply(&record.to_string());
+}
+
+/// A ServiceAccount and a Role of one name, with these labels, which say that they are another installation's.
+fn account_of(site: &Site, name: &str, labels: &Value, owner: &str) {
+    let metadata =
+        json!({ "name": name, "labels": labels, "annotations": { "carnet.dev/installation": owner } });
+    let rbac = "rbac.authorization.k8s.io/v1";
+    for (api_version, kind) in [("v1", "ServiceAccount"), (rbac, "Role")] {
+        let object = json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata });
+        site.apply(&object.to_string());
+    }
+}
+
+fn has_account(site: &Site, name: &str) -> [bool; 2] {
+    let names = site.kubectl(&["get", "serviceaccounts,roles", "-o", "name"]);
+    ["serviceaccount", "role.rbac.authorization.k8s.io"]
+        .map(|kind| names.lines().any(|line| line == format!("{kind}/{name}")))
+}
+
+/// Writes a record that an identity of an installation is in these namespaces.
+fn record_identity(site: &Site, name: &str, owner: &str, namespaces: &[&str]) {
+    let scopes: Vec<_> = namespaces.iter().map(|namespace| json!({ "namespace": namespace })).collect();
+    let content =
+        json!({ "name": name, "owner": owner, "server": "https://a", "homes": namespaces, "scopes": scopes,
+        "expires": "2026-01-01T00:00:00Z" })
+        .to_string();
+    let digest = carnet::digest::Digest::of(content.as_bytes()).to_string();
+    let header = json!({ "format": 1, "digest": digest, "size": content.len(), "pieces": 1 }).to_string();
+    let packed = zstd::encode_all(content.as_bytes(), 3).unwrap();
+    let record = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "carnet.dev/record",
+        "metadata": { "name": format!("carnet.identity.{name}"), "labels": { "carnet.dev/record": "identity" } },
+        "data": { "header": BASE64.encode(header), "content": BASE64.encode(packed) },
+    });
+    site.apply(&record.to_string());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn whoever_writes_the_record_of_an_identity_has_nothing_removed_with_the_rights_of_others() {
+    let (site, other) = (Site::new(), Site::new());
+    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+    alice.install_own("own", &Script::new().apply(&[&config_map("test-a")]), "").done();
+    let (owner, theirs) = (format!("{}/own", site.namespace), format!("{}/own", other.namespace));
+    let [bare, marked, ours] = [1, 2, 3].map(|n| format!("carnet-01k8zt3w9x5s7q2m4n6p8r0v{n}y"));
+    let label = |name: &str| json!({ "carnet.dev/identity": name });
+    account_of(&other, &bare, &json!({}), &theirs);
+    account_of(&other, &marked, &label(&marked), &theirs);
+    let begin = || {
+        account_of(&site, &ours, &label(&ours), &owner);
+        for name in [&bare, &marked, &ours] {
+            record_identity(&site, name, &owner, &[&site.namespace, &other.namespace]);
+        }
+    };
+    let assert_ours_alone_is_gone = |when: &str| {
+        assert_eq!(has_account(&other, &bare), [true; 2], "{when}");
+        assert_eq!(has_account(&other, &marked), [true; 2], "{when}");
+        assert_eq!(has_account(&site, &ours), [false; 2], "{when}");
+    };
+    begin();
+    assert_eq!(has_account(&site, &ours), [true; 2]);
+    bob.install_own("own", &Script::new().apply(&[&config_map("test-b")]), "").done();
+    assert_ours_alone_is_gone("the next run");
+    assert!(records(&site).keys().all(|name| !name.starts_with("carnet.identity.")));
+
+    // The record of the installation cannot be taken from the run: what it acts as is taken away all the same.
+    begin();
+    site.kubectl(&["delete", "secret", "carnet.installation.own"]);
+    site.apply(r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "carnet.installation.own"}}"#);
+    site.apply(
+        &json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "carnet.own" },
+            "spec": { "holderIdentity": "alice, run 1", "acquireTime": "2026-01-01T00:00:00.000000Z" },
+        })
+        .to_string(),
+    );
+    bob.carnet(&["unlock", "own", "--yes"]).refused(1, &["it is no record"]);
+    assert_ours_alone_is_gone("unlock");
+    assert_eq!(site.kubectl(&["get", "leases", "-o", "name"]).trim(), "");
 }
 
 #[test]

@@ -859,7 +859,7 @@ fn who_cannot_make_an_identity_is_told_all_that_is_missing() {
     assert_eq!(
         missing,
         [format!(
-            "namespace {here}: create, delete, patch rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io"
+            "namespace {here}: create, delete, get, patch rolebindings.rbac.authorization.k8s.io, roles.rbac.authorization.k8s.io"
         )]
     );
     let hint = text(&said.document["hint"]);

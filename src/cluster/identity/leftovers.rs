@@ -1,7 +1,7 @@
 //! Finds identities that were made for runs and are still there, by their label.
 //!
 //! Whoever may label an object could have it taken for part of an identity. So only what also has the name of one
-//! is ([`IdentityName`]).
+//! is ([`IdentityName`]), and what says another owner or another time is another identity.
 
 use std::collections::BTreeMap;
 
@@ -49,10 +49,12 @@ pub struct Leftover {
 pub async fn leftovers(caller: &Server, namespace: Option<&str>) -> Result<Vec<Leftover>, Error> {
     let lists = PARTS.iter().filter(|part| namespace.is_none() || !part.1.starts_with("Cluster"));
     let lists = join_all(lists.map(|part| parts(caller, part, namespace))).await;
-    let mut found = BTreeMap::<String, Leftover>::new();
+    let mut found = BTreeMap::<_, Leftover>::new();
     for (object, owner, expires) in lists.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
-        let new = || Leftover { name: object.name.clone(), owner, expires, objects: Vec::new() };
-        found.entry(object.name.clone()).or_insert_with(new).objects.push(object);
+        let says = (object.name.clone(), owner, expires);
+        let (name, owner, expires) = says.clone();
+        let new = || Leftover { name, owner, expires, objects: Vec::new() };
+        found.entry(says).or_insert_with(new).objects.push(object);
     }
     Ok(found.into_values().collect())
 }

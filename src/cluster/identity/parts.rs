@@ -1,13 +1,18 @@
 //! Makes and removes the objects that an identity consists of, as the caller.
+//!
+//! What is to be removed is often on a record that others can write. So a name proves nothing: an object is removed if it says
+//! itself, by the marks that it was made with, that it is a part of this identity and acts for this installation.
 
 use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::cluster::precondition::Precondition;
 use crate::cluster::request::ApiRequest;
 use crate::cluster::server::Server;
 use crate::cluster::status::{Error, path_of};
 use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::metadata::{self, IDENTITY};
 use crate::kubernetes::object::ObjectRef;
 
 /// The field manager of an identity's objects.
@@ -18,22 +23,63 @@ pub(super) async fn apply(caller: &Server, object: &ObjectRef, body: &Value) -> 
     caller.send(&ApiRequest::apply(url, body)).await?.accepted("apply", object).map(drop)
 }
 
-/// Removes objects, all at once, and says how many were there. One that is already gone is no error; the first other
-/// refusal is the result, after all were tried.
+/// Removes those of these objects that are parts of an identity of this installation, all at once, and says how many there
+/// were. One that is already gone is no error; the first other refusal is the result, after all were tried.
 pub(super) async fn remove(
     caller: &Server,
+    owner: &str,
     objects: impl IntoIterator<Item = &ObjectRef>,
 ) -> Result<usize, Error> {
-    let removals = objects.into_iter().map(|object| remove_one(caller, object));
+    let removals = objects.into_iter().map(|object| remove_one(caller, owner, object));
     join_all(removals).await.into_iter().sum()
 }
 
-async fn remove_one(caller: &Server, object: &ObjectRef) -> Result<usize, Error> {
-    let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background" });
+async fn remove_one(caller: &Server, owner: &str, object: &ObjectRef) -> Result<usize, Error> {
     let url = path_of(object, &Kinds::default())?;
-    let response = caller.send(&ApiRequest::delete(url, &options)).await?;
+    let response = caller.send(&ApiRequest::get(url.clone())).await?;
     if response.status == StatusCode::NOT_FOUND {
         return Ok(0);
     }
-    response.accepted("delete", object).map(|_| 1)
+    let found = response.accepted("get", object)?.object(object)?;
+    if !is_part(&found, &object.name, owner) {
+        return Ok(0);
+    }
+    let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+        "preconditions": Precondition::of(&found, false) });
+    let response = caller.send(&ApiRequest::delete(url, &options)).await?;
+    match response.status {
+        StatusCode::NOT_FOUND => Ok(0),
+        _ => response.accepted("delete", object).map(|_| 1),
+    }
+}
+
+/// Whether an object says that it is a part of this identity, and for which installation it acts. One without a UID cannot
+/// be removed as the one that was read.
+fn is_part(found: &Value, name: &str, owner: &str) -> bool {
+    let label = found.pointer("/metadata/labels").and_then(|labels| labels.get(IDENTITY));
+    label.and_then(Value::as_str) == Some(name)
+        && metadata::owner(found) == Some(owner)
+        && metadata::uid(found).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kubernetes::metadata::OWNER;
+
+    use super::*;
+
+    #[test]
+    fn only_what_says_itself_whose_it_is_is_a_part() {
+        let marked = |label: Value, owner: Value, uid: Value| {
+            let marks = json!({ "labels": { IDENTITY: label }, "annotations": { OWNER: owner }, "uid": uid });
+            is_part(&json!({ "metadata": marks }), "carnet-1", "prod/web")
+        };
+        assert!(marked("carnet-1".into(), "prod/web".into(), "u".into()));
+        assert!(!marked(Value::Null, "prod/web".into(), "u".into()));
+        assert!(!marked("carnet-2".into(), "prod/web".into(), "u".into()));
+        assert!(!marked("carnet-1".into(), "other/web".into(), "u".into()));
+        assert!(!marked("carnet-1".into(), Value::Null, "u".into()));
+        assert!(!marked("carnet-1".into(), "prod/web".into(), Value::Null));
+        assert!(!is_part(&json!({ "metadata": { "uid": "u" } }), "carnet-1", "prod/web"));
+    }
 }

@@ -16,8 +16,8 @@ use super::scope::{RoleScope, account};
 /// How the names of identities begin; an id follows.
 const PREFIX: &str = "carnet-";
 
-/// The name that the objects of an identity share: `carnet-` and a ULID in lower case. Nothing else has such a name, so
-/// what has one may be removed as a part of an identity.
+/// The name that the objects of an identity share: `carnet-` and a ULID in lower case. Only what has such a name may be removed
+/// as a part of an identity, and not for its name alone: anybody can give it to something else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IdentityName(String);
 
@@ -78,7 +78,7 @@ impl IdentityRecord {
 
     /// The rights that making and removing it takes, the ones it gets apart.
     pub fn required_rights(&self) -> Vec<(RoleScope, PolicyRule)> {
-        const WRITE: [ApiVerb; 3] = [ApiVerb::Create, ApiVerb::Delete, ApiVerb::Patch];
+        const WRITE: [ApiVerb; 4] = [ApiVerb::Create, ApiVerb::Delete, ApiVerb::Get, ApiVerb::Patch];
         let home = self.namespaces.first().map(|home| RoleScope::Namespace(home.clone()));
         let account = home.into_iter().flat_map(|home| {
             let token = PolicyRule::all("", "serviceaccounts/token", &[ApiVerb::Create]);

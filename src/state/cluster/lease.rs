@@ -160,10 +160,18 @@ impl LeaseHold {
         self.took_over
     }
 
+    /// Fails where it is known to be held no longer.
+    pub(super) fn is_not_lost(&self) -> Result<(), StateError> {
+        match &*self.lost.borrow() {
+            Some(why) => Err(self.error(why.clone())),
+            None => Ok(()),
+        }
+    }
+
     /// Uses what was proved a moment ago. None: it has to be proved.
     fn use_proof(&self) -> Option<Result<(), StateError>> {
-        if let Some(why) = &*self.lost.borrow() {
-            return Some(Err(self.error(why.clone())));
+        if let Err(error) = self.is_not_lost() {
+            return Some(Err(error));
         }
         let mut proof = self.proof.lock();
         let age = self.records.now().duration_since(proof.at);
@@ -188,11 +196,8 @@ impl LeaseHold {
     /// Makes sure that it is still held, before something is written.
     pub(super) async fn prove_anew(&self) -> Result<(), StateError> {
         let _alone = self.proving.lock().await;
-        let lost = self.lost.borrow().clone();
-        match lost {
-            Some(why) => Err(self.error(why)),
-            None => self.ask().await,
-        }
+        self.is_not_lost()?;
+        self.ask().await
     }
 
     /// Asks the server whose it is. One that was not renewed for a while is renewed: the machine slept, or the server was
@@ -214,9 +219,7 @@ impl LeaseHold {
                 return Err(self.lose(taken_by(seen)));
             }
         }
-        if let Some(why) = &*self.lost.borrow() {
-            return Err(self.error(why.clone()));
-        }
+        self.is_not_lost()?;
         *self.proof.lock() = Proof { at, left: REQUESTS - 1 };
         Ok(())
     }
@@ -252,9 +255,9 @@ impl LeaseHold {
                 *last = Renewed { version: found.version, at: now };
                 Ok(())
             }
-            Err(error @ (Error::Conflict { .. } | Error::Changed(_))) => {
-                drop(error);
-                let seen = SeenLease::of(&self.records, &self.lease).await.ok().flatten();
+            Err(Error::Conflict { .. } | Error::Changed(_)) => {
+                // Whose it is has to be known before it is lost: no answer is not that it is gone.
+                let seen = SeenLease::of(&self.records, &self.lease).await?;
                 Err(self.lose(taken_by(seen)))
             }
             Err(error) => Err(error.into()),

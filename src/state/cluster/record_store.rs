@@ -181,12 +181,12 @@ impl RecordStore {
         let current = installation.iter().map(|name| pieces_of(name, &version.header));
         let pieces: Vec<String> =
             claims.iter().map(|name| format!("carnet.piece.{}.", mark(name))).chain(current).collect();
-        for name in self.records.names(&self.namespace, &[(INSTALLATION, name)]).await? {
+        for (name, seen) in self.records.names(&self.namespace, &[(INSTALLATION, name)]).await? {
             let is_known = Some(&name) == installation.as_ref()
                 || claims.contains(&name)
                 || pieces.iter().any(|start| name.as_str().starts_with(start));
             if !is_known {
-                self.records.delete(&name, &Precondition::default()).await?;
+                self.records.delete(&name, &seen).await?;
             }
         }
         Ok(())
@@ -194,9 +194,9 @@ impl RecordStore {
 
     /// Removes the pieces of a record that are none of this one's.
     async fn sweep(&self, name: &RecordName, header: &Header) -> Result<(), StateError> {
-        for piece in self.records.names(&self.namespace, &[(PIECE_OF, &mark(name))]).await? {
+        for (piece, seen) in self.records.names(&self.namespace, &[(PIECE_OF, &mark(name))]).await? {
             if !piece.as_str().starts_with(&pieces_of(name, header)) {
-                self.records.delete(&piece, &Precondition::default()).await?;
+                self.records.delete(&piece, &seen).await?;
             }
         }
         Ok(())

@@ -128,7 +128,13 @@ impl RecordWriter {
         name: &str,
         change: InventoryChange,
     ) -> Result<bool, StateError> {
-        self.check().await?;
+        let is_urgent = matches!(change, InventoryChange::Intend(_));
+        if is_urgent {
+            self.check().await?;
+        } else {
+            // Nothing is written yet: who writes it proves that it may.
+            self.check_known()?;
+        }
         let mut open = self.open.lock().await;
         if open.as_ref().is_none_or(|open| open.record.head.name != name) {
             *open = InstallationRecord::open(store, name).await?.map(OpenRecord::of);
@@ -138,7 +144,6 @@ impl RecordWriter {
         if let Some(error) = open.failed.take() {
             return Err(error);
         }
-        let is_urgent = matches!(change, InventoryChange::Intend(_));
         change.made_in(&mut open.record.inventory);
         if is_urgent {
             open.write(store).await?;
@@ -167,6 +172,11 @@ impl RecordWriter {
                 drop(hold.lose(why.clone()));
             }
         }
+    }
+
+    /// Refuses what a run does that is known to hold the Lease no longer. Asks nobody.
+    fn check_known(&self) -> Result<(), StateError> {
+        self.hold.lock().as_ref().map_or(Ok(()), |hold| hold.is_not_lost())
     }
 
     /// Proves that the run may write.

@@ -127,7 +127,7 @@ impl Records {
         Ok(found)
     }
 
-    /// The names of the records that have all these labels.
+    /// The names of the records that have all these labels, each with what says that it is still the one that was seen.
     ///
     /// # Errors
     /// As for [`list`](Self::list).
@@ -135,9 +135,10 @@ impl Records {
         &self,
         namespace: &str,
         labels: &[(&str, &str)],
-    ) -> Result<Vec<RecordName>, Error> {
+    ) -> Result<Vec<(RecordName, Precondition)>, Error> {
         let items = self.pages(Some(namespace), labels, ApiRequest::list_names).await?;
-        Ok(items.iter().filter_map(RecordName::of_item).collect())
+        let seen = |item| Some((RecordName::of_item(item)?, Precondition::of(item, false)));
+        Ok(items.iter().filter_map(seen).filter(|(_, seen)| seen.uid.is_some()).collect())
     }
 
     async fn pages(

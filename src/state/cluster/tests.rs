@@ -375,6 +375,34 @@ mod identities {
     }
 
     #[test]
+    fn a_record_of_another_namespaces_installation_is_none_of_this_state() {
+        let server = Server::start();
+        let state = in_cluster(&server, "alice");
+        let name = format!("carnet-{}", ulid().to_lowercase());
+        state.identify("web", &identity(&name)).unwrap();
+        let record = server.names("secrets").remove(0);
+        assert_eq!(state.identities(None).unwrap().len(), 1);
+        for owner in ["other/web", "prod", "web", ""] {
+            rewrite(&server, &record, |text| text.replace("\"prod/web\"", &format!("\"{owner}\"")));
+            assert_eq!(state.identities(None).unwrap(), [], "{owner}");
+            assert_eq!(state.identities(Some("web")).unwrap(), [], "{owner}");
+            rewrite(&server, &record, |text| text.replace(&format!("\"{owner}\""), "\"prod/web\""));
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_not_forgotten_as_one() {
+        let server = Server::start();
+        let state = in_cluster(&server, "alice");
+        let name = format!("carnet-{}", ulid().to_lowercase());
+        state.identify("web", &identity(&name)).unwrap();
+        server.tamper("secrets", &server.names("secrets")[0], |secret| secret["type"] = "Opaque".into());
+        let error = state.forget_identity(&identity(&name)).unwrap_err();
+        assert!(chain(&error).contains("it is no record"), "{error}");
+        assert_eq!(server.names("secrets").len(), 1);
+    }
+
+    #[test]
     fn a_record_that_names_an_account_that_is_not_ours_is_refused() {
         let server = Server::start();
         let state = in_cluster(&server, "alice");
@@ -432,6 +460,50 @@ mod leases {
     }
 
     #[test]
+    fn one_whose_record_cannot_be_taken_over_is_given_back() {
+        let (server, alice, _) = installed();
+        let _lock = alice.lock("web").unwrap();
+        server.tamper("secrets", INSTALLATION, |secret| secret["type"] = "Opaque".into());
+        let bob = in_cluster(&server, "bob");
+        server.later(35);
+        assert!(bob.holder("web").unwrap().unwrap().is_overdue);
+        let error = bob.lock("web").map(drop).unwrap_err();
+        assert!(chain(&error).contains("it is no record"), "{error}");
+        assert_eq!(server.names("leases"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_has_happened_is_noted_without_asking_who_holds_it() {
+        let (server, alice, _) = installed();
+        let _lock = alice.lock("web").unwrap();
+        alice.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap();
+        let mut ledger = alice.ledger("web");
+        let asked = || server.requests().iter().filter(|it| it.contains("/leases/")).count();
+        asked();
+        ledger.intend(&[recorded("b", None)]).unwrap();
+        assert_eq!(asked(), 1, "what is about to happen is written under a proof of its own");
+        for n in 0..20 {
+            ledger.applied(&recorded(&format!("b-{n}"), Some("u"))).unwrap();
+            ledger.removed(&object("a")).unwrap();
+        }
+        let later = asked();
+        assert!(later < 20, "{later} proofs for 40 notes");
+    }
+
+    #[test]
+    fn a_look_without_an_answer_is_not_an_unlock() {
+        let (server, alice, _) = installed();
+        let lock = alice.lock("web").unwrap();
+        // The renewal meets another manager, and what the server then says of the Lease cannot be used.
+        server.tamper("leases", "carnet.web", |lease| lease["metadata"]["name"] = "another".into());
+        server.later(20);
+        drop(alice.find("web").unwrap());
+        let error = alice.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap_err();
+        assert!(chain(&error).contains("it is about another object"), "{}", chain(&error));
+        assert!(futures_util::FutureExt::now_or_never(lock.lost()).is_none(), "it was given up");
+    }
+
+    #[test]
     fn who_was_unlocked_writes_nothing_more() {
         let (server, alice, _) = installed();
         let lock = alice.lock("web").unwrap();
@@ -442,6 +514,7 @@ mod leases {
         let bob = in_cluster(&server, "bob");
         let holder = bob.holder("web").unwrap().unwrap();
         bob.unlock("web", &holder).unwrap();
+        bob.fence("web").unwrap();
         let before = server.get("secrets", INSTALLATION);
 
         let unlocked = "the run no longer holds `web`: somebody has unlocked it";
@@ -460,6 +533,7 @@ mod leases {
         alice.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap();
         let bob = in_cluster(&server, "bob");
         bob.unlock("web", &bob.holder("web").unwrap().unwrap()).unwrap();
+        bob.fence("web").unwrap();
         // Somebody puts the Lease back, so that the run believes that it still holds it.
         drop(lock);
         let _lock = alice.lock("web").unwrap();
