@@ -89,6 +89,10 @@ impl<'a> Person<'a> {
     }
 
     pub fn own(&self, name: &str, script: &Script, rest: &str) -> Command {
+        self.own_by("install", name, script, rest)
+    }
+
+    fn own_by(&self, verb: &str, name: &str, script: &Script, rest: &str) -> Command {
         let home = Home::new();
         let requests = format!(
             "requests:\n  kubernetes:\n  - {{verbs: [apply], kinds: [ConfigMap], namespaces: ['${{namespace}}'], names: ['test-*']}}\n{rest}"
@@ -99,7 +103,7 @@ impl<'a> Person<'a> {
         std::fs::rename(home.path(name), &layout).unwrap();
         let reference = format!("layout:{}", layout.display());
         self.command(&[
-            "install",
+            verb,
             name,
             &reference,
             "--target",
@@ -592,7 +596,8 @@ fn whoever_writes_the_record_of_an_identity_has_nothing_removed_with_the_rights_
     };
     begin();
     assert_eq!(has_account(&site, &ours), [true; 2]);
-    bob.install_own("own", &Script::new().apply(&[&config_map("test-b")]), "").done();
+    let mut upgrade = bob.own_by("upgrade", "own", &Script::new().apply(&[&config_map("test-b")]), "");
+    Said::of(upgrade.output().unwrap()).done();
     assert_ours_alone_is_gone("the next run");
     assert!(records(&site).keys().all(|name| !name.starts_with("carnet.identity.")));
 

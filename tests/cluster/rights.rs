@@ -376,10 +376,10 @@ fn check_acting(events: &[Value]) -> usize {
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn a_run_acts_as_an_identity_of_its_own_and_leaves_nothing_of_it() {
     let place = Place::new();
-    // Seven requests for a namespace, four for each further scope. Who looks into a namespace before it is there makes the
+    // Ten requests for a namespace, six for each further scope. Who looks into a namespace before it is there makes the
     // run try to get its rights there once more than it needs.
     let expected =
-        BTreeMap::from([("web", 7), ("spread", 15), ("custom", 11), ("roles", 11), ("settler", 12)]);
+        BTreeMap::from([("web", 10), ("spread", 22), ("custom", 16), ("roles", 16), ("settler", 17)]);
     for app in place.apps() {
         let bundle = place.bundle(&app);
         let before = place.audit().len();
