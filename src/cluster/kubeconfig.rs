@@ -101,8 +101,7 @@ impl Kubeconfigs {
     /// # Errors
     /// [`InvalidKubeconfig`] with the member.
     pub(super) fn choose(&self, named: Option<&str>) -> Result<Chosen<'_>, InvalidKubeconfig> {
-        let current =
-            self.0.iter().find_map(|(_, it)| it.current_context.as_deref().filter(|it| !it.is_empty()));
+        let current = self.0.iter().find_map(|(_, it)| it.current_context.as_deref());
         let name =
             named.or(current).ok_or_else(|| none("no context is named, and none is current".into()))?;
         let (file, context) = self
@@ -159,6 +158,7 @@ fn parsed(file: &Path) -> Result<Kubeconfig, InvalidKubeconfig> {
             _ => None,
         },
     })?;
+    drop_empty(&mut kubeconfig);
     let directory = file.parent().unwrap_or(Path::new(""));
     for cluster in kubeconfig.clusters.iter_mut().filter_map(|it| it.cluster.as_mut()) {
         placed(&mut cluster.certificate_authority, directory);
@@ -175,34 +175,62 @@ fn parsed(file: &Path) -> Result<Kubeconfig, InvalidKubeconfig> {
     Ok(kubeconfig)
 }
 
+/// Removes members that are empty: to kubectl these are not set, so that one hides nothing that stands beside it.
+fn drop_empty(kubeconfig: &mut Kubeconfig) {
+    let set = |text: &mut Option<String>| *text = text.take().filter(|text| !text.is_empty());
+    let set_secret = |text: &mut Option<SecretString>| {
+        *text = text.take().filter(|text| !text.expose_secret().is_empty());
+    };
+    set(&mut kubeconfig.current_context);
+    for context in kubeconfig.contexts.iter_mut().filter_map(|it| it.context.as_mut()) {
+        set(&mut context.user);
+        set(&mut context.namespace);
+    }
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|it| it.cluster.as_mut()) {
+        set(&mut cluster.server);
+        set(&mut cluster.tls_server_name);
+        set(&mut cluster.proxy_url);
+        set(&mut cluster.certificate_authority);
+        set(&mut cluster.certificate_authority_data);
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|it| it.auth_info.as_mut()) {
+        set(&mut user.username);
+        // Without a name a password is none, and a name goes with an empty password.
+        user.password = user.username.as_ref().and(user.password.take().or(Some(String::new().into())));
+        set_secret(&mut user.token);
+        set(&mut user.token_file);
+        set(&mut user.client_certificate);
+        set(&mut user.client_certificate_data);
+        set(&mut user.client_key);
+        set_secret(&mut user.client_key_data);
+        set(&mut user.impersonate);
+        set(&mut user.impersonate_uid);
+    }
+}
+
 /// A path as it is from where the kubeconfig lies.
 fn placed(path: &mut Option<String>, directory: &Path) {
-    let whole = path
-        .as_ref()
-        .filter(|path| !path.is_empty())
-        .and_then(|path| directory.join(path).to_str().map(str::to_owned));
+    let whole = path.as_ref().and_then(|path| directory.join(path).to_str().map(str::to_owned));
     if whole.is_some() {
         *path = whole;
     }
 }
 
 fn check_context(context: &Context) -> Result<(), Fault> {
-    let namespace = context.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    let namespace = context.namespace.as_deref();
     must(namespace.is_none_or(is_label), "context.namespace", "is not the name of a namespace")
 }
 
 fn check_cluster(cluster: &Cluster) -> Result<(), Fault> {
-    let server = cluster.server.as_deref().filter(|server| !server.is_empty());
-    let server = server.ok_or_else(|| ("cluster.server".to_owned(), "is missing"))?;
+    let server = cluster.server.as_deref().ok_or_else(|| ("cluster.server".to_owned(), "is missing"))?;
     check_url(server, "cluster.server")?;
-    if let Some(proxy) = cluster.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
+    if let Some(proxy) = cluster.proxy_url.as_deref() {
         check_url(proxy, "cluster.proxy-url")?;
     }
-    let name = cluster.tls_server_name.as_deref().filter(|name| !name.is_empty());
+    let name = cluster.tls_server_name.as_deref();
     must(name.is_none_or(is_host), "cluster.tls-server-name", "is not the name of a host")?;
     let data = cluster.certificate_authority_data.as_deref();
-    let has_authority =
-        [data, cluster.certificate_authority.as_deref()].into_iter().flatten().any(|it| !it.is_empty());
+    let has_authority = data.is_some() || cluster.certificate_authority.is_some();
     must(
         !(has_authority && cluster.insecure_skip_tls_verify.unwrap_or(false)),
         "cluster.insecure-skip-tls-verify",

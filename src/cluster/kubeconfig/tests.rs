@@ -230,7 +230,7 @@ async fn what_cannot_be_used_is_told_by_file_context_and_member() {
         ),
         (
             "/users/0/user/client-certificate-data",
-            "",
+            "aHVudGVyMg==",
             "`users[u].user.client-certificate` has no client-key beside it",
         ),
         ("/users/0/user/client-key-data", "%", "`users[u].user.client-key-data` is not base64"),
@@ -266,6 +266,38 @@ async fn an_authority_that_would_not_be_asked_is_refused() {
         let error = tried(both.to_string().as_bytes()).await.unwrap();
         assert!(error.contains("`clusters[c].cluster.insecure-skip-tls-verify` stands beside"), "{error}");
     }
+}
+
+#[test]
+fn what_is_empty_is_not_set_and_hides_nothing() {
+    let read = |document: &Value| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), document.to_string()).unwrap();
+        let kubeconfigs = Kubeconfigs::read([file.path().to_owned()]).unwrap();
+        kubeconfigs.choose(Some("here")).map(|_| ()).unwrap();
+        serde_json::to_value(kubeconfigs.merged().unwrap()).unwrap()
+    };
+    let mut document = usable();
+    put(&mut document, "/users/0/user/token", json!("abc"));
+    put(&mut document, "/clusters/0/cluster/certificate-authority", json!("/dev/null"));
+    let plain = read(&document);
+    for (member, _) in members() {
+        let is_text = members().iter().any(|(it, value)| *it == member && value.is_string());
+        let is_member = ["/user/", "/cluster/"].iter().any(|at| member.contains(at));
+        let is_set = document.pointer(member).is_some_and(|value| value != "");
+        if is_text
+            && is_member
+            && !is_set
+            && !member[1..].contains("exec/")
+            && member.matches('/').count() == 4
+        {
+            let mut with_empty = document.clone();
+            put(&mut with_empty, member, json!(""));
+            assert_eq!(read(&with_empty), plain, "{member}");
+        }
+    }
+    put(&mut document, "/users/0/user/username", json!("me"));
+    assert_eq!(read(&document)["users"][0]["user"]["password"], "");
 }
 
 #[tokio::test]
