@@ -69,8 +69,8 @@ impl Grammar {
             Self::Credential => is_word(name, b"._-") && !name.starts_with(['.', '-']),
             Self::File => name.split('/').all(is_file) && name.len() <= MAX_NAME,
             Self::Kind => match name.rsplit_once('/') {
-                Some((group, kind)) => is_subdomain(group) && is_kind(kind),
-                None => is_kind(name),
+                Some((group, kind)) => is_subdomain(group) && is_kind(group, kind),
+                None => is_kind("", name),
             },
             Self::Namespace => is_label(name),
             Self::Object => is_object_name(name),
@@ -83,8 +83,10 @@ impl Grammar {
         match self {
             Self::File if stem.ends_with('/') => self.is_name(&stem[..stem.len() - 1]),
             Self::Kind => match stem.rsplit_once('/') {
-                Some((group, kind)) => is_subdomain(group) && (kind.is_empty() || is_kind(kind)),
-                None => is_kind(stem) || is_subdomain(&format!("{stem}a")),
+                Some((group, kind)) => {
+                    is_subdomain(group) && (kind.is_empty() || is_kind(group, &format!("{kind}a")))
+                }
+                None => is_kind("", stem) || is_subdomain(&format!("{stem}a")),
             },
             _ => self.is_name(&format!("{stem}a")),
         }
@@ -124,8 +126,31 @@ mod tests {
             ),
             (
                 Kind,
-                vec!["Pod", "apps/Deployment", "apps/*", "apps/Dep*", "*", "app*", "example.com/*"],
-                vec!["", "pod", "a/b/C", "apps/", "/Pod", "Apps/Pod", "Pod';x", "Po-d", "a'*"],
+                vec![
+                    "Pod",
+                    "apps/Deployment",
+                    "apps/*",
+                    "apps/Dep*",
+                    "*",
+                    "app*",
+                    "example.com/*",
+                    "example.com/gizmo",
+                    "example.com/my-gi*",
+                ],
+                vec![
+                    "",
+                    "pod",
+                    "a/b/C",
+                    "apps/",
+                    "/Pod",
+                    "Apps/Pod",
+                    "Pod';x",
+                    "Po-d",
+                    "a'*",
+                    "apps/gizmo",
+                    "example.com/-g",
+                    "example.com/g_",
+                ],
             ),
             (Namespace, vec!["prod", "team-*", "*"], vec!["", "Prod", "a.b", "-*", "$x", "a/b"]),
             (

@@ -145,7 +145,7 @@ impl ObjectRef {
         if let Some(kind) = misspelt(group, &self.kind) {
             return Err(InvalidObjectRef::Spelling { text: shown(&self.group_kind()), kind });
         }
-        fits("kind", &self.kind, is_kind(&self.kind))?;
+        fits("kind", &self.kind, is_kind(group, &self.kind))?;
         fits("name of an object", &self.name, is_object_name(&self.name) && self.name_fits_kind())?;
         self.namespace
             .as_deref()
@@ -192,11 +192,15 @@ pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// A kind: letters and digits, the first a capital, at most 63.
-pub fn is_kind(text: &str) -> bool {
+/// A kind, as the server takes it: what is an RFC 1035 label in lower case, for a kind that a definition brings. Those of
+/// Kubernetes itself, whose groups are no domains, are letters and digits, the first a capital.
+pub fn is_kind(group: &str, text: &str) -> bool {
+    let is_custom = group.contains('.');
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || (is_custom && byte == b'-');
     text.len() <= 63
-        && text.starts_with(|c: char| c.is_ascii_uppercase())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+        && text.starts_with(|c: char| c.is_ascii_uppercase() || (is_custom && c.is_ascii_lowercase()))
+        && text.bytes().all(fits)
+        && !text.ends_with('-')
 }
 
 /// A path segment name as the API server accepts it for the most permissive kinds (RBAC's `system:node`): no `/`, no
@@ -261,6 +265,21 @@ pub(crate) mod tests {
             "the kind `apps/deployment` is written `apps/Deployment`"
         );
         assert_eq!((check("v1", "Secret"), check("example.com/v1", "SECRET")), (None, None));
+    }
+
+    #[test]
+    fn a_kind_that_others_define_is_whatever_the_server_takes() {
+        for kind in ["Gizmo", "gizmo", "gizMo", "my-gizmo", "G2"] {
+            assert!(named("example.com/v1", kind, "a"), "{kind}");
+        }
+        for kind in ["", "-gizmo", "gizmo-", "2g", "gi_zmo", "gi.zmo", "gi/zmo", "gizmö"] {
+            assert!(!named("example.com/v1", kind, "a"), "{kind}");
+        }
+        for (api_version, kind) in
+            [("v1", "gizmo"), ("apps/v1", "my-Gizmo"), ("rbac.authorization.k8s.io/v1", "role")]
+        {
+            assert!(!named(api_version, kind, "a"), "{api_version} {kind}");
+        }
     }
 
     #[test]
