@@ -151,6 +151,7 @@ impl Plan {
         for row in value.pointer_mut("/changes").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Value::Object(row) = row {
                 row.remove("diff");
+                row.remove("notTried");
                 row.remove("warnings");
             }
         }
@@ -169,6 +170,7 @@ impl PlannedChange {
             delta: None,
             adopts: row.marks.adopts,
             dry_run: row.marks.not_dry_run,
+            not_tried: row.marks.not_dry_run.map(|why| why.reason().to_owned()),
             immutable: row.immutable.clone(),
             warnings: Vec::new(),
         };

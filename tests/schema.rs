@@ -141,7 +141,9 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     site.prints("Installation", &["status", "guestbook"]);
     site.prints("InstallationList", &["list"]);
     site.prints("RevisionList", &["history", "guestbook"]);
-    site.prints("OutputList", &["outputs", "guestbook"]);
+    let list = site.prints("OutputList", &["outputs", "guestbook"]);
+    let (name, value) = list["outputs"].as_object().unwrap().iter().next().unwrap();
+    assert_eq!(&site.prints("Output", &["outputs", "guestbook", name])["value"], value);
     site.prints("Difference", &["diff", "guestbook"]);
     let (file, text) = site.home.rendered().into_iter().next().unwrap();
     let file = site.home.path("rendered").join(file);

@@ -25,7 +25,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     (
         "Inspection",
         "`inspect`",
-        "`digest`, `bundle`, `trusted`, `reason`, `signatures`, `component`, `can`, `cannot`, `requests`, \
+        "`digest`, `bundle`, `level`, `trusted`, `reason`, `signatures`, `component`, `can`, `cannot`, `requests`, \
          `requestsFault`, `unrequestedImports`, `unusedRequests`, `unprovidedImports`, `images`, `actions`, `warnings`",
     ),
     (
@@ -43,6 +43,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`install`, `upgrade`, `apply`, `invoke`, `rollback`, `uninstall`, `drift --fix`",
         "`name`, `namespace`, `action`, `bundle`, `revision`, `result`, `plan`, `changes`, `outputs`, `denied`, `kept`",
     ),
+    ("Output", "`outputs NAME OUTPUT`", "`name`, `output`, `value`"),
     ("OutputList", "`outputs`", "`name`, `outputs`"),
     (
         "Plan",

@@ -1,6 +1,7 @@
 //! `carnet outputs`.
 
-use crate::operations::outputs::{OutputList, outputs};
+use crate::operations::Document;
+use crate::operations::outputs::{Output, OutputList, outputs};
 
 use super::Context;
 use super::act::{HomeArgs, output_text, show_outputs};
@@ -13,7 +14,7 @@ pub(super) struct Args {
     /// Name of the installation
     #[arg(value_name = "NAME")]
     name: String,
-    /// Show this output alone, as it is
+    /// Show this output alone, as it is; with `-o json` or `-o yaml` as a document
     #[arg(value_name = "OUTPUT")]
     only: Option<String>,
     #[command(flatten)]
@@ -25,7 +26,14 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let outputs = outputs(&args.name, args.home.namespace(), &state)?;
     match &args.only {
         None => context.ui.report(&outputs)?,
-        Some(name) => context.ui.value(&output_text(outputs.get(name)?))?,
+        Some(name) => {
+            let output = outputs.get(name)?;
+            if context.ui.is_for_people() {
+                context.ui.value(&output_text(&output.value))?;
+            } else {
+                context.ui.document(Output::KIND, &output)?;
+            }
+        }
     }
     Ok(exit::DONE)
 }

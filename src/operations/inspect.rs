@@ -34,6 +34,8 @@ pub struct Inspection {
     pub digest: Digest,
     /// Its name.
     pub bundle: BundleSummary,
+    /// How much of the publisher's runs.
+    pub level: Level,
     /// Whether the trust policy admits it.
     pub trusted: bool,
     /// Why the trust policy refuses it.
@@ -73,6 +75,14 @@ pub struct Inspection {
     /// WASI imports that reach nothing, each with an explanation.
     #[serde(skip)]
     pub inert: Vec<(String, &'static str)>,
+}
+
+/// How much of what the publisher wrote runs. Bundles of other levels are not fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The publisher's program, within what is granted to it.
+    Component,
 }
 
 /// A bundle's name, and what its author says of it.
@@ -203,6 +213,7 @@ impl Inspection {
         Ok(Self {
             digest: fetched.digest(),
             bundle: BundleSummary::of(bundle),
+            level: Level::Component,
             trusted: refusal.is_none(),
             has_policy: !matches!(refusal, Some(Refusal::NoPolicy)),
             verdict: refusal.as_ref().map(verdict),

@@ -20,6 +20,21 @@ pub struct OutputList {
     pub outputs: BTreeMap<String, Value>,
 }
 
+/// One output of an installation.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Output {
+    /// The installation.
+    pub name: String,
+    /// The output.
+    pub output: String,
+    /// Its last value.
+    pub value: Value,
+}
+
+impl Document for Output {
+    const KIND: &'static str = "Output";
+}
+
 impl Document for OutputList {
     const KIND: &'static str = "OutputList";
 }
@@ -38,8 +53,9 @@ impl OutputList {
     ///
     /// # Errors
     /// [`Error::NoOutput`] when there is none of this name.
-    pub fn get(&self, output: &str) -> Result<&Value, Error> {
+    pub fn get(&self, output: &str) -> Result<Output, Error> {
         let missing = || Error::NoOutput { name: self.name.clone(), output: output.into() };
-        self.outputs.get(output).ok_or_else(missing)
+        let value = self.outputs.get(output).cloned().ok_or_else(missing)?;
+        Ok(Output { name: self.name.clone(), output: output.into(), value })
     }
 }

@@ -25,7 +25,7 @@ use super::init::SourceDirectory;
 use super::inspect::Inspection;
 use super::lint::Lint;
 use super::list::InstallationList;
-use super::outputs::OutputList;
+use super::outputs::{Output, OutputList};
 use super::rbac::{Account, RightsCheck, RightsReport};
 use super::sign::{KeyPair, Signature};
 use super::status::InstallationStatus;
@@ -92,6 +92,7 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::printed::<Lint>(),
         DocumentKind::printed::<LockReport>(),
         DocumentKind::printed::<Outcome>(),
+        DocumentKind::printed::<Output>(),
         DocumentKind::printed::<OutputList>(),
         DocumentKind::printed::<Plan>(),
         DocumentKind::printed::<RevisionList>(),

@@ -92,7 +92,13 @@ impl Plan {
         let foretold: BTreeSet<_> = other.changes.iter().filter(foretold).map(|row| &row.object).collect();
         let mut plan = self.clone();
         for row in plan.changes.iter_mut().filter(|row| foretold.contains(&row.object)) {
-            *row = PlannedChange { fields: Vec::new(), delta: None, dry_run: None, ..row.clone() };
+            *row = PlannedChange {
+                fields: Vec::new(),
+                delta: None,
+                dry_run: None,
+                not_tried: None,
+                ..row.clone()
+            };
         }
         plan
     }

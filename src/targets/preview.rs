@@ -71,6 +71,16 @@ pub struct Preview {
     pub immutable: Vec<String>,
 }
 
+impl NotDryRun {
+    /// The reason in a sentence.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Forbidden => "you may read it, and not change it",
+            Self::Impossible => "its namespace or the definition of its kind is not there yet",
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
