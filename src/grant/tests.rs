@@ -453,7 +453,7 @@ async fn a_file_is_the_one_that_is_bound_and_below_a_directory_the_rest_of_its_n
 #[tokio::test]
 async fn the_operator_is_told_the_reason_and_the_component_is_not() {
     let requests = "requests: { kubernetes: [
-        { verbs: [get], kinds: [ConfigMap, Namespace], namespaces: [prod], names: [a, b], optional: true }] }";
+        { verbs: [get], kinds: [ConfigMap, Service], namespaces: [prod], names: [a, b], optional: true }] }";
     let deny = json!([{"verbs": ["get"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["b"]}]);
     let granted = granted(requests, json!({"deny": {"kubernetes": deny}})).await.unwrap();
     let denied =

@@ -110,6 +110,68 @@ fn written((group, kind, ..): &Known) -> String {
     if group.is_empty() { (*kind).to_owned() } else { format!("{group}/{kind}") }
 }
 
+/// The kind, as `group/Kind`, that a text most likely means which names no kind: with the group `core`, of another group, or
+/// with a slip in a name. None: it names a kind, or may be one that others define.
+pub fn nearest(group: &str, kind: &str) -> Option<String> {
+    if builtin(group, kind).is_some() {
+        return None;
+    }
+    if is_core(group) {
+        return misspelt("", kind).or_else(|| nearest("", kind)).or_else(|| Some(kind.to_owned()));
+    }
+    let is_meant = |known: &&Known| known.1.eq_ignore_ascii_case(kind) || known.2.eq_ignore_ascii_case(kind);
+    let is_near = |known: &&Known| is_slip(&known.1.to_ascii_lowercase(), &kind.to_ascii_lowercase());
+    if in_group(group).next().is_some() && !group.is_empty() {
+        return in_group(group).find(is_near).map(written);
+    }
+    if is_reserved(group) {
+        return TABLE.iter().find(is_meant).or_else(|| TABLE.iter().find(is_near)).map(written);
+    }
+    TABLE
+        .iter()
+        .find(|known| known.0.contains('.') && is_slip(known.0, group) && is_meant(known))
+        .map(written)
+}
+
+/// Whether some kind of the group begins so, or may: of a group that is a domain others define kinds. A text without a
+/// group may also be how a group begins.
+pub fn may_begin(group: Option<&str>, start: &str) -> bool {
+    let begins = |group: &str| TABLE.iter().any(|known| known.0 == group && known.1.starts_with(start));
+    match group {
+        Some(group) => !is_reserved(group) || begins(group),
+        None => !start.starts_with(|c: char| c.is_ascii_uppercase()) || begins(""),
+    }
+}
+
+/// Whether nobody but Kubernetes itself has kinds in the group: one that is no domain.
+pub fn is_reserved(group: &str) -> bool {
+    !group.contains('.')
+}
+
+fn is_core(group: &str) -> bool {
+    group.eq_ignore_ascii_case("core")
+}
+
+/// Whether a text is written for another by a slip: one or two letters of a long name are other ones, too many or missing.
+fn is_slip(name: &str, text: &str) -> bool {
+    let most = if name.len() < 6 { 1 } else { 2 };
+    name != text && name.len().abs_diff(text.len()) <= most && distance(name, text) <= most
+}
+
+/// The fewest letters to change, add or leave out that make one text of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, a) in one.bytes().enumerate() {
+        let mut next = vec![at + 1];
+        for ((b, kept), above) in other.bytes().zip(&row).zip(row.iter().skip(1)) {
+            let left = next.last().copied().unwrap_or(at) + 1;
+            next.push((kept + usize::from(a != b)).min(above + 1).min(left));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
 type Known = (&'static str, &'static str, &'static str, bool);
 
 /// Group, kind, plural, namespaced: everything that the API server of Kubernetes 1.36 serves with all its versions
@@ -266,6 +328,45 @@ mod tests {
             ("example.com", "secr", None),
         ] {
             assert_eq!(misspelt_start(group, start).as_deref(), meant, "{group}/{start}*");
+        }
+    }
+
+    #[test]
+    fn what_names_no_kind_is_told_with_the_one_that_is_meant() {
+        for (group, kind, meant) in [
+            ("core", "Secret", Some("Secret")),
+            ("Core", "secret", Some("Secret")),
+            ("core", "Widget", Some("Widget")),
+            ("app", "Deployment", Some("apps/Deployment")),
+            ("extensions", "Ingress", Some("networking.k8s.io/Ingress")),
+            ("", "Ingres", Some("networking.k8s.io/Ingress")),
+            ("", "Secrte", Some("Secret")),
+            ("apps", "Deploymnet", Some("apps/Deployment")),
+            ("networking.k8s.io", "Ingres", Some("networking.k8s.io/Ingress")),
+            ("rbac.authorisation.k8s.io", "Role", Some("rbac.authorization.k8s.io/Role")),
+            ("rbac.authorisation.k8s.io", "Widget", None),
+            ("", "Widget", None),
+            ("", "Pod", None),
+            ("apps", "Deployment", None),
+            ("networking.k8s.io", "Gateway", None),
+            ("example.com", "Ingres", None),
+            ("example.com", "Secret", None),
+        ] {
+            assert_eq!(nearest(group, kind).as_deref(), meant, "{group}/{kind}");
+        }
+        for (group, start, may) in [
+            (None, "", true),
+            (None, "Conf", true),
+            (None, "Ingr", false),
+            (None, "app", true),
+            (Some("apps"), "", true),
+            (Some("apps"), "Dep", true),
+            (Some("apps"), "Wid", false),
+            (Some("app"), "", false),
+            (Some("core"), "", false),
+            (Some("example.com"), "Wid", true),
+        ] {
+            assert_eq!(may_begin(group, start), may, "{group:?} {start}");
         }
     }
 

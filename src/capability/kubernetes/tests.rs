@@ -174,3 +174,37 @@ fn a_kind_that_is_known_is_written_as_the_api_writes_it() {
         );
     }
 }
+
+#[test]
+fn a_kind_that_nobody_serves_is_refused() {
+    let refusal =
+        |text: &str| RuleText::parse(text).unwrap().resolve(&Names::default()).err().map(|it| it.to_string());
+    for (kind, meant) in [
+        ("core/Secret", "Secret"),
+        ("app/Deployment", "apps/Deployment"),
+        ("extensions/Ingress", "networking.k8s.io/Ingress"),
+        ("Ingres", "networking.k8s.io/Ingress"),
+    ] {
+        let expected = format!("`{kind}` names no kind: write `{meant}`");
+        assert_eq!(refusal(&format!("apply:{kind}:prod/x")), Some(expected));
+    }
+    for kind in ["Widget", "apps/Widget", "extensions/Widget", "Widg*", "app/Dep*", "core/*"] {
+        let told = refusal(&format!("apply:{kind}:prod/x")).unwrap();
+        assert!(told.starts_with(&format!("`{kind}` names no kind: write `Kind`")), "{told}");
+    }
+    assert_eq!(refusal("apply:example.com/widget:prod/x"), None);
+}
+
+#[test]
+fn a_kind_is_named_where_it_lives() {
+    let refusal = |text: &str| RuleText::parse(text).unwrap().resolve(&Names::default()).err();
+    let (inside, outside) = (InvalidScope::InNamespaces, InvalidScope::OutsideNamespaces);
+    assert_eq!(refusal("apply:Secret:p-db"), Some(inside("Secret".into())));
+    assert_eq!(refusal("get:apps/Deployment:*"), Some(inside("apps/Deployment".into())));
+    assert_eq!(refusal("apply:Namespace:ns/x"), Some(outside("Namespace".into())));
+    for text in
+        ["get:*:x", "get:*:a/x", "get:example.com/Widget:x", "get:example.com/Widget:a/x", "get:Node:x"]
+    {
+        assert_eq!(refusal(text), None, "{text}");
+    }
+}

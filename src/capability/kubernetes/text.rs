@@ -52,8 +52,8 @@ impl RuleText {
     /// # Errors
     /// [`InvalidScope`] for a placeholder that is none.
     pub(in crate::capability) fn outlined(&self) -> Result<Self, InvalidScope> {
-        // A placeholder may stand for a kind, which begins with a capital.
-        let kind = |text: &String| outline(text, if text.starts_with("${") { "X" } else { "x" });
+        // A placeholder may stand for a kind.
+        let kind = |text: &String| outline(text, if text.starts_with("${") { "example.com/X" } else { "x" });
         Ok(Self {
             verbs: self.verbs.clone(),
             kinds: self.kinds.iter().map(kind).collect::<Result<_, _>>()?,
@@ -67,9 +67,11 @@ impl RuleText {
     /// # Errors
     /// [`InvalidScope`] with the text that cannot be used.
     pub fn resolve(&self, names: &Names) -> Result<Rule, InvalidScope> {
+        let kinds = kinds(&self.kinds, names)?;
+        check_scope(&kinds, !self.namespaces.is_empty())?;
         Rule::of(
             self.verbs.iter().copied().collect(),
-            kinds(&self.kinds, names)?,
+            kinds,
             patterns(&self.namespaces, names, Grammar::Namespace)?,
             patterns(&self.names, names, Grammar::Object)?,
         )
@@ -95,15 +97,42 @@ fn kinds(texts: &[String], names: &Names) -> Result<BTreeSet<Pattern>, InvalidSc
     texts.iter().map(|text| kind(&names.fill(text)?)).collect()
 }
 
+/// Checks that kinds live where a rule is for: in a namespace, or outside. Elsewhere it would cover nothing of them.
+fn check_scope(kinds: &BTreeSet<Pattern>, has_namespaces: bool) -> Result<(), InvalidScope> {
+    for kind in kinds {
+        let Pattern::Exact(text) = kind else { continue };
+        match split(text, resource::builtin).map(|resource| resource.namespaced) {
+            Some(true) if !has_namespaces => return Err(InvalidScope::InNamespaces(text.clone())),
+            Some(false) if has_namespaces => return Err(InvalidScope::OutsideNamespaces(text.clone())),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Reads a kind. One that is only spelled wrongly is told first: the grammar could not say how it is written.
 fn kind(text: &str) -> Result<Pattern, InvalidScope> {
     let meant = match Pattern::parse(text)? {
-        Pattern::Exact(text) => split(&text, resource::misspelt),
+        Pattern::Exact(text) => split(&text, resource::misspelt).or_else(|| split(&text, resource::nearest)),
         Pattern::Prefix(text) => split(&text, resource::misspelt_start),
     };
-    match meant {
-        Some(kind) => Err(InvalidScope::Kind { text: visible(text), kind }),
-        None => Grammar::Kind.pattern(text),
+    if let Some(kind) = meant {
+        return Err(InvalidScope::Kind { text: visible(text), kind });
+    }
+    let pattern = Grammar::Kind.pattern(text)?;
+    if is_served(&pattern) { Ok(pattern) } else { Err(InvalidScope::NoKind(visible(text))) }
+}
+
+/// Whether somebody may serve a kind of this name.
+fn is_served(kinds: &Pattern) -> bool {
+    match kinds {
+        Pattern::Exact(text) => split(text, |group, kind| {
+            !resource::is_reserved(group) || resource::builtin(group, kind).is_some()
+        }),
+        Pattern::Prefix(text) => match text.split_once('/') {
+            Some((group, start)) => resource::may_begin(Some(group), start),
+            None => resource::may_begin(None, text),
+        },
     }
 }
 
