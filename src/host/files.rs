@@ -17,7 +17,14 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// A cache of the operator's files, so that they read the same all through one run. Cached bytes count towards the same
 /// limit as bytes handed over.
-pub(super) type Kept = BTreeMap<String, Result<String, GuestError>>;
+pub(super) type Kept = BTreeMap<String, Result<String, Unread>>;
+
+/// Why a file could not be read: what the component is told, and the whole for the operator.
+#[derive(Debug, Clone)]
+pub(super) struct Unread {
+    told: GuestError,
+    explained: String,
+}
 
 /// The function's view: the grant, and the files that were read before.
 pub(super) struct Files<'a> {
@@ -30,21 +37,36 @@ impl Files<'_> {
         check_name(&name)?;
         let permit = self.granted.read(&name)?;
         let read = self.kept.entry(name).or_insert_with(|| text(&permit));
-        Ok(read.clone()?)
+        read.clone().map_err(|Unread { told, explained }| CallError::Unread { told, explained })
     }
 }
 
-/// The texts for the component name the file as it knows it, never the path.
-fn text(permit: &Permitted<ReadFile>) -> Result<String, GuestError> {
+/// The texts for the component name the file as it knows it, never the path. The operator is told which one was tried.
+fn text(permit: &Permitted<ReadFile>) -> Result<String, Unread> {
     let name = &permit.name;
-    let bytes = bytes(&permit.path).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => GuestError::Invalid(format!("the file {name} is larger than 1 MiB")),
-        io::ErrorKind::InvalidFilename => {
-            GuestError::Invalid(format!("the file {name} is not below a directory"))
-        }
-        _ => GuestError::NotFound(format!("file {name}")),
+    let unread = |told: GuestError, why: String| {
+        let path = match &permit.path {
+            BoundPath::File(file) => file.clone(),
+            BoundPath::Below(folder, name) => folder.join(name),
+        };
+        Unread { told, explained: format!("file {name}: `{}`: {why}", path.display()) }
+    };
+    let bytes = bytes(&permit.path).map_err(|error| {
+        let told = match error.kind() {
+            io::ErrorKind::FileTooLarge => {
+                GuestError::Invalid(format!("the file {name} is larger than 1 MiB"))
+            }
+            io::ErrorKind::InvalidFilename => {
+                GuestError::Invalid(format!("the file {name} is not below a directory"))
+            }
+            _ => GuestError::NotFound(format!("file {name}")),
+        };
+        unread(told, error.to_string())
     })?;
-    String::from_utf8(bytes).map_err(|_| GuestError::Invalid(format!("the file {name} is not UTF-8 text")))
+    String::from_utf8(bytes).map_err(|_| {
+        let told = GuestError::Invalid(format!("the file {name} is not UTF-8 text"));
+        unread(told, "it is not UTF-8 text".into())
+    })
 }
 
 fn bytes(path: &BoundPath) -> io::Result<Vec<u8>> {

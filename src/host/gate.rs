@@ -58,6 +58,8 @@ struct Refusals {
     denied: Vec<Denied>,
     /// By the target.
     failed: Vec<targets::Error>,
+    /// Files that could not be read.
+    unread: Vec<String>,
 }
 
 /// A call that has passed the gate. The host's time runs until it is answered.
@@ -86,6 +88,8 @@ pub struct Ended {
     pub denied: Vec<Denied>,
     /// Refusals of the target, in order.
     pub failed: Vec<targets::Error>,
+    /// Files that could not be read, with their paths, in order.
+    pub unread: Vec<String>,
 }
 
 impl Host {
@@ -129,6 +133,7 @@ impl Host {
             log: self.log.entries(),
             denied: self.refusals.denied,
             failed: self.refusals.failed,
+            unread: self.refusals.unread,
         };
         Ok((P::try_from(self.pass)?, ended))
     }
@@ -282,6 +287,11 @@ impl Refusals {
             CallError::Target(error) => {
                 if self.failed.len() < MAX_REFUSALS {
                     self.failed.push(error);
+                }
+            }
+            CallError::Unread { explained, .. } => {
+                if self.unread.len() < MAX_REFUSALS && !self.unread.contains(&explained) {
+                    self.unread.push(explained);
                 }
             }
             CallError::Guest(_) | CallError::Run(_) => {}

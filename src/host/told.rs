@@ -20,6 +20,13 @@ pub enum CallError {
     Run(wasmtime::Error),
     /// The target refused. The component learns the kind of refusal, the operator the whole.
     Target(targets::Error),
+    /// A file could not be read. The component learns the kind of error, the operator which path was tried, and why not.
+    Unread {
+        /// The error that is returned to the component.
+        told: GuestError,
+        /// The whole, for the operator.
+        explained: String,
+    },
 }
 
 impl CallError {
@@ -32,7 +39,7 @@ impl CallError {
     pub(super) fn told(&self) -> Option<GuestError> {
         match self {
             Self::Denied(denied) => Some(GuestError::Denied(denied.to_string())),
-            Self::Guest(error) => Some(error.clone()),
+            Self::Guest(error) | Self::Unread { told: error, .. } => Some(error.clone()),
             Self::Run(_) => None,
             Self::Target(targets::Error::Cluster(cluster::Error::Displaced { .. })) => None,
             Self::Target(error) => Some(told(error)),

@@ -98,7 +98,7 @@ pub enum Error {
         source: RunError,
         /// The last refusal of the target.
         refusal: Option<Box<targets::Error>>,
-        /// Calls that were not permitted, explained for the operator.
+        /// Calls that were not permitted, and files that could not be read, explained for the operator.
         denials: Vec<String>,
         /// Objects that were not ready, where that ended the run.
         unready: Box<[Unready]>,

@@ -150,6 +150,6 @@ async fn failed(mut pass: Pass, mut ended: Ended, source: RunError) -> Error {
     };
     let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
     let unready = if timed_out { pass.unready().await } else { Vec::new() };
-    let denials = ended.denied.iter().map(Denied::explained).collect();
+    let denials = ended.denied.iter().map(Denied::explained).chain(ended.unread).collect();
     Error::Run { source, refusal, denials, unready: unready.into(), log: ended.log }
 }
