@@ -182,7 +182,7 @@ fn default_files() -> Vec<PathBuf> {
             std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect::<Vec<_>>()
         }
     };
-    listed.into_iter().filter(|path| path.is_file()).collect()
+    listed.into_iter().filter(|path| path.exists()).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "kubectl's rules for proxies")]

@@ -1,9 +1,15 @@
 //! Files of the caller's that a kubeconfig leads to, and the kubeconfig itself: text of a bounded length.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use crate::oci::file::open_named;
+use crate::oci::file::{is_stream, open_named};
+
+/// The texts of streams, such as those of a shell's `<(…)`. They come once, and a run connects more than once: for the
+/// state, and for the target.
+static STREAMS: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
 
 /// Reads a text, in one of the encodings that kubectl's users have: UTF-8, or UTF-16 with its mark.
 ///
@@ -13,6 +19,19 @@ use crate::oci::file::open_named;
 /// # Errors
 /// When the file cannot be read, is longer than `most` bytes, or is no text.
 pub(super) fn read(path: &Path, most: u64) -> io::Result<String> {
+    if !is_stream(path) {
+        return read_now(path, most);
+    }
+    let mut streams = STREAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(text) = streams.get(path) {
+        return Ok(text.clone());
+    }
+    let text = read_now(path, most)?;
+    streams.insert(path.to_owned(), text.clone());
+    Ok(text)
+}
+
+fn read_now(path: &Path, most: u64) -> io::Result<String> {
     let file = open_named(path)?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -58,5 +77,18 @@ mod tests {
         assert_eq!(read(file.path(), 3).unwrap(), "abc");
         assert_eq!(read(file.path(), 2).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert!(read(Path::new("/dev/zero"), 100).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_stream_is_read_once_and_is_the_same_from_then_on() {
+        use std::io::Write as _;
+        use std::os::fd::AsRawFd as _;
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"abc").unwrap();
+        drop(writer);
+        let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        assert_eq!(read(&path, 3).unwrap(), "abc");
+        assert_eq!(read(&path, 3).unwrap(), "abc");
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn open_named(path: &Path) -> io::Result<File> {
 }
 
 /// Whether a name is that of a stream that the program was started with: standard input, process substitution in a shell.
-fn is_stream(path: &Path) -> bool {
+pub(crate) fn is_stream(path: &Path) -> bool {
     ["/dev/stdin", "/dev/null"].iter().any(|stream| path == Path::new(stream))
         || ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder))
 }
