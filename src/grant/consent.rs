@@ -2,6 +2,7 @@
 
 use crate::capability::Requests;
 use crate::digest::Digest;
+use crate::text::CommandLine;
 
 use super::denial::Shortfall;
 use super::spec::{GrantFile, GrantSpec};
@@ -54,6 +55,14 @@ impl Consent {
     pub fn check(&self, grant: &GrantSpec) -> Result<(), Shortfall> {
         if self.dangerous_wildcards { Ok(()) } else { Ok(grant.check_bounded()?) }
     }
+
+    /// The flag that is to be added beside those that grant what is required, where that has a bare `*`.
+    pub fn unsaid_guard(&self, requests: &Requests) -> Option<CommandLine> {
+        let required = requests.kubernetes.iter().filter(|request| !request.optional);
+        let kubernetes = required.map(|request| request.text.clone()).collect();
+        let is_refused = self.check(&GrantSpec { kubernetes, ..GrantSpec::default() }).is_err();
+        is_refused.then(|| "--dangerous-wildcards".into())
+    }
 }
 
 /// All that is requested. A file still has to be bound to a path by the operator.
@@ -67,10 +76,27 @@ fn approving(mut grant: GrantSpec, requests: &Requests) -> GrantSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::ScopeRequest;
+    use crate::capability::kubernetes::RuleText;
     use crate::grant::spec::FileGrant;
 
     fn file(name: &str, path: &str) -> FileGrant {
         FileGrant { name: name.into(), path: path.into() }
+    }
+
+    #[test]
+    fn where_a_bare_star_is_required_its_flag_is_told_with_the_rest() {
+        let line = |rule: &str, optional: bool, dangerous_wildcards: bool| {
+            let text = RuleText::parse(rule).unwrap();
+            let request = ScopeRequest { text, reason: String::new(), optional };
+            let requests = Requests { kubernetes: vec![request], ..Requests::default() };
+            let consent = Consent { dangerous_wildcards, ..Consent::default() };
+            consent.unsaid_guard(&requests).map(|line| line.to_string())
+        };
+        assert_eq!(line("get:ConfigMap:prod/*", false, false).as_deref(), Some("--dangerous-wildcards"));
+        assert_eq!(line("get:ConfigMap:prod/*", true, false), None);
+        assert_eq!(line("get:ConfigMap:prod/*", false, true), None);
+        assert_eq!(line("get:ConfigMap:prod/web-*", false, false), None);
     }
 
     #[test]

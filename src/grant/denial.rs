@@ -85,6 +85,17 @@ pub enum Shortfall {
     Unrequested(Vec<String>),
 }
 
+impl Shortfall {
+    /// With a flag that is missing as well, where any is.
+    #[must_use]
+    pub fn with(mut self, flag: Option<CommandLine>) -> Self {
+        if let Self::Missing(lines) = &mut self {
+            lines.extend(flag);
+        }
+        self
+    }
+}
+
 impl Denied {
     /// The denied action, with the reason: for the operator, never for the component.
     pub fn explained(&self) -> String {

@@ -73,7 +73,9 @@ pub(super) fn decide(
     };
     let context = context(verified.bundle(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
-    let granted = Granted::new(verified, &grant, names).map_err(|shortfall| earlier.explain(shortfall))?;
+    let guard = operation.consent.unsaid_guard(&requests);
+    let granted =
+        Granted::new(verified, &grant, names).map_err(|shortfall| earlier.explain(shortfall.with(guard)))?;
     // After the grant, of which all that is missing is told at once: whoever decides has no use for a credential before.
     let credentials = credentials(granted.verified().bundle(), operation, responsibilities, mode)?;
     let granted = if responsibilities.modifies { granted } else { granted.reading_only() };

@@ -121,11 +121,13 @@ pub fn nearest(group: &str, kind: &str) -> Option<String> {
     }
     let is_meant = |known: &&Known| known.1.eq_ignore_ascii_case(kind) || known.2.eq_ignore_ascii_case(kind);
     let is_near = |known: &&Known| is_slip(&known.1.to_ascii_lowercase(), &kind.to_ascii_lowercase());
-    if in_group(group).next().is_some() && !group.is_empty() {
-        return in_group(group).find(is_near).map(written);
-    }
+    let near = if group.is_empty() { None } else { in_group(group).find(is_near) };
     if is_reserved(group) {
-        return TABLE.iter().find(is_meant).or_else(|| TABLE.iter().find(is_near)).map(written);
+        let elsewhere = || TABLE.iter().find(is_meant).or_else(|| TABLE.iter().find(is_near));
+        return near.or_else(elsewhere).map(written);
+    }
+    if in_group(group).next().is_some() {
+        return near.map(written);
     }
     TABLE
         .iter()
@@ -341,6 +343,7 @@ mod tests {
             ("extensions", "Ingress", Some("networking.k8s.io/Ingress")),
             ("", "Ingres", Some("networking.k8s.io/Ingress")),
             ("", "Secrte", Some("Secret")),
+            ("apps", "Job", Some("batch/Job")),
             ("apps", "Deploymnet", Some("apps/Deployment")),
             ("networking.k8s.io", "Ingres", Some("networking.k8s.io/Ingress")),
             ("rbac.authorisation.k8s.io", "Role", Some("rbac.authorization.k8s.io/Role")),

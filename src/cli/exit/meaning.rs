@@ -7,6 +7,7 @@ use crate::cluster;
 use crate::document::{chain, visible};
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
+use crate::grant::spec::InvalidGrant;
 use crate::host::GuestError;
 use crate::host::progress::Unready;
 use crate::install;
@@ -118,7 +119,8 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::Refused(error) => of_refusal(error),
         Error::SettledGrant => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
         Error::Shared { lines, .. } => Meaning::from(NOT_GRANTED).commands(lines).hint(
-            "add these flags, from what you know yourself: who can write the record can write anything there",
+            "add these flags, and with `--grants FILE` what is granted, from what you know yourself: who can write the \
+             record can write anything there",
         ),
         Error::SettledParameter(_) => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
         Error::Shortfall(error) => of_shortfall(error),
@@ -164,6 +166,9 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
         | Shortfall::GivenToAnother { missing: lines, .. } => {
             meaning.commands(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
         }
+        Shortfall::InvalidGrant(InvalidGrant::Wildcard(_)) => meaning.hint(
+            "name the objects, or add `--dangerous-wildcards` to allow also those that nobody has thought of",
+        ),
         Shortfall::OtherBundle { .. } => {
             meaning.hint("another digest is another decision: carnet grant new REF --to FILE")
         }
@@ -375,6 +380,13 @@ mod tests {
             let text = error.to_string();
             assert_eq!(code(error), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_bare_star_is_refused_with_the_flag_that_allows_it() {
+        let refused = Shortfall::InvalidGrant(InvalidGrant::Wildcard("get ConfigMap in * named x".into()));
+        let hint = of_shortfall(&refused).hint.unwrap().to_string();
+        assert!(hint.contains("`--dangerous-wildcards`"), "{hint}");
     }
 
     #[test]

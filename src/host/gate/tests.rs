@@ -144,6 +144,20 @@ async fn a_call_too_many_does_nothing_and_is_not_counted() {
     assert!(ended.denied.is_empty() && ended.failed.is_empty());
 }
 
+#[tokio::test]
+async fn the_path_of_a_file_that_is_not_there_is_told_to_the_operator_alone() {
+    let mut gate = gate(everything(json!({}))).await;
+    for _ in 0..2 {
+        let told = files::read::Host::read(&mut gate.host, "site.conf".into()).await.unwrap().unwrap_err();
+        assert!(matches!(&told, GuestError::NotFound(what) if what == "file site.conf"), "{told:?}");
+    }
+    let unread = gate.ended().unread;
+    assert!(
+        unread.len() == 1 && unread[0].starts_with("file site.conf: `/nowhere/site.conf`: "),
+        "{unread:?}"
+    );
+}
+
 /// What comes with a call counts before the call is looked at, and what it answers before it is handed over.
 #[tokio::test]
 async fn bytes_count_on_the_way_in_and_on_the_way_out() {
