@@ -26,7 +26,7 @@ pub mod identity;
 pub use bindings::Bindings;
 pub use connect::{ConnectOptions, Unconfigured};
 pub use credential::CredentialError;
-pub use identity::{Leftover, ScopedIdentity, written_for};
+pub use identity::{Leftover, ScopedIdentity, is_ours, written_for};
 pub use kubeconfig::InvalidKubeconfig;
 pub use plugin::PluginError;
 pub use precondition::Precondition;

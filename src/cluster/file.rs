@@ -84,7 +84,7 @@ mod tests {
     fn a_stream_is_read_once_and_is_the_same_from_then_on() {
         use std::io::Write as _;
         use std::os::fd::AsRawFd as _;
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(b"abc").unwrap();
         drop(writer);
         let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));

@@ -35,7 +35,7 @@ use super::status::{Error, path_of};
 use super::write_right::WriteRight;
 
 pub use home::{HOME, namespace_body};
-pub use kubeconfig::written_for;
+pub use kubeconfig::{is_ours, written_for};
 pub use leftovers::{Leftover, leftovers};
 pub use review::missing_rights;
 

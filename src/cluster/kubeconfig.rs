@@ -18,7 +18,7 @@ use super::file::read;
 use super::plugin::Plugin;
 
 /// The longest kubeconfig that is read, in bytes.
-const MAX_BYTES: u64 = 4 << 20;
+pub(super) const MAX_BYTES: u64 = 4 << 20;
 
 /// The longest name of a context, a cluster or a user that is shown, in characters.
 const MAX_NAME: usize = 100;

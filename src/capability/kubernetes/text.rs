@@ -67,14 +67,14 @@ impl RuleText {
     /// # Errors
     /// [`InvalidScope`] with the text that cannot be used.
     pub fn resolve(&self, names: &Names) -> Result<Rule, InvalidScope> {
-        let kinds = kinds(&self.kinds, names)?;
-        check_scope(&kinds, !self.namespaces.is_empty())?;
-        Rule::of(
+        let rule = Rule::of(
             self.verbs.iter().copied().collect(),
-            kinds,
+            kinds(&self.kinds, names)?,
             patterns(&self.namespaces, names, Grammar::Namespace)?,
             patterns(&self.names, names, Grammar::Object)?,
-        )
+        )?;
+        check_scope(&rule.kinds, !rule.namespaces.is_empty())?;
+        Ok(rule)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cli::inputs::consent::ConsentArgs;
 use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, Settings, StatePlace};
-use crate::cluster::{ConnectOptions, written_for};
+use crate::cluster::{ConnectOptions, is_ours};
 use crate::document;
 use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, OwnWord, RequestedPlace};
 use crate::reference::Reference;
@@ -211,7 +211,7 @@ impl ClusterArgs {
     /// How the cluster is reached from here.
     pub(in crate::cli) fn access(&self) -> anyhow::Result<Access> {
         let kubeconfig = self.kubeconfig.as_deref().map(inputs::absolute).transpose()?;
-        let is_lent = kubeconfig.as_deref().is_some_and(is_lent);
+        let is_lent = kubeconfig.as_deref().is_some_and(is_ours);
         Ok(Access { kubeconfig, is_lent, context: self.context.clone(), as_user: self.as_user.clone() })
     }
 
@@ -264,10 +264,4 @@ impl SecretsArg {
             Self::Plain => Secrets::Plain,
         }
     }
-}
-
-/// Whether a kubeconfig is one that `carnet rbac` wrote.
-fn is_lent(file: &Path) -> bool {
-    let document = inputs::text(file).ok().and_then(|text| document::json(text.as_bytes()).ok());
-    document.is_some_and(|document| written_for(&document).is_some())
 }
