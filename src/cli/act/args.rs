@@ -1,6 +1,6 @@
 //! The flags that say which installation, where, and what goes into it, as requests.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::cli::Context;
 use crate::cli::exit::Usage;
@@ -9,7 +9,6 @@ use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, Settings, StatePlace};
 use crate::cluster::{ConnectOptions, is_ours};
-use crate::document;
 use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, OwnWord, RequestedPlace};
 use crate::reference::Reference;
 use crate::state::State;
