@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use crate::cluster::written_for;
 use crate::document;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::operations::InstallRequest;
 use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport};
+use crate::operations::{Document as _, InstallRequest};
 use crate::reference::Reference;
 use crate::text::YamlText;
 
@@ -106,7 +106,7 @@ fn print(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<
     if context.ui.is_for_people() {
         context.ui.yaml(&yaml(&report))?;
     } else {
-        context.ui.report(&report)?;
+        context.ui.document(RightsReport::KIND, &report)?;
     }
     Ok(exit::DONE)
 }
@@ -206,14 +206,6 @@ fn yaml(report: &RightsReport) -> YamlText {
         text.document(object);
     }
     text
-}
-
-impl Report for RightsReport {
-    fn show(&self, page: &mut Page) {
-        for line in yaml(self).as_str().lines() {
-            page.unwrapped(Words::mixed(line));
-        }
-    }
 }
 
 impl Report for RightsCheck {
