@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(
             said,
             [
-                "RoleBinding prod/a hands on ClusterRole view, which the plan does not write",
+                "RoleBinding prod/a hands on ClusterRole view, whatever its rules are",
                 "ClusterRole all gathers rules of other roles, whatever they are",
                 "Role prod/a hands its rules on"
             ]

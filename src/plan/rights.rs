@@ -183,7 +183,9 @@ impl<'a> Steps<'a> {
         // One that is changed in a later call is still as it was.
         let first = about.first().filter(|first| first.call > binding.call);
         known.extend(first.and_then(|first| first.before.as_ref()));
-        if known.is_empty() || known.iter().any(|body| is_gathering(body)) {
+        // One that is made in a later call has no rules yet: whoever holds its rules to be is not let through.
+        let is_to_be = first.is_some_and(|first| first.before.is_none());
+        if is_to_be || known.is_empty() || known.iter().any(|body| is_gathering(body)) {
             return rights.binds(&binding.object, role, kinds);
         }
         for body in known {
@@ -269,6 +271,12 @@ mod tests {
         // The role changes after the binding, which hands on what the role was.
         let later = guarded(2, Change::Update, Some(role(&["secrets"])), role(&["pods"]));
         assert_eq!(bound(vec![update(), later]), ["get pods", "get secrets"]);
+        // The role is made after the binding: there are no rules yet that the server could compare.
+        let create = |call: usize, body: Value| guarded(call, Change::Create, None, body);
+        let to_be = bound(vec![create(1, binding()), create(2, role(&["pods"]))]);
+        assert_eq!(to_be, ["bind roles.rbac.authorization.k8s.io a", "get pods"]);
+        // Of one call, roles come first.
+        assert_eq!(bound(vec![create(1, binding()), create(1, role(&["pods"]))]), ["get pods"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::scope::RoleScope;
 /// One way in which rights are handed on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Escalation {
-    /// A role that the run does not write is bound.
+    /// A role is bound whose rules nobody knows at that moment: the run does not write it, or does so afterwards.
     Bind {
         /// The role.
         role: ObjectRef,
@@ -42,7 +42,7 @@ impl fmt::Display for Escalation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { role, binding } => {
-                write!(f, "{} hands on {}, which the plan does not write", named(binding), named(role))
+                write!(f, "{} hands on {}, whatever its rules are", named(binding), named(role))
             }
             Self::Escalate { role } => {
                 write!(f, "{} gathers rules of other roles, whatever they are", named(role))
