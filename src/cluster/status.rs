@@ -94,6 +94,14 @@ pub enum Error {
         /// The kind.
         kind: String,
     },
+    /// Another object does not exist, without which this one cannot be there: the role of a binding, say.
+    #[error("`{object}` cannot be there: `{missing}` does not exist")]
+    NoDependency {
+        /// The object.
+        object: String,
+        /// What is missing, such as `roles.rbac.authorization.k8s.io web`.
+        missing: String,
+    },
     /// The namespace of the object does not exist.
     #[error("`{object}` cannot be there: its namespace does not exist")]
     NoNamespace {
@@ -270,15 +278,33 @@ impl Status {
         })
     }
 
-    /// A 404 says one of three things: no such object, no such namespace, no such kind.
+    /// A 404 says one of four things: no such object, no such namespace, no such kind, or that another object is missing
+    /// which this one names.
     fn missing(&self, object: &ObjectRef) -> Error {
         match (self.detail("kind"), self.detail("name")) {
             (Some("namespaces"), Some(name)) if object.namespace.as_deref() == Some(name) => {
                 Error::NoNamespace { object: object.to_string() }
             }
-            (_, Some(name)) if name == object.name => Error::NotFound(object.to_string()),
+            (kind, Some(name)) if name == object.name && self.may_be(object, kind) => {
+                Error::NotFound(object.to_string())
+            }
+            (Some(kind), Some(name)) => {
+                let group = self.detail("group").filter(|group| !group.is_empty());
+                let resource = group.map_or_else(|| kind.to_owned(), |group| format!("{kind}.{group}"));
+                Error::NoDependency {
+                    object: object.to_string(),
+                    missing: shown(&format!("{resource} {name}")),
+                }
+            }
             _ => Error::no_kind(object),
         }
+    }
+
+    /// Whether the details can be about `object`: they have its group and its resource, as far as both are known.
+    fn may_be(&self, object: &ObjectRef, kind: Option<&str>) -> bool {
+        let resource = Kinds::default().find(object);
+        let is_resource = resource.zip(kind).is_none_or(|(resource, kind)| resource.plural == kind);
+        is_resource && self.detail("group").is_none_or(|group| group == object.group())
     }
 
     /// `conflict with "MANAGER" using VERSION`, once for each field.
@@ -367,3 +393,6 @@ fn shown(text: &str) -> String {
 fn list(items: &[impl fmt::Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,6 +128,7 @@ fn told_of_cluster(error: &cluster::Error) -> GuestError {
         Refusal::NotFound(object) => GuestError::NotFound(object.clone()),
         Refusal::Immutable { object, .. }
         | Refusal::Invalid { object, .. }
+        | Refusal::NoDependency { object, .. }
         | Refusal::NoNamespace { object }
         | Refusal::Scope { object, .. } => {
             GuestError::Invalid(format!("the target does not accept {object}"))

@@ -87,6 +87,10 @@ impl Cluster {
             (Err(Error::Denied { lacks_right: true, .. }), before) if mode == DryRunMode::DryRunIfAllowed => {
                 Ok(self.foretold(body.value, before, Some(NotDryRun::Forbidden)))
             }
+            // A role that the plan makes on its way, say: whoever may not bind every role is told that it is not there.
+            (Err(Error::NoDependency { .. }), before) if mode == DryRunMode::DryRunIfAllowed => {
+                Ok(self.foretold(body.value, before, Some(NotDryRun::Impossible)))
+            }
             (Err(error), _) => Err(error),
         }
     }
