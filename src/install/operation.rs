@@ -99,7 +99,8 @@ impl Operation {
     /// An installation that failed, was interrupted or is gone may be installed; one that succeeded is upgraded.
     fn check_new(&self, earlier: &Installation) -> Result<(), Error> {
         if earlier.is_installed() {
-            return Err(Error::Exists(self.name.clone()));
+            // One that is elsewhere cannot be upgraded here: what helps is another name.
+            return self.check_same(earlier).and(Err(Error::Exists(self.name.clone())));
         }
         if earlier.inventory().is_empty() { Ok(()) } else { self.check_same(earlier) }
     }
@@ -236,6 +237,9 @@ pub(in crate::install) mod tests {
             Operation { namespace: "dev".into(), ..operation("upgrade") },
             Operation { place: Place::directory("/other"), ..operation("upgrade") },
             Operation { place: Place::cluster(), ..operation("upgrade") },
+            // A state has each name once. An upgrade, as for one that is here, would be refused as well.
+            Operation { namespace: "dev".into(), ..operation("install") },
+            Operation { place: Place::directory("/other"), ..operation("install") },
         ];
         for operation in elsewhere {
             let error = operation.check(Some(&there), Mode::Act).unwrap_err();
