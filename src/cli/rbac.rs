@@ -137,7 +137,7 @@ fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> a
     let Some(account) = written(file)? else {
         anyhow::bail!("`{}` is not there", file.display());
     };
-    let (destination, request) = (target.destination(), target.home.request(&args.name)?);
+    let (destination, request) = (target.destination_in_cluster(), target.home.request(&args.name)?);
     act::carry_out(&target.home, context, async |services| {
         rbac::revoke(&account, &destination, &request, services).await
     })?;

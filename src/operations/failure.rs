@@ -92,6 +92,16 @@ pub enum Error {
         /// The digest of the one that is named.
         found: Digest,
     },
+    /// The account acts for another installation.
+    #[error("the account {account} acts for the installation `{owner}`, not for `{name}`")]
+    OtherInstallation {
+        /// The account.
+        account: String,
+        /// The installation it was made for, `NAMESPACE/NAME`.
+        owner: String,
+        /// The installation that is named.
+        name: String,
+    },
     /// The account is one of another cluster.
     #[error("the account {account} is at {server}, not at {found}")]
     OtherServer {

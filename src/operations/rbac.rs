@@ -139,7 +139,7 @@ pub async fn make(
     };
     let (cluster, namespace) = cluster(&request.destination, &request.installation, services).await?;
     if let Some(earlier) = earlier {
-        remove(cluster.server(), earlier).await?;
+        remove(cluster.server(), earlier, &request.installation).await?;
     }
     let home = request.installation.change.identity_namespace.as_deref();
     let record =
@@ -161,7 +161,8 @@ pub async fn make(
 /// Removes an account that [`make`] made.
 ///
 /// # Errors
-/// [`Error::OtherServer`] when it is one of another cluster, and when it cannot be removed.
+/// [`Error::OtherServer`] when it is one of another cluster, [`Error::OtherInstallation`] when it acts for another
+/// installation, and when it cannot be removed.
 pub async fn revoke(
     account: &IdentityRecord,
     destination: &RequestedPlace,
@@ -169,7 +170,7 @@ pub async fn revoke(
     services: &Services<'_>,
 ) -> Result<(), Error> {
     let (cluster, _) = cluster(destination, request, services).await?;
-    remove(cluster.server(), account).await
+    remove(cluster.server(), account, request).await
 }
 
 async fn planned(request: &InstallRequest, services: &Services<'_>) -> Result<Outcome, Error> {
@@ -201,7 +202,18 @@ async fn cluster(
     }
 }
 
-async fn remove(server: &Server, account: &IdentityRecord) -> Result<(), Error> {
+async fn remove(
+    server: &Server,
+    account: &IdentityRecord,
+    request: &InstallationRequest,
+) -> Result<(), Error> {
+    let is_meant = account.owner.split_once('/').is_some_and(|(namespace, name)| {
+        name == request.name && request.namespace.as_deref().is_none_or(|asked| asked == namespace)
+    });
+    if !is_meant {
+        let (account, owner) = (account.name.clone(), account.owner.clone());
+        return Err(Error::OtherInstallation { account, owner, name: request.name.clone() });
+    }
     if account.server != server.address() {
         let (account, made_at) = (account.name.clone(), account.server.clone());
         return Err(Error::OtherServer { account, server: made_at, found: server.address().to_owned() });

@@ -803,7 +803,7 @@ fn rights_name_every_object_and_say_why() {
     assert_eq!(
         escalations,
         [
-            format!("RoleBinding {here}/test-view hands on ClusterRole view, which the plan does not write"),
+            format!("RoleBinding {here}/test-view hands on ClusterRole view, whatever its rules are"),
             format!("ClusterRole test-{here} hands its rules on"),
             format!("Role {here}/test-role hands its rules on"),
         ]
@@ -903,6 +903,21 @@ fn nobody_hands_out_what_they_do_not_hold() {
         said.document["details"],
         json!([format!("namespace {here}: create, patch deployments.apps test-web")])
     );
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_binding_may_come_in_an_earlier_call_than_its_role() {
+    let place = Place::new();
+    let roles = place.roles();
+    let early: Vec<_> = roles.manifests.iter().filter(|text| text.contains("RoleBinding")).collect();
+    let script = Script::new().apply(&early.iter().map(|text| text.as_str()).collect::<Vec<_>>());
+    let script = script.apply(&roles.manifests.iter().map(String::as_str).collect::<Vec<_>>());
+    let bundle = place.bundle(&App { name: "early", script, ..roles });
+    place.install(&bundle, &[]).done();
+    place.carnet(&["upgrade", "--yes"], &bundle).done();
+    place.site.carnet(&["uninstall", "test", "--yes"]).done();
     assert_eq!(place.leftovers(), Vec::<String>::new());
 }
 
@@ -1031,6 +1046,29 @@ fn a_pipeline_gets_the_rights_of_one_plan_for_a_while() {
     assert_eq!(fs::read_to_string(&theirs).unwrap(), "{apiVersion: v1, kind: Config}");
 
     place.site.carnet(&["rbac", "test", "--kubeconfig", &lent, "--revoke"]).done();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+    assert!(!fs::exists(&lent).unwrap());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn an_account_goes_by_the_name_of_its_installation_whether_that_is_there_or_not() {
+    let place = Place::new();
+    let mut bundle = place.bundle(&place.web());
+    let lent = place.site.path("lent.kubeconfig").display().to_string();
+    place.carnet(&["rbac", "--kubeconfig", &lent], &bundle).done();
+    let revoke = |name: &str, more: &[&str]| {
+        place.site.carnet(&[&["rbac", name, "--kubeconfig", &lent, "--revoke"], more].concat())
+    };
+    let owner = format!("acts for the installation `{}/test`", place.site.namespace);
+    revoke("other", &[]).refused(2, &[&owner]);
+    revoke("test", &["-n", "default"]).refused(2, &[&owner]);
+    // Neither is it replaced by that of another one.
+    bundle[0] = "other".into();
+    place.carnet(&["rbac", "--kubeconfig", &lent], &bundle).refused(2, &[&owner]);
+    assert_eq!(place.leftovers().len(), 3);
+    assert!(fs::exists(&lent).unwrap());
+    revoke("test", &[]).done();
     assert_eq!(place.leftovers(), Vec::<String>::new());
     assert!(!fs::exists(&lent).unwrap());
 }

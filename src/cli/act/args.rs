@@ -188,6 +188,15 @@ impl TargetArgs {
         }
     }
 
+    /// The same for what is in a cluster in any case.
+    pub(in crate::cli) fn destination_in_cluster(&self) -> RequestedPlace {
+        let cluster = self.clone();
+        RequestedPlace {
+            default: inputs::deferred(move || cluster.place(Some("kube"))),
+            ..self.destination()
+        }
+    }
+
     fn place(&self, text: Option<&str>) -> anyhow::Result<Option<Place>> {
         text.map(|text| self.parse(text)).transpose()
     }

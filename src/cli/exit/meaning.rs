@@ -114,6 +114,11 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::OtherBundle { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet upgrade").word(name).own("REF"))
         }
+        Error::OtherInstallation { owner, .. } => {
+            let (namespace, name) = owner.split_once('/').unwrap_or_default();
+            let line = CommandLine::of("carnet rbac").word(name).own("-n").word(namespace);
+            Meaning::from(USAGE).hint(line.own("--kubeconfig FILE --revoke"))
+        }
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube"),
         Error::Input(error) | Error::Policy(error) => return meaning(&**error),
         Error::Refused(error) => of_refusal(error),
@@ -211,6 +216,8 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
         cluster::Error::Displaced { name, .. } => {
             Meaning::from(LOCKED).hint(CommandLine::of("carnet status").word(name))
         }
+        cluster::Error::NoDependency { .. } => Meaning::from(ERROR)
+            .hint("what an object names has to be there first: apply it before, or in the same call"),
         cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
         _ => ERROR.into(),
     }
@@ -370,6 +377,7 @@ mod tests {
             (Error::NoEarlierRevision("web".into()), 1),
             (Error::Uninstalled("web".into()), 1),
             (Error::NoPlace, 2),
+            (Error::OtherInstallation { account: "a".into(), owner: "prod/web".into(), name: "b".into() }, 2),
             (Error::SettledGrant, 2),
             (Error::Shared { name: "web".into(), lines: Vec::new() }, 11),
             (Error::Directory, 2),
