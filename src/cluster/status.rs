@@ -95,11 +95,11 @@ pub enum Error {
         kind: String,
     },
     /// Another object does not exist, without which this one cannot be there: the role of a binding, say.
-    #[error("`{object}` cannot be there: `{missing}` does not exist")]
+    #[error("`{object}` cannot be there: it names `{missing}`, which does not exist")]
     NoDependency {
         /// The object.
         object: String,
-        /// What is missing, such as `roles.rbac.authorization.k8s.io web`.
+        /// What is missing, such as `web` or `roles.rbac.authorization.k8s.io web`.
         missing: String,
     },
     /// The namespace of the object does not exist.
@@ -164,7 +164,7 @@ impl Error {
             StatusCode::FORBIDDEN => {
                 Self::Denied { verb, object: name, text: text(), lacks_right: status.lacks_right() }
             }
-            StatusCode::NOT_FOUND => status.missing(object),
+            StatusCode::NOT_FOUND => status.missing(verb, object),
             StatusCode::CONFLICT => match status.conflicts() {
                 fields if fields.is_empty() => Self::Changed(name),
                 fields => Self::Conflict { object: name, fields },
@@ -280,21 +280,22 @@ impl Status {
 
     /// A 404 says one of four things: no such object, no such namespace, no such kind, or that another object is missing
     /// which this one names.
-    fn missing(&self, object: &ObjectRef) -> Error {
+    fn missing(&self, verb: &str, object: &ObjectRef) -> Error {
         match (self.detail("kind"), self.detail("name")) {
             (Some("namespaces"), Some(name)) if object.namespace.as_deref() == Some(name) => {
                 Error::NoNamespace { object: object.to_string() }
             }
-            (kind, Some(name)) if name == object.name && self.may_be(object, kind) => {
+            // An apply makes what is not there, so that is not what is missing.
+            (kind, Some(name)) if verb != "apply" && name == object.name && self.may_be(object, kind) => {
                 Error::NotFound(object.to_string())
             }
             (Some(kind), Some(name)) => {
                 let group = self.detail("group").filter(|group| !group.is_empty());
                 let resource = group.map_or_else(|| kind.to_owned(), |group| format!("{kind}.{group}"));
-                Error::NoDependency {
-                    object: object.to_string(),
-                    missing: shown(&format!("{resource} {name}")),
-                }
+                // Of a role that a binding names, the server tells the name, and the kind of the binding.
+                let is_own = self.may_be(object, Some(kind));
+                let missing = if is_own { name.to_owned() } else { format!("{resource} {name}") };
+                Error::NoDependency { object: object.to_string(), missing: shown(&missing) }
             }
             _ => Error::no_kind(object),
         }

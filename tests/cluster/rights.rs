@@ -923,6 +923,22 @@ fn a_binding_may_come_in_an_earlier_call_than_its_role() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_may_not_bind_a_role_that_is_missing_is_told_about_the_role() {
+    let place = Place::new();
+    let roles = place.roles();
+    let binding = roles.manifests[2].clone();
+    let app = App { name: "loose", script: Script::new().apply(&[&binding]), ..roles };
+    let user = place.user(Some("edit"));
+    let edit = "--resource=roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io";
+    place.site.kubectl(&["create", "role", "most", "--verb=get,create,patch,delete", edit]);
+    place.site.kubectl(&["create", "rolebinding", "most", "--role=most", &format!("--user={user}")]);
+    let said = place.install(&place.bundle(&app), &["--as", &user, "--identity", "own"]);
+    let said = said.refused(1, &["it names `test-role`, which does not exist"]);
+    assert!(!said.stderr.contains("has no kind"), "{said}");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn who_administers_one_namespace_needs_nothing_else() {
     let place = Place::new();
     let user = place.user(Some("admin"));

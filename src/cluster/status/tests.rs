@@ -16,29 +16,35 @@ fn a_404_is_about_the_object_that_it_names() {
         |kind: &str, name: &str| json!({"kind": kind, "group": "rbac.authorization.k8s.io", "name": name});
     let no_role = |name: &str| {
         format!(
-            "`rbac.authorization.k8s.io/RoleBinding prod/web` cannot be there: \
-                 `roles.rbac.authorization.k8s.io {name}` does not exist"
+            "`rbac.authorization.k8s.io/RoleBinding prod/web` cannot be there: it names \
+             `roles.rbac.authorization.k8s.io {name}`, which does not exist"
         )
     };
     assert_eq!(told(&binding, &of_rbac("roles", "other")), no_role("other"));
     // Of the same name it is another object all the same.
     assert_eq!(told(&binding, &of_rbac("roles", "web")), no_role("web"));
-    let itself = told(&binding, &of_rbac("rolebindings", "web"));
+    // The server itself says it so.
+    let named = told(&binding, &of_rbac("rolebindings", "web"));
+    assert!(named.ends_with("cannot be there: it names `web`, which does not exist"), "{named}");
+    let response = ApiResponse::not_found(&of_rbac("rolebindings", "web"));
+    let itself = Error::of(&response, "get", &binding).to_string();
     assert_eq!(itself, "`rbac.authorization.k8s.io/RoleBinding prod/web` does not exist");
     let of_all = told(&rbac("ClusterRoleBinding", None), &of_rbac("clusterroles", "web"));
     assert!(
-        of_all.ends_with("cannot be there: `clusterroles.rbac.authorization.k8s.io web` does not exist"),
+        of_all.ends_with(
+            "cannot be there: it names `clusterroles.rbac.authorization.k8s.io web`, which does not exist"
+        ),
         "{of_all}"
     );
     let namespace = told(&binding, &json!({"kind": "namespaces", "name": "prod"}));
     assert!(namespace.ends_with("cannot be there: its namespace does not exist"), "{namespace}");
     // One that only a reference names is a thing like any other.
     let other = told(&binding, &json!({"kind": "namespaces", "name": "web"}));
-    assert!(other.ends_with("cannot be there: `namespaces web` does not exist"), "{other}");
+    assert!(other.ends_with("cannot be there: it names `namespaces web`, which does not exist"), "{other}");
     assert!(told(&binding, &json!({})).starts_with("the server has no kind `RoleBinding`"));
     // Nobody knows the resource of this kind; the group is enough to tell.
     let widget = ObjectRef::new("example.com/v1", "Widget", Some("prod"), "web");
     let details = |group: &str| json!({"kind": "widgetries", "group": group, "name": "web"});
-    assert_eq!(told(&widget, &details("example.com")), "`example.com/Widget prod/web` does not exist");
+    assert!(told(&widget, &details("example.com")).contains("it names `web`"));
     assert!(told(&widget, &details("example.org")).contains("`widgetries.example.org web`"));
 }
