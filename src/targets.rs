@@ -85,6 +85,17 @@ impl Target {
         }
     }
 
+    /// The bytes that preparing an object adds to it.
+    ///
+    /// # Errors
+    /// [`Error::Misplaced`] for credentials that are more than the object may hold.
+    pub fn added(&self, permit: &Permitted<Apply>, lent: &LentCredentials) -> Result<usize, Error> {
+        match self {
+            Self::Directory(directory) if directory.omits() => Ok(0),
+            Self::Cluster(_) | Self::Directory(_) => Ok(lent.length(&permit.0)?),
+        }
+    }
+
     /// Prepares an object for sending, its credentials in place or left out. Each of them needs its own permit to go there.
     ///
     /// # Errors

@@ -23,6 +23,10 @@ use super::told::CallError;
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
 const MAX_OBJECTS: usize = 500;
 
+/// How often the credentials in an object are held until the run ends, counted in base64: in the object, in its file or
+/// request, in what the target would make of it, and in the trace.
+const COPIES: u64 = 4;
+
 /// The functions' view: the grant and the pass.
 pub(super) struct Kubernetes<'a> {
     pub(super) granted: &'a Granted,
@@ -77,6 +81,7 @@ impl Kubernetes<'_> {
             self.pass.site_mut().spell(permit.0.reference())?;
             let step = Step::apply(&permit.0);
             told.push((step.object.clone(), !placements.is_empty()));
+            self.hold(self.pass.site().added(&permit)?)?;
             items.push(ApplyItem::new(self.pass.site().prepare(permit, &placed)?, step, placements));
         }
         let changes = self.pass.apply(items, self.granted).await?;
@@ -145,6 +150,12 @@ impl Kubernetes<'_> {
         let more = objects.len().saturating_sub(manifests.len());
         self.work.take(more).map_err(|hit| CallError::Run(hit.into()))?;
         Ok(objects)
+    }
+
+    /// Counts credentials that are about to be filled in, before they are: a short placeholder may become much.
+    fn hold(&self, bytes: usize) -> Result<(), CallError> {
+        let encoded = u64::try_from(base64::encoded_len(bytes, true).unwrap_or(bytes)).unwrap_or(u64::MAX);
+        self.memory.take(encoded.saturating_mul(COPIES)).map_err(|hit| CallError::Run(hit.into()))
     }
 
     /// Finds the credentials in a manifest, each of which must be permitted to go there.

@@ -42,6 +42,8 @@ impl CallError {
             Self::Guest(error) | Self::Unread { told: error, .. } => Some(error.clone()),
             Self::Run(_) => None,
             Self::Target(targets::Error::Cluster(cluster::Error::Displaced { .. })) => None,
+            // A component that could go on would learn how long a credential is, by asking again.
+            Self::Target(targets::Error::Misplaced(Misplaced::Large)) => None,
             Self::Target(error) => Some(told(error)),
         }
     }
@@ -173,5 +175,6 @@ mod tests {
         assert!(CallError::Run(wasmtime::Error::msg("over")).told().is_none());
         let displaced = cluster::Error::Displaced { name: "web".into(), why: "it was unlocked".into() };
         assert!(CallError::from(targets::Error::from(displaced)).told().is_none());
+        assert!(CallError::from(targets::Error::from(Misplaced::Large)).told().is_none());
     }
 }

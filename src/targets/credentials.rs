@@ -6,14 +6,13 @@
 //! the request or the file that it is made for. A credential that the host made lives in those Secrets alone; an
 //! annotation says under which key, so that the next run finds it there.
 
+mod filling;
 mod placeholder;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::document;
@@ -34,6 +33,8 @@ struct Held {
     name: String,
     value: SecretString,
     is_generated: bool,
+    /// Its length in each encoding.
+    lengths: [usize; Encoding::ALL.len()],
 }
 
 /// Which keys of a Secret hold which credentials.
@@ -61,6 +62,9 @@ pub enum Misplaced {
     /// In `data`, where the value must be base64 as a whole.
     #[error("in `data` a placeholder must be the whole value and in base64 encoding (key `{0}`)")]
     Data(String),
+    /// More than a Secret may hold, once the credentials are in it.
+    #[error("with its credentials in place the Secret would have more than 1 MiB; put less into one Secret")]
+    Large,
     /// Somewhere else than in the `data` or `stringData` of a Secret.
     #[error("a credential's placeholder stands outside `data` and `stringData` of a Secret")]
     Outside,
@@ -85,13 +89,12 @@ impl LentCredentials {
     /// Adds a credential that the operator supplied.
     pub fn lend(&mut self, permit: Permitted<Lend>, value: SecretString) {
         let name = permit.into_inner().0;
-        self.0.insert(identity(&name), Held { name, value, is_generated: false });
+        self.0.insert(identity(&name), Held::new(&name, value, false));
     }
 
     /// Adds a credential that the host made.
     pub fn generate(&mut self, permit: &Permitted<Generate>, value: SecretString) {
-        let name = permit.name.clone();
-        self.0.insert(identity(&name), Held { name, value, is_generated: true });
+        self.0.insert(identity(&permit.name), Held::new(&permit.name, value, true));
     }
 
     /// Whether a credential is among these.
@@ -173,15 +176,25 @@ impl LentCredentials {
     /// keeps and compares.
     ///
     /// # Errors
-    /// [`Misplaced`] as for [`LentCredentials::placements`], and for a credential that none of these permits places there.
+    /// [`Misplaced`] as for [`LentCredentials::placements`], and for a credential that none of these permits places there. [`Misplaced::Large`] as for
+    /// [`LentCredentials::length`].
     pub fn fill(&self, object: &Object, placed: &[Permitted<PlaceCredential>]) -> Result<Filled, Misplaced> {
         let found = self.find_placed(object, placed)?;
+        self.length(object)?;
         let mut body = object.body().clone();
         if object.reference().is_secret() {
             self.fill_secret(&mut body)?;
         }
         annotate(&mut body, &found)?;
         Ok(Filled { body, is_secret: !found.placements.is_empty() })
+    }
+
+    /// The bytes of an object's values once the credentials are in place; 0 where there are none. Nothing is filled for that.
+    ///
+    /// # Errors
+    /// [`Misplaced::Large`] when they are more than a Secret may hold.
+    pub fn length(&self, object: &Object) -> Result<usize, Misplaced> {
+        if object.reference().is_secret() { self.filled_length(object.body()) } else { Ok(0) }
     }
 
     /// The object without the values that would hold credentials; an annotation says which they are.
@@ -208,14 +221,13 @@ impl LentCredentials {
         let mut data = Map::new();
         if let Some(given) = members.remove("data") {
             for (key, text) in texts(&given)? {
-                let value = self.whole(text).map(|value| Encoding::Base64.write(value.expose_secret()));
+                let value = self.whole(text).map(|held| Encoding::Base64.write(held.value.expose_secret()));
                 data.insert(key.into(), value.unwrap_or_else(|| text.into()).into());
             }
         }
         if let Some(given) = members.remove("stringData") {
             for (key, text) in texts(&given)? {
-                let value = BASE64.encode(self.replaced(text));
-                if data.insert(key.into(), value.into()).is_some() {
+                if data.insert(key.into(), self.filled(text).into()).is_some() {
                     return Err(Misplaced::Twice(key.into()));
                 }
             }
@@ -228,34 +240,16 @@ impl LentCredentials {
     }
 
     /// The credential whose base64 placeholder is the whole text.
-    fn whole(&self, text: &str) -> Option<&SecretString> {
-        let identity = text.strip_prefix(MARK)?.strip_suffix("-base64")?;
-        self.0.get(identity).map(|held| &held.value)
-    }
-
-    fn replaced(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (identity, held) in &self.0 {
-            for (encoding, word) in Encoding::ALL {
-                let placeholder = format!("{MARK}{identity}-{word}");
-                if text.contains(&placeholder) {
-                    text = text.replace(&placeholder, &encoding.write(held.value.expose_secret()));
-                }
-            }
-        }
-        text
+    fn whole(&self, text: &str) -> Option<&Held> {
+        self.0.get(text.strip_prefix(MARK)?.strip_suffix("-base64")?)
     }
 
     /// The credentials that a text places, all of which must have been lent.
     fn named_in(&self, key: &str, text: &str) -> Result<BTreeSet<String>, Misplaced> {
         text.match_indices(MARK)
             .map(|(at, _)| {
-                let rest = &text[at + MARK.len()..];
-                let known = self.0.iter().find(|(identity, _)| {
-                    let word = rest.strip_prefix(identity.as_str()).and_then(|rest| rest.strip_prefix('-'));
-                    word.is_some_and(|word| Encoding::ALL.iter().any(|(_, known)| word.starts_with(known)))
-                });
-                known.map(|(_, held)| held.name.clone()).ok_or_else(|| Misplaced::Unknown(key.into()))
+                let known = self.at(text, at).map(|(held, ..)| held.name.clone());
+                known.ok_or_else(|| Misplaced::Unknown(key.into()))
             })
             .collect()
     }
@@ -292,6 +286,8 @@ mod tests {
     use super::*;
     use crate::kubernetes::kinds::Kinds;
     use crate::kubernetes::metadata::LAST_APPLIED;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD as BASE64;
     use crate::kubernetes::object::ObjectRef;
     use serde_json::json;
 
@@ -358,6 +354,50 @@ mod tests {
         assert_eq!(parsed["password"], VALUE);
         assert_eq!(filled.body["data"]["other"], "eA==");
         assert!(filled.is_secret && filled.body.get("stringData").is_none());
+    }
+
+    /// Secrets that hold this credential's placeholder so often, in each place and encoding.
+    fn repeated(times: usize) -> Vec<Object> {
+        let text = |encoding| placeholder("db", encoding).repeat(times);
+        let keys: Map<_, _> =
+            (0..times).map(|key| (format!("k{key}"), placeholder("db", Encoding::Base64).into())).collect();
+        let texts = Encoding::ALL.map(|(encoding, _)| json!({"stringData": {"a": text(encoding)}}));
+        texts.into_iter().chain([json!({ "data": keys })]).map(|rest| object("Secret", rest)).collect()
+    }
+
+    #[test]
+    fn what_would_be_more_than_a_secret_holds_is_never_filled() {
+        let mut lent = LentCredentials::default();
+        lent.lend(Permitted::for_tests(Lend("db".into())), "x".repeat(2 << 10).into());
+        for secret in repeated(1000) {
+            assert!(lent.placements(&secret).is_ok());
+            assert_eq!(lent.length(&secret), Err(Misplaced::Large));
+            assert_eq!(lent.fill(&secret, &placed("db")).err(), Some(Misplaced::Large));
+            assert!(lent.omit(&secret, &placed("db")).is_ok(), "what is left out takes no room");
+        }
+    }
+
+    #[test]
+    fn the_length_that_is_foretold_is_that_of_what_is_filled() {
+        let lent = lent();
+        for secret in repeated(3) {
+            let filled = lent.fill(&secret, &placed("db")).unwrap();
+            let keys = filled.body["data"].as_object().unwrap().keys();
+            let length: usize = keys.map(|key| decoded(&filled, key).len()).sum();
+            assert_eq!(lent.length(&secret), Ok(length));
+        }
+        assert_eq!(lent.length(&object("Secret", json!({"stringData": {"a": "x"}}))), Ok(0));
+    }
+
+    #[test]
+    fn a_credential_that_looks_like_a_placeholder_is_no_placeholder() {
+        let mut lent = lent();
+        lent.lend(Permitted::for_tests(Lend("odd".into())), placeholder("db", Encoding::Raw).into());
+        let text = placeholder("odd", Encoding::Raw) + &placeholder("db", Encoding::Url);
+        let permits: Vec<_> = placed("db").into_iter().chain(placed("odd")).collect();
+        let filled = lent.fill(&object("Secret", json!({"stringData": {"a": text}})), &permits).unwrap();
+        let expected = placeholder("db", Encoding::Raw) + &Encoding::Url.write(VALUE);
+        assert_eq!(decoded(&filled, "a"), expected);
     }
 
     #[test]

@@ -163,6 +163,11 @@ impl Directory {
         Ok(Some(value))
     }
 
+    /// Whether credentials are left out.
+    pub(super) fn omits(&self) -> bool {
+        self.secrets == Secrets::Omit
+    }
+
     /// Renders the object's file.
     pub(super) fn render(
         &self,

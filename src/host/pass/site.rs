@@ -176,6 +176,11 @@ impl Site {
         self.lent.placements(object)
     }
 
+    /// The bytes that preparing an object adds to it.
+    pub(crate) fn added(&self, permit: &Permitted<Apply>) -> Result<usize, targets::Error> {
+        self.target.added(permit, &self.lent)
+    }
+
     /// Prepares an object for sending, with the permits to place the credentials in it.
     pub(crate) fn prepare(
         &self,
