@@ -75,6 +75,9 @@ pub enum FetchError {
     /// A document around the bundle breaks a rule.
     #[error("the documents around the bundle are not valid")]
     Index(#[from] IndexError),
+    /// The layout lists no bundle of this digest.
+    #[error("the layout has no bundle {0}")]
+    NoDigest(Digest),
     /// The place cannot be read by this version.
     #[error("{0} cannot be read by this version: use a layout (`layout:DIR`)")]
     NotYet(&'static str),

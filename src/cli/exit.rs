@@ -190,6 +190,9 @@ mod tests {
         for (error, code) in [
             (anyhow::Error::from(Refusal::Unsigned(digest)), 10),
             (FetchError::Oci(OciError::Digest(digest.check(b"x").unwrap_err())).into(), 10),
+            (FetchError::Oci(OciError::Absent(digest)).into(), 10),
+            (FetchError::Oci(OciError::NotAFile("blobs/sha256/x".into())).into(), 10),
+            (FetchError::NoDigest(digest).into(), 1),
             (FetchError::Empty.into(), 1),
             (Shortfall::Missing(Vec::new()).into(), 11),
             (install::Error::Shortfall(Shortfall::Missing(Vec::new())).into(), 11),

@@ -65,9 +65,8 @@ async fn untagged(
             None => found = Some((entry.tag().map(Into::into), descriptor.plain())),
         }
     }
-    let absent = |digest| FetchError::Oci(OciError::Absent(digest));
     let unread = unread.filter(|_| digest.is_none()).map(|unread| OciError::from(unread).into());
-    found.ok_or_else(|| unread.unwrap_or_else(|| digest.map_or(FetchError::Empty, absent)))
+    found.ok_or_else(|| unread.unwrap_or_else(|| digest.map_or(FetchError::Empty, FetchError::NoDigest)))
 }
 
 /// The tags of possible bundles.

@@ -121,7 +121,7 @@ async fn a_bundle_is_found_by_nothing_by_its_tag_and_by_its_digest() {
     }
     let other = Digest::of(b"other");
     let absent = site.fetch(&format!("@{other}")).await;
-    assert!(matches!(absent, Err(FetchError::Oci(OciError::Absent(found))) if found == other));
+    assert!(matches!(absent, Err(FetchError::NoDigest(found)) if found == other));
     let moved = site.fetch(&format!(":1.0.0@{other}")).await;
     assert!(matches!(moved, Err(FetchError::OtherDigest { found, .. }) if found == digest));
     assert!(matches!(site.fetch(":2").await, Err(FetchError::Tag { tags, .. }) if tags == ["1.0.0"]));
@@ -191,6 +191,22 @@ async fn a_descriptor_that_lies_about_the_size_is_found_out() {
     lie["size"] = ((4 << 20) + 1).into();
     site.write(&[lie]);
     assert!(matches!(site.fetch(":1.0.0").await, Err(FetchError::Oci(OciError::TooLong { .. }))));
+}
+
+#[tokio::test]
+async fn a_blob_that_is_gone_or_a_folder_is_damage_to_the_bundle() {
+    let site = Site::new().await;
+    let empty = site.blob(Digest::of(b"{}"));
+    for blob in site.blobs().into_iter().filter(|blob| *blob != empty) {
+        let aside = site.path("aside");
+        fs::rename(&blob, &aside).unwrap();
+        assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::Absent(_)))), "{blob:?}");
+        fs::create_dir(&blob).unwrap();
+        assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::NotAFile(_)))), "{blob:?}");
+        fs::remove_dir(&blob).unwrap();
+        fs::rename(&aside, &blob).unwrap();
+    }
+    site.fetch("").await.unwrap();
 }
 
 #[tokio::test]

@@ -182,7 +182,7 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
     }
 }
 
-/// Bytes that are not what a digest promised are a matter of trust; the rest is a matter of files.
+/// Bytes that are not what a digest promised, or not there, are a matter of trust; the rest is a matter of files.
 fn of_fetch(error: &FetchError) -> Meaning {
     match error {
         FetchError::Component(fault) => of_component(fault),
@@ -200,7 +200,9 @@ fn of_fetch(error: &FetchError) -> Meaning {
 
 fn of_oci(error: &OciError) -> Meaning {
     match error {
-        OciError::Digest(_) | OciError::Size { .. } => NOT_TRUSTED.into(),
+        OciError::Absent(_) | OciError::Digest(_) | OciError::NotAFile(_) | OciError::Size { .. } => {
+            NOT_TRUSTED.into()
+        }
         _ => ERROR.into(),
     }
 }
