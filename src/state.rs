@@ -34,7 +34,7 @@ pub use claim::{Claim, ClaimResult, timestamp, ulid};
 pub use directory::private_directory;
 pub use error::StateError;
 pub use holder::Holder;
-pub use installation::{Installation, InstallationSettings, Revision};
+pub use installation::{Installation, InstallationSettings, Installations, Revision};
 pub use lock::InstallationLock;
 
 use cluster::ClusterState;
@@ -155,10 +155,10 @@ impl State {
     /// All installations of the state, by name.
     ///
     /// # Errors
-    /// [`StateError`] when it cannot be read.
+    /// [`StateError`] when it, or one of its records, cannot be read.
     pub fn list(&self) -> Result<Vec<Installation>, StateError> {
         match &self.0 {
-            Backend::Cluster(cluster) => cluster.list(Some(cluster.namespace())),
+            Backend::Cluster(cluster) => cluster.list(Some(cluster.namespace()))?.whole(),
             Backend::Directory(directory) => directory.list(),
         }
     }
@@ -169,8 +169,23 @@ impl State {
     /// [`StateError`] when they cannot be read.
     pub fn list_all(&self) -> Result<Vec<Installation>, StateError> {
         match &self.0 {
-            Backend::Cluster(cluster) => cluster.list(None),
+            Backend::Cluster(cluster) => cluster.list(None)?.whole(),
             Backend::Directory(directory) => directory.list(),
+        }
+    }
+
+    /// Installations of the state, or of all namespaces, as far as their records can be read. In a cluster others can write
+    /// records, and a spoiled one hides no other.
+    ///
+    /// # Errors
+    /// [`StateError`] when the state cannot be read.
+    pub fn readable(&self, all_namespaces: bool) -> Result<Installations, StateError> {
+        match &self.0 {
+            Backend::Cluster(cluster) if all_namespaces => cluster.list(None),
+            Backend::Cluster(cluster) => cluster.list(Some(cluster.namespace())),
+            Backend::Directory(directory) => {
+                Ok(Installations { readable: directory.list()?, unreadable: Vec::new() })
+            }
         }
     }
 

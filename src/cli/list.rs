@@ -5,7 +5,7 @@ use crate::operations::list::{InstallationList, ListRequest, list};
 use super::Context;
 use super::act::HomeArgs;
 use super::exit::{self, Code};
-use super::ui::{Page, Report, Tone};
+use super::ui::{Page, Report, Tone, Words};
 
 /// List installations
 #[derive(Debug, clap::Args)]
@@ -30,8 +30,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for InstallationList {
     fn show(&self, page: &mut Page) {
+        for why in &self.unreadable {
+            page.line("", Tone::Caution, Words::outside(why));
+        }
         if self.items.is_empty() {
-            return page.line("", Tone::Quiet, "Nothing is installed.");
+            let nothing = if self.unreadable.is_empty() { "Nothing is installed." } else { "" };
+            return page.line("", Tone::Quiet, nothing);
         }
         let rows: Vec<Vec<String>> = self
             .items

@@ -34,7 +34,11 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`name`, `namespace`, `bundle`, `digest`, `target`, `revision`, `action`, `result`, `message`, `signers`, \
          `dangers`, `objects`, `outputs`",
     ),
-    ("InstallationList", "`list`", "`items`: each like an `Installation`"),
+    (
+        "InstallationList",
+        "`list`",
+        "`items`: each like an `Installation`; `unreadable`: why other records cannot be read",
+    ),
     ("KeyPair", "`key generate`", "`keyId`, `private`, `public`"),
     ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`"),
     ("Lock", "`unlock`", "`name`, `holder`: `who`, `since`, `isOverdue`; `unlocked`"),

@@ -138,14 +138,10 @@ impl ApiRequest {
     }
 
     async fn send_once(&self, client: &Client) -> Result<ApiResponse, TransportError> {
-        let request =
-            self.request().map_err(|error| TransportError { why: error.to_string(), is_final: true })?;
+        let request = self.request().map_err(|error| TransportError::final_one(error.to_string()))?;
         match tokio::time::timeout(PATIENCE, exchange(client, request)).await {
             Ok(result) => result,
-            Err(_) => Err(TransportError {
-                why: format!("no answer within {} s", PATIENCE.as_secs()),
-                is_final: true,
-            }),
+            Err(_) => Err(TransportError::final_one(format!("no answer within {} s", PATIENCE.as_secs()))),
         }
     }
 
@@ -160,9 +156,9 @@ impl ApiRequest {
 
 async fn exchange(client: &Client, request: Request<Body>) -> Result<ApiResponse, TransportError> {
     let response = client.send(request).await.map_err(|error| match error {
-        kube::Error::Auth(_) => TransportError { why: explain(&error), is_final: true },
+        kube::Error::Auth(_) => TransportError::final_one(explain(&error)),
         kube::Error::Service(cause) if cause.is::<CredentialError>() => {
-            TransportError { why: cause.to_string(), is_final: true }
+            TransportError::final_one(cause.to_string())
         }
         // Its own text adds nothing but the name of the library's part.
         kube::Error::Service(error) => TransportError::of(error.as_ref()),

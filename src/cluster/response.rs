@@ -32,6 +32,8 @@ pub(super) struct TransportError {
     pub(super) why: String,
     /// Whether the request would fail again.
     pub(super) is_final: bool,
+    /// Whether it is longer than is read.
+    pub(super) is_too_long: bool,
 }
 
 impl ApiResponse {
@@ -72,6 +74,11 @@ impl ApiResponse {
 }
 
 impl TransportError {
+    /// One that would come again.
+    pub(super) fn final_one(why: String) -> Self {
+        Self { why, is_final: true, is_too_long: false }
+    }
+
     /// The error and its causes on one line: the outermost alone says only that something went wrong.
     pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
         let is_too_long = error.is::<http_body_util::LengthLimitError>();
@@ -86,7 +93,7 @@ impl TransportError {
             }
             next = error.source();
         }
-        Self { why: parts.join(": "), is_final: is_too_long }
+        Self { why: parts.join(": "), is_final: is_too_long, is_too_long }
     }
 }
 

@@ -85,6 +85,7 @@ impl Server {
     pub(crate) async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, Error> {
         let response = request.send(&self.client).await.map_err(|unanswered| match unanswered {
             Unanswered::Held(error) => error,
+            Unanswered::Lost(error) if error.is_too_long => Error::TooLong,
             Unanswered::Lost(error) => Error::Unavailable(format!("{}: {}", self.address, error.why)),
         })?;
         if let Some(date) = response.date {

@@ -133,6 +133,9 @@ pub enum Error {
     /// The server does not know the caller.
     #[error("the server does not accept the credentials of the kubeconfig")]
     Unauthenticated,
+    /// An answer is longer than is read.
+    #[error("the server's answer has more than the {} bytes that are read", document::MAX_BYTES)]
+    TooLong,
     /// The server cannot be reached, or is too busy.
     #[error("the cluster is not available: {0}")]
     Unavailable(String),

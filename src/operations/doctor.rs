@@ -11,7 +11,7 @@ use crate::cluster::{Leftover, Server, identity};
 use crate::document::{chain, visible};
 use crate::grant::{self, beside};
 use crate::kubernetes::rbac::{IdentityRecord, RoleScope};
-use crate::state::{State, StateError};
+use crate::state::{Installations, State, StateError};
 use crate::targets::{Place, Target};
 
 use super::places::Located;
@@ -98,9 +98,9 @@ fn check_state(state: Result<&State, &String>) -> Check {
         Ok(state) => state,
         Err(error) => return Check::new("state", Finding::Error, visible(error)),
     };
-    match state.list() {
+    match state.readable(false) {
         Err(error) => Check::failed("state", &error),
-        Ok(installations) => {
+        Ok(Installations { readable: installations, unreadable: spoiled }) => {
             let cut_off = installations.iter().filter(|installation| installation.is_interrupted());
             let cut_off = cut_off
                 .map(|it| format!("the last run of `{}` was cut off: the same command finishes it", it.name));
@@ -108,6 +108,7 @@ fn check_state(state: Result<&State, &String>) -> Check {
                 let error = it.settings.place.place().err()?;
                 Some(format!("the record of `{}` does not say where its objects are: {error}", it.name))
             });
+            let unreadable = unreadable.chain(spoiled.iter().map(|error| chain(error)));
             let details: Vec<_> = cut_off.chain(unreadable).map(|line| visible(&line)).collect();
             let state = if details.is_empty() { Finding::Ok } else { Finding::Warning };
             Check { what: "state", state, text: format!("{} installations", installations.len()), details }

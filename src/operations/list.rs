@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::document::{chain, visible};
 use crate::state::State;
 
 use super::status::InstallationStatus;
@@ -24,6 +25,9 @@ pub struct ListRequest {
 pub struct InstallationList {
     /// The installations, by name.
     pub items: Vec<InstallationStatus>,
+    /// Why the records of other installations cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 impl Document for InstallationList {
@@ -35,12 +39,18 @@ impl Document for InstallationList {
 /// # Errors
 /// [`Error::State`] when the state cannot be read.
 pub fn list(request: &ListRequest, state: &State) -> Result<InstallationList, Error> {
-    let mut items = Vec::new();
-    for installation in if request.all_namespaces { state.list_all()? } else { state.list()? } {
+    let found = state.readable(request.all_namespaces)?;
+    let (mut items, mut unreadable) = (Vec::new(), found.unreadable);
+    for installation in found.readable {
         let is_meant = request.namespace.as_ref().is_none_or(|named| *named == installation.namespace);
         if is_meant && (request.all || !installation.is_deleted()) {
-            items.push(InstallationStatus::of(&installation, &state.within(&installation.namespace))?);
+            match InstallationStatus::of(&installation, &state.within(&installation.namespace)) {
+                Ok(status) => items.push(status),
+                Err(error) if error.is_of_a_record() => unreadable.push(error),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
-    Ok(InstallationList { items })
+    let unreadable = unreadable.iter().map(|error| visible(&chain(error))).collect();
+    Ok(InstallationList { items, unreadable })
 }

@@ -35,7 +35,9 @@ use crate::grant;
 use crate::kubernetes::rbac::{IdentityName, IdentityRecord};
 use crate::targets::Ledger;
 
-use super::{Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, ulid};
+use super::{
+    Claim, ClaimResult, Holder, Installation, InstallationSettings, Installations, Revision, StateError, ulid,
+};
 
 use bundle::UnpackedBundle;
 use encoding::UnreadableRecord;
@@ -135,7 +137,7 @@ impl ClusterState {
         })
     }
 
-    pub(super) fn list(&self, namespace: Option<&str>) -> Result<Vec<Installation>, StateError> {
+    pub(super) fn list(&self, namespace: Option<&str>) -> Result<Installations, StateError> {
         let (store, namespace) = (self.store.clone(), namespace.map(str::to_owned));
         self.thread.wait(async move { installation_record::list(&store, namespace.as_deref()).await })
     }

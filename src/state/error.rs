@@ -82,6 +82,14 @@ pub enum StateError {
     Unreachable,
 }
 
+impl StateError {
+    /// Whether the fault is that of one record, so that others may be readable.
+    pub fn is_of_a_record(&self) -> bool {
+        use cluster::Error::{Response, TooLong};
+        matches!(self, Self::Corrupt { .. } | Self::Document(_) | Self::Cluster(Response { .. } | TooLong))
+    }
+}
+
 fn held_by(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| format!(": {holder}"))
 }

@@ -125,6 +125,25 @@ pub struct Revision {
     pub dangers: Vec<RecordedGuard>,
 }
 
+/// Installations, and why the records of others cannot be read.
+#[derive(Debug, Default)]
+pub struct Installations {
+    /// Those whose records can be read.
+    pub readable: Vec<Installation>,
+    /// The faults of other records, each of which names its record.
+    pub unreadable: Vec<StateError>,
+}
+
+impl Installations {
+    /// The installations, if all can be read.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn whole(self) -> Result<Vec<Installation>, StateError> {
+        self.unreadable.into_iter().next().map_or(Ok(self.readable), Err)
+    }
+}
+
 impl Installation {
     /// Whether the last modifying action was an uninstall that succeeded.
     pub fn is_deleted(&self) -> bool {

@@ -64,6 +64,8 @@ pub(super) enum UnreadableRecord {
     Object,
     #[error("it is about something else")]
     Other,
+    #[error("it names a claim twice")]
+    Repeated,
     #[error("it has {found} bytes where it says {said}")]
     Size { said: usize, found: usize },
 }

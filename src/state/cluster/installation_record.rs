@@ -10,13 +10,19 @@ use serde_json::{Value, json};
 
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::metadata::is_record;
-use crate::state::{Claim, ClaimResult, Installation, InstallationSettings, Revision, StateError};
+use crate::state::{
+    Claim, ClaimResult, Installation, InstallationSettings, Installations, Revision, StateError,
+};
 use crate::targets::{Inventory, Recorded};
 
 use super::claim_record::{ClaimRecord, StoredResult};
 use super::encoding::{Lines, RecordReader, UnreadableRecord};
+use super::object::RecordObject;
 use super::record_store::{Record, RecordStore, RecordVersion, corrupt, lost, unwritable};
 use super::subject::RecordSubject;
+
+/// How many claims are asked for by name, a request each.
+const FEW: usize = 8;
 
 /// The record of an installation, as it was read or is about to be written.
 pub(super) struct InstallationRecord {
@@ -46,21 +52,34 @@ struct ClaimEntry {
     outputs: Vec<String>,
 }
 
-/// All installations, in a namespace or in all, by name.
-pub(super) async fn list(
-    store: &RecordStore,
-    namespace: Option<&str>,
-) -> Result<Vec<Installation>, StateError> {
-    let mut installations = Vec::new();
-    for found in store.installations(namespace).await? {
-        let there = RecordStore { namespace: found.name.namespace().into(), ..store.clone() };
-        let record = there.whole(&found).await?;
-        let record =
-            InstallationRecord::read(&record, None, &there).map_err(|why| corrupt(&found.name, &why))?;
-        installations.push(record.installation(&there).await?);
+/// All installations, in a namespace or in all, by name, and why others cannot be read.
+pub(super) async fn list(store: &RecordStore, namespace: Option<&str>) -> Result<Installations, StateError> {
+    let mut installations = Installations::default();
+    for (name, found) in store.installations(namespace).await? {
+        let there = RecordStore { namespace: name.namespace().into(), ..store.clone() };
+        let read = match found {
+            Ok(found) => installation_in(&there, &found).await,
+            Err(error) => Err(error.into()),
+        };
+        match read {
+            Ok(installation) => installations.readable.push(installation),
+            Err(error) if error.is_of_a_record() => installations.unreadable.push(error),
+            Err(error) => return Err(error),
+        }
     }
-    installations.sort_by(|a, b| (&a.name, &a.namespace).cmp(&(&b.name, &b.namespace)));
+    installations.readable.sort_by(|a, b| (&a.name, &a.namespace).cmp(&(&b.name, &b.namespace)));
     Ok(installations)
+}
+
+async fn installation_in(store: &RecordStore, found: &RecordObject) -> Result<Installation, StateError> {
+    let record = store.whole(found).await?;
+    let record = InstallationRecord::read(&record, None, store).map_err(|why| corrupt(&found.name, &why))?;
+    if RecordSubject::Installation(record.head.name.clone()).name(&store.namespace).as_ref()
+        != Some(&found.name)
+    {
+        return Err(corrupt(&found.name, &UnreadableRecord::Other));
+    }
+    record.installation(store).await
 }
 
 impl InstallationRecord {
@@ -86,6 +105,11 @@ impl InstallationRecord {
         let is_other = name.is_some_and(|name| head.name != name) || *head.namespace != *store.namespace;
         if is_other {
             return Err(UnreadableRecord::Other);
+        }
+        // Each claim is a request to whoever reads it, and a repeated one takes no room in what is compressed.
+        let mut claims = BTreeSet::new();
+        if !head.claims.iter().all(|entry| claims.insert(entry.claim.to_lowercase())) {
+            return Err(UnreadableRecord::Repeated);
         }
         let inventory: Inventory = reader.rest::<Recorded>()?.into_iter().collect();
         // What is read and removed by its name must have one, and none of the state's own.
@@ -119,22 +143,48 @@ impl InstallationRecord {
 
     /// The actions, oldest first.
     pub(super) async fn history(&self, store: &RecordStore) -> Result<Vec<Revision>, StateError> {
-        let own = |entry: &ClaimEntry| {
-            RecordSubject::Claim(self.head.name.clone(), entry.claim.clone()).name(&store.namespace)
-        };
-        let ids: BTreeMap<_, _> =
-            self.head.claims.iter().filter_map(|entry| Some((own(entry)?, &*entry.claim))).collect();
+        let wanted = self.head.claims.iter().map(|entry| &*entry.claim).collect();
+        let mut claims = self.listed(store, &wanted).await?;
+        let mut claimed =
+            |entry: &ClaimEntry| Some(ClaimRecord { outputs: Vec::new(), ..claims.remove(&*entry.claim)? });
+        self.head.claims.iter().map(|entry| self.revision(entry, claimed(entry))).collect()
+    }
+
+    /// Those of these claims that there is a record of. Few are asked for by name; of many there is a list, so that a
+    /// record that names thousands costs no more requests than there are.
+    async fn claims<'a>(
+        &self,
+        store: &RecordStore,
+        wanted: &BTreeSet<&'a str>,
+    ) -> Result<BTreeMap<&'a str, ClaimRecord>, StateError> {
+        if wanted.len() > FEW {
+            return self.listed(store, wanted).await;
+        }
         let mut claims = BTreeMap::new();
-        for found in store.claims(&self.head.name).await? {
-            if let Some(id) = ids.get(&found.name) {
-                let record = store.whole(&found).await?;
-                let read = ClaimRecord::read(&record, &self.head.name, id);
-                let read = read.map_err(|why| corrupt(&found.name, &why))?;
-                claims.insert(*id, ClaimRecord { outputs: Vec::new(), ..read });
+        for id in wanted {
+            if let Some((claimed, _)) = ClaimRecord::open(store, &self.head.name, id).await? {
+                claims.insert(*id, claimed);
             }
         }
-        let mut claimed = |entry: &ClaimEntry| claims.remove(&*entry.claim);
-        self.head.claims.iter().map(|entry| self.revision(entry, claimed(entry))).collect()
+        Ok(claims)
+    }
+
+    async fn listed<'a>(
+        &self,
+        store: &RecordStore,
+        wanted: &BTreeSet<&'a str>,
+    ) -> Result<BTreeMap<&'a str, ClaimRecord>, StateError> {
+        let own = |id: &str| RecordSubject::Claim(self.head.name.clone(), id.into()).name(&store.namespace);
+        let ids: BTreeMap<_, _> = wanted.iter().filter_map(|id| Some((own(id)?, *id))).collect();
+        let mut claims = BTreeMap::new();
+        for (name, found) in store.claims(&self.head.name).await? {
+            if let Some(id) = ids.get(&name) {
+                let record = store.whole(&found?).await?;
+                let read = ClaimRecord::read(&record, &self.head.name, id);
+                claims.insert(*id, read.map_err(|why| corrupt(&name, &why))?);
+            }
+        }
+        Ok(claims)
     }
 
     /// Of each output, the last value. What the last claim set counts even where its run was cut off before it said so.
@@ -145,11 +195,9 @@ impl InstallationRecord {
         }
         let last = self.head.claims.last().map(|entry| &*entry.claim);
         let wanted: BTreeSet<&str> = holds.values().copied().chain(last).collect();
-        let mut outputs = BTreeMap::new();
-        for entry in self.head.claims.iter().filter(|entry| wanted.contains(&*entry.claim)) {
-            let claimed = ClaimRecord::open(store, &self.head.name, &entry.claim).await?;
-            let set = claimed.map(|(claimed, _)| claimed.outputs).unwrap_or_default();
-            outputs.extend(set.into_iter().map(|output| (output.name, output.value)));
+        let (mut claims, mut outputs) = (self.claims(store, &wanted).await?, BTreeMap::new());
+        for claimed in self.head.claims.iter().filter_map(|entry| claims.remove(&*entry.claim)) {
+            outputs.extend(claimed.outputs.into_iter().map(|output| (output.name, output.value)));
         }
         Ok(outputs)
     }

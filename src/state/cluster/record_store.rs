@@ -15,7 +15,7 @@ use crate::state::StateError;
 
 use super::encoding::{self, Header, MAX_PACKED, UnreadableRecord};
 use super::object::{ObjectVersion, RECORD, RecordName, RecordObject};
-use super::records::Records;
+use super::records::{ListedRecord, Records};
 use super::subject::{INSTALLATION, KIND, RecordSubject};
 
 /// The field manager of records that are written over. One that is new has a manager of the run's own, so that two who
@@ -149,7 +149,7 @@ impl RecordStore {
     }
 
     /// The records of all claims of an installation.
-    pub(super) async fn claims(&self, name: &str) -> Result<Vec<RecordObject>, StateError> {
+    pub(super) async fn claims(&self, name: &str) -> Result<Vec<ListedRecord>, StateError> {
         Ok(self.records.list(Some(&self.namespace), &[(KIND, "claim"), (INSTALLATION, name)]).await?)
     }
 
@@ -157,13 +157,14 @@ impl RecordStore {
     pub(super) async fn installations(
         &self,
         namespace: Option<&str>,
-    ) -> Result<Vec<RecordObject>, StateError> {
+    ) -> Result<Vec<ListedRecord>, StateError> {
         Ok(self.records.list(namespace, &[(KIND, "installation")]).await?)
     }
 
     /// The records of all identities.
     pub(super) async fn identities(&self) -> Result<Vec<RecordObject>, StateError> {
-        Ok(self.records.list(Some(&self.namespace), &[(KIND, "identity")]).await?)
+        let found = self.records.list(Some(&self.namespace), &[(KIND, "identity")]).await?;
+        Ok(found.into_iter().map(|(_, found)| found).collect::<Result<_, _>>()?)
     }
 
     /// Removes what runs that were cut off have left: claims that never began, and pieces of what was never whole.

@@ -12,11 +12,14 @@ use crate::kubernetes::path::{self, percent_encoded};
 
 use super::object::{RecordName, RecordObject};
 
-/// How many records are asked for at once: so many of the largest stay below what is read of an answer.
+/// How many records are asked for at once: so many of the largest that we write stay below what is read of an answer.
 const PAGE: usize = 20;
 
 /// The most pages of a list. Without it, a server could go on for ever.
 const MAX_PAGES: usize = 1000;
+
+/// An item of a list: the record, or why it is none.
+pub(super) type ListedRecord = (RecordName, Result<RecordObject, Error>);
 
 /// A Kubernetes API server, as a place for records.
 pub(super) struct Records {
@@ -108,7 +111,8 @@ impl Records {
         }
     }
 
-    /// The records that have all these labels, in one namespace or in all.
+    /// The records that have all these labels, in one namespace or in all; of one that is none, why. One that somebody
+    /// spoiled hides no other.
     ///
     /// # Errors
     /// [`Error`] when the server does not say, or its list has no end.
@@ -116,15 +120,14 @@ impl Records {
         &self,
         namespace: Option<&str>,
         labels: &[(&str, &str)],
-    ) -> Result<Vec<RecordObject>, Error> {
-        let mut found = Vec::new();
-        for item in self.pages(namespace, labels, ApiRequest::get).await? {
-            // Items of a list do not say their kind, and need not be ours, whatever their labels say.
-            if let Some(name) = RecordName::of_item(&item) {
-                found.push(RecordObject::read(item, &name)?);
-            }
-        }
-        Ok(found)
+    ) -> Result<Vec<ListedRecord>, Error> {
+        let items = self.pages(namespace, labels, ApiRequest::get).await?.into_iter();
+        // Items of a list do not say their kind, and need not be ours, whatever their labels say.
+        let read = |item: Value| {
+            let name = RecordName::of_item(&item)?;
+            Some((name.clone(), RecordObject::read(item, &name)))
+        };
+        Ok(items.filter_map(read).collect())
     }
 
     /// The names of the records that have all these labels, each with what says that it is still the one that was seen.
@@ -149,14 +152,20 @@ impl Records {
     ) -> Result<Vec<Value>, Error> {
         let selector: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let path = format!(
-            "{}?limit={PAGE}&labelSelector={}",
+            "{}?labelSelector={}",
             path::of_list("v1", "secrets", namespace),
             percent_encoded(&selector.join(","))
         );
         let all = all_of(namespace);
-        let (mut items, mut next) = (Vec::new(), String::new());
+        let (mut items, mut next, mut limit) = (Vec::new(), String::new(), PAGE);
         for _ in 0..MAX_PAGES {
-            let response = self.server.send(&request(format!("{path}{next}"))).await?;
+            let asked = self.server.send(&request(format!("{path}&limit={limit}{next}"))).await;
+            // Others may put larger Secrets there. One alone is never longer than what is read.
+            if matches!(asked, Err(Error::TooLong)) && limit > 1 {
+                limit = (limit / 4).max(1);
+                continue;
+            }
+            let response = asked?;
             if !response.status.is_success() {
                 return Err(Error::of(&response, "list", &all));
             }
@@ -172,6 +181,7 @@ impl Records {
                 None | Some("") => return Ok(items),
                 Some(token) => next = format!("&continue={}", percent_encoded(token)),
             }
+            limit = (limit * 2).min(PAGE);
         }
         Err(Error::unusable("the list of records", "it has no end"))
     }

@@ -153,6 +153,79 @@ mod records {
     }
 
     #[test]
+    fn one_that_names_a_claim_twice_is_refused_before_any_claim_is_asked_for() {
+        let (server, state, _) = installed();
+        rewrite(&server, INSTALLATION, |text| {
+            let (start, rest) = text.split_once("\"claims\":[").unwrap();
+            let (entry, rest) = rest.split_once("}]").unwrap();
+            let repeated = format!("{entry}}},").repeat(20_000);
+            format!("{start}\"claims\":[{}]{rest}", repeated.trim_end_matches(','))
+        });
+        server.requests();
+        for error in [state.outputs("web").unwrap_err(), state.history("web").unwrap_err()] {
+            assert!(chain(&error).contains("it names a claim twice"), "{}", chain(&error));
+        }
+        let requests = server.requests();
+        assert!(requests.iter().all(|request| request.ends_with(INSTALLATION)), "{requests:?}");
+    }
+
+    #[test]
+    fn one_that_names_claims_that_are_not_there_asks_for_no_more_than_are() {
+        let (server, state, claim) = installed();
+        rewrite(&server, INSTALLATION, |text| {
+            let forged: String = (0..2_000)
+                .map(|n| {
+                    let id = ulid();
+                    format!(r#"{{"claim":"{id}","action":"x","modifies":true,"outputs":["o{n}"]}},"#)
+                })
+                .collect();
+            text.replacen("\"claims\":[", &format!("\"claims\":[{forged}"), 1)
+        });
+        server.requests();
+        assert_eq!(state.outputs("web").unwrap()["url"], json!("http://a"));
+        assert_eq!(server.requests().len(), 2, "the record and one list");
+        assert_eq!(state.get("web").unwrap().last.unwrap().claim, claim.id);
+    }
+
+    #[test]
+    fn one_that_somebody_spoiled_hides_no_other() {
+        type Spoil = fn(&mut Value);
+        let spoils: [Spoil; 3] = [
+            |it| it["type"] = "Opaque".into(),
+            |it| it["data"]["header"] = BASE64.encode("{}").into(),
+            |_| (),
+        ];
+        for spoil in spoils {
+            let (server, state, _) = installed();
+            server.copy("secrets", INSTALLATION, "carnet.installation.aaa");
+            rewrite(&server, "carnet.installation.aaa", |text| text.replacen(":\"kube\"", ":9", 1));
+            server.tamper("secrets", "carnet.installation.aaa", spoil);
+            for all_namespaces in [false, true] {
+                let found = state.readable(all_namespaces).unwrap();
+                let names: Vec<_> = found.readable.iter().map(|it| &*it.name).collect();
+                assert_eq!(names, ["web"]);
+                let unreadable: Vec<_> = found.unreadable.iter().map(|it| chain(it)).collect();
+                assert!(unreadable.len() == 1 && unreadable[0].contains("aaa"), "{unreadable:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_to_be_read_is_read_in_shorter_pages() {
+        let (server, state, _) = installed();
+        for n in 0..20 {
+            let name = format!("carnet.installation.a{n}");
+            server.copy("secrets", INSTALLATION, &name);
+            server.tamper("secrets", &name, |it| it["data"]["x"] = "x".repeat(1_400_000).into());
+        }
+        server.requests();
+        let found = state.readable(false).unwrap();
+        assert_eq!((found.readable.len(), found.unreadable.len()), (1, 20));
+        let lists = server.requests().iter().filter(|it| it.ends_with("/secrets")).count();
+        assert!((12..50).contains(&lists), "{lists}");
+    }
+
+    #[test]
     fn a_claim_that_somebody_removed_has_no_known_end() {
         let (server, state, claim) = installed();
         server.remove("secrets", &claim_name(&claim));

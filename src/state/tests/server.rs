@@ -211,7 +211,11 @@ impl Memory {
             false => value.clone(),
         };
         let items: Vec<_> = items.map(|(_, it)| shown(&it.value)).collect();
-        json!({ "kind": "List", "metadata": {}, "items": items })
+        let limit: usize = call.query["limit"].parse().unwrap();
+        let start = call.query.get("continue").map_or(0, |token| token.parse().unwrap());
+        let next = (start + limit < items.len()).then(|| (start + limit).to_string());
+        let page: Vec<_> = items.into_iter().skip(start).take(limit).collect();
+        json!({ "kind": "List", "metadata": { "continue": next }, "items": page })
     }
 
     fn apply(&mut self, call: Call) -> (u16, Value) {
