@@ -286,9 +286,9 @@ mod tests {
     use super::*;
     use crate::kubernetes::kinds::Kinds;
     use crate::kubernetes::metadata::LAST_APPLIED;
+    use crate::kubernetes::object::ObjectRef;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
-    use crate::kubernetes::object::ObjectRef;
     use serde_json::json;
 
     const VALUE: &str = "p\"ä/ss w:rd";
