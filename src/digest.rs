@@ -19,7 +19,7 @@ pub struct Digest([u8; 32]);
 
 /// The text is not a digest that carnet accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a digest of the form `sha256:` and 64 lower-case hexadecimal digits")]
+#[error("`{}` is not a digest of the form `sha256:` and 64 lower-case hexadecimal digits", .0.escape_debug())]
 pub struct InvalidDigest(String);
 
 /// Bytes are not those that their digest promises.

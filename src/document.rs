@@ -35,8 +35,8 @@ const MAX_MARKS: usize = 2;
 #[non_exhaustive]
 pub enum InvalidDocument {
     /// The JSON text breaks a rule, or a value is not what is wanted in its place.
-    #[error("{}", words::of_json(.0))]
-    Json(#[from] serde_json::Error),
+    #[error("{}", visible(&words::of_json(.0)))]
+    Json(serde_json::Error),
     /// It would take too much memory, with its aliases written out.
     #[error("the document would take more memory than {0} bytes, which is too much for its length")]
     Large(usize),
@@ -54,7 +54,7 @@ pub enum InvalidDocument {
     #[error("the document is not UTF-8 text")]
     Utf8,
     /// The YAML text breaks a rule.
-    #[error("{0}")]
+    #[error("{}", visible(.0))]
     Yaml(String),
 }
 
@@ -84,6 +84,13 @@ pub fn json_within(bytes: &[u8], most: usize) -> Result<Value, InvalidDocument> 
     let Some(number) = changed else { return Ok(value) };
     let place = std::str::from_utf8(bytes).ok().and_then(|text| numbers::place_of(text, &number));
     Err(InvalidDocument::number(&number, place.as_ref()))
+}
+
+/// Its text is the whole of it, made safe to show: as a source it would be said again as it is.
+impl From<serde_json::Error> for InvalidDocument {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
 }
 
 impl InvalidDocument {
@@ -157,10 +164,10 @@ pub fn yaml_as<T: DeserializeOwned>(text: &str) -> Result<T, InvalidDocument> {
     }
 }
 
-/// An error and its causes, on one line.
+/// An error and its causes, on one line, safe to show.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    visible(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
 /// `text` with everything that could deceive a reader made visible: such characters become `\u{…}`. For each text from a
@@ -390,6 +397,21 @@ mod tests {
         assert!(refusal(&deep).contains("nested too deeply"));
         assert!(yaml(&deep).is_err());
         assert!(json("[".repeat(60).as_bytes()).unwrap_err().to_string().contains("EOF"));
+    }
+
+    #[test]
+    fn what_a_parser_says_about_names_is_safe_to_show() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        let json = json_as::<Nothing>(br#"{"\u001b[2J": 1}"#).unwrap_err();
+        let yaml = yaml_as::<Nothing>("\"\\e[2J\": 1").unwrap_err();
+        for error in [json, yaml] {
+            let text = error.to_string();
+            assert!(text.starts_with("unknown field `\\u{1b}[2J`"), "{text}");
+            assert_eq!(chain(&error), text);
+        }
+        assert_eq!(chain(&std::io::Error::other("a\nb")), "a\\u{a}b");
     }
 
     #[test]

@@ -126,7 +126,10 @@ pub enum InvalidGrant {
     #[error("the path `{0}` begins with `~`, which means nothing here: write the whole path, or `./{0}`")]
     Home(String),
     /// Another kind of document.
-    #[error("this is `{kind}` of `{api_version}`, not `Grant` of `carnet.dev/v1alpha1`")]
+    #[error(
+        "this is `{}` of `{}`, not `Grant` of `carnet.dev/v1alpha1`",
+        document::visible(.kind), document::visible(.api_version)
+    )]
     Kind {
         /// Its `kind`.
         kind: String,

@@ -10,7 +10,7 @@ use super::scope::RuleScope;
 use super::{TrustPolicy, TrustRule, TrustedKey, literal};
 use crate::capability::severity::Severity;
 use crate::digest::{self, Digest};
-use crate::document;
+use crate::document::{self, visible};
 use crate::signature::{InvalidPublicKey, PublicKey};
 
 const API_VERSION: &str = "carnet.dev/v1alpha1";
@@ -26,7 +26,10 @@ pub enum PolicyError {
     #[error("`refusedDigests` holds something else than digests")]
     Digest(#[from] digest::InvalidDigest),
     /// The file is something else.
-    #[error("the file is of `{api_version}`, kind `{kind}`, not of `{API_VERSION}`, kind `TrustPolicy`")]
+    #[error(
+        "the file is of `{}`, kind `{}`, not of `{API_VERSION}`, kind `TrustPolicy`",
+        visible(.api_version), visible(.kind)
+    )]
     Kind {
         /// Its `apiVersion`.
         api_version: String,
@@ -34,7 +37,7 @@ pub enum PolicyError {
         kind: String,
     },
     /// The PEM text of a key is none.
-    #[error("key `{name}` cannot be read")]
+    #[error("key `{}` cannot be read", visible(.name))]
     Key {
         /// The key's name in the policy.
         name: String,
@@ -42,7 +45,10 @@ pub enum PolicyError {
         source: InvalidPublicKey,
     },
     /// A pattern for names is empty, or has a `*` that is not at its end.
-    #[error("rule `{rule}` admits names by `{pattern}`, where only a `*` or `**` at the end is understood")]
+    #[error(
+        "rule `{}` admits names by `{}`, where only a `*` or `**` at the end is understood",
+        visible(.rule), visible(.pattern)
+    )]
     Name {
         /// The rule's scope.
         rule: String,
@@ -50,15 +56,16 @@ pub enum PolicyError {
         pattern: String,
     },
     /// Two rules have one scope, so that neither is the more specific.
-    #[error("there are two rules for `{0}`")]
+    #[error("there are two rules for `{}`", visible(.0))]
     Overlap(String),
     /// The scope of a rule is none.
     #[error(
-        "`{0}` is not a scope: write `HOST/REPOSITORY`, `HOST/**`, `HOST/REPOSITORY/**`, `layout` or `archive`"
+        "`{}` is not a scope: write `HOST/REPOSITORY`, `HOST/**`, `HOST/REPOSITORY/**`, `layout` or `archive`",
+        visible(.0)
     )]
     Scope(String),
     /// The threshold is 0, or more than the distinct keys that could meet it.
-    #[error("rule `{rule}` wants {threshold} signers of {signers}: write a number from 1 to {signers}")]
+    #[error("rule `{}` wants {threshold} signers of {signers}: write a number from 1 to {signers}", visible(.rule))]
     Threshold {
         /// The rule's scope.
         rule: String,
@@ -68,7 +75,7 @@ pub enum PolicyError {
         signers: usize,
     },
     /// A time is not one.
-    #[error("key `{name}` has `{text}` for a time: write one such as `2026-01-31T00:00:00Z`")]
+    #[error("key `{}` has `{}` for a time: write one such as `2026-01-31T00:00:00Z`", visible(.name), visible(.text))]
     Time {
         /// The key's name in the policy.
         name: String,
@@ -76,7 +83,7 @@ pub enum PolicyError {
         text: String,
     },
     /// A rule names a key that is not in the policy.
-    #[error("rule `{rule}` names key `{key}`, which `keys` does not hold")]
+    #[error("rule `{}` names key `{}`, which `keys` does not hold", visible(.rule), visible(.key))]
     UnknownKey {
         /// The rule's scope.
         rule: String,
@@ -84,10 +91,10 @@ pub enum PolicyError {
         key: String,
     },
     /// A rule admits no names, so it would admit nothing.
-    #[error("rule `{0}` has no `names`")]
+    #[error("rule `{}` has no `names`", visible(.0))]
     Unnamed(String),
     /// A key's window ends before it begins.
-    #[error("key `{0}` is valid until before it is valid from")]
+    #[error("key `{}` is valid until before it is valid from", visible(.0))]
     Window(String),
 }
 
