@@ -27,7 +27,7 @@ pub use bindings::Bindings;
 pub use connect::{ConnectOptions, Unconfigured};
 pub use credential::CredentialError;
 pub use identity::{Leftover, ScopedIdentity, is_ours, written_for};
-pub use kubeconfig::InvalidKubeconfig;
+pub use kubeconfig::{InvalidKubeconfig, check_kubeconfig};
 pub use plugin::PluginError;
 pub use precondition::Precondition;
 pub use server::Server;

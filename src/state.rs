@@ -31,6 +31,7 @@ use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
 
 pub use claim::{Claim, ClaimResult, timestamp, ulid};
+pub use cluster::record_text;
 pub use directory::private_directory;
 pub use error::StateError;
 pub use holder::Holder;

@@ -73,6 +73,21 @@ pub(super) struct Chosen<'a> {
     pub(super) cluster: &'a Cluster,
 }
 
+/// Checks the text of a kubeconfig as if each of its contexts were chosen. Connects to nothing and runs no plugin.
+///
+/// # Ambient Authority
+/// Looks whether the files that the text names can be read.
+///
+/// # Errors
+/// [`InvalidKubeconfig`] with the first member that cannot be used.
+pub fn check_kubeconfig(text: &str) -> Result<(), InvalidKubeconfig> {
+    let file = PathBuf::from("kubeconfig");
+    let kubeconfig = parsed_text(&file, text)?;
+    let names: Vec<_> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+    let files = Kubeconfigs(vec![(file, kubeconfig)]);
+    names.iter().try_for_each(|name| files.choose(Some(name)).map(drop))
+}
+
 impl Kubeconfigs {
     /// Reads these files.
     ///
@@ -150,8 +165,11 @@ fn parsed(file: &Path) -> Result<Kubeconfig, InvalidKubeconfig> {
         file: file.to_owned(),
         why: error.to_string(),
     };
-    let text = read(file, MAX_BYTES).map_err(unreadable)?;
-    let mut kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| InvalidKubeconfig::Document {
+    parsed_text(file, &read(file, MAX_BYTES).map_err(unreadable)?)
+}
+
+fn parsed_text(file: &Path, text: &str) -> Result<Kubeconfig, InvalidKubeconfig> {
+    let mut kubeconfig = Kubeconfig::from_yaml(text).map_err(|error| InvalidKubeconfig::Document {
         file: file.to_owned(),
         line: match error {
             kube::config::KubeconfigError::Parse(error) => error.location().map(|place| place.line()),

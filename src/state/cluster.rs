@@ -19,6 +19,7 @@ mod installation_record;
 mod record_writer;
 mod inventory_writer;
 mod bundle;
+pub mod record_text;
 #[cfg(test)]
 mod tests;
 

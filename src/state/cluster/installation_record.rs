@@ -100,22 +100,10 @@ impl InstallationRecord {
 
     /// Reads a record, which must be about what it was read for: one that was copied elsewhere is none.
     fn read(record: &Record, name: Option<&str>, store: &RecordStore) -> Result<Self, UnreadableRecord> {
-        let mut reader = RecordReader::new(&record.content);
-        let head: Head = reader.expect()?;
+        let (head, inventory) = parts(&record.content)?;
         let is_other = name.is_some_and(|name| head.name != name) || *head.namespace != *store.namespace;
         if is_other {
             return Err(UnreadableRecord::Other);
-        }
-        // Each claim is a request to whoever reads it, and a repeated one takes no room in what is compressed.
-        let mut claims = BTreeSet::new();
-        if !head.claims.iter().all(|entry| claims.insert(entry.claim.to_lowercase())) {
-            return Err(UnreadableRecord::Repeated);
-        }
-        let inventory: Inventory = reader.rest::<Recorded>()?.into_iter().collect();
-        // What is read and removed by its name must have one, and none of the state's own.
-        let is_object = |recorded: &Recorded| recorded.object.check().is_ok() && !is_record(&recorded.object);
-        if !inventory.iter().all(is_object) {
-            return Err(UnreadableRecord::Object);
         }
         let head = Head { settings: settings_here(head.settings, store), ..head };
         Ok(Self { head, inventory, version: Some(record.version.clone()) })
@@ -286,12 +274,36 @@ impl InstallationRecord {
     }
 
     fn lines(&self) -> Result<Lines, UnreadableRecord> {
-        let mut lines = Lines::default();
-        let settings = settings_for_all(self.head.settings.clone());
-        lines.push(&Head { settings, ..self.head.clone() })?;
-        self.inventory.iter().try_for_each(|recorded| lines.push(recorded))?;
-        Ok(lines)
+        written(&self.head, &self.inventory)
     }
+}
+
+/// The record of an installation as it is written after it was read.
+pub(super) fn rewritten(content: &[u8]) -> Result<Lines, UnreadableRecord> {
+    let (head, inventory) = parts(content)?;
+    written(&head, &inventory)
+}
+
+fn parts(content: &[u8]) -> Result<(Head, Inventory), UnreadableRecord> {
+    let mut reader = RecordReader::new(content);
+    let head: Head = reader.expect()?;
+    // Each claim is a request to whoever reads it, and a repeated one takes no room in what is compressed.
+    let mut claims = BTreeSet::new();
+    if !head.claims.iter().all(|entry| claims.insert(entry.claim.to_lowercase())) {
+        return Err(UnreadableRecord::Repeated);
+    }
+    let inventory: Inventory = reader.rest::<Recorded>()?.into_iter().collect();
+    // What is read and removed by its name must have one, and none of the state's own.
+    let is_object = |recorded: &Recorded| recorded.object.check().is_ok() && !is_record(&recorded.object);
+    if inventory.iter().all(is_object) { Ok((head, inventory)) } else { Err(UnreadableRecord::Object) }
+}
+
+fn written(head: &Head, inventory: &Inventory) -> Result<Lines, UnreadableRecord> {
+    let mut lines = Lines::default();
+    let settings = settings_for_all(head.settings.clone());
+    lines.push(&Head { settings, ..head.clone() })?;
+    inventory.iter().try_for_each(|recorded| lines.push(recorded))?;
+    Ok(lines)
 }
 
 /// The settings that mean the same to everybody: the path of a kubeconfig or a file is each one's own matter.
