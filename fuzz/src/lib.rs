@@ -1,0 +1,227 @@
+//! What is asked of each reader of untrusted bytes, whatever the bytes are: one function for each, called by the fuzz
+//! target of that name and by `tests/corpus.rs`, which runs on stable. Each panics where its reader breaks a promise:
+//!
+//! - what was read, and is written again, reads as the same;
+//! - what was read stays within the bounds that the reader documents;
+//! - an error can be shown on one line of a terminal.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a broken promise is a panic, which is what a fuzzer looks for"
+)]
+#![allow(unreachable_pub, missing_docs, reason = "the file is a crate of its own and a module of a test")]
+
+use std::error::Error;
+use std::path::Path;
+
+use carnet::bundle::Bundle;
+use carnet::bundle::component::Component;
+use carnet::bundle::index::BundleIndex;
+use carnet::cluster::check_kubeconfig;
+use carnet::digest::Digest;
+use carnet::document::{self, MAX_BYTES, MAX_DEPTH, MemoryBudget};
+use carnet::grant::spec::GrantFile;
+use carnet::kubernetes::kinds::Kinds;
+use carnet::kubernetes::manifest::{MAX_MANIFEST, Object, read};
+use carnet::signature::sigstore::{SigstoreBundle, sign};
+use carnet::signature::{PrivateKey, PublicKey, classic};
+use carnet::state::record_text::{installation_record, packed_record, unpacked_record};
+use carnet::verify::TrustPolicy;
+use serde_json::Value;
+
+/// A target: a function of bytes, whatever they are.
+pub type FuzzTarget = fn(&[u8]);
+
+/// The readers by the names of their targets and of their folders in `corpus`.
+pub const TARGETS: [(&str, FuzzTarget); 8] = [
+    ("component", component),
+    ("grant", grant),
+    ("index", index),
+    ("kubeconfig", kubeconfig),
+    ("manifest", manifest),
+    ("policy", policy),
+    ("signature", signature),
+    ("state", state),
+];
+
+/// What the smallest document may take, and how much more than its text a longer one may: `document::MemoryBudget`.
+const MIN_MEMORY: usize = 256 << 10;
+const MAX_GROWTH: usize = 128;
+
+/// Manifests that a component hands over, YAML or JSON.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let memory = MemoryBudget::default();
+    match read(text, &memory) {
+        Ok(value) => {
+            assert!(text.len() <= MAX_MANIFEST, "{} bytes were read", text.len());
+            assert!(
+                memory.spent() <= MIN_MEMORY + MAX_GROWTH * text.len(),
+                "{} bytes were taken",
+                memory.spent()
+            );
+            document_holds(&value);
+        }
+        Err(error) => shown(&error),
+    }
+    // What was read is written as JSON, which may hold characters that YAML has escapes for alone.
+    match Object::parse(text, "default", &Kinds::default()) {
+        Ok(object) => {
+            let body = document::json(object.body().to_string().as_bytes()).unwrap();
+            let again = Object::of(body, "default", &Kinds::default()).unwrap();
+            assert_eq!(again, object);
+            object.reference().check().unwrap();
+        }
+        Err(error) => shown(&error),
+    }
+}
+
+/// Kubeconfig files.
+pub fn kubeconfig(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Err(error) = check_kubeconfig(text) {
+        shown(&error);
+    }
+}
+
+/// Grants.
+pub fn grant(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match GrantFile::parse(text, Path::new("/")) {
+        Ok(grant) => {
+            let written = serde_json::to_value(&grant).unwrap();
+            let again: GrantFile = document::json_as(written.to_string().as_bytes()).unwrap().0;
+            assert_eq!(serde_json::to_value(&again).unwrap(), written);
+        }
+        Err(error) => shown(&error),
+    }
+}
+
+/// Trust policies.
+pub fn policy(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match TrustPolicy::parse(text) {
+        Ok(policy) => {
+            assert_eq!(policy.digest(), Digest::of(bytes));
+            // The same document in another notation is a policy as well.
+            let written = document::yaml(text).unwrap().to_string();
+            if !written.contains('\u{7f}') {
+                TrustPolicy::parse(&written).unwrap();
+            }
+        }
+        Err(error) => shown(&error),
+    }
+}
+
+/// Components.
+pub fn component(bytes: &[u8]) {
+    match Component::read(bytes.to_vec()) {
+        Ok(component) => {
+            assert_eq!(component.bytes().as_ref(), bytes);
+            assert_eq!(component.digest(), Digest::of(bytes));
+        }
+        Err(error) => shown(&error),
+    }
+}
+
+/// The documents of a bundle: `bundle.json` and the index.
+pub fn index(bytes: &[u8]) {
+    match document::json(bytes) {
+        Ok(value) => {
+            assert!(bytes.len() <= MAX_BYTES);
+            document_holds(&value);
+        }
+        Err(error) => shown(&error),
+    }
+    match Bundle::parse(bytes) {
+        Ok((bundle, warnings)) => {
+            warnings.iter().for_each(|fault| plain(&fault.to_string()));
+            let (again, _) = Bundle::parse(document::json(bytes).unwrap().to_string().as_bytes()).unwrap();
+            assert_eq!((again.name(), again.version()), (bundle.name(), bundle.version()));
+            assert_eq!((again.images(), again.parameters()), (bundle.images(), bundle.parameters()));
+        }
+        Err(error) => shown(&error),
+    }
+    match BundleIndex::parse(bytes) {
+        Ok(index) => {
+            let again = BundleIndex::parse(document::json(bytes).unwrap().to_string().as_bytes()).unwrap();
+            assert_eq!(again, index);
+        }
+        Err(error) => shown(&error),
+    }
+}
+
+/// Signatures in both forms, and key files. Nobody's key signed what a fuzzer makes up.
+pub fn signature(bytes: &[u8]) {
+    let key = PublicKey::parse(KEY).unwrap();
+    match SigstoreBundle::parse(bytes) {
+        Ok(bundle) => {
+            if let Ok((_, statement)) = bundle.open([((), &key)]) {
+                statement.check(Digest::of(SUBJECT)).unwrap();
+                assert!(statement.check(Digest::of(b"another")).is_err());
+            }
+        }
+        Err(error) => shown(&error),
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let (payload, signature) = text.split_once('\n').unwrap_or((&text, ""));
+    if let Err(error) = classic::open(payload.as_bytes(), signature, [((), &key)]).map(drop) {
+        shown(&error);
+    }
+    match PublicKey::parse(&text) {
+        Ok(key) => assert_eq!(PublicKey::parse(&key.to_pem()).unwrap(), key),
+        Err(error) => shown(&error),
+    }
+    match PrivateKey::open(&text, &String::new().into()) {
+        Ok(key) => drop(sign(Digest::of(SUBJECT), &key).unwrap()),
+        Err(error) => shown(&error),
+    }
+}
+
+/// Records in a cluster: the text of an installation's, and a header (the first line) with a piece (the rest).
+pub fn state(bytes: &[u8]) {
+    match installation_record(bytes) {
+        Ok(written) => assert_eq!(installation_record(&written).unwrap(), written),
+        Err(why) => plain(&why),
+    }
+    let (header, pieces) = packed_record(bytes).unwrap();
+    assert_eq!(unpacked_record(&header, &pieces).unwrap(), bytes);
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (header, piece) = bytes.split_at(end);
+    for pieces in [vec![piece.get(1..).unwrap_or_default().to_vec()], pieces] {
+        match unpacked_record(header, &pieces) {
+            Ok(content) => assert!(content.len() <= 32 << 20),
+            Err(why) => plain(&why),
+        }
+    }
+}
+
+/// What is promised of every value that was read.
+fn document_holds(value: &Value) {
+    assert!(depth(value) <= MAX_DEPTH, "nested {} deep", depth(value));
+    let written = value.to_string();
+    if written.len() <= MAX_BYTES {
+        assert_eq!(&document::json(written.as_bytes()).unwrap(), value);
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+fn shown(error: &(dyn Error + 'static)) {
+    plain(&error.to_string());
+    plain(&document::chain(error));
+}
+
+fn plain(text: &str) {
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+const KEY: &str = include_str!("../../tests/signatures/cosign.pub");
+const SUBJECT: &[u8] = include_bytes!("../../tests/signatures/subject-manifest.json");
