@@ -161,4 +161,34 @@ mod tests {
             assert!(parse_size(text).is_err() && parse_time(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn every_unit_means_what_it_says() {
+        assert_eq!(["1Ki", "1Mi", "1Gi"].map(|text| parse_size(text).unwrap()), [1 << 10, 1 << 20, 1 << 30]);
+        let seconds = ["1000ms", "2s", "3m", "4h"].map(|text| parse_time(text).unwrap().as_secs());
+        assert_eq!(seconds, [1, 2, 180, 14_400]);
+    }
+
+    #[test]
+    fn each_limit_that_is_written_counts_and_the_larger_of_two() {
+        let texts = |number: u64| LimitTexts {
+            memory: Some(number.to_string()),
+            timeout: Some(format!("{number}s")),
+            host_calls: Some(number),
+            bytes: Some((number + 1).to_string()),
+            log: Some((number + 2).to_string()),
+            compile_time: Some(format!("{}s", number + 3)),
+            compile_memory: Some((number + 4).to_string()),
+        };
+        let limits = texts(9).resolve().unwrap();
+        let sizes = (limits.memory, limits.host_calls, limits.bytes, limits.log, limits.compile_memory);
+        assert_eq!(sizes, (9, 9, 10, 11, 13));
+        assert_eq!((limits.timeout.as_secs(), limits.compile_time.as_secs()), (9, 12));
+        for (one, other) in [(texts(9), texts(10)), (texts(10), texts(9)), (LimitTexts::default(), texts(10))]
+        {
+            assert_eq!(one.larger(&other).unwrap(), texts(10));
+        }
+        assert_eq!(LimitTexts::default().resolve().unwrap(), Limits::default());
+        assert!(LimitTexts::default().is_empty() && !texts(9).is_empty());
+    }
 }
