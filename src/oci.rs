@@ -45,13 +45,13 @@ pub enum Malformed {
     #[error("the document cannot be read")]
     Document(#[from] document::InvalidDocument),
     /// A document has another media type than it must have.
-    #[error("the media type is `{0}`")]
+    #[error("the media type is `{}`", document::visible(.0))]
     MediaType(String),
     /// A digest of an algorithm that is not read.
     #[error("it is named by its {0} digest, and only sha256 is read: copy it by a program that names it so")]
     Algorithm(&'static str),
     /// A member is missing or has the wrong type.
-    #[error("the member `{0}` is missing or of the wrong type")]
+    #[error("the member `{}` is missing or of the wrong type", document::visible(.0))]
     Member(String),
     /// A document is a manifest and an index at once, and readers would disagree about which.
     #[error("the document has `manifests` beside `config` or `layers`")]

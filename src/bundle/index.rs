@@ -38,13 +38,13 @@ const CHILD_TYPES: [&str; 4] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER
 #[non_exhaustive]
 pub enum IndexError {
     /// An annotation says something else than the bundle.
-    #[error("the annotation `{0}` of the index is not what the bundle says")]
+    #[error("the annotation `{}` of the index is not what the bundle says", document::visible(.0))]
     Annotation(String),
     /// A child of the index is of a kind that CNAB does not know.
     #[error("child {0} of the index is neither `config` nor `invocation` nor a named `component`")]
     Child(Digest),
     /// The component's OCI manifest does not describe one WebAssembly component.
-    #[error("the OCI manifest describes no WebAssembly component: {0}")]
+    #[error("the OCI manifest describes no WebAssembly component: {}", document::visible(.0))]
     Component(String),
     /// The index has not exactly one config manifest, first of all.
     #[error("the index must start with its only config manifest")]
@@ -56,7 +56,7 @@ pub enum IndexError {
     #[error("a child of the index has a member `{0}`")]
     Embedded(&'static str),
     /// The image in the index is not the one in the bundle.
-    #[error("`{name}` has another {what} in the index than in the bundle")]
+    #[error("`{}` has another {what} in the index than in the bundle", document::visible(.name))]
     Image {
         /// The name of the image, or `invocation image`.
         name: String,
@@ -70,13 +70,13 @@ pub enum IndexError {
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// The bundle has an image that the index does not name, or the index one that the bundle does not have.
-    #[error("the image `{0}` is not in both, index and bundle")]
+    #[error("the image `{}` is not in both, index and bundle", document::visible(.0))]
     Missing(String),
     /// An image is named twice.
-    #[error("the index names the image `{0}` twice")]
+    #[error("the index names the image `{}` twice", document::visible(.0))]
     Twice(String),
     /// The bundle cannot be written down as an index.
-    #[error("`{name}` has no {what}, which an index needs")]
+    #[error("`{}` has no {what}, which an index needs", document::visible(.name))]
     Unset {
         /// The name of the image, or `invocation image`.
         name: String,
