@@ -94,7 +94,7 @@ impl Plan {
         }
     }
 
-    /// What the server warns about, a sentence each.
+    /// Warnings of the server, a sentence each.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let of_row = |row: &PlannedChange| {
             let object = row.object.to_string();

@@ -337,7 +337,7 @@ impl Target {
         }
     }
 
-    /// What the server has warned about since the last time. A directory warns about nothing.
+    /// Warnings of the server since the last time. A directory warns about nothing.
     pub fn take_warnings(&self) -> Vec<Warning> {
         match self {
             Self::Cluster(cluster) => cluster.take_warnings(),

@@ -135,7 +135,7 @@ impl Component {
         &self.imports
     }
 
-    /// What an instance of it takes in the host, beside memories and tables.
+    /// The bytes that an instance of it takes in the host, beside memories and tables.
     pub fn footprint(&self) -> Footprint {
         self.footprint
     }

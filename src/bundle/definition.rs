@@ -94,7 +94,7 @@ impl<'a> Definition<'a> {
         Ok(Self { schema, extent, patterns, validator })
     }
 
-    /// What matching a value with the patterns takes.
+    /// The cost of matching a value with the patterns.
     fn matching(&self, value: &Value) -> usize {
         self.patterns.work(self.extent.patterns, value)
     }

@@ -13,7 +13,7 @@ const MAX_SHOWN: usize = 100;
 /// The longest name of anything, in bytes: that of a DNS subdomain.
 const MAX_NAME: usize = 253;
 
-/// What a text names.
+/// The thing that a text names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grammar {
     /// A credential of a bundle.

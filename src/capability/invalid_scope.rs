@@ -43,7 +43,7 @@ pub enum InvalidScope {
     /// A name that cannot be one of what it should name.
     #[error("`{text}` is not {what}")]
     Name {
-        /// What it should name.
+        /// The kind that it should name.
         what: &'static str,
         /// The text, made visible and cut.
         text: String,

@@ -47,7 +47,7 @@ pub enum InvalidKubeconfig {
         context: String,
         /// The member.
         member: String,
-        /// What is wrong with it.
+        /// Its fault.
         why: String,
     },
     /// It cannot be read.
@@ -60,7 +60,7 @@ pub enum InvalidKubeconfig {
     },
 }
 
-/// What is wrong with a member: its path below its entry, and why.
+/// The fault of a member: its path below its entry, and why.
 type Fault = (String, &'static str);
 
 /// Kubeconfig files, the first of which has the last word.

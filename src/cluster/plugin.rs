@@ -38,7 +38,7 @@ pub enum PluginError {
         command: String,
         /// How it ended.
         status: String,
-        /// What the kubeconfig says about installing it.
+        /// The kubeconfig's hint on installing it.
         hint: Option<String>,
     },
     /// It wants to ask somebody, and nobody is there.
@@ -51,12 +51,12 @@ pub enum PluginError {
         command: String,
         /// Why not.
         why: &'static str,
-        /// What the kubeconfig says about installing it.
+        /// The kubeconfig's hint on installing it.
         hint: Option<String>,
     },
 }
 
-/// What a plugin gave.
+/// The credential that a plugin gave.
 pub(super) struct Issued {
     pub(super) token: Option<SecretString>,
     /// A certificate and its key, both as PEM.

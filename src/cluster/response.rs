@@ -19,7 +19,7 @@ pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     /// The time by the server's clock.
     pub(crate) date: Option<Timestamp>,
-    /// What the server warns about, for people.
+    /// Warnings of the server, for people.
     pub(crate) warnings: Vec<String>,
     /// How long the server asks to be left alone.
     pub(super) retry_after: Option<Duration>,

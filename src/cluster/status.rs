@@ -50,7 +50,7 @@ pub enum Error {
     /// The run may write no longer: somebody else has ended its hold.
     #[error("the run no longer holds `{name}`: {why}")]
     Displaced {
-        /// What it held.
+        /// The value that it held.
         name: String,
         /// How that ended.
         why: String,
@@ -62,7 +62,7 @@ pub enum Error {
     Home {
         /// The namespace.
         namespace: String,
-        /// What is wrong with it.
+        /// Its fault.
         why: &'static str,
         /// Whether it is there.
         is_there: bool,
@@ -189,7 +189,7 @@ impl Error {
         }
     }
 
-    /// The same error about an object that a credential was placed into: code and reason alone.
+    /// This error about an object that a credential was placed into: code and reason alone.
     pub(crate) fn of_credential(response: &ApiResponse, verb: &'static str, object: &ObjectRef) -> Self {
         let code_and_reason = || Status(response.json().unwrap_or_default()).code_and_reason(response.status);
         match Self::of(response, verb, object) {

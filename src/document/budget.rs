@@ -14,10 +14,10 @@ const LEAST_GROWTH: usize = 16;
 /// mappings take a hundred times as much; without it two kilobytes of aliases would take fifty megabytes.
 const MAX_GROWTH: usize = 128;
 
-/// What even the shortest document may take.
+/// The least that any document may take.
 const MIN_MEMORY: usize = 256 << 10;
 
-/// What a value takes by itself, in bytes, and what a mapping takes for the first of its members and for each.
+/// The size of a value by itself, in bytes, and what a mapping takes for the first of its members and for each.
 pub(super) const VALUE: usize = 32;
 pub(super) const MAPPING: usize = 600;
 pub(super) const MEMBER: usize = 56;

@@ -143,7 +143,7 @@ async fn what_else_is_in_a_layout_is_not_taken_for_the_bundle() {
         json!({"mediaType": OCI_INDEX, "digest": "sha512:00", "size": 1}),
         json!("no descriptor"),
         bundle.clone(),
-        // The same bundle twice is still one.
+        // One bundle that is named twice is still one.
         tagged(bundle, "latest"),
     ]);
     assert_eq!(site.fetch("").await.unwrap().digest(), digest);

@@ -1,4 +1,4 @@
-//! What a grant was given to: a bundle of this name, signed by these keys, under these terms of the trust policy.
+//! A grant's receiver: a bundle of this name, signed by these keys, under these terms of the trust policy.
 //!
 //! A grant outlives the bundle that it was given to only as long as all of that stays as it is. Whoever changes one of
 //! them asks for a new decision.
@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::document::visible;
 use crate::verify::{TrustDecision, Verified};
 
-/// What a grant was given to.
+/// The receiver of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConsentKey {
@@ -26,7 +26,7 @@ pub struct ConsentKey {
 }
 
 impl ConsentKey {
-    /// What a grant to this bundle is given to. None: nobody vouches for it, so there is nothing that outlives its
+    /// The receiver of a grant to this bundle. None: nobody vouches for it, so there is nothing that outlives its
     /// digest.
     pub fn of(verified: &Verified) -> Option<Self> {
         match verified.decision() {

@@ -50,7 +50,7 @@ pub enum Shortfall {
     /// Requests that are required and not granted: the grant of the last run was given to something else.
     #[error("the grant of the last run is not carried over, since {}", changes.join(", and "))]
     GivenToAnother {
-        /// What is different, a clause each.
+        /// Each difference, as a clause.
         changes: Vec<String>,
         /// The requests, as flags that grant them.
         missing: Vec<CommandLine>,

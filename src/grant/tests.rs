@@ -200,7 +200,7 @@ async fn a_deny_of_something_required_does_not_start_a_run_and_says_so() {
     }
 }
 
-/// The same shortfall, for somebody who only asks.
+/// The shortfall as somebody sees it who only asks.
 #[tokio::test]
 async fn asking_what_is_missing_says_what_a_run_would_say() {
     let (verified, verified_again) = (verified(&required()).await, verified(&required()).await);
@@ -244,7 +244,7 @@ async fn a_grant_or_a_request_that_cannot_be_used_does_not_start_a_run() {
         granted(&requests, deny).await.err(),
         Some(Shortfall::InvalidGrant(InvalidGrant::Rule(_)))
     ));
-    // What a parameter brings in is part of the request.
+    // A parameter's text is part of the request.
     let requests = "parameters: { file: { schema: { type: string } } }
 requests: { files: [{ name: '${parameters.file}' }] }";
     let names = Names { parameters: [("file".to_owned(), json!("*"))].into(), ..names() };
@@ -449,7 +449,7 @@ async fn a_file_is_the_one_that_is_bound_and_below_a_directory_the_rest_of_its_n
     assert_eq!(spare.explained(), "read the file spare: no grant allows it: --allow-file 'spare=PATH'");
 }
 
-/// What the component is told is the same whatever the reason, so that trying tells it nothing.
+/// The component is told one thing whatever the reason, so that trying tells it nothing.
 #[tokio::test]
 async fn the_operator_is_told_the_reason_and_the_component_is_not() {
     let requests = "requests: { kubernetes: [

@@ -32,7 +32,7 @@ pub(super) struct DecidedRun {
     pub(super) decision: Decision,
 }
 
-/// What a component is called for, under which grant. It is called once for each pass.
+/// The action that a component is called for, and its grant. It is called once for each pass.
 pub(super) struct ComponentRun {
     pub(super) compiled: Compiled,
     pub(super) granted: Arc<Granted>,
@@ -97,7 +97,7 @@ fn continues(earlier: &Installation, operation: &Operation, mode: Mode) -> bool 
 /// The grant of the last run.
 #[derive(Default)]
 struct Earlier {
-    /// What of it still holds.
+    /// The part of it that still holds.
     kept: Option<GrantSpec>,
     /// Whether it holds for another bundle than it was given to.
     is_carried_over: bool,
@@ -108,7 +108,7 @@ struct Earlier {
 }
 
 impl Earlier {
-    /// The same bundle keeps its grant. A new one gets it as long as it has the name, the signers and the terms that the
+    /// A bundle keeps its own grant. A new one gets it as long as it has the name, the signers and the terms that the
     /// grant was given to. An explicit grant file or approval is a decision of its own.
     fn of(verified: &Verified, operation: &Operation, earlier: &Installation) -> Self {
         let settings = &earlier.settings;

@@ -34,7 +34,7 @@ impl Outcome {
         self.proposed.plan()
     }
 
-    /// What the server has warned about, as it is recorded. None: nothing.
+    /// Warnings of the server, as they are recorded. None: there are none.
     pub(super) fn warnings(&self) -> Option<String> {
         let said: Vec<_> = self.plan().warnings().take(MAX_RECORDED).collect();
         (!said.is_empty()).then(|| format!("the server warns: {}", said.join("; ")))

@@ -76,7 +76,7 @@ impl Run<'_> {
         (trace, ended.log, ended.denied.iter().map(Denied::explained).collect())
     }
 
-    /// What the component may read in the cluster. None: the target is a directory.
+    /// The objects that the component may read in the cluster. None: the target is a directory.
     fn readable(&self, target: &Target) -> Option<KubernetesScope> {
         if matches!(target, Target::Directory(_)) {
             return None;

@@ -181,7 +181,7 @@ async fn a_run_that_is_stopped_while_somebody_is_asked_waits_for_no_answer_and_l
     assert!(!home.file().exists() && state.find("web").unwrap().is_none());
 }
 
-/// What cannot be written after all is recorded before it is tried: so the next command finds it.
+/// An object that cannot be written after all is recorded before it is tried: so the next command finds it.
 #[tokio::test]
 async fn a_run_that_fails_is_recorded_without_what_it_never_wrote() {
     let home = Home::new();
@@ -223,7 +223,7 @@ async fn only_acting_asks_locks_and_records() {
     drop(lock);
 }
 
-/// What stands in another run's way is said before anything is decided or compiled.
+/// A lock that another run holds is said before anything is decided or compiled.
 #[tokio::test]
 async fn what_is_there_already_is_not_installed_again_and_what_is_not_cannot_be_upgraded() {
     let (home, approver) = (Home::new(), Asked::answering(true));

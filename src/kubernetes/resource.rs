@@ -43,7 +43,7 @@ pub fn misspelt(group: &str, kind: &str) -> Option<String> {
         .map(written)
 }
 
-/// The same for how the names of several kinds begin.
+/// As above, for how the names of several kinds begin.
 pub fn misspelt_start(group: &str, start: &str) -> Option<String> {
     if is_version(group) {
         return Some(format!("{start}*"));

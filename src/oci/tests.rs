@@ -58,7 +58,7 @@ fn pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// What comes of it within ten seconds; what waits for a pipe would never come.
+/// Its result within ten seconds; a read that waits for a pipe would never come.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.unwrap()
 }

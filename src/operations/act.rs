@@ -28,7 +28,7 @@ pub(super) struct Attempt<'a> {
     pub(super) request: &'a InstallationRequest,
     /// Consent of this request, unless `decided` replaces it.
     pub(super) consent: Deferred<Consent>,
-    /// What a record does not decide that others can write too.
+    /// The choices that a record does not decide where others can write it.
     pub(super) own_word: OwnWord,
     /// How it is carried out, which may differ from the request.
     pub(super) change: ChangeOptions,

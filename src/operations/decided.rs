@@ -20,7 +20,7 @@ pub(super) struct EarlierDecisions {
     pub(super) doubtful: BTreeSet<String>,
     /// Parameters that have to be given again.
     pub(super) secret_parameters: Vec<String>,
-    /// What was granted.
+    /// The grant.
     pub(super) consent: Consent,
     pub(super) overrides: Overrides,
     pub(super) delete: BTreeSet<Protected>,
@@ -58,7 +58,7 @@ impl EarlierDecisions {
         }
     }
 
-    /// What is left of the decisions of a revision where others can write its record: the values of parameters, which
+    /// The rest of the decisions of a revision where others can write its record: the values of parameters, which
     /// are inputs and no powers. What is granted and which guards are lowered is decided again.
     pub(super) fn by_shared_revision(revision: &Revision, consent: &Consent, change: &ChangeOptions) -> Self {
         Self {
@@ -77,7 +77,7 @@ impl EarlierDecisions {
         ChangeOptions { overrides: self.overrides, delete: self.delete.clone(), ..change.clone() }
     }
 
-    /// What was granted.
+    /// The grant.
     pub(super) fn consent(&self) -> Consent {
         self.consent.clone()
     }

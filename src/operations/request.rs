@@ -1,4 +1,4 @@
-//! What a caller asks for, as typed values, with no defaults that depend on where it is asked. What a *bundle* asks for is
+//! Requests of a caller, as typed values, with no defaults that depend on where it is asked. What a *bundle* asks for is
 //! in [`Requests`](crate::capability::Requests).
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub struct InstallationRequest {
     pub namespace: Option<String>,
     /// How its cluster is reached from here.
     pub access: Access,
-    /// What a record does not decide that others can write too.
+    /// The choices that a record does not decide where others can write it.
     pub own_word: OwnWord,
     /// The operator's consent: grants and flags.
     pub consent: Deferred<Consent>,

@@ -9,7 +9,7 @@ use super::{Bundles, Notice};
 pub struct Services<'a> {
     /// How bundles are fetched and verified.
     pub bundles: Bundles,
-    /// What the pipeline takes: the state, the approver, and the handle that stops a run.
+    /// The environment of the pipeline: the state, the approver, and the handle that stops a run.
     pub environment: Environment<'a>,
 }
 

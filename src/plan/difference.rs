@@ -30,7 +30,7 @@ pub(super) fn showable(
 
 /// The difference between two states that may be shown, as a unified diff of YAML.
 pub(super) fn difference(before: Option<&Value>, after: Option<&Value>) -> String {
-    // What cannot be written as YAML is shown as JSON, never as nothing.
+    // A value that YAML cannot write is shown as JSON, never as nothing.
     let written = |value: &Value| serde_saphyr::to_string(value).unwrap_or_else(|_| format!("{value:#}\n"));
     let text = |value: Option<&Value>| value.map(written).unwrap_or_default();
     TextDiff::from_lines(text(before), text(after)).unified_diff().context_radius(3).to_string()

@@ -139,7 +139,7 @@ pub struct PlannedChange {
     /// The immutable fields for which the object has to be replaced.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub immutable: Vec<String>,
-    /// What the server warns about. For people: the digest of the plan does not cover it.
+    /// Warnings of the server. For people: the digest of the plan does not cover it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
 }

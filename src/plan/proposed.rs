@@ -44,7 +44,7 @@ pub struct Proposed {
 
 /// All that a planning pass noted, and what its rights depend on.
 pub(crate) struct Noted<'a> {
-    /// What is granted. None: the runtime acts alone.
+    /// The grant. None: the runtime acts alone.
     pub(crate) granted: Option<&'a Granted>,
     /// The trace.
     pub(crate) trace: &'a Trace,
@@ -52,11 +52,11 @@ pub(crate) struct Noted<'a> {
     pub(crate) removed: Vec<ObjectChange>,
     /// The objects that were looked for to be removed.
     pub(crate) looked_for: &'a [ObjectRef],
-    /// What the component may read in the cluster. None: the target is a directory, where acting takes no rights.
+    /// The objects that the component may read in the cluster. None: the target is a directory, where acting takes no rights.
     pub(crate) readable: Option<KubernetesScope>,
     /// Admission policies that the plan does not write and its bindings name.
     pub(crate) policies: &'a [(ObjectRef, Value)],
-    /// What the server has warned about.
+    /// Warnings of the server.
     pub(crate) warnings: &'a [Warning],
     /// Whether the run waits for its objects.
     pub(crate) waits: bool,

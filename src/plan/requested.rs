@@ -38,7 +38,7 @@ impl Proposed {
 }
 
 impl Requested {
-    /// The same for an account that also keeps the state of its installation in a namespace of the cluster.
+    /// Rights of an account that also keeps the state of its installation in a namespace of the cluster.
     #[must_use]
     pub fn keeping_state(mut self, namespace: &str, installation: &str) -> Self {
         self.rights.keeps_state(namespace, installation);

@@ -19,9 +19,9 @@ use crate::targets::Change;
 
 use super::trace::{GuardedStep, ObjectChange, Trace};
 
-/// What of a plan its rights depend on, beside what was traced.
+/// The parts of a plan that its rights depend on, beside what was traced.
 pub(super) struct Circumstances<'a> {
-    /// What the component may read.
+    /// The objects that the component may read.
     pub(super) readable: &'a KubernetesScope,
     /// All objects that the runtime would remove.
     pub(super) looked_for: &'a [ObjectRef],

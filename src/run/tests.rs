@@ -15,7 +15,7 @@ use crate::host::pass::Planning;
 const IMPORTS: &str = r#"(import "carnet:installation/log@0.1.0" "log" (func $log (param i32 i32 i32)))
     (data (i32.const 64) "begun")"#;
 
-/// What a component that does this comes to: how it ended, and what the host has of it.
+/// The end of a component that does this: how it ended, and what the host has of it.
 async fn ran(data: &str, body: &str, limits: Value) -> (Result<(), RunError>, Ended) {
     let body = format!("(call $log (i32.const 1) (i32.const 64) (i32.const 5)) {body}");
     let component = installer(&format!("{IMPORTS} {data}"), &body);

@@ -191,7 +191,7 @@ impl Installation {
         Self { name: "web".into(), namespace: "prod".into(), settings, last, inventory, is_shared: false }
     }
 
-    /// The same installation, read from where others can write, for the tests of other modules.
+    /// This installation, as read from where others can write, for the tests of other modules.
     #[cfg(test)]
     pub(crate) fn shared(self) -> Self {
         Self { is_shared: true, ..self }

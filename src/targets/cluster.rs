@@ -90,7 +90,7 @@ impl Cluster {
         self.right = Some(right);
     }
 
-    /// What the server has warned about since the last time.
+    /// Warnings of the server since the last time.
     pub(super) fn take_warnings(&self) -> Vec<Warning> {
         self.warnings.take()
     }

@@ -62,7 +62,7 @@ impl Recorded {
 }
 
 impl Inventory {
-    /// The same inventory, read from where others can write it.
+    /// This inventory, as read from where others can write it.
     #[must_use]
     pub fn shared(self) -> Self {
         Self { is_shared: true, ..self }

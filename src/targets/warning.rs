@@ -1,4 +1,4 @@
-//! What a server warns about while it takes an object: an old version of its API, a field that has no effect.
+//! Warnings of a server while it takes an object: an old version of its API, a field that has no effect.
 
 use crate::kubernetes::object::ObjectRef;
 use crate::sync::Mutex;

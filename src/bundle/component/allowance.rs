@@ -5,7 +5,7 @@
 
 use super::InvalidComponent;
 
-/// What is left of something that a binary may hold.
+/// The rest of something that a binary may hold.
 #[derive(Debug)]
 pub(super) struct Allowance {
     what: &'static str,
@@ -13,7 +13,7 @@ pub(super) struct Allowance {
     left: u64,
 }
 
-/// What a binary may hold in all its components and modules together.
+/// Allowances for a binary, in all its components and modules together.
 pub(super) struct Allowances {
     /// Components and modules inside it.
     pub(super) parts: Allowance,
@@ -21,7 +21,7 @@ pub(super) struct Allowances {
     pub(super) types: Allowance,
     /// Bytes of the types of components: a record has a field in four.
     pub(super) type_bytes: Allowance,
-    /// What types of instances come to with all that is in them, wherever they are used: a type that has another one twice,
+    /// The size of types of instances with all that is in them, wherever they are used: a type that has another one twice,
     /// twenty levels deep, takes five hundred bytes.
     pub(super) type_sizes: Allowance,
     /// Imports, exports, aliases, arguments, and functions that cross the border of a component.

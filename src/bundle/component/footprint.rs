@@ -1,4 +1,4 @@
-//! What an instance of a component takes in its host before it runs: beside memories and tables, which are counted when
+//! The memory that an instance of a component takes in its host before it runs: beside memories and tables, which are counted when
 //! they are made, all that the host keeps about instances, functions and globals.
 //!
 //! A component may instantiate what is inside it many times over, and so may each of those: a few bytes stand for
@@ -20,7 +20,7 @@ const MAX_INSTANCES: u64 = 1_000;
 /// once it has begun.
 const MAX_COPIED: u64 = 256 << 20;
 
-/// What an instance takes, beside its memories and tables.
+/// The bytes that an instance takes, beside its memories and tables.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// How many instances it is made of.
@@ -38,7 +38,7 @@ pub(super) struct Parts {
     modules: Vec<Option<Footprint>>,
     components: Vec<Option<ComponentPart>>,
     pub(super) types: TypeSizes,
-    /// What its imports and exports come to.
+    /// The bytes of its imports and exports.
     interface: u64,
     total: Footprint,
 }
@@ -85,7 +85,7 @@ impl Footprint {
 }
 
 impl Parts {
-    /// What one instance of the whole takes.
+    /// The bytes that one instance of the whole takes.
     ///
     /// # Errors
     /// [`InvalidComponent::Costly`].

@@ -53,7 +53,7 @@ pub(super) struct Validated {
     pub(super) types: Option<Types>,
 }
 
-/// What was read so far.
+/// The binary as far as it was read.
 struct Reader<'a> {
     bytes: &'a [u8],
     allowances: Allowances,

@@ -6,7 +6,7 @@ fn refusal(bytes: &[u8]) -> String {
     Component::read(bytes.to_vec()).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-/// What a binary has too much of.
+/// The thing that a binary has too much of.
 fn excess(bytes: &[u8]) -> &'static str {
     match Component::read(bytes.to_vec()) {
         Err(InvalidComponent::Costly { what, .. }) => what,
@@ -93,7 +93,7 @@ fn whatever_is_no_interface_of_functions_and_types_is_no_import() {
         let text = format!("the component imports {expected}, which is no interface with a package");
         assert_eq!(refusal(&bytes), text, "{import}");
     }
-    // What lies inside is the component's own affair.
+    // Imports of inner components are the component's own affair.
     let nested = wat::parse_str("(component (component (import \"m\" (core module))))").unwrap();
     assert_eq!(refusal(&nested), InvalidComponent::NoInstaller.to_string());
 }

@@ -27,11 +27,11 @@ const NAMED_SCHEMAS: [&str; 4] = ["definitions", "dependencies", "patternPropert
 pub(in crate::bundle) struct Budget {
     schemas: usize,
     patterns: usize,
-    /// What may be matched with patterns, in units of [`Extent`].
+    /// The texts that may be matched with patterns, in units of [`Extent`].
     matching: usize,
 }
 
-/// What a schema consists of, with references written out.
+/// The parts of a schema, with references written out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Extent {
     /// How many schemas.
@@ -41,7 +41,7 @@ pub(super) struct Extent {
 }
 
 impl Budget {
-    /// What `schema` consists of, which is taken from the budget.
+    /// The parts of `schema`, which are taken from the budget.
     ///
     /// # Errors
     /// [`InvalidDefinition`] when it is more than is left, and for references that are not followed.

@@ -1,6 +1,6 @@
 //! Matches text with the patterns of a definition, by the cheapest engine that can.
 //!
-//! What matching takes grows with the text and with what a pattern may keep in mind. Nothing can end it once it has begun,
+//! The time of matching grows with the text and with what a pattern may keep in mind. Nothing can end it once it has begun,
 //! so both are bounded before.
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
@@ -44,7 +44,7 @@ impl Patterns {
         Ok((Self::Backtracking, Self::Backtracking.validator(schema)?))
     }
 
-    /// What matching a value with that many patterns takes.
+    /// The cost of matching a value with that many patterns.
     pub(super) fn work(self, patterns: usize, value: &Value) -> usize {
         match patterns.saturating_mul(self.weight()) {
             0 => 0,

@@ -72,7 +72,7 @@ enum SecretsArg {
     Plain,
 }
 
-/// What goes into a bundle.
+/// Inputs of a bundle.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Inputs")]
 pub(in crate::cli) struct InputArgs {

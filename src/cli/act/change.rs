@@ -74,7 +74,7 @@ enum IdentityArg {
     Scoped,
 }
 
-/// What installed objects may be able to do.
+/// Powers of installed objects.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(in crate::cli) struct PowerArgs {
     /// Refuse to install anything with powers of this severity: low, medium, high or critical

@@ -43,7 +43,7 @@ impl Report for Outcome {
     }
 }
 
-/// What the server has warned about, as a section.
+/// Warnings of the server, as a section.
 fn warnings(page: &mut Page, plan: &Plan) {
     let mut said = plan.warnings().peekable();
     if said.peek().is_some() {
@@ -57,7 +57,7 @@ fn warnings(page: &mut Page, plan: &Plan) {
 /// How much of the objects of a plan is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum Show {
-    /// What changes in objects that are there.
+    /// Changes in objects that are there.
     Diff,
     /// That, and the manifests of objects that are made.
     Manifests,
@@ -66,7 +66,7 @@ pub(in crate::cli) enum Show {
 }
 
 impl Show {
-    /// What is shown where nothing else is said.
+    /// The choice where nothing else is said.
     pub(in crate::cli) fn by_default(is_verbose: bool) -> Self {
         if is_verbose { Self::Manifests } else { Self::Diff }
     }

@@ -153,7 +153,7 @@ fn of_refusal(refusal: &Refusal) -> Meaning {
     }
 }
 
-/// What would take too much to look at has hit a limit; anything else is a fault of the bundle.
+/// A bundle that takes too much to look at has hit a limit; anything else is a fault of the bundle.
 fn of_component(fault: &InvalidComponent) -> Meaning {
     match fault {
         InvalidComponent::Costly { .. } | InvalidComponent::Handed | InvalidComponent::TooLarge(_) => {

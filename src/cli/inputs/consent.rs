@@ -14,7 +14,7 @@ use crate::grant::Consent;
 use crate::grant::spec::{FileGrant, GrantFile, GrantSpec};
 use crate::operations::Deferred;
 
-/// What may be done.
+/// Actions that may be done.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Grants")]
 pub struct ConsentArgs {

@@ -248,7 +248,7 @@ async fn a_handle_is_let_go_without_a_call_and_only_once() {
     credentials::handles::HostCredential::drop(&mut gate.host, handle).await.unwrap();
     assert!(gate.host.table.is_empty());
     assert!(credentials::handles::HostCredential::drop(&mut gate.host, again).await.is_err());
-    // What was let go shows nothing any more. This is the second call.
+    // A credential that was let go shows nothing any more. This is the second call.
     assert!(credentials::reveal::Host::reveal(&mut gate.host, copy).await.is_err());
     assert_eq!(gate.ended().calls.values().sum::<u64>(), 2);
 }

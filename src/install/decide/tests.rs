@@ -351,7 +351,7 @@ async fn a_parameter_that_others_recorded_fills_no_scope() {
     assert!(refused.is_err_and(|text| text.contains("needs the parameter `theme` to be a text")));
     let given = [("theme".to_owned(), json!("light"))].into();
     assert!(decide(Operation { parameters: given, ..with_credential("upgrade") }, &shared).await.is_ok());
-    // The same for what a revision says: it is complete, and none of it was given.
+    // So does a revision's text: it is complete, and none of it was given.
     let recorded: BTreeMap<_, _> = [("theme".to_owned(), json!("kube-system"))].into();
     let doubtful = recorded.keys().cloned().collect();
     let back = Operation { parameters: recorded, doubtful, complete: true, ..with_credential("upgrade") };

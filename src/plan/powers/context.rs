@@ -1,4 +1,4 @@
-//! What is in the cluster beside the plan, and what of it has to be looked up before powers are known.
+//! Objects in the cluster beside the plan, and which of them have to be looked up before powers are known.
 
 use std::collections::BTreeSet;
 

@@ -72,7 +72,7 @@ fn pod(spec: &str, context: &str) -> String {
 const HARD: &str = "allowPrivilegeEscalation: false, runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}, \
                     capabilities: {drop: [ALL]}";
 
-/// The same with another container.
+/// As above, with another container.
 fn pod_with(spec: &str, container: &str) -> String {
     format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: x}}, spec: {{automountServiceAccountToken: false, {spec}
@@ -649,7 +649,7 @@ fn rights_that_are_in_the_cluster_already_count_and_what_is_not_known_is_said() 
     assert_eq!(told(&there(Coverage::Part)), [(Critical, "pod/service-account".to_owned()), unknown.clone()]);
     assert_eq!(told(&ClusterContext::unknown(Coverage::Directory)), [unknown]);
     assert_eq!(told(&ClusterContext::unknown(Coverage::All)), []);
-    // What the plan removes does not count any more.
+    // An object that the plan removes does not count any more.
     let removed =
         ObjectChange { change: Change::Delete, before: bound.after.clone(), after: None, ..bound.clone() };
     let plan = [plan.clone(), vec![removed]].concat();

@@ -28,7 +28,7 @@ const MAX_WINDOW: u32 = 23;
 /// The only form of records that there is.
 const FORMAT: u32 = 1;
 
-/// What the first piece says about the whole.
+/// The first piece's account of the whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     /// The form of the record.

@@ -67,7 +67,7 @@ pub(super) fn taken_by(seen: Option<SeenLease>) -> String {
     }
 }
 
-/// What a Lease consists of that is renewed now.
+/// The members of a Lease that is renewed now.
 pub(super) fn content(who: &str, since: &str, now: Timestamp) -> Value {
     json!({
         "metadata": { "labels": { "app.kubernetes.io/managed-by": "carnet" } },

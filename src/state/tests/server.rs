@@ -27,7 +27,7 @@ struct Memory {
     writes: u64,
     /// How far the server's clock is ahead.
     ahead: SignedDuration,
-    /// What was asked: the method and the path, without its query.
+    /// The request: the method and the path, without its query.
     requests: Vec<String>,
 }
 
@@ -113,7 +113,7 @@ impl Server {
         self.memory.lock().objects.remove(&path_of(plural, name)).unwrap();
     }
 
-    /// What was asked since the last time.
+    /// The requests since the last time.
     pub(in crate::state) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.memory.lock().requests)
     }

@@ -20,7 +20,7 @@ pub const REDACTED: &str = "<redacted>";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unrecoverable {
-    /// What says where it is cannot be read.
+    /// The annotation that says where it is cannot be read.
     #[error("the annotation that says where the generated credential `{0}` is cannot be read")]
     Annotation(String),
     /// The value is not text any more.
