@@ -6,8 +6,8 @@
 //! the request or the file that it is made for. A credential that the host made lives in those Secrets alone; an
 //! annotation says under which key, so that the next run finds it there.
 
-mod filling;
 mod placeholder;
+mod filling;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
