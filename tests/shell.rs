@@ -204,7 +204,7 @@ fn requests_named(name: &str) -> Vec<Value> {
         with("kinds"),
         with("namespaces"),
         with("names"),
-        json!({ "kubernetes": [{ "verbs": ["get"], "kinds": [format!("{name}/Thing")], "names": ["x"] }] }),
+        json!({ "kubernetes": [{ "verbs": ["get"], "kinds": [format!("{name}.example/Thing")], "names": ["x"] }] }),
         json!({ "files": [{ "name": name }] }),
         json!({ "credentials": [{ "name": name }] }),
         json!({ "credentials": [{ "name": "a", "into": secret(name, "x") }] }),
