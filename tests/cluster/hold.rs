@@ -59,6 +59,11 @@ fn assert_stopped(site: &Site, run: Child) {
     assert_eq!(there(site), Vec::<String>::new(), "objects are left that are on no record");
 }
 
+/// Tries again where a run was done before it could be caught in the middle of its writes.
+fn until_caught(attempt: impl Fn() -> bool) {
+    assert!((0..8).any(|_| attempt()), "each run was too quick to be caught in the middle of its writes");
+}
+
 fn signal(run: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &run.id().to_string()]).status().unwrap().success());
 }
@@ -69,17 +74,23 @@ fn who_was_unlocked_leaves_nothing_that_is_on_no_record() {
     let site = Site::new();
     let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
     let script = many();
+    let mut caught = 0;
     for time in 0..TIMES {
         let identity = if time % 2 == 0 { "scoped" } else { "own" };
         let mut command = alice.own("own", &script, "");
         let run = command.args(["--identity", identity]).spawn().unwrap();
         await_third(&site);
         let said = bob.carnet(&["unlock", "own", "--yes"]).done();
-        assert_eq!(said.document["unlocked"], json!(true), "{time}: the run has ended too early: {said}");
         uninstall(&bob).done();
-        assert_stopped(&site, run);
+        if said.document["unlocked"] == json!(true) {
+            caught += 1;
+            assert_stopped(&site, run);
+        } else {
+            Said::of(run.wait_with_output().unwrap()).done();
+        }
         fs::remove_dir_all(alice.home().join("own")).unwrap();
     }
+    assert!(caught > TIMES / 3, "{caught} runs were caught in the middle of their writes");
     let results: Vec<_> = bob.history("own").into_iter().map(|(_, result)| result).collect();
     assert!(results.iter().all(|result| result != "failed"), "{results:?}");
 }
@@ -88,40 +99,54 @@ fn who_was_unlocked_leaves_nothing_that_is_on_no_record() {
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn who_slept_in_the_middle_of_its_writes_leaves_nothing_that_is_on_no_record() {
     for identity in ["scoped", "own"] {
-        let site = Site::new();
-        let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
-        let run = alice.own("own", &many(), "").args(["--identity", identity]).spawn().unwrap();
-        await_third(&site);
-        signal(&run, "-STOP");
-        assert!(there(&site).len() < MANY, "it slept too late");
-        std::thread::sleep(COUNTS);
-        uninstall(&bob).done();
-        signal(&run, "-CONT");
-        assert_stopped(&site, run);
+        until_caught(|| {
+            let site = Site::new();
+            let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+            let run = alice.own("own", &many(), "").args(["--identity", identity]).spawn().unwrap();
+            await_third(&site);
+            signal(&run, "-STOP");
+            if there(&site).len() == MANY {
+                signal(&run, "-CONT");
+                run.wait_with_output().unwrap();
+                return false;
+            }
+            std::thread::sleep(COUNTS);
+            uninstall(&bob).done();
+            signal(&run, "-CONT");
+            assert_stopped(&site, run);
+            true
+        });
     }
 }
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn what_was_on_its_way_when_the_hold_ended_is_refused_when_it_arrives() {
-    let site = Site::new();
-    let relay = Relay::to(site.server());
-    let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
-    let kubeconfig = site.kubeconfig_at(relay.port);
-    let run = alice.own("own", &many(), "").args(["--kubeconfig", &kubeconfig]).spawn().unwrap();
-    await_third(&site);
-    relay.hold();
-    assert!(there(&site).len() < MANY, "it was held up too late");
-    std::thread::sleep(COUNTS);
-    uninstall(&bob).done();
-    relay.release();
-    let said = Said::of(run.wait_with_output().unwrap());
-    assert!([1, 16].contains(&said.code), "{said}");
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(there(&site), Vec::<String>::new(), "objects are left that are on no record: {said}");
-    let history = bob.history("own");
-    let expected = [("install", "unknown"), ("uninstall", "succeeded")];
-    assert_eq!(history, expected.map(|(action, result)| (action.to_owned(), result.to_owned())));
+    until_caught(|| {
+        let site = Site::new();
+        let relay = Relay::to(site.server());
+        let (alice, bob) = (Person::new(&site, "alice"), Person::new(&site, "bob"));
+        let kubeconfig = site.kubeconfig_at(relay.port);
+        let run = alice.own("own", &many(), "").args(["--kubeconfig", &kubeconfig]).spawn().unwrap();
+        await_third(&site);
+        relay.hold();
+        if there(&site).len() == MANY {
+            relay.release();
+            run.wait_with_output().unwrap();
+            return false;
+        }
+        std::thread::sleep(COUNTS);
+        uninstall(&bob).done();
+        relay.release();
+        let said = Said::of(run.wait_with_output().unwrap());
+        assert!([1, 16].contains(&said.code), "{said}");
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(there(&site), Vec::<String>::new(), "objects are left that are on no record: {said}");
+        let history = bob.history("own");
+        let expected = [("install", "unknown"), ("uninstall", "succeeded")];
+        assert_eq!(history, expected.map(|(action, result)| (action.to_owned(), result.to_owned())));
+        true
+    });
 }
 
 #[test]

@@ -129,6 +129,8 @@ fn no_reference_leads_anywhere_else() {
         (guest.object("v1", "Pods", "test-a"), "Pod"),
         (guest.object("v1", "pod", "test-a"), "Pod"),
         (guest.object("v1", "pods", "test-a"), "Pod"),
+        (guest.object("v1", "po", "test-a"), "Pod"),
+        (guest.object("v1", "deploy", "test-a"), "apps/Deployment"),
         (guest.object("v1", "deployments", "test-a"), "apps/Deployment"),
         (guest.object("v1", "SECRET", "test-a"), "Secret"),
         (guest.object("v1", "configmap", "test-a"), "ConfigMap"),
@@ -164,7 +166,7 @@ fn no_reference_leads_anywhere_else() {
     ] {
         refused("name of an object", name, guest.object("v1", "ConfigMap", name));
     }
-    for kind in ["", "po", "Pod/exec", "pods/exec", "deploy", "Config-Map", "ConfigMap?", "*"] {
+    for kind in ["", "Pod/exec", "pods/exec", "Config-Map", "ConfigMap?", "*"] {
         refused("kind", kind, guest.object("v1", kind, "test-a"));
     }
     for namespace in ["", "*", "..", "a/b", "%2e%2e", "kube%2dsystem", "Default", "default?x=y", "default\n"]

@@ -37,12 +37,10 @@ impl Place {
     }
 
     pub(crate) fn scripted(&self, name: &str, verbs: &str, kinds: &str, script: &Script) -> Vec<String> {
-        let rule = |scope: &str, names: &str| {
-            format!("  - {{verbs: [{verbs}], kinds: [{kinds}]{scope}, names: ['{names}']}}\n")
-        };
+        let namespaced = kinds.replace("apiextensions.k8s.io/CustomResourceDefinition,", "");
         let mut requests = format!(
-            "handles: [install]\nrequests:\n  kubernetes:\n{}",
-            rule(", namespaces: ['${namespace}']", "test-*")
+            "handles: [install]\nrequests:\n  kubernetes:\n  - {{verbs: [{verbs}], kinds: [{namespaced}], namespaces: \
+             ['${{namespace}}'], names: ['test-*']}}\n"
         );
         if kinds.contains("CustomResourceDefinition") {
             let names = format!("names: ['things.{}.example.com']", self.namespace());
