@@ -21,6 +21,9 @@ use crate::support::guest::Script;
 /// So many objects in one call take a while.
 const MANY: usize = 450;
 
+/// So many requests go out by one proof that the run holds its installation.
+const PROVED: usize = 32;
+
 /// How often the same is tried.
 const TIMES: usize = 12;
 
@@ -51,12 +54,18 @@ fn uninstall(person: &Person<'_>) -> Said {
     uninstall()
 }
 
-/// Asserts that a run stopped since it held the installation no longer, and that nothing is left of what it did.
-fn assert_stopped(site: &Site, run: Child) {
+/// Asserts that a run stopped since it held the installation no longer, and that nothing is left of what it did. An account
+/// of its own is gone by then, so what arrives late is refused. As the caller (`own`), what had passed its last proof may
+/// arrive after all: docs/operating.md says so.
+fn assert_stopped(site: &Site, run: Child, identity: &str) {
     let said = Said::of(run.wait_with_output().unwrap());
     said.refused(16, &["the run no longer holds `own`: "]);
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(there(site), Vec::<String>::new(), "objects are left that are on no record");
+    let (left, most) = (there(site), if identity == "own" { PROVED } else { 0 });
+    assert!(left.len() <= most, "objects are left that are on no record: {left:?}");
+    for object in left {
+        site.kubectl(&["delete", &object]);
+    }
 }
 
 /// Tries again where a run was done before it could be caught in the middle of its writes.
@@ -84,7 +93,7 @@ fn who_was_unlocked_leaves_nothing_that_is_on_no_record() {
         uninstall(&bob).done();
         if said.document["unlocked"] == json!(true) {
             caught += 1;
-            assert_stopped(&site, run);
+            assert_stopped(&site, run, identity);
         } else {
             Said::of(run.wait_with_output().unwrap()).done();
         }
@@ -113,7 +122,7 @@ fn who_slept_in_the_middle_of_its_writes_leaves_nothing_that_is_on_no_record() {
             std::thread::sleep(COUNTS);
             uninstall(&bob).done();
             signal(&run, "-CONT");
-            assert_stopped(&site, run);
+            assert_stopped(&site, run, identity);
             true
         });
     }

@@ -62,8 +62,8 @@ fn each_object_takes_as_few_requests_as_it_can() {
     assert_eq!(asked(&site, &with(&install, &first)), counts(&[("get", 20), ("patch", 20)]));
     let upgrade = [&["upgrade", "test"], &own[..]].concat();
     assert_eq!(asked(&site, &with(&upgrade, &first)), counts(&[("get", 20)]));
-    let upgrade = with(&["upgrade", "test", "--no-wait"], &first);
-    assert_eq!(asked(&site, &upgrade), counts(&[("get", 20)]), "nothing to do takes no identity");
+    let scoped = with(&["upgrade", "test", "--no-wait"], &first);
+    assert_eq!(asked(&site, &scoped), counts(&[("get", 20)]), "nothing to do takes no identity");
     let once = counts(&[("get", 20), ("patch", 1), ("try", 1)]);
     assert_eq!(
         asked(&site, &with(&upgrade, &second)),
