@@ -476,7 +476,7 @@ fn no_credential_is_in_a_record_and_nothing_is_posted() {
     assert!(verbs.contains(&"patch".to_owned()), "{verbs:?}");
     assert!(verbs.iter().all(|verb| ["get", "list", "patch", "delete"].contains(&&**verb)), "{verbs:?}");
     let writes = verbs.iter().filter(|verb| *verb == "patch").count();
-    assert!(writes < 20, "{writes} writes for 12 objects");
+    assert!(writes < 15, "{writes} writes for 12 objects");
     let is_proof = |event: &&Value| event["objectRef"]["resource"] == "leases" && event["verb"] == "get";
     let proofs = audit.iter().filter(is_proof).count();
     // One for each second and each record; with one for each object besides there would be 28.
