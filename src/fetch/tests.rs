@@ -84,6 +84,23 @@ impl Site {
         let reference = format!("layout:{}{suffix}", self.path("layout").display()).parse().unwrap();
         tokio::time::timeout(Duration::from_secs(10), fetch(&reference)).await.unwrap()
     }
+
+    /// Asserts that the bundle is refused in this way while something else is in the place of one of its blobs, whichever
+    /// that is. `put` is given the place, and where the blob is meanwhile.
+    async fn assert_refused_with(&self, put: impl Fn(&Path, &Path), is_it: impl Fn(&OciError) -> bool) {
+        let empty = self.blob(Digest::of(b"{}"));
+        for blob in self.blobs().into_iter().filter(|blob| *blob != empty) {
+            let aside = self.path("aside");
+            fs::rename(&blob, &aside).unwrap();
+            put(&blob, &aside);
+            let fetched = self.fetch("").await;
+            assert!(matches!(&fetched, Err(FetchError::Oci(error)) if is_it(error)), "{blob:?}");
+            if blob.is_dir() {
+                fs::remove_dir(&blob).unwrap();
+            }
+            fs::rename(&aside, &blob).unwrap();
+        }
+    }
 }
 
 /// An installer that answers `ok`.
@@ -196,34 +213,19 @@ async fn a_descriptor_that_lies_about_the_size_is_found_out() {
 #[tokio::test]
 async fn a_blob_that_is_gone_or_a_folder_is_damage_to_the_bundle() {
     let site = Site::new().await;
-    let empty = site.blob(Digest::of(b"{}"));
-    for blob in site.blobs().into_iter().filter(|blob| *blob != empty) {
-        let aside = site.path("aside");
-        fs::rename(&blob, &aside).unwrap();
-        assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::Absent(_)))), "{blob:?}");
-        fs::create_dir(&blob).unwrap();
-        assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::NotAFile(_)))), "{blob:?}");
-        fs::remove_dir(&blob).unwrap();
-        fs::rename(&aside, &blob).unwrap();
-    }
+    site.assert_refused_with(|_, _| (), |error| matches!(error, OciError::Absent(_))).await;
+    let is_no_file = |error: &OciError| matches!(error, OciError::NotAFile(_));
+    site.assert_refused_with(|blob, _| fs::create_dir(blob).unwrap(), is_no_file).await;
     site.fetch("").await.unwrap();
 }
 
 #[tokio::test]
 async fn no_blob_may_be_a_pipe_or_a_link_out_of_the_layout_and_none_is_waited_for() {
     let site = Site::new().await;
-    let empty = site.blob(Digest::of(b"{}"));
-    for blob in site.blobs().into_iter().filter(|blob| *blob != empty) {
-        let aside = site.path("aside");
-        fs::rename(&blob, &aside).unwrap();
-        assert!(Command::new("mkfifo").arg(&blob).status().unwrap().success());
-        assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::NotAFile(_)))), "{blob:?}");
-        fs::remove_file(&blob).unwrap();
-        std::os::unix::fs::symlink(&aside, &blob).unwrap();
-        assert!(matches!(site.fetch("").await, Err(FetchError::Oci(OciError::Outside(_)))), "{blob:?}");
-        fs::remove_file(&blob).unwrap();
-        fs::rename(&aside, &blob).unwrap();
-    }
+    let pipe = |blob: &Path, _: &Path| assert!(Command::new("mkfifo").arg(blob).status().unwrap().success());
+    site.assert_refused_with(pipe, |error| matches!(error, OciError::NotAFile(_))).await;
+    let link = |blob: &Path, aside: &Path| std::os::unix::fs::symlink(aside, blob).unwrap();
+    site.assert_refused_with(link, |error| matches!(error, OciError::Outside(_))).await;
     site.fetch("").await.unwrap();
 }
 
