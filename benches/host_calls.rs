@@ -1,4 +1,4 @@
-//! What the gate costs: a call that needs a permit, beside one that needs none. `cargo bench --bench host_calls`
+//! The cost of the gate: a call that needs a permit, beside one that needs none. `cargo bench --bench host_calls`
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

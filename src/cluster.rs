@@ -1,8 +1,8 @@
 //! An API server: requests and responses, who asks, and an identity for one run.
 //!
-//! Knows how a server is reached and what its statuses mean. Of installations it knows only what an identity says of the
-//! one that it acts for ([`Leftover`]): its name, as text. Everything that leaves this process for a cluster goes through
-//! [`Server`].
+//! Knows how a server is reached and what its statuses mean. Of installations it knows only what an identity says of
+//! the one that it acts for ([`Leftover`]): its name, as text. Everything that leaves this process for a cluster goes
+//! through [`Server`].
 
 pub mod concurrent;
 mod response;

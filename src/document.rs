@@ -40,8 +40,8 @@ pub enum InvalidDocument {
     /// It would take too much memory, with its aliases written out.
     #[error("the document would take more memory than {0} bytes, which is too much for its length")]
     Large(usize),
-    /// A number would be another one if it was written again, or is another one to others: its place, if it is known, and
-    /// its text.
+    /// A number would be another one if it was written again, or is another one to others: its place, if it is known,
+    /// and its text.
     #[error("{0}the number {1} would be changed: write it with fewer and plain digits, or as text")]
     Number(String, String),
     /// The text is longer than may be read: its bytes, and how many those are.
@@ -61,7 +61,8 @@ pub enum InvalidDocument {
 /// Reads one JSON document (RFC 8259, I-JSON's rule of unique names).
 ///
 /// # Errors
-/// [`InvalidDocument`] for text that is not JSON, duplicate member names, trailing bytes, and whatever is over the limits.
+/// [`InvalidDocument`] for text that is not JSON, duplicate member names, trailing bytes, and whatever is over the
+/// limits.
 pub fn json(bytes: &[u8]) -> Result<Value, InvalidDocument> {
     json_within(bytes, MAX_BYTES)
 }
@@ -125,7 +126,8 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), Inva
 /// Reads one YAML document, in which every mapping has text for keys and no key twice.
 ///
 /// # Errors
-/// [`InvalidDocument`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the limits.
+/// [`InvalidDocument`] for what is not YAML, several documents, duplicate keys, alias bombs, and whatever is over the
+/// limits.
 pub fn yaml(text: &str) -> Result<Value, InvalidDocument> {
     yaml_within(text, &MemoryBudget::default())
 }
@@ -170,8 +172,8 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     visible(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
-/// `text` with everything that could deceive a reader made visible: such characters become `\u{…}`. For each text from a
-/// bundle, a guest or a server that is shown on one line.
+/// `text` with everything that could deceive a reader made visible: such characters become `\u{…}`. For each text from
+/// a bundle, a guest or a server that is shown on one line.
 pub fn visible(text: &str) -> String {
     let mut marks = 0;
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
@@ -190,8 +192,8 @@ pub fn visible_line(text: &str) -> String {
     visible(&text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
-/// A value as JSON text whose members are sorted, with its numbers as they stand: what stands for a value where values are
-/// compared. It is not RFC 8785, which takes every number through floating point, so that two would be one.
+/// A value as JSON text whose members are sorted, with its numbers as they stand: what stands for a value where values
+/// are compared. It is not RFC 8785, which takes every number through floating point, so that two would be one.
 pub fn written(value: &Value) -> String {
     sorted(value).to_string()
 }
@@ -206,8 +208,8 @@ pub fn beyond_float(value: &Value) -> Option<String> {
     }
 }
 
-/// A copy of `value` in which fractions that are whole numbers are written as such: `1e3` and `1000.0` are `1000` to every
-/// schema, and no program that wants a whole number takes them otherwise.
+/// A copy of `value` in which fractions that are whole numbers are written as such: `1e3` and `1000.0` are `1000` to
+/// every schema, and no program that wants a whole number takes them otherwise.
 pub fn with_whole_numbers(value: &Value) -> Value {
     match value {
         Value::Number(number) => numbers::whole_of(number).map_or_else(|| value.clone(), Value::from),

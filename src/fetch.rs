@@ -169,8 +169,8 @@ impl Fetched {
         &self.bundle
     }
 
-    /// The component, which is read when it is first asked for: what its binary says is of no use before somebody wants to
-    /// know, and a signature is over its digest.
+    /// The component, which is read when it is first asked for: what its binary says is of no use before somebody wants
+    /// to know, and a signature is over its digest.
     ///
     /// # Errors
     /// [`InvalidComponent`] when it is none, or takes too much to look at.

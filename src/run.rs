@@ -1,8 +1,8 @@
 //! Runs a component's action under its limits.
 //!
-//! One engine per process, one store per run. A clock runs while the component computes or sleeps, and while the host works
-//! for it, and stands still while the host waits; the run ends when it reaches its limit. Whatever ends a run is a value: a
-//! limit, a departure from the plan, the component's own error, or a trap.
+//! One engine per process, one store per run. A clock runs while the component computes or sleeps, and while the host
+//! works for it, and stands still while the host waits; the run ends when it reaches its limit. Whatever ends a run is
+//! a value: a limit, a departure from the plan, the component's own error, or a trap.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,8 +111,8 @@ impl Engine {
     /// Compiles a granted bundle's component and links it with the host. Runs nothing.
     ///
     /// `compiler` is the program that compiles in another process, within the limits of the grant: one whose arguments
-    /// and input go to [`CompileOrder`]. Without one the component is compiled here, where nothing but what it may hold bounds
-    /// the time and the memory.
+    /// and input go to [`CompileOrder`]. Without one the component is compiled here, where nothing but what it may hold
+    /// bounds the time and the memory.
     ///
     /// # Errors
     /// [`RunError::Link`] when the component does not fit, and [`RunError::Limit`] when compiling it takes too much.

@@ -115,8 +115,8 @@ impl State {
         }
     }
 
-    /// Breaks the lock of this holder, and no other. What the holder still has in mind is for [`fence`](Self::fence) and
-    /// [`revoke`](Self::revoke) to stop.
+    /// Breaks the lock of this holder, and no other. What the holder still has in mind is for [`fence`](Self::fence)
+    /// and [`revoke`](Self::revoke) to stop.
     ///
     /// # Errors
     /// [`StateError::Locked`] when somebody else holds it by now, and in a directory always: there only its process
@@ -141,8 +141,8 @@ impl State {
         }
     }
 
-    /// Removes what the runs of an installation act as in the cluster, so that one whose lock was broken can write nothing
-    /// more, whatever it still has in mind. The names of identities that could not be removed are the answer.
+    /// Removes what the runs of an installation act as in the cluster, so that one whose lock was broken can write
+    /// nothing more, whatever it still has in mind. The names of identities that could not be removed are the answer.
     ///
     /// # Errors
     /// [`StateError`] when the state cannot be read or written.
@@ -175,8 +175,8 @@ impl State {
         }
     }
 
-    /// Installations of the state, or of all namespaces, as far as their records can be read. In a cluster others can write
-    /// records, and a spoiled one hides no other.
+    /// Installations of the state, or of all namespaces, as far as their records can be read. In a cluster others can
+    /// write records, and a spoiled one hides no other.
     ///
     /// # Errors
     /// [`StateError`] when the state cannot be read.
@@ -318,7 +318,7 @@ impl State {
 
     /// Where a run of this installation writes down what it does to its target.
     ///
-    /// What is entered here may be removed later, so nobody but a run can enter anything:
+    /// Objects entered here may be removed later, so nobody but a run can enter anything:
     /// ```compile_fail,E0624
     /// # fn forge(state: &carnet::state::State) {
     /// drop(state.ledger("web"));

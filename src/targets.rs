@@ -96,7 +96,8 @@ impl Target {
         }
     }
 
-    /// Prepares an object for sending, its credentials in place or left out. Each of them needs its own permit to go there.
+    /// Prepares an object for sending, its credentials in place or left out. Each of them needs its own permit to go
+    /// there.
     ///
     /// # Errors
     /// [`Error::Misplaced`] for a credential that stands where it may not.
@@ -290,8 +291,8 @@ impl Target {
         }
     }
 
-    /// Checks before objects are removed that the target is where they were put. Of a directory that is another one by now,
-    /// the absence of their files would tell nothing.
+    /// Checks before objects are removed that the target is where they were put. Of a directory that is another one by
+    /// now, the absence of their files would tell nothing.
     ///
     /// # Errors
     /// [`Error::OtherDirectory`] when it is not.
@@ -388,9 +389,9 @@ fn adopts(
     Ok(adopts)
 }
 
-/// Checks that an object may be removed. One that is recorded must say itself that it is this installation's: the record
-/// may have been written by others. One that is not is removed because a component may remove it by its grant; it may
-/// belong to nobody.
+/// Checks that an object may be removed. One that is recorded must say itself that it is this installation's: the
+/// record may have been written by others. One that is not is removed because a component may remove it by its grant;
+/// it may belong to nobody.
 fn check_removal(
     cluster: &Cluster,
     object: &ObjectRef,

@@ -2,8 +2,8 @@
 //!
 //! Bundles, registries, servers, the state and files are written by others, and what they say is shown beside what
 //! carnet says. Each destination has a reader of its own (a person at a terminal, a shell, a parser), so text that is
-//! harmless for one can be an order to another. A type for each destination is made by its writer alone, and what prints
-//! takes the types. Pages for a terminal, with their wrapping, are in `cli::ui`.
+//! harmless for one can be an order to another. A type for each destination is made by its writer alone, and what
+//! prints takes the types. Pages for a terminal, with their wrapping, are in `cli::ui`.
 
 pub mod json;
 pub mod shell;

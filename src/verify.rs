@@ -7,8 +7,8 @@
 //!
 //! 1. The reference was resolved once; index and children match their digests ([`crate::fetch`]).
 //! 2. Signatures were gathered; an error while gathering was an error ([`crate::fetch`]).
-//! 3. For each: one signature in the envelope, made by a key of the policy over the exact bytes; only then is the payload
-//!    read: its type, what it states, and that it is about this digest.
+//! 3. For each: one signature in the envelope, made by a key of the policy over the exact bytes; only then is the
+//!    payload read: its type, what it states, and that it is about this digest.
 //! 4. The rule for the place: refused digests, validity windows, distinct signers, the name in the signed bundle.
 //! 5. No policy, no rule, no signature, nothing readable, too few signers: refused.
 //! 6. Only then is the component's binary read, within bounds.
@@ -92,8 +92,8 @@ pub struct SignatureReport {
 /// Lets a bundle of this machine run although nobody signed it. What the policy refuses by its digest stays refused.
 ///
 /// # Errors
-/// [`Refusal::RefusedDigest`], and [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who asks.
-/// [`Refusal::Component`] for a component that cannot be read.
+/// [`Refusal::RefusedDigest`], and [`Refusal::Remote`] for a bundle from elsewhere: who built it is not the one who
+/// asks. [`Refusal::Component`] for a component that cannot be read.
 pub fn dangerously_unsigned(fetched: Fetched, policy: &TrustPolicy) -> Result<Verified, Refusal> {
     policy.check_refused(&fetched)?;
     if fetched.reference().is_local() {
@@ -104,8 +104,8 @@ pub fn dangerously_unsigned(fetched: Fetched, policy: &TrustPolicy) -> Result<Ve
 }
 
 impl TrustPolicy {
-    /// Lets a bundle run that enough trusted keys signed. `now` is the time that validity windows are compared with. The
-    /// component is read once they did.
+    /// Lets a bundle run that enough trusted keys signed. `now` is the time that validity windows are compared with.
+    /// The component is read once they did.
     ///
     /// # Errors
     /// [`Refusal`] for everything else.

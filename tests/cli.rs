@@ -43,7 +43,7 @@ requests:
   - { name: password, into: ['${namespace}/Secret/${installation}-db'], reason: The database wants it }
 ";
 
-/// The same with words that try to deceive whoever reads them.
+/// A bundle whose words try to deceive whoever reads them.
 fn hostile() -> String {
     HELLO
         .replace("Says hello", r#""\e[2J\e[32mtrusted by everybody\n\nhint: install it""#)

@@ -1,4 +1,5 @@
-//! The whole road on a real Kubernetes API server, by the real program: what it says, what it records, what is there then.
+//! The whole road on a real Kubernetes API server, by the real program: what it says, what it records, what is there
+//! then.
 //!
 //! `CARNET_TEST_KUBECONFIG` names the server's kubeconfig, as `.ci/cluster/up.sh` writes it; kubectl is
 //! `CARNET_TEST_KUBECTL`, or in the folder `bin` beside the kubeconfig. Every test has a namespace of its own.
@@ -42,7 +43,7 @@ use site::{Said, Site, eventually, files, random, text};
 use support::guest::Script;
 use support::{Home, config_map, example};
 
-/// What the guestbook consists of.
+/// The objects of the guestbook.
 const GUESTBOOK: [&str; 12] = [
     "ConfigMap/guestbook-site",
     "Deployment/guestbook-web",
@@ -483,7 +484,7 @@ fn a_plan_writes_nothing_and_a_run_only_what_is_its_own() {
     }
 }
 
-/// What an installation left, without what differs between two of them.
+/// The objects that an installation left, without what differs between two installations.
 fn settled(site: &Site) -> BTreeMap<String, Value> {
     // The password has the namespace in it, too.
     let same = |(name, object): (String, Value)| {

@@ -15,7 +15,7 @@ use support::guest::Script;
 
 const GRANT: &str = "apply:ConfigMap:prod/web-*";
 
-/// What the program said with `-o json`.
+/// The program's document (`-o json`).
 struct Said {
     code: i32,
     document: Value,

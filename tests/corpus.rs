@@ -24,7 +24,7 @@ const CHANGES: usize = 1000;
 /// The longest input that is made.
 const MAX_INPUT: usize = 16 << 10;
 
-/// What stands for something in one of the formats.
+/// Tokens that mean something in one of the formats.
 const TOKENS: [&[u8]; 28] = [
     b"\0",
     b"\x1b[2J",
@@ -78,8 +78,8 @@ fn every_reader_keeps_its_promises_for_the_corpus_and_for_what_is_made_of_it() {
     );
 }
 
-/// The files of a target's corpus, in the order of their names. Components that run are made on the spot: they follow the
-/// interface.
+/// The files of a target's corpus, in the order of their names. Components that run are made on the spot: they follow
+/// the interface.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

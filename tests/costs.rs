@@ -1,5 +1,5 @@
-//! Everything that is done on a component's behalf stands under limits: reading it before anybody trusts it, compiling it,
-//! instantiating it, and what its calls make the host read, hold and do.
+//! Everything that is done on a component's behalf stands under limits: reading it before anybody trusts it, compiling
+//! it, instantiating it, and what its calls make the host read, hold and do.
 #![cfg(unix)]
 #![expect(
     clippy::disallowed_methods,
@@ -36,7 +36,8 @@ requests:
   - {verbs: [apply, delete, get], kinds: [ConfigMap], namespaces: ["${namespace}"], names: ["${installation}-*"]}
 "#;
 
-/// The program may take no more memory than this, in KiB: enough for itself, and little beside what a hostile binary wants.
+/// The program may take no more memory than this, in KiB: enough for itself, and little beside what a hostile binary
+/// wants.
 const MEMORY: u32 = 3 << 20;
 
 fn carnet(home: &Home, arguments: &[&str]) -> Output {

@@ -1,4 +1,5 @@
-//! One table, one gate, one linker: what `wit/` writes down is decided about, provided, and counted, function by function.
+//! One table, one gate, one linker: what `wit/` writes down is decided about, provided, and counted, function by
+//! function.
 #![expect(clippy::unwrap_used, reason = "tests may fail anywhere")]
 
 mod support;
@@ -70,8 +71,8 @@ fn words(types: &[WasmType]) -> Vec<&'static str> {
 }
 
 impl Written {
-    /// An installer that calls the function once, with arguments that are all zero: empty texts and lists. Before a function
-    /// that takes a handle, one is lent.
+    /// An installer that calls the function once, with arguments that are all zero: empty texts and lists. Before a
+    /// function that takes a handle, one is lent.
     fn guest(&self) -> Vec<u8> {
         let import = |interface: &str, name: &str, id: &str, parameters: &[&str], results: &[&str]| {
             let (parameters, results) = (parameters.join(" "), results.join(" "));

@@ -1,5 +1,5 @@
-//! The laws of granting, for bundles, grants and refusals made up at random: *permitted ⊆ requested ∩ granted*, a refusal
-//! always wins, and more of a grant never takes power away.
+//! The laws of granting, for bundles, grants and refusals made up at random: *permitted ⊆ requested ∩ granted*, a
+//! refusal always wins, and more of a grant never takes power away.
 #![expect(clippy::unwrap_used, reason = "tests may fail anywhere")]
 
 mod support;

@@ -1,5 +1,5 @@
-//! An object has one identity and a number one value, whoever writes them: what is permitted, planned and written is about
-//! the same thing.
+//! An object has one identity and a number one value, whoever writes them: what is permitted, planned and written is
+//! about the same thing.
 #![expect(clippy::disallowed_methods, clippy::panic, reason = "tests read files")]
 
 mod support;
@@ -146,7 +146,7 @@ fn an_approval_of_a_bare_wildcard_is_one_and_so_is_what_is_kept_of_it() {
     let insisting = |consent| Consent { dangerous_wildcards: true, ..consent };
     act("install", insisting).unwrap();
 
-    // What the last run kept is checked like what is granted now.
+    // Grants kept from the last run are checked like those given now.
     let kept = |_| Consent::default();
     assert!(is_refused(act("upgrade", kept)));
     act("upgrade", |_| Consent { dangerous_wildcards: true, ..Consent::default() }).unwrap();

@@ -29,10 +29,10 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Where requests to an API server may be made: prefixes of files below `src/`. Everybody else needs a permit.
 const REQUESTS: &[&str] = &["cluster", "targets/cluster", "state/cluster"];
 
-/// What prints.
+/// Macros that print.
 const PRINTING: &[&str] = &["print!(", "println!(", "eprint!(", "eprintln!(", "stdout()", "stderr()"];
 
-/// What claims that something was proved, and the only places where that may be said.
+/// Claims that something was proved, and the only places that may make them.
 const CLAIMS: &[(Claim, &[&str])] = &[
     (Claim::Maker("Proposed", "of"), &["install/planning.rs"]),
     (Claim::Function("confirmed"), &["plan/confirmed.rs"]),

@@ -1,4 +1,5 @@
-//! A component cannot make its host use unbounded time, memory, log, disk or requests: each limit ends the run, by name.
+//! A component cannot make its host use unbounded time, memory, log, disk or requests: each limit ends the run, by
+//! name.
 #![expect(clippy::panic, reason = "tests may fail anywhere")]
 
 mod support;

@@ -16,7 +16,7 @@ requests:
   kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: ['${namespace}'], names: ['web-*']}]
 ";
 
-/// What the program said with `-o json`.
+/// The program's document (`-o json`).
 struct Said {
     code: i32,
     document: Value,

@@ -1,4 +1,4 @@
-//! What the installed objects will be able to do is in the plan before anything is written, and can be refused.
+//! The powers of installed objects are in the plan before anything is written, and can be refused.
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,

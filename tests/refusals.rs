@@ -1,4 +1,5 @@
-//! One test for each way in which a bundle or a call is refused. Each says why it was refused, and that nothing was done.
+//! One test for each way in which a bundle or a call is refused. Each says why it was refused, and that nothing was
+//! done.
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,
@@ -61,7 +62,7 @@ fn install_with(home: &Home, fetched: Fetched, spec: &str) -> Result<Outcome, Er
     home.act(Some(verified), Operation { consent, ..home.operation("install") })
 }
 
-/// What the component was told, and what the operator was told beside.
+/// The errors that the component and the operator were told.
 fn denied(result: Result<Outcome, Error>) -> (String, Vec<String>) {
     match result {
         Err(Error::Run { source: RunError::Reported(GuestError::Denied(text)), denials, .. }) => {
@@ -97,7 +98,7 @@ fn without_a_signature_or_with_that_of_another_key_nothing_is_verified() {
     assert!(matches!(flaws[..], [(_, Flaw::UnknownKey(Some(_)))]), "{flaws:?}");
 }
 
-/// What stands between the bytes of a layout and a run: everything that can refuse, in one text.
+/// Everything that can refuse between the bytes of a layout and a run, in one text.
 fn verified(layout: &Path, policy: &TrustPolicy) -> Result<Verified, String> {
     let fetched = fetch(&reference(layout)).map_err(|error| format!("fetch: {}", support::chain(&error)))?;
     policy
@@ -460,7 +461,7 @@ fn a_file_is_read_by_its_granted_name_alone() {
     home.assert_untouched();
 }
 
-/// What a component is told when it reads these names, of which it was granted `conf/*`.
+/// The errors that a component gets when it reads these names, of which it was granted `conf/*`.
 fn told_of_files(home: &Home, names: &[&str]) -> Vec<String> {
     let script = names.iter().fold(Script::new().tolerant(), |script, name| script.read(name));
     let requests = "requests: {files: [{name: conf/*}]}\n";

@@ -1,4 +1,5 @@
-//! The whole road on the directory target, with the guestbook: from a signed bundle to a recorded installation and away.
+//! The whole road on the directory target, with the guestbook: from a signed bundle to a recorded installation and
+//! away.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests read and write files")]
 
 mod support;

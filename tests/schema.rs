@@ -1,4 +1,4 @@
-//! What the program prints is valid by the schema that it publishes for it, and nothing beside it is: by the real
+//! The program's documents are valid by the schema that it publishes for it, and nothing beside it is: by the real
 //! program, on the examples and on what an operator writes for them.
 #![expect(
     clippy::disallowed_methods,
@@ -30,7 +30,7 @@ impl Site {
         Self { home: Home::new(), validated: BTreeSet::new() }
     }
 
-    /// What the program prints, whatever it ends with.
+    /// The program's output, whatever its exit code.
     fn printed(&self, arguments: &[&str]) -> Value {
         let output = Command::new(env!("CARGO_BIN_EXE_carnet"))
             .env_clear()

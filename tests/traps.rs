@@ -1,5 +1,6 @@
 //! However a component ends, the program outlives it and says how: by the real program, which comes back from traps in
-//! native code. The released program has no unwind tables, so `.ci/test` also runs this with `CARNET_PROGRAM` set to it.
+//! native code. The released program has no unwind tables, so `.ci/test` also runs this with `CARNET_PROGRAM` set to
+//! it.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -101,7 +102,7 @@ fn a_limit_ends_the_component_and_not_the_program() {
     }
 }
 
-/// The same program can still carry out a run that ends well.
+/// After a trap the program can still carry out a run that ends well.
 #[test]
 fn without_a_trap_a_run_ends_well() {
     let (code, error) = ended(&Script::new().log("here").component(), "timeout: 10s");

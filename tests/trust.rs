@@ -1,5 +1,5 @@
-//! Only what is whole and signed by a trusted key is let in: from a source directory to a verified bundle, and every way
-//! in which that is refused.
+//! Only what is whole and signed by a trusted key is let in: from a source directory to a verified bundle, and every
+//! way in which that is refused.
 
 #![expect(
     clippy::disallowed_methods,

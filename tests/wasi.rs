@@ -1,4 +1,4 @@
-//! What a component gets that was built with a standard library: WASI that reaches nothing and is the same in every
+//! A component that was built with a standard library gets WASI that reaches nothing and is the same in every
 //! run.
 #![expect(clippy::unwrap_used, reason = "tests may fail anywhere")]
 

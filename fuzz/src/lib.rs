@@ -1,4 +1,4 @@
-//! What is asked of each reader of untrusted bytes, whatever the bytes are: one function for each, called by the fuzz
+//! Properties of each reader of untrusted bytes, whatever the bytes are: one function for each, called by the fuzz
 //! target of that name and by `tests/corpus.rs`, which runs on stable. Each panics where its reader breaks a promise:
 //!
 //! - what was read, and is written again, reads as the same;
@@ -45,7 +45,8 @@ pub const TARGETS: [(&str, FuzzTarget); 8] = [
     ("state", state),
 ];
 
-/// What the smallest document may take, and how much more than its text a longer one may: `document::MemoryBudget`.
+/// The memory that the smallest document may take, and how much more than its text a longer one may:
+/// `document::MemoryBudget`.
 const MIN_MEMORY: usize = 256 << 10;
 const MAX_GROWTH: usize = 128;
 
@@ -197,7 +198,7 @@ pub fn state(bytes: &[u8]) {
     }
 }
 
-/// What is promised of every value that was read.
+/// Promises about every value that was read.
 fn document_holds(value: &Value) {
     assert!(depth(value) <= MAX_DEPTH, "nested {} deep", depth(value));
     let written = value.to_string();

@@ -71,8 +71,8 @@ pub enum InvalidComponent {
     /// It would run what it is handed, and nobody can tell what that takes.
     #[error("the component instantiates code that it imports, so nobody can tell what it would take")]
     Handed,
-    /// An import that is not an interface of a package, or a part of one that is neither function nor type: nobody could
-    /// say what it means.
+    /// An import that is not an interface of a package, or a part of one that is neither function nor type: nobody
+    /// could say what it means.
     #[error("the component imports {kind} `{name}`, which is no interface with a package")]
     Import {
         /// The kind of import, with its article.

@@ -88,8 +88,8 @@ impl KubernetesScope {
         Self(self.0.iter().flat_map(|a| other.0.iter().filter_map(|b| a.intersect(b))).collect())
     }
 
-    /// The atoms of this set that are not wholly in `other`: at least the difference, and nothing from outside this set.
-    /// Empty exactly when `other` covers this set.
+    /// The atoms of this set that are not wholly in `other`: at least the difference, and nothing from outside this
+    /// set. Empty exactly when `other` covers this set.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         let left = self.0.iter().flat_map(Rule::atoms).filter(|atom| !other.covers_atom(atom));
@@ -120,8 +120,8 @@ impl KubernetesScope {
         Self(rules.collect())
     }
 
-    /// The objects of which the set names just this one, for reading. Scopes say nothing about versions, so neither do these
-    /// references: they are for finding out how a kind is served.
+    /// The objects of which the set names just this one, for reading. Scopes say nothing about versions, so neither do
+    /// these references: they are for finding out how a kind is served.
     pub fn single_reads(&self) -> Vec<ObjectRef> {
         let exact = |pattern: &Pattern| match pattern {
             Pattern::Exact(name) => Some(name.clone()),

@@ -18,9 +18,10 @@ use super::exit::{self, Code};
 
 /// Carry out a plan that was made earlier, and nothing else
 ///
-/// The plan says which bundle, what is granted, with which parameters, and what happens to every object. It is made once
-/// more before anything is written: where anything would come out differently, nothing is done, the differences are
-/// shown, and the exit code is 13. The bundle is fetched and verified again. Credentials are in no plan; give them again.
+/// The plan says which bundle, what is granted, with which parameters, and what happens to every object. It is made
+/// once more before anything is written: where anything would come out differently, nothing is done, the differences
+/// are shown, and the exit code is 13. The bundle is fetched and verified again. Credentials are in no plan; give them
+/// again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

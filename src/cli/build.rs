@@ -11,7 +11,8 @@ use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Build a bundle from a source directory into an OCI layout
 ///
-/// The same directory gives the same digest on every machine. Bundles that the layout holds already stay in it.
+/// Builds are reproducible: a directory gives one digest on every machine. Bundles that the layout holds already stay
+/// in it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

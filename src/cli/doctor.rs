@@ -10,8 +10,8 @@ use super::ui::{Page, Report, Tone, Words};
 
 /// Check what carnet works with, and find what runs left behind
 ///
-/// Looks at the state, the trust policy, the cache for compiled code and, where one is configured, the cluster: whether it
-/// can be reached, whether you may make identities for runs there, and whether identities of earlier runs are left.
+/// Looks at the state, the trust policy, the cache for compiled code and, where one is configured, the cluster: whether
+/// it can be reached, whether you may make identities for runs there, and whether identities of earlier runs are left.
 /// `--fix` removes those that no run can be using any more.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -11,8 +11,8 @@ use super::{Context, inputs};
 
 /// Check a bundle or a document against the rules, and print every fault
 ///
-/// A fault is printed as `POINTER: what is wrong (rule)`. Exits with 1 when one of them is an error; warnings are marked
-/// as such.
+/// A fault is printed as `POINTER: what is wrong (rule)`. Exits with 1 when one of them is an error; warnings are
+/// marked as such.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

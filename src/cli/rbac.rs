@@ -24,9 +24,9 @@ use super::ui::{Page, Report, Tone, Words, mixed};
 /// Print the rights in a cluster that an install or upgrade takes
 ///
 /// Makes the plan, and prints roles that name every object, with the reason for each rule, bound to a ServiceAccount:
-/// ready for `kubectl apply`. Whoever acts as that account can make this plan and carry it out with `--identity own`, and
-/// can do nothing else. `--kubeconfig FILE` makes such an account for a while and writes a kubeconfig for it; for this
-/// verb the cluster itself is the one that kubectl would use.
+/// ready for `kubectl apply`. Whoever acts as that account can make this plan and carry it out with `--identity own`,
+/// and can do nothing else. `--kubeconfig FILE` makes such an account for a while and writes a kubeconfig for it; for
+/// this verb the cluster itself is the one that kubectl would use.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("kubeconfig", |argument| argument
     .help("Make an account with these rights, and write a kubeconfig for it to this file (mode 0600)")

@@ -9,10 +9,10 @@ use super::ui::{Page, Report, Tone, mixed};
 
 /// Show who holds an installation, and end that hold
 ///
-/// A run holds its installation, so that no other one acts on it at the same time. Where the state is in a cluster, a run
-/// that was killed holds it until half a minute after it was heard of last; this ends it at once. A run that still goes on
-/// stops before it writes anything more, and what it acts as in the cluster is removed. In a state directory, a hold ends
-/// with its process, and in no other way.
+/// A run holds its installation, so that no other one acts on it at the same time. Where the state is in a cluster, a
+/// run that was killed holds it until half a minute after it was heard of last; this ends it at once. A run that still
+/// goes on stops before it writes anything more, and what it acts as in the cluster is removed. In a state directory, a
+/// hold ends with its process, and in no other way.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

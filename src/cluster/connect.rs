@@ -198,8 +198,8 @@ fn with_scheme(proxy: Uri) -> Uri {
     }
 }
 
-/// Whether `NO_PROXY` (or plain sense: this very machine) keeps a server away from the proxy. The client library compares
-/// the list with the proxy's own name, which would send a cluster on this machine through the proxy.
+/// Whether `NO_PROXY` (or plain sense: this very machine) keeps a server away from the proxy. The client library
+/// compares the list with the proxy's own name, which would send a cluster on this machine through the proxy.
 fn is_exempt(server: &Uri, list: &str) -> bool {
     let Some(host) = server.host() else { return false };
     let host = host.trim_start_matches('[').trim_end_matches(']');

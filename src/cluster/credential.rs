@@ -1,5 +1,5 @@
-//! Who asks: the header of each request, from a token, a password, a file that is read again, or a credential plugin that
-//! is run again.
+//! Who asks: the header of each request, from a token, a password, a file that is read again, or a credential plugin
+//! that is run again.
 //!
 //! kube would make the header as well. It takes a text that no header can hold for a fault of the program and ends it,
 //! and shows what a plugin was given and has printed.

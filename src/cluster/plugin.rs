@@ -1,8 +1,8 @@
 //! The credential plugin that a kubeconfig names: a program of the caller's that prints who the caller is.
 //!
-//! Its environment, its arguments and what it prints may hold secrets, and none of them is in an error: as kubectl, carnet
-//! tells the program's name, its exit code, and what the kubeconfig says about installing it. What the program says on
-//! standard error is for the person at the terminal, if there is one, and for no log.
+//! Its environment, its arguments and what it prints may hold secrets, and none of them is in an error: as kubectl,
+//! carnet tells the program's name, its exit code, and what the kubeconfig says about installing it. What the program
+//! says on standard error is for the person at the terminal, if there is one, and for no log.
 
 use std::io::{self, IsTerminal as _, Read as _};
 use std::process::{Child, Command, ExitStatus, Stdio};

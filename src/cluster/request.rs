@@ -97,7 +97,7 @@ impl ApiRequest {
         Self { method: Method::POST, path, accept: JSON, content, right: None }
     }
 
-    /// The same, sent only while this right is held.
+    /// This request, sent only while this right is held.
     pub(crate) fn under(self, right: Option<&Arc<dyn WriteRight>>) -> Self {
         Self { right: right.cloned(), ..self }
     }

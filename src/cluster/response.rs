@@ -97,8 +97,8 @@ impl TransportError {
     }
 }
 
-/// The most warnings of one response that are read, and the longest text of one, in characters. Anybody whose webhook is asked
-/// may add some.
+/// The most warnings of one response that are read, and the longest text of one, in characters. Anybody whose webhook
+/// is asked may add some.
 const MAX_WARNINGS: usize = 10;
 const MAX_WARNING: usize = 300;
 

@@ -1,8 +1,10 @@
-//! Turns the statuses by which the API server refuses a request into errors that name the object, and nothing that is in it.
+//! Turns the statuses by which the API server refuses a request into errors that name the object, and nothing that is
+//! in it.
 //!
 //! The server quotes values in its messages. For most objects that helps whoever wrote them. A Secret holds credentials
 //! that its author never saw, so for Secrets only the code, the reason and the paths of fields leave this module. Of an
-//! object that a credential was placed into, not even the paths: what is wrong with which value says something about it.
+//! object that a credential was placed into, not even the paths: what is wrong with which value says something about
+//! it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -99,7 +101,7 @@ pub enum Error {
     NoDependency {
         /// The object.
         object: String,
-        /// What is missing, such as `web` or `roles.rbac.authorization.k8s.io web`.
+        /// The missing object, such as `web` or `roles.rbac.authorization.k8s.io web`.
         missing: String,
     },
     /// The namespace of the object does not exist.
@@ -281,8 +283,8 @@ impl Status {
         })
     }
 
-    /// A 404 says one of four things: no such object, no such namespace, no such kind, or that another object is missing
-    /// which this one names.
+    /// A 404 says one of four things: no such object, no such namespace, no such kind, or that another object is
+    /// missing which this one names.
     fn missing(&self, verb: &str, object: &ObjectRef) -> Error {
         match (self.detail("kind"), self.detail("name")) {
             (Some("namespaces"), Some(name)) if object.namespace.as_deref() == Some(name) => {
@@ -336,8 +338,8 @@ impl Status {
             && causes.all(|(reason, _, message)| reason == Some("FieldValueForbidden") && is_lacking(message))
     }
 
-    /// The server has no reason of its own for this; these are the words of its validation. Nothing else may be wrong: the
-    /// object would be refused when it is made anew, too.
+    /// The server has no reason of its own for this; these are the words of its validation. Nothing else may be wrong:
+    /// the object would be refused when it is made anew, too.
     fn is_immutable(&self) -> bool {
         const WORDS: [&str; 5] =
             ["immutable", "may not be changed", "may not change", "cannot change", "updates to"];

@@ -1,8 +1,8 @@
 //! The right to write, which somebody else may end while its holder is not looking.
 //!
-//! An API server decides about each object on its own: no request can say "only if I still hold the lock". So the right is
-//! proved again and again, before each try of a request that changes something, and a proof is good for few requests and a
-//! short time.
+//! An API server decides about each object on its own: no request can say "only if I still hold the lock". So the right
+//! is proved again and again, before each try of a request that changes something, and a proof is good for few requests
+//! and a short time.
 
 use futures_util::future::BoxFuture;
 

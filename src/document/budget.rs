@@ -1,12 +1,12 @@
-//! How much memory documents may take once they are read. It goes by what comes out, not by the text: aliases in YAML and
-//! small mappings grow.
+//! How much memory documents may take once they are read. It goes by what comes out, not by the text: aliases in YAML
+//! and small mappings grow.
 
 use std::cell::Cell;
 
 use super::InvalidDocument;
 
-/// The most memory that one document may take once it is read, in bytes. Only a longer one than most readers take, which is
-/// a plan, may take more: sixteen times its length.
+/// The most memory that one document may take once it is read, in bytes. Only a longer one than most readers take,
+/// which is a plan, may take more: sixteen times its length.
 const MAX_MEMORY: usize = 64 << 20;
 const LEAST_GROWTH: usize = 16;
 

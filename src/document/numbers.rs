@@ -1,12 +1,13 @@
 //! Numbers as they stand: a document is refused if writing it again would change one of its numbers.
 //!
 //! Whole numbers of 64 bits are kept exactly. All others are kept as `f64`, which holds some seventeen digits: a longer
-//! one would silently become another number, and what is shown and compared would not be what its author wrote. Whether a
-//! number is kept can only be told by its text, so the text is looked through once more where a document has fractions.
+//! one would silently become another number, and what is shown and compared would not be what its author wrote. Whether
+//! a number is kept can only be told by its text, so the text is looked through once more where a document has
+//! fractions.
 //!
-//! Whole numbers in YAML are those of YAML 1.1, as kubectl has them: `0644` and `0o644` are octal, `0x1f` and `0b11` what
-//! they say, and `1_000` is a thousand. Sixty-based ones such as `1:30` are text to both. A form that kubectl takes for a
-//! number and that is read otherwise here, or that does not fit, is refused.
+//! Whole numbers in YAML are those of YAML 1.1, as kubectl has them: `0644` and `0o644` are octal, `0x1f` and `0b11`
+//! what they say, and `1_000` is a thousand. Sixty-based ones such as `1:30` are text to both. A form that kubectl
+//! takes for a number and that is read otherwise here, or that does not fit, is refused.
 
 use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Number, Value};
@@ -53,8 +54,8 @@ pub(super) fn changed_in_json(bytes: &[u8]) -> Option<String> {
     None
 }
 
-/// A number in YAML text that would be written as another one, or that kubectl reads as another one. Text that cannot be
-/// read is not looked at: it was refused before.
+/// A number in YAML text that would be written as another one, or that kubectl reads as another one. Text that cannot
+/// be read is not looked at: it was refused before.
 pub(super) fn changed_in_yaml(text: &str) -> Option<ChangedNumber> {
     find(text, |scalar, is_name| if is_name { has_other_form(scalar) } else { !is_kept_in_yaml(scalar) })
 }

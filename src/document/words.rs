@@ -1,5 +1,5 @@
-//! What readers of JSON and YAML found, in our words: libraries tell it to programmers, in names of their own options and
-//! types, and whoever wrote the document cannot do anything with those.
+//! Faults that readers of JSON and YAML found, in our words: libraries tell it to programmers, in names of their own
+//! options and types, and whoever wrote the document cannot do anything with those.
 
 use serde_saphyr::Error;
 use serde_saphyr::budget::BudgetBreach;
@@ -38,7 +38,7 @@ pub(super) fn of_yaml(error: &Error) -> String {
     place.unwrap_or_default() + &what
 }
 
-/// What a library of JSON said about a value, without the names of types.
+/// A JSON library's complaint about a value, without the names of types.
 pub(super) fn of_json(error: &serde_json::Error) -> String {
     let said = error.to_string();
     if let Some(rest) = said.strip_prefix("missing field ") {

@@ -85,8 +85,8 @@ impl Site {
         tokio::time::timeout(Duration::from_secs(10), fetch(&reference)).await.unwrap()
     }
 
-    /// Asserts that the bundle is refused in this way while something else is in the place of one of its blobs, whichever
-    /// that is. `put` is given the place, and where the blob is meanwhile.
+    /// Asserts that the bundle is refused in this way while something else is in the place of one of its blobs,
+    /// whichever that is. `put` is given the place, and where the blob is meanwhile.
     async fn assert_refused_with(&self, put: impl Fn(&Path, &Path), is_it: impl Fn(&OciError) -> bool) {
         let empty = self.blob(Digest::of(b"{}"));
         for blob in self.blobs().into_iter().filter(|blob| *blob != empty) {

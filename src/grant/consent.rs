@@ -47,8 +47,8 @@ impl Consent {
         Ok(grant)
     }
 
-    /// Makes the checks that every grant passes, whoever wrote it: the operator, the author whose requests are approved,
-    /// or an earlier run whose grant is carried over.
+    /// Makes the checks that every grant passes, whoever wrote it: the operator, the author whose requests are
+    /// approved, or an earlier run whose grant is carried over.
     ///
     /// # Errors
     /// [`Shortfall`] for a bare `*`.

@@ -7,7 +7,8 @@ pub fn before_delete(permit: &Permitted<Delete>) -> Permitted<Get> {
     Permitted::assertion(Get(permit.0.clone()))
 }
 
-/// Looking into the Secrets that a credential may live in, to find it again: by the host alone, never for the component.
+/// Looking into the Secrets that a credential may live in, to find it again: by the host alone, never for the
+/// component.
 pub fn before_generate(permit: &Permitted<Generate>) -> Vec<Permitted<Get>> {
     permit.secrets.iter().cloned().map(|secret| Permitted::assertion(Get(secret))).collect()
 }

@@ -1,5 +1,5 @@
-//! Permits for identities: made for a plan that somebody confirmed, or that an operator asked an account for, and removed
-//! by a name of its form, where the object itself says the same.
+//! Permits for identities: made for a plan that somebody confirmed, or that an operator asked an account for, and
+//! removed by a name of its form, where the object itself says the same.
 
 use crate::kubernetes::api::{CORE, RBAC};
 use crate::kubernetes::object::ObjectRef;
@@ -13,13 +13,14 @@ pub(crate) fn confirmed(identity: Mint) -> Permitted<Mint> {
     Permitted::assertion(identity)
 }
 
-/// Making an account that an operator asked for. `tests/layers.rs` fails where anything but `plan::Requested` claims that.
+/// Making an account that an operator asked for. `tests/layers.rs` fails where anything but `plan::Requested` claims
+/// that.
 pub(crate) fn requested(account: Mint) -> Permitted<Mint> {
     Permitted::assertion(account)
 }
 
-/// Removing a part of an identity: an account, a role or a binding that has the name of one, and its marks, which are looked
-/// at before. None for anything else.
+/// Removing a part of an identity: an account, a role or a binding that has the name of one, and its marks, which are
+/// looked at before. None for anything else.
 pub fn part(object: ObjectRef) -> Option<Permitted<Delete>> {
     let is_part = matches!(
         (object.group(), &*object.kind),

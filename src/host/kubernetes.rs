@@ -131,8 +131,9 @@ impl Kubernetes<'_> {
         values.into_iter().map(|value| self.parsed(value)).collect()
     }
 
-    /// Reads the texts of manifests, and takes lists apart: each of their objects counts as one. What they take is held for the component until the run ends, so it counts as its
-    /// memory, and a call that would take more than is left ends the run before it does.
+    /// Reads the texts of manifests, and takes lists apart: each of their objects counts as one. What they take is held
+    /// for the component until the run ends, so it counts as its memory, and a call that would take more than is left
+    /// ends the run before it does.
     fn all_read(&self, manifests: &[String]) -> Result<Vec<Value>, CallError> {
         let budget = MemoryBudget::new(usize::try_from(self.memory.left()).unwrap_or(usize::MAX));
         let read: Result<Vec<_>, _> = manifests.iter().map(|text| manifest::read(text, &budget)).collect();

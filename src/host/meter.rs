@@ -34,8 +34,8 @@ pub(super) struct Work {
     limit: u64,
 }
 
-/// The memory of a run: that of all instances of the component together, and what the host holds for it. Several memories
-/// would otherwise each have the limit. Clones count together.
+/// The memory of a run: that of all instances of the component together, and what the host holds for it. Several
+/// memories would otherwise each have the limit. Clones count together.
 #[derive(Clone)]
 pub(super) struct Memory {
     taken: Arc<Mutex<u64>>,

@@ -20,7 +20,8 @@ pub enum CallError {
     Run(wasmtime::Error),
     /// The target refused. The component learns the kind of refusal, the operator the whole.
     Target(targets::Error),
-    /// A file could not be read. The component learns the kind of error, the operator which path was tried, and why not.
+    /// A file could not be read. The component learns the kind of error, the operator which path was tried, and why
+    /// not.
     Unread {
         /// The error that is returned to the component.
         told: GuestError,

@@ -1,5 +1,5 @@
-//! From the plan to its outcome: consent, an identity, and the acting pass, the same steps for real, written down before
-//! and after.
+//! From the plan to its outcome: consent, an identity, and the acting pass, the same steps for real, written down
+//! before and after.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

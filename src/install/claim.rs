@@ -11,8 +11,8 @@ use super::run::Run;
 /// Where a claim says how carnet ran the action: which bundle, who signed it, what was granted.
 const CUSTOM: &str = "dev.carnet.run";
 
-/// The claim of a run that is about to begin. Parameters marked `writeOnly` are left out, since nothing here is encrypted
-/// at rest; the next action asks for them again.
+/// The claim of a run that is about to begin. Parameters marked `writeOnly` are left out, since nothing here is
+/// encrypted at rest; the next action asks for them again.
 pub(super) async fn document(run: &Run<'_>, settings: &InstallationSettings, plan: &Plan) -> Claim {
     let id = ulid();
     let (secret_parameters, parameters) = run.split_parameters();

@@ -76,7 +76,8 @@ pub(super) fn decide(
     let guard = operation.consent.unsaid_guard(&requests);
     let granted =
         Granted::new(verified, &grant, names).map_err(|shortfall| earlier.explain(shortfall.with(guard)))?;
-    // After the grant, of which all that is missing is told at once: whoever decides has no use for a credential before.
+    // After the grant, of which all that is missing is told at once: whoever decides has no use for a credential
+    // before.
     let credentials = credentials(granted.verified().bundle(), operation, responsibilities, mode)?;
     let granted = if responsibilities.modifies { granted } else { granted.reading_only() };
     let decision = Decision {

@@ -15,8 +15,9 @@ pub struct Environment<'a> {
     pub state: &'a State,
     /// Where compiled components are kept.
     pub cache: Option<PathBuf>,
-    /// The program that compiles components in another process, within the limits of their grants: `carnet` itself, by an
-    /// absolute path. None: they are compiled in this process, and only what a component may hold bounds what that takes.
+    /// The program that compiles components in another process, within the limits of their grants: `carnet` itself, by
+    /// an absolute path. None: they are compiled in this process, and only what a component may hold bounds what that
+    /// takes.
     pub compiler: Option<PathBuf>,
     /// The approver of plans.
     pub approver: Arc<dyn Approver>,

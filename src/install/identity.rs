@@ -94,8 +94,9 @@ impl Run<'_> {
     }
 }
 
-/// An identity for the run of a plan. Its account is in the installation's namespace if it has no rights beyond that one, else
-/// in one that is set apart for such accounts: whoever may edit the installation's objects must not get at it.
+/// An identity for the run of a plan. Its account is in the installation's namespace if it has no rights beyond that
+/// one, else in one that is set apart for such accounts: whoever may edit the installation's objects must not get at
+/// it.
 pub fn identity_record(
     plan: &Plan,
     rights: &Rights,

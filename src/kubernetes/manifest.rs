@@ -2,10 +2,10 @@
 //!
 //! A manifest is guest-controlled text. What leaves here names exactly one object, by names that Kubernetes accepts,
 //! and carries nothing by which a component could reach around the grant: no `generateName` (an object nobody named),
-//! no `resourceVersion`, `uid` or `managedFields` (the host's business). A list is taken apart before. Nor does it carry
-//! what has others act on the component's behalf: an owner, by which a controller or the garbage collector would take
-//! the object for a part of something else, or a finalizer, which would hold it and its namespace for good once the
-//! component is gone.
+//! no `resourceVersion`, `uid` or `managedFields` (the host's business). A list is taken apart before. Nor does it
+//! carry what has others act on the component's behalf: an owner, by which a controller or the garbage collector would
+//! take the object for a part of something else, or a finalizer, which would hold it and its namespace for good once
+//! the component is gone.
 
 use serde_json::{Map, Value};
 

@@ -26,8 +26,8 @@ pub struct ObjectRef {
     pub name: String,
 }
 
-/// The identity of an object, whatever version of its group it is written in. Two objects are the same exactly when these
-/// are equal: nothing else compares them.
+/// The identity of an object, whatever version of its group it is written in. Two objects are the same exactly when
+/// these are equal: nothing else compares them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId {
     group: String,
@@ -192,8 +192,8 @@ pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// A kind, as the server takes it: what is an RFC 1035 label in lower case, for a kind that a definition brings. Those of
-/// Kubernetes itself, whose groups are no domains, are letters and digits, the first a capital.
+/// A kind, as the server takes it: what is an RFC 1035 label in lower case, for a kind that a definition brings. Those
+/// of Kubernetes itself, whose groups are no domains, are letters and digits, the first a capital.
 pub fn is_kind(group: &str, text: &str) -> bool {
     let is_custom = group.contains('.');
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || (is_custom && byte == b'-');

@@ -20,8 +20,8 @@ pub enum ApplyWave {
     Bindings,
     /// All the rest. Pods need the accounts that came before.
     Rest,
-    /// Bindings of admission policies. The server looks the policy up when it decides what somebody must be able to read, and
-    /// what a policy refuses includes the rest of the same call.
+    /// Bindings of admission policies. The server looks the policy up when it decides what somebody must be able to
+    /// read, and what a policy refuses includes the rest of the same call.
     PolicyBindings,
 }
 

@@ -1,7 +1,7 @@
 //! The rights in a cluster that a run takes: which verbs on which objects, by name, and why each.
 //!
-//! Everything here is pure. Rights are collected one use at a time and then written as few rules as say exactly the same,
-//! in a stable order, so that two plans that do the same take the same rights, byte for byte.
+//! Everything here is pure. Rights are collected one use at a time and then written as few rules as say exactly the
+//! same, in a stable order, so that two plans that do the same take the same rights, byte for byte.
 
 mod rule;
 mod condensed;
@@ -54,8 +54,8 @@ impl Rights {
         }
     }
 
-    /// Adds what keeping the state of an installation in a namespace of the cluster takes. Records of claims have names that
-    /// nobody knows beforehand.
+    /// Adds what keeping the state of an installation in a namespace of the cluster takes. Records of claims have names
+    /// that nobody knows beforehand.
     pub fn keeps_state(&mut self, namespace: &str, installation: &str) {
         use ApiVerb::{Create, Delete, Get, List, Patch};
         let secrets = PolicyRule::all("", "secrets", &[Create, Delete, Get, List, Patch]);

@@ -17,9 +17,9 @@ pub fn builtin(group: &str, kind: &str) -> Option<Resource> {
     Some(Resource { plural: Cow::Borrowed(found.2), namespaced: found.3 })
 }
 
-/// How the API writes the kind that a text means and does not write so, as `group/Kind`: in other letters, by its plural or
-/// its short name, with a version, as `kubectl` has it (`deployments.apps`), or without its group. None: it is written as
-/// it should be, or means no kind that is known.
+/// How the API writes the kind that a text means and does not write so, as `group/Kind`: in other letters, by its
+/// plural or its short name, with a version, as `kubectl` has it (`deployments.apps`), or without its group. None: it
+/// is written as it should be, or means no kind that is known.
 pub fn misspelt(group: &str, kind: &str) -> Option<String> {
     if builtin(group, kind).is_some() {
         return None;
@@ -110,8 +110,8 @@ fn written((group, kind, ..): &Known) -> String {
     if group.is_empty() { (*kind).to_owned() } else { format!("{group}/{kind}") }
 }
 
-/// The kind, as `group/Kind`, that a text most likely means which names no kind: with the group `core`, of another group, or
-/// with a slip in a name. None: it names a kind, or may be one that others define.
+/// The kind, as `group/Kind`, that a text most likely means which names no kind: with the group `core`, of another
+/// group, or with a slip in a name. None: it names a kind, or may be one that others define.
 pub fn nearest(group: &str, kind: &str) -> Option<String> {
     if builtin(group, kind).is_some() {
         return None;
@@ -154,7 +154,8 @@ fn is_core(group: &str) -> bool {
     group.eq_ignore_ascii_case("core")
 }
 
-/// Whether a text is written for another by a slip: one or two letters of a long name are other ones, too many or missing.
+/// Whether a text is written for another by a slip: one or two letters of a long name are other ones, too many or
+/// missing.
 fn is_slip(name: &str, text: &str) -> bool {
     let most = if name.len() < 6 { 1 } else { 2 };
     name != text && name.len().abs_diff(text.len()) <= most && distance(name, text) <= most

@@ -17,8 +17,8 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<Dir> {
     Dir::open_ambient_dir(path, cap_std::ambient_authority())
 }
 
-/// Opens a file that a person named: a plain one, or a stream that the program was started with. A pipe that stands anywhere
-/// else would be waited for, and nobody may ever write into it.
+/// Opens a file that a person named: a plain one, or a stream that the program was started with. A pipe that stands
+/// anywhere else would be waited for, and nobody may ever write into it.
 pub(crate) fn open_named(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     without_waiting(options.read(true), false);
@@ -27,7 +27,8 @@ pub(crate) fn open_named(path: &Path) -> io::Result<File> {
     if is_stream(path) { opened.and_then(waiting) } else { plain(opened) }
 }
 
-/// Whether a name is that of a stream that the program was started with: standard input, process substitution in a shell.
+/// Whether a name is that of a stream that the program was started with: standard input, process substitution in a
+/// shell.
 pub(crate) fn is_stream(path: &Path) -> bool {
     ["/dev/stdin", "/dev/null"].iter().any(|stream| path == Path::new(stream))
         || ["/dev/fd", "/proc/self/fd"].iter().any(|folder| path.starts_with(folder))

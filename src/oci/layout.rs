@@ -107,8 +107,8 @@ impl Layout {
         readable(&self.entries)
     }
 
-    /// The entries with this tag. Some programs write the whole reference of what they copied, `HOST/REPOSITORY:TAG`; that
-    /// counts where no entry has the tag alone.
+    /// The entries with this tag. Some programs write the whole reference of what they copied, `HOST/REPOSITORY:TAG`;
+    /// that counts where no entry has the tag alone.
     pub fn entries_at(&self, tag: &str) -> Vec<LayoutEntry<'_>> {
         let exact: Vec<_> = self.entries().filter(|entry| entry.is_tagged(tag)).collect();
         if exact.is_empty() {
@@ -150,8 +150,8 @@ impl Layout {
     /// The bytes of a blob.
     ///
     /// # Errors
-    /// [`OciError::Absent`], [`OciError::Outside`] for a link that leads out of the layout, and [`OciError::NotAFile`] for
-    /// directories and devices.
+    /// [`OciError::Absent`], [`OciError::Outside`] for a link that leads out of the layout, and [`OciError::NotAFile`]
+    /// for directories and devices.
     pub async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
         let (directory, digest) = (Arc::clone(&self.directory), blob.digest);
         let opened = blocking(move || file::open_linked(&directory, &path(digest))).await;

@@ -31,7 +31,7 @@ impl Repository {
         }
     }
 
-    /// What may be signatures in cosign's classic form, where a list of a repository says so by itself.
+    /// Manifests that may be signatures in cosign's classic form, where a list of a repository says so by itself.
     pub fn saved_signatures(&self) -> Vec<Descriptor> {
         match self {
             Self::Layout(layout) => layout.saved_signatures(),

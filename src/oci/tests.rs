@@ -146,7 +146,7 @@ async fn a_copy_that_is_given_up_leaves_nothing() {
     });
     let copying = layout.receive(BlobStream::new(&blob, chunks));
     assert!(tokio::time::timeout(Duration::from_millis(100), copying).await.is_err());
-    // What was being written at that moment is dropped as soon as it is.
+    // A file half written at that moment is dropped as soon as it is.
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         if home.names().is_empty() {

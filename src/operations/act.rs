@@ -146,7 +146,7 @@ impl<'a> Attempt<'a> {
         Err(Error::OtherBundle { name: installation.name.clone(), recorded: kept.digest, found })
     }
 
-    /// What only the operator can say about an installation whose record others can write, as flags.
+    /// Flags that only the operator can give for an installation whose record others can write.
     fn unsaid(&self, installation: &Installation, kept: &KeptBundle<'_>) -> Result<Vec<CommandLine>, Error> {
         if !installation.is_shared() {
             return Ok(Vec::new());
@@ -237,8 +237,8 @@ struct KeptBundle<'a> {
 }
 
 impl KeptBundle<'_> {
-    /// The reference with its digest, as one word of a shell. What a record says stands there only if it is a plain one:
-    /// others may have written it.
+    /// The reference with its digest, as one word of a shell. What a record says stands there only if it is a plain
+    /// one: others may have written it.
     fn as_word(&self) -> String {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:@+".contains(c);
         match self.reference.parse::<Reference>() {

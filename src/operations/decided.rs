@@ -103,8 +103,8 @@ impl EarlierDecisions {
     }
 }
 
-/// Refuses a parameter that was decided before, when `secret` names those that are recorded nowhere: giving it again would
-/// have no effect. Parameters that cannot be read are refused later, when the bundle was admitted.
+/// Refuses a parameter that was decided before, when `secret` names those that are recorded nowhere: giving it again
+/// would have no effect. Parameters that cannot be read are refused later, when the bundle was admitted.
 ///
 /// # Errors
 /// [`Error::SettledParameter`] with its name.

@@ -153,8 +153,8 @@ async fn check_cluster(request: &DoctorRequest<'_>) -> Vec<Check> {
     checks
 }
 
-/// Whether the caller may make identities, whatever rights they are to have: in the namespace of an installation, and with
-/// rights beyond it.
+/// Whether the caller may make identities, whatever rights they are to have: in the namespace of an installation, and
+/// with rights beyond it.
 async fn check_minting(server: &Server, namespace: &str) -> Check {
     let record = |home: &str, scope: RoleScope| IdentityRecord {
         name: String::new(),

@@ -152,7 +152,7 @@ pub enum Error {
     Shared {
         /// The installation.
         name: String,
-        /// What has to be said by the operator, a flag each.
+        /// The flags that the operator has to give.
         lines: Vec<CommandLine>,
     },
     /// A parameter was given although the plan or revision has its value.

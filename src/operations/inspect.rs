@@ -1,7 +1,8 @@
 //! Inspection: what a bundle can do, what it asks for and who signed it, for an operator to decide on.
 //!
-//! It takes a fetched bundle, signed or not: nothing is decided here, nothing runs and nothing is written. Signatures come
-//! first; then the binary is read, unless that would cost too much, which is said. What the component can call is read from its binary; what the author says about it is marked as such.
+//! It takes a fetched bundle, signed or not: nothing is decided here, nothing runs and nothing is written. Signatures
+//! come first; then the binary is read, unless that would cost too much, which is said. What the component can call is
+//! read from its binary; what the author says about it is marked as such.
 
 use std::collections::BTreeSet;
 

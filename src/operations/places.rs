@@ -19,8 +19,8 @@ pub(super) struct Located {
 const NAMESPACE: &str = "default";
 
 impl Located {
-    /// Where an installation is: as it is named, else as it is recorded. The request says how its cluster is reached from
-    /// here.
+    /// Where an installation is: as it is named, else as it is recorded. The request says how its cluster is reached
+    /// from here.
     ///
     /// # Errors
     /// [`Error::RecordedPlace`] when its record names no place, and [`Error::Shared`] when it names one of this machine
@@ -115,8 +115,8 @@ pub(super) fn unsaid_place(installation: &Installation, named: Option<&Place>) -
     (named.is_none() && installation.is_shared() && is_here).then(|| "--target dir:PATH".into())
 }
 
-/// A place that is named, with the identity that is recorded of its directory. A record that others can write tells nothing
-/// of this machine.
+/// A place that is named, with the identity that is recorded of its directory. A record that others can write tells
+/// nothing of this machine.
 fn same_directory(named: Place, installation: &Installation) -> Place {
     let recorded =
         installation.settings.place.place().ok().filter(|recorded| recorded.is_same_target(&named));

@@ -1,5 +1,5 @@
-//! Requests of a caller, as typed values, with no defaults that depend on where it is asked. What a *bundle* asks for is
-//! in [`Requests`](crate::capability::Requests).
+//! Requests of a caller, as typed values, with no defaults that depend on where it is asked. What a *bundle* asks for
+//! is in [`Requests`](crate::capability::Requests).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,8 +61,8 @@ pub struct RequestedPlace {
     pub default: Deferred<Option<Place>>,
 }
 
-/// The operator's own word about an installation that is there. Where others can write its record it is needed; elsewhere
-/// it has to agree with the record.
+/// The operator's own word about an installation that is there. Where others can write its record it is needed;
+/// elsewhere it has to agree with the record.
 #[derive(Debug, Clone, Default)]
 pub struct OwnWord {
     /// Where the bundle is from, with its digest. It is the one that is kept; trust is decided by where it is from.

@@ -9,8 +9,8 @@ use super::places::installation;
 use super::revisions::{before, named};
 use super::{Error, InstallationRequest, Notice, Services, undo};
 
-/// Applies the bundle, the parameters and the grant of a recorded revision once more, as a new revision: of the one whose
-/// name begins with `start`, else of the last one that succeeded before this one.
+/// Applies the bundle, the parameters and the grant of a recorded revision once more, as a new revision: of the one
+/// whose name begins with `start`, else of the last one that succeeded before this one.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.

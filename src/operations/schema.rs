@@ -1,7 +1,8 @@
 //! Published schemas of the documents: what each member is, for whoever writes a document or reads one.
 //!
-//! They are JSON Schemas (2020-12), derived from the types that write and read the documents. Where a type is read by hand,
-//! to say more about what is wrong or to refuse more, its schema is its own, and a test compares it with what is read. Members that a document does not have are not valid, so a misspelt one is found.
+//! They are JSON Schemas (2020-12), derived from the types that write and read the documents. Where a type is read by
+//! hand, to say more about what is wrong or to refuse more, its schema is its own, and a test compares it with what is
+//! read. Members that a document does not have are not valid, so a misspelt one is found.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;

@@ -44,8 +44,8 @@ pub fn look(name: &str, state: &State) -> Result<LockReport, Error> {
 /// identity that it acts as is removed, so the server refuses what it has sent already.
 ///
 /// # Errors
-/// [`Error::State`] when somebody else holds the lock by now, or only its process can release it; and when the run's record
-/// could not be taken from it, after its identity was.
+/// [`Error::State`] when somebody else holds the lock by now, or only its process can release it; and when the run's
+/// record could not be taken from it, after its identity was.
 pub fn unlock(lock: LockReport, state: &State) -> Result<LockReport, Error> {
     let Some(holder) = &lock.holder else { return Ok(lock) };
     state.unlock(&lock.name, holder)?;

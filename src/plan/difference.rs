@@ -1,5 +1,5 @@
-//! The difference between two states of an object, as it may be shown: without what the server writes, and without a value
-//! of a Secret.
+//! The difference between two states of an object, as it may be shown: without what the server writes, and without a
+//! value of a Secret.
 
 use serde_json::Value;
 use similar::TextDiff;

@@ -133,7 +133,7 @@ pub struct PlannedChange {
     /// Why there was no dry run on the server. The difference is then computed locally, and only an estimate.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dry_run: Option<NotDryRun>,
-    /// The same in a sentence. For people: the digest of the plan does not cover it.
+    /// That reason in a sentence. For people: the digest of the plan does not cover it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_tried: Option<String>,
     /// The immutable fields for which the object has to be replaced.

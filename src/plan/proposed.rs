@@ -1,7 +1,7 @@
 //! A plan with the rights that it takes: one value, computed from what one planning pass noted.
 //!
-//! It is a type since a plan on its own is a document, which anybody can write or change, and rights on their own belong
-//! to no plan. What is confirmed or asked for is this, so an identity never has the rights of anything else.
+//! It is a type since a plan on its own is a document, which anybody can write or change, and rights on their own
+//! belong to no plan. What is confirmed or asked for is this, so an identity never has the rights of anything else.
 
 use serde_json::Value;
 
@@ -52,7 +52,8 @@ pub(crate) struct Noted<'a> {
     pub(crate) removed: Vec<ObjectChange>,
     /// The objects that were looked for to be removed.
     pub(crate) looked_for: &'a [ObjectRef],
-    /// The objects that the component may read in the cluster. None: the target is a directory, where acting takes no rights.
+    /// The objects that the component may read in the cluster. None: the target is a directory, where acting takes no
+    /// rights.
     pub(crate) readable: Option<KubernetesScope>,
     /// Admission policies that the plan does not write and its bindings name.
     pub(crate) policies: &'a [(ObjectRef, Value)],
@@ -67,8 +68,8 @@ pub(crate) struct Noted<'a> {
 }
 
 impl Proposed {
-    /// The plan of a planning pass. `context` are the RBAC objects beside it. `tests/layers.rs` fails where anything but
-    /// the planning pass says so.
+    /// The plan of a planning pass. `context` are the RBAC objects beside it. `tests/layers.rs` fails where anything
+    /// but the planning pass says so.
     pub(crate) fn of(subject: Subject, noted: Noted<'_>, context: &ClusterContext) -> Self {
         let Noted { granted, trace, removed, looked_for, readable, policies, kinds, .. } = noted;
         let Noted { warnings, waits, shows_waits, .. } = noted;

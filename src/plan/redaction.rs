@@ -1,6 +1,7 @@
 //! Secrets as they may be shown: what they are called and which keys they have, and not one value.
 //!
-//! Fails closed: a member is shown because it is known to hold no value, and not hidden because it is known to hold one.
+//! Fails closed: a member is shown because it is known to hold no value, and not hidden because it is known to hold
+//! one.
 
 use serde_json::{Map, Value};
 

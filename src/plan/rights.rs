@@ -113,8 +113,9 @@ fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiV
     uses
 }
 
-/// Adds the rights that writing roles, bindings and admission policies takes: the API server lets nobody grant more than they
-/// hold, and nobody have parameters read that they may not read. Each step is judged by what is there at that moment.
+/// Adds the rights that writing roles, bindings and admission policies takes: the API server lets nobody grant more
+/// than they hold, and nobody have parameters read that they may not read. Each step is judged by what is there at that
+/// moment.
 fn hand_on(rights: &mut Rights, trace: &Trace, policies: &[(ObjectRef, Value)], kinds: &Kinds) {
     let steps = Steps::of(trace);
     let mut beside = Objects::default();
@@ -138,8 +139,8 @@ fn hand_on(rights: &mut Rights, trace: &Trace, policies: &[(ObjectRef, Value)], 
     }
 }
 
-/// The steps that the server judges by more than the right to write. A plan may have thousands of them, so each is found
-/// by its object rather than looked for among all others.
+/// The steps that the server judges by more than the right to write. A plan may have thousands of them, so each is
+/// found by its object rather than looked for among all others.
 struct Steps<'a> {
     /// All steps in order, each with the object as it is when the step is taken.
     all: Vec<(&'a GuardedStep, Option<&'a Value>)>,
@@ -174,8 +175,8 @@ impl<'a> Steps<'a> {
         self.all.iter().copied().filter(|(step, _)| self.changed.contains(&step.object.id()))
     }
 
-    /// The rules of a role of the plan are known, and are held, also where the role stays as it is. Those of any other role
-    /// may be anything.
+    /// The rules of a role of the plan are known, and are held, also where the role stays as it is. Those of any other
+    /// role may be anything.
     fn bind(&self, rights: &mut Rights, binding: &GuardedStep, kinds: &Kinds) {
         let Some(role) = bound(&binding.object, &binding.after) else { return };
         let about = self.about(&role);

@@ -52,8 +52,8 @@ pub struct Step {
     pub manifest: Option<Digest>,
 }
 
-/// A step that applies a role, a binding or an admission policy. The server judges each by itself, so that what a run writes
-/// in between counts as well as what it leaves.
+/// A step that applies a role, a binding or an admission policy. The server judges each by itself, so that what a run
+/// writes in between counts as well as what it leaves.
 #[derive(Debug, Clone)]
 pub struct GuardedStep {
     /// Which call it is a part of. Within one call, roles come before bindings.

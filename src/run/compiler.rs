@@ -2,9 +2,9 @@
 //!
 //! Nothing in a compiler can be relied on to end in time, and a thread that compiles cannot be ended from outside. So
 //! the program starts itself once more, with an empty environment and limits of the operating system, to compile into
-//! the cache; this process then loads from there. What was compiled within limits once is marked in the cache and takes no
-//! process again. Where there is no cache, or it has lost the code, this process compiles what another has shown to be
-//! harmless.
+//! the cache; this process then loads from there. What was compiled within limits once is marked in the cache and takes
+//! no process again. Where there is no cache, or it has lost the code, this process compiles what another has shown to
+//! be harmless.
 
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -44,8 +44,8 @@ const MAX_OPEN: u64 = 64;
 /// How much of what it says is read, in bytes.
 const MAX_SAID: u64 = 4096;
 
-/// How many times its time of the processor it may take by the clock. One that sleeps takes no time of the processor, and
-/// would never end; one on a busy machine needs longer than that time.
+/// How many times its time of the processor it may take by the clock. One that sleeps takes no time of the processor,
+/// and would never end; one on a busy machine needs longer than that time.
 const PATIENCE: u32 = 10;
 
 /// How long it is left alone between two looks whether it has ended.
@@ -93,8 +93,8 @@ impl CompileOrder {
     /// then on the operating system ends this process when they are reached.
     ///
     /// # Errors
-    /// [`RunError::Link`] when the component cannot be compiled, [`RunError::Limit`] where there was no more memory, and
-    /// [`RunError::Engine`] when nothing could be compiled.
+    /// [`RunError::Link`] when the component cannot be compiled, [`RunError::Limit`] where there was no more memory,
+    /// and [`RunError::Engine`] when nothing could be compiled.
     pub fn carry_out(&self, input: impl std::io::Read) -> Result<(), RunError> {
         self.limit_this_process().map_err(|error| RunError::Engine(error.to_string()))?;
         let mut bytes = Vec::new();
@@ -145,7 +145,8 @@ impl CompileOrder {
 }
 
 impl Engine {
-    /// Has `program` compile a component within `limits`, unless that was done before. Giving up the future ends the process.
+    /// Has `program` compile a component within `limits`, unless that was done before. Giving up the future ends the
+    /// process.
     ///
     /// # Errors
     /// [`RunError::Limit`] when it takes more, [`RunError::Link`] when it cannot be compiled, and [`RunError::Engine`]
@@ -248,8 +249,8 @@ impl Process {
         ended.unwrap_or_else(|_| Err(LimitHit::of_time(COMPILE_TIME, limits.compile_time).into()))
     }
 
-    /// Looks from time to time: that it says nothing more does not mean that it has ended, and a thread that waits for it
-    /// could not hear that the run is stopped.
+    /// Looks from time to time: that it says nothing more does not mean that it has ended, and a thread that waits for
+    /// it could not hear that the run is stopped.
     async fn end(&mut self) -> std::io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.0.try_wait()? {

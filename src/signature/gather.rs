@@ -1,8 +1,8 @@
 //! Turns a repository and a digest into everything there that may be a signature of it, without judging any of it.
 //!
 //! Two forms are looked for: Sigstore bundles that refer to the digest, and cosign's classic form at a tag of its own.
-//! That the lists themselves cannot be read is an error, and so is damage: bytes that are not what their digest says. That one
-//! signature is missing or cannot be understood is noted beside it, and does the others no harm.
+//! That the lists themselves cannot be read is an error, and so is damage: bytes that are not what their digest says.
+//! That one signature is missing or cannot be understood is noted beside it, and does the others no harm.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -166,8 +166,8 @@ impl EvidenceReader<'_> {
     }
 }
 
-/// Whether an error is about more than one signature: there is too much of them, or the place where they are is damaged.
-/// Whatever else a place holds that is not what it says cannot be told from here.
+/// Whether an error is about more than one signature: there is too much of them, or the place where they are is
+/// damaged. Whatever else a place holds that is not what it says cannot be told from here.
 fn is_fatal(error: &OciError) -> bool {
     matches!(error, OciError::TooMany(_) | OciError::Digest(_) | OciError::Size { .. })
 }

@@ -1,10 +1,10 @@
 //! The state of a team: records in the namespace of the installation, in the cluster.
 //!
 //! Records are Secrets and not ConfigMaps, though no credential is in them: parameters and outputs are nobody else's
-//! business, and rights to read Secrets are handed out with care. There is one record for an installation (its settings,
-//! its inventory and the order of its claims), one for each claim with its result and outputs, and one for each bundle.
-//! Only the holder of the installation's Lease writes; and every write over a record names the version that was read, so
-//! that one who lost the Lease without noticing changes nothing.
+//! business, and rights to read Secrets are handed out with care. There is one record for an installation (its
+//! settings, its inventory and the order of its claims), one for each claim with its result and outputs, and one for
+//! each bundle. Only the holder of the installation's Lease writes; and every write over a record names the version
+//! that was read, so that one who lost the Lease without noticing changes nothing.
 
 mod thread;
 mod encoding;
@@ -112,15 +112,15 @@ impl ClusterState {
         self.thread.wait(async move { lease_record::unlock(&store.records, &name, &lease, &holder).await })
     }
 
-    /// Takes the record of an installation from whoever held it: they may go on without knowing, and must not write what they
-    /// still have in mind.
+    /// Takes the record of an installation from whoever held it: they may go on without knowing, and must not write
+    /// what they still have in mind.
     pub(super) fn fence(&self, name: &str) -> Result<(), StateError> {
         let (store, subject) = (self.store.clone(), RecordSubject::Installation(name.to_owned()));
         self.thread.wait(async move { store.fence(&subject).await })
     }
 
-    /// Removes what the runs of an installation act as in the cluster, and says which of it could not be removed. Nobody may
-    /// hold the installation then.
+    /// Removes what the runs of an installation act as in the cluster, and says which of it could not be removed.
+    /// Nobody may hold the installation then.
     pub(super) fn revoke(&self, name: &str) -> Result<Vec<String>, StateError> {
         let (store, found) = (self.store.clone(), self.identities(Some(name))?);
         self.thread.wait(async move {
@@ -175,7 +175,8 @@ impl ClusterState {
         })
     }
 
-    /// Keeps a bundle, beside the signatures that are kept of it already. What is there and cannot be read is written anew.
+    /// Keeps a bundle, beside the signatures that are kept of it already. What is there and cannot be read is written
+    /// anew.
     pub(super) async fn keep(&self, fetched: &Fetched) -> Result<(), StateError> {
         let (subject, layout) = (RecordSubject::Bundle(fetched.digest()), UnpackedBundle::empty()?);
         let kept = self.record(&subject)?;
@@ -286,16 +287,17 @@ async fn forget_identity(store: &RecordStore, record: &IdentityRecord) -> Result
     }
 }
 
-/// Whether an owner is this installation in a namespace, or any one there. Who can write records in one namespace says nothing
-/// about the installations of another.
+/// Whether an owner is this installation in a namespace, or any one there. Who can write records in one namespace says
+/// nothing about the installations of another.
 fn is_of(owner: &str, namespace: &str, name: Option<&str>) -> bool {
     owner.split_once('/').is_some_and(|(its_namespace, its_name)| {
         its_namespace == namespace && name.is_none_or(|name| name == its_name)
     })
 }
 
-/// The identity that a record is about. What is left of it is removed with the reader's own rights, so its name must be one
-/// that only identities of ours have. It is in the cluster that its record is in, by whatever address that is reached.
+/// The identity that a record is about. What is left of it is removed with the reader's own rights, so its name must be
+/// one that only identities of ours have. It is in the cluster that its record is in, by whatever address that is
+/// reached.
 fn identity_in(store: &RecordStore, name: &RecordName, content: &[u8]) -> Result<IdentityRecord, StateError> {
     let (record, _): (IdentityRecord, _) = document::typed(document::json(content)?)?;
     let is_ours = IdentityName::parse(&record.name).is_some();

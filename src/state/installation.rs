@@ -20,9 +20,9 @@ use super::StateError;
 
 /// An installation, as its last run left it.
 ///
-/// Where others can write the state, its record names the installation, its bundle by digest and its objects, and decides
-/// nothing: what was granted, which guards were lowered, and places on the reader's machine are the reader's own word. The
-/// grant is not even read from there.
+/// Where others can write the state, its record names the installation, its bundle by digest and its objects, and
+/// decides nothing: what was granted, which guards were lowered, and places on the reader's machine are the reader's
+/// own word. The grant is not even read from there.
 ///
 /// What its inventory names may be read and removed, so nobody else can make one with an inventory, or add to it:
 /// ```compile_fail,E0451
@@ -75,8 +75,8 @@ pub struct InstallationSettings {
     /// The grant.
     #[serde(rename = "terms")]
     pub grant: GrantSpec,
-    /// The bundle, the signers and the terms that the grant was given to. None: it was not signed, or an earlier version
-    /// of the program wrote this.
+    /// The bundle, the signers and the terms that the grant was given to. None: it was not signed, or an earlier
+    /// version of the program wrote this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentKey>,
     /// Guards that the operator lowered.

@@ -176,8 +176,8 @@ impl LentCredentials {
     /// keeps and compares.
     ///
     /// # Errors
-    /// [`Misplaced`] as for [`LentCredentials::placements`], and for a credential that none of these permits places there. [`Misplaced::Large`] as for
-    /// [`LentCredentials::length`].
+    /// [`Misplaced`] as for [`LentCredentials::placements`], and for a credential that none of these permits places
+    /// there. [`Misplaced::Large`] as for [`LentCredentials::length`].
     pub fn fill(&self, object: &Object, placed: &[Permitted<PlaceCredential>]) -> Result<Filled, Misplaced> {
         let found = self.find_placed(object, placed)?;
         self.length(object)?;
@@ -189,7 +189,8 @@ impl LentCredentials {
         Ok(Filled { body, is_secret: !found.placements.is_empty() })
     }
 
-    /// The bytes of an object's values once the credentials are in place; 0 where there are none. Nothing is filled for that.
+    /// The bytes of an object's values once the credentials are in place; 0 where there are none. Nothing is filled for
+    /// that.
     ///
     /// # Errors
     /// [`Misplaced::Large`] when they are more than a Secret may hold.
@@ -263,8 +264,8 @@ fn texts(values: &Value) -> Result<Vec<(&str, &str)>, Misplaced> {
     values.iter().map(|(key, text)| Ok((key.as_str(), text.as_str().ok_or(Misplaced::Shape)?))).collect()
 }
 
-/// Says which credentials are where. Without that the values could be read back, so nothing is sent where there is no place
-/// for it.
+/// Says which credentials are where. Without that the values could be read back, so nothing is sent where there is no
+/// place for it.
 fn annotate(body: &mut Value, found: &Found) -> Result<(), Misplaced> {
     if found.placements.is_empty() {
         return Ok(());

@@ -54,7 +54,7 @@ pub struct Directory {
     owner: String,
     /// Proved before each change.
     right: Option<Arc<dyn WriteRight>>,
-    /// What tells it from another directory at the same path.
+    /// Its identity, which tells it from another directory at the same path.
     identity: Identity,
 }
 
@@ -263,8 +263,8 @@ impl Directory {
         Ok(())
     }
 
-    /// A file may be replaced when it is as this installation last wrote it, or was about to. Where others can write the
-    /// record, that is not enough: the file says itself whose it is.
+    /// A file may be replaced when it is as this installation last wrote it, or was about to. Where others can write
+    /// the record, that is not enough: the file says itself whose it is.
     fn may_replace(
         &self,
         object: &ObjectRef,
@@ -369,8 +369,8 @@ impl Rendered {
 }
 
 /// The object's file: `NAMESPACE/KIND.GROUP_NAME.yaml`, with `_cluster` for objects outside namespaces. No part can
-/// hold `/` or `_` where it would matter, and capitals of a name are written so that they count where file names have no
-/// case. So no two objects share a file, but for kinds of others that differ in case alone: see [`check_alone`].
+/// hold `/` or `_` where it would matter, and capitals of a name are written so that they count where file names have
+/// no case. So no two objects share a file, but for kinds of others that differ in case alone: see [`check_alone`].
 pub(super) fn file(object: &ObjectRef) -> PathBuf {
     let folder = object.namespace.as_deref().unwrap_or("_cluster");
     let kind = object.kind.to_lowercase();

@@ -83,8 +83,8 @@ impl Inventory {
         self.objects.iter()
     }
 
-    /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they are
-    /// written.
+    /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they
+    /// are written.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
             let written = new.written.or(self.objects.get(&new.object).and_then(|old| old.written));

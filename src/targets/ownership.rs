@@ -45,8 +45,8 @@ impl Ownership {
     }
 
     /// Of an object that is there before it was ever recorded here: what says that it is this installation's is not.
-    /// Everything is recorded before it is made, so another state has it. What an uninstall leaves in place is no longer on
-    /// record.
+    /// Everything is recorded before it is made, so another state has it. What an uninstall leaves in place is no
+    /// longer on record.
     pub(super) fn before(self, object: &ObjectRef, found: &Value, inventory: &Inventory) -> Self {
         let is_left = Protected::of(object).is_some() || metadata::is_being_deleted(found);
         match (self, metadata::owner(found)) {

@@ -26,7 +26,7 @@ pub enum Place {
         path: PathBuf,
         /// How Secrets are written.
         secrets: Secrets,
-        /// What tells it from another one at the same path, where it is known.
+        /// Its identity, which tells it from another one at the same path, where it is known.
         identity: Option<String>,
     },
 }

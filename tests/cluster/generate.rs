@@ -27,7 +27,7 @@ fn script(length: usize) -> Script {
     Script::new().generate("session-key", length).apply(&[&secret])
 }
 
-/// What is typed after `install NAME` or `upgrade NAME`.
+/// The arguments after `install NAME` or `upgrade NAME`.
 fn bundle(site: &Site, home: &Home, name: &str, script: &Script) -> Vec<String> {
     let fetched = home.bundle(name, &script.component(), REQUESTS);
     let reference = format!("layout:{}", home.path(name).display());

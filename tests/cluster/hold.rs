@@ -1,5 +1,5 @@
-//! Who no longer holds an installation writes nothing more, and nothing is left that is on no record: after an `unlock`, a
-//! pause, and a network that was away.
+//! Who no longer holds an installation writes nothing more, and nothing is left that is on no record: after an
+//! `unlock`, a pause, and a network that was away.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -54,7 +54,8 @@ fn uninstall(person: &Person<'_>) -> Said {
     uninstall()
 }
 
-/// Asserts that a run stopped since it held the installation no longer, and that at most so many objects are left of it.
+/// Asserts that a run stopped since it held the installation no longer, and that at most so many objects are left of
+/// it.
 fn assert_stopped(site: &Site, run: Child, most: usize) {
     let said = Said::of(run.wait_with_output().unwrap());
     said.refused(16, &["the run no longer holds `own`: "]);
@@ -105,8 +106,8 @@ fn who_was_unlocked_leaves_nothing_that_is_on_no_record() {
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn who_slept_in_the_middle_of_its_writes_leaves_nothing_that_is_on_no_record() {
-    // An account of its own is gone when the run wakes up, so what arrives late is refused. As the caller, what had passed
-    // its last proof may arrive after all: docs/operating.md says so.
+    // An account of its own is gone when the run wakes up, so what arrives late is refused. As the caller, what had
+    // passed its last proof may arrive after all: docs/operating.md says so.
     for (identity, late) in [("scoped", 0), ("own", PROVED)] {
         until_caught(|| {
             let site = Site::new();

@@ -80,7 +80,7 @@ impl Guest {
     }
 }
 
-/// What the component was told of its calls, as it wrote it into the log.
+/// The answers to the component's calls, as it wrote them into its log.
 fn told(said: &Said) -> Vec<String> {
     said.stderr.lines().filter_map(|line| line.strip_prefix("  | ")).map(str::to_owned).collect()
 }

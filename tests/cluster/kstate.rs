@@ -29,7 +29,7 @@ impl<'a> Person<'a> {
         Self { site, name, home: tempfile::tempdir().unwrap() }
     }
 
-    /// What is this person's own.
+    /// This person's own files.
     pub fn home(&self) -> &std::path::Path {
         self.home.path()
     }
@@ -56,7 +56,7 @@ impl<'a> Person<'a> {
         self.with(self.site.on_example(verb, name, more))
     }
 
-    /// What a record in the cluster does not decide about the guestbook: where its bundle is from, and the grant.
+    /// Settings of the guestbook that a record in the cluster does not decide: where its bundle is from, and the grant.
     fn own_word(&self) -> [String; 4] {
         let reference = format!("layout:{}", example("bundles/guestbook").display());
         let grants = example("guestbook/grants.yaml").display().to_string();
@@ -131,7 +131,7 @@ fn records(site: &Site) -> BTreeMap<String, Value> {
     items.map(|item| (text(&item["metadata"]["name"]), item.clone())).collect()
 }
 
-/// What a record holds, if it is in one piece.
+/// A record's contents, if it is in one piece.
 fn content(record: &Value) -> Vec<u8> {
     let packed = BASE64.decode(text(&record["data"]["content"])).unwrap();
     zstd::decode_all(&packed[..]).unwrap()

@@ -1,4 +1,4 @@
-//! What the installed objects will be able to do, where a real API server has a say in it.
+//! Powers of installed objects, where a real API server has a say in them.
 
 use serde_json::{Value, json};
 

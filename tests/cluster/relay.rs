@@ -47,7 +47,7 @@ impl Relay {
         *self.gate.is_shut.lock().unwrap() = true;
     }
 
-    /// What has waited goes on.
+    /// Requests that were held go on.
     pub fn release(&self) {
         *self.gate.is_shut.lock().unwrap() = false;
         self.gate.opened.notify_all();

@@ -1,5 +1,5 @@
-//! Rights on a real API server: a run has just those that its plan takes, needs every one of them, and leaves nothing of
-//! the identity behind that had them. The audit log is the witness.
+//! Rights on a real API server: a run has just those that its plan takes, needs every one of them, and leaves nothing
+//! of the identity behind that had them. The audit log is the witness.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -261,7 +261,7 @@ impl Place {
         path.display().to_string()
     }
 
-    /// What the site did by the audit log, the requests about identities that do not name the site included.
+    /// The site's requests by the audit log, the requests about identities that do not name the site included.
     fn audit(&self) -> Vec<Value> {
         let events = self.site.whole_audit();
         let names: BTreeSet<_> = events
@@ -282,7 +282,7 @@ impl Place {
         all
     }
 
-    /// What is left of identities that acted for installations of this site.
+    /// Leftovers of identities that acted for installations of this site.
     fn leftovers(&self) -> Vec<String> {
         let kinds = "serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings";
         let list = self.site.kubectl(&["get", kinds, "-A", "-l", "carnet.dev/identity", "-o", "json"]);

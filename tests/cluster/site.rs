@@ -37,7 +37,7 @@ pub struct Site {
     kubectl: PathBuf,
 }
 
-/// What the program said with `-o json`.
+/// The program's document (`-o json`).
 pub struct Said {
     pub code: i32,
     pub document: Value,
@@ -95,7 +95,7 @@ impl Site {
         &self.kubeconfig
     }
 
-    /// What the audit log of the API server holds, the making and removing of identities apart.
+    /// The audit log of the API server, the making and removing of identities apart.
     pub fn audit(&self) -> Vec<Value> {
         self.whole_audit().into_iter().filter(|event| !is_minting(event)).collect()
     }
@@ -128,7 +128,7 @@ impl Site {
         self.bare_command(&[&["-o", "json"], arguments].concat())
     }
 
-    /// The same, as people see what it says.
+    /// As above, in the form that people see.
     pub fn bare_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         let name = |name: &str| name.starts_with("CARNET_") || name.starts_with("XDG_");
@@ -181,7 +181,7 @@ impl Site {
         Said::of(self.on_example("upgrade", example_name, more).output().unwrap())
     }
 
-    /// What is recorded: action and result of each revision.
+    /// Action and result of each recorded revision.
     pub fn history(&self) -> Vec<(String, String)> {
         let said = self.carnet(&["history", "guestbook"]).done();
         assert_eq!(said.document["kind"], "RevisionList");
@@ -251,7 +251,7 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The same, for objects that say which namespace they are in.
+    /// As above, for objects that name their namespace.
     pub fn kubectl_anywhere(&self, arguments: &[&str]) {
         let mut command = Command::new(&self.kubectl);
         let output = command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).output().unwrap();
@@ -259,7 +259,7 @@ impl Site {
         assert!(output.status.success(), "kubectl {arguments:?}: {stderr}");
     }
 
-    /// What kubectl says, or why it does not.
+    /// kubectl's answer, or its error.
     pub fn kubectl_said(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.kubectl_command(arguments).output().unwrap();
         let said = |bytes| String::from_utf8(bytes).unwrap();
@@ -271,7 +271,7 @@ impl Site {
         self.apply_in(&self.namespace, manifest);
     }
 
-    /// The same in another namespace.
+    /// As above, in another namespace.
     pub fn apply_in(&self, namespace: &str, manifest: &str) {
         let mut child = self
             .kubectl_command(&["apply", "-n", namespace, "--server-side", "-f", "-"])

@@ -37,7 +37,7 @@ fn requests(events: &[Value]) -> BTreeMap<String, usize> {
     counts
 }
 
-/// What a command asks of the server.
+/// A command's requests to the server.
 fn asked(site: &Site, arguments: &[&str]) -> BTreeMap<String, usize> {
     let before = site.audit().len();
     site.carnet(arguments).done();

@@ -19,7 +19,7 @@ pub(crate) struct Tree(BTreeMap<Vec<String>, Module>);
 struct Module {
     /// The modules below it, in its order.
     children: Vec<String>,
-    /// What it names with `use`, and where that is, as it is written there.
+    /// The paths of its `use` items, and where they stand.
     imports: Vec<Import>,
     /// Paths in its code, outside of `use`.
     paths: Vec<Vec<String>>,

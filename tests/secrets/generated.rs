@@ -54,7 +54,7 @@ fn act(
     home.act(Some(verified), change(Operation { consent, ..home.operation(action) }))
 }
 
-/// What the file of the Secret holds: the credential, and the URL.
+/// The contents of the Secret's file: the credential, and the URL.
 fn held(home: &Home) -> (String, String) {
     let file: serde_json::Value = carnet::document::yaml(&home.rendered()["prod/secret_web-a.yaml"]).unwrap();
     let value = |key: &str| {

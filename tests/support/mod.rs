@@ -1,4 +1,4 @@
-//! What the tests of the road share: a temporary home, bundles made on the spot, and an operator who says yes.
+//! Shared by the tests of the road: a temporary home, bundles made on the spot, and an operator who says yes.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -225,7 +225,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// What a future comes to, wherever it is asked for: also where a runtime is at work already.
+/// Waits for a future, also where a runtime is at work already.
 pub fn wait<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| scope.spawn(|| runtime().block_on(future)).join().unwrap())
 }

@@ -1,7 +1,7 @@
 //! How much a binary may hold, of one thing each.
 //!
-//! Compilers are far from these numbers: an interpreter of Python with its libraries takes a tenth of most. Without them a
-//! few kilobytes could keep whoever looks at a binary busy for minutes, before anybody trusts it.
+//! Compilers are far from these numbers: an interpreter of Python with its libraries takes a tenth of most. Without
+//! them a few kilobytes could keep whoever looks at a binary busy for minutes, before anybody trusts it.
 
 use super::InvalidComponent;
 
@@ -21,8 +21,8 @@ pub(super) struct Allowances {
     pub(super) types: Allowance,
     /// Bytes of the types of components: a record has a field in four.
     pub(super) type_bytes: Allowance,
-    /// The size of types of instances with all that is in them, wherever they are used: a type that has another one twice,
-    /// twenty levels deep, takes five hundred bytes.
+    /// The size of types of instances with all that is in them, wherever they are used: a type that has another one
+    /// twice, twenty levels deep, takes five hundred bytes.
     pub(super) type_sizes: Allowance,
     /// Imports, exports, aliases, arguments, and functions that cross the border of a component.
     pub(super) links: Allowance,

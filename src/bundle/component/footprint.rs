@@ -1,5 +1,5 @@
-//! The memory that an instance of a component takes in its host before it runs: beside memories and tables, which are counted when
-//! they are made, all that the host keeps about instances, functions and globals.
+//! The memory that an instance of a component takes in its host before it runs: beside memories and tables, which are
+//! counted when they are made, all that the host keeps about instances, functions and globals.
 //!
 //! A component may instantiate what is inside it many times over, and so may each of those: a few bytes stand for
 //! thousands of instances. So the parts are added up here as an instantiation would make them.
@@ -31,8 +31,8 @@ pub struct Footprint {
     pub(super) copied: u64,
 }
 
-/// Parts of a component that is being read, as far as they can be instantiated. None: it is handed in from elsewhere, so
-/// nobody can tell what is in it.
+/// Parts of a component that is being read, as far as they can be instantiated. None: it is handed in from elsewhere,
+/// so nobody can tell what is in it.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     modules: Vec<Option<Footprint>>,

@@ -1,5 +1,5 @@
-//! Counts the declarations in types of components, how deep they are nested, and what they come to, without following them
-//! by recursion: the parser does follow them, and at three bytes a level a binary could use up its stack.
+//! Counts the declarations in types of components, how deep they are nested, and what they come to, without following
+//! them by recursion: the parser does follow them, and at three bytes a level a binary could use up its stack.
 
 use wasmparser::{
     BinaryReader, ComponentAlias, ComponentExternName, ComponentExternalKind, ComponentImport,
@@ -9,7 +9,8 @@ use wasmparser::{
 use super::InvalidComponent;
 use super::allowance::Allowances;
 
-/// How deep types of components and instances may be nested in each other. An interface of a package takes three levels.
+/// How deep types of components and instances may be nested in each other. An interface of a package takes three
+/// levels.
 const MAX_LEVELS: usize = 32;
 
 /// The first bytes of types that hold declarations.

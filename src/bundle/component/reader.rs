@@ -16,7 +16,8 @@ use super::nesting;
 /// How deep components may stand in each other. Composing takes a level each time.
 const MAX_LEVELS: usize = 32;
 
-/// The most joins in one function: what a compiler does grows faster than they do. The largest interpreters have a tenth.
+/// The most joins in one function: what a compiler does grows faster than they do. The largest interpreters have a
+/// tenth.
 const MAX_JOINS: u64 = 400_000;
 
 /// Validates a binary, a component or a core module.
@@ -250,8 +251,8 @@ fn note_in_module(module: &mut Footprint, payload: &Payload<'_>) -> Result<(), I
     Ok(())
 }
 
-/// How many values a compiler has to join in a function, at most. A local that is used in a loop may come from before it
-/// or from its last turn, and so may it in each loop around that: a few bytes inside of many loops stand for many.
+/// How many values a compiler has to join in a function, at most. A local that is used in a loop may come from before
+/// it or from its last turn, and so may it in each loop around that: a few bytes inside of many loops stand for many.
 #[derive(Default)]
 struct Joins {
     locals: u64,
@@ -284,8 +285,8 @@ impl Joins {
     }
 }
 
-/// The steps that validating an instruction takes: one for itself, and one for each value that it takes or gives. A table
-/// of branches takes its values once for each branch.
+/// The steps that validating an instruction takes: one for itself, and one for each value that it takes or gives. A
+/// table of branches takes its values once for each branch.
 fn steps(operator: &Operator<'_>, validator: &FuncValidator<ValidatorResources>) -> u64 {
     let (takes, gives) = operator.operator_arity(validator).unwrap_or_default();
     let once = 1 + u64::from(takes) + u64::from(gives);

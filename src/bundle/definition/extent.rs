@@ -10,8 +10,8 @@ use super::InvalidDefinition;
 /// stack.
 const MAX_DEPTH: usize = 128;
 
-/// How much text may be matched with patterns: the product of both, where a pattern counts for what it may take. Without it,
-/// a text of a megabyte and a hundred patterns that are made for it would keep the host busy for hours.
+/// How much text may be matched with patterns: the product of both, where a pattern counts for what it may take.
+/// Without it, a text of a megabyte and a hundred patterns that are made for it would keep the host busy for hours.
 pub(super) const MAX_MATCHING: usize = 2 << 20;
 
 /// Members of a schema that hold one schema.

@@ -1,7 +1,7 @@
 //! Matches text with the patterns of a definition, by the cheapest engine that can.
 //!
-//! The time of matching grows with the text and with what a pattern may keep in mind. Nothing can end it once it has begun,
-//! so both are bounded before.
+//! The time of matching grows with the text and with what a pattern may keep in mind. Nothing can end it once it has
+//! begun, so both are bounded before.
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;

@@ -30,8 +30,8 @@ pub struct RuleText {
 }
 
 impl RuleText {
-    /// Reads `VERBS:KIND:NAMESPACE/NAME`, or `VERBS:KIND:NAME` for objects outside namespaces; several verbs with commas
-    /// between them. Patterns and placeholders stay as they are until the names of an installation are known.
+    /// Reads `VERBS:KIND:NAMESPACE/NAME`, or `VERBS:KIND:NAME` for objects outside namespaces; several verbs with
+    /// commas between them. Patterns and placeholders stay as they are until the names of an installation are known.
     ///
     /// # Errors
     /// [`InvalidScope`] with the part that cannot be used.

@@ -101,7 +101,7 @@ pub(in crate::cli) struct BundleArgs {
     pub(in crate::cli) unsigned: UnsignedArgs,
 }
 
-/// What is recorded, and has to be said again where others can write the record.
+/// Settings that are recorded, and have to be said again where others can write the record.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Where the state is in a cluster, each time")]
 pub(in crate::cli) struct OwnWordArgs {
@@ -188,7 +188,7 @@ impl TargetArgs {
         }
     }
 
-    /// The same for what is in a cluster in any case.
+    /// As above, for what is in a cluster in any case.
     pub(in crate::cli) fn destination_in_cluster(&self) -> RequestedPlace {
         let cluster = self.clone();
         RequestedPlace {

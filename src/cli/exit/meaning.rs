@@ -225,7 +225,7 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
     }
 }
 
-/// What helps where a target directory is not the one that it was.
+/// The hint where a target directory is not the one that it was.
 const OTHER_DIRECTORY: &str =
     "mount or move it there again, or take what is there as it is with `--take-ownership`";
 

@@ -1,8 +1,8 @@
 //! A page for people: headings, rows and tables that stay within the terminal, whatever text comes into them.
 //!
 //! Texts are made visible here, so that no verb can forget it: nothing that comes from a bundle can move the cursor,
-//! change colours, or begin a line of its own. Where a line goes on below, and wherever a text from outside stands alone,
-//! a margin says so, which no text can leave out: a line without it is ours. See [`Words`].
+//! change colours, or begin a line of its own. Where a line goes on below, and wherever a text from outside stands
+//! alone, a margin says so, which no text can leave out: a line without it is ours. See [`Words`].
 
 use clap::builder::styling::{AnsiColor, Style};
 

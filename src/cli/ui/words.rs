@@ -7,8 +7,8 @@ use crate::document::visible;
 /// Begins each line of a text from outside, and each line that goes on from the one above.
 pub(super) const MARGIN: &str = "│ ";
 
-/// Words on a page, by who wrote them. A text that is no constant of the program is not ours until somebody says in which
-/// words it stands:
+/// Words on a page, by who wrote them. A text that is no constant of the program is not ours until somebody says in
+/// which words it stands:
 /// ```compile_fail
 /// let description = String::from("a web server");
 /// let words: carnet::cli::ui::Words = description.into();

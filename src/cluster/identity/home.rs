@@ -1,8 +1,9 @@
 //! The namespace that accounts of runs are in where their rights go beyond the installation's own.
 //!
-//! Whoever may impersonate the ServiceAccounts of a namespace, or get their tokens, can be any of them, and the built-in role
-//! `edit` is enough for that. An account that is more than its namespace is therefore in one where only those have rights who
-//! have as much themselves. A label says that it is such a namespace: those who administer a namespace cannot set it.
+//! Whoever may impersonate the ServiceAccounts of a namespace, or get their tokens, can be any of them, and the
+//! built-in role `edit` is enough for that. An account that is more than its namespace is therefore in one where only
+//! those have rights who have as much themselves. A label says that it is such a namespace: those who administer a
+//! namespace cannot set it.
 
 use http::StatusCode;
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! Makes and removes the objects that an identity consists of, as the caller.
 //!
-//! What is to be removed is often on a record that others can write. So a name proves nothing: an object is removed if it says
-//! itself, by the marks that it was made with, that it is a part of this identity and acts for this installation.
+//! What is to be removed is often on a record that others can write. So a name proves nothing: an object is removed if
+//! it says itself, by the marks that it was made with, that it is a part of this identity and acts for this
+//! installation.
 
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -23,8 +24,8 @@ pub(super) async fn apply(caller: &Server, object: &ObjectRef, body: &Value) -> 
     caller.send(&ApiRequest::apply(url, body)).await?.accepted("apply", object).map(drop)
 }
 
-/// Removes those of these objects that are parts of an identity of this installation, all at once, and says how many there
-/// were. One that is already gone is no error; the first other refusal is the result, after all were tried.
+/// Removes those of these objects that are parts of an identity of this installation, all at once, and says how many
+/// there were. One that is already gone is no error; the first other refusal is the result, after all were tried.
 pub(super) async fn remove(
     caller: &Server,
     owner: &str,
@@ -53,8 +54,8 @@ async fn remove_one(caller: &Server, owner: &str, object: &ObjectRef) -> Result<
     }
 }
 
-/// Whether an object says that it is a part of this identity, and for which installation it acts. One without a UID cannot
-/// be removed as the one that was read.
+/// Whether an object says that it is a part of this identity, and for which installation it acts. One without a UID
+/// cannot be removed as the one that was read.
 fn is_part(found: &Value, name: &str, owner: &str) -> bool {
     let label = found.pointer("/metadata/labels").and_then(|labels| labels.get(IDENTITY));
     label.and_then(Value::as_str) == Some(name)

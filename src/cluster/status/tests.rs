@@ -1,4 +1,4 @@
-//! What a 404 is about: the object of the request, or what it names.
+//! A 404 is about the object of the request, or about another one that it names.
 
 use serde_json::json;
 

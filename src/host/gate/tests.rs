@@ -1,4 +1,4 @@
-//! What passes the gate, what it counts, and what it keeps of what was refused.
+//! The gate: calls that pass, calls that count, and the record of refused ones.
 
 #![expect(clippy::disallowed_methods, reason = "tests make files")]
 

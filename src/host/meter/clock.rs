@@ -1,8 +1,8 @@
 //! The time of a run: that of the component, and what its host works for it.
 //!
-//! Of the component's time each moment counts, whether it computes or sleeps. Of the host's time only the processor's does:
-//! waiting for the target is not the component's doing, and stands under a limit of its own. Without the second clock a
-//! component could do all its work in calls.
+//! Of the component's time each moment counts, whether it computes or sleeps. Of the host's time only the processor's
+//! does: waiting for the target is not the component's doing, and stands under a limit of its own. Without the second
+//! clock a component could do all its work in calls.
 
 use std::future::poll_fn;
 use std::pin::pin;

@@ -189,8 +189,8 @@ impl Planning {
         Ok(())
     }
 
-    /// Checks that an object without a dry run depends on a namespace or a definition that this run creates, in an earlier
-    /// call or together with it.
+    /// Checks that an object without a dry run depends on a namespace or a definition that this run creates, in an
+    /// earlier call or together with it.
     fn check_place(&self, object: &ObjectRef, together: &HashSet<ObjectId>) -> Result<(), CallError> {
         let Some(namespace) = &object.namespace else { return Ok(()) };
         let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());

@@ -110,8 +110,8 @@ impl Follower {
         refused.map_or(Ok(changes), |told| Err(CallError::Guest(told)))
     }
 
-    /// Notes what came of a call that began with this step. A component may pass over an error, but what was planned and
-    /// not done is no success.
+    /// Notes what came of a call that began with this step. A component may pass over an error, but what was planned
+    /// and not done is no success.
     pub(super) fn note<T>(
         &mut self,
         step: Option<Step>,

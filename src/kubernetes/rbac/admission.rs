@@ -1,4 +1,5 @@
-//! Parameters of admission policies: who writes a policy or a binding must be able to read what it takes parameters from.
+//! Parameters of admission policies: who writes a policy or a binding must be able to read what it takes parameters
+//! from.
 //!
 //! The server asks for the right when such an object is written, and not when that is tried out by somebody who may do
 //! anything. It asks about a name and a namespace that no object has where all are meant.
@@ -45,8 +46,8 @@ impl Rights {
         self.reads_parameters(RoleScope::Cluster, Some(&meant), ApiVerb::Get, Some(ALL), kinds, why);
     }
 
-    /// Adds what writing a binding of a policy takes beyond the verbs on it: reading the parameters that it names. `policy`
-    /// is the policy, as far as it is known.
+    /// Adds what writing a binding of a policy takes beyond the verbs on it: reading the parameters that it names.
+    /// `policy` is the policy, as far as it is known.
     pub fn refers_to_parameters(
         &mut self,
         binding: &ObjectRef,

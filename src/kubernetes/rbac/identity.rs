@@ -16,8 +16,8 @@ use super::scope::{RoleScope, account};
 /// How the names of identities begin; an id follows.
 const PREFIX: &str = "carnet-";
 
-/// The name that the objects of an identity share: `carnet-` and a ULID in lower case. Only what has such a name may be removed
-/// as a part of an identity, and not for its name alone: anybody can give it to something else.
+/// The name that the objects of an identity share: `carnet-` and a ULID in lower case. Only what has such a name may be
+/// removed as a part of an identity, and not for its name alone: anybody can give it to something else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IdentityName(String);
 

@@ -72,8 +72,8 @@ impl PolicyRule {
         Self { api_groups: set(group), resources: set(resource), verbs, ..Self::default() }
     }
 
-    /// Reads a rule out of a role, or out of what the server says about somebody's rights. What has another shape is left
-    /// out: the server refuses such a role, and grants nothing by it.
+    /// Reads a rule out of a role, or out of what the server says about somebody's rights. What has another shape is
+    /// left out: the server refuses such a role, and grants nothing by it.
     pub fn read(value: &Value) -> Self {
         let texts = |name: &str| {
             let items = value.get(name).and_then(Value::as_array).into_iter().flatten();

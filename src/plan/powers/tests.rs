@@ -43,7 +43,7 @@ fn found_in(changes: &[ObjectChange], context: &ClusterContext) -> Vec<Power> {
     Powers::of(changes, None, context).there
 }
 
-/// What is found in a cluster that has nothing else.
+/// A cluster that holds nothing of its own.
 fn found(manifests: &[&str]) -> Vec<(Severity, String, String)> {
     let powers = found_in(&rows(manifests), &ClusterContext::unknown(Coverage::All));
     powers

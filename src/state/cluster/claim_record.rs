@@ -111,8 +111,8 @@ impl StoredResult {
     }
 }
 
-/// A claim without the operator's own files. A path from a record is nobody's consent: whoever can write the record would
-/// choose which file of the reader's a component sees.
+/// A claim without the operator's own files. A path from a record is nobody's consent: whoever can write the record
+/// would choose which file of the reader's a component sees.
 fn without_files(mut claim: Value) -> Value {
     if let Some(Value::Object(grant)) = claim.pointer_mut("/custom/dev.carnet.run/terms") {
         grant.remove("files");

@@ -1,8 +1,8 @@
 //! Turns what is recorded into the contents of Secrets, and back: compressed, in pieces, and checked as a whole.
 //!
-//! A Secret holds at most 1 MiB. What is longer is continued in further ones. The first says how many there are and what
-//! the digest of the whole is, so a record is read as it was written or not at all. Whoever may write Secrets in the
-//! namespace can write anything there: what is read is bounded before it is believed.
+//! A Secret holds at most 1 MiB. What is longer is continued in further ones. The first says how many there are and
+//! what the digest of the whole is, so a record is read as it was written or not at all. Whoever may write Secrets in
+//! the namespace can write anything there: what is read is bounded before it is believed.
 
 use std::io::Read as _;
 
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::document;
 
-/// The bytes of one piece. In base64 and with its metadata it is far below what a Secret may hold, and twenty of them are
-/// below what is read of one answer.
+/// The bytes of one piece. In base64 and with its metadata it is far below what a Secret may hold, and twenty of them
+/// are below what is read of one answer.
 pub(super) const PIECE: usize = 128 << 10;
 
 /// The most bytes of a record, compressed: 8 MiB. A cluster's storage is small, and all of it is shared.

@@ -1,7 +1,7 @@
 //! The record of an installation: its settings, the order of its claims, and its inventory.
 //!
-//! The order of claims is a list and not that of their ids: ids are made of the clocks of several machines. A claim that
-//! is not in the list never began.
+//! The order of claims is a list and not that of their ids: ids are made of the clocks of several machines. A claim
+//! that is not in the list never began.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -248,7 +248,8 @@ impl InstallationRecord {
         Ok(version)
     }
 
-    /// Writes how an action ended: into the record of its claim, over the version that it began with, and into this one.
+    /// Writes how an action ended: into the record of its claim, over the version that it began with, and into this
+    /// one.
     pub(super) async fn finish(
         &mut self,
         store: &RecordStore,
@@ -313,9 +314,9 @@ fn settings_for_all(settings: InstallationSettings) -> InstallationSettings {
     InstallationSettings { place: settings.place.for_all(), grant, ..settings }
 }
 
-/// The stored settings, for the one who reads them. The installation is in the cluster that its record is in, by whatever
-/// address that is reached. Whoever can write records here is not the one who grants, so the grant is left out, and with it
-/// what it was given to.
+/// The stored settings, for the one who reads them. The installation is in the cluster that its record is in, by
+/// whatever address that is reached. Whoever can write records here is not the one who grants, so the grant is left
+/// out, and with it what it was given to.
 fn settings_here(settings: InstallationSettings, store: &RecordStore) -> InstallationSettings {
     let settings = settings_for_all(settings);
     let place = settings.place.with_server(store.records.server().address().to_owned());

@@ -1,8 +1,8 @@
 //! Who may act on an installation: the holder of a Lease.
 //!
-//! It is taken by server-side apply under a field manager of the run's own. The server refuses a second manager the field
-//! `holderIdentity`, whoever comes at the same moment; under one manager for all, the second would overwrite the first.
-//! All times are by the server's clock: those who compare them need not agree on anything else.
+//! It is taken by server-side apply under a field manager of the run's own. The server refuses a second manager the
+//! field `holderIdentity`, whoever comes at the same moment; under one manager for all, the second would overwrite the
+//! first. All times are by the server's clock: those who compare them need not agree on anything else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -200,8 +200,8 @@ impl LeaseHold {
         self.ask().await
     }
 
-    /// Asks the server whose it is. One that was not renewed for a while is renewed: the machine slept, or the server was
-    /// away, and if nobody came meanwhile it is as if nothing had been.
+    /// Asks the server whose it is. One that was not renewed for a while is renewed: the machine slept, or the server
+    /// was away, and if nobody came meanwhile it is as if nothing had been.
     async fn ask(&self) -> Result<(), StateError> {
         let at = self.records.now();
         let (renewed, uid) = {

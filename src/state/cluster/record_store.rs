@@ -93,8 +93,8 @@ impl RecordStore {
         Ok(Record { content, version: RecordVersion { version: found.version.clone(), header } })
     }
 
-    /// Writes a record, over nothing or over the one that was read. The first piece is last: until it is there, all is as
-    /// it was.
+    /// Writes a record, over nothing or over the one that was read. The first piece is last: until it is there, all is
+    /// as it was.
     pub(super) async fn write(
         &self,
         subject: &RecordSubject,

@@ -1,7 +1,7 @@
 //! Writes what a run does into the record of its installation, as long as the run holds the Lease.
 //!
-//! What is about to happen is written at once. What has happened is written soon and together: a record that lacks it names
-//! the same objects, without their UIDs.
+//! What is about to happen is written at once. What has happened is written soon and together: a record that lacks it
+//! names the same objects, without their UIDs.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ pub(super) struct RecordWriter {
     seen: Mutex<Option<SeenRecord>>,
 }
 
-/// The record of an installation as it was when the run had taken its Lease: what the run is about to do follows from it.
+/// The record of an installation as it was when the run had taken its Lease: what the run is about to do follows from
+/// it.
 struct SeenRecord {
     namespace: Arc<str>,
     name: String,
@@ -120,8 +121,8 @@ impl RecordWriter {
         open.record.finish(store, claim, result, open.claim.as_ref()).await
     }
 
-    /// Changes the inventory of an installation, and writes it at once or leaves that to [`catch_up`](Self::catch_up). The
-    /// answer is whether that has to be called.
+    /// Changes the inventory of an installation, and writes it at once or leaves that to [`catch_up`](Self::catch_up).
+    /// The answer is whether that has to be called.
     pub(super) async fn change(
         &self,
         store: &RecordStore,

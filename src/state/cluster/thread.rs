@@ -1,8 +1,9 @@
 //! Turns a future of the state into an answer, on a thread of its own.
 //!
-//! The state is asked and written between the requests of a run, in the middle of functions that cannot await; and a Lease
-//! has to be renewed however busy the run is. So the connection lives on another thread, with a small runtime of its own.
-//! Whoever asks waits for the few milliseconds of an answer, and the requests of the run stay in flight meanwhile.
+//! The state is asked and written between the requests of a run, in the middle of functions that cannot await; and a
+//! Lease has to be renewed however busy the run is. So the connection lives on another thread, with a small runtime of
+//! its own. Whoever asks waits for the few milliseconds of an answer, and the requests of the run stay in flight
+//! meanwhile.
 
 use std::future::Future;
 use std::sync::mpsc;

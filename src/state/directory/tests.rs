@@ -12,7 +12,8 @@ use crate::state::tests::{claim, example, in_directory, now, object, recorded, s
 use crate::targets::Place;
 use crate::targets::directory::Secrets;
 
-/// A database as version 1 of the tables wrote it, which knew no identities: a run that ended, and one that was cut off.
+/// A database as version 1 of the tables wrote it, which knew no identities: a run that ended, and one that was cut
+/// off.
 const VERSION_1: &str = r#"
 create table installations (id integer primary key, name text not null unique, namespace text not null,
   settings text not null) strict;

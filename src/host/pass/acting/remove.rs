@@ -94,7 +94,7 @@ impl Acting {
     }
 }
 
-/// What is awaited of these objects, and the rest.
+/// Divides these objects into those that are awaited and the rest.
 fn parted(going: Vec<Awaited>, objects: &[ObjectRef]) -> (Vec<Awaited>, Vec<Awaited>) {
     let meant: HashSet<_> = objects.iter().map(ObjectRef::id).collect();
     going.into_iter().partition(|it| meant.contains(&it.object().id()))

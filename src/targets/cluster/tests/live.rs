@@ -1,4 +1,4 @@
-//! The same methods against a real API server.
+//! The target's methods against a real API server.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ async fn connect(installation: &str, as_user: Option<&str>) -> Cluster {
     Cluster::connect(&options, &owner).await.unwrap()
 }
 
-/// What applying an object would do, from what is there.
+/// The change that applying an object would make.
 async fn preview(
     cluster: &Cluster,
     body: &Value,
@@ -100,7 +100,7 @@ impl Live {
         Object::of(body.clone(), "default", &self.kinds).unwrap().reference().clone()
     }
 
-    /// What the object's readiness comes to within 20 seconds.
+    /// The object's readiness after at most 20 seconds.
     async fn settles(&self, body: &Value) -> Readiness {
         let permit = Permitted::for_tests(Wait(self.reference(body)));
         for _ in 0..200 {
