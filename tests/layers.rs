@@ -121,7 +121,8 @@ fn crates_that_reach_outside_stay_at_home() {
 fn a_proof_is_claimed_only_where_it_is_made() {
     let (all, mut wrong) = (source::all(), Vec::new());
     for (claim, places) in CLAIMS {
-        let claiming: Vec<_> = all.iter().filter(|source| claim.is_in(source)).collect();
+        let names = claim.names(&all);
+        let claiming: Vec<_> = all.iter().filter(|source| claim.is_in(source, &names)).collect();
         assert!(!claiming.is_empty(), "nobody says {claim:?} any more");
         let is_place = |source: &Source| places.iter().any(|place| source.path.starts_with(place));
         wrong.extend(
@@ -138,7 +139,12 @@ fn a_proof_is_claimed_only_where_it_is_made() {
 #[test]
 fn claims_are_found_in_every_form() {
     use Claim::{Function, Maker, Method};
-    let is_found = |claim: Claim, code: &str| claim.is_in(&Source::of("made/up.rs", code));
+    let elsewhere =
+        "use crate::verify::Verified;\npub type Proof = Box<Verified>;\npub use Permitted as Ticket;";
+    let is_found = |claim: Claim, code: &str| {
+        let all = [Source::of("made/elsewhere.rs", elsewhere), Source::of("made/up.rs", code)];
+        claim.is_in(&all[1], &claim.names(&all))
+    };
     for (claim, code) in [
         (Function("confirmed"), "identity::confirmed(mint)"),
         (Function("confirmed"), "use crate::grant::identity::confirmed;\nfn a() { confirmed(mint) }"),
@@ -168,6 +174,33 @@ fn claims_are_found_in_every_form() {
             "use crate::verify::Verified;\nfn a() { <Verified>::assertion(bundle) }",
         ),
         (Maker("Permitted", "assertion"), "Permitted::<Get>::assertion(get)"),
+        (
+            Maker("Verified", "assertion"),
+            "type V = crate::verify::Verified;\nfn a() { V::assertion(bundle) }",
+        ),
+        (
+            Maker("Permitted", "assertion"),
+            "pub(crate) type P<T> = crate::grant::Permitted<T>;\nfn a() { P::<Get>::assertion(get) }",
+        ),
+        (
+            Maker("Permitted", "assertion"),
+            "type A = Permitted<Get>;\ntype B = A;\nfn a() { B::assertion(get) }",
+        ),
+        (
+            Maker("Permitted", "assertion"),
+            "trait Made { type It; }\nimpl Made for X { type It = Permitted<X>; }\nfn a() { It::assertion(get) }",
+        ),
+        (
+            Maker("Verified", "assertion"),
+            "impl crate::verify::Verified { fn a() { Self::assertion(bundle) } }",
+        ),
+        // Named elsewhere.
+        (Maker("Verified", "assertion"), "use super::elsewhere::Proof;\nfn a() { Proof::assertion(bundle) }"),
+        (
+            Maker("Verified", "assertion"),
+            "use super::elsewhere::Proof as P;\nfn a() { P::assertion(bundle) }",
+        ),
+        (Maker("Permitted", "assertion"), "super::elsewhere::Ticket::assertion(get)"),
     ] {
         assert!(is_found(claim, code), "{claim:?} in {code}");
     }
@@ -187,6 +220,7 @@ fn claims_are_found_in_every_form() {
             Maker("Verified", "assertion"),
             "use crate::verify::Verified;\nfn a() { Permitted::assertion(get) }",
         ),
+        (Maker("Verified", "assertion"), "type Other = Fetched;\nfn a() { Other::assertion(get) }"),
     ] {
         assert!(!is_found(claim, code), "{claim:?} in {code}");
     }

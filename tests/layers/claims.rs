@@ -1,5 +1,7 @@
 //! Finds where source claims that something was proved: in whatever form a function may be named.
 
+use std::collections::BTreeSet;
+
 use crate::source::Source;
 
 /// A maker of proofs.
@@ -14,12 +16,27 @@ pub(crate) enum Claim {
 }
 
 impl Claim {
-    pub(crate) fn is_in(self, source: &Source) -> bool {
+    /// Whether a file makes the claim, with these names for its type.
+    pub(crate) fn is_in(self, source: &Source, names: &BTreeSet<String>) -> bool {
         let (Self::Function(said) | Self::Method(said) | Self::Maker(_, said)) = self;
-        source.code.contains(said) && self.is_said(source)
+        source.code.contains(said) && self.is_said(source, names)
     }
 
-    fn is_said(self, source: &Source) -> bool {
+    /// The names that stand for the claim's type in some file: its own, those that `use` gives it, and aliases.
+    pub(crate) fn names(self, all: &[Source]) -> BTreeSet<String> {
+        let Self::Maker(ty, _) = self else { return BTreeSet::new() };
+        let mut names = BTreeSet::from([ty.to_owned()]);
+        loop {
+            let more: Vec<_> = all.iter().flat_map(|source| source.names_of_any(&names)).collect();
+            let known = names.len();
+            names.extend(more);
+            if names.len() == known {
+                return names;
+            }
+        }
+    }
+
+    fn is_said(self, source: &Source, names: &BTreeSet<String>) -> bool {
         let tokens = tokens(&source.code);
         let at = |at: usize| tokens.get(at).copied().unwrap_or_default();
         // Followed by another name, a name is that of a module or a type.
@@ -46,12 +63,12 @@ impl Claim {
                 "::" => is_type(owner),
                 _ => false,
             }),
-            Self::Maker(ty, name) => {
-                let names = source.names_of(ty);
-                let is_it = |owner: &str| owner == ty || names.iter().any(|name| name == owner);
-                // `<Name>::make` and `Name::<T>::make` say so too.
+            Self::Maker(_, name) => {
+                let is_it = |owner: &str| names.contains(owner);
+                // `<Name>::make`, `Name::<T>::make` and `Self::make` say so too.
                 let is_near = tokens.iter().any(|token| is_it(token));
-                found(name, &|[owner, before, _]| before == "::" && (is_it(owner) || owner == ">" && is_near))
+                let is_its = |owner: &str| is_it(owner) || is_near && [">", "Self"].contains(&owner);
+                found(name, &|[owner, before, _]| before == "::" && is_its(owner))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The source as the order of the house sees it: which modules there are, and which of them each file uses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -206,6 +206,10 @@ fn segments(path: &str) -> Vec<String> {
     path.split("::").map(|segment| segment.trim().to_owned()).filter(|segment| !segment.is_empty()).collect()
 }
 
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
+}
+
 /// Paths in code that begin at the root, at a parent, or with a name.
 fn paths(code: &str) -> Vec<Vec<String>> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
@@ -224,6 +228,24 @@ impl Source {
         let imports = Module::of(&self.code).imports.into_iter();
         let named = imports.filter(|import| import.path.last().is_some_and(|last| last == item));
         named.map(|import| import.name).collect()
+    }
+
+    /// The names that this file gives to any of these types, with `use` or as an alias.
+    pub(crate) fn names_of_any(&self, types: &BTreeSet<String>) -> Vec<String> {
+        if !types.iter().any(|name| self.code.contains(name.as_str())) {
+            return Vec::new();
+        }
+        let imports = Module::of(&self.code).imports.into_iter();
+        let imported = imports.filter(|import| import.path.last().is_some_and(|last| types.contains(last)));
+        let mut names: Vec<_> = imported.map(|import| import.name).collect();
+        for statement in self.code.split(';') {
+            let Some((_, alias)) = statement.rsplit_once("type ") else { continue };
+            let Some((name, meant)) = alias.split_once('=') else { continue };
+            if words(meant).any(|word| types.contains(word)) {
+                names.extend(words(name).next().map(str::to_owned));
+            }
+        }
+        names
     }
 
     /// Whether the code names a crate, in a path or an attribute.
