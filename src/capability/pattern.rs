@@ -110,6 +110,13 @@ mod tests {
         assert_eq!(Pattern::parse("a b"), Err(InvalidPattern::Space("a b".into())));
     }
 
+    #[test]
+    fn only_a_bare_star_is_everything() {
+        let is_everything = |text| Pattern::parse(text).unwrap().is_everything();
+        assert!(is_everything("*"));
+        assert!(!is_everything("a*") && !is_everything("a"));
+    }
+
     fn pattern() -> impl Strategy<Value = Pattern> {
         "[ab]{0,3}\\*?".prop_filter_map("empty", |text| Pattern::parse(&text).ok())
     }

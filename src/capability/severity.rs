@@ -72,7 +72,7 @@ mod tests {
     fn severities_are_ordered_and_written_as_they_are_read() {
         assert!(Severity::ALL.is_sorted());
         for severity in Severity::ALL {
-            assert_eq!(severity.word().parse(), Ok(severity));
+            assert_eq!(severity.to_string().parse(), Ok(severity));
             assert_eq!(serde_json::json!(severity), severity.word());
             assert!(severity.lowered() <= severity);
         }

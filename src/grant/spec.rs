@@ -238,6 +238,8 @@ impl Deny {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -270,5 +272,79 @@ mod tests {
         );
         let error = GrantFile::parse(&text, Path::new("")).unwrap_err().to_string();
         assert!(error.contains("network"), "{error}");
+    }
+
+    /// A grant of one of everything, which denies one of everything.
+    fn whole() -> Value {
+        let rule = json!({"verbs": ["get"], "kinds": ["Pod"], "namespaces": ["a"], "names": ["b"]});
+        json!({
+            "kubernetes": [rule], "files": [{"name": "a", "path": "/a"}], "credentials": [{"name": "c"}],
+            "generate": [{"name": "d", "into": ["a/Secret/b"]}],
+            "deny": {"kubernetes": [rule], "files": [{"name": "a"}], "credentials": ["c"], "reveal": ["c"]},
+            "limits": {"memory": "1Mi"},
+        })
+    }
+
+    #[test]
+    fn what_is_added_is_granted_or_denied_beside_what_was() {
+        let whole: GrantSpec = serde_json::from_value(whole()).unwrap();
+        let mut twice = whole.clone();
+        twice.add(whole.clone()).unwrap();
+        let doubled = |value: &Value| json!([value[0], value[0]]);
+        let (once, twice) = (serde_json::to_value(&whole).unwrap(), serde_json::to_value(&twice).unwrap());
+        for member in ["kubernetes", "files", "credentials", "generate"] {
+            assert_eq!(twice[member], doubled(&once[member]), "{member}");
+        }
+        for member in ["kubernetes", "files", "credentials", "reveal"] {
+            assert_eq!(twice["deny"][member], doubled(&once["deny"][member]), "{member}");
+        }
+        assert_eq!(twice["limits"], once["limits"]);
+    }
+
+    #[test]
+    fn a_grant_file_says_all_that_a_grant_does() {
+        let mut pinned = whole();
+        pinned["bundle"] = json!(Digest::of(b""));
+        let pinned: GrantFileSpec = serde_json::from_value(pinned).unwrap();
+        assert_eq!(serde_json::to_value(GrantSpec::from(pinned)).unwrap(), whole());
+    }
+
+    #[test]
+    fn a_bare_star_is_refused_in_each_place_and_no_other_is() {
+        assert!(serde_json::from_value::<GrantSpec>(whole()).unwrap().check_bounded().is_ok());
+        for pointer in
+            ["/kubernetes/0/kinds/0", "/kubernetes/0/namespaces/0", "/kubernetes/0/names/0", "/files/0/name"]
+        {
+            let with = |text: &str| {
+                let mut grant = whole();
+                *grant.pointer_mut(pointer).unwrap() = text.into();
+                serde_json::from_value::<GrantSpec>(grant).unwrap().check_bounded()
+            };
+            assert!(matches!(with("*"), Err(InvalidGrant::Wildcard(_))), "{pointer}");
+            assert!(with("a*").is_ok(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_bound_by_a_name_and_a_path() {
+        let parsed = |text| FileGrant::parse(text).map(|file| (file.name, file.path));
+        assert_eq!(parsed("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        for odd in ["", "=", "a=", "=b", "a"] {
+            assert!(matches!(parsed(odd), Err(InvalidGrant::File(text)) if text == odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn who_denies_anything_denies() {
+        assert!(Deny::default().is_empty());
+        let all: Deny = serde_json::from_value(whole()["deny"].clone()).unwrap();
+        for one in [
+            Deny { kubernetes: all.kubernetes, ..Deny::default() },
+            Deny { files: all.files, ..Deny::default() },
+            Deny { credentials: all.credentials, ..Deny::default() },
+            Deny { reveal: all.reveal, ..Deny::default() },
+        ] {
+            assert!(!one.is_empty(), "{one:?}");
+        }
     }
 }

@@ -202,7 +202,14 @@ fn head(schema: &mut Schema, kind: &str) {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeOwned;
+
     use super::*;
+    use crate::capability::ScopeRequest;
+    use crate::capability::credentials::CredentialText;
+    use crate::capability::credentials::generate::GenerateText;
+    use crate::capability::files::FileText;
+    use crate::capability::kubernetes::RuleText;
 
     #[test]
     fn every_schema_is_one_and_says_which_document_it_is_of() {
@@ -249,6 +256,56 @@ mod tests {
             }
         }
         kinds().iter().for_each(|kind| check(kind.kind, &kind.schema()));
+    }
+
+    /// Each member left out, and with each of these values, and one more member.
+    fn variants(whole: &Value) -> Vec<Value> {
+        let values =
+            json!([null, true, 7, "", "x", [], ["x"], ["get"], ["Get"], [7], [["x"]], {}, { "name": "x" }]);
+        let members = whole.as_object().unwrap();
+        let without = members.keys().map(|name| {
+            let mut variant = members.clone();
+            drop(variant.remove(name));
+            variant
+        });
+        let names = members.keys().map(String::as_str).chain(["more", "Reason"]);
+        let with = names.flat_map(|name| {
+            values.as_array().unwrap().iter().map(move |value| {
+                let mut variant = members.clone();
+                drop(variant.insert(name.to_owned(), value.clone()));
+                variant
+            })
+        });
+        without
+            .chain(with)
+            .map(Value::Object)
+            .chain([whole.clone(), json!([]), json!("x"), json!(null)])
+            .collect()
+    }
+
+    /// Requests are read by hand: their scope, and beside it why and whether they are optional.
+    #[test]
+    fn a_request_is_valid_by_its_schema_just_if_it_can_be_read() {
+        fn compare<T: DeserializeOwned + JsonSchema>(whole: &Value) {
+            let schema = DocumentKind::foreign::<ScopeRequest<T>>("Request").schema();
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            assert!(validator.is_valid(whole), "{schema}");
+            for request in variants(whole) {
+                let read = serde_json::from_value::<ScopeRequest<T>>(request.clone());
+                assert_eq!(validator.is_valid(&request), read.is_ok(), "{request}: {:?}", read.err());
+            }
+        }
+        let with_reason = |scope: Value| {
+            let mut request = json!({ "reason": "so that it runs", "optional": true });
+            request.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
+            request
+        };
+        compare::<RuleText>(&with_reason(
+            json!({ "verbs": ["get"], "kinds": ["Pod"], "namespaces": ["a"], "names": ["b"] }),
+        ));
+        compare::<FileText>(&with_reason(json!({ "name": "a" })));
+        compare::<CredentialText>(&with_reason(json!({ "name": "a", "into": ["b"], "reveal": true })));
+        compare::<GenerateText>(&with_reason(json!({ "name": "a", "into": ["b"] })));
     }
 
     #[test]
