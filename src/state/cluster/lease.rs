@@ -173,12 +173,7 @@ impl LeaseHold {
         if let Err(error) = self.is_not_lost() {
             return Some(Err(error));
         }
-        let mut proof = self.proof.lock();
-        let age = self.records.now().duration_since(proof.at);
-        // A clock that goes back proves nothing.
-        let is_fresh = !age.is_negative() && age <= PROOF;
-        proof.left = proof.left.checked_sub(1).filter(|_| is_fresh)?;
-        Some(Ok(()))
+        self.proof.lock().serves(self.records.now()).then_some(Ok(()))
     }
 
     /// Proves that it is held, for one request more.
@@ -286,6 +281,18 @@ impl LeaseHold {
     }
 }
 
+impl Proof {
+    /// Whether it is good for a request now, which it is good for one time less then.
+    fn serves(&mut self, now: Timestamp) -> bool {
+        let age = now.duration_since(self.at);
+        // A clock that goes back proves nothing.
+        let is_fresh = !age.is_negative() && age <= PROOF;
+        let left = self.left.checked_sub(1).filter(|_| is_fresh);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+}
+
 impl WriteRight for LeaseRight {
     fn proved(&self) -> BoxFuture<'_, Result<(), Error>> {
         match self.hold.use_proof() {
@@ -318,4 +325,18 @@ pub(super) fn displaced(error: StateError) -> Error {
 
 fn no_answer() -> Error {
     Error::Unavailable(format!("no answer within {} s", RENEW.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_serves_so_many_requests_for_a_second_and_no_others() {
+        let at = Timestamp::UNIX_EPOCH;
+        let later = |millis| at.checked_add(SignedDuration::from_millis(millis)).unwrap();
+        let mut proof = Proof { at, left: 3 };
+        let served = [-1, 0, 500, 1001, 1000, 1000].map(|millis| proof.serves(later(millis)));
+        assert_eq!(served, [false, true, true, false, true, false]);
+    }
 }
