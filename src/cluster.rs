@@ -34,7 +34,7 @@ pub use server::Server;
 pub use status::{Error, FieldConflict};
 pub use write_right::WriteRight;
 
-pub(crate) use diagnosis::diagnosis;
+pub(crate) use diagnosis::{binds_with_pod, diagnosis};
 pub(crate) use request::ApiRequest;
 pub(crate) use response::ApiResponse;
 pub(crate) use status::path_of;

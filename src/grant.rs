@@ -52,7 +52,7 @@ use spec::{FileGrant, GrantSpec, InvalidGrant};
 pub use consent::Consent;
 pub use consent_key::ConsentKey;
 pub use denial::{Denied, Reason, Shortfall};
-pub use derived::{after_apply, before_delete, before_generate};
+pub use derived::{after_apply, after_delete, before_delete, before_generate};
 pub use guard::{LoweredGuard, RecordedGuard, UnknownGuard};
 pub use permit::{
     Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, PlaceCredential, ReadBindings, ReadFile,

@@ -9,6 +9,7 @@ mod difference;
 mod changed_fields;
 pub mod powers;
 pub mod document;
+mod waits;
 mod rights;
 mod proposed;
 mod confirmed;
@@ -37,6 +38,7 @@ pub use proposed::Proposed;
 pub use requested::Requested;
 pub(crate) use rights::policies_beside;
 pub use saved::Unusable;
+pub use waits::Waits;
 
 impl Plan {
     /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component; `context`

@@ -26,7 +26,7 @@ use crate::grant::{Apply, Delete, Get, Permitted, PlaceCredential, Wait};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::readiness::Readiness;
+use crate::kubernetes::readiness::{Readiness, going};
 
 use self::cluster::{Body, Cluster, same_as_seen};
 use credentials::{Filled, LentCredentials};
@@ -129,6 +129,9 @@ impl Target {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let before = cluster.before(&prepared.permit, kinds).await?;
+                if let Some(going) = before.as_ref().filter(|before| metadata::is_being_deleted(before)) {
+                    return Ok(Preview::succeeding(going.clone(), &filled.body));
+                }
                 let adopts = adopts(before.as_ref(), prepared, inventory, overrides, mode)?;
                 let force = overrides.forces() || adopts;
                 let preview = cluster.preview(
@@ -140,6 +143,31 @@ impl Target {
                 );
                 let preview = preview.await.map_err(refused)?;
                 Ok(Preview { marks: Marks { adopts, ..preview.marks }, ..preview })
+            }
+            (Self::Directory(directory), Form::File(rendered)) => {
+                directory.preview(&prepared.permit, rendered, inventory, overrides)
+            }
+            _ => Err(Error::Ledger("the object was prepared for another target".into())),
+        }
+    }
+
+    /// Previews the apply of an object by reads alone, for this reason.
+    ///
+    /// # Errors
+    /// [`Error`] when it could not be applied.
+    pub async fn foretell(
+        &self,
+        prepared: &Prepared,
+        inventory: &Inventory,
+        kinds: &Kinds,
+        overrides: Overrides,
+        why: NotDryRun,
+    ) -> Result<Preview, Error> {
+        match (self, &prepared.form) {
+            (Self::Cluster(cluster), Form::Body(filled)) => {
+                let before = cluster.before(&prepared.permit, kinds).await?;
+                adopts(before.as_ref(), prepared, inventory, overrides, DryRunMode::Reads)?;
+                Ok(cluster.foretell(&filled.body, before, why))
             }
             (Self::Directory(directory), Form::File(rendered)) => {
                 directory.preview(&prepared.permit, rendered, inventory, overrides)
@@ -164,10 +192,12 @@ impl Target {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let force = overrides.forces();
                 let body = same_as_seen(&filled.body, seen);
-                let applied = cluster
-                    .apply(&prepared.permit, sent(filled, &body), kinds, force)
-                    .await
-                    .map_err(refused)?;
+                let applied = cluster.apply_over(&prepared.permit, sent(filled, &body), seen, kinds, force);
+                let applied = applied.await.map_err(refused)?;
+                // What is written to an object that goes, goes with it.
+                if metadata::is_being_deleted(&applied.after) {
+                    return Err(Error::held(prepared.object().to_string(), &going(&applied.after)));
+                }
                 let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null).clone()) };
                 let change = cluster.compared(before, applied.after).change;
                 Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
@@ -246,7 +276,7 @@ impl Target {
     /// [`Error`] when the target cannot be read.
     pub async fn gone(
         &self,
-        permit: &Permitted<Delete>,
+        permit: &Permitted<Wait>,
         uid: Option<&str>,
         kinds: &Kinds,
     ) -> Result<Readiness, Error> {

@@ -27,7 +27,11 @@ mod relay;
 mod rights;
 #[path = "cluster/site.rs"]
 mod site;
+#[path = "cluster/standing.rs"]
+mod standing;
 mod support;
+#[path = "cluster/upgrades.rs"]
+mod upgrades;
 #[path = "cluster/wait.rs"]
 mod wait;
 #[path = "cluster/wire.rs"]

@@ -155,7 +155,7 @@ mod tests {
             (Namespace, vec!["prod", "team-*", "*"], vec!["", "Prod", "a.b", "-*", "$x", "a/b"]),
             (
                 Object,
-                vec!["web", "system:node", "web-*", "a.b.*", "*"],
+                vec!["web", "system:node", "me@example.com", ":a", "web-*", "a.b.*", "*"],
                 vec!["", ".", "..", "web'", "a;b", "a$b*", "a/b"],
             ),
             (Secret, vec!["web", "a.b", "web-*"], vec!["a:b", "Web", "-a"]),

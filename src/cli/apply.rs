@@ -12,7 +12,7 @@ use crate::reference::Reference;
 
 use super::Context;
 use super::act::{
-    self, ClusterArgs, HomeArgs, IdentityArgs, InputArgs, PowerArgs, TimeoutArgs, UnsignedArgs,
+    self, ClusterArgs, HomeArgs, IdentityArgs, InputArgs, NoWaitArgs, PowerArgs, TimeoutArgs, UnsignedArgs,
 };
 use super::exit::{self, Code};
 
@@ -48,9 +48,8 @@ pub(super) struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Change")]
 struct WaitArgs {
-    /// Do not wait until objects are ready
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    no_wait: NoWaitArgs,
     #[command(flatten)]
     timeout: TimeoutArgs,
     /// Go back to what was there when it fails
@@ -82,7 +81,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 impl WaitArgs {
     fn options(&self) -> ChangeOptions {
         ChangeOptions {
-            wait: !self.no_wait,
+            waits: self.no_wait.waits(),
             timeout: self.timeout.timeout,
             refuse_powers: self.powers.refuse_powers,
             identity: self.identity.identity(),

@@ -261,6 +261,7 @@ impl Listener for Ui {
             Notice::Building(_) | Notice::Returning(_) => self.status(notice),
             Notice::Ignored(_) => self.detail(notice),
             Notice::OwnIdentity => self.danger(format_args!("{notice} ({})", LoweredGuard::OwnIdentity)),
+            Notice::Unawaited => self.danger(format_args!("{notice} ({})", LoweredGuard::Unawaited)),
             Notice::Unsigned(_) => self.danger(notice),
             _ => self.warning(notice),
         }

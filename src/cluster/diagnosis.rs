@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::kubernetes::api::{STORAGE, v1};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::path::{self, percent_encoded};
-use crate::kubernetes::readiness::{Readiness, readiness, shown};
+use crate::kubernetes::readiness::{Beside, Readiness, readiness, shown};
 
 use super::request::ApiRequest;
 use super::server::Server;
@@ -47,6 +48,14 @@ pub(crate) async fn diagnosis(caller: &Server, object: &ObjectRef, found: &Value
     pods.chain(warnings).collect()
 }
 
+/// Whether claims of a storage class get a volume once a pod uses them. False where the caller may not know.
+pub(crate) async fn binds_with_pod(caller: &Server, class: &str) -> bool {
+    let list = path::of_list(&v1(STORAGE), "storageclasses", None);
+    let request = ApiRequest::get(format!("{list}/{}", percent_encoded(class)));
+    let Ok(response) = caller.send(&request).await else { return false };
+    response.text_at("/volumeBindingMode").as_deref() == Some("WaitForFirstConsumer")
+}
+
 /// The pods of a workload that are not ready.
 async fn pods_of(caller: &Server, object: &ObjectRef, found: &Value, namespace: &str) -> Vec<Pod> {
     let Some(selector) = selector(found) else { return Vec::new() };
@@ -81,7 +90,8 @@ async fn list(caller: &Server, namespace: &str, plural: &str, query: &str) -> Ve
 
 impl Pod {
     fn unready(pod: &Value) -> Option<Self> {
-        let (Readiness::NotReady(why) | Readiness::Failed(why)) = readiness(&typed(pod), false) else {
+        let (Readiness::NotReady(why) | Readiness::Failed(why)) = readiness(&typed(pod), &Beside::default())
+        else {
             return None;
         };
         Some(Self {

@@ -80,6 +80,12 @@ impl ApiRequest {
         }
     }
 
+    /// Changes members of an object: those that no server-side apply can set.
+    pub(crate) fn merge(path: String, body: &Value) -> Self {
+        let content = Some(("application/merge-patch+json", body.to_string().into_bytes()));
+        Self { method: Method::PATCH, path, accept: JSON, content, right: None }
+    }
+
     /// Removes an object.
     pub(crate) fn delete(path: String, options: &Value) -> Self {
         Self {

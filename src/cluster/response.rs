@@ -49,8 +49,13 @@ impl ApiResponse {
 
     /// The response about an object that is not there.
     pub(super) fn not_found(details: &Value) -> Self {
-        let body = serde_json::json!({ "kind": "Status", "details": details }).to_string().into_bytes();
-        Self { status: StatusCode::NOT_FOUND, date: None, warnings: Vec::new(), retry_after: None, body }
+        Self::of(StatusCode::NOT_FOUND, &serde_json::json!({ "kind": "Status", "details": details }))
+    }
+
+    /// The response that is this document.
+    pub(super) fn of(status: StatusCode, document: &Value) -> Self {
+        let body = document.to_string().into_bytes();
+        Self { status, date: None, warnings: Vec::new(), retry_after: None, body }
     }
 
     /// Whether the same request may have another response: the server is shutting down, or lost its storage. A 500

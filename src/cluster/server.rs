@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
@@ -67,6 +68,12 @@ impl Server {
     /// The time by the server's clock, which all who use it agree on, to about a second.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// How long ago something was that the server has noted the time of (RFC 3339). None: that is no time.
+    pub(crate) fn time_since(&self, time: &str) -> Option<Duration> {
+        let time: Timestamp = time.parse().ok()?;
+        Some(Duration::try_from(self.now().duration_since(time)).unwrap_or_default())
     }
 
     /// The version of the server.

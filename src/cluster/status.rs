@@ -132,6 +132,12 @@ pub enum Error {
         /// Whether objects of its kind have a namespace.
         namespaced: bool,
     },
+    /// The namespace of the object is being deleted.
+    #[error("`{object}` cannot be there: its namespace is being deleted, and takes nothing new")]
+    Terminating {
+        /// The object.
+        object: String,
+    },
     /// The server does not know the caller.
     #[error("the server does not accept the credentials of the kubeconfig")]
     Unauthenticated,
@@ -166,6 +172,7 @@ impl Error {
         let name = object.to_string();
         match response.status {
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
+            StatusCode::FORBIDDEN if status.is_terminating() => Self::Terminating { object: name },
             StatusCode::FORBIDDEN => {
                 Self::Denied { verb, object: name, text: text(), lacks_right: status.lacks_right() }
             }
@@ -329,6 +336,11 @@ impl Status {
             .is_some_and(|text| text.contains(" is forbidden: User \"") && text.contains("\" cannot "))
     }
 
+    /// Admission lets nothing new into a namespace that is being deleted.
+    fn is_terminating(&self) -> bool {
+        self.causes().any(|(reason, ..)| reason == Some("NamespaceTerminating"))
+    }
+
     /// Whoever writes an admission policy must be able to read its parameters; these are the words of that check.
     fn lacks_parameters(&self) -> bool {
         let is_lacking =
@@ -341,8 +353,17 @@ impl Status {
     /// The server has no reason of its own for this; these are the words of its validation. Nothing else may be wrong:
     /// the object would be refused when it is made anew, too.
     fn is_immutable(&self) -> bool {
-        const WORDS: [&str; 5] =
-            ["immutable", "may not be changed", "may not change", "cannot change", "updates to"];
+        const WORDS: [&str; 9] = [
+            "can not be unset",
+            "cannot be changed",
+            "cannot change",
+            "immutable",
+            "may not be changed",
+            "may not be set to 'None' for",
+            "may not change",
+            "must not be changed",
+            "updates to",
+        ];
         let is_fixed = |message: &str| WORDS.iter().any(|words| message.contains(words));
         self.causes().next().is_some() && self.causes().all(|(_, _, message)| is_fixed(message))
     }

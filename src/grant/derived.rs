@@ -17,3 +17,8 @@ pub fn before_generate(permit: &Permitted<Generate>) -> Vec<Permitted<Get>> {
 pub fn after_apply(permit: &Permitted<Apply>) -> Permitted<Wait> {
     Permitted::assertion(Wait(permit.0.reference().clone()))
 }
+
+/// Waiting until an object that is removed is gone: for the host alone, never for the component.
+pub fn after_delete(permit: &Permitted<Delete>) -> Permitted<Wait> {
+    Permitted::assertion(Wait(permit.0.clone()))
+}

@@ -18,6 +18,8 @@ pub enum LoweredGuard {
     OwnIdentity,
     /// Credentials are written into a directory.
     PlainSecrets,
+    /// The steps of the component follow each other without the waits that it asks for in between.
+    Unawaited,
     /// A bundle that nobody signed is used.
     Unsigned,
     /// A bare `*` may stand in a grant.
@@ -42,12 +44,14 @@ pub struct UnknownGuard(String);
 
 impl LoweredGuard {
     /// All guards that can be lowered.
-    pub const ALL: [Self; 4] = [Self::OwnIdentity, Self::PlainSecrets, Self::Unsigned, Self::Wildcards];
+    pub const ALL: [Self; 5] =
+        [Self::OwnIdentity, Self::PlainSecrets, Self::Unawaited, Self::Unsigned, Self::Wildcards];
 
     fn text(self) -> &'static str {
         match self {
             Self::OwnIdentity => "--identity own",
             Self::PlainSecrets => "--secrets plain",
+            Self::Unawaited => "--no-wait=all",
             Self::Unsigned => "--dangerous-unsigned",
             Self::Wildcards => "--dangerous-wildcards",
         }
@@ -129,7 +133,13 @@ mod tests {
 
     #[test]
     fn guards_are_stored_as_their_flags_and_read_back() {
-        let texts = ["--identity own", "--secrets plain", "--dangerous-unsigned", "--dangerous-wildcards"];
+        let texts = [
+            "--identity own",
+            "--secrets plain",
+            "--no-wait=all",
+            "--dangerous-unsigned",
+            "--dangerous-wildcards",
+        ];
         assert_eq!(serde_json::to_value(LoweredGuard::ALL).unwrap(), serde_json::json!(texts));
         for (guard, text) in LoweredGuard::ALL.into_iter().zip(texts) {
             assert_eq!((text.parse().ok(), guard.to_string().as_str()), (Some(guard), text));

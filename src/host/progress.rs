@@ -51,6 +51,13 @@ pub enum RunEvent {
         /// Why it is still there.
         why: String,
     },
+    /// An object does nothing yet and is meant to, so the run does not wait for it.
+    NotAwaited {
+        /// Which object.
+        object: ObjectRef,
+        /// Why it does nothing.
+        why: String,
+    },
 }
 
 impl fmt::Display for RunEvent {
@@ -62,6 +69,7 @@ impl fmt::Display for RunEvent {
             Self::IdentityLeft { identity, why } => {
                 write!(f, "{identity} was not removed ({why}): the next run does it.")
             }
+            Self::NotAwaited { object, why } => write!(f, "{object} is not waited for: {why}."),
         }
     }
 }

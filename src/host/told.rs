@@ -133,6 +133,7 @@ fn told_of_cluster(error: &cluster::Error) -> GuestError {
         | Refusal::Invalid { object, .. }
         | Refusal::NoDependency { object, .. }
         | Refusal::NoNamespace { object }
+        | Refusal::Terminating { object }
         | Refusal::Scope { object, .. } => {
             GuestError::Invalid(format!("the target does not accept {object}"))
         }

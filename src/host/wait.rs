@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cluster::concurrent;
-use crate::grant::{Delete, Permitted, Wait};
+use crate::cluster::{self, concurrent};
+use crate::grant::{Permitted, Wait};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 use crate::sync::Mutex;
 use crate::targets::{self, Target};
 
-use super::progress::{Observer, Unready};
+use super::progress::{Observer, RunEvent, Unready};
 
 /// The first pause between two polls; each further one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The interval between two diagnoses.
-const ASK_WHY: Duration = Duration::from_secs(3);
+const ASK_WHY: Duration = Duration::from_secs(2);
 
 /// The most objects that are diagnosed at a time: nobody reads about more.
 const MAX_ASKED: usize = 8;
@@ -48,9 +48,14 @@ pub struct Waiter<'a> {
 /// A condition to wait for.
 pub enum Awaited {
     /// An object is gone: the one with this UID, if there is one.
-    Gone(Permitted<Delete>, Option<String>),
+    Gone(Permitted<Wait>, Option<String>),
     /// An object is ready.
-    Ready(Permitted<Wait>),
+    Ready {
+        /// The permit to look at it.
+        permit: Permitted<Wait>,
+        /// Whether its controller removes it once it is done.
+        removes_itself: bool,
+    },
     /// The target serves the kinds of a definition, given as it was applied.
     Served(Permitted<Wait>, Value),
 }
@@ -61,8 +66,13 @@ pub struct TimedOut {
     row: Unready,
 }
 
-/// The state of each object that is waited for. None: its condition is met.
-struct Rows(Mutex<Vec<Option<Unready>>>);
+/// The state of each object that is waited for.
+struct Rows {
+    /// None: its condition is met.
+    left: Mutex<Vec<Option<Unready>>>,
+    /// What there was nothing to wait for.
+    idle: Mutex<Vec<RunEvent>>,
+}
 
 impl Waiter<'_> {
     /// Waits until every condition is met, one has failed for good, or the deadline has passed. Returns the objects
@@ -77,6 +87,7 @@ impl Waiter<'_> {
             never = self.keep_asking(&awaited, &rows) => match never {},
         };
         self.observer.waiting(&[]);
+        rows.idle().iter().for_each(|event| self.observer.noted(event));
         ended?;
         let left = awaited.into_iter().zip(rows.into_inner());
         Ok(left.filter_map(|(awaited, row)| Some(TimedOut { awaited, row: row? })).collect())
@@ -85,7 +96,7 @@ impl Waiter<'_> {
     /// Adds a diagnosis to objects that timed out, as far as it is known within a few seconds.
     pub async fn explained(&self, late: Vec<TimedOut>) -> Vec<Unready> {
         let (awaited, unready): (Vec<_>, Vec<_>) = late.into_iter().map(|it| (it.awaited, it.row)).unzip();
-        let rows = Rows(Mutex::new(unready.into_iter().map(Some).collect()));
+        let rows = Rows::from(unready.into_iter().map(Some).collect::<Vec<_>>());
         // A diagnosis that takes longer is left out.
         drop(tokio::time::timeout(GRACE, self.ask_why(&awaited, &rows)).await);
         rows.left()
@@ -124,7 +135,14 @@ impl Waiter<'_> {
     async fn look_at(&self, awaited: &Awaited) -> Result<Readiness, targets::Error> {
         match awaited {
             Awaited::Gone(permit, uid) => self.target.gone(permit, uid.as_deref(), self.kinds).await,
-            Awaited::Ready(permit) => self.target.readiness(permit, self.kinds).await,
+            Awaited::Ready { permit, removes_itself } => {
+                match self.target.readiness(permit, self.kinds).await {
+                    Err(targets::Error::Cluster(cluster::Error::NotFound(_))) if *removes_itself => {
+                        Ok(Readiness::Ready)
+                    }
+                    readiness => readiness,
+                }
+            }
             Awaited::Served(permit, definition) => self.target.serves(permit, definition, self.kinds).await,
         }
     }
@@ -151,7 +169,7 @@ impl Waiter<'_> {
         Ok(match awaited {
             // An object that is being deleted names its finalizers itself.
             Awaited::Gone(..) | Awaited::Served(..) => Vec::new(),
-            Awaited::Ready(permit) => self.target.diagnosis(permit, self.kinds).await,
+            Awaited::Ready { permit, .. } => self.target.diagnosis(permit, self.kinds).await,
         })
     }
 }
@@ -160,8 +178,7 @@ impl Awaited {
     /// Which object.
     pub fn object(&self) -> &ObjectRef {
         match self {
-            Self::Gone(permit, _) => &permit.0,
-            Self::Ready(permit) | Self::Served(permit, _) => &permit.0,
+            Self::Gone(permit, _) | Self::Ready { permit, .. } | Self::Served(permit, _) => &permit.0,
         }
     }
 }
@@ -173,6 +190,12 @@ impl TimedOut {
     }
 }
 
+impl From<Vec<Option<Unready>>> for Rows {
+    fn from(rows: Vec<Option<Unready>>) -> Self {
+        Self { left: Mutex::new(rows), idle: Mutex::default() }
+    }
+}
+
 impl Rows {
     fn of(awaited: &[Awaited]) -> Self {
         let row = |awaited: &Awaited| Unready {
@@ -181,16 +204,27 @@ impl Rows {
             failed: false,
             reasons: Vec::new(),
         };
-        Self(Mutex::new(awaited.iter().map(|awaited| Some(row(awaited))).collect()))
+        Self::from(awaited.iter().map(|awaited| Some(row(awaited))).collect::<Vec<_>>())
     }
 
     fn set(&self, at: usize, found: &Readiness) {
         let (why, failed) = match found {
             Readiness::Ready => return self.change(at, |row| *row = None),
+            Readiness::Idle(why) => return self.change(at, |row| self.note_idle(row.take(), why)),
             Readiness::NotReady(why) => (why, false),
             Readiness::Failed(why) => (why, true),
         };
         self.change(at, |row| row.iter_mut().for_each(|row| (row.why, row.failed) = (why.clone(), failed)));
+    }
+
+    fn note_idle(&self, row: Option<Unready>, why: &str) {
+        let event = |row: Unready| RunEvent::NotAwaited { object: row.object, why: why.to_owned() };
+        self.idle.lock().extend(row.map(event));
+    }
+
+    /// What is as it is meant to be and does nothing yet.
+    fn idle(&self) -> Vec<RunEvent> {
+        std::mem::take(&mut *self.idle.lock())
     }
 
     fn explain(&self, at: usize, reasons: &[String]) {
@@ -198,22 +232,22 @@ impl Rows {
     }
 
     fn change(&self, at: usize, change: impl FnOnce(&mut Option<Unready>)) {
-        if let Some(row) = self.0.lock().get_mut(at) {
+        if let Some(row) = self.left.lock().get_mut(at) {
             change(row);
         }
     }
 
     fn left(&self) -> Vec<Unready> {
-        self.0.lock().iter().flatten().cloned().collect()
+        self.left.lock().iter().flatten().cloned().collect()
     }
 
     fn places(&self) -> Vec<usize> {
-        let rows = self.0.lock();
+        let rows = self.left.lock();
         (0..rows.len()).filter(|at| rows[*at].is_some()).collect()
     }
 
     fn into_inner(self) -> Vec<Option<Unready>> {
-        self.0.into_inner()
+        self.left.into_inner()
     }
 }
 

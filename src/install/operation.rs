@@ -83,6 +83,11 @@ impl Operation {
         self.options.identity == Identity::Own && self.place.is_cluster()
     }
 
+    /// Whether it does not even wait where the component asks for it between its steps.
+    pub fn is_unawaited(&self) -> bool {
+        !self.options.waits.between_steps()
+    }
+
     /// Whether the recorded installation allows this action, in this place.
     pub(super) fn check(&self, earlier: Option<&Installation>, mode: Mode) -> Result<(), Error> {
         if !is_label(&self.name) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::capability::severity::Severity;
+use crate::plan::Waits;
 use crate::targets::{Overrides, Protected};
 
 /// How long a run waits for its target unless it is told otherwise.
@@ -14,8 +15,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(300);
 pub struct ChangeOptions {
     /// Whether it is confirmed whatever the plan says, so that nobody is asked.
     pub confirmed: bool,
-    /// Whether to wait until objects are ready.
-    pub wait: bool,
+    /// What to wait for.
+    pub waits: Waits,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
     /// Guards that the operator overrides.
@@ -44,7 +45,7 @@ impl Default for ChangeOptions {
     fn default() -> Self {
         Self {
             confirmed: false,
-            wait: true,
+            waits: Waits::default(),
             timeout: TIMEOUT,
             overrides: Overrides::default(),
             refuse_powers: None,

@@ -47,7 +47,7 @@ impl Run<'_> {
         let granted = self.decided.granted.as_deref();
         let readable = self.readable(site.target());
         let policies = self.policies_beside(&site, &trace).await;
-        let (waits, warnings) = (self.operation.options.wait, site.target().take_warnings());
+        let (waits, warnings) = (self.operation.options.waits, site.target().take_warnings());
         let noted = Noted {
             policies: &policies,
             warnings: &warnings,
@@ -72,6 +72,10 @@ impl Run<'_> {
         let mut trace = Trace { calls: ended.calls, refused, ..trace };
         if self.mode == Mode::Examine {
             trace.changes.iter_mut().for_each(ObjectChange::without_credentials);
+            let inventory = self.earlier.map(Installation::inventoried).unwrap_or_default();
+            let was_made =
+                |row: &&mut ObjectChange| inventory.find(&row.object).is_some_and(|it| it.uid.is_some());
+            trace.changes.iter_mut().filter(was_made).for_each(ObjectChange::without_what_is_done);
         }
         (trace, ended.log, ended.denied.iter().map(Denied::explained).collect())
     }

@@ -58,7 +58,7 @@ impl Run<'_> {
     }
 
     pub(super) fn waiting(&self) -> Waiting {
-        Waiting::begin(self.operation.options.wait, self.operation.options.timeout)
+        Waiting::begin(self.operation.options.waits, self.operation.options.timeout)
     }
 
     /// The settings that are recorded after this run.
@@ -88,10 +88,13 @@ impl Run<'_> {
         }
     }
 
-    /// The guards that are lowered. Who carries a plan out is no part of it, but of what is recorded.
+    /// The guards that are lowered. Who carries a plan out, and what for that waits, is no part of it, but of what is
+    /// recorded.
     fn dangers(&self) -> Vec<RecordedGuard> {
         let own = self.operation.acts_as_caller().then_some(LoweredGuard::OwnIdentity);
-        self.operation.dangers.iter().copied().chain(own).map(RecordedGuard::from).collect()
+        let unawaited = self.operation.is_unawaited().then_some(LoweredGuard::Unawaited);
+        let dangers = self.operation.dangers.iter().copied().chain(own).chain(unawaited);
+        dangers.map(RecordedGuard::from).collect()
     }
 
     /// CNAB Claims: a new revision for whatever may change something, the last one for the rest.

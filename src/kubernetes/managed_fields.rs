@@ -37,6 +37,48 @@ pub fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
     held(before) == held(after)
 }
 
+/// All entries of an object, with that of `manager` under the version that `body` is written in. None: it is already,
+/// or there is none.
+pub fn carried_over(body: &Value, live: &Value, manager: &str) -> Option<Vec<Value>> {
+    let version = body.get("apiVersion")?;
+    let is_elsewhere =
+        |entry: Entry<'_>| entry.is_applied_by(manager) && entry.0.get("apiVersion") != Some(version);
+    entries(live).any(is_elsewhere).then(|| {
+        let carried = |entry: Entry<'_>| {
+            let mut carried = entry.0.clone();
+            if is_elsewhere(entry) {
+                carried["apiVersion"] = version.clone();
+            }
+            carried
+        };
+        entries(live).map(carried).collect()
+    })
+}
+
+/// Whether somebody has applied a member of an object, rather than changed it in passing.
+pub fn is_applied(object: &Value, path: &[&str]) -> bool {
+    let holds = |entry: Entry<'_>| {
+        let held = |fields: &Value| {
+            let member = |fields, name: &&str| Value::get(fields, format!("{MEMBER}{name}"));
+            path.iter().try_fold(fields, member).is_some()
+        };
+        entry.text("operation") == Some("Apply") && entry.fields().is_some_and(held)
+    };
+    entries(object).any(holds)
+}
+
+/// Whether somebody has written the status of an object.
+pub fn has_status_of_somebody(object: &Value) -> bool {
+    entries(object).any(|entry| entry.text("subresource") == Some("status"))
+}
+
+/// When an object was last written to, as the server notes it (RFC 3339).
+pub fn last_written(object: &Value) -> Option<&str> {
+    let made = object.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+    // These texts sort by themselves.
+    entries(object).filter_map(|entry| entry.text("time")).chain(made).max()
+}
+
 /// The object after a server-side apply of `body` by `manager`, as far as that can be told here: its members over those
 /// that are there, without those that only this manager held and that the body has no more.
 pub fn merged(body: &Value, live: &Value, manager: &str) -> Value {
@@ -376,6 +418,46 @@ mod tests {
             after["spec"]["containers"],
             json!([{ "name": "a", "image": "2", "tty": false }, { "name": "c" }])
         );
+    }
+
+    #[test]
+    fn only_what_a_manager_applied_in_another_version_is_carried_over() {
+        let body = json!({ "apiVersion": "example.com/v1" });
+        let at = |manager: &str, operation: &str, version: &str| {
+            let mut entry = entry(manager, operation, json!({ "f:spec": {} }));
+            entry["apiVersion"] = version.into();
+            entry
+        };
+        let (old, new) = ("example.com/v1beta1", "example.com/v1");
+        let entries = |all: &[Value]| live(json!({ "metadata": {} }), json!(all));
+        let others = [at("kubectl", "Apply", old), at(US, "Update", old)];
+        let carried = carried_over(&body, &entries(&[&[at(US, "Apply", old)][..], &others].concat()), US);
+        assert_eq!(carried, Some([&[at(US, "Apply", new)][..], &others].concat()));
+        assert_eq!(carried_over(&body, &entries(&others), US), None);
+        assert_eq!(carried_over(&body, &entries(&[at(US, "Apply", new)]), US), None);
+    }
+
+    #[test]
+    fn it_is_known_who_wrote_and_when() {
+        let at = |mut entry: Value, time: &str| {
+            entry["time"] = time.into();
+            entry
+        };
+        let applied = at(entry(US, "Apply", json!({ "f:spec": { "f:paused": {} } })), "2026-01-01T00:00:02Z");
+        let mut status = at(entry("controller", "Update", json!({ "f:status": {} })), "2026-01-01T00:00:09Z");
+        status["subresource"] = "status".into();
+        let mut there = live(
+            json!({ "metadata": { "creationTimestamp": "2026-01-01T00:00:01Z" } }),
+            json!([applied, status]),
+        );
+        assert!(is_applied(&there, &["spec", "paused"]) && !is_applied(&there, &["spec", "suspend"]));
+        assert!(!is_applied(&there, &["status"]), "it was updated");
+        assert!(has_status_of_somebody(&there));
+        assert_eq!(last_written(&there), Some("2026-01-01T00:00:09Z"));
+        there["metadata"]["managedFields"] = json!([]);
+        assert!(!has_status_of_somebody(&there));
+        assert_eq!(last_written(&there), Some("2026-01-01T00:00:01Z"));
+        assert_eq!(last_written(&json!({})), None);
     }
 
     /// Any JSON, with little variety so that equal parts are met.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::document::{self, MemoryBudget};
 
+use super::api::RBAC;
 use super::kinds::Kinds;
 use super::metadata::{self, LAST_APPLIED, TOKEN_OF};
 use super::object::{InvalidObjectRef, ObjectRef};
@@ -72,6 +73,10 @@ impl Object {
         };
         let reference = kinds.resolve(named_by(&body)?, namespace)?;
         refuse_reserved(&body)?;
+        if reference.is(RBAC, "ClusterRole") && has_selectors(&body) {
+            // They are its controller's, who overwrites whatever stands there.
+            body.remove("rules");
+        }
         settle(&mut body, &reference);
         Ok(Self { reference, body: Value::Object(body) })
     }
@@ -150,6 +155,16 @@ pub fn taken_apart(value: Value) -> Result<Vec<Value>, InvalidManifest> {
 fn list_of(value: &Value) -> Option<String> {
     let kind = value.get("kind")?.as_str()?.strip_suffix("List")?;
     value.get("items")?.is_array().then(|| kind.to_owned())
+}
+
+/// Whether the rules of a role are gathered from other roles: then nobody knows them beforehand.
+pub fn is_gathering(role: &Value) -> bool {
+    role.as_object().is_some_and(has_selectors)
+}
+
+fn has_selectors(role: &Map<String, Value>) -> bool {
+    let selectors = role.get("aggregationRule").and_then(|rule| rule.get("clusterRoleSelectors"));
+    selectors.and_then(Value::as_array).is_some_and(|selectors| !selectors.is_empty())
 }
 
 /// The reference that a document declares, unchecked.
@@ -306,6 +321,18 @@ mod tests {
         assert_eq!(apart(lookalike.clone()), [lookalike]);
         let error = taken_apart(json!({"apiVersion": "v1", "kind": "List", "items": ["x"]})).unwrap_err();
         assert!(error.to_string().contains("`/items/0` of the list is no mapping"), "{error}");
+    }
+
+    #[test]
+    fn the_rules_of_a_role_that_gathers_them_are_its_controllers() {
+        let role = |kind: &str, selectors: Value| {
+            object(json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "rules": [],
+                "aggregationRule": { "clusterRoleSelectors": selectors } }))
+        };
+        let has_rules = |role: Result<Object, InvalidManifest>| role.unwrap().body().get("rules").is_some();
+        assert!(!has_rules(role("ClusterRole", json!([{}]))));
+        assert!(has_rules(role("ClusterRole", json!([]))), "it gathers nothing");
+        assert!(has_rules(role("Role", json!([{}]))), "only a ClusterRole gathers");
     }
 
     #[test]

@@ -179,17 +179,21 @@ fn shown(text: &str) -> String {
 
 /// An RFC 1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63.
 pub fn is_label(text: &str) -> bool {
-    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let bytes = text.as_bytes();
-    bytes.len() <= 63
-        && edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+    text.len() <= 63 && is_word(text)
 }
 
-/// An RFC 1123 subdomain: labels with dots between them, at most 253.
+/// An RFC 1123 subdomain: words with dots between them, at most 253. As for the server, only the whole has a longest.
 pub fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_label)
+    text.len() <= 253 && text.split('.').all(is_word)
+}
+
+/// `[a-z0-9]([-a-z0-9]*[a-z0-9])?`.
+fn is_word(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let bytes = text.as_bytes();
+    edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
 }
 
 /// A kind, as the server takes it: what is an RFC 1035 label in lower case, for a kind that a definition brings. Those
@@ -203,15 +207,14 @@ pub fn is_kind(group: &str, text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// A path segment name as the API server accepts it for the most permissive kinds (RBAC's `system:node`): no `/`, no
-/// `%`, not `.` or `..`. We also leave out what no kind needs, so that a name is safe in a file name and in a URL.
+/// A path segment name as the API server accepts it for the most permissive kinds (RBAC's `system:node`,
+/// `me@example.com`): no `/`, no `%`, not `.` or `..`. We also leave out what no kind needs, so that a name is safe in
+/// a file name, in a URL and as a word of a shell.
 pub fn is_object_name(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:_".contains(&b);
     !text.is_empty()
         && text.len() <= 253
-        && ![".", ".."].contains(&text)
-        && text.bytes().all(|b| inner(b) || b.is_ascii_uppercase())
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:_@+".contains(&b))
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || ":_@".contains(c))
 }
 
 #[cfg(test)]
@@ -245,7 +248,17 @@ pub(crate) mod tests {
         for name in ["Web", "a:b", "a_b", "a..b", "a-"] {
             assert!(!named("v1", "ConfigMap", name), "{name}");
         }
-        assert!(named("rbac.authorization.k8s.io/v1", "Role", "system:Web_1"));
+        for name in ["system:Web_1", "me@example.com", ":a", "oidc:team+admins", &"x".repeat(253)] {
+            assert!(named("rbac.authorization.k8s.io/v1", "Role", name), "{name}");
+        }
+        for name in [".", "..", "a/b", "a%b", "-a", "a b", "a'b", &"x".repeat(254)] {
+            assert!(!named("rbac.authorization.k8s.io/v1", "Role", name), "{name}");
+        }
+        for long in ["a".repeat(64), "a".repeat(253), format!("{}.{}", "a".repeat(100), "b".repeat(152))] {
+            assert!(named("v1", "ConfigMap", &long), "the server counts the whole: {long}");
+        }
+        assert!(!named("v1", "ConfigMap", &"a".repeat(254)));
+        assert!(is_label(&"a".repeat(63)) && !is_label(&"a".repeat(64)), "a label is shorter");
         assert!(named("networking.k8s.io/v1", "IPAddress", "fe80::1"));
         assert!(named("image.openshift.io/v1", "ImageStreamTag", "web:1.0"));
         assert!(!named("image.openshift.io/v1", "ImageStreamTag", "web/1.0"));

@@ -11,6 +11,11 @@ pub fn of_version(api_version: &str) -> String {
     }
 }
 
+/// Where the versions of a group are told.
+pub fn of_group(group: &str) -> String {
+    format!("/apis/{}", percent_encoded(group))
+}
+
 /// Where the objects of a resource are listed: those of one namespace, or all.
 pub fn of_list(api_version: &str, plural: &str, namespace: Option<&str>) -> String {
     let root = of_version(api_version);

@@ -23,7 +23,7 @@ use condensed::joined;
 
 pub use admission::{bound_policy, parameters};
 pub use condensed::{Justified, condensed};
-pub use escalation::{Escalation, bound, is_gathering};
+pub use escalation::{Escalation, bound};
 pub use identity::{IdentityName, IdentityRecord};
 pub use rule::{ApiVerb, PolicyRule};
 pub use scope::{RoleScope, account, body};

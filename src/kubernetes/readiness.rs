@@ -4,12 +4,14 @@
 //! an earlier generation. Two rules are stricter than kstatus', because what comes after a wait usually depends on it:
 //! a Job is ready when it is complete, not when it has begun, and a Service of type `LoadBalancer` when it has an
 //! address. One is more patient: a pod that cannot be scheduled or whose container crashes has not failed, since what
-//! it needs may still come.
+//! it needs may still come. What can stay as it is for ever, and is meant to, is idle: nobody waits for it.
 
 mod conditions;
 mod workloads;
 #[cfg(test)]
 mod tests;
+
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -17,6 +19,7 @@ use super::api::{
     ADMISSION, API_EXTENSIONS, API_REGISTRATION, APPS, BATCH, CORE, NETWORKING, POLICY, RBAC, SCHEDULING,
     STORAGE,
 };
+use super::managed_fields;
 use super::metadata;
 use super::object::ObjectRef;
 use super::resource::builtin;
@@ -25,26 +28,47 @@ use conditions::{because, condition, is_stale, number, required, required_if_sai
 use workloads::{daemon_set, deployment, disruption_budget, job, pod, replica_set, stateful_set};
 
 pub(crate) use conditions::shown;
+pub use workloads::removes_itself;
+
+/// How long nobody has written to an object before it is said that nobody gives load balancers an address.
+const UNATTENDED: Duration = Duration::from_secs(5);
+
+/// How long nobody has written to a custom resource before its status counts as one that nobody writes. A controller
+/// that comes with it may have to be elected first, which takes about this long.
+const UNWRITTEN: Duration = Duration::from_secs(15);
+
+/// The annotation of a claim that a pod which was given a node uses.
+const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// The readiness of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     /// It will not become ready by itself, and why.
     Failed(String),
+    /// It is as it is meant to be and does nothing yet, and why: there is nothing to wait for.
+    Idle(String),
     /// It may become ready, and what is missing.
     NotReady(String),
     /// It is ready.
     Ready,
 }
 
-use Readiness::{Failed, NotReady, Ready};
+use Readiness::{Failed, Idle, NotReady, Ready};
+
+/// What decides about an object and does not stand in it. The default: nothing more is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside {
+    /// Whether it is a claim of a class that gives it a volume once a pod uses it.
+    pub binds_with_pod: bool,
+    /// Whether its kind has a status that a controller may write: a custom resource whose definition says so. Such an
+    /// object without a status is not ready, however little there is to complain about, unless nobody writes it.
+    pub has_status: bool,
+    /// How long nobody has written to it. None: not known.
+    pub quiet: Option<Duration>,
+}
 
 /// How ready `object` is.
-///
-/// `expects_status` says that the object is of a kind whose controller writes a status: a custom resource whose
-/// definition has one. Such an object without a status is not ready, however little there is to complain about. It has
-/// no influence on the kinds that are known here.
-pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
+pub fn readiness(object: &Value, beside: &Beside) -> Readiness {
     if metadata::is_being_deleted(object) {
         return NotReady(going(object));
     }
@@ -54,10 +78,10 @@ pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
     let (group, kind) = (group_of(object), text(object, "/kind").unwrap_or_default());
     match (group, kind) {
         (CORE, "Namespace") => phase(object, &["Active"], &[]),
-        (CORE, "PersistentVolumeClaim") => phase(object, &["Bound"], &["Lost"]),
+        (CORE, "PersistentVolumeClaim") => claim(object, beside),
         (CORE, "Pod") => pod(object),
         (CORE, "ReplicationController") | (APPS, "ReplicaSet") => replica_set(object),
-        (CORE, "Service") => service(object),
+        (CORE, "Service") => service(object, beside),
         (API_EXTENSIONS, "CustomResourceDefinition") => definition(object),
         (API_REGISTRATION, "APIService") => required(object, "Available"),
         (APPS, "DaemonSet") => daemon_set(object),
@@ -66,7 +90,7 @@ pub fn readiness(object: &Value, expects_status: bool) -> Readiness {
         (BATCH, "Job") => job(object),
         (POLICY, "PodDisruptionBudget") => disruption_budget(object),
         _ if builtin(group, kind).is_some() => required_if_said(object, "Ready")(),
-        _ => custom(object, expects_status),
+        _ => custom(object, beside),
     }
 }
 
@@ -112,18 +136,29 @@ fn standard_conditions(object: &Value) -> Option<Readiness> {
     Some(NotReady(because("its controller is at work", text(going, "/message"))))
 }
 
-fn service(object: &Value) -> Readiness {
-    let has_address = || {
-        object
-            .pointer("/status/loadBalancer/ingress")
-            .and_then(Value::as_array)
-            .is_some_and(|all| !all.is_empty())
-    };
-    if text(object, "/spec/type") != Some("LoadBalancer") || has_address() {
-        Ready
-    } else {
-        NotReady("its load balancer has no address yet".into())
+fn claim(object: &Value, beside: &Beside) -> Readiness {
+    let is_used = metadata::annotation(object, SELECTED_NODE).is_some();
+    match phase(object, &["Bound"], &["Lost"]) {
+        NotReady(_) if beside.binds_with_pod && !is_used => {
+            Idle("its class gives it a volume once a pod uses it".into())
+        }
+        phase => phase,
     }
+}
+
+/// Whoever gives addresses marks the Service with a finalizer first, or writes to it in another way.
+fn service(object: &Value, beside: &Beside) -> Readiness {
+    let addresses = object.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
+    let has_address = addresses.is_some_and(|all| !all.is_empty());
+    if text(object, "/spec/type") != Some("LoadBalancer") || has_address {
+        return Ready;
+    }
+    let is_unattended = beside.is_quiet_for(UNATTENDED) && !metadata::has_finalizers(object);
+    NotReady(if is_unattended {
+        "its load balancer has no address, and nobody in this cluster has begun to give it one".into()
+    } else {
+        "its load balancer has no address yet".into()
+    })
 }
 
 fn definition(object: &Value) -> Readiness {
@@ -134,15 +169,21 @@ fn definition(object: &Value) -> Readiness {
 }
 
 /// A custom resource without a status is not ready, where its definition has a status that a controller writes.
-fn custom(object: &Value, expects_status: bool) -> Readiness {
-    let Some(status) = object.get("status").and_then(Value::as_object).filter(|status| !status.is_empty())
-    else {
-        return if expects_status { NotReady("it has no status yet".into()) } else { Ready };
+fn custom(object: &Value, beside: &Beside) -> Readiness {
+    let status = object.get("status").and_then(Value::as_object).filter(|status| !status.is_empty());
+    let conditions = status.and_then(|status| status.get("conditions")).and_then(Value::as_array);
+    let lacking = match (status, conditions) {
+        (None, _) if beside.has_status => "it has no status yet",
+        (None, _) => return Ready,
+        (Some(_), Some(conditions)) if conditions.is_empty() => "it has no conditions yet",
+        (Some(_), _) => return required_if_said(object, "Ready")(),
     };
-    if status.get("conditions").and_then(Value::as_array).is_some_and(Vec::is_empty) {
-        return NotReady("it has no conditions yet".into());
+    // What stands there may be a default of the definition.
+    if beside.is_quiet_for(UNWRITTEN) && !managed_fields::has_status_of_somebody(object) {
+        Idle("its kind has a status, and nobody in this cluster writes it".into())
+    } else {
+        NotReady(lacking.into())
     }
-    required_if_said(object, "Ready")()
 }
 
 fn phase(object: &Value, ready: &[&str], failed: &[&str]) -> Readiness {
@@ -154,7 +195,18 @@ fn phase(object: &Value, ready: &[&str], failed: &[&str]) -> Readiness {
     }
 }
 
+impl Beside {
+    fn is_quiet_for(&self, time: Duration) -> bool {
+        self.quiet.is_some_and(|quiet| quiet >= time)
+    }
+}
+
 impl Readiness {
+    /// Whether there is nothing to wait for.
+    pub fn is_met(&self) -> bool {
+        matches!(self, Ready | Idle(_))
+    }
+
     /// The first of several requirements that is not met.
     fn and(self, next: impl FnOnce() -> Self) -> Self {
         if self == Ready { next() } else { self }

@@ -261,6 +261,9 @@ impl Ready<'_> {
         if attempt.mode == Mode::Act && operation.acts_as_caller() {
             services.tell(&Notice::OwnIdentity);
         }
+        if attempt.mode == Mode::Act && operation.is_unawaited() {
+            services.tell(&Notice::Unawaited);
+        }
         Ok(act(verified, target, operation, &services.environment, attempt.mode).await?)
     }
 }

@@ -32,6 +32,8 @@ pub enum Notice {
     OwnIdentity,
     /// The installation goes back to a revision.
     Returning(Box<Revision>),
+    /// The run waits for nothing, not even where the component asks for it.
+    Unawaited,
     /// The target cannot be reached for the readiness of its objects.
     Unasked(String),
     /// A run failed, and what it has done is undone.
@@ -56,6 +58,9 @@ impl fmt::Display for Notice {
                 let Revision { revision, bundle, created, .. } = &**revision;
                 write!(f, "Going back to revision {revision} ({bundle}, {created}).")
             }
+            Self::Unawaited => f.write_str(
+                "the bundle's steps follow each other without the waits that it asks for in between",
+            ),
             Self::Unasked(why) => write!(f, "the target cannot be asked: {why}"),
             Self::Undoing { action, name } => {
                 write!(f, "the {action} of {name} failed; going back to what was there")

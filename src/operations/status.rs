@@ -66,7 +66,7 @@ pub struct ObjectStatus {
     /// Whether it is ready. None: the target was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
-    /// Why it is not.
+    /// Why it is not, or does nothing yet although it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -103,6 +103,7 @@ async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectS
     for recorded in installation.recorded() {
         let (ready, reason) = match readiness(&target, &recorded).await? {
             Readiness::Ready => (true, None),
+            Readiness::Idle(why) => (true, Some(why)),
             Readiness::NotReady(why) | Readiness::Failed(why) => (false, Some(why)),
         };
         objects.push(ObjectStatus { object: recorded.object().clone(), ready: Some(ready), reason });

@@ -111,17 +111,18 @@ mod tests {
     use super::*;
     use crate::capability::severity::Severity;
     use crate::install::Identity;
+    use crate::plan::Waits;
 
     #[test]
     fn a_rollback_asks_nobody_and_refuses_no_powers_and_is_otherwise_carried_out_alike() {
         let change = ChangeOptions {
-            wait: false,
+            waits: Waits::Nothing,
             refuse_powers: Some(Severity::Low),
             identity: Identity::Own,
             ..ChangeOptions::default()
         };
         let back = undoing(&change);
         assert!(back.confirmed && back.refuse_powers.is_none());
-        assert!(!back.wait && back.identity == Identity::Own);
+        assert!(back.waits == Waits::Nothing && back.identity == Identity::Own);
     }
 }

@@ -15,6 +15,7 @@ use crate::targets::Warning;
 use super::powers::ClusterContext;
 use super::rights::{self, Circumstances};
 use super::trace::{ObjectChange, Trace};
+use super::waits::Waits;
 use super::{Plan, Subject};
 
 /// A plan that a planning pass made, with the rights that it takes.
@@ -59,8 +60,8 @@ pub(crate) struct Noted<'a> {
     pub(crate) policies: &'a [(ObjectRef, Value)],
     /// Warnings of the server.
     pub(crate) warnings: &'a [Warning],
-    /// Whether the run waits for its objects.
-    pub(crate) waits: bool,
+    /// What the run waits for.
+    pub(crate) waits: Waits,
     /// Whether the plan is one of a run that waits, whether or not this one does: what was saved is compared with it.
     pub(crate) shows_waits: bool,
     /// How kinds are served.
@@ -73,12 +74,13 @@ impl Proposed {
     pub(crate) fn of(subject: Subject, noted: Noted<'_>, context: &ClusterContext) -> Self {
         let Noted { granted, trace, removed, looked_for, readable, policies, kinds, .. } = noted;
         let Noted { warnings, waits, shows_waits, .. } = noted;
-        let needed = |waits: bool| {
+        let needed = |waits: Waits| {
             let readable = readable.as_ref()?;
             let beside = Circumstances { readable, looked_for, policies, waits };
             Some(rights::needed(trace, &removed, &beside, kinds))
         };
-        let (acting, shown) = (needed(waits).unwrap_or_default(), needed(waits || shows_waits));
+        let (acting, shown) =
+            (needed(waits).unwrap_or_default(), needed(if shows_waits { Waits::Everything } else { waits }));
         let all = rights::with_planning(acting.clone(), trace, looked_for, kinds);
         let shown = shown.unwrap_or_default();
         let mut plan = Plan::new(subject, granted, trace, removed.clone(), &shown, context);
@@ -142,13 +144,13 @@ mod tests {
 
     /// The plan that makes an object, of a run that waits.
     fn making(object: &ObjectRef, readable: Option<KubernetesScope>) -> Proposed {
-        made(object, readable, (true, true))
+        made(object, readable, (Waits::Everything, true))
     }
 
     fn made(
         object: &ObjectRef,
         readable: Option<KubernetesScope>,
-        (waits, shows_waits): (bool, bool),
+        (waits, shows_waits): (Waits, bool),
     ) -> Proposed {
         let mut trace = Trace::default();
         let row = ObjectChange {
@@ -232,10 +234,12 @@ mod tests {
             let roles = [proposed.acting_rights().roles("x"), proposed.plan().rbac.clone()];
             roles.map(|roles| json!(roles).to_string().contains("is waited for"))
         };
-        assert_eq!(waiting((true, true)), [true, true]);
-        assert_eq!(waiting((false, false)), [false, false]);
+        assert_eq!(waiting((Waits::Everything, true)), [true, true]);
+        for waits in [Waits::Nothing, Waits::Steps] {
+            assert_eq!(waiting((waits, false)), [false, false]);
+        }
         // One that was saved is compared with one of a run that waits.
-        assert_eq!(waiting((false, true)), [false, true]);
+        assert_eq!(waiting((Waits::Nothing, true)), [false, true]);
     }
 
     #[test]

@@ -11,13 +11,15 @@ use serde_json::Value;
 use crate::capability::kubernetes::KubernetesScope;
 use crate::kubernetes::api::RBAC;
 use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::manifest::is_gathering;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
-use crate::kubernetes::rbac::{ApiVerb, Rights, bound, bound_policy, is_gathering};
+use crate::kubernetes::rbac::{ApiVerb, Rights, bound, bound_policy};
 use crate::kubernetes::readiness::is_ready_once_there;
-use crate::targets::Change;
+use crate::targets::{Change, NotDryRun};
 
 use super::trace::{GuardedStep, ObjectChange, Trace};
+use super::waits::Waits;
 
 /// The parts of a plan that its rights depend on, beside what was traced.
 pub(super) struct Circumstances<'a> {
@@ -27,8 +29,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) looked_for: &'a [ObjectRef],
     /// Admission policies that the plan does not write and its bindings name.
     pub(super) policies: &'a [(ObjectRef, Value)],
-    /// Whether the run waits for its objects.
-    pub(super) waits: bool,
+    /// What the run waits for.
+    pub(super) waits: Waits,
 }
 
 /// The rights of a run. `removed` are the rows of what the runtime removes after the component.
@@ -47,13 +49,17 @@ pub(super) fn needed(
         does.insert(&step.object, (&step.object, done));
     }
     for (object, does) in does.iter() {
-        let is_there = trace.changes.get(object).is_some_and(|row| row.change != Change::Create);
+        let row = trace.changes.get(object);
+        let is_there = row.is_some_and(|row| row.change != Change::Create);
         for (verbs, why) in of_steps(does, is_there) {
             rights.uses(object, kinds, verbs, why);
         }
+        if row.is_some_and(|row| row.marks.not_dry_run == Some(NotDryRun::Terminating)) {
+            rights.uses(object, kinds, &[ApiVerb::Get], "is gone before it is made");
+        }
         // Definitions are waited for always: what comes after them is of their kinds.
-        let waits = waits && !is_ready_once_there(object) || object.is_definition();
-        if does.last().is_some_and(|(deletes, _)| !deletes) && waits {
+        let is_awaited = waits.at_the_end() && !is_ready_once_there(object) || object.is_definition();
+        if does.last().is_some_and(|(deletes, _)| !deletes) && is_awaited {
             rights.uses(object, kinds, &[ApiVerb::Get], "is waited for");
         }
     }
@@ -67,7 +73,7 @@ pub(super) fn needed(
     for object in &trace.reads {
         rights.uses(object, kinds, &[ApiVerb::Get], "the component reads it");
     }
-    for object in trace.awaited.iter().filter(|_| waits) {
+    for object in trace.awaited.iter().filter(|_| waits.between_steps()) {
         rights.uses(object, kinds, &[ApiVerb::Get], "the component waits for it");
     }
     let is_possible = |object: &ObjectRef| kinds.is_namespaced(object) == object.namespace.is_some();
@@ -333,8 +339,12 @@ mod tests {
         assert_eq!(beside.len(), many);
         let policies: Vec<_> = beside.into_iter().map(|policy| (policy, json!({}))).collect();
         let readable = KubernetesScope::default();
-        let beside =
-            Circumstances { readable: &readable, looked_for: &objects, policies: &policies, waits: true };
+        let beside = Circumstances {
+            readable: &readable,
+            looked_for: &objects,
+            policies: &policies,
+            waits: Waits::Everything,
+        };
         ids_made(|| {
             let rights = needed(&trace, &removed, &beside, &Kinds::default());
             assert!(!rights.is_empty());

@@ -13,6 +13,7 @@ use crate::kubernetes::difference::without_bookkeeping;
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
+use crate::kubernetes::readiness::removes_itself;
 use crate::targets::credentials::Placements;
 use crate::targets::{Change, Marks, Preview};
 
@@ -166,6 +167,13 @@ impl ObjectChange {
         Some(Self { object: object.clone(), change, before, after, manifest, placements, marks, immutable })
     }
 
+    /// Assumes of an object that is gone, and that its controller removes once it is done, that it was done.
+    pub fn without_what_is_done(&mut self) {
+        if self.change == Change::Create && self.manifest.as_ref().is_some_and(removes_itself) {
+            self.change = Change::Unchanged;
+        }
+    }
+
     /// Assumes that the values that hold credentials are up to date, so that changes can be compared without knowing
     /// them.
     pub fn without_credentials(&mut self) {
@@ -189,6 +197,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_its_controller_removes_is_not_missed() {
+        let row = |kind: &str, change, spec: Value| {
+            let manifest = json!({ "apiVersion": "batch/v1", "kind": kind, "spec": spec });
+            let mut row = ObjectChange {
+                change,
+                manifest: Some(manifest),
+                ..ObjectChange::removal(object(), json!({}))
+            };
+            row.without_what_is_done();
+            row.change
+        };
+        let passing = || json!({ "ttlSecondsAfterFinished": 0 });
+        assert_eq!(row("Job", Change::Create, passing()), Change::Unchanged);
+        assert_eq!(row("Job", Change::Update, passing()), Change::Update);
+        assert_eq!(row("Job", Change::Create, json!({})), Change::Create);
+        assert_eq!(row("CronJob", Change::Create, passing()), Change::Create);
+    }
 
     fn object() -> ObjectRef {
         ObjectRef {

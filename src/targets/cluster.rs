@@ -1,13 +1,14 @@
 //! The cluster as a target: reads, previews, applies and removes single objects of a Kubernetes API server.
 //!
 //! Every method that is about an object takes the permit for exactly that, and names the object in the URL by what the
-//! permit says. Objects are only ever written by server-side apply, under a field manager of the installation's own, so
-//! that the server knows what belongs to whom, and a right to create can be given by name.
+//! permit says. Objects are written by server-side apply, under a field manager of the installation's own, so that the
+//! server knows what belongs to whom, and a right to create can be given by name; the one exception is in `apply`.
 
 mod owner;
 mod discovery;
 mod apply;
 mod removal;
+mod waiting;
 #[cfg(test)]
 mod tests;
 
@@ -17,18 +18,16 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::cluster::{
-    ApiRequest, ApiResponse, ConnectOptions, Error, ScopedIdentity, Server, Unconfigured, WriteRight,
-    diagnosis, path_of,
+    ApiRequest, ApiResponse, ConnectOptions, Error, ScopedIdentity, Server, Unconfigured, WriteRight, path_of,
 };
-use crate::grant::{Apply, Get, Permitted, Wait};
-use crate::kubernetes::definition;
+use crate::grant::{Apply, Get, Permitted};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::readiness::{Readiness, readiness};
 
 use super::warning::{Warning, Warnings};
 
 use discovery::Statuses;
+use waiting::Classes;
 
 pub(super) use apply::same_as_seen;
 
@@ -46,6 +45,7 @@ pub struct Cluster {
     right: Option<Arc<dyn WriteRight>>,
     manager: String,
     statuses: Statuses,
+    classes: Classes,
     warnings: Warnings,
 }
 
@@ -65,6 +65,7 @@ impl Cluster {
             right: None,
             manager: owner.manager(),
             statuses: Statuses::default(),
+            classes: Classes::default(),
             warnings: Warnings::default(),
         })
     }
@@ -115,60 +116,21 @@ impl Cluster {
     pub async fn before(&self, permit: &Permitted<Apply>, kinds: &Kinds) -> Result<Option<Value>, Error> {
         let object = permit.0.reference();
         match self.read(object, kinds).await {
-            Err(Error::NoKind { .. }) if kinds.is_learned(object) => Ok(None),
+            Err(Error::NoKind { .. }) if kinds.is_learned(object) => self.read_elsewhere(object, kinds).await,
             before => before,
         }
     }
 
-    /// The current readiness of an object.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when it is not there, [`Error`] when the server does not say.
-    pub async fn readiness(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Result<Readiness, Error> {
-        let object = &permit.0;
-        let found = self.read(object, kinds).await?.ok_or_else(|| Error::NotFound(object.to_string()))?;
-        let expects_status = found.get("status").is_none() && self.has_status(object, kinds).await?;
-        Ok(readiness(&found, expects_status))
-    }
-
-    /// Diagnoses why an object is not ready, a line for each reason, the newest warnings first. Empty where no reason
-    /// can be known.
-    pub async fn diagnosis(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
-        let object = &permit.0;
-        // Whatever is said about a Secret could quote it.
-        if object.is_secret() || object.namespace.is_none() {
-            return Vec::new();
-        }
-        match self.read(object, kinds).await {
-            Ok(Some(found)) => diagnosis(&self.server, object, &found).await,
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether the server takes objects of the kinds that a definition brings: a little later than it says so.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when the definition is not there, [`Error`] when the server does not say.
-    pub async fn serves(
-        &self,
-        permit: &Permitted<Wait>,
-        definition: &Value,
-        kinds: &Kinds,
-    ) -> Result<Readiness, Error> {
-        let readiness = self.readiness(permit, kinds).await?;
-        if readiness != Readiness::Ready {
-            return Ok(readiness);
-        }
-        for kind in definition::served_kinds(definition) {
-            match self.discover(&kind).await {
-                Ok(served) if served.iter().any(|(name, _)| *name == kind.kind) => {}
-                Ok(_) | Err(Error::NoKind { .. }) => {
-                    return Ok(Readiness::NotReady(format!("`{}` is not served yet", kind.api_version)));
-                }
-                Err(error) => return Err(error),
+    /// Reads an object of a version that a definition brings in one that is served already: it is the same object. None
+    /// where no version of its kind is.
+    async fn read_elsewhere(&self, object: &ObjectRef, kinds: &Kinds) -> Result<Option<Value>, Error> {
+        for api_version in self.versions(object).await? {
+            match self.read(&ObjectRef { api_version, ..object.clone() }, kinds).await {
+                Err(Error::NoKind { .. }) => {}
+                found => return found,
             }
         }
-        Ok(Readiness::Ready)
+        Ok(None)
     }
 
     async fn read(&self, object: &ObjectRef, kinds: &Kinds) -> Result<Option<Value>, Error> {

@@ -375,7 +375,21 @@ pub(super) fn file(object: &ObjectRef) -> PathBuf {
     let folder = object.namespace.as_deref().unwrap_or("_cluster");
     let kind = object.kind.to_lowercase();
     let kind = if object.group().is_empty() { kind } else { format!("{kind}.{}", object.group()) };
-    PathBuf::from(folder).join(format!("{kind}_{}.yaml", file_name(&object.name)))
+    PathBuf::from(folder).join(format!("{}.yaml", fitting(format!("{kind}_{}", file_name(&object.name)))))
+}
+
+/// The most bytes of a file's name that file systems take, less what is added while it is written.
+const MAX_FILE_NAME: usize = 255 - ".yaml".len() - UNFINISHED.len();
+
+/// A name that is too long for a file ends in the digest of the whole. No other has a `%-` in it.
+fn fitting(name: String) -> String {
+    if name.len() <= MAX_FILE_NAME {
+        return name;
+    }
+    let digest: String = Digest::of(name.as_bytes()).hex().chars().take(32).collect();
+    // All letters here are ASCII.
+    let begun: String = name.chars().take(MAX_FILE_NAME - "%-".len() - digest.len()).collect();
+    format!("{begun}%-{digest}")
 }
 
 /// Colons and capitals are legal in names of roles; not all file systems have the one, or tell the other apart.
@@ -462,6 +476,21 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = files.iter().collect();
         assert_eq!((files.len(), distinct.len()), (6, 6), "{files:?}");
         assert_eq!(file(&object("v1", "ConfigMap", "web")), Path::new("prod/configmap_web.yaml"));
+    }
+
+    #[test]
+    fn a_name_that_is_long_still_has_a_file_of_its_own() {
+        let of = |name: &str| {
+            file(&object("v1", "ConfigMap", name)).file_name().unwrap().to_str().unwrap().to_owned()
+        };
+        let (one, other) = (of(&"a".repeat(253)), of(&format!("{}b", "a".repeat(252))));
+        assert_ne!(one, other);
+        assert!([&one, &other].iter().all(|name| name.len() + UNFINISHED.len() <= 255), "{one}");
+        assert_eq!(
+            of(&"a".repeat(200)),
+            format!("configmap_{}.yaml", "a".repeat(200)),
+            "short ones stay as they were"
+        );
     }
 
     #[test]

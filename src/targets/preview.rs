@@ -48,12 +48,18 @@ pub struct Marks {
 
 /// Why there was no dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "camelCase")]
 pub enum NotDryRun {
     /// The caller may read the object, and not change it.
     Forbidden,
     /// The namespace or the definition of the kind does not exist yet.
     Impossible,
+    /// Its fields are on record under another version of its kind, and the server cannot compare the two.
+    OtherVersion,
+    /// The run changes the definition of the kind before.
+    Redefined,
+    /// An object of its name is being deleted; it is made once that is gone.
+    Terminating,
 }
 
 /// The change that an apply would make. The object's content is not in `Debug`, for it may be a Secret.
@@ -77,6 +83,11 @@ impl NotDryRun {
         match self {
             Self::Forbidden => "you may read it, and not change it",
             Self::Impossible => "its namespace or the definition of its kind is not there yet",
+            Self::OtherVersion => {
+                "its fields are on record under another version of its kind, which is carried over first"
+            }
+            Self::Redefined => "the definition of its kind changes first",
+            Self::Terminating => "the one of its name is being deleted, and has to be gone first",
         }
     }
 }
@@ -109,6 +120,13 @@ impl Preview {
     pub fn replacing(before: Value, body: &Value, immutable: Vec<String>) -> Self {
         let after = overlaid(&before, body);
         Self { change: Change::Replace, before: Some(before), after, marks: Marks::default(), immutable }
+    }
+
+    /// The object that takes the place of one that is being deleted. Nothing can be tried out on that one.
+    pub fn succeeding(before: Value, body: &Value) -> Self {
+        let marks = Marks { not_dry_run: Some(NotDryRun::Terminating), adopts: false };
+        let bare = Self::done(Change::Create);
+        Self { before: Some(before), after: body.clone(), marks, ..bare }
     }
 
     /// A change without the object's content.

@@ -26,13 +26,13 @@ impl Place {
         Self { site: Site::new(), home: Home::new() }
     }
 
-    fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.site.namespace
     }
 
     /// A bundle that may apply (and remove, if `verbs` says so) objects of these kinds, and does so with these
     /// manifests.
-    fn bundle(&self, name: &str, verbs: &str, kinds: &str, manifests: &[&str]) -> Vec<String> {
+    pub(crate) fn bundle(&self, name: &str, verbs: &str, kinds: &str, manifests: &[&str]) -> Vec<String> {
         self.scripted(name, verbs, kinds, &Script::new().apply(manifests))
     }
 
@@ -47,7 +47,12 @@ impl Place {
             let kinds = "[apiextensions.k8s.io/CustomResourceDefinition]";
             writeln!(requests, "  - {{verbs: [{verbs}], kinds: {kinds}, {names}}}").unwrap();
         }
-        let fetched = self.home.bundle(name, &script.component(), &requests);
+        self.requesting(name, &requests, script)
+    }
+
+    /// A bundle that requests this, with all that is requested granted.
+    pub(crate) fn requesting(&self, name: &str, requests: &str, script: &Script) -> Vec<String> {
+        let fetched = self.home.bundle(name, &script.component(), requests);
         let reference = format!("layout:{}", self.home.path(name).display());
         let approval = fetched.digest().to_string();
         [
@@ -91,23 +96,23 @@ impl Place {
         )
     }
 
-    fn thing(&self) -> ObjectRef {
+    pub(crate) fn thing(&self) -> ObjectRef {
         ObjectRef::new(format!("{}.example.com/v1", self.namespace()), "Thing", None, "test-thing")
     }
 
     /// The resource as kubectl finds it: other tests have kinds of the same name.
-    fn named_thing(&self) -> String {
+    pub(crate) fn named_thing(&self) -> String {
         format!("things.{}.example.com/test-thing", self.namespace())
     }
 
     /// Lets finalizers hold an object, or, with `null`, lets it go.
-    fn hold(&self, object: &str, finalizers: &str) {
+    pub(crate) fn hold(&self, object: &str, finalizers: &str) {
         let patch = format!("{{\"metadata\": {{\"finalizers\": {finalizers}}}}}");
         self.site.kubectl(&["patch", object, "--type=merge", "-p", &patch]);
     }
 
     /// The definition of a kind, once it is served, and then these manifests.
-    fn served(&self, definition: &str) -> Script {
+    pub(crate) fn served(&self, definition: &str) -> Script {
         let reference = ObjectRef::new(
             "apiextensions.k8s.io/v1",
             "CustomResourceDefinition",
@@ -118,7 +123,7 @@ impl Place {
     }
 
     /// The program's requests so far about objects of one kind, counted by verb.
-    fn requests(&self, resource: &str) -> BTreeMap<String, usize> {
+    pub(crate) fn requests(&self, resource: &str) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         let events = self.site.audit();
         let events = events.iter().filter(|event| event["objectRef"]["resource"] == resource);
@@ -131,7 +136,7 @@ impl Place {
         self.site.names().into_iter().filter(|name| name.starts_with("ConfigMap/")).collect()
     }
 
-    fn is_there(&self, object: &str) -> bool {
+    pub(crate) fn is_there(&self, object: &str) -> bool {
         !self.site.kubectl(&["get", object, "--ignore-not-found", "-o", "name"]).is_empty()
     }
 }
@@ -149,7 +154,7 @@ fn service(ip: &str) -> String {
     )
 }
 
-fn uid(place: &Place, object: &str) -> String {
+pub(crate) fn uid(place: &Place, object: &str) -> String {
     place.site.get(object, "jsonpath={.metadata.uid}")
 }
 

@@ -6,6 +6,7 @@ use crate::capability::severity::Severity;
 use crate::grant::limits::parse_time;
 use crate::install::Identity;
 use crate::operations::{ChangeOptions, InstallationRequest};
+use crate::plan::Waits;
 use crate::targets::{Overrides, Protected};
 
 /// How a change is carried out.
@@ -18,9 +19,8 @@ pub(in crate::cli) struct ChangeArgs {
     /// Wait until objects are ready (the default)
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
-    /// Do not wait until objects are ready
-    #[arg(long)]
-    no_wait: bool,
+    #[command(flatten)]
+    no_wait: NoWaitArgs,
     #[command(flatten)]
     timeout: TimeoutArgs,
     /// Overwrite what others changed in objects of this installation
@@ -42,6 +42,23 @@ pub(in crate::cli) struct ChangeArgs {
     delete: Vec<KeptArg>,
     #[command(flatten)]
     identity: IdentityArgs,
+}
+
+/// What not to wait for.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(in crate::cli) struct NoWaitArgs {
+    /// Do not wait at the end until objects are ready; with `=all`, not between the bundle's steps either
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "end")]
+    no_wait: Option<NoWaitArg>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum NoWaitArg {
+    /// Those that the bundle asks for between its steps as well.
+    All,
+    /// The wait at the end.
+    End,
 }
 
 /// How long to wait.
@@ -105,7 +122,7 @@ impl ChangeArgs {
     fn options(&self) -> ChangeOptions {
         ChangeOptions {
             confirmed: self.yes,
-            wait: self.wait || !self.no_wait,
+            waits: if self.wait { Waits::Everything } else { self.no_wait.waits() },
             timeout: self.timeout.timeout,
             overrides: Overrides {
                 force_conflicts: self.force_conflicts,
@@ -116,6 +133,17 @@ impl ChangeArgs {
             delete: self.delete.iter().map(KeptArg::kind).collect(),
             identity: self.identity.identity(),
             identity_namespace: self.identity.identity_namespace.clone(),
+        }
+    }
+}
+
+impl NoWaitArgs {
+    /// What is left to wait for.
+    pub(in crate::cli) fn waits(self) -> Waits {
+        match self.no_wait {
+            None => Waits::Everything,
+            Some(NoWaitArg::End) => Waits::Steps,
+            Some(NoWaitArg::All) => Waits::Nothing,
         }
     }
 }
@@ -159,5 +187,14 @@ mod tests {
         let options = <Line as clap::Parser>::parse_from(["carnet"]).change.options();
         assert_eq!(format!("{options:?}"), format!("{:?}", ChangeOptions::default()));
         assert_eq!(time("5m"), Ok(TIMEOUT));
+        for (flags, waits) in [
+            (&["--no-wait"][..], Waits::Steps),
+            (&["--no-wait=end"], Waits::Steps),
+            (&["--no-wait=all"], Waits::Nothing),
+            (&["--no-wait", "--wait"], Waits::Everything),
+        ] {
+            let line = <Line as clap::Parser>::parse_from([&["carnet"], flags].concat());
+            assert_eq!(line.change.options().waits, waits, "{flags:?}");
+        }
     }
 }

@@ -139,6 +139,9 @@ fn note(row: &PlannedChange) -> &'static str {
         (true, _) => " (it is there already and belongs to nobody: taken over)",
         (false, Some(NotDryRun::Forbidden)) => " (not tried out: you may not change it)",
         (false, Some(NotDryRun::Impossible)) => " (not tried out: what it needs comes with this plan)",
+        (false, Some(NotDryRun::OtherVersion)) => " (not tried out: it moves to another version of its kind)",
+        (false, Some(NotDryRun::Redefined)) => " (not tried out: the definition of its kind changes first)",
+        (false, Some(NotDryRun::Terminating)) => " (once the one that is being deleted is gone)",
         (false, None) => "",
     }
 }

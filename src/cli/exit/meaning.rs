@@ -38,6 +38,10 @@ const REPLACE: &str = "`--replace` removes such objects and makes them anew";
 const HELD: &str =
     "once what holds them has let go, the same command goes on; a longer `--timeout` waits longer";
 
+/// The hint for a namespace that goes.
+const TERMINATING: &str =
+    "wait until it is gone and make it anew; `kubectl get namespace NAMESPACE -o yaml` says what holds it";
+
 /// An error's exit code, details and hint.
 pub(super) struct Meaning {
     pub(super) code: Code,
@@ -220,6 +224,7 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
         }
         cluster::Error::NoDependency { .. } => Meaning::from(ERROR)
             .hint("what an object names has to be there first: apply it before, or in the same call"),
+        cluster::Error::Terminating { .. } => Meaning::from(ERROR).hint(TERMINATING),
         cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
         _ => ERROR.into(),
     }
@@ -336,7 +341,7 @@ fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
             "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
              or use `--identity own` with your own rights",
         ),
-        _ => ERROR.into(),
+        _ => of_cluster(source),
     }
 }
 

@@ -4,6 +4,41 @@ use serde_json::json;
 
 use super::*;
 
+/// The error of an apply that a server refuses with this code and this status.
+fn refused(code: u16, status: &Value) -> Error {
+    let response = ApiResponse::of(StatusCode::from_u16(code).unwrap(), status);
+    Error::of(&response, "apply", &ObjectRef::new("v1", "Service", Some("prod"), "web"))
+}
+
+#[test]
+fn a_namespace_that_is_being_deleted_is_no_lack_of_rights() {
+    let cause = json!({"reason": "NamespaceTerminating", "message": "namespace prod is being terminated", "field": "metadata.namespace"});
+    let error = refused(403, &json!({"reason": "Forbidden", "details": {"causes": [cause]}}));
+    assert_eq!(error, Error::Terminating { object: "Service prod/web".into() });
+    assert_eq!(
+        error.to_string(),
+        "`Service prod/web` cannot be there: its namespace is being deleted, and takes nothing new"
+    );
+}
+
+#[test]
+fn what_only_a_new_object_can_have_is_told_by_the_words_of_the_servers_validation() {
+    let of = |field: &str, message: &str| {
+        let cause = json!({"reason": "FieldValueInvalid", "message": message, "field": field});
+        refused(422, &json!({"reason": "Invalid", "message": "x", "details": {"causes": [cause]}}))
+    };
+    for message in [
+        "Invalid value: \"None\": may not be set to 'None' for NodePort services",
+        "Invalid value: [\"None\"]: may not change once set",
+        "Invalid value: []: primary clusterIP can not be unset",
+        "Forbidden: updates to parameters are forbidden.",
+        "Invalid value: \"x\": field is immutable",
+    ] {
+        assert!(matches!(of("spec.x", message), Error::Immutable { .. }), "{message}");
+    }
+    assert!(matches!(of("spec.ports", "Required value"), Error::Invalid { .. }));
+}
+
 fn told(object: &ObjectRef, details: &Value) -> String {
     Error::of(&ApiResponse::not_found(details), "apply", object).to_string()
 }

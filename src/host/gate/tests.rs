@@ -15,6 +15,7 @@ use crate::host::bindings::carnet::types::types::ObjectRef as Named;
 use crate::host::bindings::carnet::{credentials, files, installation, kubernetes};
 use crate::host::pass::{Acting, Planning, Site, Waiting};
 use crate::host::progress::{Observer, Unready};
+use crate::plan::Waits;
 use crate::targets::cluster::Owner;
 use crate::targets::directory::{Directory, Secrets};
 use crate::targets::{DryRunMode, Inventory, Overrides, Target};
@@ -41,7 +42,7 @@ impl Observer for Nobody {
 pub(crate) fn planning(granted: Granted, folder: &Path) -> Host {
     let owner = Owner { namespace: "prod".into(), installation: "web".into() };
     let target = Target::Directory(Directory::open(folder, Secrets::Omit, &owner).unwrap());
-    let waiting = Waiting::begin(false, Duration::ZERO);
+    let waiting = Waiting::begin(Waits::Nothing, Duration::ZERO);
     let site = Site::new(target, Inventory::default(), Overrides::default(), waiting, Arc::new(Nobody));
     let context = InstallationContext {
         name: "web".into(),

@@ -4,7 +4,7 @@ mod apply;
 mod remove;
 mod replace;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -36,6 +36,10 @@ pub struct Acting {
     ledger: Box<dyn Ledger>,
     /// Applied objects, which may be waited for.
     applied: BTreeMap<ObjectRef, Permitted<Wait>>,
+    /// Applied objects that their controller removes once they are done.
+    passing: HashSet<ObjectId>,
+    /// Kinds whose definitions this run has changed, as `group/Kind`.
+    redefined: HashSet<String>,
     /// Objects that were not ready when the last wait timed out.
     late: Vec<TimedOut>,
     /// Deleted objects that may still exist.
@@ -52,6 +56,8 @@ impl Acting {
             seen,
             ledger,
             applied: BTreeMap::new(),
+            passing: HashSet::new(),
+            redefined: HashSet::new(),
             late: Vec::new(),
             going: Vec::new(),
         }
@@ -70,7 +76,7 @@ impl Acting {
     /// # Errors
     /// When the target cannot be read.
     pub async fn await_applied(&mut self) -> Result<Vec<Unready>, targets::Error> {
-        if !self.site.waiting().enabled {
+        if !self.site.waiting().waits.at_the_end() {
             return Ok(Vec::new());
         }
         let applied = std::mem::take(&mut self.applied).into_iter();
@@ -152,7 +158,7 @@ impl Acting {
         granted: &Granted,
     ) -> Result<(), CallError> {
         let waiting = self.site.waiting();
-        if !waiting.enabled {
+        if !waiting.waits.between_steps() {
             return Ok(());
         }
         self.await_ready(permits, waiting.at_most(limit)).await?;
@@ -166,9 +172,14 @@ impl Acting {
         permits: Vec<Permitted<Wait>>,
         until: Instant,
     ) -> Result<(), targets::Error> {
-        let awaited = permits.into_iter().map(Awaited::Ready).collect();
+        let awaited = permits.into_iter().map(|permit| self.ready(permit)).collect();
         self.late = self.site.waiter(until).settle(awaited).await?;
         Ok(())
+    }
+
+    fn ready(&self, permit: Permitted<Wait>) -> Awaited {
+        let removes_itself = self.passing.contains(&permit.0.id());
+        Awaited::Ready { permit, removes_itself }
     }
 
     fn check_late(&self, granted: &Granted) -> Result<(), CallError> {

@@ -9,6 +9,7 @@ use crate::cluster::{self, concurrent};
 use crate::grant::{Delete, Get, Granted, Permitted, Wait, before_delete};
 use crate::host::told::CallError;
 use crate::kubernetes::api::{ADMISSION, RBAC};
+use crate::kubernetes::definition;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
 use crate::kubernetes::rbac::parameters;
@@ -30,6 +31,8 @@ pub struct Planning {
     reads: BTreeSet<ObjectRef>,
     awaited: BTreeSet<ObjectRef>,
     guarded: Vec<GuardedStep>,
+    /// Kinds whose definitions the run makes or changes, as `group/Kind`.
+    redefined: BTreeSet<String>,
     calls: usize,
     changes: Objects<ObjectChange>,
     script: Script,
@@ -45,6 +48,7 @@ impl Planning {
             reads: BTreeSet::new(),
             awaited: BTreeSet::new(),
             guarded: Vec::new(),
+            redefined: BTreeSet::new(),
             calls: 0,
             changes: Objects::default(),
             script: Script::default(),
@@ -106,10 +110,9 @@ impl Planning {
     }
 
     async fn try_all(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<Vec<Change>, CallError> {
-        let tried = items.iter().map(|item| self.site.preview(&item.prepared, self.mode));
-        let mut previews = concurrent::collect(tried.collect()).await?;
-        // A call is traced only if all of it would succeed.
         let together: HashSet<_> = items.iter().map(|item| item.prepared.object().id()).collect();
+        let mut previews = self.preview_all(items, &together).await?;
+        // A call is traced only if all of it would succeed.
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(item.prepared.object(), preview, granted)?;
             if preview.marks.not_dry_run == Some(NotDryRun::Impossible) {
@@ -124,6 +127,53 @@ impl Planning {
             self.changed(object, preview, Some(item.prepared.body().clone()), item.placements.clone());
         }
         Ok(changes)
+    }
+
+    /// Previews all objects of a call, definitions first: what the server says of objects of their kinds may be about
+    /// the definitions that it has now.
+    async fn preview_all(
+        &mut self,
+        items: &[ApplyItem],
+        together: &HashSet<ObjectId>,
+    ) -> Result<Vec<Preview>, targets::Error> {
+        let mut previews: Vec<Option<Preview>> = items.iter().map(|_| None).collect();
+        for are_definitions in [true, false] {
+            let is_meant = |at: &usize| items[*at].prepared.object().is_definition() == are_definitions;
+            let meant: Vec<_> = (0..items.len()).filter(is_meant).collect();
+            let tried = meant.iter().map(|at| self.preview(&items[*at], together));
+            let tried = concurrent::collect(tried.collect()).await?;
+            for (at, preview) in meant.into_iter().zip(tried) {
+                let defined = definition::resource(items[at].prepared.body()).filter(|_| are_definitions);
+                if preview.change != Change::Unchanged {
+                    self.redefined.extend(defined.map(|(group_kind, _)| group_kind));
+                }
+                previews[at] = Some(preview);
+            }
+        }
+        Ok(previews.into_iter().flatten().collect())
+    }
+
+    /// Previews one object. By reads alone, where the server's refusal is about what this run changes first.
+    async fn preview(
+        &self,
+        item: &ApplyItem,
+        together: &HashSet<ObjectId>,
+    ) -> Result<Preview, targets::Error> {
+        let object = item.prepared.object();
+        let why = match self.site.preview(&item.prepared, self.mode).await {
+            Err(targets::Error::Cluster(cluster::Error::Invalid { .. }))
+                if self.redefined.contains(&object.group_kind()) =>
+            {
+                NotDryRun::Redefined
+            }
+            Err(targets::Error::Cluster(cluster::Error::Terminating { .. }))
+                if self.brings_namespace_of(object, together) =>
+            {
+                NotDryRun::Impossible
+            }
+            preview => return preview,
+        };
+        self.site.foretell(&item.prepared, why).await
     }
 
     /// Notes what the server judges by more than the right to write it.
@@ -192,13 +242,19 @@ impl Planning {
     /// Checks that an object without a dry run depends on a namespace or a definition that this run creates, in an
     /// earlier call or together with it.
     fn check_place(&self, object: &ObjectRef, together: &HashSet<ObjectId>) -> Result<(), CallError> {
-        let Some(namespace) = &object.namespace else { return Ok(()) };
-        let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
-        let is_ours = self.overlaid(&home).is_some()
-            || together.contains(&home.id())
+        let is_ours = object.namespace.is_none()
+            || self.brings_namespace_of(object, together)
             || builtin(object.group(), &object.kind).is_none();
         let missing = cluster::Error::NoNamespace { object: object.to_string() };
         if is_ours { Ok(()) } else { Err(CallError::Target(missing.into())) }
+    }
+
+    /// Whether this run makes the namespace of an object, in an earlier call or together with it.
+    fn brings_namespace_of(&self, object: &ObjectRef, together: &HashSet<ObjectId>) -> bool {
+        object.namespace.as_ref().is_some_and(|namespace| {
+            let home = ObjectRef::new("v1", "Namespace", None, namespace.clone());
+            self.overlaid(&home).is_some() || together.contains(&home.id())
+        })
     }
 
     fn changed(

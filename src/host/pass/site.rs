@@ -11,9 +11,10 @@ use crate::kubernetes::definition;
 use crate::kubernetes::kinds::{Kinds, Redefined};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::{InvalidObjectRef, ObjectRef};
+use crate::plan::Waits;
 use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
-    self, Change, DryRunMode, Inventory, Overrides, Prepared, Preview, Recorded, Removed, Target,
+    self, Change, DryRunMode, Inventory, NotDryRun, Overrides, Prepared, Preview, Recorded, Removed, Target,
 };
 
 use crate::host::progress::Observer;
@@ -33,16 +34,21 @@ pub struct Site {
 /// How long the run may wait for its target.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting {
-    /// Whether it waits at all.
-    pub enabled: bool,
+    /// What for.
+    pub waits: Waits,
     /// When it ends, for all waiting together.
     pub until: Instant,
 }
 
 impl Waiting {
-    /// Waiting that begins now, if there is to be any.
-    pub fn begin(enabled: bool, timeout: Duration) -> Self {
-        Self { enabled, until: now() + timeout }
+    /// Waiting that begins now.
+    pub fn begin(waits: Waits, timeout: Duration) -> Self {
+        Self { waits, until: now() + timeout }
+    }
+
+    /// When a wait ends that a next step needs, whoever asked for it.
+    pub(super) fn before_next_step(self) -> Instant {
+        if self.waits.between_steps() { self.until } else { now() }
     }
 
     /// When a wait of this length ends.
@@ -222,6 +228,15 @@ impl Site {
         mode: DryRunMode,
     ) -> Result<Preview, targets::Error> {
         self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, mode).await
+    }
+
+    /// Previews the apply of an object by reads alone, for this reason.
+    pub(super) async fn foretell(
+        &self,
+        prepared: &Prepared,
+        why: NotDryRun,
+    ) -> Result<Preview, targets::Error> {
+        self.target.foretell(prepared, &self.inventory, &self.kinds, self.overrides, why).await
     }
 
     pub(super) async fn apply(

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::kubernetes::api::{self, RBAC};
 use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::manifest::is_gathering;
 use crate::kubernetes::object::ObjectRef;
 
 use super::Rights;
@@ -85,12 +86,6 @@ impl Rights {
         self.uses(&place, kinds, &[ApiVerb::Bind], &why);
         self.escalations.insert(Escalation::Bind { role, binding: binding.clone() });
     }
-}
-
-/// Whether the rules of a role are gathered from other roles: then nobody knows them beforehand.
-pub fn is_gathering(role: &Value) -> bool {
-    let selectors = role.pointer("/aggregationRule/clusterRoleSelectors").and_then(Value::as_array);
-    selectors.is_some_and(|selectors| !selectors.is_empty())
 }
 
 /// The role that a binding names.

@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::*;
 
+const EXPECTS_STATUS: Beside = Beside { has_status: true, binds_with_pod: false, quiet: None };
+
 /// An object of generation 2 with a status.
 fn object(api_version: &str, kind: &str, spec: Value, status: Value) -> Value {
     json!({ "apiVersion": api_version, "kind": kind, "metadata": { "name": "x", "generation": 2 }, "spec": spec, "status": status })
@@ -18,7 +20,7 @@ fn failed(why: &str) -> Readiness {
 fn check(api_version: &str, kind: &str, cases: &[(Value, Value, Readiness)]) {
     for (spec, status, expected) in cases {
         let object = object(api_version, kind, spec.clone(), status.clone());
-        assert_eq!(readiness(&object, false), *expected, "{kind} {spec} {status}");
+        assert_eq!(readiness(&object, &Beside::default()), *expected, "{kind} {spec} {status}");
     }
 }
 
@@ -293,7 +295,7 @@ fn a_custom_resource_goes_by_its_conditions() {
     );
     let gateway = object("gateway.networking.k8s.io/v1", "Gateway", json!({}), json!({}));
     assert_eq!(
-        readiness(&gateway, true),
+        readiness(&gateway, &EXPECTS_STATUS),
         not("it has no status yet"),
         "a group below `k8s.io` may be a custom one"
     );
@@ -302,10 +304,92 @@ fn a_custom_resource_goes_by_its_conditions() {
 #[test]
 fn a_custom_resource_that_will_get_a_status_is_not_ready_without_one() {
     let mut widget = object("example.com/v1", "Widget", json!({}), json!({}));
-    assert_eq!(readiness(&widget, true), not("it has no status yet"));
-    assert_eq!(readiness(&widget, false), Ready);
+    assert_eq!(readiness(&widget, &EXPECTS_STATUS), not("it has no status yet"));
+    assert_eq!(readiness(&widget, &Beside::default()), Ready);
     widget.as_object_mut().unwrap().remove("status");
-    assert_eq!(readiness(&widget, true), not("it has no status yet"));
+    assert_eq!(readiness(&widget, &EXPECTS_STATUS), not("it has no status yet"));
+}
+
+#[test]
+fn a_status_that_nobody_writes_is_not_waited_for() {
+    let quiet = |seconds| Beside { quiet: Some(Duration::from_secs(seconds)), ..EXPECTS_STATUS };
+    let defaulted = json!({ "conditions": [] });
+    for (status, lacking) in
+        [(json!({}), "it has no status yet"), (defaulted.clone(), "it has no conditions yet")]
+    {
+        let widget = object("example.com/v1", "Widget", json!({}), status);
+        assert_eq!(readiness(&widget, &quiet(14)), not(lacking), "its controller may not be there yet");
+        let Idle(why) = readiness(&widget, &quiet(15)) else { panic!("{widget}") };
+        assert_eq!(why, "its kind has a status, and nobody in this cluster writes it");
+    }
+    let mut written = object("example.com/v1", "Widget", json!({}), defaulted);
+    written["metadata"]["managedFields"] =
+        json!([{ "manager": "controller", "operation": "Update", "subresource": "status" }]);
+    assert_eq!(readiness(&written, &quiet(600)), not("it has no conditions yet"), "somebody is at it");
+    let refused = json!({ "conditions": [{ "type": "Ready", "status": "False", "message": "m" }] });
+    let refused = object("example.com/v1", "Widget", json!({}), refused);
+    assert_eq!(readiness(&refused, &quiet(600)), not("`Ready` is False: m"));
+}
+
+#[test]
+fn a_claim_that_waits_for_its_pod_is_not_waited_for() {
+    let with_pod = Beside { binds_with_pod: true, ..Beside::default() };
+    let mut claim = object("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Pending" }));
+    assert_eq!(readiness(&claim, &Beside::default()), not("its phase is Pending"));
+    assert_eq!(readiness(&claim, &with_pod), Idle("its class gives it a volume once a pod uses it".into()));
+    claim["metadata"]["annotations"] = json!({ "volume.kubernetes.io/selected-node": "node-1" });
+    assert_eq!(readiness(&claim, &with_pod), not("its phase is Pending"), "a pod uses it");
+    let lost = object("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Lost" }));
+    assert_eq!(readiness(&lost, &with_pod), failed("its phase is Lost"));
+}
+
+#[test]
+fn a_load_balancer_that_nobody_attends_to_says_so_after_some_seconds() {
+    let quiet = |seconds| Beside { quiet: Some(Duration::from_secs(seconds)), ..Beside::default() };
+    let mut service = object("v1", "Service", json!({ "type": "LoadBalancer" }), json!({}));
+    assert_eq!(readiness(&service, &quiet(4)), not("its load balancer has no address yet"));
+    let unattended = "its load balancer has no address, and nobody in this cluster has begun to give it one";
+    assert_eq!(readiness(&service, &quiet(5)), not(unattended));
+    service["metadata"]["finalizers"] = json!(["service.kubernetes.io/load-balancer-cleanup"]);
+    assert_eq!(
+        readiness(&service, &quiet(60)),
+        not("its load balancer has no address yet"),
+        "somebody has begun"
+    );
+}
+
+#[test]
+fn what_its_manifest_halts_is_not_waited_for() {
+    let by = |operation: &str, member: &str| json!([{ "manager": "m", "operation": operation, "fieldsV1": { "f:spec": { format!("f:{member}"): {} } } }]);
+    for (api_version, kind, member, how) in [
+        ("apps/v1", "Deployment", "paused", "its rollout is paused"),
+        ("batch/v1", "Job", "suspend", "it is suspended"),
+    ] {
+        let mut object =
+            object(api_version, kind, json!({ member: true }), json!({ "observedGeneration": 2 }));
+        object["metadata"]["managedFields"] = by("Update", member);
+        assert_eq!(readiness(&object, &Beside::default()), not(how), "somebody did so by hand");
+        object["metadata"]["managedFields"] = by("Apply", member);
+        let said = readiness(&object, &Beside::default());
+        assert_eq!(said, Idle(format!("{how}, as its manifest says")));
+        assert!(said.is_met() && !not(how).is_met() && !failed(how).is_met());
+    }
+    let timetable = object("batch/v1", "CronJob", json!({ "suspend": true }), json!({}));
+    assert_eq!(readiness(&timetable, &Beside::default()), Ready);
+}
+
+#[test]
+fn a_job_with_a_time_to_live_removes_itself() {
+    let job = |group: &str, spec: Value| object(group, "Job", spec, json!({}));
+    assert!(removes_itself(&job("batch/v1", json!({ "ttlSecondsAfterFinished": 0 }))));
+    for other in [
+        job("batch/v1", json!({})),
+        job("batch/v1", json!({ "ttlSecondsAfterFinished": null })),
+        job("example.com/v1", json!({ "ttlSecondsAfterFinished": 0 })),
+        object("v1", "Pod", json!({ "ttlSecondsAfterFinished": 0 }), json!({})),
+    ] {
+        assert!(!removes_itself(&other), "{other}");
+    }
 }
 
 #[test]
@@ -316,7 +400,7 @@ fn kinds_without_a_state_are_ready_at_once() {
         ("rbac.authorization.k8s.io/v1", "Role"),
         ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ] {
-        assert_eq!(readiness(&json!({ "apiVersion": api_version, "kind": kind }), true), Ready);
+        assert_eq!(readiness(&json!({ "apiVersion": api_version, "kind": kind }), &EXPECTS_STATUS), Ready);
     }
 }
 
@@ -337,7 +421,7 @@ fn conditions_that_every_kind_may_have_count_for_built_in_kinds_too() {
 #[test]
 fn whatever_is_being_deleted_is_not_ready() {
     let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } });
-    assert_eq!(readiness(&object, false), not("it is being deleted since 2026-01-01T00:00:00Z"));
+    assert_eq!(readiness(&object, &Beside::default()), not("it is being deleted since 2026-01-01T00:00:00Z"));
 }
 
 #[test]
@@ -359,7 +443,8 @@ fn what_is_being_deleted_says_who_holds_it() {
 #[test]
 fn texts_of_controllers_are_cut_and_cannot_deceive() {
     let status = json!({ "conditions": [{ "type": "Ready", "status": "False", "message": format!("\u{1b}[2J{}", "x".repeat(500)) }] });
-    let NotReady(why) = readiness(&object("example.com/v1", "Widget", json!({}), status), false) else {
+    let NotReady(why) = readiness(&object("example.com/v1", "Widget", json!({}), status), &Beside::default())
+    else {
         panic!("it is ready")
     };
     assert!(why.contains("\\u{1b}[2J") && why.len() < 350, "{why}");

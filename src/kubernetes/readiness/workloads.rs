@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::Readiness::{self, Failed, NotReady, Ready};
+use crate::kubernetes::api::BATCH;
+use crate::kubernetes::managed_fields;
+
+use super::Readiness::{self, Failed, Idle, NotReady, Ready};
 use super::conditions::{because, condition, is_true, number, required_if_said, shown, status_of, text};
 
 pub(super) fn pod(object: &Value) -> Readiness {
@@ -44,7 +47,7 @@ pub(super) fn deployment(object: &Value) -> Readiness {
         ));
     }
     if object.pointer("/spec/paused") == Some(&Value::Bool(true)) {
-        return NotReady("its rollout is paused".into());
+        return halted(object, "paused", "its rollout is paused");
     }
     let counted = observed(object)
         .and(enough(object, "updatedReplicas", wanted, "updated"))
@@ -116,11 +119,28 @@ pub(super) fn job(object: &Value) -> Readiness {
     if let Some(failed) = condition(object, "Failed").filter(|it| status_of(it) == Some("True")) {
         return Failed(because("it failed", text(failed, "/message")));
     }
-    NotReady(if is_true(object, "Suspended") {
-        "it is suspended".into()
+    if object.pointer("/spec/suspend") == Some(&Value::Bool(true)) || is_true(object, "Suspended") {
+        return halted(object, "suspend", "it is suspended");
+    }
+    NotReady("it is not complete".into())
+}
+
+/// What a manifest halts, it means to be halted. What somebody else did, by hand or for a while, keeps it from what it
+/// is meant to be.
+fn halted(object: &Value, member: &str, how: &str) -> Readiness {
+    if managed_fields::is_applied(object, &["spec", member]) {
+        Idle(format!("{how}, as its manifest says"))
     } else {
-        "it is not complete".into()
-    })
+        NotReady(how.into())
+    }
+}
+
+/// Whether an object is removed by its controller once it is done: a Job with a time to live.
+pub fn removes_itself(object: &Value) -> bool {
+    let group = text(object, "/apiVersion").and_then(|it| it.split_once('/')).map(|(group, _)| group);
+    group == Some(BATCH)
+        && text(object, "/kind") == Some("Job")
+        && number(object, "/spec/ttlSecondsAfterFinished").is_some()
 }
 
 pub(super) fn disruption_budget(object: &Value) -> Readiness {

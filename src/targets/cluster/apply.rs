@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::{ApiRequest, ApiResponse, Error, path_of};
 use crate::grant::{Apply, Permitted};
@@ -75,14 +75,21 @@ impl Cluster {
         let response = self.patch(object, body, kinds, &Patch { force, dry_run: true }).await;
         match (response.and_then(|response| response.object(object)), before) {
             (Ok(after), before) => Ok(self.compared(before, after)),
+            (Err(Error::Immutable { .. }), Some(_)) if is_contradictory(body.value) => Err(Error::Invalid {
+                object: object.to_string(),
+                text: "a Service whose `spec.clusterIP` is `None` has no port on nodes".into(),
+            }),
             (Err(Error::Immutable { fields, .. }), Some(before)) => {
                 Ok(Preview::replacing(before, body.value, fields))
             }
             (Err(Error::NoNamespace { .. }), None) => {
                 Ok(self.foretold(body.value, None, Some(NotDryRun::Impossible)))
             }
-            (Err(Error::NoKind { .. }), None) if kinds.is_learned(object) => {
-                Ok(self.foretold(body.value, None, Some(NotDryRun::Impossible)))
+            (Err(Error::NoKind { .. }), before) if kinds.is_learned(object) => {
+                Ok(self.foretold(body.value, before, Some(NotDryRun::Impossible)))
+            }
+            (Err(error), Some(before)) if self.is_recorded_elsewhere(&error, body.value, &before) => {
+                Ok(self.foretold(body.value, Some(before), Some(NotDryRun::OtherVersion)))
             }
             (Err(Error::Denied { lacks_right: true, .. }), before) if mode == DryRunMode::DryRunIfAllowed => {
                 Ok(self.foretold(body.value, before, Some(NotDryRun::Forbidden)))
@@ -104,6 +111,11 @@ impl Cluster {
             Change::Unchanged if !held_alike => Preview { change: Change::Update, ..preview },
             _ => preview,
         }
+    }
+
+    /// Previews applying `body` by reads alone, where a dry run would be about something else.
+    pub fn foretell(&self, body: &Value, before: Option<Value>, why: NotDryRun) -> Preview {
+        self.foretold(body, before, Some(why))
     }
 
     /// The change that applying `body` would make, estimated from reads.
@@ -133,6 +145,54 @@ impl Cluster {
         let (object, body) = (permit.0.reference(), body.into());
         let response = self.patch(object, body, kinds, &Patch { force, dry_run: false }).await?;
         Applied::of(response.status == StatusCode::CREATED, response.object(object)?, object)
+    }
+
+    /// Applies `body` over an object that was seen so. Where the server cannot, since the fields of this installation
+    /// are on record under another version of the kind, they are put on record under this one first.
+    ///
+    /// # Errors
+    /// As for [`apply`](Self::apply), and [`Error::Changed`] when the object was changed since.
+    pub async fn apply_over(
+        &self,
+        permit: &Permitted<Apply>,
+        body: Body<'_>,
+        seen: Option<&Value>,
+        kinds: &Kinds,
+        force: bool,
+    ) -> Result<Applied, Error> {
+        match (self.apply(permit, body, kinds, force).await, seen) {
+            (Err(error), Some(seen)) if self.is_recorded_elsewhere(&error, body.value, seen) => {
+                self.carry_over(permit.0.reference(), body.value, seen, kinds).await?;
+                self.apply(permit, body, kinds, force).await
+            }
+            (applied, _) => applied,
+        }
+    }
+
+    /// Whether the server cannot compare an object with what it has on record of it. It says so in these words, for
+    /// kinds that have other fields in the version that is on record.
+    fn is_recorded_elsewhere(&self, error: &Error, body: &Value, before: &Value) -> bool {
+        let Error::Invalid { text, .. } = error else { return false };
+        text.contains("field not declared in schema")
+            && managed_fields::carried_over(body, before, &self.manager).is_some()
+    }
+
+    /// Puts the fields that the installation holds on record under the version that `body` is written in. The fields
+    /// stay the same, and so does all else: the server takes it for no other object or version than the one that was
+    /// seen.
+    async fn carry_over(
+        &self,
+        object: &ObjectRef,
+        body: &Value,
+        seen: &Value,
+        kinds: &Kinds,
+    ) -> Result<(), Error> {
+        let Some(entries) = managed_fields::carried_over(body, seen, &self.manager) else { return Ok(()) };
+        let patch = json!({ "metadata": { "uid": metadata::uid(seen),
+            "resourceVersion": metadata::resource_version(seen), "managedFields": entries } });
+        let url = format!("{}?fieldManager={}", path_of(object, kinds)?, percent_encoded(&self.manager));
+        let request = ApiRequest::merge(url, &patch).under(self.right.as_ref());
+        self.send(&request).await?.accepted("apply", object).map(drop)
     }
 
     async fn patch(
@@ -192,6 +252,13 @@ impl Patch {
             self.force
         )
     }
+}
+
+/// Whether a Service would be refused also when it is made anew.
+fn is_contradictory(body: &Value) -> bool {
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
+    let has_ports = ["LoadBalancer", "NodePort"].contains(&text("/spec/type").unwrap_or_default());
+    text("/kind") == Some("Service") && has_ports && text("/spec/clusterIP") == Some("None")
 }
 
 fn check_names(body: &Value, object: &ObjectRef) -> Result<(), Error> {

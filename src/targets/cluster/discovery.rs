@@ -64,6 +64,22 @@ impl Cluster {
         Ok(self.statuses.has(&object.api_version, &plural).unwrap_or(false))
     }
 
+    /// The versions that the server has in the group of `object`, the preferred one first.
+    pub(super) async fn versions(&self, object: &ObjectRef) -> Result<Vec<String>, Error> {
+        let response = self.send(&ApiRequest::get(path::of_group(object.group()))).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        let group = response.accepted("get", object)?.document(object)?;
+        let preferred = group.pointer("/preferredVersion/groupVersion").and_then(Value::as_str);
+        let all = group.get("versions").and_then(Value::as_array).into_iter().flatten();
+        let mut versions: Vec<_> =
+            all.filter_map(|it| it.get("groupVersion")?.as_str()).map(str::to_owned).collect();
+        versions.retain(|version| version.split_once('/').is_some_and(|(group, _)| group == object.group()));
+        versions.sort_by_key(|version| Some(&**version) != preferred);
+        Ok(versions)
+    }
+
     /// The kinds that the server has in the group and version of `object`.
     pub(super) async fn discover(&self, object: &ObjectRef) -> Result<Vec<(String, Resource)>, Error> {
         let response = self.send(&ApiRequest::get(path::of_version(&object.api_version))).await?;

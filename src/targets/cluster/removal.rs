@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::cluster::{ApiRequest, ApiResponse, Error, Precondition, path_of};
-use crate::grant::{Delete, Permitted, before_delete};
+use crate::grant::{Delete, Permitted, Wait, before_delete};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::readiness::{Readiness, going};
@@ -109,7 +109,7 @@ impl Cluster {
     /// [`Error`] when the server does not say.
     pub async fn gone(
         &self,
-        permit: &Permitted<Delete>,
+        permit: &Permitted<Wait>,
         uid: Option<&str>,
         kinds: &Kinds,
     ) -> Result<Readiness, Error> {

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::*;
-use crate::grant::Delete;
+use crate::grant::{Delete, Wait};
 use crate::kubernetes::manifest::Object;
+use crate::kubernetes::readiness::Readiness;
 use crate::kubernetes::resource::Resource;
 use crate::targets::preview::{Change, DryRunMode, NotDryRun, Preview};
 

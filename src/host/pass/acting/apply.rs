@@ -1,13 +1,19 @@
 //! Carries out one call that applies objects: concurrently, in waves, so that dependencies come first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::cluster::{self, concurrent};
 use crate::grant::Granted;
-use crate::host::pass::ApplyItem;
+use crate::host::pass::{ApplyItem, Site};
+use crate::host::progress::Unready;
 use crate::host::told::CallError;
 use crate::host::wait::Awaited;
 use crate::kubernetes::order::ApplyWave;
+use crate::kubernetes::readiness::removes_itself;
+use crate::kubernetes::{definition, metadata};
 use crate::targets::{self, Change, Overrides, Prepared, Recorded};
 
 use super::Acting;
@@ -21,14 +27,34 @@ enum Sent {
 }
 
 impl Acting {
-    /// Waits until objects are gone that the component deleted and now applies again: the pending deletion would remove
-    /// them.
+    /// Waits until objects are gone that are being deleted and are now applied again: the pending deletion would remove
+    /// them. Either the component deleted them, or somebody had when the run was planned.
     pub(super) async fn let_go_first(&mut self, items: &[ApplyItem]) -> Result<(), CallError> {
         let objects: Vec<_> = items.iter().map(|item| item.step.object.clone()).collect();
-        match self.await_gone_of(&objects).await?.first() {
+        let mut held = self.await_gone_of(&objects).await?;
+        let is_going =
+            |item: &&ApplyItem| self.seen.get(&item.step.object.id()).is_some_and(metadata::is_being_deleted);
+        let going: Vec<_> = items.iter().filter(is_going).collect();
+        if held.is_empty() && !going.is_empty() {
+            held = self.await_successors(&going).await?;
+        }
+        match held.first() {
             Some(held) => Err(targets::Error::held(held.object.to_string(), &held.why).into()),
             None => Ok(()),
         }
+    }
+
+    /// Waits until objects are gone that have the names of these. What takes their place is new.
+    async fn await_successors(&mut self, items: &[&ApplyItem]) -> Result<Vec<Unready>, targets::Error> {
+        let mut going = Vec::new();
+        for item in items {
+            let seen = self.seen.remove(&item.step.object.id());
+            let uid = seen.as_ref().and_then(metadata::uid).map(str::to_owned);
+            going.push(Awaited::Gone(item.prepared.wait(), uid));
+        }
+        let until = self.site.waiting().before_next_step();
+        let late = self.site.waiter(until).settle(going).await?;
+        Ok(late.iter().map(|late| late.row().clone()).collect())
     }
 
     /// Sends the objects wave by wave. All of them are in the inventory before the first request is sent.
@@ -53,6 +79,7 @@ impl Acting {
         for item in items {
             waves.entry(ApplyWave::of(&item.step.object)).or_default().push(item);
             self.applied.insert(item.step.object.clone(), item.prepared.wait());
+            self.note_passing(item);
         }
         for (wave, items) in waves {
             let changed = self.send(&items, granted).await?;
@@ -61,6 +88,14 @@ impl Acting {
             }
         }
         Ok(())
+    }
+
+    /// Notes whether an object is removed by its controller once it is done: by its manifest, or as the server has it.
+    fn note_passing(&mut self, item: &ApplyItem) {
+        let id = item.step.object.id();
+        if removes_itself(item.prepared.body()) || self.seen.get(&id).is_some_and(removes_itself) {
+            self.passing.insert(id);
+        }
     }
 
     /// The record of an object before it is sent. It keeps the UID only if that is the planned object's: a new object
@@ -79,8 +114,8 @@ impl Acting {
         items: &[&'a ApplyItem],
         granted: &Granted,
     ) -> Result<Vec<&'a ApplyItem>, CallError> {
-        let Self { site, ledger, settled, seen, .. } = self;
-        let site = &*site;
+        let Self { site, ledger, settled, seen, redefined, .. } = self;
+        let (site, redefined) = (&*site, &*redefined);
         let mut requests = Vec::new();
         for item in items {
             let (prepared, id) = (&item.prepared, item.step.object.id());
@@ -89,7 +124,7 @@ impl Acting {
             requests.push(async move {
                 match kept {
                     Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),
-                    None => Sent::of(site.apply(prepared, seen).await, site.overrides()),
+                    None => Sent::of(apply(site, prepared, seen, redefined).await, site.overrides()),
                 }
             });
         }
@@ -137,6 +172,8 @@ impl Acting {
 
     /// Objects of a kind can be applied once its definition is served, whether or not the run waits for anything else.
     async fn await_served(&mut self, definitions: &[&ApplyItem], granted: &Granted) -> Result<(), CallError> {
+        let defined = definitions.iter().filter_map(|item| definition::resource(item.prepared.body()));
+        self.redefined.extend(defined.map(|(group_kind, _)| group_kind));
         let mut awaited = Vec::new();
         for item in definitions.iter().filter(|item| item.step.object.is_definition()) {
             let permit = granted.wait(item.step.object.clone())?;
@@ -144,6 +181,29 @@ impl Acting {
         }
         self.late = self.site.waiter(self.site.waiting().until).settle(awaited).await?;
         self.check_late(granted)
+    }
+}
+
+/// The pauses, in milliseconds, while a server may take an object by the definition that its kind had before this run
+/// changed it: each learns of the change a moment later.
+const SETTLING: [u64; 6] = [50, 100, 200, 400, 800, 1600];
+
+/// Applies an object. One whose definition has just changed is sent again where the server does not take it.
+async fn apply(
+    site: &Site,
+    prepared: &Prepared,
+    seen: Option<&Value>,
+    redefined: &HashSet<String>,
+) -> Result<(Change, Recorded), targets::Error> {
+    use cluster::Error as Refusal;
+    let mut pauses = SETTLING.iter().filter(|_| redefined.contains(&prepared.object().group_kind()));
+    loop {
+        match (site.apply(prepared, seen).await, pauses.next()) {
+            (Err(targets::Error::Cluster(Refusal::Invalid { .. } | Refusal::NoKind { .. })), Some(pause)) => {
+                tokio::time::sleep(Duration::from_millis(*pause)).await
+            }
+            (applied, _) => return applied,
+        }
     }
 }
 

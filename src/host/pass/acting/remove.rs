@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::cluster::concurrent;
-use crate::grant::{Delete, Permitted};
+use crate::grant::{Delete, Permitted, after_delete};
 use crate::host::progress::Unready;
 use crate::host::wait::Awaited;
 use crate::kubernetes::object::ObjectRef;
@@ -36,7 +36,7 @@ impl Acting {
         tolerable: fn(&targets::Error) -> bool,
     ) -> Result<(), targets::Error> {
         let Self { site, ledger, going, .. } = self;
-        let waits = site.waiting().enabled;
+        let waits = site.waiting().waits.between_steps();
         let known = &*site;
         let remove = |ObjectRemoval { permit, seen }: ObjectRemoval| async move {
             match known.delete(&permit, seen.as_ref()).await {
@@ -48,7 +48,7 @@ impl Acting {
         let removed =
             concurrent::for_each(removals.into_iter().map(remove).collect(), |_, (permit, removed)| {
                 match removed {
-                    Removed::Going(uid) if waits => going.push(Awaited::Gone(permit, uid)),
+                    Removed::Going(uid) if waits => going.push(Awaited::Gone(after_delete(&permit), uid)),
                     Removed::Gone | Removed::Going(_) => {
                         ledger.removed(&permit.0)?;
                         gone.push(permit.into_inner().0);
@@ -61,13 +61,18 @@ impl Acting {
         removed
     }
 
-    /// Waits until all deleted objects are gone, or the time is over; returns those that still exist.
+    /// Waits until all deleted objects are gone, or the time is over; returns those that still exist. A run that does
+    /// not wait at the end lets them go by themselves.
     ///
     /// # Errors
     /// When the target cannot be read, or that something is gone cannot be written down.
     pub async fn await_gone(&mut self) -> Result<Vec<Unready>, targets::Error> {
         let going = std::mem::take(&mut self.going);
-        self.await_these(going).await
+        if self.site.waiting().waits.at_the_end() {
+            return self.await_these(going).await;
+        }
+        self.forget(going.iter().map(|it| it.object().clone()))?;
+        Ok(Vec::new())
     }
 
     /// Waits until these objects are gone, where this run deleted them: one that is still being deleted cannot be
@@ -108,7 +113,7 @@ mod tests {
     #[test]
     fn what_is_going_is_found_without_a_comparison_of_all_with_all() {
         let object = |at: usize| ObjectRef::new("v1", "ConfigMap", Some("prod"), format!("n{at}"));
-        let going = |at| Awaited::Gone(Permitted::for_tests(Delete(object(at))), None);
+        let going = |at| Awaited::Gone(after_delete(&Permitted::for_tests(Delete(object(at)))), None);
         let objects: Vec<_> = (0..20).map(object).collect();
         let made = ids_made(|| {
             let (meant, others) = parted((10..30).map(going).collect(), &objects);

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::grant::Granted;
+use crate::grant::{Granted, after_delete};
 use crate::host::told::CallError;
 use crate::host::wait::Awaited;
 use crate::targets::{self, Prepared, Recorded, Removed, check_replaceable};
@@ -47,7 +47,7 @@ impl Acting {
         self.site.record(std::slice::from_ref(&anew));
         let Removed::Going(uid) = removed else { return Ok(()) };
         let waiter = self.site.waiter(self.site.waiting().until);
-        match waiter.settle(vec![Awaited::Gone(permit, uid)]).await?.first() {
+        match waiter.settle(vec![Awaited::Gone(after_delete(&permit), uid)]).await?.first() {
             Some(late) => Err(targets::Error::held(late.row().object.to_string(), &late.row().why).into()),
             None => Ok(()),
         }

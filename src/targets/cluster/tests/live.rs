@@ -92,7 +92,7 @@ impl Live {
     }
 
     async fn gone(&self, body: &Value, uid: Option<&str>) -> bool {
-        let permit = Permitted::for_tests(Delete(self.reference(body)));
+        let permit = Permitted::for_tests(Wait(self.reference(body)));
         self.cluster.gone(&permit, uid, &self.kinds).await.unwrap() == Readiness::Ready
     }
 
