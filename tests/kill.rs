@@ -1,5 +1,5 @@
 //! Whatever is interrupted, wherever, leaves an installation that the next command finishes: the program itself is
-//! killed at random moments, a hundred times.
+//! killed at random moments, a hundred times, and has no room on its disk.
 #![cfg(unix)]
 #![expect(
     clippy::disallowed_methods,
@@ -122,6 +122,32 @@ impl Site {
         child.wait().unwrap();
     }
 
+    /// An action that can write no more than so many blocks of 512 bytes into any file: as good as a full disk, and needs
+    /// no disk of its own.
+    fn without_room(&self, command: &Command, blocks: u64) -> Output {
+        let mut limited = Command::new("/bin/sh");
+        limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
+        limited.arg(command.get_program()).args(command.get_args());
+        limited.current_dir(self.home.root.path()).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// How many blocks of 512 bytes the longest file takes that a run writes.
+    fn longest(&self) -> u64 {
+        let mut folders = vec![self.home.path("state"), self.home.path("rendered")];
+        let mut longest = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let entry = entry.unwrap();
+                match entry.metadata().unwrap() {
+                    found if found.is_dir() => folders.push(entry.path()),
+                    found => longest = longest.max(found.len().div_ceil(512)),
+                }
+            }
+        }
+        longest
+    }
+
     /// Does what an operator would do next: the same again. Where the action was over already, that is said.
     fn finish(&self, action: Action) {
         let Output { status, stderr, .. } = self.command(action).output().unwrap();
@@ -192,4 +218,48 @@ fn whatever_is_killed_is_finished_by_the_next_command() {
     }
     println!("{kills} kills, {interrupted} of them in the middle, in {:?}", start.elapsed());
     assert!(interrupted > 0, "no kill came in the middle of a run");
+}
+
+#[test]
+fn what_has_no_room_to_write_is_finished_by_the_next_command() {
+    let actions = [Action::Install, Action::Upgrade, Action::Uninstall];
+    let site = Site::new();
+    let undisturbed = actions.map(|action| {
+        site.finish(action);
+        site.picture()
+    });
+    let (mut failed, mut done) = (0, 0);
+    // With no room at all, and with more and more: eighths of the longest file that is there.
+    for eighths in [0, 1, 3, 6, 8, 24] {
+        for (action, expected) in actions.into_iter().zip(&undisturbed) {
+            let blocks = site.longest() * eighths / 8;
+            let Output { status, stderr, .. } = site.without_room(&site.command(action), blocks);
+            let said = String::from_utf8_lossy(&stderr);
+            site.assert_nothing_is_lost();
+            if status.success() {
+                done += 1;
+            } else {
+                failed += 1;
+                assert_eq!(status.code(), Some(1), "{action:?} with {blocks} blocks: {said}");
+                assert!(said.contains("error: ") && !said.contains("Error code"), "{action:?}: {said}");
+            }
+            site.finish(action);
+            assert_eq!(&site.picture(), expected, "{action:?} with {blocks} blocks: {said}");
+        }
+    }
+    assert!(failed > 5 && done > 0, "{failed} actions had no room, and {done} had enough");
+}
+
+#[test]
+fn a_key_that_has_no_room_is_not_there_and_in_nobodys_way() {
+    let site = Site::new();
+    let mut command = site.carnet();
+    command.env("COSIGN_PASSWORD", "").args(["key", "generate", "key"]);
+    for blocks in 0..=1 {
+        let output = site.without_room(&command, blocks);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(!site.home.path("key.key").exists() && !site.home.path("key.pub").exists());
+    }
+    assert!(site.without_room(&command, 1000).status.success());
+    assert!(site.home.path("key.key").exists() && site.home.path("key.pub").exists());
 }

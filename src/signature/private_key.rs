@@ -196,7 +196,12 @@ impl PrivateKey {
             }
         }
         write_new(&directory, &private, 0o600, &self.to_pem(password)?)?;
-        write_new(&directory, &public, 0o644, &self.public.to_pem())
+        let written = write_new(&directory, &public, 0o644, &self.public.to_pem());
+        if written.is_err() {
+            // Half of a pair is of no use, and would be in the way of the next.
+            drop(directory.remove_file(&private));
+        }
+        written
     }
 
     /// Signs: ECDSA over SHA-256, in DER. Two signatures over the same bytes differ.
@@ -255,7 +260,11 @@ fn write_new(directory: &Dir, name: &str, mode: u32, text: &str) -> Result<(), K
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode);
     let mut file = directory.open_with(name, &options).map_err(system)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(system)
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        drop(directory.remove_file(name));
+    }
+    written.map_err(system)
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ pub enum StateError {
         /// The fault of the record.
         why: String,
     },
-    /// The database refused.
-    #[error("the state database cannot be used")]
-    Database(#[from] rusqlite::Error),
+    /// The database refused: its fault, in our words.
+    #[error("the state database cannot be used: {0}")]
+    Database(String),
     /// A stored document has the wrong shape.
     #[error("the state holds a record that cannot be read")]
     Document(#[from] document::InvalidDocument),
@@ -88,6 +88,28 @@ impl StateError {
         use cluster::Error::{Response, TooLong};
         matches!(self, Self::Corrupt { .. } | Self::Document(_) | Self::Cluster(Response { .. } | TooLong))
     }
+}
+
+impl From<rusqlite::Error> for StateError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(database_fault(&error))
+    }
+}
+
+/// What is wrong with the database, and not how its library puts it.
+pub(super) fn database_fault(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied,
+        ReadOnly, SystemIoFailure,
+    };
+    let fault = match error.sqlite_error_code() {
+        Some(DiskFull | SystemIoFailure) => "the disk is full, or cannot be read and written",
+        Some(DatabaseBusy | DatabaseLocked) => "another program is using it",
+        Some(DatabaseCorrupt | NotADatabase) => "it is damaged, or is something else",
+        Some(CannotOpen | PermissionDenied | ReadOnly) => "it may not be opened or written",
+        _ => return document::visible_line(&error.to_string()),
+    };
+    fault.into()
 }
 
 fn held_by(holder: Option<&Holder>) -> String {

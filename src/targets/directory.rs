@@ -4,12 +4,15 @@
 //! by hand is neither overwritten nor removed unless the operator says so, nor one that does not say itself that it is
 //! this installation's.
 
-use std::io::{self, Read, Write};
+mod unfinished;
+mod identity;
+
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 use serde_json::Value;
 
 use crate::cluster::WriteRight;
@@ -28,11 +31,8 @@ use super::inventory::Inventory;
 use super::overrides::Overrides;
 use super::preview::{Change, Preview};
 
-/// Files that are being written end so; one that is found was left behind by a run that was killed.
-const UNFINISHED: &str = ".carnet-unfinished";
-
-/// The file that holds the identity of a directory.
-const IDENTITY: &str = ".carnet-directory";
+use identity::{IDENTITY, identify, identity_in};
+use unfinished::{UNFINISHED, Unfinished};
 
 /// How Secrets are written to a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -310,17 +310,9 @@ impl Directory {
     fn write(&self, object: &ObjectRef, rendered: &Rendered) -> io::Result<()> {
         let root = self.writable()?;
         let file = file(object);
-        let unfinished = file.with_added_extension(&UNFINISHED[1..]);
         root.create_dir_all(file.parent().unwrap_or(Path::new("")))?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        if rendered.is_secret {
-            use cap_std::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        root.open_with(&unfinished, &options)?.write_all(&rendered.bytes)?;
-        root.rename(&unfinished, root, &file)
+        let unfinished = Unfinished::new(root, &file, &rendered.bytes, rendered.is_secret)?;
+        root.rename(&unfinished.name, root, &file)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the target is the operator's own word")]
@@ -337,28 +329,6 @@ impl Directory {
             identify(root, &self.identity.own)?;
         }
         Ok(root)
-    }
-}
-
-/// The identity in a directory, if it has one.
-fn identity_in(root: &Dir) -> io::Result<Option<String>> {
-    let mut text = String::new();
-    match open_plain(root, IDENTITY) {
-        Ok(file) => file.take(64).read_to_string(&mut text)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
-}
-
-/// Puts an identity into a directory that has none.
-fn identify(root: &Dir, identity: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    match root.open_with(IDENTITY, &options) {
-        Ok(mut file) => file.write_all(format!("{identity}\n").as_bytes()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
     }
 }
 
@@ -584,5 +554,62 @@ mod tests {
             assert!(matches!(deleted, Err(Error::Foreign { .. })) && is_there);
         }
         assert!(matches!(removed(None, true, take), (Ok(()), false)), "unless the operator takes it over");
+    }
+
+    #[test]
+    fn an_identity_that_could_not_be_written_is_written_by_the_next_run() {
+        let home = tempfile::tempdir().unwrap();
+        for left in ["", "\n"] {
+            std::fs::write(home.path().join(IDENTITY), left).unwrap();
+            std::fs::write(home.path().join(format!("{IDENTITY}{UNFINISHED}")), "01").unwrap();
+            let directory = Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
+            directory.writable().unwrap();
+            let next = Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
+            let next = next.expected(Some(directory.identity().to_owned()));
+            assert!(next.check_identity().is_ok());
+            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing else is left");
+        }
+    }
+
+    #[test]
+    fn of_two_runs_that_find_a_new_directory_one_writes() {
+        let home = tempfile::tempdir().unwrap();
+        let open = || Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
+        let (first, second) = (open(), open());
+        first.writable().unwrap();
+        first.writable().unwrap();
+        assert_eq!(second.writable().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(open().identity(), first.identity());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_stands_where_a_file_is_written_is_not_written_into() {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+        let home = tempfile::tempdir().unwrap();
+        let object = object("v1", "Secret", "a");
+        let place = home.path().join(file(&object));
+        let unfinished = place.with_added_extension(&UNFINISHED[1..]);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        let directory = Directory::open(home.path(), Secrets::Plain, &owner()).unwrap();
+        let rendered = Rendered { body: json!({}), bytes: b"{}".to_vec(), is_secret: true };
+        let elsewhere = home.path().join("elsewhere");
+        let put: [&dyn Fn(); 3] = [
+            &|| {
+                std::fs::write(&unfinished, "left").unwrap();
+                std::fs::set_permissions(&unfinished, std::fs::Permissions::from_mode(0o666)).unwrap();
+            },
+            &|| symlink(&elsewhere, &unfinished).unwrap(),
+            &|| assert!(std::process::Command::new("mkfifo").arg(&unfinished).status().unwrap().success()),
+        ];
+        for put in put {
+            put();
+            directory.write(&object, &rendered).unwrap();
+            assert_eq!(std::fs::read(&place).unwrap(), b"{}");
+            assert_eq!(std::fs::metadata(&place).unwrap().mode() & 0o777, 0o600);
+            assert!(!unfinished.exists() && !elsewhere.exists());
+        }
+        std::fs::create_dir(&unfinished).unwrap();
+        assert!(directory.write(&object, &rendered).is_err());
     }
 }

@@ -11,6 +11,7 @@ use crate::sync::Mutex;
 use crate::targets::{self, Inventory, Ledger, Recorded};
 
 use super::{read, schema};
+use crate::state::error::database_fault;
 
 /// Writes the inventory of one installation.
 pub(super) struct DirectoryInventoryWriter {
@@ -61,7 +62,7 @@ impl Ledger for DirectoryInventoryWriter {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn unwritten(error: rusqlite::Error) -> targets::Error {
-    targets::Error::Ledger(error.to_string())
+    targets::Error::Ledger(database_fault(&error))
 }
 
 fn key(object: &ObjectRef) -> String {
