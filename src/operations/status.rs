@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cluster;
 use crate::digest::Digest;
 use crate::document::chain;
 use crate::grant::RecordedGuard;
@@ -14,7 +15,7 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 use crate::state::{Installation, State, StateError};
-use crate::targets::{Recorded, Target};
+use crate::targets::{self, Recorded, Target};
 
 use super::places::{Located, installation};
 use super::{Access, Document, Error, Listener, Notice};
@@ -114,8 +115,10 @@ async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectS
 async fn readiness(target: &Target, recorded: &RecordedObject) -> Result<Readiness, Error> {
     let missing = || Readiness::NotReady("it is not there".into());
     let mut kinds = Kinds::default();
-    if target.learn(recorded.object(), &mut kinds).await.is_err() {
-        return Ok(missing());
+    match target.learn(recorded.object(), &mut kinds).await {
+        // What is of no kind any more cannot be there. Any other failure says nothing about the object.
+        Err(targets::Error::Cluster(cluster::Error::NoKind { .. })) => return Ok(missing()),
+        learned => learned?,
     }
     if target.get(&recorded.get(), &kinds).await?.is_none() {
         return Ok(missing());
