@@ -32,8 +32,8 @@ use crate::targets::Ledger;
 
 pub use claim::{Claim, ClaimResult, timestamp, ulid};
 pub use cluster::record_text;
-pub use directory::private_directory;
-pub use error::StateError;
+pub use directory::{is_own, private_directory};
+pub use error::{DatabaseFault, StateError};
 pub use holder::Holder;
 pub use installation::{Installation, InstallationSettings, Installations, Revision};
 pub use lock::InstallationLock;

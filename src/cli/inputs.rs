@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::document;
 use crate::oci::file::open_named;
 use crate::operations::Deferred;
-use crate::state::private_directory;
+use crate::state::{is_own, private_directory};
 use crate::verify::TrustPolicy;
 
 use super::exit::Untrusted;
@@ -185,10 +185,10 @@ pub fn who() -> String {
 }
 
 /// The directory for compiled code, which only the user may enter: it is native code that nothing authenticates when it
-/// is loaded. None where it cannot be made; then nothing is kept.
+/// is loaded. None where it cannot be made, or others could have put something into it; then nothing is kept.
 pub fn cache() -> Option<PathBuf> {
     let path = directory("XDG_CACHE_HOME", ".cache")?.join("code");
-    private_directory(&path).ok().map(|()| path)
+    private_directory(&path).ok().filter(|()| is_own(&path)).map(|()| path)
 }
 
 /// The program that is running, which starts itself to compile components. On Linux by a name that stays right when the

@@ -27,12 +27,21 @@ pub enum StateError {
         /// The fault of the record.
         why: String,
     },
-    /// The database refused: its fault, in our words.
-    #[error("the state database cannot be used: {0}")]
-    Database(String),
+    /// The database cannot be used.
+    #[error("the state database `{}` cannot be used", .path.display())]
+    Database {
+        /// Its file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        fault: DatabaseFault,
+    },
     /// A stored document has the wrong shape.
     #[error("the state holds a record that cannot be read")]
     Document(#[from] document::InvalidDocument),
+    /// Others can write there.
+    #[error("others can write to `{}`, so what it says is not yours alone", .0.display())]
+    Exposed(PathBuf),
     /// A file or directory of the state.
     #[error("the state cannot use {}", .0.display())]
     Io(PathBuf, #[source] std::io::Error),
@@ -56,8 +65,10 @@ pub enum StateError {
     #[error("there is no installation `{0}`")]
     Missing(String),
     /// The database was written by a newer version.
-    #[error("the state database has version {found}, and this program knows {known}")]
+    #[error("the state database `{}` has version {found}, and this program knows {known}", .path.display())]
     Newer {
+        /// Its file.
+        path: PathBuf,
         /// The version that it has.
         found: i64,
         /// The newest version that this program knows.
@@ -66,6 +77,9 @@ pub enum StateError {
     /// The bundle is not kept.
     #[error("the state in the cluster does not hold the bundle {0}")]
     NoBundle(Digest),
+    /// Nothing can be written to the state.
+    #[error("the state in `{}` can be read, and not be written", .0.display())]
+    ReadOnly(PathBuf, #[source] std::io::Error),
     /// A record is larger than what a cluster should be asked to hold.
     #[error("{what} has more than the {max} bytes that are kept in a cluster")]
     TooLarge {
@@ -82,34 +96,42 @@ pub enum StateError {
     Unreachable,
 }
 
+/// What keeps the database of a state directory from being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseFault {
+    /// Somebody else uses it.
+    #[error("another program is using it")]
+    Busy,
+    /// It is there, and cannot be opened.
+    #[error("it cannot be opened")]
+    CannotOpen,
+    /// Its bytes are not what was written.
+    #[error("it is damaged")]
+    Damaged,
+    /// The disk failed.
+    #[error("its disk cannot be read or written")]
+    Failed,
+    /// There is no more room.
+    #[error("its disk is full")]
+    Full,
+    /// It is no database, or has other tables.
+    #[error("it is no state database of carnet's")]
+    Foreign,
+    /// Anything else.
+    #[error("SQLite fails with its code {0}")]
+    Other(i32),
+    /// It cannot be written.
+    #[error("it cannot be written")]
+    ReadOnly,
+}
+
 impl StateError {
     /// Whether the fault is that of one record, so that others may be readable.
     pub fn is_of_a_record(&self) -> bool {
         use cluster::Error::{Response, TooLong};
         matches!(self, Self::Corrupt { .. } | Self::Document(_) | Self::Cluster(Response { .. } | TooLong))
     }
-}
-
-impl From<rusqlite::Error> for StateError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(database_fault(&error))
-    }
-}
-
-/// What is wrong with the database, and not how its library puts it.
-pub(super) fn database_fault(error: &rusqlite::Error) -> String {
-    use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied,
-        ReadOnly, SystemIoFailure,
-    };
-    let fault = match error.sqlite_error_code() {
-        Some(DiskFull | SystemIoFailure) => "the disk is full, or cannot be read and written",
-        Some(DatabaseBusy | DatabaseLocked) => "another program is using it",
-        Some(DatabaseCorrupt | NotADatabase) => "it is damaged, or is something else",
-        Some(CannotOpen | PermissionDenied | ReadOnly) => "it may not be opened or written",
-        _ => return document::visible_line(&error.to_string()),
-    };
-    fault.into()
 }
 
 fn held_by(holder: Option<&Holder>) -> String {

@@ -5,8 +5,8 @@
 //! text.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::state::{Holder, StateError, timestamp};
@@ -38,17 +38,33 @@ impl FileLock {
     }
 }
 
-/// Who holds the lock of an installation at this moment.
+/// Who holds the lock of an installation at this moment. Where nobody ever held it, there is no file, and none is made.
+#[expect(clippy::disallowed_methods, reason = "an advisory lock needs a file of the operating system")]
 pub(super) fn holder(folder: &Path, name: &str) -> Result<Option<Holder>, StateError> {
-    let file = open(folder, name)?;
+    let path = file_of(folder, name);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StateError::Io(path, error)),
+    };
     Ok((!try_lock(&file, folder)?).then(|| holder_in(&file)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "an advisory lock needs a file of the operating system")]
 fn open(folder: &Path, name: &str) -> Result<File, StateError> {
-    let path = folder.join(Digest::of(name.as_bytes()).hex());
-    let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    opened.map_err(|error| StateError::Io(path, error))
+    let path = file_of(folder, name);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(&path).map_err(|error| StateError::Io(path, error))
+}
+
+fn file_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(Digest::of(name.as_bytes()).hex())
 }
 
 /// Whether the file is locked by this process now. False: another one has it.

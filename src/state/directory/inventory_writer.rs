@@ -4,44 +4,40 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
+use crate::document::chain;
 use crate::kubernetes::object::ObjectRef;
-use crate::sync::Mutex;
+use crate::state::StateError;
 use crate::targets::{self, Inventory, Ledger, Recorded};
 
-use super::{read, schema};
-use crate::state::error::database_fault;
+use super::database::Database;
+use super::{read, schema, text};
 
 /// Writes the inventory of one installation.
 pub(super) struct DirectoryInventoryWriter {
-    pub(super) database: Arc<Mutex<Connection>>,
+    pub(super) database: Arc<Database>,
     pub(super) name: String,
 }
 
 impl DirectoryInventoryWriter {
-    fn write(&self, objects: &[Recorded]) -> rusqlite::Result<()> {
-        let mut database = self.database.lock();
-        let write = database.transaction()?;
-        for new in objects {
-            let key = key(&new.object);
-            let old: Option<String> =
-                write.query_row(schema::RECORDED, params![self.name, key], |row| row.get(0)).optional()?;
-            let old = old.map(|old| read(&old)).transpose().map_err(unusable)?;
-            let mut merged: Inventory = old.into_iter().collect();
-            merged.record(std::slice::from_ref(new));
-            for recorded in merged.iter() {
-                let text = serde_json::to_string(recorded).map_err(unusable)?;
-                write.execute(schema::RECORD, params![self.name, key, text])?;
+    fn write(&self, objects: &[Recorded]) -> Result<(), StateError> {
+        self.database.using(|database| {
+            let write = database.transaction()?;
+            for new in objects {
+                let key = key(&new.object);
+                let old: Option<String> = write
+                    .query_row(schema::RECORDED, params![self.name, key], |row| row.get(0))
+                    .optional()?;
+                let mut merged: Inventory = old.map(|old| read(&old)).transpose()?.into_iter().collect();
+                merged.record(std::slice::from_ref(new));
+                for recorded in merged.iter() {
+                    write.execute(schema::RECORD, params![self.name, key, text(recorded)?])?;
+                }
             }
-        }
-        write.commit()
+            Ok(write.commit()?)
+        })
     }
-}
-
-/// A record that cannot be read or written stops the run: what it says would be lost.
-fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
-    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
 impl Ledger for DirectoryInventoryWriter {
@@ -54,15 +50,17 @@ impl Ledger for DirectoryInventoryWriter {
     }
 
     fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {
-        let database = self.database.lock();
-        let done = database.execute(schema::FORGET, params![self.name, key(object)]);
-        done.map(drop).map_err(unwritten)
+        let forgotten = self.database.using(|database| {
+            database.execute(schema::FORGET, params![self.name, key(object)])?;
+            Ok(())
+        });
+        forgotten.map_err(unwritten)
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
-fn unwritten(error: rusqlite::Error) -> targets::Error {
-    targets::Error::Ledger(database_fault(&error))
+fn unwritten(error: StateError) -> targets::Error {
+    targets::Error::Ledger(chain(&error))
 }
 
 fn key(object: &ObjectRef) -> String {

@@ -2,12 +2,14 @@
 //!
 //! All SQL that changes or joins tables is here, so that a new version is written beside the one that it follows.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
-use super::StateError;
+use super::fault::{Fault, VERSION};
 
-/// The version of the tables.
-pub(super) const VERSION: i64 = 2;
+/// How long another program is waited for that uses the database.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
 create table installations (
@@ -111,32 +113,49 @@ delete from inventory
 where object = ?2 and installation = (select id from installations where name = ?1)";
 
 /// Makes the tables where there are none.
-pub(super) fn prepare(connection: &Connection) -> Result<(), StateError> {
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+pub(super) fn prepare(connection: &Connection) -> Result<(), Fault> {
+    connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     match version(connection)? {
         VERSION => Ok(()),
         0..VERSION => create(connection),
-        found => Err(StateError::Newer { found, known: VERSION }),
+        found => Err(Fault::Newer(found)),
     }
+}
+
+/// Prepares a database that cannot be written: tables that it does not have yet are empty ones of this process.
+pub(super) fn prepare_to_read(connection: &Connection) -> Result<(), Fault> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    let found = version(connection)?;
+    if found > VERSION {
+        return Err(Fault::Newer(found));
+    }
+    for tables in since(found) {
+        connection.execute_batch(&tables.replace("create table", "create temp table"))?;
+    }
+    Ok(())
 }
 
 /// Migrates the tables of an older version, or of an empty database. Two programs may find an empty database at once:
 /// the second one waits, and finds the first one's tables.
-fn create(connection: &Connection) -> Result<(), StateError> {
+fn create(connection: &Connection) -> Result<(), Fault> {
     connection.execute_batch("begin immediate")?;
-    let found = version(connection)?;
-    for (since, tables) in [(1, TABLES), (2, IDENTITIES)] {
-        if found < since {
-            connection.execute_batch(tables)?;
-        }
+    for tables in since(version(connection)?) {
+        connection.execute_batch(tables)?;
     }
     connection.pragma_update(None, "user_version", VERSION)?;
     Ok(connection.execute_batch("commit")?)
 }
 
-fn version(connection: &Connection) -> Result<i64, StateError> {
-    Ok(connection.query_row("pragma user_version", [], |row| row.get(0))?)
+/// The tables that came after a version.
+fn since(version: i64) -> impl Iterator<Item = &'static str> {
+    let tables = [(1, TABLES), (2, IDENTITIES)];
+    tables.into_iter().filter(move |(came, _)| version < *came).map(|(_, tables)| tables)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("pragma user_version", [], |row| row.get(0))
 }

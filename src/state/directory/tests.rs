@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::*;
 use crate::grant::RecordedGuard;
-use crate::state::State;
 use crate::state::tests::{claim, example, in_directory, now, object, recorded, settings, succeeded};
+use crate::state::{Backend, State};
 use crate::targets::Place;
 use crate::targets::directory::Secrets;
 
@@ -43,6 +44,14 @@ fn written(sql: &str) -> (tempfile::TempDir, PathBuf) {
     private_directory(&path).unwrap();
     Connection::open(path.join("state.db")).unwrap().execute_batch(sql).unwrap();
     (folder, path)
+}
+
+impl State {
+    /// Opens it as one that cannot be written.
+    fn to_read(path: &Path) -> Result<Self, StateError> {
+        DirectoryState::open_to_read(path, io::ErrorKind::PermissionDenied)
+            .map(|directory| Self(Backend::Directory(directory)))
+    }
 }
 
 fn text_of(path: &Path, query: &str) -> String {
@@ -87,7 +96,7 @@ fn a_state_of_the_first_version_is_brought_to_this_one_and_goes_on_from_there() 
     assert_eq!(State::open(&path).unwrap().history("web").unwrap(), history);
     assert_eq!(
         text_of(&path, "select user_version || '' from pragma_user_version"),
-        schema::VERSION.to_string()
+        fault::VERSION.to_string()
     );
 }
 
@@ -96,7 +105,10 @@ fn a_state_of_a_later_version_is_refused_and_stays_as_it_is() {
     let (_folder, path) = written("create table installations (later text); pragma user_version = 3;");
     let before = std::fs::read(path.join("state.db")).unwrap();
     let error = State::open(&path).map(drop).unwrap_err();
-    assert_eq!(error.to_string(), "the state database has version 3, and this program knows 2");
+    let file = path.join("state.db");
+    let expected = format!("the state database `{}` has version 3, and this program knows 2", file.display());
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(reason(State::to_read(&path)), expected);
     let table = "select sql from sqlite_schema where name = 'installations'";
     assert_eq!(text_of(&path, table), "CREATE TABLE installations (later text)");
     assert_eq!(std::fs::read(path.join("state.db")).unwrap().len(), before.len());
@@ -122,8 +134,54 @@ fn what_is_no_database_is_refused() {
     let (_folder, path) = written("");
     std::fs::write(path.join("state.db"), "not a database, and long enough to be looked at".repeat(40))
         .unwrap();
-    let text = reason(State::open(&path));
-    assert!(text.starts_with("the state database cannot be used: "), "{text}");
+    let expected = format!(
+        "the state database `{}` cannot be used: it is no state database of carnet's",
+        path.join("state.db").display()
+    );
+    assert_eq!((reason(State::open(&path)), reason(State::to_read(&path))), (expected.clone(), expected));
+}
+
+#[test]
+fn what_is_wrong_with_a_database_is_told_with_its_file_and_in_our_words() {
+    let (_folder, path) = written(VERSION_1);
+    let state = State::open(&path).unwrap();
+    let other = Connection::open(path.join("state.db")).unwrap();
+    let told = |error| match error {
+        StateError::Database { path: file, fault } if file == path.join("state.db") => fault.to_string(),
+        other => panic!("{other}"),
+    };
+    let begin = || told(state.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap_err());
+    for (damage, undo, expected) in [
+        (
+            "alter table claims rename to c",
+            "alter table c rename to claims",
+            "it is no state database of carnet's",
+        ),
+        (
+            "create trigger no before insert on claims begin select raise(abort, 'x'); end",
+            "drop trigger no",
+            "SQLite fails with its code 1811",
+        ),
+    ] {
+        other.execute_batch(damage).unwrap();
+        assert_eq!(begin(), expected);
+        other.execute_batch(undo).unwrap();
+    }
+    state.begin("web", "prod", &settings(), &claim("upgrade", true)).unwrap();
+}
+
+#[test]
+fn damage_in_the_middle_of_a_database_is_told_as_damage() {
+    let (_folder, path) = written(VERSION_1);
+    let file = path.join("state.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let half = bytes.len() / 4;
+    bytes[half..].fill(0xff);
+    std::fs::write(&file, bytes).unwrap();
+    for opened in [State::open(&path), State::to_read(&path)] {
+        let text = reason(opened.and_then(|state| state.list()));
+        assert_eq!(text, format!("the state database `{}` cannot be used: it is damaged", file.display()));
+    }
 }
 
 #[test]
@@ -233,17 +291,141 @@ fn all_of_a_call_is_recorded_or_nothing() {
         )
         .unwrap();
     let error = state.ledger("web").intend(&[recorded("a", None), recorded("b", None)]).unwrap_err();
-    assert_eq!(error.to_string(), "what the run does cannot be recorded: the disk is full");
+    let told = "what the run does cannot be recorded: the state database `";
+    assert!(error.to_string().starts_with(told), "{error}");
     assert_eq!(state.get("web").unwrap().inventory, []);
 }
 
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Every file and folder below a path.
+fn all(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.flat_map(|entry| [vec![entry.clone()], all(&entry)].concat()).collect()
+}
+
 #[test]
-fn the_directory_is_for_its_user_alone() {
-    let (folder, _state) = in_directory();
-    for path in ["state", "state/bundles", "state/locks"] {
-        let mode = std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700, "{path}");
+fn all_that_is_recorded_is_for_its_user_alone_also_where_the_directory_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    std::fs::create_dir(&path).unwrap();
+    set_mode(&path, 0o755);
+    let state = State::open(&path).unwrap();
+    now(state.keep(&example())).unwrap();
+    let _lock = state.lock("web").unwrap();
+    state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+    let entries = all(&path);
+    for name in ["state.db", "state.db-wal", "state.db-shm", "bundles", "locks"] {
+        assert!(entries.contains(&path.join(name)), "{name}");
     }
+    // What is below a folder that only its user enters is hidden with it.
+    let [bundles, locks] = ["bundles", "locks"].map(|name| path.join(name));
+    for entry in entries.iter().filter(|it| it.parent() == Some(&path)) {
+        assert_eq!(mode(entry) & 0o077, 0, "{}", entry.display());
+    }
+    assert_eq!((mode(&path), mode(&bundles), mode(&locks)), (0o755, 0o700, 0o700));
+    drop(state);
+
+    set_mode(&path.join("state.db"), 0o644);
+    drop(State::open(&path).unwrap());
+    assert_eq!(mode(&path.join("state.db")), 0o600, "as an earlier version left it");
+}
+
+#[test]
+fn what_others_can_write_is_refused_and_stays_as_it_is() {
+    let (folder, state) = in_directory();
+    state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+    drop(state);
+    let path = folder.path().join("state");
+    for (name, usual) in [("", 0o700), ("bundles", 0o700), ("locks", 0o700), ("state.db", 0o600)] {
+        let exposed = if name.is_empty() { path.clone() } else { path.join(name) };
+        for wide in [0o777, 0o770, 0o702] {
+            set_mode(&exposed, wide);
+            let StateError::Exposed(told) = State::open(&path).map(drop).unwrap_err() else {
+                panic!("{name}")
+            };
+            assert_eq!((told, mode(&exposed)), (exposed.clone(), wide));
+        }
+        set_mode(&exposed, usual);
+    }
+    assert_eq!(State::open(&path).unwrap().list().unwrap().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_written_can_be_read() {
+    let (folder, state) = in_directory();
+    let path = folder.path().join("state");
+    state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+    state.ledger("web").intend(&[recorded("a", None)]).unwrap();
+    let known = (state.list().unwrap(), state.history("web").unwrap());
+    drop(state);
+    let before: Vec<_> = all(&path);
+
+    let state = State::to_read(&path).unwrap();
+    assert_eq!((state.list().unwrap(), state.history("web").unwrap()), known);
+    assert_eq!(state.holder("web").unwrap(), None);
+    assert_eq!((state.outputs("web").unwrap(), state.identities(None).unwrap()), Default::default());
+    let refused = |done: Result<(), StateError>| match done {
+        Err(error @ StateError::ReadOnly(..)) => document::chain(&error),
+        other => panic!("{other:?}"),
+    };
+    let expected = format!("the state in `{}` can be read, and not be written: ", path.display());
+    for text in [
+        refused(state.lock("web").map(drop)),
+        refused(state.begin("web", "prod", &settings(), &claim("upgrade", true))),
+        refused(now(state.keep(&example()))),
+    ] {
+        assert!(text.starts_with(&expected), "{text}");
+    }
+    assert_eq!(all(&path), before);
+}
+
+#[test]
+fn changes_that_a_killed_run_left_beside_the_database_are_read_too() {
+    let (folder, state) = in_directory();
+    let path = folder.path().join("state");
+    state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+    let copy = folder.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        std::fs::copy(path.join(name), copy.join(name)).unwrap();
+    }
+    assert!(std::fs::metadata(copy.join("state.db-wal")).unwrap().len() > 0);
+    assert_eq!(State::to_read(&copy).unwrap().list().unwrap(), state.list().unwrap());
+}
+
+#[test]
+fn a_state_that_is_not_there_and_cannot_be_made_is_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no/state");
+    let state = State::to_read(&path).unwrap();
+    assert_eq!((state.list().unwrap(), state.find("web").unwrap()), (Vec::new(), None));
+    assert_eq!(state.identities(None).unwrap(), []);
+    assert!(!folder.path().join("no").exists());
+}
+
+#[test]
+fn a_state_of_the_first_version_can_be_read_as_it_is() {
+    let (_folder, path) = written(VERSION_1);
+    let state = State::to_read(&path).unwrap();
+    assert_eq!((state.history("web").unwrap().len(), state.identities(None).unwrap()), (2, Vec::new()));
+    assert_eq!(text_of(&path, "select user_version || '' from pragma_user_version"), "1");
+}
+
+#[test]
+fn a_path_with_odd_characters_is_read_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a?b%20c #d é");
+    let state = State::open(&path).unwrap();
+    state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+    drop(state);
+    assert_eq!(State::to_read(&path).unwrap().list().unwrap().len(), 1);
 }
 
 #[test]
