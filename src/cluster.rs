@@ -5,12 +5,14 @@
 //! through [`Server`].
 
 pub mod concurrent;
+mod unreachable;
 mod response;
 mod status;
 mod write_right;
 mod clock;
 mod file;
 mod plugin;
+mod proxy;
 mod kubeconfig;
 mod credential;
 mod connection;

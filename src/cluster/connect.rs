@@ -17,6 +17,10 @@ use super::credential::{CredentialError, RequestCredential};
 use super::endpoint::Endpoint;
 use super::kubeconfig::{InvalidKubeconfig, Kubeconfigs};
 use super::plugin::{Plugin, PluginError};
+use super::proxy;
+
+/// Where a proxy is named.
+const PROXY: &str = "cluster.proxy-url or HTTPS_PROXY";
 
 /// The user's choice of kubeconfig, context and user.
 #[derive(Debug, Clone, Default)]
@@ -113,6 +117,10 @@ async fn configuration(options: &ConnectOptions) -> Result<Configured, Unconfigu
         config.proxy_url = None;
     }
     config.proxy_url = config.proxy_url.map(with_scheme);
+    let scheme = config.proxy_url.as_ref().and_then(Uri::scheme_str);
+    if scheme.is_some_and(|scheme| !proxy::SCHEMES.contains(&scheme)) {
+        return Err(chosen.fault(PROXY, "begins with neither `http://`, `https://` nor `socks5://`").into());
+    }
     configured(config).await
 }
 
@@ -168,7 +176,7 @@ fn at_fault(error: &KubeconfigError) -> &'static str {
         }
         KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => "cluster.server",
         KubeconfigError::ParseNoProxy(_) => "NO_PROXY",
-        KubeconfigError::ParseProxyUrl(_) => "cluster.proxy-url or HTTPS_PROXY",
+        KubeconfigError::ParseProxyUrl(_) => PROXY,
         _ => "context",
     }
 }

@@ -10,12 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
 use kube::config::{AuthInfo, AuthProviderConfig, Cluster, Context, Kubeconfig};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 
-use crate::document::visible;
+use crate::document::{self, visible};
 use crate::kubernetes::object::is_label;
 
 use super::file::read;
 use super::plugin::Plugin;
+use super::proxy;
 
 /// The longest kubeconfig that is read, in bytes.
 pub(super) const MAX_BYTES: u64 = 4 << 20;
@@ -169,13 +171,15 @@ fn parsed(file: &Path) -> Result<Kubeconfig, InvalidKubeconfig> {
 }
 
 fn parsed_text(file: &Path, text: &str) -> Result<Kubeconfig, InvalidKubeconfig> {
-    let mut kubeconfig = Kubeconfig::from_yaml(text).map_err(|error| InvalidKubeconfig::Document {
+    let parsed = Kubeconfig::from_yaml(text).or_else(|error| without_unset(text).ok_or(error));
+    let mut kubeconfig = parsed.map_err(|error| InvalidKubeconfig::Document {
         file: file.to_owned(),
         line: match error {
             kube::config::KubeconfigError::Parse(error) => error.location().map(|place| place.line()),
             _ => None,
         },
     })?;
+    unwrap_data(&mut kubeconfig);
     drop_empty(&mut kubeconfig);
     let directory = file.parent().unwrap_or(Path::new(""));
     for cluster in kubeconfig.clusters.iter_mut().filter_map(|it| it.cluster.as_mut()) {
@@ -191,6 +195,46 @@ fn parsed_text(file: &Path, text: &str) -> Result<Kubeconfig, InvalidKubeconfig>
         }
     }
     Ok(kubeconfig)
+}
+
+/// The kubeconfig without members that are null, or empty where only words are expected: to kubectl these are not set.
+fn without_unset(text: &str) -> Option<Kubeconfig> {
+    let mut value = document::yaml(text).ok()?;
+    drop_null(&mut value);
+    for user in value.get_mut("users").and_then(Value::as_array_mut).into_iter().flatten() {
+        let exec = user.pointer_mut("/user/exec").and_then(Value::as_object_mut);
+        if let Some(exec) = exec
+            && exec.get("interactiveMode").and_then(Value::as_str) == Some("")
+        {
+            exec.remove("interactiveMode");
+        }
+    }
+    serde_json::from_value(value).ok()
+}
+
+fn drop_null(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        _ => {}
+    }
+}
+
+/// Takes the line breaks and blanks out of base64, as `base64` without `-w0` writes it.
+fn unwrap_data(kubeconfig: &mut Kubeconfig) {
+    let without = |text: &str| text.split_ascii_whitespace().collect::<String>();
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|it| it.cluster.as_mut()) {
+        let data = &mut cluster.certificate_authority_data;
+        *data = data.as_deref().map(without);
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|it| it.auth_info.as_mut()) {
+        user.client_certificate_data = user.client_certificate_data.as_deref().map(without);
+        let key = user.client_key_data.take();
+        user.client_key_data = key.map(|key| without(key.expose_secret()).into());
+    }
 }
 
 /// Removes members that are empty: to kubectl these are not set, so that one hides nothing that stands beside it.
@@ -223,6 +267,11 @@ fn drop_empty(kubeconfig: &mut Kubeconfig) {
         set_secret(&mut user.client_key_data);
         set(&mut user.impersonate);
         set(&mut user.impersonate_uid);
+        if let Some(exec) = user.exec.as_mut() {
+            set(&mut exec.api_version);
+            set(&mut exec.command);
+            set(&mut exec.install_hint);
+        }
     }
 }
 
@@ -241,9 +290,10 @@ fn check_context(context: &Context) -> Result<(), Fault> {
 
 fn check_cluster(cluster: &Cluster) -> Result<(), Fault> {
     let server = cluster.server.as_deref().ok_or_else(|| ("cluster.server".to_owned(), "is missing"))?;
-    check_url(server, "cluster.server")?;
+    check_url(server, "cluster.server", &["http", "https"], "does not begin with `https://` or `http://`")?;
     if let Some(proxy) = cluster.proxy_url.as_deref() {
-        check_url(proxy, "cluster.proxy-url")?;
+        let why = "begins with neither `http://`, `https://` nor `socks5://`";
+        check_url(proxy, "cluster.proxy-url", &proxy::SCHEMES, why)?;
     }
     let name = cluster.tls_server_name.as_deref();
     must(name.is_none_or(is_host), "cluster.tls-server-name", "is not the name of a host")?;
@@ -294,10 +344,9 @@ fn check_provider(provider: &AuthProviderConfig) -> Result<(), Fault> {
     must(HeaderValue::from_str(token).is_ok(), member, "has an `id-token` that no header can hold")
 }
 
-fn check_url(text: &str, member: &str) -> Result<(), Fault> {
+fn check_url(text: &str, member: &str, schemes: &[&str], otherwise: &'static str) -> Result<(), Fault> {
     let url: Uri = text.parse().map_err(|_| (member.to_owned(), "is not a URL"))?;
-    let is_known = url.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
-    must(is_known, member, "does not begin with `https://` or `http://`")?;
+    must(url.scheme_str().is_some_and(|scheme| schemes.contains(&scheme)), member, otherwise)?;
     let host = url.host().filter(|host| !host.is_empty());
     must(host.is_some_and(|host| is_host(host.trim_matches(['[', ']']))), member, "names no host")?;
     let has_port =

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::connection::explain;
 use super::credential::CredentialError;
-use super::response::{ApiResponse, TransportError};
+use super::response::{ApiResponse, TransportError, TransportFault};
 use super::status::Error;
 use super::write_right::WriteRight;
 
@@ -162,11 +162,10 @@ impl ApiRequest {
 
 async fn exchange(client: &Client, request: Request<Body>) -> Result<ApiResponse, TransportError> {
     let response = client.send(request).await.map_err(|error| match error {
-        kube::Error::Auth(_) => TransportError::final_one(explain(&error)),
+        kube::Error::Auth(_) => TransportError::of_credential(explain(&error)),
         kube::Error::Service(cause) if cause.is::<CredentialError>() => {
-            TransportError::final_one(cause.to_string())
+            TransportError::of_credential(cause.to_string())
         }
-        // Its own text adds nothing but the name of the library's part.
         kube::Error::Service(error) => TransportError::of(error.as_ref()),
         error => TransportError::of(&error),
     })?;
@@ -178,7 +177,7 @@ fn most_tries(response: &Result<ApiResponse, TransportError>) -> u32 {
     match response {
         Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => BUSY_TRIES,
         Ok(response) if response.may_change() => TRIES,
-        Err(error) if !error.is_final => TRIES,
+        Err(error) if error.kind == TransportFault::Transient => TRIES,
         Ok(_) | Err(_) => 1,
     }
 }

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 use crate::document;
 
+use super::unreachable::reason;
+
 /// A response of the server.
 pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
@@ -30,10 +32,20 @@ pub(crate) struct ApiResponse {
 #[derive(Debug)]
 pub(super) struct TransportError {
     pub(super) why: String,
-    /// Whether the request would fail again.
-    pub(super) is_final: bool,
-    /// Whether it is longer than is read.
-    pub(super) is_too_long: bool,
+    pub(super) kind: TransportFault,
+}
+
+/// Where a request failed that has no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TransportFault {
+    /// Before it was sent: nothing says who asks.
+    Credential,
+    /// It would fail again.
+    Final,
+    /// Its response is longer than is read.
+    TooLong,
+    /// On the way; another try may succeed.
+    Transient,
 }
 
 impl ApiResponse {
@@ -54,7 +66,12 @@ impl ApiResponse {
 
     /// The response that is this document.
     pub(super) fn of(status: StatusCode, document: &Value) -> Self {
-        let body = document.to_string().into_bytes();
+        Self::of_text(status, document.to_string())
+    }
+
+    /// The response that is this text.
+    pub(super) fn of_text(status: StatusCode, text: String) -> Self {
+        let body = text.into_bytes();
         Self { status, date: None, warnings: Vec::new(), retry_after: None, body }
     }
 
@@ -81,24 +98,19 @@ impl ApiResponse {
 impl TransportError {
     /// One that would come again.
     pub(super) fn final_one(why: String) -> Self {
-        Self { why, is_final: true, is_too_long: false }
+        Self { why, kind: TransportFault::Final }
     }
 
-    /// The error and its causes on one line: the outermost alone says only that something went wrong.
+    /// Nothing says who asks.
+    pub(super) fn of_credential(why: String) -> Self {
+        Self { why, kind: TransportFault::Credential }
+    }
+
+    /// An error of the libraries that carry requests, in our words.
     pub(super) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
         let is_too_long = error.is::<http_body_util::LengthLimitError>();
-        let mut parts: Vec<String> = Vec::new();
-        let mut next = Some(error);
-        while let Some(error) = next {
-            let text = document::visible_line(&error.to_string());
-            // Several of the libraries repeat their cause in their own text.
-            parts.retain(|part| !text.contains(part.as_str()));
-            if !parts.iter().any(|part| part.contains(&text)) {
-                parts.push(text);
-            }
-            next = error.source();
-        }
-        Self { why: parts.join(": "), is_final: is_too_long, is_too_long }
+        let kind = if is_too_long { TransportFault::TooLong } else { TransportFault::Transient };
+        Self { why: reason(error), kind }
     }
 }
 

@@ -16,7 +16,7 @@ use super::connect::{self, ConnectOptions, Connection, Unconfigured};
 use super::credential::RequestCredential;
 use super::endpoint::Endpoint;
 use super::request::{ApiRequest, Unanswered};
-use super::response::ApiResponse;
+use super::response::{ApiResponse, TransportError, TransportFault};
 use super::status::Error;
 
 /// An API server, and somebody who asks it.
@@ -92,7 +92,10 @@ impl Server {
     pub(crate) async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, Error> {
         let response = request.send(&self.client).await.map_err(|unanswered| match unanswered {
             Unanswered::Held(error) => error,
-            Unanswered::Lost(error) if error.is_too_long => Error::TooLong,
+            Unanswered::Lost(TransportError { kind: TransportFault::TooLong, .. }) => Error::TooLong,
+            Unanswered::Lost(TransportError { kind: TransportFault::Credential, why }) => {
+                Error::Credential(why)
+            }
             Unanswered::Lost(error) => Error::Unavailable(format!("{}: {}", self.address, error.why)),
         })?;
         if let Some(date) = response.date {

@@ -16,6 +16,7 @@ use crate::document;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::path;
+use crate::kubernetes::resource::builtin;
 
 use super::response::ApiResponse;
 
@@ -37,6 +38,9 @@ pub enum Error {
         /// The fields, with their owners.
         fields: Vec<FieldConflict>,
     },
+    /// There is nothing to say who asks with any more.
+    #[error("there is no credential for the cluster: {0}")]
+    Credential(String),
     /// The identity lacks a right, or the cluster's admission refuses.
     #[error("the server refuses to {verb} `{object}`: {text}")]
     Denied {
@@ -48,6 +52,14 @@ pub enum Error {
         text: String,
         /// Whether it is the identity that lacks a right.
         lacks_right: bool,
+    },
+    /// Objects of this version are another server's matter, and that one is away.
+    #[error("`{api_version}` is served by another server, which is away (APIService `{service}`)")]
+    Delegated {
+        /// Group and version.
+        api_version: String,
+        /// The object that says which server it is.
+        service: String,
     },
     /// The run may write no longer: somebody else has ended its hold.
     #[error("the run no longer holds `{name}`: {why}")]
@@ -144,7 +156,10 @@ pub enum Error {
     /// An answer is longer than is read.
     #[error("the server's answer has more than the {} bytes that are read", document::MAX_BYTES)]
     TooLong,
-    /// The server cannot be reached, or is too busy.
+    /// The server answers, and cannot do it at the moment: it is too busy, or a part of it is away.
+    #[error("the server answers that it cannot do this now: {0}")]
+    Troubled(String),
+    /// The server cannot be reached.
     #[error("the cluster is not available: {0}")]
     Unavailable(String),
 }
@@ -181,7 +196,10 @@ impl Error {
                 fields if fields.is_empty() => Self::Changed(name),
                 fields => Self::Conflict { object: name, fields },
             },
-            StatusCode::TOO_MANY_REQUESTS => Self::Unavailable(text()),
+            StatusCode::SERVICE_UNAVAILABLE if status.message().is_none() && is_delegable(object) => {
+                Self::delegated(object)
+            }
+            StatusCode::TOO_MANY_REQUESTS => Self::Troubled(text()),
             StatusCode::UNPROCESSABLE_ENTITY if status.is_other_uid() => Self::Changed(name),
             StatusCode::UNPROCESSABLE_ENTITY if status.lacks_parameters() => {
                 Self::Denied { verb, object: name, text: text(), lacks_right: true }
@@ -193,7 +211,7 @@ impl Error {
             StatusCode::INTERNAL_SERVER_ERROR if status.reason().is_none() && status.message().is_some() => {
                 Self::Invalid { object: name, text: text() }
             }
-            code if code.is_server_error() => Self::Unavailable(text()),
+            code if code.is_server_error() => Self::Troubled(text()),
             code => Self::unusable(object, format!("code {}", code.as_u16())),
         }
     }
@@ -211,7 +229,7 @@ impl Error {
                 Self::Immutable { object, fields: members.into_iter().collect() }
             }
             Self::Invalid { object, .. } => Self::Invalid { object, text: code_and_reason() },
-            Self::Unavailable(_) => Self::Unavailable(code_and_reason()),
+            Self::Troubled(_) => Self::Troubled(code_and_reason()),
             other => other,
         }
     }
@@ -219,6 +237,16 @@ impl Error {
     /// The response about `object` is not what the API promises.
     pub(crate) fn unusable(object: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self::Response { object: object.to_string(), why: why.to_string() }
+    }
+
+    /// Whoever serves the version of `object` is away.
+    fn delegated(object: &ObjectRef) -> Self {
+        let api_version = object.api_version.clone();
+        let service = match api_version.split_once('/') {
+            Some((group, version)) => format!("{version}.{group}"),
+            None => api_version.clone(),
+        };
+        Self::Delegated { api_version, service }
     }
 
     /// The server has no kind like that of `object`.
@@ -257,6 +285,11 @@ impl ApiResponse {
             Err(Error::unusable(object, "it is about another object"))
         }
     }
+}
+
+/// Whether another server may serve the kind of an object: those that are built in are the API server's own.
+fn is_delegable(object: &ObjectRef) -> bool {
+    !object.group().is_empty() && builtin(object.group(), &object.kind).is_none()
 }
 
 /// Where an object is served.

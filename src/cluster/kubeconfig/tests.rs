@@ -198,8 +198,8 @@ async fn what_cannot_be_used_is_told_by_file_context_and_member() {
         ("/clusters/0/cluster/server", "", "`clusters[c].cluster.server` is missing"),
         (
             "/clusters/0/cluster/proxy-url",
-            "socks5://a",
-            "`clusters[c].cluster.proxy-url` does not begin with `https://` or `http://`",
+            "socks4://a",
+            "`clusters[c].cluster.proxy-url` begins with neither `http://`, `https://` nor `socks5://`",
         ),
         (
             "/clusters/0/cluster/tls-server-name",
@@ -252,6 +252,66 @@ async fn what_cannot_be_used_is_told_by_file_context_and_member() {
             tried(document.to_string().as_bytes()).await.unwrap_or_else(|| panic!("{member} {value}"));
         let start = format!("the kubeconfig cannot be used: `FILE`: context `here`: {expected}");
         assert!(error.starts_with(&start), "{error}");
+    }
+}
+
+#[test]
+fn base64_may_be_wrapped_in_every_member_that_holds_some() {
+    let text = "
+apiVersion: v1
+kind: Config
+clusters:
+- name: c
+  cluster:
+    server: https://127.0.0.1:1
+    certificate-authority-data: |
+      LS0t
+      LS0t
+users:
+- name: u
+  user:
+    client-certificate-data: LS0t
+      LS0t
+    client-key-data: \"LS0t\\r\\nLS0t \"
+";
+    let read = parsed_text(Path::new("kubeconfig"), text).unwrap();
+    let (cluster, user) =
+        (read.clusters[0].cluster.clone().unwrap(), read.auth_infos[0].auth_info.clone().unwrap());
+    let key = user.client_key_data.unwrap();
+    assert_eq!(cluster.certificate_authority_data.as_deref(), Some("LS0tLS0t"));
+    assert_eq!(user.client_certificate_data.as_deref(), Some("LS0tLS0t"));
+    assert_eq!(key.expose_secret(), "LS0tLS0t");
+}
+
+#[tokio::test]
+async fn empty_members_of_a_plugin_are_not_set() {
+    let answer = r#"printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"a"}}'"#;
+    let exec =
+        json!({ "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", answer] });
+    for (member, unset) in [
+        ("interactiveMode", json!("")),
+        ("interactiveMode", json!(null)),
+        ("env", json!(null)),
+        ("env", json!([])),
+        ("installHint", json!("")),
+        ("installHint", json!(null)),
+        ("provideClusterInfo", json!(null)),
+    ] {
+        let mut document = usable();
+        put(&mut document, "/users/0/user/exec", exec.clone());
+        put(&mut document, &format!("/users/0/user/exec/{member}"), unset.clone());
+        assert_eq!(tried(document.to_string().as_bytes()).await, None, "{member} {unset}");
+    }
+    for (member, unset, expected) in [
+        ("command", json!(""), "`users[u].user.exec.command` is missing"),
+        ("apiVersion", json!(""), "`users[u].user.exec.apiVersion` is not `client"),
+        ("interactiveMode", json!("Sometimes"), "is not a valid document"),
+    ] {
+        let mut document = usable();
+        put(&mut document, "/users/0/user/exec", exec.clone());
+        put(&mut document, &format!("/users/0/user/exec/{member}"), unset);
+        let error = tried(document.to_string().as_bytes()).await.unwrap();
+        assert!(error.contains(expected), "{error}");
     }
 }
 

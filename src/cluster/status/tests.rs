@@ -83,3 +83,27 @@ fn a_404_is_about_the_object_that_it_names() {
     assert!(told(&widget, &details("example.com")).contains("it names `web`"));
     assert!(told(&widget, &details("example.org")).contains("`widgetries.example.org web`"));
 }
+
+fn told_of(status: u16, body: &str, object: &ObjectRef) -> String {
+    let response = ApiResponse::of_text(StatusCode::from_u16(status).unwrap(), body.into());
+    Error::of(&response, "apply", object).to_string()
+}
+
+#[test]
+fn an_answer_that_came_is_not_that_the_cluster_is_away() {
+    let (own, other) = (
+        ObjectRef::new("apps/v1", "Deployment", Some("prod"), "web"),
+        ObjectRef::new("metrics.k8s.io/v1beta1", "PodMetrics", Some("prod"), "web"),
+    );
+    let status = r#"{"kind":"Status","message":"etcd is away","code":503}"#;
+    let now = "the server answers that it cannot do this now: ";
+    assert_eq!(told_of(503, "service unavailable\n", &own), format!("{now}503 Service Unavailable"));
+    assert_eq!(told_of(502, "<html>", &own), format!("{now}502 Bad Gateway"));
+    assert_eq!(told_of(429, "", &own), format!("{now}429 Too Many Requests"));
+    assert_eq!(told_of(503, status, &other), format!("{now}etcd is away"));
+    // This is all that the API server itself says where it asks another server in vain.
+    assert_eq!(
+        told_of(503, "service unavailable\n", &other),
+        "`metrics.k8s.io/v1beta1` is served by another server, which is away (APIService `v1beta1.metrics.k8s.io`)"
+    );
+}
