@@ -4,7 +4,7 @@
 //! implicit registry and no implicit `latest`: what is not written is not guessed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::digest::Digest;
@@ -100,6 +100,21 @@ impl Reference {
             Self::Registry(registry) => registry.digest,
             Self::Archive(_) | Self::Path(_) => None,
         }
+    }
+
+    /// The same place by another path, where it has one.
+    ///
+    /// # Errors
+    /// Those of the change.
+    pub fn try_map_path<E>(self, change: impl FnOnce(&Path) -> Result<PathBuf, E>) -> Result<Self, E> {
+        Ok(match self {
+            Self::Archive(file) => Self::Archive(change(&file)?),
+            Self::Layout(layout) => {
+                Self::Layout(LayoutReference { directory: change(&layout.directory)?, ..layout })
+            }
+            Self::Path(path) => Self::Path(change(&path)?),
+            registry @ Self::Registry(_) => registry,
+        })
     }
 
     /// The bundle of this digest, in the same place. What a tag means by now does not matter.

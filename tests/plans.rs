@@ -43,6 +43,10 @@ impl Site {
     }
 
     fn carnet(&self, arguments: &[&str]) -> Said {
+        self.carnet_in(self.0.root.path(), arguments)
+    }
+
+    fn carnet_in(&self, directory: &Path, arguments: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         command
             .env_clear()
@@ -52,7 +56,7 @@ impl Site {
             .env("CARNET_TARGET", format!("dir:{}", self.0.path("rendered").display()))
             .args(["-o", "json"])
             .args(arguments)
-            .current_dir(self.0.root.path())
+            .current_dir(directory)
             .stdin(Stdio::null());
         let output = command.output().unwrap();
         Said {
@@ -113,6 +117,47 @@ fn a_plan_is_carried_out_as_it_was_made() {
 
     let again = site.apply().expect(13);
     assert_eq!(again.document["details"], json!(["install was planned, and `web` is there by now"]));
+}
+
+#[test]
+fn a_plan_made_with_a_relative_reference_holds_elsewhere_or_says_what_to_add() {
+    let site = Site::new();
+    let reference = site.bundle("one", &["web-a"], "first", true);
+    let plan = site.plan("layout:one");
+    assert_eq!(plan["inputs"]["reference"], Value::from(reference.as_str()));
+    let [elsewhere, moved] = ["elsewhere", "moved"].map(|name| site.0.path(name));
+    fs::create_dir(&elsewhere).unwrap();
+    // The bundle is gone from there as well, as on another machine.
+    fs::rename(site.0.path("one"), &moved).unwrap();
+    let apply = ["apply", "../plan.json", "--dangerous-unsigned", "-y"];
+    let said = site.carnet_in(&elsewhere, &apply).expect(1);
+    let message = format!("the bundle of the plan cannot be fetched from `{reference}`");
+    assert_eq!(said.document["message"], Value::from(message));
+    assert_eq!(said.document["hint"], "name where it is here: `carnet apply PLAN --bundle REF`");
+    site.carnet_in(&elsewhere, &[&apply[..], &["--bundle", "layout:../moved"]].concat()).expect(0);
+    assert_eq!(site.value("web-a"), "first");
+
+    site.plan("layout:moved");
+    site.carnet_in(&elsewhere, &apply).expect(0);
+}
+
+#[test]
+fn a_name_that_nothing_has_is_not_unlocked() {
+    let site = Site::new();
+    let said = site.carnet(&["unlock", "tpyo"]).expect(1);
+    assert_eq!(said.document["message"], "there is no installation `tpyo`");
+    site.on("install", &site.bundle("one", &["web-a"], "first", true), &["-y"]).expect(0);
+    assert_eq!(site.carnet(&["unlock", "web"]).expect(0).document["unlocked"], false);
+}
+
+#[test]
+fn a_flag_that_names_no_namespace_is_the_one_at_fault() {
+    let site = Site::new();
+    for name in ["Prod", "a/b", "", "-a", "a.b", "*"] {
+        let said = site.carnet(&["status", "web", &format!("--namespace={name}")]).expect(2);
+        let message = said.document["message"].as_str().unwrap();
+        assert!(message.contains(&format!("'{name}' for '--namespace <NAMESPACE>'")), "{message}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::exit::{self, Code};
 use super::inputs;
 
 pub(super) use args::{
-    BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs,
+    BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs, namespace,
 };
 pub(super) use change::{ChangeArgs, IdentityArgs, NoWaitArgs, PowerArgs, TimeoutArgs, time};
 pub(super) use console::{Console, is_confirmed};

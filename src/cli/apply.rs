@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// The plan, as `carnet plan -o json` wrote it; `-` reads it from standard input
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
+    /// Confirm the plan; naming it does so already
+    #[arg(short, long)]
+    yes: bool,
     /// Fetch the bundle from there; it must be the one that was planned
     #[arg(long, value_name = "REF")]
     bundle: Option<Reference>,
@@ -71,9 +74,11 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         rollback_on_failure: args.wait.rollback_on_failure,
         ..home.request(&plan.installation.name)?
     };
-    let reference = args.bundle.as_ref();
-    let outcome =
-        act::carry_out(&home, context, async |services| apply(&plan, reference, &request, services).await)?;
+    let reference = args.bundle.clone().map(|reference| reference.try_map_path(super::inputs::absolute));
+    let reference = reference.transpose()?;
+    let outcome = act::carry_out(&home, context, async |services| {
+        apply(&plan, reference.as_ref(), &request, services).await
+    })?;
     act::report(&outcome, &context.ui)?;
     Ok(exit::DONE)
 }

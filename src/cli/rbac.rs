@@ -57,7 +57,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["kubeconfig", "revoke"])]
     check: bool,
     /// The namespace of the account, where its rights go beyond the installation's namespace
-    #[arg(long, value_name = "NS", help_heading = "Account")]
+    #[arg(long, value_name = "NS", value_parser = act::namespace, help_heading = "Account")]
     identity_namespace: Option<String>,
     /// How long the account is good for, at least 10m
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = act::time, help_heading = "Account")]

@@ -1,5 +1,6 @@
 //! Carries out a plan that was made earlier, and no other.
 
+use crate::fetch::Fetched;
 use crate::grant::LoweredGuard;
 use crate::install::{self, Outcome};
 use crate::plan::Plan;
@@ -27,11 +28,7 @@ pub async fn apply(
 ) -> Result<Outcome, Error> {
     let decided = EarlierDecisions::by_plan(plan);
     check_parameters(&decided.secret_parameters, &request.inputs.parameters)?;
-    let reference = match reference {
-        Some(reference) => reference.clone(),
-        None => plan.inputs.reference.parse().map_err(Error::PlanReference)?,
-    };
-    let fetched = services.bundles.fetched(&reference.pinned(plan.bundle.digest)).await?;
+    let fetched = fetched(plan, reference, services).await?;
     if fetched.digest() != plan.bundle.digest {
         let found = format!("bundle: {} was planned, now it is {}", plan.bundle.digest, fetched.digest());
         return Err(install::Error::Stale(vec![found]).into());
@@ -48,6 +45,23 @@ pub async fn apply(
     attempt.change.confirmed = true;
     let attempt = Attempt { reference: plan.inputs.reference.clone(), decided: Some(decided), ..attempt };
     undo::run(Ready { attempt, verified: Some(verified), located }, services).await
+}
+
+/// The bundle from where it is named, or else from where the plan says.
+async fn fetched(
+    plan: &Plan,
+    reference: Option<&Reference>,
+    services: &Services<'_>,
+) -> Result<Fetched, Error> {
+    if let Some(named) = reference {
+        return services.bundles.fetched(&named.clone().pinned(plan.bundle.digest)).await;
+    }
+    let planned: Reference = plan.inputs.reference.parse().map_err(Error::PlanReference)?;
+    let fetched = services.bundles.fetched(&planned.pinned(plan.bundle.digest)).await;
+    fetched.map_err(|error| match error {
+        Error::Fetch(source) => Error::PlanBundle { reference: plan.inputs.reference.clone(), source },
+        other => other,
+    })
 }
 
 /// Where a plan goes; the request says how its cluster is reached from here.

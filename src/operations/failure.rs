@@ -118,6 +118,14 @@ pub enum Error {
     /// The parameters cannot be used.
     #[error(transparent)]
     Parameters(#[from] ParameterError),
+    /// The bundle of a plan is not where the plan says.
+    #[error("the bundle of the plan cannot be fetched from `{reference}`")]
+    PlanBundle {
+        /// Where the plan says that it is.
+        reference: String,
+        /// Why it cannot be fetched.
+        source: FetchError,
+    },
     /// A plan names no place.
     #[error("the plan does not say where its objects go")]
     PlanPlace(#[source] InvalidPlace),

@@ -30,12 +30,15 @@ impl Document for LockReport {
     const KIND: &'static str = "Lock";
 }
 
-/// Finds the holder of an installation's lock.
+/// Finds the holder of an installation's lock. A first run holds one before anything is recorded.
 ///
 /// # Errors
-/// [`Error::State`] when that cannot be found out.
+/// [`Error::State`] when that cannot be found out, and where nobody holds and nothing records such an installation.
 pub fn look(name: &str, state: &State) -> Result<LockReport, Error> {
     let (holder, ends_with_process) = (state.holder(name)?, state.namespace().is_none());
+    if holder.is_none() {
+        state.get(name)?;
+    }
     let identities_left = Vec::new();
     Ok(LockReport { name: name.into(), holder, unlocked: false, identities_left, ends_with_process })
 }

@@ -9,6 +9,7 @@ use crate::cli::inputs::credentials::CredentialArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, Settings, StatePlace};
 use crate::cluster::{ConnectOptions, is_ours};
+use crate::kubernetes::object::is_label;
 use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, OwnWord, RequestedPlace};
 use crate::reference::Reference;
 use crate::state::State;
@@ -42,7 +43,7 @@ pub(in crate::cli) struct TargetArgs {
 #[command(next_help_heading = "Target")]
 pub(in crate::cli) struct HomeArgs {
     /// Namespace of the installation, and of objects without one
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace)]
     namespace: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -131,11 +132,17 @@ pub(in crate::cli) struct InstalledArgs {
     unsigned: UnsignedArgs,
 }
 
+/// The name of a namespace.
+pub(in crate::cli) fn namespace(text: &str) -> Result<String, String> {
+    let why = "a namespace has lower-case letters, digits and `-`, 63 of them at most, and no `-` at an end";
+    if is_label(text) { Ok(text.into()) } else { Err(why.into()) }
+}
+
 impl InstalledArgs {
     /// The request that these flags make.
     pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<InstallationRequest> {
         Ok(InstallationRequest {
-            own_word: self.own_word.given(&self.home),
+            own_word: self.own_word.given(&self.home)?,
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
             is_unsigned: self.unsigned.dangerous_unsigned,
@@ -145,10 +152,11 @@ impl InstalledArgs {
 }
 
 impl OwnWordArgs {
-    fn given(&self, home: &HomeArgs) -> OwnWord {
+    fn given(&self, home: &HomeArgs) -> anyhow::Result<OwnWord> {
         let target = TargetArgs { target: self.target.clone(), home: home.clone(), secrets: self.secrets };
         let place = inputs::deferred(move || target.place(target.target.as_deref()));
-        OwnWord { bundle: self.bundle.clone(), place }
+        let bundle = self.bundle.clone().map(|reference| reference.try_map_path(inputs::absolute));
+        Ok(OwnWord { bundle: bundle.transpose()?, place })
     }
 }
 
@@ -167,7 +175,9 @@ impl BundleArgs {
             ..self.target.home.request(&self.name)?
         };
         let destination = self.target.destination();
-        Ok(InstallRequest { reference: self.reference.clone(), destination, installation })
+        // What is recorded, and what stands in a plan, must mean the same elsewhere.
+        let reference = self.reference.clone().try_map_path(inputs::absolute)?;
+        Ok(InstallRequest { reference, destination, installation })
     }
 }
 

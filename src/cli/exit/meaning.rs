@@ -1,6 +1,7 @@
 //! The meaning of the library's errors to whoever typed the command: which code, and what to do about it.
 
 use std::error::Error;
+use std::path::Path;
 
 use crate::bundle::component::InvalidComponent;
 use crate::cluster;
@@ -15,7 +16,7 @@ use crate::oci::OciError;
 use crate::operations;
 use crate::plan::powers::{By, RefusedPowers};
 use crate::run::RunError;
-use crate::state::StateError;
+use crate::state::{DatabaseFault, StateError};
 use crate::targets;
 use crate::text::CommandLine;
 use crate::verify::{PolicyError, Refusal};
@@ -41,6 +42,9 @@ const HELD: &str =
 /// The hint for a namespace that goes.
 const TERMINATING: &str =
     "wait until it is gone and make it anew; `kubectl get namespace NAMESPACE -o yaml` says what holds it";
+
+/// The hint for a state that cannot be written.
+const OTHER_STATE: &str = "name a state that can be written: `--state DIR`";
 
 /// An error's exit code, details and hint.
 pub(super) struct Meaning {
@@ -124,6 +128,11 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
             Meaning::from(USAGE).hint(line.own("--kubeconfig FILE --revoke"))
         }
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube"),
+        Error::PlanBundle { source, .. } => {
+            let meaning = of_fetch(source);
+            let elsewhere = "name where it is here: `carnet apply PLAN --bundle REF`";
+            if meaning.code == ERROR { meaning.hint(elsewhere) } else { meaning }
+        }
         Error::Input(error) | Error::Policy(error) => return meaning(&**error),
         Error::Refused(error) => of_refusal(error),
         Error::SettledGrant => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
@@ -225,6 +234,9 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
         cluster::Error::NoDependency { .. } => Meaning::from(ERROR)
             .hint("what an object names has to be there first: apply it before, or in the same call"),
         cluster::Error::Terminating { .. } => Meaning::from(ERROR).hint(TERMINATING),
+        cluster::Error::Delegated { service, .. } => Meaning::from(ERROR).hint(
+            CommandLine::of("see what is wrong with it: kubectl get apiservice").word(service).own("-o yaml"),
+        ),
         cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
         _ => ERROR.into(),
     }
@@ -277,9 +289,34 @@ fn of_state(error: &StateError) -> Meaning {
         StateError::Lost { name, .. } => {
             Meaning::from(LOCKED).hint(CommandLine::of("carnet status").word(name))
         }
+        StateError::Database { path, fault } => of_database(path, *fault),
+        StateError::Exposed(path) => {
+            Meaning::from(ERROR).hint(CommandLine::of("chmod go-rwx").word(path.display()))
+        }
         StateError::Missing(_) => Meaning::from(ERROR).hint("carnet list"),
+        StateError::Newer { .. } => {
+            Meaning::from(ERROR).hint("use the newer carnet that has written it, or another `--state`")
+        }
+        StateError::ReadOnly(..) => Meaning::from(ERROR).hint(OTHER_STATE),
         _ => ERROR.into(),
     }
+}
+
+/// The remedy for a database that cannot be used. Nothing is lost where it is only a moment's trouble.
+fn of_database(path: &Path, fault: DatabaseFault) -> Meaning {
+    let hint: CommandLine = match fault {
+        DatabaseFault::Busy => {
+            "wait until the other program has ended, and type the same command again".into()
+        }
+        DatabaseFault::CannotOpen | DatabaseFault::ReadOnly => OTHER_STATE.into(),
+        DatabaseFault::Failed | DatabaseFault::Full => {
+            "make room on its disk, or mend it, and type the same command again".into()
+        }
+        _ => CommandLine::of("bring it back from a backup, or begin a state without records: mv")
+            .word(path.display())
+            .word(path.with_extension("db.damaged").display()),
+    };
+    Meaning::from(ERROR).hint(hint)
 }
 
 fn of_install(error: &install::Error) -> Meaning {
