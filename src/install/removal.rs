@@ -51,7 +51,7 @@ pub(super) async fn plan(
     }
     let site = &*site;
     let look = |recorded: RecordedObject| async move {
-        let found = site.get(&recorded.get()).await.or_else(gone)?;
+        let found = site.get(&recorded.get()).await.or_else(spoiled).or_else(gone)?;
         let found = found.filter(|found| site.may_remove(recorded.object(), found));
         Ok::<_, targets::Error>(PlannedRemoval { recorded, found })
     };
@@ -102,6 +102,14 @@ async fn forget(acting: &mut Acting, absent: Vec<PlannedRemoval>) -> Result<Vec<
 async fn await_gone(acting: &mut Acting) -> Result<(), Error> {
     let left = acting.await_gone().await?;
     if left.is_empty() { Ok(()) } else { Err(Error::Held(left)) }
+}
+
+/// A file that is no object any more is there all the same. Whether it may be removed is decided when its bytes are seen.
+fn spoiled(error: targets::Error) -> Result<Option<Value>, targets::Error> {
+    match error {
+        targets::Error::Unreadable(..) => Ok(Some(Value::Null)),
+        error => Err(error),
+    }
 }
 
 fn gone<T: Default>(error: targets::Error) -> Result<T, targets::Error> {

@@ -99,13 +99,17 @@ pub async fn status(
 
 /// Asks the target about every object.
 async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectStatus>, Error> {
+    use targets::Error::{Shared, Unreadable};
     let (target, _) = Located::of(installation, access, None)?.open(&installation.name, access).await?;
     let mut objects = Vec::new();
     for recorded in installation.recorded() {
-        let (ready, reason) = match readiness(&target, &recorded).await? {
-            Readiness::Ready => (true, None),
-            Readiness::Idle(why) => (true, Some(why)),
-            Readiness::NotReady(why) | Readiness::Failed(why) => (false, Some(why)),
+        let (ready, reason) = match readiness(&target, &recorded).await {
+            Ok(Readiness::Ready) => (true, None),
+            Ok(Readiness::Idle(why)) => (true, Some(why)),
+            Ok(Readiness::NotReady(why) | Readiness::Failed(why)) => (false, Some(why)),
+            // The fault of one file, which says nothing about the others.
+            Err(Error::Target(error @ (Unreadable(..) | Shared { .. }))) => (false, Some(error.to_string())),
+            Err(error) => return Err(error),
         };
         objects.push(ObjectStatus { object: recorded.object().clone(), ready: Some(ready), reason });
     }
