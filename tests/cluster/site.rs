@@ -79,11 +79,16 @@ impl Site {
 
     /// The test cluster provides no volumes; this one can be claimed by the guestbook of this namespace alone.
     pub fn add_volume(&self) {
+        self.add_volume_for("guestbook");
+    }
+
+    /// A volume that can be claimed by a guestbook of this name alone.
+    pub fn add_volume_for(&self, installation: &str) {
         let namespace = &self.namespace;
         self.apply(&format!(
             "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: {namespace}}}, spec: {{
                capacity: {{storage: 10Gi}}, accessModes: [ReadWriteOnce], persistentVolumeReclaimPolicy: Retain,
-               claimRef: {{namespace: {namespace}, name: data-guestbook-db-0}}, hostPath: {{path: /nowhere}}}}}}"
+               claimRef: {{namespace: {namespace}, name: data-{installation}-db-0}}, hostPath: {{path: /nowhere}}}}}}"
         ));
     }
 
