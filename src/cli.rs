@@ -5,18 +5,21 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::document::visible;
 use crate::operations::{self, Bundles};
+use crate::text::CommandLine;
 
-use exit::Code;
+use asked::Asked;
+use exit::{Circumstance, Code, Detail, Failure};
 use inputs::{StatePlace, Trust};
 use ui::{Color, Format, Ui};
 
@@ -26,6 +29,7 @@ pub mod manual;
 pub mod ui;
 
 mod act;
+mod asked;
 mod apply;
 mod build;
 mod compile;
@@ -50,6 +54,7 @@ mod rollback;
 mod schema;
 mod sign;
 mod status;
+mod trust;
 mod uninstall;
 mod unlock;
 mod version;
@@ -59,7 +64,7 @@ mod version;
 /// A bundle's installer is a WebAssembly component that can do only what you grant. Look at a bundle before you decide:
 /// what it can call is read from its binary, not from what its author says.
 #[derive(Debug, Parser)]
-#[command(name = "carnet", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "carnet", version, styles = STYLES, max_term_width = 100)]
 #[command(after_help = "\
 Where a bundle is (REF):
   registry.example/acme/web:1.2   in a registry, with a tag, a digest or both
@@ -109,6 +114,7 @@ enum Verb {
     Sign(sign::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
+    Trust(trust::Args),
     Grant(Box<grant::Args>),
     Plan(Box<plan::Args>),
     Rbac(Box<rbac::Args>),
@@ -137,6 +143,7 @@ pub struct Context {
     /// Where results and messages go.
     pub ui: Ui,
     global: Global,
+    asked: Asked,
 }
 
 impl Context {
@@ -170,6 +177,51 @@ impl Context {
         }
     }
 
+    /// An error as it is told, with hints for what was typed, and with the place that was looked at where nothing was there.
+    pub fn failure(&self, error: &anyhow::Error) -> Failure {
+        let mut failure = self.asked.explained(Failure::of(error));
+        match failure.circumstance {
+            Some(Circumstance::NothingThere) => failure.details.extend(self.looked_at()),
+            Some(Circumstance::NoPolicy) => {
+                let usual = inputs::usual_policies();
+                failure.details.push(looked_for(&usual));
+                failure.hint = failure.hint.or_else(|| usual.first().map(|file| making_a_policy(file)));
+            }
+            Some(Circumstance::CutShort) => {
+                let way_on = || Some(self.asked.completed(&self.way_on()?));
+                failure.hint = failure.hint.take().or_else(way_on);
+            }
+            None => {}
+        }
+        failure
+    }
+
+    /// What can be done about a run that was cut short. None: nothing was done yet. A cluster is not asked once more: the
+    /// run may have been stopped because it does not answer.
+    fn way_on(&self) -> Option<CommandLine> {
+        let (name, home) = (self.asked.name()?, self.asked.home()?);
+        if self.state().is_ok_and(|place| place == StatePlace::Kube) {
+            return Some("carnet status NAME".into());
+        }
+        let state = home.state(self).ok()?;
+        let last = state.find(name).ok()??.last.filter(|last| last.result != "succeeded")?;
+        let has_success =
+            state.history(name).is_ok_and(|history| history.iter().any(|it| it.result == "succeeded"));
+        Some(if last.action == "upgrade" && has_success {
+            "the same command goes on where it was; to go back: carnet rollback NAME".into()
+        } else {
+            "the same command goes on where it was; to undo it: carnet uninstall NAME".into()
+        })
+    }
+
+    /// Which installations the command line is about.
+    fn looked_at(&self) -> Option<Detail> {
+        let home = self.asked.home()?;
+        let state = home.state(self).ok()?;
+        let place = state.looked_at(home.namespace(), false);
+        Some(Detail::Said(visible(&format!("looked at: {place}"))))
+    }
+
     /// Where installations are recorded.
     ///
     /// # Errors
@@ -191,14 +243,31 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = compile::run(&arguments) {
         return code;
     }
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
+    let (cli, asked) = match parsed(&arguments) {
+        Ok(parsed) => parsed,
         Err(error) => return misused(&error, &arguments).into(),
     };
-    let context = Context { ui: Ui::new(&cli.global), global: cli.global };
-    let ended = dispatch(&cli.verb, &context).or_else(|error| failed(&error, &context.ui));
+    let context = Context { ui: Ui::new(&cli.global), global: cli.global, asked };
+    let ended = dispatch(&cli.verb, &context).or_else(|error| failed(&error, &context));
     // A closed pipe is no failure: the reader has seen enough.
     ended.unwrap_or_else(|error| if is_closed_pipe(&error) { exit::DONE } else { exit::ERROR }).into()
+}
+
+/// Where a trust policy would have been found.
+fn looked_for(usual: &[PathBuf]) -> Detail {
+    let files = usual.iter().map(|file| format!("`{}`", file.display())).collect::<Vec<_>>().join(" and ");
+    Detail::Said(visible(&format!("looked for {files}; `--trust FILE` and CARNET_TRUST name another one")))
+}
+
+/// The command that makes a policy where it is found.
+fn making_a_policy(file: &Path) -> CommandLine {
+    CommandLine::of("carnet trust new --key RELEASE.pub --name BUNDLE --to").word(file.display())
+}
+
+fn parsed(arguments: &[OsString]) -> Result<(Cli, Asked), clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
+    Ok((cli, Asked::of(&matches)))
 }
 
 /// A runtime for one command.
@@ -223,6 +292,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Sign(args) => sign::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),
+        Verb::Trust(args) => trust::run(args, context),
         Verb::Grant(args) => grant::run(args, context),
         Verb::Plan(args) => plan::run(args, context),
         Verb::Rbac(args) => rbac::run(args, context),
@@ -247,12 +317,12 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
 }
 
 /// Says what went wrong, and with which code the program ends.
-fn failed(error: &anyhow::Error, ui: &Ui) -> anyhow::Result<Code> {
+fn failed(error: &anyhow::Error, context: &Context) -> anyhow::Result<Code> {
     if is_closed_pipe(error) {
         return Ok(exit::DONE);
     }
-    let failure = exit::Failure::of(error);
-    ui.failure(&failure)?;
+    let failure = context.failure(error);
+    context.ui.failure(&failure)?;
     Ok(failure.code)
 }
 
@@ -265,7 +335,7 @@ fn misused(error: &clap::Error, arguments: &[OsString]) -> Code {
         return exit::DONE;
     }
     let format = wanted_format(arguments);
-    drop(Ui::plain(format).failure_document(&exit::Failure::of_arguments(&error.to_string())));
+    drop(Ui::plain(format).failure_document(&Failure::of_arguments(&error.to_string())));
     exit::USAGE
 }
 

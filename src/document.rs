@@ -8,6 +8,7 @@ mod budget;
 mod places;
 mod numbers;
 mod words;
+pub mod slip;
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -32,6 +32,7 @@ pub mod diff;
 pub mod drift;
 pub mod verify;
 pub mod inspect;
+pub mod trust;
 pub mod lint;
 pub mod grant;
 pub mod rbac;

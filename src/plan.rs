@@ -42,7 +42,7 @@ pub use waits::Waits;
 
 impl Plan {
     /// The plan of a planning pass. `removed` are the objects that the runtime removes after the component; `context`
-    /// are the RBAC objects beside the plan.
+    /// are the RBAC objects beside the plan, `images_before` the images of the bundle that is there.
     fn new(
         subject: Subject,
         granted: Option<&Granted>,
@@ -50,6 +50,7 @@ impl Plan {
         removed: Vec<ObjectChange>,
         rights: &Rights,
         context: &ClusterContext,
+        images_before: Option<&Images>,
     ) -> Self {
         let steps = trace
             .writes()
@@ -58,7 +59,7 @@ impl Plan {
         let steps = steps.collect();
         let changes: Vec<_> = trace.changes.iter().cloned().chain(removed).collect();
         let images = granted.map(|granted| Images::of(granted.verified().bundle()));
-        let powers = Powers::of(&changes, images.as_ref(), context);
+        let powers = Powers::of(&changes, images.as_ref(), images_before, context);
         let withheld = granted.map(Granted::withheld).unwrap_or_default();
         let mut plan = Self {
             digest: Digest::of(b""),

@@ -20,6 +20,7 @@ mod lock;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -49,6 +50,16 @@ pub struct State(Backend);
 enum Backend {
     Cluster(ClusterState),
     Directory(DirectoryState),
+}
+
+/// The place of the state, for people.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Backend::Cluster(cluster) => cluster.fmt(f),
+            Backend::Directory(directory) => directory.fmt(f),
+        }
+    }
 }
 
 impl State {
@@ -90,6 +101,14 @@ impl State {
         match &self.0 {
             Backend::Cluster(cluster) => Some(cluster.namespace()),
             Backend::Directory(_) => None,
+        }
+    }
+
+    /// Which installations were looked for, in words: those of this namespace, of the state's own, or of all.
+    pub fn looked_at(&self, namespace: Option<&str>, all_namespaces: bool) -> String {
+        match namespace.or(self.namespace()).filter(|_| !all_namespaces) {
+            Some(namespace) => format!("{self}, namespace `{namespace}`"),
+            None => format!("{self}, all namespaces"),
         }
     }
 

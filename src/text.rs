@@ -9,5 +9,5 @@ pub mod json;
 pub mod shell;
 pub mod yaml;
 
-pub use shell::CommandLine;
+pub use shell::{Blank, CommandLine};
 pub use yaml::YamlText;

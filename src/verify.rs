@@ -27,7 +27,7 @@ use crate::signature::Evidence;
 mod refusal;
 mod policy;
 
-pub use policy::{PolicyError, TrustPolicy};
+pub use policy::{KeySummary, PolicyError, PolicySummary, RuleSummary, TrustPolicy};
 use policy::{TrustRule, TrustedKey};
 pub use refusal::{Flaw, Refusal};
 

@@ -82,6 +82,8 @@ fn every_verb_prints_what_it_should() {
         ("[HOSTILE]", hostile.to_string()),
         ("[KEY]", key.public().id().hex()),
         ("[SHORTCOMPONENT]", component.short()),
+        ("[SHORTDIGEST]", hello.short()),
+        ("[SHORTHOSTILE]", hostile.short()),
         ("[SHORTKEY]", key.public().id().short()),
         ("[TAMPERED]", tampered.to_string()),
     ] {

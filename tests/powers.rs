@@ -142,6 +142,42 @@ fn an_upgrade_tells_what_is_new_and_what_is_gone() {
 }
 
 #[test]
+fn an_image_of_the_version_before_is_judged_by_what_was_signed_with_it() {
+    let home = Home::new();
+    let bundle = |name: &str, digit: &str, signed: &str| {
+        let pod = pod("hostNetwork").replace(&"0".repeat(64), &digit.repeat(64));
+        let images = format!(
+            "images: {{ a: {{ image: 'registry.example/a@sha256:{}', size: 100, description: x }} }}\n{PODS}",
+            signed.repeat(64)
+        );
+        unsigned(home.bundle(name, &Script::new().apply(&[&pod]).component(), &images))
+    };
+    let of_images = |plan: &Plan| {
+        let of_images = |powers: &[carnet::plan::powers::Power]| {
+            let found = powers.iter().filter(|power| power.rule == "image/not-of-the-bundle");
+            found.map(|power| power.new).collect::<Vec<_>>()
+        };
+        (of_images(&plan.powers), of_images(&plan.powers_gone).len())
+    };
+    let first = bundle("first", "1", "1");
+    let asked = operation(&home, "install", &first, None);
+    home.act(Some(first), asked).unwrap();
+    let second = bundle("second", "2", "2");
+    let asked = operation(&home, "upgrade", &second, None);
+    let plan = home.act(Some(second), asked).unwrap().proposed.into_plan();
+    assert_eq!(of_images(&plan), (vec![], 0), "each version runs its own images");
+
+    let third = bundle("third", "3", "2");
+    let asked = operation(&home, "upgrade", &third, None);
+    let plan = home.act(Some(third), asked).unwrap().proposed.into_plan();
+    assert_eq!(of_images(&plan), (vec![true], 0), "nobody signed for the one that comes");
+    let last = bundle("last", "2", "2");
+    let asked = operation(&home, "upgrade", &last, None);
+    let plan = home.act(Some(last), asked).unwrap().proposed.into_plan();
+    assert_eq!(of_images(&plan), (vec![], 1), "nor for the one that goes");
+}
+
+#[test]
 fn the_operator_can_refuse_powers_and_then_nothing_is_written() {
     let home = Home::new();
     let install = |refuse_powers| {

@@ -71,7 +71,7 @@ fn installing_twice_is_refused_and_changes_nothing() {
     let before = home.rendered();
     let bundle = guestbook(&home, "guestbook");
     let asked = operation(&home, "install", &bundle);
-    assert!(matches!(home.act(Some(bundle), asked), Err(Error::Exists(name)) if name == "web"));
+    assert!(matches!(home.act(Some(bundle), asked), Err(Error::Exists { name, .. }) if name == "web"));
     assert_eq!(home.rendered(), before);
 }
 

@@ -131,6 +131,7 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     site.prints("SchemaList", &["schema"]);
     site.prints("Inspection", &["inspect", &first]);
     site.prints("Verification", &["verify", &first]);
+    site.prints("Trust", &["trust", "show"]);
     site.prints("Lint", &["lint", &first]);
     let grant = site.prints("Grant", &["grant", "new", &first]);
     assert_eq!(grant["spec"]["bundle"], site.printed(&["inspect", &first])["digest"]);
@@ -158,6 +159,8 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
 
     site.prints("SourceDirectory", &["init", "mine"]);
     site.prints("KeyPair", &["key", "generate", "key"]);
+    let policy = site.prints("TrustPolicy", &["trust", "new", "--key", "key.pub", "--name", "web"]);
+    assert_eq!(policy["spec"]["rules"][0]["names"], json!(["web"]));
     std::fs::copy(example("guestbook/guestbook.wasm"), site.home.path("guestbook.wasm")).unwrap();
     let source = path("guestbook");
     site.prints("Build", &["build", &source, "--to", "layout"]);

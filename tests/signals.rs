@@ -91,6 +91,8 @@ fn each_signal_that_asks_a_program_to_end_stops_a_run_like_ctrl_c() {
         assert!((3..OBJECTS).contains(&done), "{signal}: {done} objects");
         assert!(site.home.rendered().len() <= done, "{signal}: a file is on no record");
         let error = stderr.lines().find(|line| line.starts_with("error:")).map(str::to_owned);
+        let hint = "hint: the same command goes on where it was; to undo it: carnet uninstall web -n prod";
+        assert!(stderr.lines().any(|line| line == hint), "{signal}: {stderr}");
         let finished = site.install().output().unwrap();
         assert!(finished.status.success(), "{signal}: {}", String::from_utf8_lossy(&finished.stderr));
         (status.code(), error, found["result"].clone(), found["message"].clone())

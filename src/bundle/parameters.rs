@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::document::{self, visible};
+use crate::document::{self, slip, visible};
 
 use super::definition::{Definition, InvalidDefinition};
 use super::{Bundle, Parameter};
@@ -47,8 +47,13 @@ pub enum ParameterFault {
     #[error("the parameter `{0}` needs a value")]
     Required(String),
     /// The bundle has no such parameter.
-    #[error("the bundle has no parameter `{}`", visible(.0))]
-    Unknown(String),
+    #[error("the bundle has no parameter `{}` {}", visible(.name), slip::known(.name, .known.iter().map(String::as_str)))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The parameters that it has.
+        known: Vec<String>,
+    },
 }
 
 /// Where a value comes from.
@@ -76,7 +81,7 @@ pub fn resolve(
 ) -> Result<Resolved, ParameterError> {
     let mut resolved = Resolved::default();
     let unknown = given.keys().filter(|name| !bundle.parameters().contains_key(*name));
-    let mut faults: Vec<_> = unknown.cloned().map(ParameterFault::Unknown).collect();
+    let mut faults: Vec<_> = unknown.map(|name| unknown_parameter(bundle, name)).collect();
     for (name, parameter) in bundle.parameters() {
         if !parameter.applies_to(action) {
             if given.contains_key(name) {
@@ -103,7 +108,7 @@ pub fn resolve(
 /// # Errors
 /// [`ParameterFault::Unknown`], and [`ParameterFault::Invalid`] for text that must be JSON and is not.
 pub fn value_from_text(bundle: &Bundle, name: &str, text: &str) -> Result<Value, ParameterFault> {
-    let parameter = bundle.parameters().get(name).ok_or_else(|| ParameterFault::Unknown(name.into()))?;
+    let parameter = bundle.parameters().get(name).ok_or_else(|| unknown_parameter(bundle, name))?;
     definition_of(bundle, name, parameter)?.value_of(text).map_err(|_| ParameterFault::Invalid {
         name: name.into(),
         origin: Origin::Given,
@@ -119,6 +124,10 @@ pub fn text_of(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
     }
+}
+
+fn unknown_parameter(bundle: &Bundle, name: &str) -> ParameterFault {
+    ParameterFault::Unknown { name: name.into(), known: bundle.parameters().keys().cloned().collect() }
 }
 
 fn value(
@@ -227,7 +236,7 @@ mod tests {
         let given = BTreeMap::from([("p".to_owned(), json!("x")), ("q".to_owned(), json!(1))]);
         assert_eq!(
             resolve(&bundle, "install", &given, &none).unwrap_err().to_string(),
-            "the bundle has no parameter `q`; the given value of the parameter `p` is not allowed: \
+            "the bundle has no parameter `q` (there are: `p`); the given value of the parameter `p` is not allowed: \
              value is not of type \"integer\""
         );
         let stored = resolve(&bundle, "install", &none, &values(Some(json!("x")))).unwrap_err();
@@ -289,6 +298,7 @@ mod tests {
         assert!(
             value_from_text(&bundle, "p", "secret").unwrap_err().to_string().ends_with("as JSON and is not")
         );
-        assert_eq!(value_from_text(&bundle, "q", "1"), Err(ParameterFault::Unknown("q".into())));
+        let unknown = value_from_text(&bundle, "q", "1").unwrap_err().to_string();
+        assert_eq!(unknown, "the bundle has no parameter `q` (there are: `p`)");
     }
 }

@@ -10,7 +10,7 @@ mod console;
 
 use std::sync::Arc;
 
-use crate::install::{Approver, Environment};
+use crate::install::{self, Approver, Environment};
 use crate::operations::{self, Services};
 use crate::state::State;
 
@@ -22,8 +22,8 @@ pub(super) use args::{
     BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs, namespace,
 };
 pub(super) use change::{ChangeArgs, IdentityArgs, NoWaitArgs, PowerArgs, TimeoutArgs, time};
-pub(super) use console::{Console, is_confirmed};
-pub(super) use outcome::{Show, diff_lines, output_text, plan_page, report, show_outputs};
+pub(super) use console::{Console, Reply, ask};
+pub(super) use outcome::{Show, diff_lines, output_text, plan_page, report, show_outputs, show_parameters};
 
 /// Has an operation done that works with installations. The console follows it.
 pub(super) fn carry_out<T>(
@@ -35,7 +35,22 @@ pub(super) fn carry_out<T>(
     let console = Arc::new(Console::new(context.ui.clone()));
     let ended = with_services(&state, &console, context, operation);
     console.done();
-    ended
+    ended.map_err(|error| if console.was_told_no() && is_declined(&error) { SaidNo.into() } else { error })
+}
+
+/// A person looked at the plan and said no, so nothing is to be done about it.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was done: you did not say yes")]
+struct SaidNo;
+
+fn is_declined(error: &anyhow::Error) -> bool {
+    let declined = error.downcast_ref::<operations::Error>();
+    matches!(declined, Some(operations::Error::Install(install::Error::Declined)))
+}
+
+/// A time as tables have it, without its fraction: RFC 3339 in, UTC.
+pub(super) fn time_of(created: &str) -> String {
+    created.replace('T', " ").chars().take(19).collect()
 }
 
 fn with_services<T>(

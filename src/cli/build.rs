@@ -55,7 +55,7 @@ impl Args {
 impl Report for Build {
     fn show(&self, page: &mut Page) {
         page.line("", Tone::Heading, mixed!("{} {}", self.name, self.version));
-        page.line("", Tone::Plain, Words::mixed(&self.digest));
+        page.whole("", Tone::Plain, Words::mixed(&self.digest));
         page.line("", Tone::Plain, Words::mixed(&self.reference));
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let request = args.installed.request(&args.name)?;
     let difference =
         act::carry_out(&args.installed.home, context, async |services| diff(&request, services).await)?;
-    context.ui.report(&difference)?;
+    context.ui.long_report(&difference)?;
     Ok(act::pending(args.exit_code, !difference.changes.is_empty()))
 }
 

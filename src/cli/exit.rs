@@ -48,7 +48,7 @@ pub const FAILED: Code = Code(17);
 /// Every code, with what it means.
 pub const CODES: &[(Code, &str)] = &[
     (DONE, "done, or nothing to do"),
-    (ERROR, "error"),
+    (ERROR, "error; also a plan that nobody confirmed, a run that was stopped, a component that trapped"),
     (USAGE, "usage"),
     (CHANGES, "changes pending (`--exit-code` only)"),
     (NOT_TRUSTED, "not trusted (signature, digest, policy)"),
@@ -95,6 +95,16 @@ impl Usage {
     }
 }
 
+/// A file is there already, and was not to be overwritten.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is there already", .0.display())]
+pub struct Occupied(pub PathBuf);
+
+/// There was no terminal to ask on, so nothing is confirmed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unasked(pub String);
+
 /// The trust policy cannot be used, so nothing is trusted.
 #[derive(Debug, thiserror::Error)]
 #[error("the trust policy `{}` cannot be used", .file.display())]
@@ -129,6 +139,20 @@ pub struct Failure {
     /// A hint at a remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<CommandLine>,
+    /// What has to be looked up before it is told what to do.
+    #[serde(skip)]
+    pub circumstance: Option<Circumstance>,
+}
+
+/// Something about an error that only the surroundings of the command line tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circumstance {
+    /// A run ended before it was done. Whether it has begun to change anything is on record.
+    CutShort,
+    /// There is no trust policy in any of the places where one is looked for.
+    NoPolicy,
+    /// There is no installation, or nothing says where one is to be, in the state that was looked at.
+    NothingThere,
 }
 
 /// A line that belongs to an error.
@@ -155,6 +179,7 @@ impl Failure {
             details: meaning.details,
             unready: meaning.unready,
             hint: meaning.hint,
+            circumstance: meaning.circumstance,
         }
     }
 
@@ -163,7 +188,8 @@ impl Failure {
         let message = text.lines().next().unwrap_or_default();
         let message = visible(message.strip_prefix("error: ").unwrap_or(message));
         let hint = Some(CommandLine::of("carnet --help"));
-        Self { code: USAGE, message, causes: Vec::new(), details: Vec::new(), unready: Vec::new(), hint }
+        let (causes, details, unready) = (Vec::new(), Vec::new(), Vec::new());
+        Self { code: USAGE, message, causes, details, unready, hint, circumstance: None }
     }
 }
 

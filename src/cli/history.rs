@@ -1,13 +1,19 @@
 //! `carnet history`.
 
 use crate::operations::history::{RevisionList, history};
+use crate::state::Revision;
 
 use super::Context;
-use super::act::HomeArgs;
+use super::act::{HomeArgs, time_of};
 use super::exit::{self, Code};
 use super::ui::{Page, Report};
 
+/// The least of a revision that is shown: the part of it that is its time.
+const SHORT: usize = 10;
+
 /// Show what was done with an installation
+///
+/// A revision is what `carnet rollback NAME REVISION` goes back to; how it begins is enough.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the installation
@@ -29,10 +35,42 @@ impl Report for RevisionList {
             .items
             .iter()
             .map(|row| {
-                let time: String = row.created.replace('T', " ").chars().take(19).collect();
-                vec![time, row.action.clone(), row.bundle.clone(), row.result.clone()]
+                let revision = short(&row.revision, &self.items);
+                let action = match &row.rollback_to {
+                    Some(to) => format!("rollback to {}", short(to, &self.items)),
+                    None => row.action.clone(),
+                };
+                vec![revision, time_of(&row.created), action, row.bundle.clone(), row.result.clone()]
             })
             .collect();
-        page.table(&["TIME (UTC)", "ACTION", "BUNDLE", "RESULT"], &rows);
+        page.table(&["REVISION", "TIME (UTC)", "ACTION", "BUNDLE", "RESULT"], &rows);
+    }
+}
+
+/// As much of a revision as `rollback` needs to tell it from the others.
+fn short(revision: &str, all: &[Revision]) -> String {
+    let is_told =
+        |start: &str| all.iter().all(|it| it.revision == revision || !it.revision.starts_with(start));
+    let mut starts = revision.char_indices().skip(SHORT).map(|(at, _)| &revision[..at]);
+    starts.find(|start| is_told(start)).unwrap_or(revision).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_is_shortened_as_far_as_no_other_begins_so() {
+        let revision = |name: &str| {
+            serde_json::from_value::<Revision>(serde_json::json!({
+                "claim": "1", "revision": name, "created": "", "action": "install", "bundle": "web 1",
+                "digest": crate::digest::Digest::of(b""), "result": "succeeded",
+            }))
+        };
+        let names = ["01KB1V2M3N4P", "01KB1V2M3NZZ", "01KC", "01KCXXXXXXXXXX"];
+        let all: Vec<_> = names.iter().map(|name| revision(name).unwrap()).collect();
+        let shown: Vec<_> = names.iter().map(|name| short(name, &all)).collect();
+        assert_eq!(shown, ["01KB1V2M3N4", "01KB1V2M3NZ", "01KC", "01KCXXXXXX"]);
+        assert_eq!(short("né", &all), "né");
     }
 }

@@ -18,7 +18,7 @@ use crate::operations::Deferred;
 use crate::state::{is_own, private_directory};
 use crate::verify::TrustPolicy;
 
-use super::exit::Untrusted;
+use super::exit::{Occupied, Untrusted};
 
 pub mod consent;
 pub mod credentials;
@@ -125,8 +125,7 @@ pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
             Err(source) => Err(Untrusted::new(file, source).into()),
         };
     }
-    let user = directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("trust.yaml"));
-    for file in user.into_iter().chain([PathBuf::from(SYSTEM_TRUST)]) {
+    for file in usual_policies() {
         let policy =
             text_if_there(&file).and_then(|text| Ok(text.as_deref().map(TrustPolicy::parse).transpose()?));
         match policy {
@@ -136,6 +135,12 @@ pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
         }
     }
     Ok(Trust { policy: TrustPolicy::none(), file: None })
+}
+
+/// Where a trust policy is looked for that is not named, in this order.
+pub fn usual_policies() -> Vec<PathBuf> {
+    let user = directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("trust.yaml"));
+    user.into_iter().chain([PathBuf::from(SYSTEM_TRUST)]).collect()
 }
 
 /// Where installations are recorded: the place that is named, else the configured one, else the user's data directory.
@@ -282,7 +287,22 @@ fn home() -> Option<PathBuf> {
 /// When the file is there, or cannot be written.
 pub fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
     // As any new file: the user's umask takes the rest away.
-    write_as(path, text, force, 0o666)
+    write_as(path, text, force, 0o666).map_err(|error| match error.downcast_ref::<io::Error>() {
+        Some(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Occupied(path.to_owned()).into(),
+        _ => error,
+    })
+}
+
+/// Writes a file as [`write`] does, and makes the directories on the way to it.
+///
+/// # Errors
+/// When the file is there, or cannot be written.
+pub fn write_below(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    let made = parent.map_or(Ok(()), std::fs::create_dir_all);
+    made.with_context(|| format!("cannot write `{}`", path.display()))?;
+    write(path, text, force)
 }
 
 /// Writes a file that holds a secret: nobody but its owner may read it.
@@ -325,7 +345,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// A variable of the environment, which may be empty.
-fn raw_variable(name: &str) -> Option<String> {
+pub(super) fn raw_variable(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
     std::env::var(name).ok()
 }

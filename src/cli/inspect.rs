@@ -7,7 +7,10 @@ use crate::capability::ScopeRequest;
 use crate::capability::credentials::CredentialText;
 use crate::capability::functions::Risk;
 use crate::capability::kubernetes::Verb;
-use crate::operations::inspect::{ActionSummary, CallablePower, ImageSummary, Inspection, inspect};
+use crate::operations::inspect::{
+    ActionSummary, CallablePower, CredentialSummary, ImageSummary, Inspection, OutputSummary,
+    ParameterSummary, inspect,
+};
 use crate::reference::Reference;
 
 use super::Context;
@@ -37,15 +40,20 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     Ok(exit::DONE)
 }
 
+/// A word in its tone, and a text beside it.
+type Row = (Tone, Words, Words);
+
 impl Report for Inspection {
     fn show(&self, page: &mut Page) {
         self.who(page);
         self.can(page);
         self.asks(page);
-        self.credentials(page);
+        self.destinations(page);
         self.disagreements(page);
+        self.inputs(page);
         self.images(page);
         self.actions(page);
+        self.outputs(page);
         self.cannot(page);
     }
 }
@@ -138,7 +146,7 @@ impl Inspection {
         page.rows(rows);
     }
 
-    fn credentials(&self, page: &mut Page) {
+    fn destinations(&self, page: &mut Page) {
         if self.requests.credentials.is_empty() && self.requests.generate.is_empty() {
             return;
         }
@@ -170,6 +178,24 @@ impl Inspection {
         if !rows.is_empty() {
             page.heading("What does not fit together");
             page.rows(rows);
+        }
+    }
+
+    fn inputs(&self, page: &mut Page) {
+        if !self.parameters.is_empty() {
+            page.heading("What you can set (--param NAME=VALUE)");
+            page.rows(self.parameters.iter().flat_map(parameter_rows));
+        }
+        if !self.credentials.is_empty() {
+            page.heading("Which credentials it takes (-c FILE)");
+            page.rows(self.credentials.iter().flat_map(credential_rows));
+        }
+    }
+
+    fn outputs(&self, page: &mut Page) {
+        if !self.outputs.is_empty() {
+            page.heading("What it makes known (carnet outputs)");
+            page.rows(self.outputs.iter().flat_map(output_rows));
         }
     }
 
@@ -223,6 +249,48 @@ fn action_rows(action: &ActionSummary) -> Vec<(Tone, Words, Words)> {
     let mut rows = vec![(Tone::Plain, Words::mixed(&action.name), notes)];
     if action.by != "carnet" && !action.description.is_empty() {
         rows.push((Tone::Plain, "".into(), Words::outside(&action.description)));
+    }
+    rows
+}
+
+/// A parameter, with the author's words on the line below. A default is the author's too.
+fn parameter_rows(parameter: &ParameterSummary) -> Vec<Row> {
+    let choices: Vec<_> = parameter.choices.iter().map(ToString::to_string).collect();
+    let facts = [
+        (!choices.is_empty()).then(|| format!("one of {}", choices.join(", "))),
+        parameter.default.as_ref().map(|default| format!("default {default}")),
+        parameter.required.then(|| "required".into()),
+        parameter.sensitive.then(|| "neither stored nor shown".into()),
+        for_actions(&parameter.apply_to),
+    ];
+    described(&parameter.name, &parameter.r#type, facts, &parameter.description)
+}
+
+fn credential_rows(credential: &CredentialSummary) -> Vec<Row> {
+    let word = if credential.required { "required" } else { "optional" };
+    described(&credential.name, word, [for_actions(&credential.apply_to)], &credential.description)
+}
+
+fn output_rows(output: &OutputSummary) -> Vec<Row> {
+    let facts = [output.sensitive.then(|| "neither stored nor shown".into()), for_actions(&output.apply_to)];
+    described(&output.name, &output.r#type, facts, &output.description)
+}
+
+fn for_actions(actions: &[String]) -> Option<String> {
+    (!actions.is_empty()).then(|| format!("for {}", actions.join(", ")))
+}
+
+/// A name with what is known of it, and the author's words on the line below.
+fn described(
+    name: &str,
+    kind: &str,
+    facts: impl IntoIterator<Item = Option<String>>,
+    description: &str,
+) -> Vec<Row> {
+    let facts: Vec<_> = std::iter::once(kind.to_owned()).chain(facts.into_iter().flatten()).collect();
+    let mut rows = vec![(Tone::Plain, Words::mixed(name), Words::mixed(facts.join("; ")))];
+    if !description.is_empty() {
+        rows.push((Tone::Plain, "".into(), Words::outside(description)));
     }
     rows
 }

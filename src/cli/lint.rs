@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use crate::operations::lint::{Lint, LintFault, LintKind, LintSeverity, lint, lint_document};
 use crate::reference::{self, Reference};
 
@@ -18,12 +20,13 @@ use super::{Context, inputs};
 Examples:
   carnet lint web
   carnet lint layout:bundles/web
-  carnet lint --kind grant grant.yaml")]
+  carnet lint grant.yaml
+  carnet lint --kind bundle definition.json")]
 pub(super) struct Args {
-    /// A source directory or where a bundle is; with `--kind`, the document
+    /// A source directory, where a bundle is, or a document
     #[arg(value_name = "DIR|REF|FILE", default_value = ".")]
     subject: String,
-    /// Check one document of this kind
+    /// Check one document of this kind, whatever it says it is
     #[arg(long)]
     kind: Option<Kind>,
 }
@@ -41,15 +44,37 @@ enum Kind {
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let lint = match args.kind {
         Some(kind) => lint_document(kind.kind(), &inputs::text(Path::new(&args.subject))?),
-        None => {
-            let reference = reference(&args.subject)?;
-            context.wait(lint(&reference, &context.bundles()))?
-        }
+        None => match document(Path::new(&args.subject))? {
+            Some((kind, text)) => lint_document(kind, &text),
+            None => {
+                let reference = reference(&args.subject)?;
+                context.wait(lint(&reference, &context.bundles()))?
+            }
+        },
     };
     context.ui.report(&lint)?;
     let (errors, all) = (lint.errors(), lint.faults.len());
     context.ui.status(format_args!("Errors: {errors}. Warnings: {}.", all - errors));
     Ok(if errors == 0 { exit::DONE } else { exit::ERROR })
+}
+
+/// A document that says itself which kind it is, and its text. None: the subject is no file of YAML or JSON.
+fn document(file: &Path) -> anyhow::Result<Option<(LintKind, String)>> {
+    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if !["yaml", "yml", "json"].contains(&extension) {
+        return Ok(None);
+    }
+    let Some(text) = inputs::text_if_there(file)? else { return Ok(None) };
+    let unknown = || {
+        let kinds = "`kind: Grant`, `kind: TrustPolicy` or the members of a bundle.json";
+        let what = format!("`{}` does not say what it is: it has neither {kinds}", file.display());
+        Usage::new(
+            what,
+            "carnet lint --kind KIND FILE; a `carnet.yaml` is checked with its directory: carnet lint DIR",
+        )
+    };
+    let kind = LintKind::of(&text).with_context(|| format!("cannot use `{}`", file.display()))?;
+    Ok(Some((kind.ok_or_else(unknown)?, text)))
 }
 
 /// A reference, or a directory by its bare name.

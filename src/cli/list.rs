@@ -3,9 +3,9 @@
 use crate::operations::list::{InstallationList, ListRequest, list};
 
 use super::Context;
-use super::act::HomeArgs;
+use super::act::{HomeArgs, time_of};
 use super::exit::{self, Code};
-use super::ui::{Page, Report, Tone, Words};
+use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// List installations
 #[derive(Debug, clap::Args)]
@@ -34,18 +34,20 @@ impl Report for InstallationList {
             page.line("", Tone::Caution, Words::outside(why));
         }
         if self.items.is_empty() {
-            let nothing = if self.unreadable.is_empty() { "Nothing is installed." } else { "" };
-            return page.line("", Tone::Quiet, nothing);
+            if self.unreadable.is_empty() {
+                page.line("", Tone::Quiet, mixed!("Nothing is installed: {}.", self.looked_at));
+            }
+            return;
         }
         let rows: Vec<Vec<String>> = self
             .items
             .iter()
             .map(|row| {
-                let action = row.action.clone().unwrap_or_default();
-                let last = format!("{action} {}", row.result);
-                vec![row.name.clone(), row.namespace.clone(), row.bundle.clone(), last, row.target.clone()]
+                let last = format!("{} {}", row.last_action(), row.result);
+                let time = row.created.as_deref().map(time_of).unwrap_or_default();
+                vec![row.name.clone(), row.namespace.clone(), row.bundle.clone(), last, time, row.place()]
             })
             .collect();
-        page.table(&["NAME", "NAMESPACE", "BUNDLE", "LAST ACTION", "TARGET"], &rows);
+        page.table(&["NAME", "NAMESPACE", "BUNDLE", "LAST ACTION", "TIME (UTC)", "TARGET"], &rows);
     }
 }

@@ -26,13 +26,14 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "Inspection",
         "`inspect`",
         "`digest`, `bundle`, `level`, `trusted`, `reason`, `signatures`, `component`, `can`, `cannot`, `requests`, \
-         `requestsFault`, `unrequestedImports`, `unusedRequests`, `unprovidedImports`, `images`, `actions`, `warnings`",
+         `requestsFault`, `unrequestedImports`, `unusedRequests`, `unprovidedImports`, `images`, `parameters`, \
+         `credentials`, `outputs`, `actions`, `warnings`",
     ),
     (
         "Installation",
         "`status`",
-        "`name`, `namespace`, `bundle`, `digest`, `target`, `revision`, `action`, `result`, `message`, `signers`, \
-         `dangers`, `objects`, `outputs`",
+        "`name`, `namespace`, `bundle`, `digest`, `target`, `server`, `revision`, `action`, `created`, `rollbackTo`, `result`, `message`, `signers`, \
+         `dangers`, `parameters`, `objects`, `outputs`",
     ),
     (
         "InstallationList",
@@ -48,7 +49,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`name`, `namespace`, `action`, `bundle`, `revision`, `result`, `plan`, `changes`, `outputs`, `denied`, `kept`",
     ),
     ("Output", "`outputs NAME OUTPUT`", "`name`, `output`, `value`"),
-    ("OutputList", "`outputs`", "`name`, `outputs`"),
+    ("OutputList", "`outputs`", "`name`, `outputs`, `parameters`"),
     (
         "Plan",
         "`plan`",
@@ -65,6 +66,8 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("SchemaList", "`schema`", "`items`: each with `name` and `writtenBy` (`carnet`, `person`)"),
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
     ("SourceDirectory", "`init`", "`name`, `directory`"),
+    ("Trust", "`trust show`", "`file`, `keys`, `rules`, `refusedDigests`"),
+    ("TrustPolicy", "`trust new`", "`spec`: the policy itself"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),
     ("Version", "`version`", "`version`, `cnab`, `hostInterfaces`"),
 ];
@@ -77,7 +80,7 @@ pub fn markdown() -> String {
         "# Command line\n\nMade from the program by `cargo test --test interface`; write it anew with `BLESS=1`.\n",
     );
     describe(&mut page, &command, "carnet");
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+    for verb in command.get_subcommands().filter(is_told) {
         verbs(&mut page, verb, &format!("carnet {}", verb.get_name()));
     }
     codes(&mut page);
@@ -88,9 +91,14 @@ pub fn markdown() -> String {
 fn verbs(page: &mut String, command: &Command, name: &str) {
     section(page, &format!("## `{name}`"));
     describe(page, command, name);
-    for verb in command.get_subcommands() {
+    for verb in command.get_subcommands().filter(is_told) {
         verbs(page, verb, &format!("{name} {}", verb.get_name()));
     }
+}
+
+/// Whether a verb has a section. `help` says what stands in those.
+fn is_told(verb: &&Command) -> bool {
+    !verb.is_hide_set() && verb.get_name() != "help"
 }
 
 fn describe(page: &mut String, command: &Command, name: &str) {

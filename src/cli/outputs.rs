@@ -4,11 +4,11 @@ use crate::operations::Document;
 use crate::operations::outputs::{Output, OutputList, outputs};
 
 use super::Context;
-use super::act::{HomeArgs, output_text, show_outputs};
+use super::act::{HomeArgs, output_text, show_outputs, show_parameters};
 use super::exit::{self, Code};
 use super::ui::{Page, Report};
 
-/// Show the outputs of an installation
+/// Show the outputs of an installation, and the parameters that it has
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the installation
@@ -41,5 +41,6 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 impl Report for OutputList {
     fn show(&self, page: &mut Page) {
         show_outputs(page, &self.outputs);
+        show_parameters(page, &self.parameters);
     }
 }

@@ -18,7 +18,7 @@ use super::ui::{Page, Ui};
 #[command(after_help = "\
 Examples:
   carnet plan web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml
-  carnet plan web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml --show manifests
+  carnet plan web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml --diff
   carnet plan web layout:bundles/web-1.1 -o json --exit-code")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// What to show of each object: what changes, also the manifests of new ones (as -v does), or a line alone
     #[arg(long, value_name = "WHAT")]
     show: Option<Show>,
+    /// Show all of it, changes and manifests; on a terminal a screen at a time (CARNET_PAGER, PAGER, else less)
+    #[arg(long, conflicts_with = "show")]
+    diff: bool,
     /// Show what overwriting the changes of others would do
     #[arg(long)]
     force_conflicts: bool,
@@ -55,21 +58,22 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     });
     let plan = match planned {
         Ok(outcome) => outcome.proposed.into_plan(),
-        Err(error) => return refused(&error, args.show, context).unwrap_or(Err(error)),
+        Err(error) => return refused(&error, args, context).unwrap_or(Err(error)),
     };
-    shown(&plan, args.show, &context.ui)?;
+    shown(&plan, args, &context.ui)?;
     warn(&plan, take_ownership, &context.ui);
     Ok(act::pending(args.exit_code, !plan.is_empty()))
 }
 
 /// Prints the plan.
-fn shown(plan: &Plan, show: Option<Show>, ui: &Ui) -> anyhow::Result<()> {
+fn shown(plan: &Plan, args: &Args, ui: &Ui) -> anyhow::Result<()> {
     if !ui.is_for_people() {
         return ui.report(plan);
     }
     let mut page = Page::new(ui.is_verbose());
-    act::plan_page(&mut page, plan, show.unwrap_or(Show::by_default(ui.is_verbose())));
-    ui.page(page)
+    let usual = if args.diff { Show::Manifests } else { Show::by_default(ui.is_verbose()) };
+    act::plan_page(&mut page, plan, args.show.unwrap_or(usual));
+    if args.diff { ui.long_page(page) } else { ui.page(page) }
 }
 
 /// Warnings about the plan that its rows do not make obvious.
@@ -91,12 +95,12 @@ fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
 }
 
 /// A plan that is refused for what it installs can be looked at all the same.
-fn refused(error: &anyhow::Error, show: Option<Show>, context: &Context) -> Option<anyhow::Result<Code>> {
+fn refused(error: &anyhow::Error, args: &Args, context: &Context) -> Option<anyhow::Result<Code>> {
     let operations::Error::Install(install::Error::Powers { plan, .. }) = error.downcast_ref()? else {
         return None;
     };
-    let failure = Failure { hint: None, ..Failure::of(error) };
-    let shown = shown(plan, show, &context.ui);
+    let failure = Failure { hint: None, ..context.failure(error) };
+    let shown = shown(plan, args, &context.ui);
     context.ui.explain(&failure);
     Some(shown.map(|()| failure.code))
 }

@@ -8,6 +8,9 @@ use super::exit::{self, Code};
 
 /// Bring an installation back to an earlier revision
 ///
+/// Without a revision it goes back to what was there before the last install, upgrade or uninstall; what actions of the
+/// bundle did in between is no change of that, and is not undone.
+///
 /// Applies the bundle, the parameters and the grant of a recorded revision once more, as a new revision. The bundle is
 /// the one that is kept, and it is verified again. Credentials, and parameters that must not be stored, are asked for
 /// again. Data is not brought back: what a run has done to it, only the bundle can undo.
@@ -23,7 +26,7 @@ pub(super) struct Args {
     /// Name of the installation
     #[arg(value_name = "NAME")]
     name: String,
-    /// Revision, or how it begins; else the last one that succeeded before the current one
+    /// Revision, or how it begins; else the last one that succeeded before the last change
     #[arg(value_name = "REVISION")]
     revision: Option<String>,
     #[command(flatten)]

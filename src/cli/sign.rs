@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for Signature {
     fn show(&self, page: &mut Page) {
-        page.line("", Tone::Plain, Words::mixed(self.digest));
+        page.whole("", Tone::Plain, Words::mixed(self.digest));
         let what = if self.is_new { "signed" } else { "was signed already" };
         page.line("", Tone::Plain, mixed!("{what} by key {}", self.key_id.hex()));
     }

@@ -3,7 +3,7 @@
 use crate::operations::status::{InstallationStatus, ObjectStatus, status};
 
 use super::Context;
-use super::act::{HomeArgs, show_outputs};
+use super::act::{HomeArgs, show_outputs, show_parameters, time_of};
 use super::exit::{self, Code};
 use super::ui::{Page, Report, Tone, Words, mixed};
 
@@ -32,18 +32,17 @@ impl Report for InstallationStatus {
     fn show(&self, page: &mut Page) {
         page.heading(mixed!("{}: {}", self.name, self.bundle));
         page.line("  ", Tone::Quiet, Words::mixed(self.digest));
-        page.line("  ", Tone::Plain, mixed!("in {}, namespace {}", self.target, self.namespace));
-        let action = self.action.clone().unwrap_or_default();
-        page.line("  ", tone(&self.result), mixed!("{action} {}", self.result));
+        page.line("  ", Tone::Plain, mixed!("in {}, namespace {}", self.place(), self.namespace));
+        let since =
+            self.created.as_deref().map(|time| format!(", {} UTC", time_of(time))).unwrap_or_default();
+        page.line("  ", tone(&self.result), mixed!("{} {}{since}", self.last_action(), self.result));
         if let Some(message) = &self.message {
             page.line("  ", Tone::Plain, Words::outside(message));
         }
-        if self.result == "unknown" {
-            page.line(
-                "  ",
-                Tone::Caution,
-                "The last run was cut off: the same command finishes it, `uninstall` undoes it.",
-            );
+        if let Some(end) = cut_short(&self.result) {
+            page.line("  ", Tone::Caution, mixed!("{end}: the same command goes on where it was."));
+            let undo = "To undo it: `carnet uninstall`, or after an upgrade `carnet rollback`.";
+            page.line("  ", Tone::Caution, undo);
         }
         for guard in &self.dangers {
             page.line("  ", Tone::Danger, mixed!("a guard was lowered: {guard}"));
@@ -53,7 +52,18 @@ impl Report for InstallationStatus {
             let rows: Vec<_> = self.objects.iter().map(object_row).collect();
             page.rows(rows);
         }
+        show_parameters(page, &self.parameters);
         show_outputs(page, &self.outputs);
+    }
+}
+
+/// How a run ended before it was done.
+fn cut_short(result: &str) -> Option<&'static str> {
+    match result {
+        "canceled" => Some("The last run was stopped"),
+        "failed" => Some("The last run failed"),
+        "unknown" => Some("The last run was cut off"),
+        _ => None,
     }
 }
 

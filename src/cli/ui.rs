@@ -17,13 +17,17 @@ use crate::text::{CommandLine, YamlText, json};
 
 use super::Global;
 use super::exit::{Detail, Failure};
+use super::inputs;
 
 mod words;
 mod page;
+mod pager;
 
 pub use page::{Page, Tone};
 pub use words::Words;
-pub(in crate::cli) use words::mixed;
+pub(in crate::cli) use words::{mixed, wrapped};
+
+use pager::Pager;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -93,6 +97,11 @@ impl Ui {
         self.is_verbose
     }
 
+    /// Whether nothing but results is wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
     /// Prints a result.
     ///
     /// # Errors
@@ -104,6 +113,19 @@ impl Ui {
         let mut page = Page::new(self.is_verbose);
         report.show(&mut page);
         self.page(page)
+    }
+
+    /// Prints a result that may be long for people.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when stdout takes no more.
+    pub fn long_report<R: Report>(&self, report: &R) -> anyhow::Result<()> {
+        if !self.is_for_people() {
+            return self.report(report);
+        }
+        let mut page = Page::new(self.is_verbose);
+        report.show(&mut page);
+        self.long_page(page)
     }
 
     /// Prints one document of this kind. The value must be a map.
@@ -133,6 +155,23 @@ impl Ui {
     /// [`Unwritten`] when stdout takes no more.
     pub fn page(&self, page: Page) -> anyhow::Result<()> {
         self.text(&page.into_text())
+    }
+
+    /// Prints a page that may be long: on a terminal as `git` does, a screen at a time.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when stdout takes no more.
+    pub fn long_page(&self, page: Page) -> anyhow::Result<()> {
+        let text = page.into_text();
+        let color = match self.color {
+            ColorChoice::Auto => AutoStream::choice(&io::stdout()),
+            color => color,
+        };
+        let pager = Pager::of(inputs::raw_variable).filter(|_| io::stdout().is_terminal());
+        match pager.is_some_and(|pager| pager.shows(&text, color != ColorChoice::Never)) {
+            true => Ok(()),
+            false => self.text(&text),
+        }
     }
 
     /// Prints YAML.
@@ -235,7 +274,10 @@ impl Ui {
     fn say(&self, lead: &str, tone: Tone, text: impl Display) {
         let terminal = console::Term::stderr();
         let width = terminal.is_term().then(|| usize::from(terminal.size().1));
-        self.put(&page::message(lead, tone, &text.to_string(), width));
+        let text = text.to_string();
+        let is_short = width.is_some() && !self.is_verbose;
+        let text = if is_short { words::shortened(&text) } else { text };
+        self.put(&page::message(lead, tone, &text, width));
     }
 
     /// A line that is to be copied, so it is not broken.

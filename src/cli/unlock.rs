@@ -3,8 +3,8 @@
 use crate::operations::unlock::{LockReport, look, unlock};
 
 use super::Context;
-use super::act::{HomeArgs, is_confirmed};
-use super::exit::{self, Code};
+use super::act::{HomeArgs, Reply, ask};
+use super::exit::{self, Code, Unasked};
 use super::ui::{Page, Report, Tone, mixed};
 
 /// Show who holds an installation, and end that hold
@@ -41,8 +41,13 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         context.ui.report(&lock)?;
         return Ok(exit::LOCKED);
     }
-    let is_confirmed = args.yes || is_confirmed("End this hold?", &context.ui);
-    anyhow::ensure!(is_confirmed, "`{}` stays locked: this was not confirmed", args.name);
+    let reply = if args.yes { Reply::Yes } else { ask("End this hold?") };
+    let stays = format!("`{}` stays locked: this was not confirmed", args.name);
+    match reply {
+        Reply::Yes => {}
+        Reply::No => anyhow::bail!(stays),
+        Reply::Unasked => return Err(Unasked(stays).into()),
+    }
     context.ui.report(&unlock(lock, &state)?)?;
     Ok(exit::DONE)
 }

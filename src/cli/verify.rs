@@ -8,7 +8,7 @@ use crate::reference::Reference;
 use crate::verify::TrustPolicy;
 
 use super::Context;
-use super::exit::{self, Code, Failure};
+use super::exit::{self, Code};
 use super::inputs;
 use super::ui::{Page, Report, Tone, Words, mixed};
 
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     context.ui.report(&verification)?;
     let Some(refusal) = verification.refusal else { return Ok(exit::DONE) };
     // The document tells everything, so the error is not a document of its own.
-    let failure = Failure::of(&refusal.into());
+    let failure = context.failure(&refusal.into());
     context.ui.explain(&failure);
     Ok(failure.code)
 }
@@ -53,7 +53,7 @@ fn policy_of(file: &Path) -> anyhow::Result<TrustPolicy> {
 impl Report for Verification {
     fn show(&self, page: &mut Page) {
         let (tone, word) = if self.trusted { (Tone::Good, "trusted") } else { (Tone::Danger, "NOT TRUSTED") };
-        page.line("", Tone::Plain, Words::mixed(self.digest));
+        page.whole("", Tone::Plain, Words::mixed(self.digest));
         let text = match (&self.rule, &self.refusal) {
             (Some(rule), _) => mixed!("{word} by rule `{rule}`"),
             (None, Some(refusal)) => mixed!("{word}: {}", verdict(refusal)),

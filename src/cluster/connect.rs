@@ -80,24 +80,27 @@ pub(super) struct Connection {
     pub(super) namespace: String,
     /// The address, as it is recorded and shown.
     pub(super) address: String,
+    /// The context of the kubeconfig.
+    pub(super) context: Option<String>,
 }
 
 /// A configuration, and who asks apart from it: kube is not told.
 struct Configured {
     config: Config,
     credential: Option<RequestCredential>,
+    context: Option<String>,
 }
 
 /// Reads the configuration and prepares the client.
 pub(super) async fn connect(options: &ConnectOptions) -> Result<Connection, Unconfigured> {
-    let Configured { mut config, credential } = configuration(options).await?;
+    let Configured { mut config, credential, context } = configuration(options).await?;
     if let Some(user) = &options.as_user {
         HeaderValue::from_str(user).map_err(|_| Unconfigured::User)?;
         config.auth_info.impersonate = Some(user.clone());
     }
     let (namespace, address) = (config.default_namespace.clone(), address(&config.cluster_url));
     let endpoint = Endpoint::of(&config);
-    Ok(Connection { client: connection::client(config, credential)?, endpoint, namespace, address })
+    Ok(Connection { client: connection::client(config, credential)?, endpoint, namespace, address, context })
 }
 
 async fn configuration(options: &ConnectOptions) -> Result<Configured, Unconfigured> {
@@ -121,7 +124,8 @@ async fn configuration(options: &ConnectOptions) -> Result<Configured, Unconfigu
     if scheme.is_some_and(|scheme| !proxy::SCHEMES.contains(&scheme)) {
         return Err(chosen.fault(PROXY, "begins with neither `http://`, `https://` nor `socks5://`").into());
     }
-    configured(config).await
+    let context = Some(chosen.name.clone());
+    Ok(Configured { context, ..configured(config).await? })
 }
 
 /// Takes out of a configuration what says who asks. Runs the credential plugin, if there is one.
@@ -151,7 +155,7 @@ async fn configured(mut config: Config) -> Result<Configured, Unconfigured> {
         (None, None, None, Some(exec)) => issued(exec, &mut config.auth_info).await?,
         (None, None, None, None) => None,
     };
-    Ok(Configured { config, credential })
+    Ok(Configured { config, credential, context: None })
 }
 
 /// Runs a credential plugin. A certificate that it gives goes where that of a kubeconfig would be.

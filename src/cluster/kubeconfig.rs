@@ -71,7 +71,8 @@ pub(super) struct Kubeconfigs(Vec<(PathBuf, Kubeconfig)>);
 /// A context, with what it names.
 pub(super) struct Chosen<'a> {
     file: &'a Path,
-    name: String,
+    /// The name of the context.
+    pub(super) name: String,
     pub(super) cluster: &'a Cluster,
 }
 

@@ -27,6 +27,7 @@ pub struct Server {
     endpoint: Arc<Endpoint>,
     address: Arc<str>,
     namespace: Arc<str>,
+    context: Option<Arc<str>>,
     clock: Arc<ServerClock>,
 }
 
@@ -40,12 +41,13 @@ impl Server {
     /// # Errors
     /// [`Unconfigured`] where no cluster is configured, or the configuration is wrong.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Unconfigured> {
-        let Connection { client, endpoint, namespace, address } = connect::connect(options).await?;
+        let Connection { client, endpoint, namespace, address, context } = connect::connect(options).await?;
         Ok(Self {
             client,
             endpoint: Arc::new(endpoint),
             address: address.into(),
             namespace: namespace.into(),
+            context: context.map(Into::into),
             clock: Arc::default(),
         })
     }
@@ -58,6 +60,11 @@ impl Server {
     /// The namespace of the context, else `default`.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The context of the kubeconfig that leads here. None: the cluster is that of the pod that we run in.
+    pub fn context(&self) -> Option<&str> {
+        self.context.as_deref()
     }
 
     /// The address of the server.

@@ -44,6 +44,8 @@ pub enum RunEvent {
         /// Where it has rights.
         scopes: Vec<String>,
     },
+    /// The component is compiled, which takes a while and is done once on each machine.
+    Compiling,
     /// An identity could not be removed, and the next run does it.
     IdentityLeft {
         /// The name of the identity.
@@ -66,6 +68,7 @@ impl fmt::Display for RunEvent {
             Self::ActingAs { identity, scopes } => {
                 write!(f, "Acting as {identity}, with rights in {}.", scopes.join(", "))
             }
+            Self::Compiling => f.write_str("Compiling the component, as it runs here for the first time."),
             Self::IdentityLeft { identity, why } => {
                 write!(f, "{identity} was not removed ({why}): the next run does it.")
             }

@@ -1,5 +1,7 @@
 //! The claim that records an action (CNAB Claims 1.0.0, chapter 400).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::document;
@@ -16,6 +18,7 @@ const CUSTOM: &str = "dev.carnet.run";
 pub(super) async fn document(run: &Run<'_>, settings: &InstallationSettings, plan: &Plan) -> Claim {
     let id = ulid();
     let (secret_parameters, parameters) = run.split_parameters();
+    let parameters = with_those_of_others(run, parameters);
     let bundle = bundle(run, settings).await;
     let document = json!({
         "id": id,
@@ -33,12 +36,28 @@ pub(super) async fn document(run: &Run<'_>, settings: &InstallationSettings, pla
             "rule": settings.rule,
             "signers": settings.signers,
             "secretParameters": secret_parameters,
+            "rollbackTo": run.operation.rollback_to,
             "terms": settings.grant,
             "dangers": settings.dangers,
             "carnet": env!("CARGO_PKG_VERSION"),
         } },
     });
     Claim { id, document, modifies: run.responsibilities.modifies }
+}
+
+/// The parameters of an action, and for one that installs nothing those of the last run that are for other actions: the
+/// last claim is where the next upgrade finds the values that are not given again.
+fn with_those_of_others(run: &Run<'_>, own: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let action = run.operation.action.as_str();
+    let last = run.earlier.and_then(|earlier| earlier.last.as_ref());
+    let Some(last) = last.filter(|_| !["install", "upgrade"].contains(&action)) else { return own };
+    let bundle = run.decided.granted.as_ref().map(|granted| granted.verified().bundle());
+    let is_of_others = |name: &String| {
+        let Some(bundle) = bundle else { return true };
+        bundle.parameters().get(name).is_some_and(|parameter| !parameter.applies_to(action))
+    };
+    let others = last.parameters.clone().into_iter().filter(|(name, _)| is_of_others(name));
+    others.chain(own).collect()
 }
 
 /// The whole bundle definition; where only the runtime acts, the one that is kept.

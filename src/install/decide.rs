@@ -5,6 +5,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ use crate::capability::template::Names;
 use crate::digest::Digest;
 use crate::grant::spec::GrantSpec;
 use crate::grant::{ConsentKey, Granted, Shortfall};
+use crate::host::progress::{Observer, RunEvent};
 use crate::host::{InstallationContext, Supplied};
 use crate::run::{Compiled, Engine};
 use crate::state::{Installation, ulid};
@@ -22,6 +24,9 @@ use crate::verify::Verified;
 
 use super::responsibilities::Responsibilities;
 use super::{Decision, Environment, Error, Mode, Operation};
+
+/// How long one waits without being told for what.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A bundle with the decisions for its run.
 pub(super) struct DecidedRun {
@@ -48,7 +53,9 @@ pub(super) fn decide(
 ) -> Result<DecidedRun, Error> {
     let Some(verified) = verified else { return Ok(DecidedRun::by_the_runtime(operation, earlier)) };
     let earlier = earlier.filter(|_| !operation.complete);
-    let previous = earlier.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
+    // What was uninstalled is installed anew.
+    let there = earlier.filter(|earlier| !earlier.is_deleted());
+    let previous = there.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
     let previous = previous.unwrap_or_default();
     let resolved =
         parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, &previous)
@@ -88,6 +95,16 @@ pub(super) fn decide(
         warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
     Ok(DecidedRun { granted: Some(Arc::new(granted)), grant, context, credentials, decision })
+}
+
+/// Waits for what is compiled, and says so when it takes a while.
+async fn told<T>(compiling: impl Future<Output = T>, patience: Duration, observer: &dyn Observer) -> T {
+    let mut compiling = std::pin::pin!(compiling);
+    if let Ok(compiled) = tokio::time::timeout(patience, compiling.as_mut()).await {
+        return compiled;
+    }
+    observer.noted(&RunEvent::Compiling);
+    compiling.await
 }
 
 /// Whether earlier decisions about the installation still apply: not for one that is installed anew.
@@ -249,8 +266,9 @@ impl DecidedRun {
             return Ok(None);
         };
         let engine = Engine::new(environment.cache.as_deref()).map_err(Error::SetUp)?;
+        let compiling = engine.compile(granted, environment.compiler.as_deref());
         let compiled = tokio::select! {
-            compiled = engine.compile(granted, environment.compiler.as_deref()) => compiled.map_err(Error::SetUp)?,
+            compiled = told(compiling, PATIENCE, &*environment.approver) => compiled.map_err(Error::SetUp)?,
             () = environment.cancellation.canceled() => return Err(Error::Canceled),
         };
         Ok(Some(ComponentRun { compiled, granted: Arc::clone(granted), action: action.clone() }))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bundle::parameters::ParameterError;
 use crate::capability;
 use crate::cluster;
-use crate::document;
+use crate::document::{self, slip};
 use crate::grant::Shortfall;
 use crate::host::progress::{LogEntry, Unready};
 use crate::plan::Plan;
@@ -28,8 +28,15 @@ pub enum Error {
     #[error("nothing was done: the plan was not confirmed")]
     Declined,
     /// The installation is there already.
-    #[error("the installation `{0}` is there already")]
-    Exists(String),
+    #[error("the installation `{name}` is there already: {bundle} in {place}")]
+    Exists {
+        /// The installation.
+        name: String,
+        /// The bundle's name and version.
+        bundle: String,
+        /// Where it is.
+        place: String,
+    },
     /// No identity could be made for the run.
     #[error("no identity could be made for this run")]
     Identity {
@@ -118,8 +125,16 @@ pub enum Error {
     #[error(transparent)]
     Target(#[from] targets::Error),
     /// The bundle has no such action.
-    #[error("the bundle has no action `{0}`")]
-    UnknownAction(String),
+    #[error(
+        "the bundle has no action `{}` {}",
+        document::visible(.action), slip::known(.action, .known.iter().map(String::as_str))
+    )]
+    UnknownAction {
+        /// The action.
+        action: String,
+        /// The actions that it has.
+        known: Vec<String>,
+    },
 }
 
 impl Error {

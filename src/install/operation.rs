@@ -40,6 +40,8 @@ pub struct Operation {
     pub unsupplied: Option<Arc<dyn std::error::Error + Send + Sync>>,
     /// Where the bundle came from, as it was typed.
     pub reference: String,
+    /// The revision that it goes back to, if it does.
+    pub rollback_to: Option<String>,
     /// Guards that were lowered.
     pub dangers: Vec<LoweredGuard>,
     /// How it is carried out.
@@ -73,6 +75,7 @@ impl Operation {
             credentials: Supplied::default(),
             unsupplied: None,
             reference: String::new(),
+            rollback_to: None,
             dangers: Vec::new(),
             options: ChangeOptions::default(),
         }
@@ -105,7 +108,7 @@ impl Operation {
     fn check_new(&self, earlier: &Installation) -> Result<(), Error> {
         if earlier.is_installed() {
             // One that is elsewhere cannot be upgraded here: what helps is another name.
-            return self.check_same(earlier).and(Err(Error::Exists(self.name.clone())));
+            return self.check_same(earlier).and(Err(self.existing(earlier)));
         }
         if earlier.inventory().is_empty() { Ok(()) } else { self.check_same(earlier) }
     }
@@ -134,6 +137,15 @@ impl Operation {
         let is_same = recorded.is_ok_and(|recorded| self.place.is_same_target(&recorded))
             && self.namespace == earlier.namespace;
         if is_same { Ok(()) } else { Err(self.elsewhere(earlier)) }
+    }
+
+    fn existing(&self, earlier: &Installation) -> Error {
+        let settings = &earlier.settings;
+        Error::Exists {
+            name: self.name.clone(),
+            bundle: format!("{} {}", settings.bundle_name, settings.bundle_version),
+            place: described(&settings.place, &earlier.namespace),
+        }
     }
 
     /// The installation is in another place than the one that is asked for.
@@ -187,11 +199,14 @@ pub(in crate::install) mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
+            rollback_to: None,
             grant: GrantSpec::default(),
             dangers: Vec::new(),
         };
         let settings = InstallationSettings {
             place: Place::directory("/rendered").into(),
+            bundle_name: "guestbook".into(),
+            bundle_version: "1.0.0".into(),
             ..InstallationSettings::default()
         };
         Installation::unrecorded(settings, Some(last), left)
@@ -221,7 +236,9 @@ pub(in crate::install) mod tests {
             assert!(check(action, Some(&earlier("install", "succeeded"))).is_ok(), "{action}");
         }
         let there = check("install", Some(&earlier("install", "succeeded"))).unwrap_err();
-        assert_eq!(there.to_string(), "the installation `web` is there already");
+        let expected =
+            "the installation `web` is there already: guestbook 1.0.0 in dir:/rendered (namespace prod)";
+        assert_eq!(there.to_string(), expected);
         for (action, result) in [("install", "failed"), ("upgrade", "unknown"), ("uninstall", "succeeded")] {
             assert!(check("install", Some(&earlier(action, result))).is_ok(), "{action} {result}");
         }

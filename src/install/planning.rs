@@ -47,9 +47,11 @@ impl Run<'_> {
         let granted = self.decided.granted.as_deref();
         let readable = self.readable(site.target());
         let policies = self.policies_beside(&site, &trace).await;
+        let images_before = self.images_before().await;
         let (waits, warnings) = (self.operation.options.waits, site.target().take_warnings());
         let noted = Noted {
             policies: &policies,
+            images_before: images_before.as_ref(),
             warnings: &warnings,
             waits,
             shows_waits: self.operation.plan.is_some(),

@@ -10,7 +10,7 @@ use crate::cluster::Bindings;
 use crate::grant::beside;
 use crate::host::pass::Site;
 use crate::kubernetes::object::ObjectRef;
-use crate::plan::powers::{By, ClusterContext, Coverage, Lookups, Powers};
+use crate::plan::powers::{By, ClusterContext, Coverage, Images, Lookups, Powers};
 use crate::plan::trace::{ObjectChange, Trace};
 use crate::plan::{self, Plan};
 use crate::targets::Target;
@@ -61,6 +61,18 @@ impl Run<'_> {
             }
         }
         found
+    }
+
+    /// The images of the bundle that is there: its objects are judged by what was signed with them, and not by another
+    /// version's. None: nothing is there, nobody will see it, or that bundle is not kept.
+    pub(super) async fn images_before(&self) -> Option<Images> {
+        let settings = &self.earlier.filter(|_| self.is_looked_at())?.settings;
+        let verified = self.decided.granted.as_ref()?.verified();
+        if verified.digest() == settings.bundle {
+            return Some(Images::of(verified.bundle()));
+        }
+        let kept = self.environment.state.load(settings.bundle, &settings.reference).await;
+        kept.ok().map(|fetched| Images::of(fetched.bundle()))
     }
 
     /// Refuses a plan with powers that the policy or the operator refuses. Nothing has been written yet.

@@ -38,17 +38,21 @@ impl Responsibilities {
             ("uninstall", Some(_)) if handles("uninstall") => part(Some("uninstall"), false, true),
             ("uninstall", _) => part(None, false, true),
             (action, Some(verified)) => {
-                let known = verified.bundle().actions().get(action);
-                let action = known.ok_or_else(|| Error::UnknownAction(operation.action.clone()))?;
+                let known = verified.bundle().actions();
+                let action = known.get(action).ok_or_else(|| unknown(action, known.keys()))?;
                 Self {
                     modifies: action.modifies,
                     stateless: action.stateless,
                     ..part(Some(&operation.action), false, false)
                 }
             }
-            _ => return Err(Error::UnknownAction(operation.action.clone())),
+            (action, None) => return Err(unknown(action, [])),
         })
     }
+}
+
+fn unknown<'a>(action: &str, known: impl IntoIterator<Item = &'a String>) -> Error {
+    Error::UnknownAction { action: action.into(), known: known.into_iter().cloned().collect() }
 }
 
 #[cfg(test)]
@@ -97,7 +101,10 @@ requests: {}";
         let rotate = with(bundle, "dev.carnet.web.rotate").await.unwrap();
         assert!(rotate.modifies && !rotate.stateless && !rotate.prune && !rotate.remove);
         let unknown = with(bundle, "dev.carnet.web.none").await.err();
-        assert!(matches!(unknown, Some(Error::UnknownAction(action)) if action == "dev.carnet.web.none"));
+        let expected = "the bundle has no action `dev.carnet.web.none` (there are: `dev.carnet.web.look`, `dev.carnet.web.rotate`)";
+        assert_eq!(unknown.unwrap().to_string(), expected);
+        let unknown = with(bundle, "rotate").await.err().unwrap().to_string();
+        assert!(unknown.contains("(did you mean `dev.carnet.web.rotate`? there are"), "{unknown}");
     }
 
     #[test]
@@ -106,7 +113,8 @@ requests: {}";
         assert!(uninstall.component.is_none() && uninstall.remove && uninstall.modifies);
         assert!(!uninstall.prune && !uninstall.stateless);
         for action in ["install", "upgrade", "dev.carnet.test.look", ""] {
-            assert!(matches!(alone(action), Err(Error::UnknownAction(unknown)) if unknown == action));
+            let error = alone(action).err().map(|error| error.to_string());
+            assert_eq!(error, Some(format!("the bundle has no action `{action}` (there is none)")));
         }
     }
 }

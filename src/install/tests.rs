@@ -230,7 +230,7 @@ async fn what_is_there_already_is_not_installed_again_and_what_is_not_cannot_be_
     let missing = run(&home, "upgrade", approver.clone()).await.unwrap_err();
     assert_eq!(missing.to_string(), "there is no installation `web`");
     run(&home, "install", approver.clone()).await.unwrap();
-    assert!(matches!(run(&home, "install", approver.clone()).await, Err(Error::Exists(_))));
+    assert!(matches!(run(&home, "install", approver.clone()).await, Err(Error::Exists { .. })));
     assert_eq!(approver.times(), 1);
 }
 
@@ -284,7 +284,7 @@ async fn an_action_that_changes_nothing_makes_no_revision_and_one_without_state_
     assert_eq!(last.revision, before[0].revision);
     assert!(matches!(
         run(&home, "dev.carnet.web.none", Asked::answering(true)).await,
-        Err(Error::UnknownAction(_))
+        Err(Error::UnknownAction { .. })
     ));
 }
 

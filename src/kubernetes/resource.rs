@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::document::slip::is_slip;
+
 /// How the API serves a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
@@ -152,27 +154,6 @@ pub fn is_reserved(group: &str) -> bool {
 
 fn is_core(group: &str) -> bool {
     group.eq_ignore_ascii_case("core")
-}
-
-/// Whether a text is written for another by a slip: one or two letters of a long name are other ones, too many or
-/// missing.
-fn is_slip(name: &str, text: &str) -> bool {
-    let most = if name.len() < 6 { 1 } else { 2 };
-    name != text && name.len().abs_diff(text.len()) <= most && distance(name, text) <= most
-}
-
-/// The fewest letters to change, add or leave out that make one text of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, a) in one.bytes().enumerate() {
-        let mut next = vec![at + 1];
-        for ((b, kept), above) in other.bytes().zip(&row).zip(row.iter().skip(1)) {
-            let left = next.last().copied().unwrap_or(at) + 1;
-            next.push((kept + usize::from(a != b)).min(above + 1).min(left));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 type Known = (&'static str, &'static str, &'static str, bool);

@@ -35,6 +35,8 @@ pub(super) struct Attempt<'a> {
     /// Where the bundle came from, as it was typed.
     pub(super) reference: String,
     pub(super) mode: Mode,
+    /// The revision that it goes back to, if it does.
+    pub(super) rollback_to: Option<String>,
     /// Decisions of a plan or revision that replace grants, parameters and overrides of the request.
     pub(super) decided: Option<EarlierDecisions>,
 }
@@ -58,6 +60,7 @@ impl<'a> Attempt<'a> {
             change: request.change.clone(),
             reference: String::new(),
             mode: Mode::Act,
+            rollback_to: None,
             decided: None,
         }
     }
@@ -91,7 +94,9 @@ impl<'a> Attempt<'a> {
             EarlierDecisions::by_revision(revision, consent, &self.change)
         };
         let reference = self.reference_of(&revision.reference);
-        Ok(Ready { attempt: Self { reference, decided: Some(decided), ..self }, verified, located })
+        let rollback_to = Some(revision.revision.clone());
+        let attempt = Self { reference, rollback_to, decided: Some(decided), ..self };
+        Ok(Ready { attempt, verified, located })
     }
 
     /// The bundle that is kept of an installation, verified again. An uninstall that the component does not handle
@@ -182,6 +187,7 @@ impl<'a> Attempt<'a> {
             unsupplied,
             options: decided.as_ref().map_or_else(|| change.clone(), |decided| decided.options(change)),
             reference: self.reference.clone(),
+            rollback_to: self.rollback_to.clone(),
             dangers: self.dangers(&consent, &place),
             consent,
             ..Operation::new(action, &request.name, namespace, place)

@@ -7,16 +7,17 @@ use crate::bundle::parameters::{ParameterError, ParameterFault};
 use crate::capability;
 use crate::cluster::{self, Unconfigured};
 use crate::digest::Digest;
+use crate::document::{self, slip};
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::grant::spec;
 use crate::install;
 use crate::reference;
-use crate::signature::KeyError;
+use crate::signature::{InvalidPublicKey, KeyError};
 use crate::state::StateError;
 use crate::targets::{self, InvalidPlace};
 use crate::text::CommandLine;
-use crate::verify::Refusal;
+use crate::verify::{PolicyError, Refusal};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +65,14 @@ pub enum Error {
     #[error("`{0}` has no earlier revision that succeeded")]
     NoEarlierRevision(String),
     /// The component set no such output.
-    #[error("the installation `{name}` has no output `{output}`")]
+    #[error("the installation `{name}` has no output `{output}` {}", slip::known(.output, .known.iter().map(String::as_str)))]
     NoOutput {
         /// The installation.
         name: String,
         /// The output.
         output: String,
+        /// The outputs that it has.
+        known: Vec<String>,
     },
     /// Nothing says where the objects go.
     #[error("no target is named")]
@@ -152,6 +155,17 @@ pub enum Error {
     /// A source directory has nowhere to be built.
     #[error("there is no place for temporary files")]
     Scratch(#[source] std::io::Error),
+    /// A policy could not be loaded, so it was not written.
+    #[error("that would be no trust policy: {0}")]
+    NewPolicy(#[from] PolicyError),
+    /// A file holds no public key.
+    #[error("`{}` is no public key: the file that ends in `.pub` is one", document::visible(.name))]
+    PublicKey {
+        /// What the policy would call it.
+        name: String,
+        /// Why it is none.
+        source: InvalidPublicKey,
+    },
     /// A grant was given although the revision has one.
     #[error("what is granted is settled already, but for files")]
     SettledGrant,

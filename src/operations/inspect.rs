@@ -4,6 +4,8 @@
 //! come first; then the binary is read, unless that would cost too much, which is said. What the component can call is
 //! read from its binary; what the author says about it is marked as such.
 
+mod inputs;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -23,6 +25,8 @@ use crate::digest::Digest;
 use crate::fetch::{FetchError, Fetched};
 use crate::reference::Reference;
 use crate::verify::Refusal;
+
+pub use inputs::{CredentialSummary, OutputSummary, ParameterSummary};
 
 use super::verify::{SignatureVerdict, verdict};
 use super::{Bundles, Document, Error};
@@ -63,6 +67,12 @@ pub struct Inspection {
     pub unprovided_imports: Vec<String>,
     /// The images that come with it.
     pub images: Vec<ImageSummary>,
+    /// The inputs that may be set.
+    pub parameters: Vec<ParameterSummary>,
+    /// The credentials that it takes. Where they may go is in `requests`.
+    pub credentials: Vec<CredentialSummary>,
+    /// The values that its actions make known.
+    pub outputs: Vec<OutputSummary>,
     /// The actions of the bundle.
     pub actions: Vec<ActionSummary>,
     /// Warnings about the bundle.
@@ -228,6 +238,9 @@ impl Inspection {
             unprovided_imports: unprovided(imports),
             inert: inert(imports),
             images: images(fetched),
+            parameters: ParameterSummary::of(bundle),
+            credentials: CredentialSummary::of(bundle),
+            outputs: OutputSummary::of(bundle),
             actions: actions(bundle, &requests),
             warnings: fetched.warnings().iter().map(ToString::to_string).collect(),
             requests: requests.into(),

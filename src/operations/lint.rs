@@ -5,9 +5,11 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::author::AuthorError;
 use crate::bundle::{Fault, FaultSeverity, lint as lint_bundle};
+use crate::document;
 use crate::fetch::{FetchError, fetch};
 use crate::grant::spec::GrantFile;
 use crate::reference::Reference;
@@ -54,6 +56,22 @@ pub enum LintKind {
     Grant,
     /// A trust policy.
     TrustPolicy,
+}
+
+impl LintKind {
+    /// The kind that a document says it is. None: it says none, or one that is not checked by itself.
+    ///
+    /// # Errors
+    /// [`InvalidDocument`](document::InvalidDocument) when the text is none.
+    pub fn of(text: &str) -> Result<Option<Self>, document::InvalidDocument> {
+        let value = document::yaml(text)?;
+        Ok(match value.get("kind").and_then(Value::as_str) {
+            Some("Grant") => Some(Self::Grant),
+            Some("TrustPolicy") => Some(Self::TrustPolicy),
+            Some(_) => None,
+            None => value.get("invocationImages").map(|_| Self::Bundle),
+        })
+    }
 }
 
 impl Document for Lint {

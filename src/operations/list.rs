@@ -28,6 +28,9 @@ pub struct InstallationList {
     /// Why the records of other installations cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+    /// Where that was looked for, in words.
+    #[serde(skip)]
+    pub looked_at: String,
 }
 
 impl Document for InstallationList {
@@ -52,5 +55,6 @@ pub fn list(request: &ListRequest, state: &State) -> Result<InstallationList, Er
         }
     }
     let unreadable = unreadable.iter().map(|error| visible(&chain(error))).collect();
-    Ok(InstallationList { items, unreadable })
+    let looked_at = state.looked_at(request.namespace.as_deref(), request.all_namespaces);
+    Ok(InstallationList { items, unreadable, looked_at })
 }

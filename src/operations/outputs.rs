@@ -18,6 +18,8 @@ pub struct OutputList {
     pub name: String,
     /// The outputs.
     pub outputs: BTreeMap<String, Value>,
+    /// The parameters of the installation, but for those that must not be shown.
+    pub parameters: BTreeMap<String, Value>,
 }
 
 /// One output of an installation.
@@ -44,8 +46,9 @@ impl Document for OutputList {
 /// # Errors
 /// [`Error::State`] when the state cannot be read, or has no such installation.
 pub fn outputs(name: &str, namespace: Option<&str>, state: &State) -> Result<OutputList, Error> {
-    installation(state, name, namespace)?;
-    Ok(OutputList { name: name.into(), outputs: state.outputs(name)? })
+    let parameters = installation(state, name, namespace)?.last.map(|last| last.parameters);
+    let parameters = parameters.unwrap_or_default();
+    Ok(OutputList { name: name.into(), outputs: state.outputs(name)?, parameters })
 }
 
 impl OutputList {
@@ -54,7 +57,8 @@ impl OutputList {
     /// # Errors
     /// [`Error::NoOutput`] when there is none of this name.
     pub fn get(&self, output: &str) -> Result<Output, Error> {
-        let missing = || Error::NoOutput { name: self.name.clone(), output: output.into() };
+        let known = || self.outputs.keys().cloned().collect();
+        let missing = || Error::NoOutput { name: self.name.clone(), output: output.into(), known: known() };
         let value = self.outputs.get(output).cloned().ok_or_else(missing)?;
         Ok(Output { name: self.name.clone(), output: output.into(), value })
     }

@@ -16,6 +16,11 @@ pub(super) fn before<'a>(history: &'a [Revision], current: Option<&Revision>) ->
         .find(|it| is_bundled(it) && it.result == "succeeded")
 }
 
+/// The last revision that installed or removed something: what the bundle's own actions do is no version of it.
+pub(super) fn last_change(history: &[Revision]) -> Option<&Revision> {
+    history.iter().rfind(|it| is_bundled(it) || it.modifies && it.action == "uninstall")
+}
+
 /// Whether a revision is one that can be gone back to.
 fn is_bundled(revision: &Revision) -> bool {
     revision.modifies && ["install", "upgrade"].contains(&revision.action.as_str())
@@ -51,6 +56,7 @@ pub(super) mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
+            rollback_to: None,
             grant: crate::grant::spec::GrantSpec::default(),
             dangers: Vec::new(),
         }
@@ -84,6 +90,23 @@ pub(super) mod tests {
         ] {
             assert_eq!(before_last(&history).as_deref(), expected, "{history:?}");
         }
+    }
+
+    #[test]
+    fn an_action_of_the_bundle_is_no_change_to_go_back_over() {
+        let back = |actions: &[&str]| {
+            let history: Vec<_> = actions
+                .iter()
+                .enumerate()
+                .map(|(at, action)| revision(&format!("{at:02}"), action, "succeeded"))
+                .collect();
+            before(&history, last_change(&history)).map(|found| found.claim.clone())
+        };
+        assert_eq!(back(&["install", "upgrade", "dev.carnet.web.backup"]).as_deref(), Some("00"));
+        let twice = ["install", "upgrade", "dev.carnet.web.backup", "upgrade", "dev.carnet.web.backup"];
+        assert_eq!(back(&twice).as_deref(), Some("01"));
+        assert_eq!(back(&["install", "dev.carnet.web.backup"]), None);
+        assert_eq!(back(&["install", "upgrade", "uninstall"]).as_deref(), Some("01"));
     }
 
     #[test]

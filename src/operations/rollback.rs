@@ -6,11 +6,12 @@ use crate::state::Installation;
 use super::act::Attempt;
 use super::decided::{check_consent, check_parameters};
 use super::places::installation;
-use super::revisions::{before, named};
+use super::revisions::{before, last_change, named};
 use super::{Error, InstallationRequest, Notice, Services, undo};
 
 /// Applies the bundle, the parameters and the grant of a recorded revision once more, as a new revision: of the one
-/// whose name begins with `start`, else of the last one that succeeded before this one.
+/// whose name begins with `start`, else of the last one that
+/// succeeded before the last change.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
@@ -23,7 +24,7 @@ pub async fn rollback(
     let history = services.state().history(&request.name)?;
     let revision = match start {
         Some(start) => named(&history, start, &request.name)?,
-        None => before(&history, installation.last.as_ref())
+        None => before(&history, last_change(&history))
             .ok_or_else(|| Error::NoEarlierRevision(request.name.clone()))?,
     };
     // Where others can write the record, nothing of it is settled.

@@ -30,6 +30,7 @@ use super::outputs::{Output, OutputList};
 use super::rbac::{Account, RightsCheck, RightsReport};
 use super::sign::{KeyPair, Signature};
 use super::status::InstallationStatus;
+use super::trust::Trust;
 use super::unlock::LockReport;
 use super::verify::Verification;
 use super::version::Version;
@@ -103,6 +104,7 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::printed::<Signature>(),
         DocumentKind::read::<SourceSpec>("Source"),
         DocumentKind::printed::<SourceDirectory>(),
+        DocumentKind::printed::<Trust>(),
         DocumentKind::read::<TrustPolicy>("TrustPolicy"),
         DocumentKind::printed::<Verification>(),
         DocumentKind::printed::<Version>(),

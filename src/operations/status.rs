@@ -34,12 +34,21 @@ pub struct InstallationStatus {
     pub digest: Digest,
     /// The target, as the command line writes it.
     pub target: String,
+    /// The address of its cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// The revision of the last action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// The last action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
+    /// When the last action began (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// The revision that the last action went back to, where it was a rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback_to: Option<String>,
     /// The result status of CNAB Claims, or `running`.
     pub result: String,
     /// The result's message.
@@ -51,6 +60,8 @@ pub struct InstallationStatus {
     /// Guards that were lowered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<RecordedGuard>,
+    /// Its parameters, but for those that must not be shown.
+    pub parameters: BTreeMap<String, Value>,
     /// Its objects.
     pub objects: Vec<ObjectStatus>,
     /// Its outputs.
@@ -131,6 +142,20 @@ async fn readiness(target: &Target, recorded: &RecordedObject) -> Result<Readine
 }
 
 impl InstallationStatus {
+    /// The target with its cluster, in words.
+    pub fn place(&self) -> String {
+        match &self.server {
+            Some(server) => format!("{} at {server}", self.target),
+            None => self.target.clone(),
+        }
+    }
+
+    /// The last action, as people call it: a rollback is an upgrade for everything else.
+    pub fn last_action(&self) -> &str {
+        let action = self.action.as_deref().unwrap_or_default();
+        if self.rollback_to.is_some() { "rollback" } else { action }
+    }
+
     /// The status as far as it is recorded.
     pub(super) fn of(installation: &Installation, state: &State) -> Result<Self, StateError> {
         let settings = &installation.settings;
@@ -141,12 +166,16 @@ impl InstallationStatus {
             bundle: format!("{} {}", settings.bundle_name, settings.bundle_version),
             digest: settings.bundle,
             target: settings.place.to_string(),
+            server: settings.place.server().map(str::to_owned),
+            created: last.map(|last| last.created.clone()),
+            rollback_to: last.and_then(|last| last.rollback_to.clone()),
             revision: last.map(|last| last.revision.clone()),
             action: last.map(|last| last.action.clone()),
             result: result(installation, state),
             message: last.and_then(|last| last.message.clone()),
             signers: settings.signers.clone(),
             dangers: settings.dangers.clone(),
+            parameters: last.map(|last| last.parameters.clone()).unwrap_or_default(),
             objects: installation.inventory().iter().map(ObjectStatus::unasked).collect(),
             outputs: state.outputs(&installation.name)?,
         })

@@ -62,14 +62,20 @@ pub struct Powers {
 }
 
 impl Powers {
-    /// Finds the powers of a plan's objects. `images` are those of the bundle, if there is one.
-    pub fn of(changes: &[ObjectChange], images: Option<&Images>, context: &ClusterContext) -> Self {
+    /// Finds the powers of a plan's objects. `images` are those of the bundle, if there is one; `images_before` those of the
+    /// bundle that the objects come from as they are now. None: that is not known, and nothing is said about them.
+    pub fn of(
+        changes: &[ObjectChange],
+        images: Option<&Images>,
+        images_before: Option<&Images>,
+        context: &ClusterContext,
+    ) -> Self {
         let after = looked(&items(changes, |row| row.after.as_ref()), changes, images, context);
         let before = items(changes, |row| row.before.as_ref());
         if before.is_empty() {
             return Self { there: after.rows, gone: Vec::new() };
         }
-        let before = looked(&before, changes, images, context);
+        let before = looked(&before, changes, images_before, context);
         let known: BTreeSet<_> = before.rows.iter().map(Power::key).collect();
         let mut there = after.rows;
         there.iter_mut().for_each(|power| power.new = !known.contains(&power.key()));

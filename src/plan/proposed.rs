@@ -12,7 +12,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 use crate::targets::Warning;
 
-use super::powers::ClusterContext;
+use super::powers::{ClusterContext, Images};
 use super::rights::{self, Circumstances};
 use super::trace::{ObjectChange, Trace};
 use super::waits::Waits;
@@ -58,6 +58,8 @@ pub(crate) struct Noted<'a> {
     pub(crate) readable: Option<KubernetesScope>,
     /// Admission policies that the plan does not write and its bindings name.
     pub(crate) policies: &'a [(ObjectRef, Value)],
+    /// The images of the bundle that is there, which its objects are judged by as they are.
+    pub(crate) images_before: Option<&'a Images>,
     /// Warnings of the server.
     pub(crate) warnings: &'a [Warning],
     /// What the run waits for.
@@ -73,7 +75,7 @@ impl Proposed {
     /// but the planning pass says so.
     pub(crate) fn of(subject: Subject, noted: Noted<'_>, context: &ClusterContext) -> Self {
         let Noted { granted, trace, removed, looked_for, readable, policies, kinds, .. } = noted;
-        let Noted { warnings, waits, shows_waits, .. } = noted;
+        let Noted { warnings, waits, shows_waits, images_before, .. } = noted;
         let needed = |waits: Waits| {
             let readable = readable.as_ref()?;
             let beside = Circumstances { readable, looked_for, policies, waits };
@@ -83,7 +85,7 @@ impl Proposed {
             (needed(waits).unwrap_or_default(), needed(if shows_waits { Waits::Everything } else { waits }));
         let all = rights::with_planning(acting.clone(), trace, looked_for, kinds);
         let shown = shown.unwrap_or_default();
-        let mut plan = Plan::new(subject, granted, trace, removed.clone(), &shown, context);
+        let mut plan = Plan::new(subject, granted, trace, removed.clone(), &shown, context, images_before);
         plan.warn(warnings);
         Self { plan, acting, all }
     }
@@ -168,6 +170,7 @@ mod tests {
         trace.steps.push((step, Some(Change::Create)));
         let (removed, kinds) = (Vec::new(), &Kinds::default());
         let noted = Noted {
+            images_before: None,
             granted: None,
             trace: &trace,
             removed,

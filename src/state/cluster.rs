@@ -24,6 +24,7 @@ pub mod record_text;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -60,6 +61,14 @@ pub(super) struct ClusterState {
     store: RecordStore,
     who: Arc<str>,
     writer: Arc<RecordWriter>,
+}
+
+impl fmt::Display for ClusterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = self.store.records.server();
+        let context = server.context().map(|name| format!("context `{name}`, ")).unwrap_or_default();
+        write!(f, "the state in the cluster ({context}{})", server.address())
+    }
 }
 
 impl ClusterState {

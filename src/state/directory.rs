@@ -16,6 +16,7 @@ mod inventory_writer;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +50,12 @@ pub(super) struct DirectoryState {
     database: Arc<Database>,
     /// Why it can be read alone.
     unwritable: Option<io::ErrorKind>,
+}
+
+impl fmt::Display for DirectoryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the state in `{}`", self.path.display())
+    }
 }
 
 impl DirectoryState {

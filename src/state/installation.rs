@@ -117,6 +117,9 @@ pub struct Revision {
     /// The names of `writeOnly` parameters that had a value: what it was is stored nowhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_parameters: Vec<String>,
+    /// The revision that it went back to, where it was a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_to: Option<String>,
     /// The grant.
     #[serde(skip)]
     pub grant: GrantSpec,
@@ -236,6 +239,7 @@ impl Revision {
             modifies,
             reference: text("/bundleReference"),
             secret_parameters: part(run("secretParameters"))?,
+            rollback_to: part(run("rollbackTo"))?,
             grant: part(run("terms"))?,
             dangers: part(run("dangers"))?,
         })

@@ -1,8 +1,9 @@
 //! Command lines that are ready to be copied: every text that came from outside is one word, whatever is in it.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::document::visible;
@@ -17,14 +18,37 @@ use crate::document::visible;
 /// let name = String::from("web");
 /// let line = carnet::text::CommandLine::of(&name);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-#[schemars(description = "A command line, or flags, as bash, zsh and fish read it.")]
-pub struct CommandLine(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandLine {
+    text: String,
+    /// Where the reader has to put something in, in order.
+    blanks: Vec<(usize, Blank)>,
+}
+
+/// A word in our own words that stands for one of the reader's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blank {
+    /// The installation.
+    Name,
+    /// Where a bundle is.
+    Reference,
+}
+
+impl Blank {
+    const ALL: [Self; 2] = [Self::Name, Self::Reference];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Name => "NAME",
+            Self::Reference => "REF",
+        }
+    }
+}
 
 impl CommandLine {
     /// A line that begins with these words of ours.
     pub fn of(words: &'static str) -> Self {
-        Self(words.into())
+        Self { text: words.into(), blanks: blanks(words) }
     }
 
     /// One more word.
@@ -45,42 +69,58 @@ impl CommandLine {
 
     /// More words of ours.
     #[must_use]
-    pub fn own(mut self, words: &'static str) -> Self {
-        self.0.push(' ');
-        self.0.push_str(words);
-        self
+    pub fn own(self, words: &'static str) -> Self {
+        self.and(&Self::of(words))
+    }
+
+    /// The line with these words in the place of its blanks, as far as they are known.
+    #[must_use]
+    pub fn filled(&self, known: impl Fn(Blank) -> Option<String>) -> Self {
+        let (mut line, mut copied) = (Self { text: String::new(), blanks: Vec::new() }, 0);
+        for (at, blank) in &self.blanks {
+            let Some(text) = known(*blank) else { continue };
+            line.text.push_str(self.text.get(copied..*at).unwrap_or_default());
+            let word = if is_plain(&text) { text } else { quoted(&text) };
+            // A text that begins with `-` must not be taken for a flag.
+            line.text.push_str(if word.starts_with('-') { "-- " } else { "" });
+            line.text.push_str(&word);
+            copied = at + blank.word().len();
+        }
+        line.text.push_str(self.text.get(copied..).unwrap_or_default());
+        line
     }
 
     /// The name of a member, for what stands in a document rather than in a shell.
     #[must_use]
     pub fn member(self, name: &'static str) -> Self {
         let mut line = self.own(name);
-        line.0.push(':');
+        line.text.push(':');
         line
     }
 
     /// A line that goes on with another.
     #[must_use]
     pub fn and(mut self, more: &Self) -> Self {
-        self.0.push(' ');
-        self.0.push_str(&more.0);
+        let shift = self.text.len() + 1;
+        self.text = format!("{} {}", self.text, more.text);
+        self.blanks.extend(more.blanks.iter().map(|(at, blank)| (at + shift, *blank)));
         self
     }
 
     /// The line as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// A text that begins with `-` must not be taken for a flag.
     fn then(mut self, text: &str, word: &str) -> Self {
-        let is_after_flag = self.0.rsplit(' ').next().is_some_and(|last| last.starts_with("--"));
-        self.0.push_str(match (text.starts_with('-'), is_after_flag) {
+        let is_after_flag = self.text.rsplit(' ').next().is_some_and(|last| last.starts_with("--"));
+        self.text.push_str(match (text.starts_with('-'), is_after_flag) {
             (true, true) => "=",
             (true, false) => " -- ",
             (false, _) => " ",
         });
-        self.0.push_str(word);
+        self.text.push_str(word);
         self
     }
 }
@@ -93,21 +133,45 @@ impl From<&'static str> for CommandLine {
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl Serialize for CommandLine {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl JsonSchema for CommandLine {
+    fn schema_name() -> Cow<'static, str> {
+        "CommandLine".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A command line, or flags, as bash, zsh and fish read it.",
+            "type": "string",
+        })
     }
 }
 
 /// Lines are compared with what they should be.
 impl<T: AsRef<str>> PartialEq<T> for CommandLine {
     fn eq(&self, other: &T) -> bool {
-        self.0 == other.as_ref()
+        self.text == other.as_ref()
     }
+}
+
+/// The blanks in words of ours.
+fn blanks(words: &'static str) -> Vec<(usize, Blank)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for word in words.split(' ') {
+        found.extend(Blank::ALL.into_iter().filter(|blank| blank.word() == word).map(|blank| (at, blank)));
+        at += word.len() + 1;
+    }
+    found
 }
 
 /// Whether no shell finds anything to do in the word. zsh replaces a word that begins with `=`.
@@ -170,5 +234,19 @@ mod tests {
         assert_eq!(line("-y"), "carnet history -- -y");
         assert_eq!(CommandLine::of("--param").word("-x=1"), "--param=-x=1");
         assert_eq!(CommandLine::of("--allow-kube").quoted("get:Node:n1"), "--allow-kube 'get:Node:n1'");
+    }
+
+    #[test]
+    fn blanks_of_ours_are_filled_and_words_of_others_stay() {
+        let line = CommandLine::of("carnet upgrade").word("REF").own("REF -n").word("a NAME b").own("NAME");
+        let known = |blank| match blank {
+            Blank::Reference => Some("layout:/a b".to_owned()),
+            Blank::Name => None,
+        };
+        assert_eq!(line.filled(known), "carnet upgrade REF 'layout:/a b' -n 'a NAME b' NAME");
+        let both = CommandLine::of("see:").and(&CommandLine::of("carnet plan NAME REF --to FILE"));
+        let filled = both.filled(|_| Some("-x".into()));
+        assert_eq!(filled, "see: carnet plan -- -x -- -x --to FILE");
+        assert_eq!(filled.filled(|_| Some("y".into())), filled.as_str());
     }
 }

@@ -16,9 +16,11 @@ use crate::signature::{InvalidPublicKey, PublicKey};
 
 mod scope;
 mod file;
+mod summary;
 
 pub use file::PolicyError;
 use scope::RuleScope;
+pub use summary::{KeySummary, PolicySummary, RuleSummary};
 
 /// Which keys may sign which bundles.
 #[derive(Debug, Clone)]

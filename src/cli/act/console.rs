@@ -2,6 +2,7 @@
 //! it.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,17 +27,40 @@ pub(in crate::cli) struct Console {
     spinner: Mutex<Option<ProgressBar>>,
     said: Mutex<waiting::Said>,
     cancellation: Cancellation,
+    told_no: AtomicBool,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Reply {
+    /// Somebody said something else than yes.
+    No,
+    /// There is no terminal to ask on.
+    Unasked,
+    /// Somebody said yes.
+    Yes,
 }
 
 impl Console {
     /// One who sees what this shows.
     pub(in crate::cli) fn new(ui: Ui) -> Self {
-        Self { ui, spinner: Mutex::default(), said: Mutex::default(), cancellation: Cancellation::new() }
+        Self {
+            ui,
+            spinner: Mutex::default(),
+            said: Mutex::default(),
+            cancellation: Cancellation::new(),
+            told_no: AtomicBool::new(false),
+        }
     }
 
     /// Stops the run. Until it is confirmed nothing is written, and a signal ends the program.
     pub(in crate::cli) fn cancellation(&self) -> Cancellation {
         self.cancellation.clone()
+    }
+
+    /// Whether a person saw the plan and did not say yes.
+    pub(in crate::cli) fn was_told_no(&self) -> bool {
+        self.told_no.load(Ordering::Relaxed)
     }
 
     /// Nothing is waited for any more.
@@ -58,26 +82,29 @@ impl Console {
     }
 }
 
-/// Whether a question is answered with yes on the terminal. What was typed before the question is not an answer to it.
-pub(in crate::cli) fn is_confirmed(question: &str, ui: &Ui) -> bool {
+/// Asks a question on the terminal. What was typed before the question is not an answer to it.
+pub(in crate::cli) fn ask(question: &str) -> Reply {
     let mut terminal = console::Term::stderr();
     if !terminal.is_term() || !std::io::stdin().is_terminal() {
-        ui.status("The change was not confirmed: there is no terminal to ask on. Add `--yes`.");
-        return false;
+        return Reply::Unasked;
     }
     if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
-        return false;
+        return Reply::Unasked;
     }
-    drop(write!(terminal, "\n{question} Type yes to go on: "));
+    drop(write!(terminal, "\n{question} [y/N] "));
     let mut answer = String::new();
     let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_ANSWER);
-    input.read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
+    let is_confirmed = input.read_line(&mut answer).is_ok() && is_yes(&answer);
+    if is_confirmed { Reply::Yes } else { Reply::No }
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes))
 }
 
 /// Asks a person about the plan, in a thread of its own: reading from a terminal has no end.
-async fn ask(ui: Ui) -> bool {
-    let asked = tokio::task::spawn_blocking(move || is_confirmed("Carry out this plan?", &ui));
-    asked.await.unwrap_or(false)
+async fn ask_about_the_plan() -> Reply {
+    tokio::task::spawn_blocking(|| ask("Carry out this plan?")).await.unwrap_or(Reply::Unasked)
 }
 
 impl Approver for Console {
@@ -86,9 +113,13 @@ impl Approver for Console {
             for warning in &decision.warnings {
                 self.ui.warning(warning);
             }
-            self.show(plan, decision);
             let is_settled = plan.is_empty() || decision.confirmed;
-            let is_confirmed = is_settled || ask(self.ui.clone()).await;
+            if !is_settled || !self.ui.is_quiet() {
+                self.show(plan, decision);
+            }
+            let reply = if is_settled { Reply::Yes } else { ask_about_the_plan().await };
+            self.told_no.store(reply == Reply::No, Ordering::Relaxed);
+            let is_confirmed = reply == Reply::Yes;
             if is_confirmed {
                 signals::listen(&self.cancellation);
             }
@@ -178,6 +209,21 @@ fn decision_page(page: &mut Page, plan: &Plan, decision: &Decision) {
         page.heading("It may not, though it would like to");
         for line in &plan.withheld {
             page.line("  ", Tone::Quiet, Words::mixed(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_is_yes() {
+        for yes in ["y", "Y\n", "yes\n", " YES \r\n"] {
+            assert!(is_yes(yes), "{yes:?}");
+        }
+        for no in ["", "\n", "n", "no", "ye", "yess", "y es", "j", "yes!"] {
+            assert!(!is_yes(no), "{no:?}");
         }
     }
 }

@@ -191,10 +191,19 @@ fn summary(plan: &Plan) -> String {
 
 /// The outputs of an installation, as a section.
 pub(in crate::cli) fn show_outputs(page: &mut Page, outputs: &BTreeMap<String, Value>) {
-    if !outputs.is_empty() {
-        page.heading("Outputs");
+    values(page, "Outputs", outputs);
+}
+
+/// The parameters of an installation, as a section.
+pub(in crate::cli) fn show_parameters(page: &mut Page, parameters: &BTreeMap<String, Value>) {
+    values(page, "Parameters", parameters);
+}
+
+fn values(page: &mut Page, heading: &'static str, values: &BTreeMap<String, Value>) {
+    if !values.is_empty() {
+        page.heading(heading);
         let row = |(name, value)| (Tone::Plain, Words::mixed(name), Words::outside(output_text(value)));
-        page.rows(outputs.iter().map(row));
+        page.rows(values.iter().map(row));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cli::ui::wrapped;
 use crate::document::visible;
 use crate::host::progress::Unready;
 
@@ -17,19 +18,39 @@ const BETWEEN: Duration = Duration::from_secs(5);
 /// All that is not ready, and why, in no more than a terminal's rows and columns.
 pub(super) fn view(objects: &[Unready], (rows, columns): (u16, u16)) -> String {
     let (rows, columns) = (usize::from(rows), usize::from(columns));
-    let mut lines = vec![format!("Waiting for {}", count(objects.len()))];
+    let width = columns.saturating_sub(BEFORE);
+    let mut lines = fitting("", &format!("Waiting for {}", count(objects.len())), width);
     for row in objects.iter().take(MAX_SHOWN) {
-        lines.push(format!("  {}: {}", row.object, row.why));
-        lines.extend(row.reasons.iter().map(|reason| format!("      {reason}")));
+        lines.extend(fitting("  ", &format!("{}: {}", row.object, row.why), width));
+        for reason in news(row) {
+            lines.extend(fitting("      ", reason, width));
+        }
     }
     if objects.len() > MAX_SHOWN {
-        lines.push(format!("  and {} more", objects.len() - MAX_SHOWN));
+        lines.extend(fitting("  ", &format!("and {} more", objects.len() - MAX_SHOWN), width));
     }
     lines.truncate(rows.saturating_sub(1).max(1));
-    let fitting = |line: &String| {
-        console::truncate_str(&visible(line), columns.saturating_sub(BEFORE), "…").into_owned()
-    };
-    lines.iter().map(fitting).collect::<Vec<_>>().join("\n")
+    lines.join("\n")
+}
+
+/// The reasons that say something which is not said already.
+fn news(row: &Unready) -> impl Iterator<Item = &str> {
+    let is_new =
+        |(at, reason): &(usize, &String)| **reason != row.why && !row.reasons[..*at].contains(reason);
+    row.reasons.iter().enumerate().filter(is_new).map(|(_, reason)| reason.as_str())
+}
+
+/// A text on one line or two, behind an indent: what does not fit on the second one is left out.
+fn fitting(indent: &str, text: &str, width: usize) -> Vec<String> {
+    let within = width.saturating_sub(indent.len());
+    let cut = |text: &str, width| console::truncate_str(text, width, "…").into_owned();
+    let lines = wrapped(&visible(text), within);
+    let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let mut shown = vec![format!("{indent}{}", cut(first, within))];
+    if !rest.is_empty() {
+        shown.push(format!("{indent}  {}", cut(&rest.join(" "), within.saturating_sub(2))));
+    }
+    shown.iter().map(|line| cut(line, width)).collect()
 }
 
 /// The last line that was written where there is no terminal.
@@ -59,7 +80,7 @@ fn line(objects: &[Unready]) -> Option<String> {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let reason = first.reasons.first().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = news(first).next().map(|reason| format!(" ({reason})")).unwrap_or_default();
     Some(format!("Waiting for {}{more}: {}{reason}.", first.object, first.why))
 }
 
@@ -86,6 +107,23 @@ mod tests {
         ];
         let expected = "Waiting for 2 objects\n  apps/Deployment prod/web: 0 of 1 available\n      pod web-1: no node\n  apps/Deployment prod/api: 1 of 2 ready";
         assert_eq!(view(&objects, (24, 80)), expected);
+    }
+
+    #[test]
+    fn a_long_reason_is_broken_once_and_said_once() {
+        let long = "the image registry.example/web was not found, and neither was another one of that name";
+        let objects = [unready("web", "no pod", &["no pod", long, long])];
+        let expected = "Waiting for 1 object\n  apps/Deployment prod/web: no pod\n      \
+                        the image registry.example/web was not\n        found, and neither was another one of…";
+        let text = view(&objects, (24, 54));
+        assert_eq!(text, expected);
+        let mut said = Said::default();
+        let line = said
+            .next(&[unready("web", "no pod", &["no pod", "pod web-1: no node"])], crate::host::wait::now());
+        assert_eq!(
+            line.as_deref(),
+            Some("Waiting for apps/Deployment prod/web: no pod (pod web-1: no node).")
+        );
     }
 
     #[test]

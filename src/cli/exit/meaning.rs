@@ -22,8 +22,8 @@ use crate::text::CommandLine;
 use crate::verify::{PolicyError, Refusal};
 
 use super::{
-    Code, Detail, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED, STALE, USAGE,
-    Untrusted, Usage,
+    Circumstance, Code, Detail, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED,
+    Occupied, STALE, USAGE, Unasked, Untrusted, Usage,
 };
 
 /// The most powers that an error lists.
@@ -31,6 +31,9 @@ const MAX_POWERS: usize = 50;
 
 /// The labels of a namespace for accounts of runs.
 const MARK: &str = "carnet.dev/identities=true pod-security.kubernetes.io/enforce=restricted";
+
+/// The hint where there is nobody to ask.
+const UNASKED: &str = "there is no terminal to ask on: add `--yes` to confirm the change";
 
 /// The hint for immutable fields.
 const REPLACE: &str = "`--replace` removes such objects and makes them anew";
@@ -52,11 +55,16 @@ pub(super) struct Meaning {
     pub(super) details: Vec<Detail>,
     pub(super) unready: Vec<Unready>,
     pub(super) hint: Option<CommandLine>,
+    pub(super) circumstance: Option<Circumstance>,
 }
 
 impl Meaning {
     fn hint(self, hint: impl Into<CommandLine>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn under(self, circumstance: Circumstance) -> Self {
+        Self { circumstance: Some(circumstance), ..self }
     }
 
     fn details(self, details: &[String]) -> Self {
@@ -82,7 +90,7 @@ impl Meaning {
 
 impl From<Code> for Meaning {
     fn from(code: Code) -> Self {
-        Self { code, details: Vec::new(), unready: Vec::new(), hint: None }
+        Self { code, details: Vec::new(), unready: Vec::new(), hint: None, circumstance: None }
     }
 }
 
@@ -94,6 +102,10 @@ pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
         .or_else(|| error.downcast_ref().map(of_refusal))
         .or_else(|| error.downcast_ref().map(|_: &PolicyError| NOT_TRUSTED.into()))
         .or_else(|| error.downcast_ref().map(|_: &Untrusted| NOT_TRUSTED.into()))
+        .or_else(|| {
+            error.downcast_ref().map(|_: &Occupied| Meaning::from(ERROR).hint("`--force` overwrites it"))
+        })
+        .or_else(|| error.downcast_ref().map(|_: &Unasked| Meaning::from(ERROR).hint(UNASKED)))
         .or_else(|| error.downcast_ref().map(of_shortfall))
         .or_else(|| error.downcast_ref().map(of_state))
         .or_else(|| error.downcast_ref().map(of_fetch))
@@ -127,7 +139,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
             let line = CommandLine::of("carnet rbac").word(name).own("-n").word(namespace);
             Meaning::from(USAGE).hint(line.own("--kubeconfig FILE --revoke"))
         }
-        Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube"),
+        Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube").under(Circumstance::NothingThere),
         Error::PlanBundle { source, .. } => {
             let meaning = of_fetch(source);
             let elsewhere = "name where it is here: `carnet apply PLAN --bundle REF`";
@@ -158,7 +170,7 @@ fn of_usage(usage: &Usage) -> Meaning {
 fn of_refusal(refusal: &Refusal) -> Meaning {
     let meaning = Meaning::from(NOT_TRUSTED);
     match refusal {
-        Refusal::NoPolicy => meaning.hint("name a trust policy with `--trust FILE`, or in CARNET_TRUST"),
+        Refusal::NoPolicy => meaning.under(Circumstance::NoPolicy),
         Refusal::NoRule(_) | Refusal::Signers { .. } => meaning.hint("carnet inspect REF"),
         Refusal::Unsigned(_) => meaning.hint("carnet sign REF --key FILE"),
         Refusal::Component(fault) => of_component(fault),
@@ -275,7 +287,7 @@ fn of_run(error: &RunError) -> Meaning {
         RunError::Limit(hit) => {
             Meaning::from(code).hint(CommandLine::of("raise it in the grant:").and(&hit.line()))
         }
-        _ => code.into(),
+        _ => Meaning::from(code).under(Circumstance::CutShort),
     }
 }
 
@@ -293,7 +305,9 @@ fn of_state(error: &StateError) -> Meaning {
         StateError::Exposed(path) => {
             Meaning::from(ERROR).hint(CommandLine::of("chmod go-rwx").word(path.display()))
         }
-        StateError::Missing(_) => Meaning::from(ERROR).hint("carnet list"),
+        StateError::Missing(_) => {
+            Meaning::from(ERROR).hint("carnet list --all-namespaces").under(Circumstance::NothingThere)
+        }
         StateError::Newer { .. } => {
             Meaning::from(ERROR).hint("use the newer carnet that has written it, or another `--state`")
         }
@@ -324,9 +338,10 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Appeared(_) => {
             Meaning::from(STALE).hint("another run was still at work: the same command removes them")
         }
+        install::Error::Canceled => Meaning::from(ERROR).under(Circumstance::CutShort),
         install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
         install::Error::Credentials(error) => meaning(&**error).unwrap_or_else(|| ERROR.into()),
-        install::Error::Declined => Meaning::from(ERROR).hint("add `--yes` to confirm the change"),
+        install::Error::Declined => Meaning::from(ERROR).hint(UNASKED),
         install::Error::Identity { source, missing } => of_identity(source, missing),
         install::Error::Parameters(_) => {
             Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
@@ -336,7 +351,7 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Place { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet status").word(name))
         }
-        install::Error::Exists(name) => {
+        install::Error::Exists { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet upgrade").word(name).own("REF"))
         }
         install::Error::Run { source, refusal, denials, unready, .. } => {

@@ -1,7 +1,7 @@
 //! `carnet grant check`.
 
 use crate::cli::Context;
-use crate::cli::exit::{self, Code, Failure};
+use crate::cli::exit::{self, Code};
 use crate::cli::inputs::consent::ConsentArgs;
 use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::ui::{Page, Report, Tone};
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         return Ok(exit::DONE);
     }
     // The document tells what is missing, so the error is not a document of its own.
-    let mut failure = Failure::of(&Shortfall::Missing(checked.missing).into());
+    let mut failure = context.failure(&Shortfall::Missing(checked.missing).into());
     failure.details.clear();
     context.ui.explain(&failure);
     Ok(failure.code)

@@ -100,6 +100,12 @@ impl Page {
 
     /// A line, or as many as it takes, behind an indent.
     pub fn line(&mut self, indent: &'static str, tone: Tone, text: impl Into<Words>) {
+        let text = self.shown(text);
+        self.whole(indent, tone, text);
+    }
+
+    /// A line in which a digest is what somebody wants to know, so it is never shortened.
+    pub fn whole(&mut self, indent: &'static str, tone: Tone, text: impl Into<Words>) {
         for line in text.into().lines(self.width - columns(indent)) {
             self.push(&format!("{indent}{}", tone.paint(&line)));
         }
@@ -139,7 +145,7 @@ impl Page {
     /// own.
     pub fn rows<W: Into<Words>, T: Into<Words>>(&mut self, rows: impl IntoIterator<Item = (Tone, W, T)>) {
         let rows: Vec<(Tone, Words, Words)> =
-            rows.into_iter().map(|(tone, word, text)| (tone, word.into(), text.into())).collect();
+            rows.into_iter().map(|(tone, word, text)| (tone, self.shown(word), self.shown(text))).collect();
         let fits = |width: &usize| *width <= self.width / 3;
         let left = rows.iter().map(|(_, word, _)| word.columns()).filter(fits).max().unwrap_or(MIN_COLUMN);
         let right = self.width - left - 4;
@@ -156,7 +162,8 @@ impl Page {
     /// lines.
     pub fn table(&mut self, header: &[&'static str], rows: &[Vec<String>]) {
         let header: Vec<Words> = header.iter().map(|text| Words::from(*text)).collect();
-        let shown: Vec<Vec<Words>> = rows.iter().map(|row| row.iter().map(Words::mixed).collect()).collect();
+        let shown: Vec<Vec<Words>> =
+            rows.iter().map(|row| row.iter().map(|text| self.shown(Words::mixed(text))).collect()).collect();
         let widths = fitted(&header, &shown, self.width);
         for (row, tone) in
             [(&header, Tone::Heading)].into_iter().chain(shown.iter().map(|row| (row, Tone::Plain)))
@@ -182,6 +189,12 @@ impl Page {
             }
             self.push(line.trim_end());
         }
+    }
+
+    /// The words as they stand on this page: digests whole only where details are wanted.
+    fn shown(&self, text: impl Into<Words>) -> Words {
+        let text = text.into();
+        if self.is_verbose { text } else { text.shortened() }
     }
 
     fn push(&mut self, line: &str) {
@@ -214,7 +227,7 @@ pub(super) fn message(lead: &str, tone: Tone, text: &str, width: Option<usize>) 
     let Some(width) = width else { return format!("{lead}{}", tone.paint(&text)) };
     let plain = anstream::adapter::strip_str(lead).to_string();
     // The lead is our own, so the text begins behind it; further lines begin with the margin alone.
-    let (lead_width, width) = (columns(&plain), width.max(MIN_WIDTH));
+    let (lead_width, width) = (columns(&plain), width.clamp(MIN_WIDTH, MAX_WIDTH));
     let lines = wrapped(&text, width - lead_width.min(width / 2));
     let Some((first, more)) = lines.split_first() else { return lead.into() };
     std::iter::once(format!("{lead}{}", tone.paint(first)))
@@ -245,6 +258,24 @@ mod tests {
         page.table(&["NAME", "WHAT"], &[vec![long.clone(), long.clone()], vec!["a".into(), "b".into()]]);
         for line in plain(&page.into_text()).lines() {
             assert!(columns(line) <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_whole_only_where_details_are_wanted_or_it_is_what_was_asked_for() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        for (is_verbose, expected) in [(false, "sha256:000000000000"), (true, &*digest)] {
+            let mut page = Page::of_width(100, is_verbose);
+            page.heading(Words::mixed(&digest));
+            page.line("", Tone::Plain, Words::mixed(&digest));
+            page.rows([(Tone::Plain, "", Words::mixed(&digest))]);
+            page.table(&["DIGEST"], &[vec![digest.clone()]]);
+            page.whole("", Tone::Plain, Words::mixed(&digest));
+            page.verbatim("", Tone::Plain, &digest);
+            let text = plain(&page.into_text());
+            let lines: Vec<_> = text.lines().map(str::trim).collect();
+            let whole = format!("{MARGIN}{digest}");
+            assert_eq!(lines, [expected, expected, expected, "DIGEST", expected, &*digest, &*whole]);
         }
     }
 

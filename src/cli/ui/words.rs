@@ -7,6 +7,11 @@ use crate::document::visible;
 /// Begins each line of a text from outside, and each line that goes on from the one above.
 pub(super) const MARGIN: &str = "│ ";
 
+/// The beginning of a digest, how many digits follow it, and how many of them are shown.
+const ALGORITHM: &str = "sha256:";
+const DIGITS: usize = 64;
+const SHORT_DIGITS: usize = 12;
+
 /// Words on a page, by who wrote them. A text that is no constant of the program is not ours until somebody says in
 /// which words it stands:
 /// ```compile_fail
@@ -66,6 +71,15 @@ impl Words {
         }
     }
 
+    /// The words with their digests shortened: enough for people, who see them whole with `-v`.
+    pub(super) fn shortened(self) -> Self {
+        match self {
+            Self::Mixed(text) => Self::Mixed(shortened(&text)),
+            Self::Outside(text) => Self::Outside(shortened(&text)),
+            Self::Own(text) => Self::Own(text),
+        }
+    }
+
     /// The words on one line.
     pub(super) fn into_text(self) -> String {
         match self {
@@ -81,14 +95,31 @@ impl From<&'static str> for Words {
     }
 }
 
+/// A text with the first twelve digits of each digest in it.
+pub(super) fn shortened(text: &str) -> String {
+    let (mut short, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(ALGORITHM) {
+        let (before, digest) = rest.split_at(at + ALGORITHM.len());
+        let digits = digest.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let kept = if digits == DIGITS { SHORT_DIGITS } else { digits };
+        short.push_str(before);
+        short.push_str(digest.get(..kept).unwrap_or_default());
+        rest = digest.get(digits..).unwrap_or_default();
+    }
+    short + rest
+}
+
 /// The columns that a text takes on a terminal.
 pub(super) fn columns(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
-/// `text` in lines of at most `width` columns, broken between words; a word that is too long is broken inside. At least
-/// one line.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// The characters after which a word that is too long is broken: between parts of a name or a path.
+const SEPARATORS: [char; 7] = ['.', '/', '-', ':', '@', ',', '_'];
+
+/// `text` in lines of at most `width` columns, broken between words; a word that is too long is broken between its parts, and
+/// a part that is too long anywhere. At least one line.
+pub(in crate::cli) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let (mut used, width) = (0, width.max(1));
     for word in text.split(' ') {
@@ -99,14 +130,20 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
             used += 1;
             push(&mut lines, " ");
         }
-        for c in word.chars() {
-            let taken = columns(c.encode_utf8(&mut [0; 4]));
-            if used + taken > width {
+        for part in word.split_inclusive(SEPARATORS) {
+            if used > 0 && used + columns(part) > width {
                 lines.push(String::new());
                 used = 0;
             }
-            used += taken;
-            push(&mut lines, c.encode_utf8(&mut [0; 4]));
+            for c in part.chars() {
+                let taken = columns(c.encode_utf8(&mut [0; 4]));
+                if used + taken > width {
+                    lines.push(String::new());
+                    used = 0;
+                }
+                used += taken;
+                push(&mut lines, c.encode_utf8(&mut [0; 4]));
+            }
         }
     }
     lines
@@ -126,8 +163,24 @@ mod tests {
     fn words_are_kept_whole_where_they_fit() {
         assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
         assert_eq!(wrapped("abcdefg h", 3), ["abc", "def", "g h"]);
+        assert_eq!(wrapped("a dev.carnet.web.backup", 12), ["a", "dev.carnet.", "web.backup"]);
+        assert_eq!(wrapped("/var/abcdefghij", 7), ["/var/", "abcdefg", "hij"]);
         assert_eq!(wrapped("世界世界", 5), ["世界", "世界"]);
         assert_eq!(wrapped("", 5), [""]);
+    }
+
+    #[test]
+    fn digests_are_shortened_and_nothing_else_is() {
+        let (digest, other) = ("a1".repeat(32), "0".repeat(64));
+        let text = format!("web@sha256:{digest} and sha256:{other}, of sha256:abc; sha256:{digest}0 sha256:");
+        let expected = format!(
+            "web@sha256:a1a1a1a1a1a1 and sha256:000000000000, of sha256:abc; sha256:{digest}0 sha256:"
+        );
+        assert_eq!(shortened(&text), expected);
+        assert_eq!(
+            Words::outside(format!("sha256:{other}")).shortened(),
+            Words::outside("sha256:000000000000")
+        );
     }
 
     #[test]

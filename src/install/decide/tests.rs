@@ -357,3 +357,33 @@ async fn a_parameter_that_others_recorded_fills_no_scope() {
     let back = Operation { parameters: recorded, doubtful, complete: true, ..with_credential("upgrade") };
     assert!(decide(back, &shared).await.is_err());
 }
+
+/// Counts the times that one is told of a compilation.
+#[derive(Default)]
+struct Told(std::sync::atomic::AtomicUsize);
+
+impl Observer for Told {
+    fn waiting(&self, _: &[crate::host::progress::Unready]) {}
+
+    fn logged(&self, _: &crate::host::progress::LogEntry) {}
+
+    fn noted(&self, event: &RunEvent) {
+        assert_eq!(*event, RunEvent::Compiling);
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn one_who_has_to_wait_for_a_compiler_is_told_so_once() {
+    let observer = Told::default();
+    let at_once = told(std::future::ready(1), Duration::ZERO, &observer).await;
+    assert_eq!((at_once, observer.0.load(std::sync::atomic::Ordering::Relaxed)), (1, 0));
+    let compiling = async {
+        while observer.0.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        2
+    };
+    let later = told(compiling, Duration::ZERO, &observer).await;
+    assert_eq!((later, observer.0.into_inner()), (2, 1));
+}

@@ -40,7 +40,7 @@ fn rows(manifests: &[&str]) -> Vec<ObjectChange> {
 }
 
 fn found_in(changes: &[ObjectChange], context: &ClusterContext) -> Vec<Power> {
-    Powers::of(changes, None, context).there
+    Powers::of(changes, None, None, context).there
 }
 
 /// A cluster that holds nothing of its own.
@@ -350,7 +350,8 @@ fn images_must_be_pinned_and_be_the_bundles() {
                containers: [{{{container}}}]}}}}"
         );
         let powers =
-            Powers::of(&rows(&[&manifest]), Some(&images), &ClusterContext::unknown(Coverage::All)).there;
+            Powers::of(&rows(&[&manifest]), Some(&images), None, &ClusterContext::unknown(Coverage::All))
+                .there;
         powers.into_iter().map(|power| (power.severity, power.rule)).next()
     };
     let not_pinned = Some((Medium, "image/not-pinned".to_owned()));
@@ -653,7 +654,7 @@ fn rights_that_are_in_the_cluster_already_count_and_what_is_not_known_is_said() 
     let removed =
         ObjectChange { change: Change::Delete, before: bound.after.clone(), after: None, ..bound.clone() };
     let plan = [plan.clone(), vec![removed]].concat();
-    let powers = Powers::of(&plan, None, &there(Coverage::All));
+    let powers = Powers::of(&plan, None, None, &there(Coverage::All));
     assert_eq!(powers.there, []);
     assert_eq!(powers.gone.len(), 1, "{powers:?}");
 }
@@ -841,7 +842,7 @@ fn on_an_upgrade_what_is_new_and_what_is_gone_is_told() {
     let mut change = row(&pod("hostNetwork: true, hostIPC: true,", ""));
     change.before = row(&pod("hostNetwork: true, hostPID: true,", "")).after;
     change.change = Change::Update;
-    let powers = Powers::of(&[change.clone()], None, &ClusterContext::unknown(Coverage::All));
+    let powers = Powers::of(&[change.clone()], None, None, &ClusterContext::unknown(Coverage::All));
     let told = |powers: &[Power]| {
         powers.iter().map(|power| (power.what[..12].to_owned(), power.new)).collect::<Vec<_>>()
     };
@@ -1187,7 +1188,7 @@ proptest! {
         let lookups = Lookups::of(&changes);
         there.keep(&lookups, beside);
         prop_assert!(there.roles(&lookups).iter().all(|role| role.check().is_ok()));
-        let powers = Powers::of(&changes, Some(&Images::default()), &there);
+        let powers = Powers::of(&changes, Some(&Images::default()), None, &there);
         prop_assert!(powers.there.is_sorted_by_key(|power| Reverse(power.severity)));
         prop_assert!(powers.there.iter().all(|power| document::visible(&power.what) == power.what));
         prop_assert!(readers(&changes, &there).values().all(|readers| readers.len() <= 101));

@@ -1,0 +1,59 @@
+//! `carnet trust show`.
+
+use crate::cli::Context;
+use crate::cli::exit::{self, Code};
+use crate::cli::ui::{Page, Report, Tone, Words, mixed};
+use crate::operations::trust::Trust;
+use crate::verify::{KeySummary, Refusal, RuleSummary};
+
+/// Show the trust policy that decides here, and where it is
+///
+/// Where there is none, the exit code is 10, as for a bundle that is not trusted.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet trust show
+  carnet trust show --trust trust.yaml")]
+pub(in crate::cli) struct Args {}
+
+pub(super) fn run(_: &Args, context: &Context) -> anyhow::Result<Code> {
+    let found = context.trust()?;
+    let Some(file) = found.file else { return Err(Refusal::NoPolicy.into()) };
+    let trust = Trust { file: file.display().to_string(), policy: found.policy.summary() };
+    context.ui.report(&trust)?;
+    Ok(exit::DONE)
+}
+
+impl Report for Trust {
+    fn show(&self, page: &mut Page) {
+        page.heading(mixed!("The policy in {}", self.file));
+        page.rows(self.policy.rules.iter().map(rule_row));
+        page.heading("Its keys");
+        page.rows(self.policy.keys.iter().map(key_row));
+        if !self.policy.refused_digests.is_empty() {
+            page.heading("Bundles that never run");
+            for digest in &self.policy.refused_digests {
+                page.line("  ", Tone::Danger, Words::mixed(digest));
+            }
+        }
+    }
+}
+
+fn rule_row(rule: &RuleSummary) -> (Tone, Words, Words) {
+    let refused = rule.refuse_powers.map(|severity| format!("; powers of severity {severity} are refused"));
+    let text = mixed!(
+        "bundles named {}, signed by {} of {}{}",
+        rule.names.join(", "),
+        rule.threshold,
+        rule.any_of.join(", "),
+        refused.unwrap_or_default()
+    );
+    (Tone::Plain, Words::mixed(&rule.r#match), text)
+}
+
+fn key_row(key: &KeySummary) -> (Tone, Words, Words) {
+    let from = key.valid_from.as_ref().map(|time| format!(", from {time}")).unwrap_or_default();
+    let until = key.valid_until.as_ref().map(|time| format!(", until {time}")).unwrap_or_default();
+    let id: String = key.key_id.chars().take(12).collect();
+    (Tone::Plain, Words::mixed(&key.name), mixed!("{id}{from}{until}"))
+}

@@ -1,0 +1,352 @@
+//! What an operator meets at the terminal, by the real program: questions, hints that can be pasted, revisions, names that
+//! are none, and places that were looked at.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests run the program and read files")]
+
+mod support;
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use support::Home;
+use support::guest::Script;
+
+const REST: &str = "\
+parameters:
+  replicas: { schema: { type: integer, default: 1 }, description: How many, applyTo: [install, upgrade] }
+  pin: { schema: { type: string, writeOnly: true }, description: Opens it }
+  label: { schema: { type: string, default: none }, description: Of a backup, applyTo: [dev.carnet.web.backup] }
+actions:
+  dev.carnet.web.backup: { description: Backs up, modifies: true }
+outputs:
+  url: { schema: { type: string }, description: Where it is }
+requests:
+  kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: ['${namespace}'], names: ['web-*']}]
+";
+
+const GRANT: [&str; 2] = ["--allow-kube", "apply:ConfigMap:prod/web-*"];
+
+/// A home with a directory as target.
+struct Site(Home);
+
+/// What the program said, and its code.
+struct Said {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, texts: &[&str]) -> Self {
+        let all = format!("{}{}", self.stdout, self.stderr);
+        for text in texts {
+            assert!(all.contains(text), "`{text}` is not in: {all}");
+        }
+        self
+    }
+
+    /// The command that the hint of an error is.
+    fn hint(&self) -> &str {
+        self.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap_or_default()
+    }
+
+    fn document(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+impl Site {
+    /// With two versions of a bundle, in `layout:one` and `layout:two`.
+    fn new() -> Self {
+        let site = Self(Home::new());
+        for (name, value) in [("one", "a"), ("two", "b")] {
+            let manifest = format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: web-x}}, data: {{v: {value}}}}}"
+            );
+            let script = Script::new().apply(&[&manifest]).output("url", "\"https://web\"");
+            site.0.bundle(name, &script.component(), REST);
+        }
+        site
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.0.path("home")).env("PATH", "/usr/bin:/bin");
+        command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("operating"));
+        command.current_dir(self.0.root.path());
+        command
+    }
+
+    fn carnet(&self, arguments: &[&str]) -> Said {
+        let mut command = self.command(env!("CARGO_BIN_EXE_carnet"));
+        Said::of(command.args(arguments).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// A verb on a bundle that nobody signed, with what it asks for granted.
+    fn on(&self, verb: &str, reference: &str, more: &[&str]) -> Said {
+        let fixed =
+            [verb, "web", reference, "--target", "dir:rendered", "-n", "prod", "--dangerous-unsigned"];
+        self.carnet(&[&fixed[..], &GRANT, more].concat())
+    }
+
+    fn installed() -> Self {
+        let site = Self::new();
+        site.on("install", "layout:one", &["-y", "--param", "replicas=3", "--param", "pin=1234"]).expect(0);
+        site
+    }
+
+    /// Runs the program on a terminal, and types an answer when it has asked.
+    fn answered(&self, line: &str, answer: &str) -> (i32, String) {
+        let mut terminal = self.command("script");
+        let program = env!("CARGO_BIN_EXE_carnet");
+        terminal.args(["-qec", &format!("{program} {line}"), "/dev/null"]).env("TERM", "dumb");
+        let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut typed, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let (mut text, mut byte) = (Vec::new(), [0]);
+        while shown.read(&mut byte).unwrap() == 1 {
+            text.push(byte[0]);
+            if text.ends_with(b"[y/N] ") {
+                typed.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            }
+        }
+        (child.wait().unwrap().code().unwrap(), String::from_utf8(text).unwrap())
+    }
+
+    fn value(&self) -> String {
+        fs::read_to_string(self.0.path("rendered/prod/configmap_web-x.yaml")).unwrap()
+    }
+}
+
+const INSTALL: &str = "install web layout:one --target dir:rendered -n prod --dangerous-unsigned --allow-kube 'apply:ConfigMap:prod/web-*'";
+
+#[test]
+fn y_and_yes_are_yes_and_who_says_no_is_not_told_to_say_yes() {
+    for (answer, code) in [("y", 0), ("YES", 0), ("", 1), ("n", 1), ("yea", 1)] {
+        let site = Site::new();
+        let (ended, text) = site.answered(INSTALL, answer);
+        assert_eq!(ended, code, "{answer}: {text}");
+        assert_eq!(site.0.rendered().is_empty(), code == 1, "{answer}");
+        assert!(!text.contains("--yes") && !text.contains("hint:"), "{answer}: {text}");
+    }
+    let said = Site::new().on("install", "layout:one", &[]).expect(1);
+    assert_eq!(said.hint(), "there is no terminal to ask on: add `--yes` to confirm the change");
+}
+
+#[test]
+fn a_bare_rollback_goes_over_actions_of_the_bundle_and_history_says_what_it_was() {
+    let site = Site::installed();
+    site.on("upgrade", "layout:two", &["-y"]).expect(0);
+    site.carnet(&["invoke", "web", "dev.carnet.web.backup", "--dangerous-unsigned", "-y"]).expect(0);
+    assert!(site.value().contains("v: b"));
+    let said =
+        site.carnet(&["rollback", "web", "-y", "--param", "pin=1234", "--dangerous-unsigned"]).expect(0);
+    assert!(site.value().contains("v: a"), "it is back at what was there before the upgrade");
+
+    let items = site.carnet(&["history", "web", "-o", "json"]).expect(0).document()["items"].clone();
+    let first = items[0]["revision"].as_str().unwrap();
+    said.says(&[&format!("Going back to revision {first}")]);
+    assert_eq!((&items[3]["action"], &items[3]["rollbackTo"]), (&json!("upgrade"), &json!(first)));
+    assert!(items[1].get("rollbackTo").is_none());
+    let table = site.carnet(&["history", "web"]).expect(0).stdout;
+    let row = table.lines().last().unwrap();
+    let shown = row.split("rollback to ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(table.starts_with("REVISION ") && first.starts_with(shown), "{table}");
+    site.carnet(&["status", "web"]).says(&["rollback succeeded"]);
+    // What is shown is enough to name it.
+    let second = table.lines().nth(2).unwrap().split(' ').next().unwrap();
+    site.carnet(&["rollback", "web", second, "-y", "--dangerous-unsigned"]).expect(0);
+    assert!(site.value().contains("v: b"));
+}
+
+#[test]
+fn parameters_outlive_actions_that_are_not_for_them_and_sensitive_ones_are_never_shown() {
+    let site = Site::installed();
+    let shown =
+        |verb: &str| site.carnet(&[verb, "web", "-o", "json"]).expect(0).document()["parameters"].clone();
+    assert_eq!(shown("status"), json!({"replicas": 3}));
+    site.carnet(&["invoke", "web", "dev.carnet.web.backup", "--dangerous-unsigned", "-y"]).expect(0);
+    assert_eq!(shown("outputs"), json!({"replicas": 3, "label": "none"}));
+    site.on("upgrade", "layout:two", &["-y"]).expect(0);
+    assert_eq!(shown("status"), json!({"replicas": 3}), "the backup was for another parameter");
+    site.carnet(&["status", "web"]).expect(0).says(&["Parameters", "replicas", "│ 3"]);
+    site.carnet(&["uninstall", "web", "-y"]).expect(0);
+    site.on("install", "layout:one", &["-y"]).expect(0);
+    assert_eq!(shown("status"), json!({"replicas": 1}), "what was uninstalled is installed anew");
+}
+
+#[test]
+fn a_name_that_is_none_comes_with_the_nearest_and_all_that_there_are() {
+    let site = Site::installed();
+    site.on("upgrade", "layout:two", &["-y", "--param", "replica=2"]).expect(1).says(&[
+        "has no parameter `replica` (did you mean `replicas`? there are: `label`, `pin`, `replicas`)",
+    ]);
+    site.carnet(&["invoke", "web", "backup", "--dangerous-unsigned", "-y"])
+        .expect(1)
+        .says(&["no action `backup` (did you mean `dev.carnet.web.backup`?"]);
+    site.carnet(&["outputs", "web", "urls"])
+        .expect(1)
+        .says(&["no output `urls` (did you mean `url`? there are: `url`)"]);
+}
+
+#[test]
+fn hints_can_be_pasted() {
+    let site = Site::new();
+    let state = ["--state", "my state"];
+    let refused = site.carnet(
+        &[
+            &[
+                "install",
+                "web",
+                "layout:one",
+                "--target",
+                "dir:rendered",
+                "-n",
+                "prod",
+                "--dangerous-unsigned",
+            ][..],
+            &state,
+        ]
+        .concat(),
+    );
+    refused.expect(11).says(&["write a grant: carnet grant new layout:one --to FILE"]);
+
+    site.on("install", "layout:one", &[&state[..], &["-y"]].concat()).expect(0);
+    let again = site.on("install", "layout:one", &[&state[..], &["-y"]].concat()).expect(1);
+    let place = format!("one 1.0.0 in dir:{} (namespace prod)", site.0.path("rendered").display());
+    let again = again.says(&[&format!("`web` is there already: {place}")]);
+    assert_eq!(again.hint(), "carnet upgrade web layout:one --state 'my state' -n prod");
+    let pasted = format!("{} --dangerous-unsigned -y", again.hint());
+    let mut shell = site.command("bash");
+    let line = pasted.replacen("carnet", env!("CARGO_BIN_EXE_carnet"), 1);
+    Said::of(shell.args(["-c", &line]).stdin(Stdio::null()).output().unwrap()).expect(0);
+
+    let missing = site.carnet(&[&["status", "wep", "-n", "prod"][..], &state].concat()).expect(1);
+    assert_eq!(missing.hint(), "carnet list --all-namespaces --state 'my state'");
+    missing.says(&["looked at: the state in `my state`, namespace `prod`"]);
+    site.carnet(&["upgrade", "web", "layout:one", "--dangerous-unsigned"]).expect(2).says(&[
+        "no target is named",
+        "looked at: the state in `",
+        "all namespaces",
+    ]);
+    let list = site.carnet(&["list"]).expect(0).stdout.replace("\n│", "");
+    let own = site.0.path("home/.local/share/carnet");
+    assert_eq!(list, format!("Nothing is installed: the state in `{}`, all namespaces.\n", own.display()));
+    let list = site.carnet(&[&["list"][..], &state].concat()).expect(0).stdout;
+    let row = list.lines().nth(1).unwrap();
+    assert!(list.starts_with("NAME  NAMESPACE  BUNDLE     LAST ACTION "), "{list}");
+    assert!(row.contains("one 1.0.0  upgrade") && row.contains("dir:/") && row.contains(" 20"), "{list}");
+    let said = site.carnet(&[&["status", "web"][..], &state].concat()).expect(0);
+    said.says(&[&format!("in dir:{}", site.0.path("rendered").display()), "upgrade succeeded, 20"]);
+}
+
+#[test]
+fn a_grant_is_not_overwritten_and_a_document_is_checked_as_what_it_says_it_is() {
+    let site = Site::new();
+    site.carnet(&["grant", "new", "layout:one", "--to", "grant.yaml"]).expect(0);
+    let said = site.carnet(&["grant", "new", "layout:two", "--to", "grant.yaml"]).expect(1);
+    assert_eq!(said.hint(), "`--force` overwrites it");
+    let said = site.carnet(&["lint", "grant.yaml"]).expect(0);
+    assert_eq!(said.stderr, "Errors: 0. Warnings: 0.\n");
+    let grant = fs::read_to_string(site.0.path("grant.yaml")).unwrap();
+    fs::write(site.0.path("grant.yaml"), grant.replace("kubernetes:", "kubernets:")).unwrap();
+    site.carnet(&["lint", "grant.yaml"]).expect(1).says(&["(Grant of carnet.dev/v1alpha1)"]);
+    fs::write(site.0.path("bundle.json"), r#"{"invocationImages": []}"#).unwrap();
+    site.carnet(&["lint", "bundle.json"]).expect(1).says(&["/invocationImages"]);
+    fs::write(site.0.path("other.yaml"), "kind: Deployment\n").unwrap();
+    site.carnet(&["lint", "other.yaml"]).expect(2).says(&["does not say what it is"]);
+    fs::write(site.0.path("other.yaml"), "kind: [\n").unwrap();
+    site.carnet(&["lint", "other.yaml"]).expect(1).says(&["cannot use `other.yaml`"]);
+}
+
+#[test]
+fn quiet_is_the_result_alone() {
+    let site = Site::new();
+    let said = site.on("install", "layout:one", &["-y", "-q"]).expect(0);
+    assert!(said.stdout.starts_with("Done: install of web in dir:"), "{}", said.stdout);
+    let told: Vec<_> = said.stderr.lines().filter(|line| !line.starts_with("DANGER: ")).collect();
+    assert_eq!(told, Vec::<&str>::new());
+    let plain = site.on("upgrade", "layout:two", &["-y"]).expect(0);
+    assert!(
+        plain.stdout.contains("Plan: upgrade") && plain.stdout.contains("Done: upgrade"),
+        "{}",
+        plain.stdout
+    );
+}
+
+#[test]
+fn a_long_plan_is_paged_on_a_terminal_and_printed_elsewhere() {
+    let site = Site::new();
+    let line = INSTALL.replace("install", "plan");
+    fs::write(site.0.path("pager"), "cat > paged; echo shown\n").unwrap();
+    let paged = format!("CARNET_PAGER='sh pager' {} {line} --diff", env!("CARGO_BIN_EXE_carnet"));
+    let mut terminal = site.command("script");
+    let output = terminal.args(["-qec", &paged, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    let shown = Said::of(output).expect(0);
+    assert!(shown.stdout.contains("shown") && !shown.stdout.contains("as it is made"), "{}", shown.stdout);
+    let paged = fs::read_to_string(site.0.path("paged")).unwrap();
+    assert!(paged.contains("ConfigMap prod/web-x, as it is made") && paged.contains("1 create"), "{paged}");
+    site.on("plan", "layout:one", &["--diff"]).expect(0).says(&["as it is made"]);
+}
+
+#[test]
+fn help_is_asked_for_in_two_ways() {
+    let site = Site::new();
+    for verb in [&["install"][..], &["grant", "new"], &["trust", "new"]] {
+        let first = site.carnet(&[&["help"], verb].concat()).expect(0).stdout;
+        let second = site.carnet(&[verb, &["--help"]].concat()).expect(0).stdout;
+        assert_eq!(first, second, "{verb:?}");
+    }
+    assert_eq!(site.carnet(&["help"]).expect(0).stdout, site.carnet(&["--help"]).expect(0).stdout);
+    site.carnet(&["help", "instal"]).expect(2);
+}
+
+#[test]
+fn whoever_has_no_policy_is_told_how_to_make_one() {
+    let site = Site::new();
+    let policy = site.0.path("home/.config/carnet/trust.yaml");
+    let said = site.carnet(&["verify", "layout:one"]).expect(10);
+    let command = format!("carnet trust new --key RELEASE.pub --name BUNDLE --to {}", policy.display());
+    assert_eq!(said.hint(), command);
+    said.says(&["looked for `", "/etc/carnet/trust.yaml`", "CARNET_TRUST"]);
+    site.carnet(&["trust", "show"]).expect(10).says(&[&command]);
+
+    let mut key = site.command(env!("CARGO_BIN_EXE_carnet"));
+    let made = key.args(["key", "generate", "release"]).env("COSIGN_PASSWORD", "").output().unwrap();
+    Said::of(made).expect(0);
+    let new = ["trust", "new", "--key", "release.pub", "--name", "one"];
+    let file = policy.display().to_string();
+    site.carnet(&[&new[..], &["--to", &file]].concat()).expect(0);
+    let mut sign = site.command(env!("CARGO_BIN_EXE_carnet"));
+    let signed =
+        sign.args(["sign", "layout:one", "--key", "release.key"]).env("COSIGN_PASSWORD", "").output();
+    Said::of(signed.unwrap()).expect(0);
+    site.carnet(&["verify", "layout:one"]).expect(0).says(&["trusted by rule `layout`"]);
+    site.carnet(&["verify", "layout:two"]).expect(10);
+    site.carnet(&["trust", "show"]).expect(0).says(&[&file, "bundles named one, signed by 1 of release"]);
+
+    assert_eq!(
+        site.carnet(&[&new[..], &["--to", &file]].concat()).expect(1).hint(),
+        "`--force` overwrites it"
+    );
+    let printed = site.carnet(&[&new[..], &["-o", "json"]].concat()).expect(0).document();
+    assert_eq!(
+        (&printed["kind"], &printed["spec"]["rules"][0]["names"]),
+        (&json!("TrustPolicy"), &json!(["one"]))
+    );
+    let wrong = site.carnet(&["trust", "new", "--key", "release.key", "--name", "one"]);
+    wrong.expect(1).says(&["`release` is no public key", "ends in `.pub`"]);
+}
