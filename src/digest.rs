@@ -4,6 +4,7 @@
 //! that takes a finished hash from anywhere else.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -45,6 +46,17 @@ impl Hasher {
     /// The digest of all pieces.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
+    }
+}
+
+impl io::Write for Hasher {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.update(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -7,15 +7,19 @@
 mod budget;
 mod places;
 mod numbers;
+mod plain;
 mod words;
 pub mod slip;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::io::BufWriter;
 
+use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+use crate::digest::{Digest, Hasher};
 
 pub use budget::MemoryBudget;
 use budget::{MAPPING, MEMBER, VALUE};
@@ -141,6 +145,9 @@ pub fn yaml_within(text: &str, shared: &MemoryBudget) -> Result<Value, InvalidDo
     if text.len() > MAX_BYTES {
         return Err(InvalidDocument::TooLong(text.len(), MAX_BYTES));
     }
+    if let Some(value) = plain::json(text, shared) {
+        return Ok(value);
+    }
     let share = shared.share(text.len());
     let limits = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
     let options = serde_saphyr::options! { budget: limits, with_snippet: false, strict_booleans: true, legacy_octal_numbers: true };
@@ -194,9 +201,21 @@ pub fn visible_line(text: &str) -> String {
 }
 
 /// A value as JSON text whose members are sorted, with its numbers as they stand: what stands for a value where values
-/// are compared. It is not RFC 8785, which takes every number through floating point, so that two would be one.
+/// are compared. It is not RFC 8785, which takes every number through floating point, so that two would be one. A
+/// mapping of `serde_json` is sorted in itself, unless some crate asks for the order of insertion; a test below notices
+/// that.
 pub fn written(value: &Value) -> String {
-    sorted(value).to_string()
+    value.to_string()
+}
+
+/// The digest of what is [`written`] of a value, without writing it down. What is given has its members sorted, as a
+/// value has.
+pub fn digest(value: &impl Serialize) -> Digest {
+    let mut writer = BufWriter::new(Hasher::default());
+    // Nothing fails here: a hasher takes everything, and values of JSON are what can be written.
+    let written = serde_json::to_writer(&mut writer, value).is_ok();
+    debug_assert!(written, "a value of JSON can be written");
+    writer.into_inner().unwrap_or_default().finish()
 }
 
 /// A number of a value that floating point would change, if there is one.
@@ -209,18 +228,23 @@ pub fn beyond_float(value: &Value) -> Option<String> {
     }
 }
 
-/// A copy of `value` in which fractions that are whole numbers are written as such: `1e3` and `1000.0` are `1000` to
-/// every schema, and no program that wants a whole number takes them otherwise.
-pub fn with_whole_numbers(value: &Value) -> Value {
+/// A value in which fractions that are whole numbers are written as such: `1e3` and `1000.0` are `1000` to every
+/// schema, and no program that wants a whole number takes them otherwise.
+pub fn with_whole_numbers(mut value: Value) -> Value {
+    make_whole(&mut value);
+    value
+}
+
+fn make_whole(value: &mut Value) {
     match value {
-        Value::Number(number) => numbers::whole_of(number).map_or_else(|| value.clone(), Value::from),
-        Value::Array(items) => items.iter().map(with_whole_numbers).collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| (name.clone(), with_whole_numbers(value)))
-            .collect::<Map<_, _>>()
-            .into(),
-        _ => value.clone(),
+        Value::Number(number) => {
+            if let Some(whole) = numbers::whole_of(number) {
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(members) => members.values_mut().for_each(make_whole),
+        _ => {}
     }
 }
 
@@ -242,19 +266,6 @@ pub fn deceives(c: char) -> bool {
             // For private use.
             | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
         || u32::from(c) & 0xfffe == 0xfffe
-}
-
-/// A copy of `value` whose members are sorted by name, at every depth: the order does not depend on who wrote it.
-pub fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members: BTreeMap<_, _> =
-                members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
-            Value::Object(members.into_iter().collect())
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
 }
 
 /// Whether a character is drawn onto the one before it.
@@ -395,6 +406,18 @@ mod tests {
     }
 
     #[test]
+    fn members_are_sorted_whoever_wrote_them_and_in_whatever_order() {
+        let value = json(br#"{"b":{"d":1,"c":[{"f":1,"e":2}]},"a":2}"#).unwrap();
+        let sorted = r#"{"a":2,"b":{"c":[{"e":2,"f":1}],"d":1}}"#;
+        assert_eq!(written(&value), sorted);
+        let mut members = Map::new();
+        members.insert("b".into(), 1.into());
+        members.insert("a".into(), 2.into());
+        assert_eq!(written(&members.into()), r#"{"a":2,"b":1}"#);
+        assert_eq!(digest(&value), Digest::of(sorted.as_bytes()));
+    }
+
+    #[test]
     fn deep_nesting_is_refused() {
         let deep = "[".repeat(1000);
         assert!(refusal(&deep).contains("nested too deeply"));
@@ -460,7 +483,7 @@ mod tests {
     #[test]
     fn whole_numbers_are_written_as_such() {
         let value = serde_json::json!({"a": [1e3, 1.0, -2.0, 1.5, 1e21, "1.0"]});
-        assert_eq!(with_whole_numbers(&value).to_string(), r#"{"a":[1000,1,-2,1.5,1e+21,"1.0"]}"#);
+        assert_eq!(with_whole_numbers(value).to_string(), r#"{"a":[1000,1,-2,1.5,1e+21,"1.0"]}"#);
     }
 
     #[test]
@@ -477,7 +500,7 @@ mod tests {
     fn unknown_members_are_named_by_pointer() {
         #[derive(serde::Deserialize)]
         struct Known {
-            _list: Vec<BTreeMap<String, Inner>>,
+            _list: Vec<std::collections::BTreeMap<String, Inner>>,
         }
         #[derive(serde::Deserialize)]
         struct Inner {}

@@ -139,7 +139,7 @@ fn value(
     warnings: &mut Vec<String>,
 ) -> Result<Option<Value>, ParameterFault> {
     let definition = definition_of(bundle, name, parameter)?;
-    let plain = |value: Option<&Value>| value.map(document::with_whole_numbers);
+    let plain = |value: Option<&Value>| value.cloned().map(document::with_whole_numbers);
     let (given, previous, default) = (plain(given), plain(previous), plain(definition.default()));
     let (given, previous) = (given.as_ref(), previous.as_ref());
     let fixed = previous.filter(|_| definition.is_read_only());

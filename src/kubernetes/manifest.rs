@@ -68,7 +68,7 @@ impl Object {
         {
             members.remove("status");
         }
-        let Value::Object(mut body) = document::sorted(&value) else {
+        let Value::Object(mut body) = value else {
             return Err(InvalidManifest::Text("it is not a mapping".into()));
         };
         let reference = kinds.resolve(named_by(&body)?, namespace)?;
@@ -107,7 +107,6 @@ impl Object {
                 metadata.entry("annotations").or_insert_with(|| Map::new().into())
         {
             annotations.insert(key.into(), value.into());
-            self.body = document::sorted(&self.body);
         }
         self
     }
@@ -124,7 +123,7 @@ pub fn read(manifest: &str, memory: &MemoryBudget) -> Result<Value, InvalidManif
     let value = document::yaml_within(manifest, memory);
     let value = value.map_err(|error| InvalidManifest::Text(error.to_string()))?;
     // Servers take `1.0` for no whole number, and what programs of Kubernetes send of it is `1`.
-    Ok(document::with_whole_numbers(&value))
+    Ok(document::with_whole_numbers(value))
 }
 
 /// The objects of a document: its items, if it is a list (`List`, `ConfigMapList`), and those of lists among them, else
@@ -255,10 +254,6 @@ fn settle(body: &mut Map<String, Value>, reference: &ObjectRef) {
     metadata.remove("namespace");
     if let Some(namespace) = &reference.namespace {
         metadata.insert("namespace".into(), namespace.clone().into());
-    }
-    let sorted = document::sorted(&Value::Object(std::mem::take(metadata)));
-    if let Value::Object(sorted) = sorted {
-        *metadata = sorted;
     }
 }
 

@@ -15,8 +15,8 @@ pub struct Resource {
 
 /// A kind that Kubernetes itself serves.
 pub fn builtin(group: &str, kind: &str) -> Option<Resource> {
-    let found = TABLE.iter().find(|(g, k, ..)| *g == group && *k == kind)?;
-    Some(Resource { plural: Cow::Borrowed(found.2), namespaced: found.3 })
+    let at = TABLE.binary_search_by(|known| (known.0, known.1).cmp(&(group, kind))).ok()?;
+    TABLE.get(at).map(|found| Resource { plural: Cow::Borrowed(found.2), namespaced: found.3 })
 }
 
 /// How the API writes the kind that a text means and does not write so, as `group/Kind`: in other letters, by its
@@ -133,7 +133,7 @@ pub fn nearest(group: &str, kind: &str) -> Option<String> {
     }
     TABLE
         .iter()
-        .find(|known| known.0.contains('.') && is_slip(known.0, group) && is_meant(known))
+        .find(|known| known.0.contains('.') && is_meant(known) && is_slip(known.0, group))
         .map(written)
 }
 

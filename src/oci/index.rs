@@ -65,7 +65,7 @@ pub(super) fn list(bytes: &[u8], name: &'static str) -> Result<Vec<Value>, OciEr
 /// The bytes of an OCI index of these entries: of a list, not of an image, so their order and form are ours.
 pub(super) fn write_list(entries: &[Value]) -> Vec<u8> {
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
-    document::sorted(&index).to_string().into_bytes()
+    document::written(&index).into_bytes()
 }
 
 /// The descriptors of those entries that are described well enough to be read. Others may follow rules of their own.

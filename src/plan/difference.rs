@@ -4,7 +4,6 @@
 use serde_json::Value;
 use similar::TextDiff;
 
-use crate::document;
 use crate::kubernetes::difference::without_bookkeeping;
 use crate::kubernetes::metadata::LAST_APPLIED;
 use crate::kubernetes::object::ObjectRef;
@@ -14,7 +13,7 @@ use super::redaction::{OTHER_VALUE, VALUE, made_of, redacted};
 
 /// The manifest of an object as it may be shown: as the component wrote it, without values of Secrets.
 pub(super) fn showable_manifest(object: &ObjectRef, body: &Value, placements: &Placements) -> Value {
-    let body = document::sorted(body);
+    let body = body.clone();
     if object.is_secret() { redacted(body, |_, key, _| made_of(placements, key)) } else { body }
 }
 
@@ -38,7 +37,7 @@ pub(super) fn difference(before: Option<&Value>, after: Option<&Value>) -> Strin
 
 /// An object without what the server writes, and without copies of itself.
 fn comparable(value: &Value) -> Value {
-    let mut value = document::sorted(&without_bookkeeping(value));
+    let mut value = without_bookkeeping(value);
     if let Some(Value::Object(annotations)) = value.pointer_mut("/metadata/annotations") {
         annotations.remove(LAST_APPLIED);
     }

@@ -79,7 +79,7 @@ fn carrier(subject: &Descriptor, bundle: &Descriptor) -> Vec<u8> {
         "subject": subject.to_value(),
         "annotations": annotations(),
     });
-    document::sorted(&manifest).to_string().into_bytes()
+    document::written(&manifest).into_bytes()
 }
 
 fn annotations() -> BTreeMap<String, String> {

@@ -111,7 +111,7 @@ pub fn sign(digest: Digest, key: &PrivateKey) -> Result<Vec<u8>, KeyError> {
         "verificationMaterial": { "publicKey": { "hint": key.public().hint() } },
         "dsseEnvelope": dsse::envelope(payload.as_bytes(), &signature),
     });
-    Ok(document::sorted(&bundle).to_string().into_bytes())
+    Ok(document::written(&bundle).into_bytes())
 }
 
 /// The annotations of the OCI manifest that carries a bundle, as cosign writes and looks for them.

@@ -62,7 +62,7 @@ pub(super) fn signed(digest: Digest) -> String {
         "subject": [{ "digest": { "sha256": digest.hex() } }],
         "predicateType": PREDICATE,
     });
-    document::sorted(&statement).to_string()
+    document::written(&statement)
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-use crate::document;
 use crate::grant::{Generate, Lend, Permitted, PlaceCredential};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::metadata::{CREDENTIALS, GENERATED};
@@ -236,7 +235,6 @@ impl LentCredentials {
         if !data.is_empty() {
             members.insert("data".into(), Value::Object(data));
         }
-        *body = document::sorted(body);
         Ok(())
     }
 
@@ -278,7 +276,6 @@ fn annotate(body: &mut Value, found: &Found) -> Result<(), Misplaced> {
     if !found.kept.is_empty() {
         annotations.insert(GENERATED.into(), text(serde_json::json!(found.kept)));
     }
-    *body = document::sorted(body);
     Ok(())
 }
 
@@ -508,7 +505,7 @@ mod tests {
 
     #[test]
     fn where_it_cannot_be_told_which_values_are_credentials_none_is_shown() {
-        let long = format!("{{\"a\":[\"{}\"]}}", "x".repeat(document::MAX_BYTES));
+        let long = format!("{{\"a\":[\"{}\"]}}", "x".repeat(crate::document::MAX_BYTES));
         for annotations in [
             json!({CREDENTIALS: "no document"}),
             json!({CREDENTIALS: "{\"a\":"}),
