@@ -11,6 +11,7 @@ pub mod powers;
 pub mod document;
 mod waits;
 mod rights;
+mod computed;
 mod proposed;
 mod confirmed;
 mod requested;
@@ -18,10 +19,7 @@ mod saved;
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Value, json};
-
 use crate::digest::Digest;
-use crate::document::written;
 use crate::grant::Granted;
 use crate::kubernetes::api::CORE;
 use crate::kubernetes::rbac::Rights;
@@ -47,7 +45,7 @@ impl Plan {
         subject: Subject,
         granted: Option<&Granted>,
         trace: &Trace,
-        removed: Vec<ObjectChange>,
+        removed: &[ObjectChange],
         rights: &Rights,
         context: &ClusterContext,
         images_before: Option<&Images>,
@@ -57,7 +55,7 @@ impl Plan {
             .map(|(step, _)| step.clone())
             .chain(removed.iter().map(|row| Step::delete(row.object.clone())));
         let steps = steps.collect();
-        let changes: Vec<_> = trace.changes.iter().cloned().chain(removed).collect();
+        let changes: Vec<&ObjectChange> = trace.changes.iter().chain(removed).collect();
         let images = granted.map(|granted| Images::of(granted.verified().bundle()));
         let powers = Powers::of(&changes, images.as_ref(), images_before, context);
         let withheld = granted.map(Granted::withheld).unwrap_or_default();
@@ -71,7 +69,7 @@ impl Plan {
             target: subject.target,
             inputs: subject.inputs,
             credentials: flows(&changes, context),
-            changes: changes.iter().map(PlannedChange::of).collect(),
+            changes: changes.iter().copied().map(PlannedChange::of).collect(),
             rbac: rights.roles(&role_name(&subject.installation)),
             escalations: rights.escalations().map(ToString::to_string).collect(),
             powers: powers.there,
@@ -135,31 +133,6 @@ impl Plan {
         let rows = self.changes.iter().filter(|row| is_meant(row.action));
         rows.filter(|row| row.object.is(CORE, "Namespace")).map(|row| row.object.name.clone()).collect()
     }
-
-    fn computed(&self) -> Digest {
-        let mut value = json!(self);
-        if let Value::Object(members) = &mut value {
-            members.remove("digest");
-            members.remove("revision");
-            // They are read off the objects, which count themselves, and off whatever else is in the cluster at the
-            // moment.
-            members.remove("powers");
-            members.remove("powersGone");
-            members.remove("refused");
-        }
-        let flows = value.pointer_mut("/credentials").and_then(Value::as_array_mut);
-        for flow in flows.into_iter().flatten().filter_map(Value::as_object_mut) {
-            flow.remove("readers");
-        }
-        for row in value.pointer_mut("/changes").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Value::Object(row) = row {
-                row.remove("diff");
-                row.remove("notTried");
-                row.remove("warnings");
-            }
-        }
-        Digest::of(written(&value).as_bytes())
-    }
 }
 
 impl PlannedChange {
@@ -205,7 +178,7 @@ pub fn role_name(installation: &InstallationName) -> String {
     format!("carnet:{}:{}", installation.namespace, installation.name)
 }
 
-fn flows(changes: &[ObjectChange], context: &ClusterContext) -> Vec<Flow> {
+fn flows(changes: &[&ObjectChange], context: &ClusterContext) -> Vec<Flow> {
     let mut readers = powers::readers(changes, context);
     let mut flows = BTreeMap::<String, Vec<String>>::new();
     for row in changes {

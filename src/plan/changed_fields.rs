@@ -26,7 +26,7 @@ pub(super) fn between(before: Option<&Value>, after: Option<&Value>) -> ChangedF
 
 /// A digest that stands for changed fields.
 pub(super) fn digest(changed: &ChangedFields) -> Digest {
-    Digest::of(document::written(&serde_json::json!(changed)).as_bytes())
+    document::digest(changed)
 }
 
 fn collect(path: String, before: Option<&Value>, after: Option<&Value>, found: &mut ChangedFields) {

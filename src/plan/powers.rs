@@ -25,6 +25,7 @@ mod credentials;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Borrow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,14 +65,15 @@ pub struct Powers {
 impl Powers {
     /// Finds the powers of a plan's objects. `images` are those of the bundle, if there is one; `images_before` those of the
     /// bundle that the objects come from as they are now. None: that is not known, and nothing is said about them.
-    pub fn of(
-        changes: &[ObjectChange],
+    pub fn of<R: Borrow<ObjectChange>>(
+        changes: &[R],
         images: Option<&Images>,
         images_before: Option<&Images>,
         context: &ClusterContext,
     ) -> Self {
-        let after = looked(&items(changes, |row| row.after.as_ref()), changes, images, context);
-        let before = items(changes, |row| row.before.as_ref());
+        let after = items(changes.iter().map(Borrow::borrow), |row| row.after.as_ref());
+        let after = looked(&after, changes, images, context);
+        let before = items(changes.iter().map(Borrow::borrow), |row| row.before.as_ref());
         if before.is_empty() {
             return Self { there: after.rows, gone: Vec::new() };
         }
@@ -95,9 +97,9 @@ impl Powers {
     }
 }
 
-fn looked(
+fn looked<R: Borrow<ObjectChange>>(
     items: &[Item<'_>],
-    changes: &[ObjectChange],
+    changes: &[R],
     images: Option<&Images>,
     context: &ClusterContext,
 ) -> Found {

@@ -81,11 +81,14 @@ impl Proposed {
             let beside = Circumstances { readable, looked_for, policies, waits };
             Some(rights::needed(trace, &removed, &beside, kinds))
         };
-        let (acting, shown) =
-            (needed(waits).unwrap_or_default(), needed(if shows_waits { Waits::Everything } else { waits }));
+        let acting = needed(waits).unwrap_or_default();
+        let shown = if shows_waits && waits != Waits::Everything {
+            needed(Waits::Everything).unwrap_or_default()
+        } else {
+            acting.clone()
+        };
         let all = rights::with_planning(acting.clone(), trace, looked_for, kinds);
-        let shown = shown.unwrap_or_default();
-        let mut plan = Plan::new(subject, granted, trace, removed.clone(), &shown, context, images_before);
+        let mut plan = Plan::new(subject, granted, trace, &removed, &shown, context, images_before);
         plan.warn(warnings);
         Self { plan, acting, all }
     }

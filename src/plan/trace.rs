@@ -106,7 +106,7 @@ impl Trace {
 impl Step {
     /// The step that applies an object.
     pub fn apply(object: &Object) -> Self {
-        let manifest = Digest::of(document::written(object.body()).as_bytes());
+        let manifest = document::digest(object.body());
         Self { delete: false, object: object.reference().clone(), manifest: Some(manifest) }
     }
 

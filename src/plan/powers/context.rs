@@ -1,5 +1,6 @@
 //! Objects in the cluster beside the plan, and which of them have to be looked up before powers are known.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -85,8 +86,11 @@ impl Lookups {
 }
 
 /// Objects of the cluster that the plan neither changes nor removes.
-pub(super) fn beside<'a>(changes: &[ObjectChange], context: &'a ClusterContext) -> Vec<Item<'a>> {
-    let planned: BTreeSet<_> = changes.iter().map(|row| row.object.id()).collect();
+pub(super) fn beside<'a>(
+    changes: &[impl Borrow<ObjectChange>],
+    context: &'a ClusterContext,
+) -> Vec<Item<'a>> {
+    let planned: BTreeSet<_> = changes.iter().map(|row| row.borrow().object.id()).collect();
     let there = context.objects.iter().filter(|(object, _)| !planned.contains(&object.id()));
     there.map(|(object, body)| Item { object, body }).collect()
 }

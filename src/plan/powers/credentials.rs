@@ -1,6 +1,7 @@
 //! Where credentials go from the Secrets that they are placed in: who mounts or reads those Secrets, and with which
 //! image.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -44,11 +45,11 @@ type Name<'a> = (&'a str, &'a str);
 type Keys<'a> = Option<Rc<BTreeSet<&'a str>>>;
 
 /// Who reads each credential of the plan.
-pub(in crate::plan) fn readers(
-    changes: &[ObjectChange],
+pub(in crate::plan) fn readers<R: Borrow<ObjectChange>>(
+    changes: &[R],
     context: &ClusterContext,
 ) -> BTreeMap<String, Vec<CredentialReader>> {
-    let placed = changes.iter().filter(|row| !row.placements.is_empty());
+    let placed = changes.iter().map(Borrow::borrow).filter(|row| !row.placements.is_empty());
     let secrets: BTreeSet<Name<'_>> = placed
         .map(|row| (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str()))
         .collect();
@@ -57,7 +58,7 @@ pub(in crate::plan) fn readers(
     }
     let users = Users::new(changes, context, &secrets).found();
     let mut readers = BTreeMap::<String, BTreeSet<CredentialReader>>::new();
-    for row in changes {
+    for row in changes.iter().map(Borrow::borrow) {
         let name = (row.object.namespace.as_deref().unwrap_or_default(), row.object.name.as_str());
         for (key, credentials) in &row.placements {
             let of_key = users.found.get(&name).into_iter().flatten();
@@ -99,11 +100,11 @@ struct Users<'a> {
 
 impl<'a> Users<'a> {
     fn new(
-        changes: &'a [ObjectChange],
+        changes: &'a [impl Borrow<ObjectChange>],
         context: &'a ClusterContext,
         secrets: &'a BTreeSet<Name<'a>>,
     ) -> Self {
-        let items = super::items(changes, |row| row.after.as_ref());
+        let items = super::items(changes.iter().map(Borrow::borrow), |row| row.after.as_ref());
         let rbac = Rbac::new(&items, &beside(changes, context), context.coverage);
         Self { items, rbac, secrets, found: BTreeMap::new(), count: 0, omitted: 0 }
     }
