@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
@@ -157,7 +158,7 @@ impl Compiled {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
 
-        let ticker = Ticker::start(&self.engine);
+        let ticker = Ticker::start(&self.engine, &clock);
         clock.start();
         let ended = tokio::select! {
             biased;
@@ -229,15 +230,23 @@ fn failed(error: wasmtime::Error) -> RunError {
     RunError::Engine(format!("{error:#}"))
 }
 
-/// Advances the engine's epoch while a component runs.
-struct Ticker(Arc<AtomicBool>);
+/// Advances the engine's epoch while a component runs. While its host works or waits there is nothing to interrupt, so
+/// then it sleeps.
+struct Ticker {
+    running: Arc<AtomicBool>,
+    thread: Thread,
+}
 
 impl Ticker {
-    fn start(engine: &wasmtime::Engine) -> Self {
+    fn start(engine: &wasmtime::Engine, clock: &Clock) -> Self {
         let running = Arc::new(AtomicBool::new(true));
-        let (engine, watched) = (engine.weak(), Arc::clone(&running));
-        std::thread::spawn(move || {
+        let (engine, clock, watched) = (engine.weak(), clock.clone(), Arc::clone(&running));
+        let ticking = std::thread::spawn(move || {
             while watched.load(Ordering::Relaxed) {
+                if !clock.is_components() {
+                    std::thread::park();
+                    continue;
+                }
                 std::thread::sleep(TICK);
                 match engine.upgrade() {
                     Some(engine) => engine.increment_epoch(),
@@ -245,13 +254,14 @@ impl Ticker {
                 }
             }
         });
-        Self(running)
+        Self { running, thread: ticking.thread().clone() }
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.running.store(false, Ordering::Relaxed);
+        self.thread.unpark();
     }
 }
 

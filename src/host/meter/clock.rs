@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::sync::Mutex;
@@ -18,6 +19,8 @@ pub struct Clock(Arc<Mutex<Running>>);
 struct Running {
     spent: Duration,
     mode: Mode,
+    /// Sleeps while the component does not run.
+    sleeper: Option<Thread>,
 }
 
 #[derive(Clone, Copy)]
@@ -35,13 +38,24 @@ pub struct HostTime(Clock);
 
 impl Clock {
     pub(super) fn stopped() -> Self {
-        Self(Arc::new(Mutex::new(Running { spent: Duration::ZERO, mode: Mode::Stopped })))
+        Self(Arc::new(Mutex::new(Running { spent: Duration::ZERO, mode: Mode::Stopped, sleeper: None })))
     }
 
     /// Lets the component's time run.
     #[expect(clippy::disallowed_methods, reason = "the component's time is measured, never shown to it")]
     pub fn start(&self) {
         self.switch(|| Mode::Component(Instant::now()));
+        if let Some(sleeper) = &self.0.lock().sleeper {
+            sleeper.unpark();
+        }
+    }
+
+    /// Whether the component's time runs. Where it does not, this thread is woken up when it does again.
+    pub fn is_components(&self) -> bool {
+        let mut running = self.0.lock();
+        let is_components = matches!(running.mode, Mode::Component(_));
+        running.sleeper = if is_components { None } else { Some(std::thread::current()) };
+        is_components
     }
 
     /// Stops all time.
