@@ -5,7 +5,7 @@ use futures_util::stream::FuturesUnordered;
 
 /// The most requests that are under way at once. An API server gives each caller a share of what it does at a time, and
 /// answers 429 to what is too much; beyond this number nothing gets faster, since the server is what takes the time.
-const MOST_AT_ONCE: usize = 32;
+pub const MOST_AT_ONCE: usize = 32;
 
 /// Runs all jobs, several at once, and hands over each result as soon as it arrives, with the job's index. After the
 /// first failure no further job is started; those under way are finished and handed over as well.

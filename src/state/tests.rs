@@ -176,7 +176,7 @@ fn an_object_is_recorded_before_it_is_applied_and_keeps_its_place() {
             inventory.iter().map(|it| (it.object.name.clone(), it.uid.clone())).collect()
         };
         assert_eq!(names(&open()), [("a".to_owned(), None), ("b".to_owned(), None)]);
-        ledger.applied(&recorded("a", Some("1"))).unwrap();
+        ledger.applied(&[recorded("a", Some("1"))]).unwrap();
         ledger.removed(&object("b")).unwrap();
         ledger.intend(&[recorded("c", None)]).unwrap();
         assert_eq!(names(&open()), [("a".to_owned(), Some("1".to_owned())), ("c".to_owned(), None)]);

@@ -41,11 +41,11 @@ pub trait Ledger: Send {
     /// [`Error::Ledger`] when it cannot be written down; nothing is applied then.
     fn intend(&mut self, objects: &[Recorded]) -> Result<(), Error>;
 
-    /// An object was applied.
+    /// Objects were applied.
     ///
     /// # Errors
     /// [`Error::Ledger`] when it cannot be written down.
-    fn applied(&mut self, object: &Recorded) -> Result<(), Error>;
+    fn applied(&mut self, objects: &[Recorded]) -> Result<(), Error>;
 
     /// An object is gone.
     ///

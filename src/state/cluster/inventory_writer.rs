@@ -50,8 +50,8 @@ impl Ledger for ClusterInventoryWriter {
         self.change(InventoryChange::Intend(objects.to_vec()))
     }
 
-    fn applied(&mut self, object: &Recorded) -> Result<(), targets::Error> {
-        self.change(InventoryChange::Applied(object.clone()))
+    fn applied(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
+        self.change(InventoryChange::Applied(objects.to_vec()))
     }
 
     fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {

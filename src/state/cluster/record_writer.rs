@@ -50,8 +50,8 @@ struct OpenRecord {
 pub(super) enum InventoryChange {
     /// Objects are about to be applied: nothing of it happens before it is written.
     Intend(Vec<Recorded>),
-    /// An object was applied.
-    Applied(Recorded),
+    /// Objects were applied.
+    Applied(Vec<Recorded>),
     /// An object is gone.
     Removed(ObjectRef),
 }
@@ -205,8 +205,7 @@ impl OpenRecord {
 impl InventoryChange {
     fn made_in(self, inventory: &mut Inventory) {
         match self {
-            Self::Intend(objects) => inventory.record(&objects),
-            Self::Applied(object) => inventory.record(std::slice::from_ref(&object)),
+            Self::Intend(objects) | Self::Applied(objects) => inventory.record(&objects),
             Self::Removed(object) => inventory.forget(&object),
         }
     }

@@ -403,7 +403,7 @@ mod inventory {
         ledger.intend(&[recorded("b", None), recorded("c", None)]).unwrap();
         assert_eq!(patches(), 1);
         for name in ["b", "c"] {
-            ledger.applied(&recorded(name, Some("u"))).unwrap();
+            ledger.applied(&[recorded(name, Some("u"))]).unwrap();
         }
         assert_eq!(patches(), 0);
         std::thread::sleep(std::time::Duration::from_millis(1500));
@@ -556,7 +556,7 @@ mod leases {
         ledger.intend(&[recorded("b", None)]).unwrap();
         assert_eq!(asked(), 1, "what is about to happen is written under a proof of its own");
         for n in 0..20 {
-            ledger.applied(&recorded(&format!("b-{n}"), Some("u"))).unwrap();
+            ledger.applied(&[recorded(&format!("b-{n}"), Some("u"))]).unwrap();
             ledger.removed(&object("a")).unwrap();
         }
         let later = asked();

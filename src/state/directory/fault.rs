@@ -10,7 +10,7 @@ use crate::document::InvalidDocument;
 use crate::state::{DatabaseFault, StateError};
 
 /// The version of the tables.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Why something could not be done with the database, before its file is named.
 pub(super) enum Fault {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::document::chain;
 use crate::kubernetes::object::ObjectRef;
@@ -12,6 +12,7 @@ use crate::state::StateError;
 use crate::targets::{self, Inventory, Ledger, Recorded};
 
 use super::database::Database;
+use super::fault::Fault;
 use super::{read, schema, text};
 
 /// Writes the inventory of one installation.
@@ -24,19 +25,26 @@ impl DirectoryInventoryWriter {
     fn write(&self, objects: &[Recorded]) -> Result<(), StateError> {
         self.database.using(|database| {
             let write = database.transaction()?;
-            for new in objects {
-                let key = key(&new.object);
-                let old: Option<String> = write
-                    .query_row(schema::RECORDED, params![self.name, key], |row| row.get(0))
-                    .optional()?;
-                let mut merged: Inventory = old.map(|old| read(&old)).transpose()?.into_iter().collect();
-                merged.record(std::slice::from_ref(new));
-                for recorded in merged.iter() {
-                    write.execute(schema::RECORD, params![self.name, key, text(recorded)?])?;
-                }
-            }
+            self.merge(&write, objects)?;
             Ok(write.commit()?)
         })
+    }
+
+    /// The statements are prepared once for all objects, since that takes longer than to carry them out.
+    fn merge(&self, database: &Connection, objects: &[Recorded]) -> Result<(), Fault> {
+        let mut recorded = database.prepare(schema::RECORDED)?;
+        let mut record = database.prepare(schema::RECORD)?;
+        for new in objects {
+            let key = key(&new.object);
+            let old =
+                recorded.query_row(params![self.name, key], |row| row.get::<_, String>(0)).optional()?;
+            let mut merged: Inventory = old.map(|old| read(&old)).transpose()?.into_iter().collect();
+            merged.record(std::slice::from_ref(new));
+            for recorded in merged.iter() {
+                record.execute(params![self.name, key, text(recorded)?])?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -45,8 +53,8 @@ impl Ledger for DirectoryInventoryWriter {
         self.write(objects).map_err(unwritten)
     }
 
-    fn applied(&mut self, object: &Recorded) -> Result<(), targets::Error> {
-        self.write(std::slice::from_ref(object)).map_err(unwritten)
+    fn applied(&mut self, objects: &[Recorded]) -> Result<(), targets::Error> {
+        self.write(objects).map_err(unwritten)
     }
 
     fn removed(&mut self, object: &ObjectRef) -> Result<(), targets::Error> {

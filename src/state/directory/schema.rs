@@ -57,6 +57,15 @@ create table identities (
 ) strict;
 ";
 
+/// The version whose tables have indexes beside them. Where nothing can be written, they are done without.
+const INDEXED: i64 = 3;
+
+/// What belongs to one installation is found without a look at what belongs to all others.
+const INDEXES: &str = "
+create index claims_of_an_installation on claims (installation);
+create index results_of_a_claim on results (claim);
+";
+
 pub(super) const IDENTIFY: &str = "insert into identities (name, installation, document) values (?2, ?1, ?3)";
 
 pub(super) const IDENTITIES_OF: &str =
@@ -143,7 +152,8 @@ pub(super) fn prepare_to_read(connection: &Connection) -> Result<(), Fault> {
 /// the second one waits, and finds the first one's tables.
 fn create(connection: &Connection) -> Result<(), Fault> {
     connection.execute_batch("begin immediate")?;
-    for tables in since(version(connection)?) {
+    let found = version(connection)?;
+    for tables in since(found).chain((found < INDEXED).then_some(INDEXES)) {
         connection.execute_batch(tables)?;
     }
     connection.pragma_update(None, "user_version", VERSION)?;
@@ -158,4 +168,24 @@ fn since(version: i64) -> impl Iterator<Item = &'static str> {
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("pragma user_version", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_statement_about_one_installation_looks_at_the_rows_of_all() {
+        let database = Connection::open_in_memory().unwrap();
+        assert!(prepare(&database).is_ok());
+        let inventory = "select recorded from inventory where installation = ?1 order by at";
+        for statement in [HISTORY, OUTPUTS, SETTLE, CLAIM, RECORDED, RECORD, FORGET, inventory] {
+            let mut plan = database.prepare(&format!("explain query plan {statement}")).unwrap();
+            let count = plan.parameter_count();
+            let steps =
+                plan.query_map(rusqlite::params_from_iter(vec!["1"; count]), |row| row.get::<_, String>(3));
+            let steps: Vec<_> = steps.unwrap().collect::<Result<_, _>>().unwrap();
+            assert!(!steps.iter().any(|step| step.starts_with("SCAN ")), "{statement}: {steps:?}");
+        }
+    }
 }

@@ -102,11 +102,11 @@ fn a_state_of_the_first_version_is_brought_to_this_one_and_goes_on_from_there() 
 
 #[test]
 fn a_state_of_a_later_version_is_refused_and_stays_as_it_is() {
-    let (_folder, path) = written("create table installations (later text); pragma user_version = 3;");
+    let (_folder, path) = written("create table installations (later text); pragma user_version = 4;");
     let before = std::fs::read(path.join("state.db")).unwrap();
     let error = State::open(&path).map(drop).unwrap_err();
     let file = path.join("state.db");
-    let expected = format!("the state database `{}` has version 3, and this program knows 2", file.display());
+    let expected = format!("the state database `{}` has version 4, and this program knows 3", file.display());
     assert_eq!(error.to_string(), expected);
     assert_eq!(reason(State::to_read(&path)), expected);
     let table = "select sql from sqlite_schema where name = 'installations'";
@@ -270,10 +270,10 @@ fn what_a_file_held_stays_known_until_it_is_written_anew() {
     let [old, new] = [Digest::of(b"old"), Digest::of(b"new")];
     let mut ledger = state.ledger("web");
     let row = |written, intended| Recorded { written, intended, ..recorded("a", None) };
-    ledger.applied(&row(Some(old), None)).unwrap();
+    ledger.applied(&[row(Some(old), None)]).unwrap();
     ledger.intend(&[row(None, Some(new))]).unwrap();
     assert_eq!(state.get("web").unwrap().inventory, [row(Some(old), Some(new))]);
-    ledger.applied(&row(Some(new), None)).unwrap();
+    ledger.applied(&[row(Some(new), None)]).unwrap();
     assert_eq!(state.get("web").unwrap().inventory, [row(Some(new), None)]);
     ledger.removed(&object("a")).unwrap();
     assert_eq!(state.get("web").unwrap().inventory, []);

@@ -18,6 +18,10 @@ use crate::targets::{self, Change, Overrides, Prepared, Recorded};
 
 use super::Acting;
 
+/// How many applied objects are written down together. Until then this process alone knows their identities, as of all
+/// that is under way: that they were about to be applied is on record.
+const TOGETHER: usize = concurrent::MOST_AT_ONCE;
+
 /// The result of one request.
 enum Sent {
     /// The object was applied.
@@ -128,15 +132,18 @@ impl Acting {
                 }
             });
         }
-        let mut sent = Vec::new();
+        let (mut sent, mut applied) = (Vec::new(), Vec::new());
         let flown = concurrent::for_each(requests, |at, answer| {
             if let Sent::Done(_, recorded) = &answer {
-                ledger.applied(recorded)?;
+                applied.push(recorded.clone());
             }
             sent.extend(items.get(at).map(|item| (at, *item, answer)));
-            Ok(())
+            if applied.len() < TOGETHER { Ok(()) } else { ledger.applied(&std::mem::take(&mut applied)) }
         });
         let flown = flown.await;
+        // Also of a wave that failed: what was applied is on record with its identity.
+        let noted = if applied.is_empty() { Ok(()) } else { ledger.applied(&applied) };
+        let flown = flown.and(noted);
         sent.sort_by_key(|(at, ..)| *at);
         self.note(sent, flown, granted).await
     }
@@ -163,7 +170,7 @@ impl Acting {
             let object = item.step.object.to_string();
             let refusal = cluster::Error::Immutable { object, fields: fields.clone() };
             let recorded = self.replace(&item.prepared, refusal.into(), &fields, granted).await?;
-            self.ledger.applied(&recorded)?;
+            self.ledger.applied(std::slice::from_ref(&recorded))?;
             self.site.record(std::slice::from_ref(&recorded));
             changed.push(item);
         }
