@@ -6,6 +6,7 @@
 
 mod unfinished;
 mod identity;
+mod yaml;
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use super::preview::{Change, Preview};
 
 use identity::{IDENTITY, identify, identity_in};
 use unfinished::{UNFINISHED, Unfinished};
+use yaml::yaml;
 
 /// How Secrets are written to a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -382,16 +384,6 @@ fn check_alone(object: &ObjectRef, found: &Value) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// YAML whose bytes depend on the object alone. Should a reader of YAML ever see something else in it, it is JSON,
-/// which is YAML too.
-fn yaml(body: &Value) -> Vec<u8> {
-    let body = document::sorted(body);
-    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
-    let text = serde_saphyr::to_string_with_options(&body, options).unwrap_or_default();
-    let same = document::yaml(&text).is_ok_and(|read| read == body);
-    if same { text.into_bytes() } else { format!("{body:#}\n").into_bytes() }
 }
 
 fn parsed(object: &ObjectRef, bytes: &[u8]) -> Result<Value, Error> {
