@@ -34,7 +34,7 @@ use directory::Directory;
 use ownership::{Ownership, is_recorded, refused};
 use prepared::Form;
 
-pub use self::cluster::Removed;
+pub use self::cluster::{Listing, Removed};
 pub use failure::Error;
 pub use inventory::{Inventory, Ledger, Recorded};
 pub use overrides::Overrides;
@@ -85,6 +85,29 @@ impl Target {
         }
     }
 
+    /// Reads objects together, as far as that takes fewer requests than each by itself.
+    pub async fn list(&self, permits: &[Permitted<Get>], kinds: &Kinds, inventory: &Inventory) -> Listing {
+        let objects: Vec<_> = permits.iter().map(|permit| &permit.0).collect();
+        self.list_all(&objects, kinds, inventory).await
+    }
+
+    /// As [`list`](Self::list), of objects that may be applied, before it is tried what that would change.
+    pub async fn list_before(
+        &self,
+        prepared: impl Iterator<Item = &Prepared>,
+        kinds: &Kinds,
+        inventory: &Inventory,
+    ) -> Listing {
+        self.list_all(&prepared.map(Prepared::object).collect::<Vec<_>>(), kinds, inventory).await
+    }
+
+    async fn list_all(&self, objects: &[&ObjectRef], kinds: &Kinds, inventory: &Inventory) -> Listing {
+        match self {
+            Self::Cluster(cluster) => cluster.list(objects, kinds, |it| inventory.find(it).is_some()).await,
+            Self::Directory(_) => Listing::default(),
+        }
+    }
+
     /// The bytes that preparing an object adds to it.
     ///
     /// # Errors
@@ -114,7 +137,7 @@ impl Target {
         Ok(Prepared { permit, form })
     }
 
-    /// Previews the apply of an object. Writes nothing.
+    /// Previews the apply of an object, of which a list may have told already. Writes nothing.
     ///
     /// # Errors
     /// [`Error`] when it could not be applied.
@@ -124,11 +147,11 @@ impl Target {
         inventory: &Inventory,
         kinds: &Kinds,
         overrides: Overrides,
-        mode: DryRunMode,
+        (mode, listing): (DryRunMode, &Listing),
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                let before = cluster.before(&prepared.permit, kinds).await?;
+                let before = cluster.before(&prepared.permit, kinds, listing).await?;
                 if let Some(going) = before.as_ref().filter(|before| metadata::is_being_deleted(before)) {
                     return Ok(Preview::succeeding(going.clone(), &filled.body));
                 }
@@ -165,7 +188,7 @@ impl Target {
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                let before = cluster.before(&prepared.permit, kinds).await?;
+                let before = cluster.before(&prepared.permit, kinds, &Listing::default()).await?;
                 adopts(before.as_ref(), prepared, inventory, overrides, DryRunMode::Reads)?;
                 Ok(cluster.foretell(&filled.body, before, why))
             }

@@ -17,6 +17,8 @@ mod hold;
 mod hostile;
 #[path = "cluster/kstate.rs"]
 mod kstate;
+#[path = "cluster/lists.rs"]
+mod lists;
 #[path = "cluster/plans.rs"]
 mod plans;
 #[path = "cluster/powers.rs"]

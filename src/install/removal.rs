@@ -50,8 +50,12 @@ pub(super) async fn plan(
         site.learn(std::slice::from_ref(recorded.object())).await.or_else(gone)?;
     }
     let site = &*site;
+    let listing = &site.list(&objects.iter().map(RecordedObject::get).collect::<Vec<_>>()).await;
     let look = |recorded: RecordedObject| async move {
-        let found = site.get(&recorded.get()).await.or_else(spoiled).or_else(gone)?;
+        let found = match listing.told(recorded.object()) {
+            Some(found) => found,
+            None => site.get(&recorded.get()).await.or_else(spoiled).or_else(gone)?,
+        };
         let found = found.filter(|found| site.may_remove(recorded.object(), found));
         Ok::<_, targets::Error>(PlannedRemoval { recorded, found })
     };

@@ -6,6 +6,7 @@
 
 mod owner;
 mod discovery;
+mod listing;
 mod apply;
 mod removal;
 mod waiting;
@@ -27,11 +28,13 @@ use crate::kubernetes::object::ObjectRef;
 use super::warning::{Warning, Warnings};
 
 use discovery::Statuses;
+use listing::Unlisted;
 use waiting::Classes;
 
 pub(super) use apply::same_as_seen;
 
 pub use apply::{Applied, Body};
+pub use listing::Listing;
 pub use owner::Owner;
 pub use removal::{Deleted, Removed};
 
@@ -46,6 +49,7 @@ pub struct Cluster {
     manager: String,
     statuses: Statuses,
     classes: Classes,
+    unlisted: Unlisted,
     warnings: Warnings,
 }
 
@@ -66,6 +70,7 @@ impl Cluster {
             manager: owner.manager(),
             statuses: Statuses::default(),
             classes: Classes::default(),
+            unlisted: Unlisted::default(),
             warnings: Warnings::default(),
         })
     }
@@ -113,8 +118,16 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Error`] when the server does not say.
-    pub async fn before(&self, permit: &Permitted<Apply>, kinds: &Kinds) -> Result<Option<Value>, Error> {
+    pub async fn before(
+        &self,
+        permit: &Permitted<Apply>,
+        kinds: &Kinds,
+        listing: &Listing,
+    ) -> Result<Option<Value>, Error> {
         let object = permit.0.reference();
+        if let Some(told) = listing.told(object) {
+            return Ok(told);
+        }
         match self.read(object, kinds).await {
             Err(Error::NoKind { .. }) if kinds.is_learned(object) => self.read_elsewhere(object, kinds).await,
             before => before,

@@ -16,7 +16,7 @@ use crate::kubernetes::rbac::parameters;
 use crate::kubernetes::resource::builtin;
 use crate::plan::trace::{GuardedStep, ObjectChange, Step, Trace};
 use crate::targets::credentials::Placements;
-use crate::targets::{self, Change, DryRunMode, NotDryRun, Preview, check_replaceable};
+use crate::targets::{self, Change, DryRunMode, Listing, NotDryRun, Preview, check_replaceable};
 
 use super::script::Script;
 use super::site::Site;
@@ -136,11 +136,12 @@ impl Planning {
         items: &[ApplyItem],
         together: &HashSet<ObjectId>,
     ) -> Result<Vec<Preview>, targets::Error> {
+        let listing = self.site.list_before(items.iter().map(|item| &item.prepared)).await;
         let mut previews: Vec<Option<Preview>> = items.iter().map(|_| None).collect();
         for are_definitions in [true, false] {
             let is_meant = |at: &usize| items[*at].prepared.object().is_definition() == are_definitions;
             let meant: Vec<_> = (0..items.len()).filter(is_meant).collect();
-            let tried = meant.iter().map(|at| self.preview(&items[*at], together));
+            let tried = meant.iter().map(|at| self.preview(&items[*at], together, &listing));
             let tried = concurrent::collect(tried.collect()).await?;
             for (at, preview) in meant.into_iter().zip(tried) {
                 let defined = definition::resource(items[at].prepared.body()).filter(|_| are_definitions);
@@ -158,9 +159,10 @@ impl Planning {
         &self,
         item: &ApplyItem,
         together: &HashSet<ObjectId>,
+        listing: &Listing,
     ) -> Result<Preview, targets::Error> {
         let object = item.prepared.object();
-        let why = match self.site.preview(&item.prepared, self.mode).await {
+        let why = match self.site.preview(&item.prepared, self.mode, listing).await {
             Err(targets::Error::Cluster(cluster::Error::Invalid { .. }))
                 if self.redefined.contains(&object.group_kind()) =>
             {

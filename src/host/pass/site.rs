@@ -14,7 +14,8 @@ use crate::kubernetes::object::{InvalidObjectRef, ObjectRef};
 use crate::plan::Waits;
 use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
-    self, Change, DryRunMode, Inventory, NotDryRun, Overrides, Prepared, Preview, Recorded, Removed, Target,
+    self, Change, DryRunMode, Inventory, Listing, NotDryRun, Overrides, Prepared, Preview, Recorded, Removed,
+    Target,
 };
 
 use crate::host::progress::Observer;
@@ -222,12 +223,24 @@ impl Site {
         targets::is_own(object, found, installation, self.overrides)
     }
 
+    /// Reads objects together, as far as that takes fewer requests.
+    pub async fn list(&self, permits: &[Permitted<Get>]) -> Listing {
+        self.target.list(permits, &self.kinds, &self.inventory).await
+    }
+
+    /// The same for objects that may be applied.
+    pub(super) async fn list_before(&self, prepared: impl Iterator<Item = &Prepared>) -> Listing {
+        self.target.list_before(prepared, &self.kinds, &self.inventory).await
+    }
+
     pub(super) async fn preview(
         &self,
         prepared: &Prepared,
         mode: DryRunMode,
+        listing: &Listing,
     ) -> Result<Preview, targets::Error> {
-        self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, mode).await
+        let how = (mode, listing);
+        self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, how).await
     }
 
     /// Previews the apply of an object by reads alone, for this reason.

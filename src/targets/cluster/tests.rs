@@ -90,14 +90,14 @@ mod scripted {
     use super::*;
 
     /// A server that gives the answers of a list, one for each request, and tells what it was asked.
-    struct Server {
+    pub(super) struct Server {
         asked: Receiver<String>,
         kubeconfig: PathBuf,
         _folder: tempfile::TempDir,
     }
 
     impl Server {
-        fn answering(answers: Vec<String>) -> Self {
+        pub(super) fn answering(answers: Vec<String>) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let folder = tempfile::tempdir().unwrap();
             let kubeconfig =
@@ -114,13 +114,13 @@ mod scripted {
             Self { asked, kubeconfig, _folder: folder }
         }
 
-        async fn cluster(&self) -> Cluster {
+        pub(super) async fn cluster(&self) -> Cluster {
             let options =
                 ConnectOptions { kubeconfig: Some(self.kubeconfig.clone()), ..ConnectOptions::default() };
             Cluster::connect(&options, &owner()).await.unwrap()
         }
 
-        fn requests(&self) -> Vec<String> {
+        pub(super) fn requests(&self) -> Vec<String> {
             self.asked.try_iter().collect()
         }
     }
@@ -150,7 +150,7 @@ mod scripted {
         head + &String::from_utf8(body).unwrap()
     }
 
-    fn answer(code: u16, headers: &str, body: &str) -> String {
+    pub(super) fn answer(code: u16, headers: &str, body: &str) -> String {
         let length = body.len();
         format!(
             "HTTP/1.1 {code} x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
@@ -339,5 +339,116 @@ mod scripted {
         let permit = Permitted::for_tests(Apply(object(body.clone())));
         let error = server.cluster().await.apply(&permit, &body, &Kinds::default(), false).await.unwrap_err();
         assert_eq!(error.to_string(), "the server refuses to apply `Secret prod/db`: 403 Forbidden");
+    }
+}
+
+mod lists {
+    use super::scripted::{Server, answer};
+    use super::*;
+
+    /// So many ConfigMaps of the namespace `prod`, called `a0` and on.
+    fn maps(count: usize) -> Vec<ObjectRef> {
+        (0..count).map(|at| reference("v1", "ConfigMap", Some("prod"), &format!("a{at}"))).collect()
+    }
+
+    fn page(objects: &[ObjectRef], next: &str) -> String {
+        let item = |object: &ObjectRef| json!({ "metadata": { "name": object.name, "namespace": "prod", "uid": "u" } });
+        let items: Vec<_> = objects.iter().map(item).collect();
+        answer(
+            200,
+            "",
+            &json!({ "kind": "List", "metadata": { "continue": next }, "items": items }).to_string(),
+        )
+    }
+
+    fn refusal(code: u16) -> String {
+        answer(code, "", r#"{"kind":"Status","message":"no","reason":"Forbidden"}"#)
+    }
+
+    /// Lists objects, which should be there or not, from a server with these answers: what was told of each (nothing,
+    /// that it is not there, or that it is), and the first lines of the requests.
+    async fn listed(objects: &[ObjectRef], expected: bool, answers: Vec<String>) -> (String, Vec<String>) {
+        let server = Server::answering(answers);
+        let cluster = server.cluster().await;
+        let all: Vec<_> = objects.iter().collect();
+        let listing = cluster.list(&all, &Kinds::default(), |_| expected).await;
+        let told = objects.iter().map(|object| match listing.told(object) {
+            None => '?',
+            Some(None) => '-',
+            Some(Some(body)) => {
+                assert!(object.names(&body), "{body}");
+                '+'
+            }
+        });
+        (told.collect(), lines(&server))
+    }
+
+    fn lines(server: &Server) -> Vec<String> {
+        server.requests().iter().map(|request| request.lines().next().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn one_list_tells_of_many_objects_what_is_there_and_what_is_not() {
+        let objects = maps(10);
+        let foreign = reference("v1", "ConfigMap", Some("prod"), "foreign");
+        let answers = vec![page(&[&objects[..6], &[foreign]].concat(), "")];
+        let (told, asked) = listed(&objects, true, answers).await;
+        assert_eq!(told, "++++++----");
+        assert_eq!(asked, ["GET /api/v1/namespaces/prod/configmaps?limit=250 HTTP/1.1"]);
+    }
+
+    #[tokio::test]
+    async fn of_what_should_not_be_there_only_names_are_read_and_what_is_there_is_left_to_a_read_of_its_own()
+    {
+        let objects = maps(10);
+        let server = Server::answering(vec![page(&objects[..1], "")]);
+        let cluster = server.cluster().await;
+        let listing = cluster.list(&objects.iter().collect::<Vec<_>>(), &Kinds::default(), |_| false).await;
+        assert!(listing.told(&objects[0]).is_none());
+        assert!(objects[1..].iter().all(|object| listing.told(object) == Some(None)));
+        assert!(
+            server.requests().concat().contains("accept: application/json;as=PartialObjectMetadataList;")
+        );
+    }
+
+    #[tokio::test]
+    async fn few_objects_secrets_and_what_is_in_no_namespace_are_not_listed() {
+        let of = |kind: &str, namespace: Option<&str>, count: usize| -> Vec<ObjectRef> {
+            (0..count).map(|at| reference("v1", kind, namespace, &format!("a{at}"))).collect()
+        };
+        for objects in [maps(7), of("Secret", Some("prod"), 50), of("Namespace", None, 50)] {
+            let (told, asked) = listed(&objects, true, vec![page(&objects, "")]).await;
+            assert_eq!((told.trim_matches('?'), asked.len()), ("", 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_goes_on_and_ends_where_others_are_most_of_it() {
+        let objects = maps(10);
+        let (told, asked) =
+            listed(&objects, true, vec![page(&objects[..5], "x&y"), page(&objects[5..9], "")]).await;
+        assert_eq!(told, "+++++++++-");
+        assert_eq!(asked[1], "GET /api/v1/namespaces/prod/configmaps?limit=250&continue=x%26y HTTP/1.1");
+        let others: Vec<_> =
+            (0..30).map(|at| reference("v1", "ConfigMap", Some("prod"), &format!("z{at}"))).collect();
+        let (told, asked) = listed(&objects, true, vec![page(&others, "next"), page(&objects, "")]).await;
+        assert_eq!((&*told, asked.len()), ("??????????", 1), "none of them is known to be absent");
+    }
+
+    #[tokio::test]
+    async fn who_may_not_list_is_not_asked_again_and_learns_nothing() {
+        let objects = maps(10);
+        for refused in [refusal(403), refusal(404), answer(200, "", "{}"), answer(200, "", "[")] {
+            let server = Server::answering(vec![refused; 3]);
+            let cluster = server.cluster().await;
+            for _ in 0..2 {
+                let listing =
+                    cluster.list(&objects.iter().collect::<Vec<_>>(), &Kinds::default(), |_| true).await;
+                assert!(objects.iter().all(|object| listing.told(object).is_none()));
+            }
+            assert_eq!(lines(&server).len(), 1);
+        }
+        let (told, _) = listed(&objects, true, vec![page(&objects[..5], "x"), refusal(410)]).await;
+        assert_eq!(told, "+++++?????", "what was seen before it failed is known");
     }
 }
