@@ -17,40 +17,75 @@ use std::time::{Duration, Instant};
 use carnet::install::{Mode, Operation, act};
 use support::{Home, Yes, approving, environment, fetch, guest, runtime, unsigned};
 
+/// How often each call is made, and how often that is timed.
 const CALLS: u32 = 9_000;
 const RUNS: usize = 15;
 
 const REQUESTS: &str = "handles: [install]
 requests:
   kubernetes:
-  - { verbs: [apply], kinds: [ConfigMap], namespaces: [prod], names: [a], reason: to wait for it }
+  - { verbs: [apply], kinds: [ConfigMap], namespaces: [prod], names: [a], reason: to time it }
 ";
 
+const LOG: &str = r#"(import "carnet:installation/log@0.1.0" "log" (func $call (param i32 i32 i32)))"#;
+const WAIT: &str = r#"(import "carnet:kubernetes/wait@0.1.0" "wait" (func $call (param i32 i32 i32 i32)))"#;
+const APPLY: &str = r#"(import "carnet:kubernetes/apply@0.1.0" "apply" (func $call (param i32 i32 i32)))"#;
+
 fn main() {
-    let ungated = median(&looping(
-        r#"(import "carnet:installation/log@0.1.0" "log" (func $call (param i32 i32 i32)))"#,
-        "(call $call (i32.const 0) (i32.const 64) (i32.const 0))",
-    ));
-    let gated = median(&looping(
-        r#"(import "carnet:kubernetes/wait@0.1.0" "wait" (func $call (param i32 i32 i32 i32)))"#,
-        "(call $call (i32.const 128) (i32.const 1) (i32.const 0) (i32.const 16))",
-    ));
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(CALLS);
-    println!("host call without a permit {:21.2} µs", each(ungated));
-    println!("host call with a permit    {:21.2} µs (one object in, checked against the grant)", each(gated));
+    let idle = median(&looping(LOG, "(nop)", 1, ""));
+    let each = |import, call, count: u32, data: &str| {
+        let time = median(&looping(import, call, count, data)).saturating_sub(idle);
+        time.as_secs_f64() * 1e6 / f64::from(count)
+    };
+    let ungated = each(LOG, "(call $call (i32.const 0) (i32.const 64) (i32.const 0))", CALLS, "");
+    let gated =
+        each(WAIT, "(call $call (i32.const 128) (i32.const 1) (i32.const 0) (i32.const 16))", CALLS, "");
+    println!("without a permit  {ungated:.2} µs");
+    println!("with a permit (one object in, checked against the grant)  {gated:.2} µs");
+    println!("the permit alone  {:.2} µs", gated - ungated);
+    for (name, manifest, count) in [
+        ("apply, 1 KB of JSON", json(1), 900),
+        ("apply, 1 KB of YAML", yaml(1), 900),
+        ("apply, 100 KB of JSON", json(100), 45),
+        ("apply, 100 KB of YAML", yaml(100), 45),
+    ] {
+        let call = format!("(call $call (i32.const {LIST}) (i32.const 1) (i32.const 16))");
+        println!("{name}  {:.1} µs", each(APPLY, &call, count, &manifest));
+    }
 }
 
+/// A ConfigMap with so many entries of about a kilobyte.
+fn yaml(kilobytes: usize) -> String {
+    let entry = |at: usize| format!("  key-{at}: {}\n", "value ".repeat(165).trim());
+    let entries: String = (0..kilobytes).map(entry).collect();
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: prod\ndata:\n{entries}")
+}
+
+fn json(kilobytes: usize) -> String {
+    carnet::document::yaml(&yaml(kilobytes)).unwrap().to_string()
+}
+
+/// Where a list of one text is in the memory of the component, and where the text is.
+const LIST: usize = 256;
+const TEXT: usize = 65_536;
+
 /// A component that makes one call over and over. The object `ConfigMap prod/a` is at 128.
-fn looping(import: &str, call: &str) -> Vec<u8> {
+fn looping(import: &str, call: &str, count: u32, text: &str) -> Vec<u8> {
+    let escaped = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let list: Vec<u8> =
+        [TEXT, text.len()].iter().flat_map(|word| u32::try_from(*word).unwrap().to_le_bytes()).collect();
+    let (list, text) = (escaped(&list), escaped(text.as_bytes()));
     guest::component(&format!(
         r#"(module {import}
-  (memory (export "memory") 1)
+  (memory (export "memory") 4)
   (data (i32.const 64) "v1ConfigMapproda")
   (data (i32.const 128) "\40\00\00\00\02\00\00\00\42\00\00\00\09\00\00\00\01\00\00\00\4b\00\00\00\04\00\00\00\4f\00\00\00\01\00\00\00")
+  (data (i32.const {LIST}) "{list}")
+  (data (i32.const {TEXT}) "{text}")
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
   (func (export "carnet:bundle/installer@0.1.0#run") (param i32 i32) (result i32)
     (local $n i32)
-    (local.set $n (i32.const {CALLS}))
+    (local.set $n (i32.const {count}))
     (loop $again
       {call}
       (local.set $n (i32.sub (local.get $n) (i32.const 1)))
@@ -60,7 +95,7 @@ fn looping(import: &str, call: &str) -> Vec<u8> {
     ))
 }
 
-/// The time of the planning pass beyond that of a component that does nothing.
+/// The time of a planning pass.
 fn median(component: &[u8]) -> Duration {
     let home = Home::new();
     let state = home.state();
