@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -264,8 +265,10 @@ fn making_a_policy(file: &Path) -> CommandLine {
     CommandLine::of("carnet trust new --key RELEASE.pub --name BUNDLE --to").word(file.display())
 }
 
+/// Reads the arguments. The tree of all commands and flags is not taken apart afterwards: that takes a good part of the
+/// time in which a short command is done, and the process ends soon anyway.
 fn parsed(arguments: &[OsString]) -> Result<(Cli, Asked), clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
+    let matches = ManuallyDrop::new(command()).try_get_matches_from_mut(arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
     Ok((cli, Asked::of(&matches)))
 }
