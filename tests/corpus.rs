@@ -1,5 +1,5 @@
 //! The fuzz targets on stable: each reader gets the committed corpus and a bounded number of changes to it, always the
-//! same ones.
+//! same ones unless more or others are asked for.
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "the test reads files")]
 
@@ -18,8 +18,11 @@ mod targets;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// How many changed inputs each reader gets.
+/// How many changed inputs each reader gets, unless CARNET_CORPUS_CHANGES says another number.
 const CHANGES: usize = 1000;
+
+/// Where the changes begin, unless CARNET_CORPUS_SEED says another number.
+const SEED: usize = 0x5eed;
 
 /// The longest input that is made.
 const MAX_INPUT: usize = 16 << 10;
@@ -59,12 +62,13 @@ const TOKENS: [&[u8]; 28] = [
 #[test]
 fn every_reader_keeps_its_promises_for_the_corpus_and_for_what_is_made_of_it() {
     let mut broken = Vec::new();
+    let (changes, seed) = (number("CARNET_CORPUS_CHANGES", CHANGES), number("CARNET_CORPUS_SEED", SEED));
     for (name, target) in targets::TARGETS {
         let corpus = corpus(name);
         assert!(corpus.len() > 1, "the corpus of {name} is missing");
-        let mut random = Random(0x5eed);
-        let made = (0..CHANGES).map(|_| changed(&corpus, &mut random));
-        for input in corpus.iter().cloned().chain(made.collect::<Vec<_>>()) {
+        let mut random = Random(u64::try_from(seed).unwrap());
+        for at in 0..corpus.len() + changes {
+            let input = corpus.get(at).cloned().unwrap_or_else(|| changed(&corpus, &mut random));
             if catch_unwind(AssertUnwindSafe(|| target(&input))).is_err() {
                 broken.push(format!("{name}: {:?}", String::from_utf8_lossy(&input)));
             }
@@ -76,6 +80,10 @@ fn every_reader_keeps_its_promises_for_the_corpus_and_for_what_is_made_of_it() {
         broken.len(),
         broken.iter().take(9).cloned().collect::<Vec<_>>().join("\n")
     );
+}
+
+fn number(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
 }
 
 /// The files of a target's corpus, in the order of their names. Components that run are made on the spot: they follow

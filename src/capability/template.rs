@@ -144,4 +144,46 @@ mod tests {
         let unset = InvalidTemplate::Parameter { text: "${parameters.x}".into(), name: "x".into() };
         assert_eq!(names().fill("${parameters.x}"), Err(unset));
     }
+
+    #[test]
+    fn a_value_brings_in_nothing_that_a_scope_reads_otherwise() {
+        for value in ["", "*", "a*", "a/b", "a:b", "a b", "a\u{a0}b", "a\u{1b}b", "a\n"] {
+            let named = Names { parameters: [("x".to_owned(), Value::from(value))].into(), ..names() };
+            let expected = InvalidTemplate::Value("parameters.x".into());
+            assert_eq!(named.fill("a-${parameters.x}"), Err(expected), "{value:?}");
+            let installed = Names { installation: value.into(), ..names() };
+            assert!(installed.fill("${installation}").is_err(), "{value:?}");
+        }
+        // The text itself may.
+        assert_eq!(names().fill("a/b:c d*"), Ok("a/b:c d*".into()));
+    }
+
+    #[test]
+    fn an_installation_is_named_by_its_namespace_as_well() {
+        assert_eq!(names().owner(), "prod/web");
+    }
+
+    #[test]
+    fn an_outline_has_a_stand_in_for_each_placeholder_that_there_is() {
+        let outlined = |text: &str| outline(text, "x");
+        for (text, expected) in [
+            ("a", "a"),
+            ("${namespace}/${installation}-${parameters.team}-*", "x/x-x-*"),
+            ("${parameters.a.b}", "x"),
+            ("}${namespace}{", "}x{"),
+        ] {
+            assert_eq!(outlined(text).as_deref(), Ok(expected));
+        }
+        for unknown in
+            ["", "env.HOME", "parameters", "parameters.", "parameters.a b", "parameters.é", "Namespace"]
+        {
+            let expected = InvalidTemplate::Unknown(visible(unknown));
+            let text = format!("${{{unknown}}}");
+            assert_eq!(outlined(&text), Err(expected), "{unknown}");
+        }
+        assert_eq!(outlined("a${namespace"), Err(InvalidTemplate::Open("a${namespace".into())));
+        let texts = ["a-${namespace}".to_owned(), "b".to_owned()];
+        assert_eq!(outlines(&texts), Ok(vec!["a-x".to_owned(), "b".to_owned()]));
+        assert!(outlines(&["b".to_owned(), "${".to_owned()]).is_err());
+    }
 }
