@@ -35,6 +35,7 @@ mod apply;
 mod build;
 mod compile;
 mod completion;
+mod findings;
 mod diff;
 mod doctor;
 mod drift;

@@ -19,6 +19,7 @@ pub mod gate;
 mod functions;
 
 pub use credentials::{LentCredential, Supplied};
+pub use files::{InputFiles, current};
 pub use gate::Host;
 pub use installation::{InstallationContext, Log};
 

@@ -18,5 +18,6 @@ pub mod definition;
 pub mod order;
 pub mod difference;
 pub mod managed_fields;
+pub mod foreign_fields;
 pub mod readiness;
 pub mod rbac;

@@ -27,7 +27,7 @@ pub mod plan;
 pub mod apply;
 pub mod rollback;
 pub mod uninstall;
-mod examine;
+pub mod examine;
 pub mod diff;
 pub mod drift;
 pub mod verify;

@@ -8,6 +8,7 @@ mod redaction;
 mod difference;
 mod changed_fields;
 pub mod powers;
+pub mod foreign;
 pub mod document;
 mod waits;
 mod rights;
@@ -22,6 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::digest::Digest;
 use crate::grant::Granted;
 use crate::kubernetes::api::CORE;
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 use crate::targets::{Change, Warning};
 
@@ -136,24 +138,39 @@ impl Plan {
 }
 
 impl PlannedChange {
+    /// The row of an object that should be there, of which nothing else is known.
+    pub(crate) fn missing(object: ObjectRef) -> Self {
+        Self::bare(Change::Create, object)
+    }
+
     fn of(row: &ObjectChange) -> Self {
         let bare = Self {
-            action: row.change,
-            object: row.object.clone(),
-            manifest: None,
-            diff: None,
-            fields: Vec::new(),
-            delta: None,
             adopts: row.marks.adopts,
             dry_run: row.marks.not_dry_run,
             not_tried: row.marks.not_dry_run.map(|why| why.reason().to_owned()),
             immutable: row.immutable.clone(),
-            warnings: Vec::new(),
+            ..Self::bare(row.change, row.object.clone())
         };
         match row.change {
             Change::Replace | Change::Update => bare.with_manifest(row).with_difference(row),
             Change::Create => bare.with_manifest(row),
             Change::Delete | Change::Unchanged => bare,
+        }
+    }
+
+    fn bare(action: Change, object: ObjectRef) -> Self {
+        Self {
+            action,
+            object,
+            manifest: None,
+            diff: None,
+            fields: Vec::new(),
+            delta: None,
+            adopts: false,
+            dry_run: None,
+            not_tried: None,
+            immutable: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod holder;
 mod error;
+mod recorded_files;
 mod installation;
 mod claim;
 mod origin;
@@ -38,6 +39,7 @@ pub use error::{DatabaseFault, StateError};
 pub use holder::Holder;
 pub use installation::{Installation, InstallationSettings, Installations, Revision};
 pub use lock::InstallationLock;
+pub use recorded_files::{RecordedFile, RecordedFiles};
 
 use cluster::ClusterState;
 use directory::DirectoryState;

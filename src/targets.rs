@@ -22,6 +22,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::cluster::WriteRight;
+use crate::grant::recorded::RecordedObject;
 use crate::grant::{Apply, Delete, Get, Permitted, PlaceCredential, Wait};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
@@ -34,17 +35,25 @@ use directory::Directory;
 use ownership::{Ownership, is_recorded, refused};
 use prepared::Form;
 
-pub use self::cluster::{Listing, Removed};
-pub use failure::Error;
+pub use self::cluster::{Listing, Removed, Sight};
+pub use failure::{Error, Reached};
 pub use inventory::{Inventory, Ledger, Recorded};
 pub use overrides::Overrides;
-pub use ownership::is_own;
+pub use ownership::{Spared, is_own};
 pub use place::{InvalidPlace, Place};
 pub use prepared::Prepared;
 pub use preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
 pub use protected::{Protected, check_replaceable};
 pub use recorded_place::RecordedPlace;
 pub use warning::Warning;
+
+/// An object that a record names, as it was looked for.
+pub struct Looked {
+    /// The object, in the version of its group in which it was found.
+    pub recorded: RecordedObject,
+    /// What was found, or why nobody could look.
+    pub sight: Result<Sight, Error>,
+}
 
 /// A target.
 pub enum Target {
@@ -245,22 +254,50 @@ impl Target {
         Some(Recorded { uid: Some(uid), ..prepared.recorded() })
     }
 
-    /// Whether an object that was found may be removed. It may not when it belongs to another installation by now, or
-    /// to nobody and a run that was to write it never did, or is another object than the one that is recorded.
-    pub fn may_remove(
+    /// Why an object that was found may not be removed: it belongs to another installation by now, or to nobody, or is
+    /// another object than the one that is recorded. None: it may.
+    pub fn spares(
         &self,
         object: &ObjectRef,
         found: &Value,
         inventory: &Inventory,
         overrides: Overrides,
-    ) -> bool {
+    ) -> Option<Spared> {
+        // The bytes of its file tell, when it is removed.
+        let Self::Cluster(cluster) = self else { return None };
+        let refused = check_removal(cluster, object, found, inventory, overrides).err();
+        Spared::of(refused.as_ref(), object, found, inventory)
+    }
+
+    /// Looks for objects that a record names, side by side, in whatever versions of their groups the target has them. How
+    /// their kinds are served is learned on the way: one request for each group and version that is not known.
+    ///
+    /// # Errors
+    /// [`Error`] when the target cannot tell how they are served.
+    pub async fn look_all(
+        &self,
+        recorded: Vec<RecordedObject>,
+        kinds: &mut Kinds,
+    ) -> Result<Vec<Looked>, Error> {
+        if let Self::Cluster(cluster) = self {
+            return Ok(cluster.look_all(recorded, kinds).await?);
+        }
+        let mut looked = Vec::new();
+        for recorded in recorded {
+            let sight = self.get(&recorded.get(), kinds).await.map(Sight::of);
+            looked.push(Looked { recorded, sight });
+        }
+        Ok(looked)
+    }
+
+    /// The readiness of an object as it was read. In a directory everything is ready.
+    ///
+    /// # Errors
+    /// [`Error`] when the target cannot be read.
+    pub async fn judged(&self, object: &ObjectRef, found: &Value, kinds: &Kinds) -> Result<Readiness, Error> {
         match self {
-            Self::Cluster(cluster) => {
-                check_removal(cluster, object, found, inventory, overrides).is_ok()
-                    && is_recorded(object, found, inventory)
-            }
-            // The bytes of its file tell, when it is removed.
-            Self::Directory(_) => true,
+            Self::Cluster(cluster) => Ok(cluster.judged(object, found, kinds).await?),
+            Self::Directory(_) => Ok(Readiness::Ready),
         }
     }
 
@@ -364,11 +401,14 @@ impl Target {
         }
     }
 
-    /// Whether it is certain that an object is not there, and that no request for it is under way.
-    pub fn lacks(&self, object: &ObjectRef) -> bool {
-        match self {
-            Self::Cluster(_) => false,
-            Self::Directory(directory) => directory.lacks(object),
+    /// Whether it is certain that an object is not there, whose request went so far and was never made before, and that no
+    /// request for it is under way.
+    pub async fn lacks(&self, prepared: &Prepared, reached: Reached, kinds: &Kinds) -> bool {
+        match (self, reached) {
+            (_, Reached::Written) | (Self::Cluster(_), Reached::Lost) => false,
+            (Self::Cluster(_), Reached::NotSent) => true,
+            (Self::Cluster(cluster), Reached::Refused) => cluster.is_absent(&prepared.permit, kinds).await,
+            (Self::Directory(directory), _) => directory.lacks(prepared.object()),
         }
     }
 
@@ -436,7 +476,7 @@ fn adopts(
     let ownership = ownership.or_recorded(prepared.object(), inventory);
     let ownership = ownership.before(prepared.object(), before, inventory);
     let adopts = ownership == Ownership::Nobodys;
-    if !(adopts && mode == DryRunMode::DryRunIfAllowed) {
+    if !(adopts && mode.is_lenient()) {
         ownership.check(prepared.object(), overrides)?;
     }
     Ok(adopts)

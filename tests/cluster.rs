@@ -32,6 +32,8 @@ mod site;
 #[path = "cluster/standing.rs"]
 mod standing;
 mod support;
+#[path = "cluster/truth.rs"]
+mod truth;
 #[path = "cluster/upgrades.rs"]
 mod upgrades;
 #[path = "cluster/wait.rs"]

@@ -1,6 +1,8 @@
 //! Plans that hold, and ways back: `apply PLAN`, `rollback`, `--rollback-on-failure` and `drift`, by the real program.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests run the program and read files")]
 
+#[path = "plans/files.rs"]
+mod files;
 mod support;
 
 use std::fs;

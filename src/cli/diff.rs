@@ -6,12 +6,13 @@ use crate::targets::Change;
 use super::Context;
 use super::act::{self, InstalledArgs, diff_lines};
 use super::exit::Code;
-use super::ui::{Page, Report, Tone, mixed};
+use super::findings;
+use super::ui::{Page, Report, mixed};
 
 /// Show how the target differs from what was installed
 ///
 /// Makes the plan of the last action once more, from the bundle and inputs that are recorded, and compares it with what
-/// is there. Changes nothing. Values of Secrets are never shown, and those that hold credentials are not compared.
+/// is there: the fields that the installation set, and what others hold beside them. Changes nothing. Values of Secrets are never shown, and those that hold credentials are not compared.
 ///
 /// Where the state is in a cluster, what is granted, and where the bundle is from, is asked for again.
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// Exit with 3 when anything differs
     #[arg(long)]
     exit_code: bool,
+    /// Let `--exit-code` count what others hold in the objects
+    #[arg(long)]
+    foreign: bool,
     #[command(flatten)]
     installed: InstalledArgs,
 }
@@ -35,14 +39,12 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let difference =
         act::carry_out(&args.installed.home, context, async |services| diff(&request, services).await)?;
     context.ui.long_report(&difference)?;
-    Ok(act::pending(args.exit_code, !difference.changes.is_empty()))
+    let differs = !difference.changes.is_empty() || !difference.findings.is_as_installed();
+    Ok(act::pending(args.exit_code, differs || args.foreign && difference.findings.has_foreign()))
 }
 
 impl Report for Difference {
     fn show(&self, page: &mut Page) {
-        if self.changes.is_empty() {
-            page.line("", Tone::Good, "Everything is as it was installed.");
-        }
         for row in &self.changes {
             let what = match row.action {
                 Change::Create => "is missing",
@@ -53,5 +55,6 @@ impl Report for Difference {
             // The difference leads from what is there to what was installed.
             diff_lines(page, row.diff.as_deref().unwrap_or_default());
         }
+        findings::show(page, &self.findings, self.changes.is_empty());
     }
 }

@@ -5,13 +5,16 @@ use crate::operations::drift::{Drift, drift, fix};
 use super::Context;
 use super::act::{self, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
+use super::findings;
 use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Show which objects are no longer as they were installed, and put them back
 ///
-/// Compares only fields that the installation owns: what others add beside them is theirs. `carnet diff` shows the same
-/// with all lines. With `--fix`, the recorded bundle is applied once more with the recorded inputs, and what others
-/// changed in its fields is overwritten; credentials are asked for again.
+/// Compares the fields that the installation set, and lists what others hold beside them, with what the objects can do by
+/// it. Objects on record that are missing or not ready are named, and granted files that changed since: the comparison is
+/// with what they held then. `carnet diff` shows the same with all lines. With `--fix`, the recorded bundle is applied once
+/// more with the recorded inputs, and what others changed in its fields is overwritten; what they added stays, and files
+/// that changed are not rolled out. Credentials are asked for again.
 ///
 /// Where the state is in a cluster, what is granted, and where the bundle is from, is asked for again.
 #[derive(Debug, clap::Args)]
@@ -26,6 +29,9 @@ pub(super) struct Args {
     /// Exit with 3 when anything has drifted
     #[arg(long, conflicts_with = "fix")]
     exit_code: bool,
+    /// Let `--exit-code` count what others hold in the objects
+    #[arg(long, conflicts_with = "fix")]
+    foreign: bool,
     /// Put it back
     #[arg(long)]
     fix: bool,
@@ -46,19 +52,18 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let drift =
         act::carry_out(&args.installed.home, context, async |services| drift(&request, services).await)?;
     context.ui.report(&drift)?;
-    Ok(act::pending(args.exit_code, !drift.objects.is_empty()))
+    let has_drifted = !drift.objects.is_empty() || !drift.findings.is_as_installed();
+    Ok(act::pending(args.exit_code, has_drifted || args.foreign && drift.findings.has_foreign()))
 }
 
 impl Report for Drift {
     fn show(&self, page: &mut Page) {
-        if self.objects.is_empty() {
-            page.line("", Tone::Good, "Everything is as it was installed.");
-        }
         for row in &self.objects {
             page.heading(mixed!("{} {}", row.state, row.object));
             for field in &row.fields {
                 page.line("  ", Tone::Caution, Words::outside(field));
             }
         }
+        findings::show(page, &self.findings, self.objects.is_empty());
     }
 }

@@ -249,6 +249,23 @@ impl Error {
         Self::Delegated { api_version, service }
     }
 
+    /// Whether it is certain that the server has done nothing.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Changed(_)
+                | Self::Conflict { .. }
+                | Self::Denied { .. }
+                | Self::Immutable { .. }
+                | Self::Invalid { .. }
+                | Self::NoDependency { .. }
+                | Self::NoKind { .. }
+                | Self::NoNamespace { .. }
+                | Self::OtherObject(_)
+                | Self::Scope { .. }
+        )
+    }
+
     /// The server has no kind like that of `object`.
     pub(crate) fn no_kind(object: &ObjectRef) -> Self {
         Self::NoKind { api_version: object.api_version.clone(), kind: object.kind.clone() }

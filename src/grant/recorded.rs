@@ -26,6 +26,11 @@ impl RecordedObject {
         &self.0
     }
 
+    /// The same object, written in another version of its group. None: it is another object.
+    pub fn written_as(&self, object: &ObjectRef) -> Option<Self> {
+        (self.0.id() == object.id()).then(|| Self(object.clone()))
+    }
+
     /// Reading it.
     pub fn get(&self) -> Permitted<Get> {
         Permitted::assertion(Get(self.0.clone()))

@@ -11,7 +11,7 @@ use crate::kubernetes::object::is_label;
 use crate::targets::credentials::{self, Encoding};
 
 use super::bindings::carnet::credentials::handles as wit;
-use super::installation::Log;
+use super::installation::{Log, MIN_HIDDEN};
 use super::pass::Pass;
 use super::told::CallError;
 use super::{GuestError, check_name};
@@ -42,6 +42,14 @@ impl Supplied {
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// Whether the value of any of them stands in a text. One of a few letters stands in many.
+    pub fn occur_in(&self, text: &str) -> bool {
+        self.0
+            .values()
+            .map(ExposeSecret::expose_secret)
+            .any(|value| value.len() >= MIN_HIDDEN && text.contains(value))
     }
 
     fn lent(&self, permit: &Permitted<Lend>) -> Result<SecretString, CallError> {

@@ -15,9 +15,10 @@ use super::{GuestError, check_name};
 /// The largest file, in bytes: 1 MiB. A larger one could not go into an object anyway.
 const MAX_FILE: u64 = 1 << 20;
 
-/// A cache of the operator's files, so that they read the same all through one run. Cached bytes count towards the same
-/// limit as bytes handed over.
-pub(super) type Kept = BTreeMap<String, Result<String, Unread>>;
+/// The operator's files, each as it was first read, so that they read the same all through one run. Their bytes count
+/// towards the same limit as bytes handed over. No `Debug`: they are the operator's.
+#[derive(Clone, Default)]
+pub struct InputFiles(BTreeMap<String, Result<String, Unread>>);
 
 /// Why a file could not be read: what the component is told, and the whole for the operator.
 #[derive(Debug, Clone)]
@@ -29,14 +30,44 @@ pub(super) struct Unread {
 /// The function's view: the grant, and the files that were read before.
 pub(super) struct Files<'a> {
     pub(super) granted: &'a Granted,
-    pub(super) kept: &'a mut Kept,
+    pub(super) kept: &'a mut InputFiles,
+}
+
+impl InputFiles {
+    /// Files that read like this, whatever is there. None: there is none.
+    pub fn given(files: impl IntoIterator<Item = (String, Option<String>)>) -> Self {
+        let given = |(name, content): (String, Option<String>)| {
+            let absent = || Unread {
+                told: GuestError::NotFound(format!("file {name}")),
+                explained: format!("file {name}: it was not there"),
+            };
+            let read = content.ok_or_else(absent);
+            (name, read)
+        };
+        Self(files.into_iter().map(given).collect())
+    }
+
+    /// The files by name, each with its content. None: it could not be read.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(name, read)| (name.as_str(), read.as_deref().ok()))
+    }
+
+    /// The content of a file. None: nobody asked for it. `Some(None)`: it could not be read.
+    pub fn get(&self, name: &str) -> Option<Option<&str>> {
+        self.0.get(name).map(|read| read.as_deref().ok())
+    }
+}
+
+/// The content of a file as it is now. None: it cannot be read.
+pub fn current(permit: &Permitted<ReadFile>) -> Option<String> {
+    text(permit).ok()
 }
 
 impl Files<'_> {
     pub(super) fn read(&mut self, name: String) -> Result<String, CallError> {
         check_name(&name)?;
         let permit = self.granted.read(&name)?;
-        let read = self.kept.entry(name).or_insert_with(|| text(&permit));
+        let read = self.kept.0.entry(name).or_insert_with(|| text(&permit));
         read.clone().map_err(|Unread { told, explained }| CallError::Unread { told, explained })
     }
 }

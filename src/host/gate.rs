@@ -19,7 +19,7 @@ use crate::plan::trace::Calls;
 use crate::targets;
 
 use super::credentials::{Credentials, LentCredential, Supplied};
-use super::files::{self, Files};
+use super::files::{Files, InputFiles};
 use super::installation::{Definitions, InstallationContext, InstallationView, Log};
 use super::kubernetes::Kubernetes;
 use super::meter::{Clock, HostTime, LimitHit, Meter};
@@ -44,7 +44,7 @@ pub struct Host {
     outputs: BTreeMap<String, Value>,
     log: Log,
     supplied: Supplied,
-    files: files::Kept,
+    files: InputFiles,
     table: ResourceTable,
     wasi: WasiCtx,
     meter: Meter,
@@ -90,6 +90,8 @@ pub struct Ended {
     pub failed: Vec<targets::Error>,
     /// Files that could not be read, with their paths, in order.
     pub unread: Vec<String>,
+    /// The operator's files, as they were read.
+    pub files: InputFiles,
 }
 
 impl Host {
@@ -114,12 +116,18 @@ impl Host {
             outputs: BTreeMap::new(),
             log,
             supplied,
-            files: files::Kept::new(),
+            files: InputFiles::default(),
             table,
             wasi,
             meter,
             refusals: Refusals::default(),
         }
+    }
+
+    /// This host, for which these files are as they are given.
+    #[must_use]
+    pub fn with_files(self, files: InputFiles) -> Self {
+        Self { files, ..self }
     }
 
     /// The pass, as it was handed over, and its results.
@@ -134,6 +142,7 @@ impl Host {
             denied: self.refusals.denied,
             failed: self.refusals.failed,
             unread: self.refusals.unread,
+            files: self.files,
         };
         Ok((P::try_from(self.pass)?, ended))
     }

@@ -23,7 +23,7 @@ const MAX_OUTPUT: usize = 1 << 20;
 const MAX_MESSAGE: usize = 16 << 10;
 
 /// The shortest credential that is kept out of texts: a shorter one would be found in every word.
-const MIN_HIDDEN: usize = 4;
+pub(super) const MIN_HIDDEN: usize = 4;
 
 /// The context of a run, which a component can read.
 #[derive(Debug, Clone, Default)]

@@ -22,7 +22,7 @@ use crate::targets::{self, Change, Prepared};
 use super::progress::Unready;
 use super::told::CallError;
 
-pub use acting::{Acting, ObjectRemoval};
+pub use acting::{Acting, Done, ObjectRemoval};
 pub use planning::Planning;
 pub use script::{Departure, Script};
 pub use site::{Site, Waiting};
@@ -107,6 +107,14 @@ impl Pass {
         match self {
             Self::Acting(acting) => acting.finished(),
             Self::Planning(_) => Ok(()),
+        }
+    }
+
+    /// Each change that was made, in order. A planning pass makes none.
+    pub fn done(&self) -> Vec<String> {
+        match self {
+            Self::Acting(acting) => acting.done().told(),
+            Self::Planning(_) => Vec::new(),
         }
     }
 

@@ -33,6 +33,18 @@ pub struct Unready {
     pub reasons: Vec<String>,
 }
 
+/// An object that a run was to remove, and left in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LeftObject {
+    /// Which object.
+    #[serde(flatten)]
+    pub object: ObjectRef,
+    /// Why.
+    pub why: String,
+    /// Whether it is still on record.
+    pub stays: bool,
+}
+
 /// Something that happens to a run itself. Its text is a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

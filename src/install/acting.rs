@@ -11,7 +11,7 @@ use crate::grant::Denied;
 use crate::host::pass::Acting;
 use crate::host::progress::Observer;
 use crate::plan::Confirmed;
-use crate::state::{Claim, ClaimResult, InstallationLock, StateError};
+use crate::state::{Claim, ClaimResult, InstallationLock, RecordedFiles, StateError};
 
 use super::planning::PlannedRun;
 use super::run::{Ran, Run};
@@ -93,7 +93,7 @@ impl Run<'_> {
     fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
         let result = match acted {
             Ok((outcome, outputs)) => {
-                ClaimResult { status: "succeeded", message: outcome.warnings(), outputs }
+                ClaimResult { status: "succeeded", message: outcome.message(), outputs }
             }
             Err(error) => ClaimResult {
                 status: error.status(),
@@ -111,7 +111,9 @@ impl Run<'_> {
             state.keep(granted.verified().fetched()).await?;
         }
         let settings = self.settings();
-        let claim = claim::document(self, &settings, planned.plan()).await;
+        let credentials = &self.decided.credentials;
+        let files = RecordedFiles::of(&planned.files, |text| credentials.occur_in(text));
+        let claim = claim::document(self, &settings, planned.plan(), &files).await;
         state.begin(&self.operation.name, &self.operation.namespace, &settings, &claim)?;
         Ok(claim)
     }
@@ -119,27 +121,34 @@ impl Run<'_> {
     /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
     /// are the outputs that may be stored.
     async fn act(&self, planned: PlannedRun) -> Result<Acted, Error> {
-        let PlannedRun { mut proposed, site, trace, script, removals, kept, .. } = planned;
+        let PlannedRun { mut proposed, site, trace, script, files, removals, kept, .. } = planned;
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
-        let site = site.again(self.waiting(), observer);
+        let site = site.again(self.waiting_for(proposed.plan()), observer);
         let ledger = self.environment.state.ledger(&self.operation.name);
         let acting = Acting::new(site, script, trace.into_seen(), ledger);
-        let Ran { pass: mut acting, ended } = self.pass(acting).await?;
-        removal::carry_out(&mut acting, removals).await?;
+        let Ran { pass: mut acting, ended } = self.pass(acting, files).await?;
+        let left = removal::carry_out(&mut acting, removals).await?;
         if self.responsibilities.remove {
             // Objects that an uninstall leaves in place no longer belong to the installation.
             acting.forget(kept.iter().cloned())?;
+        }
+        let stays = self.responsibilities.remove && left.iter().any(|left| left.stays);
+        if stays {
+            return Err(Error::Left(left));
         }
         let unready = acting.await_applied().await?;
         if !unready.is_empty() {
             return Err(Error::Unready(unready));
         }
         proposed.warned(&acting.site().target().take_warnings());
+        let refused = ended.failed.iter().map(ToString::to_string);
+        proposed.carried_out(|object, planned| acting.done().change(object, planned), refused);
         let outputs = self.complete_outputs(ended.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
         let denials = ended.denied.iter().map(Denied::explained).collect();
-        let outcome = Outcome { proposed, outputs, write_only, log: ended.log, denials, kept };
+        let outcome =
+            Outcome { proposed, outputs, write_only, log: ended.log, denials, kept, left, examined: None };
         Ok((outcome, stored))
     }
 }

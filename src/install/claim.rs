@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::document;
 use crate::plan::Plan;
-use crate::state::{Claim, InstallationSettings, timestamp, ulid};
+use crate::state::{Claim, InstallationSettings, RecordedFiles, timestamp, ulid};
 
 use super::run::Run;
 
@@ -15,7 +15,12 @@ const CUSTOM: &str = "dev.carnet.run";
 
 /// The claim of a run that is about to begin. Parameters marked `writeOnly` are left out, since nothing here is
 /// encrypted at rest; the next action asks for them again.
-pub(super) async fn document(run: &Run<'_>, settings: &InstallationSettings, plan: &Plan) -> Claim {
+pub(super) async fn document(
+    run: &Run<'_>,
+    settings: &InstallationSettings,
+    plan: &Plan,
+    files: &RecordedFiles,
+) -> Claim {
     let id = ulid();
     let (secret_parameters, parameters) = run.split_parameters();
     let parameters = with_those_of_others(run, parameters);
@@ -38,6 +43,7 @@ pub(super) async fn document(run: &Run<'_>, settings: &InstallationSettings, pla
             "secretParameters": secret_parameters,
             "rollbackTo": run.operation.rollback_to,
             "terms": settings.grant,
+            "files": files,
             "dangers": settings.dangers,
             "carnet": env!("CARGO_PKG_VERSION"),
         } },

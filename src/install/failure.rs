@@ -7,7 +7,7 @@ use crate::capability;
 use crate::cluster;
 use crate::document::{self, slip};
 use crate::grant::Shortfall;
-use crate::host::progress::{LogEntry, Unready};
+use crate::host::progress::{LeftObject, LogEntry, Unready};
 use crate::plan::Plan;
 use crate::plan::powers::RefusedPowers;
 use crate::run::RunError;
@@ -46,6 +46,12 @@ pub enum Error {
         /// Rights that the caller lacks, a line each.
         missing: Vec<String>,
     },
+    /// Objects that were to be removed are still there, or may be.
+    #[error("left in place, and still on record: {}", some(&left_texts(.0)))]
+    Left(Vec<LeftObject>),
+    /// Files that a component reads are not those that were read when it was decided what to do.
+    #[error("these files are not what they were, and what they held is not recorded: {}", some(.0))]
+    OtherFiles(Vec<String>),
     /// A credential that the action needs was not given.
     #[error("the bundle needs the credential `{0}` for this action")]
     Credential(String),
@@ -109,6 +115,8 @@ pub enum Error {
         denials: Vec<String>,
         /// Objects that were not ready, where that ended the run.
         unready: Box<[Unready]>,
+        /// Each change that was made before it ended.
+        done: Vec<String>,
         /// The component's log.
         log: Vec<LogEntry>,
     },
@@ -145,7 +153,16 @@ impl Error {
 
     /// The error and its causes, on one line. No stage puts a secret into its error.
     pub(super) fn summary(&self) -> String {
-        document::chain(self)
+        let why = document::chain(self);
+        match self {
+            Self::Run { refusal, done, .. } => {
+                let refusal =
+                    refusal.as_ref().map(|refusal| format!("; the target: {}", document::chain(refusal)));
+                let done = if done.is_empty() { "nothing".to_owned() } else { some(done) };
+                format!("{why}{}; done before that: {done}", refusal.unwrap_or_default())
+            }
+            _ => why,
+        }
     }
 }
 
@@ -157,6 +174,11 @@ fn some(names: &[String]) -> String {
     let more = names.len().checked_sub(MAX_SAID).filter(|more| *more > 0);
     let more = more.map(|more| format!("and {more} more"));
     names.iter().take(MAX_SAID).cloned().chain(more).collect::<Vec<_>>().join("; ")
+}
+
+fn left_texts(left: &[LeftObject]) -> Vec<String> {
+    let stays = left.iter().filter(|left| left.stays);
+    stays.map(|left| format!("{}: {}", left.object, left.why)).collect()
 }
 
 /// How many objects that are not ready an error names: a bundle may have hundreds.

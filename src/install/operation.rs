@@ -9,7 +9,7 @@ use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
 use crate::plan::Plan;
-use crate::state::{Installation, StateError};
+use crate::state::{Installation, RecordedFiles, StateError};
 use crate::targets::{self, Place, RecordedPlace};
 
 use super::{ChangeOptions, Error, Identity};
@@ -44,6 +44,9 @@ pub struct Operation {
     pub rollback_to: Option<String>,
     /// Guards that were lowered.
     pub dangers: Vec<LoweredGuard>,
+    /// The operator's files as they are to be read: where their content is known it is taken from here, and where only their
+    /// digests are, others are refused.
+    pub files: RecordedFiles,
     /// How it is carried out.
     pub options: ChangeOptions,
 }
@@ -77,6 +80,7 @@ impl Operation {
             reference: String::new(),
             rollback_to: None,
             dangers: Vec::new(),
+            files: RecordedFiles::default(),
             options: ChangeOptions::default(),
         }
     }
@@ -200,6 +204,7 @@ pub(in crate::install) mod tests {
             reference: String::new(),
             secret_parameters: Vec::new(),
             rollback_to: None,
+            files: None,
             grant: GrantSpec::default(),
             dangers: Vec::new(),
         };
@@ -313,6 +318,7 @@ pub(in crate::install) mod tests {
             refusal: Some(Box::new(refusal)),
             denials: Vec::new(),
             unready: Box::default(),
+            done: Vec::new(),
             log: Vec::new(),
         };
         assert!(matches!(operation("install").stale(failed), Error::Run { .. }));

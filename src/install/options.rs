@@ -17,6 +17,8 @@ pub struct ChangeOptions {
     pub confirmed: bool,
     /// What to wait for.
     pub waits: Waits,
+    /// Whether to wait only where anything changes.
+    pub waits_for_changes_only: bool,
     /// How long to wait for the target, in all.
     pub timeout: Duration,
     /// Guards that the operator overrides.
@@ -46,6 +48,7 @@ impl Default for ChangeOptions {
         Self {
             confirmed: false,
             waits: Waits::default(),
+            waits_for_changes_only: false,
             timeout: TIMEOUT,
             overrides: Overrides::default(),
             refuse_powers: None,

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::host::progress::LogEntry;
+use crate::host::progress::{LeftObject, LogEntry};
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::{Plan, Proposed};
 
-/// The most warnings that are recorded.
+use super::examined::Examined;
+
+/// The most sentences of a kind that are recorded.
 const MAX_RECORDED: usize = 20;
 
 /// The outcome of an action that was carried out.
@@ -26,6 +28,10 @@ pub struct Outcome {
     pub denials: Vec<String>,
     /// Objects that were left in place.
     pub kept: Vec<ObjectRef>,
+    /// Objects that were to be removed and could not be, each with the reason.
+    pub left: Vec<LeftObject>,
+    /// The comparison with what is there, where that was asked for.
+    pub examined: Option<Examined>,
 }
 
 impl Outcome {
@@ -34,9 +40,21 @@ impl Outcome {
         self.proposed.plan()
     }
 
-    /// Warnings of the server, as they are recorded. None: there are none.
-    pub(super) fn warnings(&self) -> Option<String> {
-        let said: Vec<_> = self.plan().warnings().take(MAX_RECORDED).collect();
-        (!said.is_empty()).then(|| format!("the server warns: {}", said.join("; ")))
+    /// What is recorded beside success: what the target refused, what was left in place, and warnings of the server. None:
+    /// there is nothing to say.
+    pub(super) fn message(&self) -> Option<String> {
+        let warnings: Vec<_> = self.plan().warnings().collect();
+        let left: Vec<_> = self.left.iter().map(|left| format!("{}: {}", left.object, left.why)).collect();
+        let parts = [
+            ("the target refused", self.plan().refused.clone()),
+            ("left in place", left),
+            ("the server warns", warnings),
+        ];
+        let part = |(what, said): (&str, Vec<String>)| {
+            let said: Vec<_> = said.into_iter().take(MAX_RECORDED).collect();
+            (!said.is_empty()).then(|| format!("{what}: {}", said.join("; ")))
+        };
+        let parts: Vec<_> = parts.into_iter().filter_map(part).collect();
+        (!parts.is_empty()).then(|| parts.join(". "))
     }
 }

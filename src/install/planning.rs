@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::capability::kubernetes::KubernetesScope;
 use crate::grant::Denied;
 use crate::grant::recorded::RecordedObject;
+use crate::host::InputFiles;
 use crate::host::gate::Ended;
 use crate::host::pass::{Planning, Script, Site};
 use crate::host::progress::{LogEntry, Observer, Unready};
@@ -17,7 +18,7 @@ use crate::targets::{DryRunMode, Protected, Target};
 
 use super::removal::{self, PlannedRemoval};
 use super::run::{Ran, Run};
-use super::{Error, Mode, Outcome};
+use super::{Error, Examined, Mode, Outcome};
 
 /// A planned action: what will be done, and the target to do it to.
 pub(super) struct PlannedRun {
@@ -29,18 +30,26 @@ pub(super) struct PlannedRun {
     denials: Vec<String>,
     pub(super) removals: Vec<PlannedRemoval>,
     pub(super) kept: Vec<ObjectRef>,
+    /// The operator's files as the component read them, for both passes.
+    pub(super) files: InputFiles,
+    /// The comparison with what is there.
+    examined: Option<Examined>,
 }
 
 impl Run<'_> {
     /// The planning pass: reads only.
     pub(super) async fn plan(&self, target: Target) -> Result<PlannedRun, Error> {
         let planning = Planning::new(self.site(target, Arc::new(Silent)), self.dry_run_mode());
-        let Ran { pass, ended } = self.pass(planning).await?;
+        let Ran { pass, mut ended } = self.pass(planning, self.operation.files.restored()).await?;
+        let files = std::mem::take(&mut ended.files);
+        if self.mode != Mode::Examine {
+            self.operation.files.check(&files).map_err(Error::OtherFiles)?;
+        }
         let (mut site, trace, script) = pass.into_parts();
         let (trace, log, denials) = self.noted(trace, ended);
         let (removable, kept) = self.removable(site.target(), &trace);
-        let looked_for: Vec<_> = removable.iter().map(|recorded| recorded.object().clone()).collect();
         let removals = removal::plan(&mut site, removable).await?;
+        let looked_for: Vec<_> = removals.iter().map(|it| it.recorded.object().clone()).collect();
         self.check_cluster(&removals)?;
         let rows: Vec<_> = removals.iter().filter_map(PlannedRemoval::row).collect();
         let context = self.cluster_context(&site, &trace, &rows).await;
@@ -65,7 +74,11 @@ impl Run<'_> {
         let proposed = Proposed::of(self.subject(site.target()), noted, &context);
         self.check_replacements(proposed.plan())?;
         self.check_powers(proposed.plan())?;
-        Ok(PlannedRun { proposed, site, trace, script, log, denials, removals, kept })
+        let examined = match self.mode {
+            Mode::Examine => Some(self.examined(&mut site, &trace, &removals, &files).await?),
+            Mode::Act | Mode::Plan => None,
+        };
+        Ok(PlannedRun { proposed, site, trace, script, files, log, denials, removals, kept, examined })
     }
 
     /// The trace of the pass, completed with the host's counts, log and refusals.
@@ -99,7 +112,8 @@ impl Run<'_> {
                 DryRunMode::Reads
             }
             Mode::Act => DryRunMode::DryRun,
-            Mode::Examine | Mode::Plan => DryRunMode::DryRunIfAllowed,
+            Mode::Examine => DryRunMode::ReadsIfAllowed,
+            Mode::Plan => DryRunMode::DryRunIfAllowed,
         }
     }
 
@@ -194,6 +208,8 @@ impl PlannedRun {
             log: self.log,
             denials: self.denials,
             kept: self.kept,
+            left: self.removals.iter().filter_map(PlannedRemoval::left).collect(),
+            examined: self.examined,
         }
     }
 }

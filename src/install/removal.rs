@@ -1,29 +1,51 @@
 //! Removal by the runtime: objects of the inventory, the last applied first, in waves.
+//!
+//! Invariant: nothing leaves the record while it may be there, and what is left in place is named.
 
 use serde_json::Value;
 
-use crate::cluster::{self, concurrent};
 use crate::grant::recorded::RecordedObject;
 use crate::host::pass::{self, Acting, Site};
+use crate::host::progress::LeftObject;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::order::RemovalWave;
 use crate::plan::trace::ObjectChange;
-use crate::targets;
+use crate::targets::{self, Sight};
 
 use super::Error;
 
 /// An object that the runtime removes.
 pub(super) struct PlannedRemoval {
+    /// The object, in the version in which it was found.
     pub(super) recorded: RecordedObject,
-    /// The current object. None: it is not there, or has another owner by now, and is dropped from the inventory after
-    /// another look.
+    /// The current object. None: it is not there, and is dropped from the inventory after another look, or it is left.
     pub(super) found: Option<Value>,
+    /// Why it is left in place, and whether it stays on record.
+    spared: Option<(String, bool)>,
 }
 
 impl PlannedRemoval {
     /// Its row in the plan.
     pub(super) fn row(&self) -> Option<ObjectChange> {
         Some(ObjectChange::removal(self.recorded.object().clone(), self.found.clone()?))
+    }
+
+    /// The object, if it is left in place.
+    pub(super) fn left(&self) -> Option<LeftObject> {
+        let (why, stays) = self.spared.clone()?;
+        Some(LeftObject { object: self.recorded.object().clone(), why, stays })
+    }
+
+    fn of(site: &Site, recorded: RecordedObject, sight: Sight) -> Self {
+        let (found, spared) = match sight {
+            Sight::Absent => (None, None),
+            Sight::Unknown(why) => (None, Some((format!("it may be there: {why}"), true))),
+            Sight::There(found) => match site.spares(recorded.object(), &found) {
+                None => (Some(found), None),
+                Some(spared) => (None, Some((spared.to_string(), spared.stays()))),
+            },
+        };
+        Self { recorded, found, spared }
     }
 
     fn wave(&self) -> RemovalWave {
@@ -45,25 +67,25 @@ pub(super) async fn plan(
     if objects.iter().any(|recorded| is_written(recorded.object())) {
         site.check_place()?;
     }
-    for recorded in &objects {
-        // A custom resource whose definition is gone is gone with it.
-        site.learn(std::slice::from_ref(recorded.object())).await.or_else(gone)?;
-    }
-    let site = &*site;
-    let listing = &site.list(&objects.iter().map(RecordedObject::get).collect::<Vec<_>>()).await;
-    let look = |recorded: RecordedObject| async move {
-        let found = match listing.told(recorded.object()) {
-            Some(found) => found,
-            None => site.get(&recorded.get()).await.or_else(spoiled).or_else(gone)?,
-        };
-        let found = found.filter(|found| site.may_remove(recorded.object(), found));
-        Ok::<_, targets::Error>(PlannedRemoval { recorded, found })
-    };
-    Ok(concurrent::collect(objects.into_iter().map(look).collect()).await?)
+    Ok(looked(site, objects).await?)
 }
 
-/// Removes the planned objects, and waits until they are gone.
-pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<PlannedRemoval>) -> Result<(), Error> {
+async fn looked(
+    site: &mut Site,
+    objects: Vec<RecordedObject>,
+) -> Result<Vec<PlannedRemoval>, targets::Error> {
+    let looked = site.look_all(objects).await?;
+    let site = &*site;
+    looked.into_iter().map(|it| Ok(PlannedRemoval::of(site, it.recorded, spoiled(it.sight)?))).collect()
+}
+
+/// Removes the planned objects, and waits until they are gone. Returns those that are left in place.
+pub(super) async fn carry_out(
+    acting: &mut Acting,
+    removals: Vec<PlannedRemoval>,
+) -> Result<Vec<LeftObject>, Error> {
+    let (spared, mut removals): (Vec<_>, Vec<_>) =
+        removals.into_iter().partition(|removal| removal.spared.is_some());
     removals.sort_by_key(PlannedRemoval::wave);
     let mut rest = removals.into_iter().peekable();
     let mut appeared = Vec::new();
@@ -75,12 +97,15 @@ pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<PlannedRemo
         let (there, absent): (Vec<_>, Vec<_>) =
             together.into_iter().partition(|removal| removal.found.is_some());
         let permitted = there.into_iter().map(PlannedRemoval::permitted).collect();
-        acting.remove(permitted, is_over).await?;
+        acting.remove(permitted, is_foreign).await?;
         await_gone(acting).await?;
         appeared.extend(forget(acting, absent).await?);
     }
     await_gone(acting).await?;
-    if appeared.is_empty() { Ok(()) } else { Err(Error::Appeared(appeared)) }
+    let mut left: Vec<_> = spared.iter().filter_map(PlannedRemoval::left).collect();
+    acting.forget(left.iter().filter(|left| !left.stays).map(|left| left.object.clone()))?;
+    left.extend(acting.take_left());
+    if appeared.is_empty() { Ok(left) } else { Err(Error::Appeared(appeared)) }
 }
 
 /// Forgets objects that the plan did not find, after another look: a run that was to make them may have sent its last
@@ -89,18 +114,12 @@ pub(super) async fn carry_out(acting: &mut Acting, mut removals: Vec<PlannedRemo
 /// Invariant: whatever is interrupted leaves an installation that can be finished or undone.
 async fn forget(acting: &mut Acting, absent: Vec<PlannedRemoval>) -> Result<Vec<String>, Error> {
     let recorded: Vec<_> = absent.into_iter().map(|removal| removal.recorded).collect();
-    let (appeared, gone): (Vec<_>, Vec<_>) = {
-        let site = acting.site();
-        let look = |recorded: RecordedObject| async move {
-            let found = site.get(&recorded.get()).await.or_else(gone)?;
-            let is_there = found.is_some_and(|found| site.may_remove(recorded.object(), &found));
-            Ok::<_, targets::Error>((is_there, recorded))
-        };
-        let looked = concurrent::collect(recorded.into_iter().map(look).collect()).await?;
-        looked.into_iter().partition(|(is_there, _)| *is_there)
-    };
-    acting.forget(gone.into_iter().map(|(_, recorded)| recorded.object().clone()))?;
-    Ok(appeared.iter().map(|(_, recorded)| recorded.object().to_string()).collect())
+    let looked = looked(acting.site_mut(), recorded).await?;
+    let may_be_there =
+        |it: &PlannedRemoval| it.found.is_some() || it.spared.as_ref().is_some_and(|(_, stays)| *stays);
+    let (appeared, gone): (Vec<_>, Vec<_>) = looked.into_iter().partition(may_be_there);
+    acting.forget(gone.into_iter().map(|removal| removal.recorded.object().clone()))?;
+    Ok(appeared.iter().map(|removal| removal.recorded.object().to_string()).collect())
 }
 
 async fn await_gone(acting: &mut Acting) -> Result<(), Error> {
@@ -109,22 +128,14 @@ async fn await_gone(acting: &mut Acting) -> Result<(), Error> {
 }
 
 /// A file that is no object any more is there all the same. Whether it may be removed is decided when its bytes are seen.
-fn spoiled(error: targets::Error) -> Result<Option<Value>, targets::Error> {
-    match error {
-        targets::Error::Unreadable(..) => Ok(Some(Value::Null)),
-        error => Err(error),
+fn spoiled(sight: Result<Sight, targets::Error>) -> Result<Sight, targets::Error> {
+    match sight {
+        Err(targets::Error::Unreadable(..)) => Ok(Sight::There(Value::Null)),
+        sight => sight,
     }
 }
 
-fn gone<T: Default>(error: targets::Error) -> Result<T, targets::Error> {
-    match error {
-        targets::Error::Cluster(cluster::Error::NoKind { .. }) => Ok(T::default()),
-        error => Err(error),
-    }
-}
-
-/// Whether an error means that nothing is left to remove: the object has another owner by now, or its kind no longer
-/// exists.
-fn is_over(error: &targets::Error) -> bool {
-    matches!(error, targets::Error::Foreign { .. } | targets::Error::Cluster(cluster::Error::NoKind { .. }))
+/// Whether an object has another owner by now, or none.
+fn is_foreign(error: &targets::Error) -> bool {
+    matches!(error, targets::Error::Foreign { .. })
 }

@@ -10,7 +10,8 @@ use crate::grant::{ConsentKey, Denied, LoweredGuard, RecordedGuard};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
-use crate::host::{GuestError, Host};
+use crate::host::{GuestError, Host, InputFiles};
+use crate::plan::{Plan, Waits};
 use crate::run::RunError;
 use crate::state::{Installation, InstallationSettings, StateError};
 use crate::targets::{self, Target};
@@ -40,10 +41,10 @@ pub(super) struct Ran<P> {
 
 impl Run<'_> {
     /// Runs the component over the target, if it handles the action.
-    pub(super) async fn pass<P: Phase>(&self, pass: P) -> Result<Ran<P>, Error> {
+    pub(super) async fn pass<P: Phase>(&self, pass: P, files: InputFiles) -> Result<Ran<P>, Error> {
         let Some(component) = &self.component else { return Ok(Ran { pass, ended: Ended::default() }) };
         let (context, credentials) = (self.decided.context.clone(), self.decided.credentials.clone());
-        let host = Host::new(Arc::clone(&component.granted), context, credentials, pass);
+        let host = Host::new(Arc::clone(&component.granted), context, credentials, pass).with_files(files);
         let (host, result) = component.compiled.run(host, &component.action).await;
         let (pass, ended) = host.into_parts::<P>().map_err(|error| Error::SetUp(error.into()))?;
         match result {
@@ -59,6 +60,13 @@ impl Run<'_> {
 
     pub(super) fn waiting(&self) -> Waiting {
         Waiting::begin(self.operation.options.waits, self.operation.options.timeout)
+    }
+
+    /// The waiting of the acting pass. A run that is to correct something waits for nothing where nothing is wrong.
+    pub(super) fn waiting_for(&self, plan: &Plan) -> Waiting {
+        let waiting = self.waiting();
+        let is_idle = self.operation.options.waits_for_changes_only && plan.is_empty();
+        if is_idle { Waiting { waits: Waits::Nothing, ..waiting } } else { waiting }
     }
 
     /// The settings that are recorded after this run.
@@ -154,5 +162,6 @@ async fn failed(mut pass: Pass, mut ended: Ended, source: RunError) -> Error {
     let timed_out = matches!(source, RunError::Reported(GuestError::Timeout(_)));
     let unready = if timed_out { pass.unready().await } else { Vec::new() };
     let denials = ended.denied.iter().map(Denied::explained).chain(ended.unread).collect();
-    Error::Run { source, refusal, denials, unready: unready.into(), log: ended.log }
+    let done = pass.done();
+    Error::Run { source, refusal, denials, unready: unready.into(), done, log: ended.log }
 }

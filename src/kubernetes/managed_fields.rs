@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use crate::document;
 
 /// The mark of a member in a set of fields.
-const MEMBER: &str = "f:";
+pub(super) const MEMBER: &str = "f:";
 
 /// The mark of an item that is known by some of its members.
-const KEYED: &str = "k:";
+pub(super) const KEYED: &str = "k:";
 
 /// The mark of an item that is known by its value.
-const VALUED: &str = "v:";
+pub(super) const VALUED: &str = "v:";
 
 /// Whether applying `body` as `manager` leaves the object as it is, its managers included. `false` means that it might
 /// not.
@@ -94,29 +94,29 @@ pub fn merged(body: &Value, live: &Value, manager: &str) -> Value {
 
 /// One manager's entry.
 #[derive(Clone, Copy)]
-struct Entry<'a>(&'a Value);
+pub(super) struct Entry<'a>(&'a Value);
 
 impl<'a> Entry<'a> {
-    fn text(self, name: &str) -> Option<&'a str> {
+    pub(super) fn text(self, name: &str) -> Option<&'a str> {
         self.0.get(name)?.as_str()
     }
 
-    fn fields(&self) -> Option<&'a Value> {
+    pub(super) fn fields(&self) -> Option<&'a Value> {
         self.0.get("fieldsV1")
     }
 
-    fn is_of_subresource(self) -> bool {
+    pub(super) fn is_of_subresource(self) -> bool {
         self.text("subresource").is_some_and(|name| !name.is_empty())
     }
 
-    fn is_applied_by(self, manager: &str) -> bool {
+    pub(super) fn is_applied_by(self, manager: &str) -> bool {
         self.text("manager") == Some(manager)
             && self.text("operation") == Some("Apply")
             && !self.is_of_subresource()
     }
 }
 
-fn entries(object: &Value) -> impl Iterator<Item = Entry<'_>> {
+pub(super) fn entries(object: &Value) -> impl Iterator<Item = Entry<'_>> {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten().map(Entry)
 }
 
@@ -136,11 +136,11 @@ fn managed(body: &Value) -> Value {
 }
 
 /// The members of a set of fields, without the mark that the whole is held too.
-fn children(held: &Value) -> Option<impl Iterator<Item = (&String, &Value)>> {
+pub(super) fn children(held: &Value) -> Option<impl Iterator<Item = (&String, &Value)>> {
     Some(held.as_object()?.iter().filter(|(name, _)| *name != "."))
 }
 
-fn has_children(held: &Value) -> bool {
+pub(super) fn has_children(held: &Value) -> bool {
     children(held).is_some_and(|mut all| all.next().is_some())
 }
 
@@ -192,7 +192,7 @@ fn is_item(mark: &str, item: &Value) -> bool {
 }
 
 /// Whether an item of an object is the one that a mark names.
-fn is_it(mark: &str, item: &Value) -> bool {
+pub(super) fn is_it(mark: &str, item: &Value) -> bool {
     match (key(mark), mark.strip_prefix(VALUED)) {
         (Some(key), _) => key.iter().all(|(name, value)| item.get(name) == Some(value)),
         (None, Some(text)) => document::json(text.as_bytes()).is_ok_and(|value| value == *item),
@@ -200,7 +200,7 @@ fn is_it(mark: &str, item: &Value) -> bool {
     }
 }
 
-fn key(mark: &str) -> Option<Map<String, Value>> {
+pub(super) fn key(mark: &str) -> Option<Map<String, Value>> {
     match document::json(mark.strip_prefix(KEYED)?.as_bytes()) {
         Ok(Value::Object(key)) => Some(key),
         _ => None,

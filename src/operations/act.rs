@@ -13,7 +13,7 @@ use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::install::{Mode, Operation, Outcome, act};
 use crate::reference::Reference;
-use crate::state::{Installation, Revision};
+use crate::state::{Installation, RecordedFiles, Revision};
 use crate::targets::Place;
 use crate::text::CommandLine;
 use crate::verify::Verified;
@@ -39,6 +39,8 @@ pub(super) struct Attempt<'a> {
     pub(super) rollback_to: Option<String>,
     /// Decisions of a plan or revision that replace grants, parameters and overrides of the request.
     pub(super) decided: Option<EarlierDecisions>,
+    /// The operator's files as they are to be read, unless `decided` says so.
+    pub(super) files: RecordedFiles,
 }
 
 /// An action whose bundle was admitted, and whose place is known.
@@ -62,6 +64,7 @@ impl<'a> Attempt<'a> {
             mode: Mode::Act,
             rollback_to: None,
             decided: None,
+            files: RecordedFiles::default(),
         }
     }
 
@@ -182,6 +185,7 @@ impl<'a> Attempt<'a> {
             parameters,
             doubtful: self.doubtful()?,
             complete: decided.is_some(),
+            files: decided.as_ref().map_or(&self.files, |decided| &decided.files).clone(),
             plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
             credentials,
             unsupplied,

@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::grant::spec::{FileGrant, GrantSpec};
 use crate::grant::{Consent, LoweredGuard, RecordedGuard};
 use crate::plan::Plan;
-use crate::state::Revision;
+use crate::state::{RecordedFiles, Revision};
 use crate::targets::{Overrides, Protected};
 
 use super::{ChangeOptions, Deferred, Error, Parameters};
@@ -25,6 +25,8 @@ pub(super) struct EarlierDecisions {
     pub(super) overrides: Overrides,
     pub(super) delete: BTreeSet<Protected>,
     pub(super) plan: Option<Box<Plan>>,
+    /// The operator's files as they were read.
+    pub(super) files: RecordedFiles,
 }
 
 impl EarlierDecisions {
@@ -39,6 +41,7 @@ impl EarlierDecisions {
             overrides: inputs.overrides,
             delete: inputs.delete,
             plan: Some(Box::new(plan.clone())),
+            files: RecordedFiles::default(),
         }
     }
 
@@ -55,6 +58,7 @@ impl EarlierDecisions {
             overrides: change.overrides,
             delete: change.delete.clone(),
             plan: None,
+            files: revision.files.clone().unwrap_or_default(),
         }
     }
 
@@ -69,6 +73,7 @@ impl EarlierDecisions {
             overrides: change.overrides,
             delete: change.delete.clone(),
             plan: None,
+            files: revision.files.clone().unwrap_or_default(),
         }
     }
 
@@ -156,6 +161,7 @@ mod tests {
             overrides: Overrides::default(),
             delete: BTreeSet::new(),
             plan: None,
+            files: RecordedFiles::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::plan::PlannedChange;
 
-use super::examine::examine;
+use super::examine::{Comparison, Findings, examine};
 use super::{Document, Error, InstallationRequest, Services};
 
 /// How a target differs from what was installed.
@@ -15,6 +15,9 @@ pub struct Difference {
     pub name: String,
     /// The changes that the plan of the last action would make now.
     pub changes: Vec<PlannedChange>,
+    /// What was found beside them.
+    #[serde(flatten)]
+    pub findings: Findings,
 }
 
 impl Document for Difference {
@@ -26,5 +29,6 @@ impl Document for Difference {
 /// # Errors
 /// [`Error`], by stage.
 pub async fn diff(request: &InstallationRequest, services: &Services<'_>) -> Result<Difference, Error> {
-    Ok(Difference { name: request.name.clone(), changes: examine(request, services).await? })
+    let Comparison { changes, findings } = examine(request, services).await?;
+    Ok(Difference { name: request.name.clone(), changes, findings })
 }

@@ -9,7 +9,7 @@ use crate::plan::PlannedChange;
 use crate::targets::Change;
 
 use super::act::Attempt;
-use super::examine::examine;
+use super::examine::{Comparison, Findings, examine, files};
 use super::{Document, Error, InstallationRequest, Services, undo};
 
 /// The objects of an installation that have drifted.
@@ -19,6 +19,9 @@ pub struct Drift {
     pub name: String,
     /// The objects.
     pub objects: Vec<DriftedObject>,
+    /// What was found beside them.
+    #[serde(flatten)]
+    pub findings: Findings,
 }
 
 /// An object that has drifted.
@@ -55,17 +58,22 @@ impl Document for Drift {
 /// # Errors
 /// [`Error`], by stage.
 pub async fn drift(request: &InstallationRequest, services: &Services<'_>) -> Result<Drift, Error> {
-    let objects = examine(request, services).await?.into_iter().map(DriftedObject::of).collect();
-    Ok(Drift { name: request.name.clone(), objects })
+    let Comparison { changes, findings } = examine(request, services).await?;
+    let objects = changes.into_iter().map(DriftedObject::of).collect();
+    Ok(Drift { name: request.name.clone(), objects, findings })
 }
 
-/// Corrects drift: an upgrade to the installed bundle that overwrites changes of others.
+/// Corrects drift: an upgrade to the installed bundle that overwrites changes of others. The operator's files are taken as
+/// they were when they were installed: one that holds something else by now is rolled out by an upgrade alone. Where nothing
+/// is wrong, nothing is waited for.
 ///
 /// # Errors
 /// [`Error`], by stage. Once anything was done, the installation is recorded as failed and can be finished or undone.
 pub async fn fix(request: &InstallationRequest, services: &Services<'_>) -> Result<Outcome, Error> {
     let mut attempt = Attempt::new("upgrade", request);
     attempt.change.overrides.force_conflicts = true;
+    attempt.change.waits_for_changes_only = true;
+    attempt.files = files(&request.name, services)?;
     undo::run(attempt.on_installation(services).await?, services).await
 }
 

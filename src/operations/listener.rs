@@ -26,6 +26,8 @@ pub enum Notice {
     Building(PathBuf),
     /// A warning about the bundle, such as a member that is ignored.
     Ignored(String),
+    /// The revision that is gone back to was made by a version of the program that did not record files.
+    FilesNotRecorded,
     /// A warning about a source directory.
     Fault(String),
     /// The run acts with all rights of the caller.
@@ -52,6 +54,9 @@ impl fmt::Display for Notice {
         match self {
             Self::Building(directory) => write!(f, "Building `{}`.", directory.display()),
             Self::Ignored(what) => write!(f, "bundle.json: {what}"),
+            Self::FilesNotRecorded => {
+                f.write_str("what files held at that revision is not recorded: they are read as they are now")
+            }
             Self::Fault(fault) => f.write_str(fault),
             Self::OwnIdentity => f.write_str("the run acts as you, with all your rights"),
             Self::Returning(revision) => {

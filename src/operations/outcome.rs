@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::digest::Digest;
+use crate::host::progress::LeftObject;
 use crate::install::Outcome;
 use crate::plan::{BundleName, PlannedChange};
 
@@ -31,14 +32,20 @@ pub struct OutcomeDocument {
     pub result: &'static str,
     /// The digest of the plan that was carried out.
     pub plan: Digest,
-    /// The change of each object.
+    /// The change of each object, as it was made.
     pub changes: Vec<PlannedChange>,
     /// The outputs that were set.
     pub outputs: BTreeMap<String, Value>,
     /// Calls that were not permitted, explained.
     pub denied: Vec<String>,
+    /// Requests that the target refused, and after which the component went on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// Objects that were left in place.
     pub kept: Vec<String>,
+    /// Objects that were to be removed and were left in place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftObject>,
 }
 
 /// The placeholder for the value of an output that must not be shown.
@@ -59,6 +66,8 @@ impl OutcomeDocument {
             changes: plan.changes.clone(),
             outputs: shown(outcome),
             denied: outcome.denials.clone(),
+            refused: plan.refused.clone(),
+            left: outcome.left.clone(),
             kept: outcome.kept.iter().map(ToString::to_string).collect(),
         }
     }

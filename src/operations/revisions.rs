@@ -21,6 +21,11 @@ pub(super) fn last_change(history: &[Revision]) -> Option<&Revision> {
     history.iter().rfind(|it| is_bundled(it) || it.modifies && it.action == "uninstall")
 }
 
+/// The last revision that ran the bundle to install something.
+pub(super) fn bundled(history: &[Revision]) -> Option<&Revision> {
+    history.iter().rev().find(|revision| is_bundled(revision))
+}
+
 /// Whether a revision is one that can be gone back to.
 fn is_bundled(revision: &Revision) -> bool {
     revision.modifies && ["install", "upgrade"].contains(&revision.action.as_str())
@@ -57,6 +62,7 @@ pub(super) mod tests {
             reference: String::new(),
             secret_parameters: Vec::new(),
             rollback_to: None,
+            files: None,
             grant: crate::grant::spec::GrantSpec::default(),
             dangers: Vec::new(),
         }

@@ -33,6 +33,9 @@ pub async fn rollback(
         check_consent(request.consent.get()?)?;
     }
     services.tell(&Notice::Returning(Box::new(revision.clone())));
+    if revision.files.is_none() && !revision.grant.files.is_empty() {
+        services.tell(&Notice::FilesNotRecorded);
+    }
     let attempt = Attempt::new(action(&installation), request).on_revision(revision, services).await?;
     undo::run(attempt, services).await
 }

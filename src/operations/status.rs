@@ -6,16 +6,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cluster;
+use crate::cluster::{self, concurrent};
 use crate::digest::Digest;
 use crate::document::chain;
 use crate::grant::RecordedGuard;
-use crate::grant::recorded::RecordedObject;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 use crate::state::{Installation, State, StateError};
-use crate::targets::{self, Recorded, Target};
+use crate::targets::{self, Looked, Recorded, Sight};
 
 use super::places::{Located, installation};
 use super::{Access, Document, Error, Listener, Notice};
@@ -75,10 +74,10 @@ pub struct ObjectStatus {
     /// Which object.
     #[serde(flatten)]
     pub object: ObjectRef,
-    /// Whether it is ready. None: the target was not asked.
+    /// Whether it is ready. None: the target was not asked, or does not tell the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
-    /// Why it is not, or does nothing yet although it is.
+    /// Why it is not, does nothing yet although it is, or why nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -108,37 +107,37 @@ pub async fn status(
     Ok(status)
 }
 
-/// Asks the target about every object.
+/// Asks the target about every object: one read each, side by side.
 async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectStatus>, Error> {
     use targets::Error::{Shared, Unreadable};
     let (target, _) = Located::of(installation, access, None)?.open(&installation.name, access).await?;
-    let mut objects = Vec::new();
-    for recorded in installation.recorded() {
-        let (ready, reason) = match readiness(&target, &recorded).await {
-            Ok(Readiness::Ready) => (true, None),
-            Ok(Readiness::Idle(why)) => (true, Some(why)),
-            Ok(Readiness::NotReady(why) | Readiness::Failed(why)) => (false, Some(why)),
+    let mut kinds = Kinds::default();
+    let looked = target.look_all(installation.recorded(), &mut kinds).await?;
+    let (target, kinds) = (&target, &kinds);
+    let judge = |looked: Looked| async move {
+        let object = looked.recorded.object().clone();
+        let (ready, reason) = match looked.sight {
+            Ok(Sight::There(found)) => readiness(target.judged(&object, &found, kinds).await?),
+            Ok(Sight::Absent) => (Some(false), Some("it is not there".to_owned())),
+            Ok(Sight::Unknown(why)) => (Some(false), Some(format!("it may be there: {why}"))),
+            Err(error @ targets::Error::Cluster(cluster::Error::Denied { .. })) => {
+                (None, Some(error.to_string()))
+            }
             // The fault of one file, which says nothing about the others.
-            Err(Error::Target(error @ (Unreadable(..) | Shared { .. }))) => (false, Some(error.to_string())),
+            Err(error @ (Unreadable(..) | Shared { .. })) => (Some(false), Some(error.to_string())),
             Err(error) => return Err(error),
         };
-        objects.push(ObjectStatus { object: recorded.object().clone(), ready: Some(ready), reason });
-    }
-    Ok(objects)
+        Ok::<_, targets::Error>(ObjectStatus { object, ready, reason })
+    };
+    Ok(concurrent::collect(looked.into_iter().map(judge).collect()).await?)
 }
 
-async fn readiness(target: &Target, recorded: &RecordedObject) -> Result<Readiness, Error> {
-    let missing = || Readiness::NotReady("it is not there".into());
-    let mut kinds = Kinds::default();
-    match target.learn(recorded.object(), &mut kinds).await {
-        // What is of no kind any more cannot be there. Any other failure says nothing about the object.
-        Err(targets::Error::Cluster(cluster::Error::NoKind { .. })) => return Ok(missing()),
-        learned => learned?,
+fn readiness(judged: Readiness) -> (Option<bool>, Option<String>) {
+    match judged {
+        Readiness::Ready => (Some(true), None),
+        Readiness::Idle(why) => (Some(true), Some(why)),
+        Readiness::NotReady(why) | Readiness::Failed(why) => (Some(false), Some(why)),
     }
-    if target.get(&recorded.get(), &kinds).await?.is_none() {
-        return Ok(missing());
-    }
-    Ok(target.readiness(&recorded.wait(), &kinds).await?)
 }
 
 impl InstallationStatus {

@@ -10,13 +10,13 @@ use crate::grant::Granted;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
-use crate::targets::Warning;
+use crate::targets::{Change, Warning};
 
 use super::powers::{ClusterContext, Images};
 use super::rights::{self, Circumstances};
 use super::trace::{ObjectChange, Trace};
 use super::waits::Waits;
-use super::{Plan, Subject};
+use super::{Plan, PlannedChange, Subject};
 
 /// A plan that a planning pass made, with the rights that it takes.
 ///
@@ -98,6 +98,24 @@ impl Proposed {
         self.plan.warn(warnings);
     }
 
+    /// Keeps the changes that were made, each as it was made, and what the target refused meanwhile. The digest stays: it is
+    /// that of the plan that was carried out.
+    pub(crate) fn carried_out(
+        &mut self,
+        made: impl Fn(&ObjectRef, Change) -> Option<Change>,
+        refused: impl IntoIterator<Item = String>,
+    ) {
+        let rows = std::mem::take(&mut self.plan.changes).into_iter();
+        let rows =
+            rows.filter_map(|row| Some(PlannedChange { action: made(&row.object, row.action)?, ..row }));
+        self.plan.changes = rows.collect();
+        for refused in refused {
+            if !self.plan.refused.contains(&refused) {
+                self.plan.refused.push(refused);
+            }
+        }
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -132,9 +150,9 @@ mod tests {
     use crate::kubernetes::rbac::{ApiVerb, IdentityRecord};
     use crate::plan::powers::Coverage;
     use crate::plan::trace::Step;
-    use crate::plan::{BundleName, InstallationName, PlanInputs, PlannedChange};
+    use crate::plan::{BundleName, InstallationName, PlanInputs};
+    use crate::targets::Marks;
     use crate::targets::credentials::Placements;
-    use crate::targets::{Change, Marks};
 
     fn subject() -> Subject {
         Subject {
@@ -258,6 +276,17 @@ mod tests {
         assert_eq!(proposed.plan().computed(), digest);
         let said: Vec<_> = proposed.plan().warnings().collect();
         assert_eq!(said, ["ConfigMap prod/web: it is old", "ConfigMap prod/web: it is odd"]);
+    }
+
+    #[test]
+    fn an_outcome_has_the_changes_that_were_made() {
+        let mut proposed = making(&config_map(), Some(KubernetesScope::default()));
+        let digest = proposed.plan().digest;
+        proposed.carried_out(|_, _| Some(Change::Unchanged), ["no".to_owned(), "no".to_owned()]);
+        assert_eq!((proposed.plan().changes[0].action, proposed.plan().digest), (Change::Unchanged, digest));
+        proposed.carried_out(|_, _| None, []);
+        assert!(proposed.plan().changes.is_empty());
+        assert_eq!(proposed.plan().refused, ["no"]);
     }
 
     #[test]

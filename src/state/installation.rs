@@ -17,6 +17,7 @@ use crate::grant::{ConsentKey, RecordedGuard};
 use crate::targets::{Inventory, Recorded, RecordedPlace};
 
 use super::StateError;
+use super::recorded_files::RecordedFiles;
 
 /// An installation, as its last run left it.
 ///
@@ -123,6 +124,9 @@ pub struct Revision {
     /// The grant.
     #[serde(skip)]
     pub grant: GrantSpec,
+    /// The operator's files as they were read. None: an earlier version of the program did not record them.
+    #[serde(skip)]
+    pub files: Option<RecordedFiles>,
     /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<RecordedGuard>,
@@ -241,6 +245,7 @@ impl Revision {
             secret_parameters: part(run("secretParameters"))?,
             rollback_to: part(run("rollbackTo"))?,
             grant: part(run("terms"))?,
+            files: run("files").map(|files| part(Some(files))).transpose()?,
             dangers: part(run("dangers"))?,
         })
     }

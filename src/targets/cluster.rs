@@ -8,6 +8,7 @@ mod owner;
 mod discovery;
 mod listing;
 mod apply;
+mod sight;
 mod removal;
 mod waiting;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use apply::{Applied, Body};
 pub use listing::Listing;
 pub use owner::Owner;
 pub use removal::{Deleted, Removed};
+pub use sight::{Seen, Sight};
 
 /// A Kubernetes API server, and the installation on whose behalf it is asked.
 pub struct Cluster {
@@ -79,6 +81,11 @@ impl Cluster {
     #[must_use]
     pub fn owned_by(self, owner: &Owner) -> Self {
         Self { manager: owner.manager(), ..self }
+    }
+
+    /// The field manager of the installation.
+    pub fn manager(&self) -> &str {
+        &self.manager
     }
 
     /// The server, asked as the caller.
@@ -131,6 +138,19 @@ impl Cluster {
         match self.read(object, kinds).await {
             Err(Error::NoKind { .. }) if kinds.is_learned(object) => self.read_elsewhere(object, kinds).await,
             before => before,
+        }
+    }
+
+    /// Whether the caller sees that an object is not there. False also where they may not look.
+    pub async fn is_absent(&self, permit: &Permitted<Apply>, kinds: &Kinds) -> bool {
+        let object = permit.0.reference();
+        let Ok(path) = path_of(object, kinds) else { return false };
+        match self.server.send(&ApiRequest::get(path)).await {
+            Ok(response) => matches!(
+                response.accepted("get", object),
+                Err(Error::NoKind { .. } | Error::NoNamespace { .. } | Error::NotFound(_))
+            ),
+            Err(_) => false,
         }
     }
 

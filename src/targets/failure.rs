@@ -85,7 +85,33 @@ pub enum Error {
     Unreadable(String, String),
 }
 
+/// How far the request that applies an object went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It was sent, and nobody knows what came of it.
+    Lost,
+    /// It was never sent.
+    NotSent,
+    /// The target refused it.
+    Refused,
+    /// The object was written.
+    Written,
+}
+
 impl Error {
+    /// Whether it is certain that the target has written nothing.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Cluster(error) => error.is_refusal(),
+            Self::Edited { .. }
+            | Self::Foreign { .. }
+            | Self::Irreplaceable { .. }
+            | Self::Misplaced(_)
+            | Self::Shared { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn held(object: String, why: &str) -> Self {
         Self::Held { object, why: why.to_owned() }
     }

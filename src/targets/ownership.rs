@@ -70,6 +70,48 @@ impl Ownership {
     }
 }
 
+/// Why an object that is recorded is not removed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Spared {
+    /// Another object has its name.
+    #[error("another object has its name by now")]
+    Another,
+    /// It belongs to another installation by now.
+    #[error("it belongs to {0} by now")]
+    Foreign(String),
+    /// It does not say whose it is. The inventory tells that it is this installation's, unless others can write that.
+    #[error("it does not say any more that it belongs to this installation")]
+    Unmarked {
+        /// Whether the inventory tells that it is the one that was made here.
+        is_known: bool,
+    },
+}
+
+impl Spared {
+    /// Why an object that was found is spared, where its removal was refused for this reason. None: it is not.
+    pub(super) fn of(
+        refused: Option<&Error>,
+        object: &ObjectRef,
+        found: &Value,
+        inventory: &Inventory,
+    ) -> Option<Self> {
+        if !is_recorded(object, found, inventory) {
+            return Some(Self::Another);
+        }
+        let has_uid = inventory.find(object).is_some_and(|recorded| recorded.uid.is_some());
+        match refused? {
+            Error::Foreign { owner: Some(owner), .. } => Some(Self::Foreign(owner.clone())),
+            _ => Some(Self::Unmarked { is_known: has_uid && !inventory.is_shared() }),
+        }
+    }
+
+    /// Whether the object stays on record: it is this installation's for all that is known, and only to be removed once it
+    /// says so.
+    pub fn stays(&self) -> bool {
+        matches!(self, Self::Unmarked { is_known: true })
+    }
+}
+
 /// Whether an object's contents belong to the installation: by its annotation, or because the operator adopts it.
 pub fn is_own(object: &ObjectRef, found: &Value, installation: &str, overrides: Overrides) -> bool {
     Ownership::of(found, |owner| owner == installation).check(object, overrides).is_ok()

@@ -35,6 +35,25 @@ pub enum DryRunMode {
     DryRunIfAllowed,
     /// By reading the objects; only those that would change get a dry run. For a run that was confirmed beforehand.
     Reads,
+    /// By reading the objects; only those that are missing or would change get a dry run, if the caller may do that. For a
+    /// comparison.
+    ReadsIfAllowed,
+}
+
+impl DryRunMode {
+    /// Whether a caller who may not try a change out gets an estimate.
+    pub(super) fn is_lenient(self) -> bool {
+        matches!(self, Self::DryRunIfAllowed | Self::ReadsIfAllowed)
+    }
+
+    /// Whether a change that was foretold from reads needs no dry run.
+    pub(super) fn trusts(self, foretold: Change) -> bool {
+        match self {
+            Self::DryRun | Self::DryRunIfAllowed => false,
+            Self::Reads => foretold != Change::Update,
+            Self::ReadsIfAllowed => foretold == Change::Unchanged,
+        }
+    }
 }
 
 /// Notes on a change.

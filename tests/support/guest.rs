@@ -111,6 +111,14 @@ impl Script {
         self.call("$read", &[at, length])
     }
 
+    /// Reads a file, and applies what it holds.
+    pub fn apply_file(mut self, name: &str) -> Self {
+        self = self.read(name);
+        self.import("carnet:kubernetes/apply@0.1.0", "apply", "$apply", "i32 i32 i32");
+        // Where the answer has its text, a list of one text begins.
+        self.call("$apply", &[20, 1])
+    }
+
     /// Reads a file; what it reads goes to the log.
     pub fn tell(mut self, name: &str) -> Self {
         self.import("carnet:installation/log@0.1.0", "log", "$log", "i32 i32 i32");

@@ -123,6 +123,7 @@ impl ChangeArgs {
         ChangeOptions {
             confirmed: self.yes,
             waits: if self.wait { Waits::Everything } else { self.no_wait.waits() },
+            waits_for_changes_only: false,
             timeout: self.timeout.timeout,
             overrides: Overrides {
                 force_conflicts: self.force_conflicts,

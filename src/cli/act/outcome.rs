@@ -32,14 +32,29 @@ pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
 
 impl Report for Outcome {
     fn show(&self, page: &mut Page) {
-        let OutcomeDocument { action, name, kept, outputs, .. } = OutcomeDocument::of(self);
+        let OutcomeDocument { action, name, kept, left, refused, outputs, .. } = OutcomeDocument::of(self);
         page.heading(mixed!("Done: {action} of {name} in {}", self.plan().target));
         page.line("  ", Tone::Good, Words::mixed(summary(self.plan())));
         for object in &kept {
             page.line("  ", Tone::Caution, mixed!("kept: {object} (remove it with --delete)"));
         }
+        for left in &left {
+            let record = if left.stays { ", and still on record" } else { "" };
+            page.line("  ", Tone::Caution, mixed!("left in place{record}: {}: {}", left.object, left.why));
+        }
+        refusals(page, &refused, "The target refused, and the component went on without");
         warnings(page, self.plan());
         show_outputs(page, &outputs);
+    }
+}
+
+/// What the target refused, as a section.
+fn refusals(page: &mut Page, refused: &[String], heading: &'static str) {
+    if !refused.is_empty() {
+        page.heading(heading);
+        for refused in refused {
+            page.line("  ", Tone::Caution, Words::outside(refused));
+        }
     }
 }
 
@@ -109,12 +124,7 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
     } else if !made.is_empty() {
         page.line("  ", Tone::Quiet, "(-v shows the manifests of what is made)");
     }
-    if !plan.refused.is_empty() {
-        page.heading("The target refused, and the component goes on without");
-        for refused in &plan.refused {
-            page.line("  ", Tone::Caution, Words::outside(refused));
-        }
-    }
+    refusals(page, &plan.refused, "The target refused, and the component goes on without");
     warnings(page, plan);
     if !plan.escalations.is_empty() {
         page.heading("Rights that are handed on");

@@ -71,6 +71,14 @@ impl Meaning {
         Self { details: details.iter().map(|text| said(text)).collect(), ..self }
     }
 
+    /// What was done before a run failed, a line each.
+    fn done(mut self, done: &[String]) -> Self {
+        self.details.extend(done.iter().take(install::MAX_SAID).map(|line| said(&format!("done: {line}"))));
+        let more = done.len().saturating_sub(install::MAX_SAID);
+        self.details.extend((more > 0).then(|| said(&format!("done: {more} more changes"))));
+        self
+    }
+
     fn commands(self, lines: &[CommandLine]) -> Self {
         Self { details: lines.iter().cloned().map(Detail::Command).collect(), ..self }
     }
@@ -354,8 +362,15 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Exists { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet upgrade").word(name).own("REF"))
         }
-        install::Error::Run { source, refusal, denials, unready, .. } => {
-            of_failed_run(source, refusal.as_deref(), denials).unready(unready, 0)
+        install::Error::Run { source, refusal, denials, unready, done, .. } => {
+            of_failed_run(source, refusal.as_deref(), denials).unready(unready, 0).done(done)
+        }
+        install::Error::Left(_) => Meaning::from(ERROR).hint(
+            "once they can be looked at, the same command goes on; `--take-ownership` removes also what does not say \
+             any more that it belongs to this installation",
+        ),
+        install::Error::OtherFiles(_) => {
+            Meaning::from(ERROR).hint("put them back as they were, or roll them out with `carnet upgrade`")
         }
         install::Error::SetUp(error) => of_run(error),
         install::Error::Replaces(_) => Meaning::from(ERROR).hint(REPLACE),

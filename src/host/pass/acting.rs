@@ -1,5 +1,7 @@
 //! The acting pass: the steps of the plan, and no others, each written down before and after it is done.
 
+mod done;
+mod reached;
 mod apply;
 mod remove;
 mod replace;
@@ -11,7 +13,7 @@ use serde_json::Value;
 
 use crate::grant::{Delete, Get, Granted, Permitted, Wait};
 use crate::host::GuestError;
-use crate::host::progress::Unready;
+use crate::host::progress::{LeftObject, Unready};
 use crate::host::told::CallError;
 use crate::host::wait::{Awaited, TimedOut};
 use crate::kubernetes::object::{ObjectId, ObjectRef};
@@ -23,6 +25,9 @@ use super::script::{Departure, Follower, Script};
 use super::site::Site;
 use super::{ApplyItem, steps_of};
 
+use reached::CallProgress;
+
+pub use done::Done;
 pub use remove::ObjectRemoval;
 
 /// An acting pass.
@@ -44,6 +49,10 @@ pub struct Acting {
     late: Vec<TimedOut>,
     /// Deleted objects that may still exist.
     going: Vec<Awaited>,
+    /// The changes that were made.
+    done: Box<Done>,
+    /// How far the requests of the last call went.
+    progress: Box<CallProgress>,
 }
 
 impl Acting {
@@ -60,6 +69,8 @@ impl Acting {
             redefined: HashSet::new(),
             late: Vec::new(),
             going: Vec::new(),
+            done: Box::default(),
+            progress: Box::default(),
         }
     }
 
@@ -105,12 +116,23 @@ impl Acting {
         Ok(())
     }
 
+    /// The changes that were made.
+    pub fn done(&self) -> &Done {
+        &self.done
+    }
+
+    /// Takes the objects that were to be removed and were left in place.
+    pub fn take_left(&mut self) -> Vec<LeftObject> {
+        self.done.take_left()
+    }
+
     /// The site that it works on.
     pub fn site(&self) -> &Site {
         &self.site
     }
 
-    pub(super) fn site_mut(&mut self) -> &mut Site {
+    /// The site that it works on, to learn more of.
+    pub fn site_mut(&mut self) -> &mut Site {
         &mut self.site
     }
 
@@ -126,7 +148,8 @@ impl Acting {
     ) -> Result<Vec<Change>, CallError> {
         let changes = self.follower.take(steps_of(&items))?;
         let sent = self.send_call(&items, granted).await;
-        self.follower.note(steps_of(&items).next(), sent)?;
+        let was_refused = matches!(&sent, Err(CallError::Target(_))) && self.progress.is_all_refused();
+        self.follower.note(steps_of(&items).next(), sent, was_refused)?;
         // The component receives the results of the planning pass, so that it takes the same steps again.
         Ok(changes)
     }
@@ -147,7 +170,7 @@ impl Acting {
         };
         let removals = permits.into_iter().map(removal).collect();
         let removed = self.remove(removals, |_| false).await.map_err(CallError::from);
-        self.follower.note(first, removed)
+        self.follower.note(first, removed, false)
     }
 
     /// Waits until objects are ready.

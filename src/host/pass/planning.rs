@@ -51,7 +51,7 @@ impl Planning {
             redefined: BTreeSet::new(),
             calls: 0,
             changes: Objects::default(),
-            script: Script::default(),
+            script: Script::new(mode == DryRunMode::Reads),
         }
     }
 

@@ -11,7 +11,11 @@ use crate::targets::Change;
 
 /// The steps of a planning pass.
 #[derive(Debug, Clone, Default)]
-pub struct Script(Vec<(Step, Answer)>);
+pub struct Script {
+    steps: Vec<(Step, Answer)>,
+    /// Whether they were foretold from reads, so that nobody has tried out what the target says to all of them.
+    is_foretold: bool,
+}
 
 /// The planned result of a step.
 #[derive(Debug, Clone)]
@@ -42,24 +46,29 @@ pub struct Departure {
 }
 
 impl Script {
+    /// A script without steps. Those of a foretold one were not all tried out.
+    pub(super) fn new(is_foretold: bool) -> Self {
+        Self { steps: Vec::new(), is_foretold }
+    }
+
     /// Notes the steps of one call, and its result.
     pub(super) fn note(&mut self, steps: Vec<Step>, outcome: &Result<Vec<Change>, CallError>) {
         match outcome {
             Ok(changes) => {
                 let does = changes.iter().map(|change| Answer::Does(*change));
-                self.0.extend(steps.into_iter().zip(does));
+                self.steps.extend(steps.into_iter().zip(does));
             }
             Err(error) => {
                 let told = error.told();
                 let refused = |step| Some((step, Answer::Refused(told.clone()?)));
-                self.0.extend(steps.into_iter().filter_map(refused));
+                self.steps.extend(steps.into_iter().filter_map(refused));
             }
         }
     }
 
     /// The steps, each with what it does. None: it was refused.
     pub(super) fn steps(&self) -> impl Iterator<Item = (&Step, Option<Change>)> {
-        self.0.iter().map(|(step, answer)| match answer {
+        self.steps.iter().map(|(step, answer)| match answer {
             Answer::Does(change) => (step, Some(*change)),
             Answer::Refused(_) => (step, None),
         })
@@ -94,7 +103,7 @@ impl Follower {
         let mut refused = None;
         for step in steps {
             // Invariant: what is applied is what was planned, or it stops.
-            match self.script.0.get(self.taken) {
+            match self.script.steps.get(self.taken) {
                 Some((planned, answer)) if *planned == step => match answer {
                     Answer::Does(change) => changes.push(*change),
                     Answer::Refused(told) => refused = Some(told.clone()),
@@ -111,13 +120,17 @@ impl Follower {
     }
 
     /// Notes what came of a call that began with this step. A component may pass over an error, but what was planned
-    /// and not done is no success.
+    /// and not done is no success. The exception is a call of which the target refused all (`was_refused`), in a plan that was
+    /// foretold from reads: had it been tried out, the plan would have said so, and the component could have gone on
+    /// without.
     pub(super) fn note<T>(
         &mut self,
         step: Option<Step>,
         outcome: Result<T, CallError>,
+        was_refused: bool,
     ) -> Result<T, CallError> {
-        if outcome.is_err() && self.failed.is_none() {
+        let is_tolerable = was_refused && self.script.is_foretold;
+        if outcome.is_err() && !is_tolerable && self.failed.is_none() {
             self.failed = step;
         }
         outcome
@@ -131,7 +144,7 @@ impl Follower {
         if let Some(failed) = &self.failed {
             return Err(Departure { planned: failed.describe(), actual: "a call that failed".into() });
         }
-        match self.script.0.get(self.taken) {
+        match self.script.steps.get(self.taken) {
             Some((next, _)) => Err(Departure { planned: next.describe(), actual: "it ended".into() }),
             None => Ok(()),
         }
@@ -200,15 +213,34 @@ mod tests {
     fn a_step_that_failed_is_a_departure_also_where_the_component_went_on() {
         let mut follower = Follower::new(script([(&["a", "b"], Ok(vec![Change::Create; 2]))]));
         assert!(follower.take([step("a"), step("b")].into_iter()).is_ok());
-        assert!(follower.note(Some(step("a")), Err::<(), _>(CallError::invalid("no"))).is_err());
-        assert!(follower.note(Some(step("b")), Err::<(), _>(CallError::invalid("no"))).is_err());
+        // What was tried out when it was planned, and is refused now, is one as well.
+        assert!(follower.note(Some(step("a")), Err::<(), _>(CallError::invalid("no")), true).is_err());
+        assert!(follower.note(Some(step("b")), Err::<(), _>(CallError::invalid("no")), false).is_err());
         let text = follower.finished().unwrap_err().to_string();
         let expected = "a call that failed, where the plan has delete ConfigMap a/a";
         assert_eq!(text, format!("the run departs from its plan: {expected}"));
         let mut follower = Follower::new(script([(&["a"], Ok(vec![Change::Create]))]));
         assert!(follower.take([step("a")].into_iter()).is_ok());
-        assert!(follower.note(Some(step("a")), Ok(())).is_ok());
+        assert!(follower.note(Some(step("a")), Ok(()), false).is_ok());
         assert_eq!(follower.finished(), Ok(()));
+    }
+
+    #[test]
+    fn what_was_foretold_and_refused_as_a_whole_is_what_a_dry_run_would_have_shown() {
+        let foretold = || {
+            let mut script = Script::new(true);
+            script.note(vec![step("a")], &Ok(vec![Change::Create]));
+            let mut follower = Follower::new(script);
+            assert!(follower.take([step("a")].into_iter()).is_ok());
+            follower
+        };
+        let refused = || Err::<(), _>(CallError::invalid("no"));
+        let mut follower = foretold();
+        assert!(follower.note(Some(step("a")), refused(), true).is_err(), "the component is told");
+        assert_eq!(follower.finished(), Ok(()));
+        let mut follower = foretold();
+        assert!(follower.note(Some(step("a")), refused(), false).is_err());
+        assert!(follower.finished().is_err(), "a part of it may have been written");
     }
 
     #[test]

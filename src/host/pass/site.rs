@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::grant::{Apply, Delete, Generate, Get, Lend, Permitted, PlaceCredential};
+use crate::grant::recorded::RecordedObject;
+use crate::grant::{Apply, Delete, Generate, Get, Lend, Permitted, PlaceCredential, after_delete};
 use crate::kubernetes::definition;
 use crate::kubernetes::kinds::{Kinds, Redefined};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::{InvalidObjectRef, ObjectRef};
+use crate::kubernetes::readiness::Readiness;
 use crate::plan::Waits;
 use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
-    self, Change, DryRunMode, Inventory, Listing, NotDryRun, Overrides, Prepared, Preview, Recorded, Removed,
-    Target,
+    self, Change, DryRunMode, Inventory, Listing, Looked, NotDryRun, Overrides, Prepared, Preview, Reached,
+    Recorded, Removed, Spared, Target,
 };
 
 use crate::host::progress::Observer;
@@ -213,9 +215,41 @@ impl Site {
         if self.overrides.take_ownership { Ok(()) } else { self.target.check_place() }
     }
 
-    /// Whether an object that was found there may be removed.
-    pub fn may_remove(&self, object: &ObjectRef, found: &Value) -> bool {
-        self.target.may_remove(object, found, &self.inventory, self.overrides)
+    /// Why an object that was found there may not be removed. None: it may.
+    pub fn spares(&self, object: &ObjectRef, found: &Value) -> Option<Spared> {
+        self.target.spares(object, found, &self.inventory, self.overrides)
+    }
+
+    /// Looks for objects that a record names, side by side.
+    ///
+    /// # Errors
+    /// [`targets::Error`] when the target cannot tell how they are served.
+    pub async fn look_all(&mut self, recorded: Vec<RecordedObject>) -> Result<Vec<Looked>, targets::Error> {
+        self.target.look_all(recorded, &mut self.kinds).await
+    }
+
+    /// Why an object is left in place whose removal was refused, and whether it stays on record: only where its record
+    /// alone tells that it is this installation's.
+    pub(super) fn left(&self, refused: &targets::Error) -> (String, bool) {
+        match refused {
+            targets::Error::Foreign { owner: Some(owner), .. } => {
+                (Spared::Foreign(owner.clone()).to_string(), false)
+            }
+            _ => {
+                let unmarked = Spared::Unmarked { is_known: !self.inventory.is_shared() };
+                (unmarked.to_string(), unmarked.stays())
+            }
+        }
+    }
+
+    /// Whether an object whose kind the target does not have in its version is not there in any other.
+    pub(super) async fn is_gone(&self, permit: &Permitted<Delete>) -> Result<bool, targets::Error> {
+        Ok(self.target.gone(&after_delete(permit), None, &self.kinds).await? == Readiness::Ready)
+    }
+
+    /// Whether it is certain that an object that was never made before was not made now.
+    pub(super) async fn lacks(&self, prepared: &Prepared, reached: Reached) -> bool {
+        self.target.lacks(prepared, reached, &self.kinds).await
     }
 
     /// Whether an object's contents belong to the installation.

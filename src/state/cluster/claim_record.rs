@@ -113,9 +113,14 @@ impl StoredResult {
 
 /// A claim without the operator's own files. A path from a record is nobody's consent: whoever can write the record
 /// would choose which file of the reader's a component sees.
+/// Nor are contents: they would stand for the reader's files.
 fn without_files(mut claim: Value) -> Value {
     if let Some(Value::Object(grant)) = claim.pointer_mut("/custom/dev.carnet.run/terms") {
         grant.remove("files");
+    }
+    let read = claim.pointer_mut("/custom/dev.carnet.run/files").and_then(Value::as_array_mut);
+    for file in read.into_iter().flatten().filter_map(Value::as_object_mut) {
+        file.remove("content");
     }
     claim
 }

@@ -63,11 +63,11 @@ impl Cluster {
         let (object, body) = (permit.0.reference(), body.into());
         check_names(body.value, object)?;
         let mut before = before;
-        if mode == DryRunMode::Reads {
+        if matches!(mode, DryRunMode::Reads | DryRunMode::ReadsIfAllowed) {
             let foretold = self.foretold(body.value, before, None);
             // A change gets a dry run all the same: it may be in conflict with others, or need a replacement, and that
             // should stop the run before anything is written.
-            if foretold.change != Change::Update {
+            if mode.trusts(foretold.change) {
                 return Ok(foretold);
             }
             before = foretold.before;
@@ -91,11 +91,11 @@ impl Cluster {
             (Err(error), Some(before)) if self.is_recorded_elsewhere(&error, body.value, &before) => {
                 Ok(self.foretold(body.value, Some(before), Some(NotDryRun::OtherVersion)))
             }
-            (Err(Error::Denied { lacks_right: true, .. }), before) if mode == DryRunMode::DryRunIfAllowed => {
+            (Err(Error::Denied { lacks_right: true, .. }), before) if mode.is_lenient() => {
                 Ok(self.foretold(body.value, before, Some(NotDryRun::Forbidden)))
             }
             // A role that the plan makes on its way, say: whoever may not bind every role is told that it is not there.
-            (Err(Error::NoDependency { .. }), before) if mode == DryRunMode::DryRunIfAllowed => {
+            (Err(Error::NoDependency { .. }), before) if mode.is_lenient() => {
                 Ok(self.foretold(body.value, before, Some(NotDryRun::Impossible)))
             }
             (Err(error), _) => Err(error),

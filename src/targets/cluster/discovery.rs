@@ -1,6 +1,7 @@
 //! Discovery: which kinds the server serves, and which of them have a status.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::MutexGuard;
 
 use http::StatusCode;
@@ -31,6 +32,22 @@ impl Statuses {
     }
 }
 
+/// The kinds of one group and version.
+struct Discovered {
+    /// An object of this version.
+    object: ObjectRef,
+    served: Result<Vec<(String, Resource)>, Error>,
+}
+
+impl Discovered {
+    fn learn(self, kinds: &mut Kinds) -> Result<(), Error> {
+        for (kind, resource) in self.served? {
+            kinds.learn(&ObjectRef { kind, ..self.object.clone() }.group_kind(), resource);
+        }
+        Ok(())
+    }
+}
+
 impl Cluster {
     /// Discovers the kinds of `objects` that `kinds` does not have yet: one request for each group and version, which
     /// brings all its other kinds too. To be called before a reference is resolved, since only then is it known whether
@@ -39,16 +56,34 @@ impl Cluster {
     /// # Errors
     /// [`Error::NoKind`] when the server has no such kind, and whatever goes wrong on the way.
     pub async fn learn(&self, objects: &[ObjectRef], kinds: &mut Kinds) -> Result<(), Error> {
-        let unknown = objects.iter().filter(|object| kinds.find(object).is_none());
-        let versions: BTreeMap<_, _> = unknown.map(|object| (&object.api_version, object)).collect();
-        let served = collect(versions.values().map(|object| self.discover(object)).collect()).await?;
-        for (object, served) in versions.into_values().zip(served) {
-            for (kind, resource) in served {
-                kinds.learn(&ObjectRef { kind, ..object.clone() }.group_kind(), resource);
-            }
+        for discovered in self.discover_unknown(objects, kinds).await {
+            discovered.learn(kinds)?;
         }
         let missing = objects.iter().find(|object| kinds.find(object).is_none());
         missing.map_or(Ok(()), |object| Err(Error::no_kind(object)))
+    }
+
+    /// Discovers kinds as [`learn`](Self::learn) does, as far as they are served in the versions of `objects`.
+    pub(super) async fn learn_known(&self, objects: &[ObjectRef], kinds: &mut Kinds) -> Result<(), Error> {
+        for discovered in self.discover_unknown(objects, kinds).await {
+            match discovered.learn(kinds) {
+                Err(Error::Delegated { .. } | Error::NoKind { .. }) => {}
+                learned => learned?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Discovers the versions of kinds that are not known, side by side.
+    async fn discover_unknown(&self, objects: &[ObjectRef], kinds: &Kinds) -> Vec<Discovered> {
+        let unknown = objects.iter().filter(|object| kinds.find(object).is_none());
+        let versions: BTreeMap<_, _> = unknown.map(|object| (&object.api_version, object)).collect();
+        let discover = |object: &ObjectRef| {
+            let object = object.clone();
+            async move { Ok::<_, Infallible>(Discovered { served: self.discover(&object).await, object }) }
+        };
+        let Ok(discovered) = collect(versions.into_values().map(discover).collect()).await;
+        discovered
     }
 
     /// Whether the server keeps a status for objects of a custom kind.

@@ -9,7 +9,7 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::readiness::{Readiness, going};
 
-use super::Cluster;
+use super::{Cluster, Sight};
 
 /// The result of a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,11 +114,11 @@ impl Cluster {
         kinds: &Kinds,
     ) -> Result<Readiness, Error> {
         let is_other = |found: &Value| uid.is_some_and(|uid| metadata::uid(found) != Some(uid));
-        match self.read(&permit.0, kinds).await {
-            Ok(Some(found)) if !is_other(&found) => Ok(Readiness::NotReady(going(&found))),
-            Ok(_) | Err(Error::NoKind { .. }) => Ok(Readiness::Ready),
-            Err(error) => Err(error),
-        }
+        Ok(match self.sight(&permit.0, kinds).await?.sight {
+            Sight::There(found) if !is_other(&found) => Readiness::NotReady(going(&found)),
+            Sight::Unknown(why) => Readiness::NotReady(why),
+            Sight::Absent | Sight::There(_) => Readiness::Ready,
+        })
     }
 }
 

@@ -292,6 +292,65 @@ mod scripted {
         assert_eq!(error.to_string(), "the server has no kind `Widget` in `example.com/v1`");
     }
 
+    /// The answers of a server that does not serve the version that an object was applied in, and the question that ends it.
+    async fn sight(api_version: &str, kind: &str, answers: &[(u16, &str)]) -> (String, Sight, usize) {
+        let gone = r#"{"kind":"Status","reason":"NotFound","details":{}}"#;
+        let answers = std::iter::once((404, gone)).chain(answers.iter().copied());
+        let server = Server::answering(answers.map(|(code, body)| answer(code, "", body)).collect());
+        let mut kinds = Kinds::default();
+        kinds.learn("example.com/Widget", Resource { plural: "widgets".into(), namespaced: true });
+        let object = reference(api_version, kind, Some("prod"), "x");
+        let seen = server.cluster().await.sight(&object, &kinds).await.unwrap();
+        (seen.object.api_version, seen.sight, server.requests().len())
+    }
+
+    const CRON: &str =
+        r#"{"apiVersion":"batch/v1","kind":"CronJob","metadata":{"name":"x","namespace":"prod"}}"#;
+
+    #[tokio::test]
+    async fn an_object_is_found_in_the_version_that_is_served_also_of_a_kind_of_kubernetes() {
+        let group = r#"{"versions":[{"groupVersion":"batch/v1beta1"},{"groupVersion":"batch/v1"}],"preferredVersion":{"groupVersion":"batch/v1"}}"#;
+        let kinds = r#"{"resources":[{"name":"cronjobs","kind":"CronJob","namespaced":true}]}"#;
+        let (version, sight, asked) =
+            sight("batch/v1beta1", "CronJob", &[(200, group), (200, kinds), (200, CRON)]).await;
+        assert_eq!((version.as_str(), asked), ("batch/v1", 4));
+        assert!(matches!(sight, Sight::There(found) if found["kind"] == "CronJob"));
+        // Not there in the version that is served: it is absent.
+        let missing = r#"{"kind":"Status","details":{"name":"x","group":"batch","kind":"cronjobs"}}"#;
+        let (.., sight, _) =
+            self::sight("batch/v1beta1", "CronJob", &[(200, group), (200, kinds), (404, missing)]).await;
+        assert!(matches!(sight, Sight::Absent));
+        // A kind of Kubernetes that is served in no version may be switched off.
+        let (.., sight, _) = self::sight("batch/v1beta1", "CronJob", &[(404, "{}")]).await;
+        assert!(matches!(sight, Sight::Unknown(why) if why.contains("in no version")));
+    }
+
+    #[tokio::test]
+    async fn an_object_whose_kind_is_not_served_is_absent_only_if_nothing_defines_it() {
+        let none = r#"{"items":[]}"#;
+        let listed = r#"{"items":[{"metadata":{"name":"widgets.example.com"}},{"metadata":{"name":"widgets.other.example.com"}}]}"#;
+        let definition = |kind: &str| {
+            json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": { "name": "widgets.example.com" }, "spec": { "names": { "kind": kind } } })
+            .to_string()
+        };
+        let forbidden = r#"{"kind":"Status","reason":"Forbidden"}"#;
+        let (ours, other) = (definition("Widget"), definition("Gadget"));
+        for (answers, expected) in [
+            (vec![(404, "{}"), (200, none), (200, none)], None),
+            (vec![(404, "{}"), (200, listed), (200, &*ours)], Some("has no version that is served")),
+            (vec![(404, "{}"), (200, listed), (200, &*other), (200, none)], None),
+            (vec![(404, "{}"), (403, forbidden)], Some("you may not see")),
+        ] {
+            let (.., sight, _) = sight("example.com/v1", "Widget", &answers).await;
+            match (sight, expected) {
+                (Sight::Absent, None) => {}
+                (Sight::Unknown(why), Some(expected)) => assert!(why.contains(expected), "{why}"),
+                _ => panic!("it is not as expected: {answers:?}"),
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_server_that_is_not_there_is_unavailable() {
         let folder = tempfile::tempdir().unwrap();

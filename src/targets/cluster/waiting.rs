@@ -9,6 +9,7 @@ use crate::grant::{Permitted, Wait};
 use crate::kubernetes::definition;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::managed_fields;
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::{Beside, Readiness, readiness};
 use crate::sync::Mutex;
 
@@ -26,13 +27,21 @@ impl Cluster {
     pub async fn readiness(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Result<Readiness, Error> {
         let object = &permit.0;
         let found = self.read(object, kinds).await?.ok_or_else(|| Error::NotFound(object.to_string()))?;
+        self.judged(object, &found, kinds).await
+    }
+
+    /// The readiness of an object as it was read.
+    ///
+    /// # Errors
+    /// [`Error`] when the server does not say whether it keeps a status.
+    pub async fn judged(&self, object: &ObjectRef, found: &Value, kinds: &Kinds) -> Result<Readiness, Error> {
         let lacks_status = !found.get("status").is_some_and(is_something);
         let beside = Beside {
-            binds_with_pod: object.is("", "PersistentVolumeClaim") && self.binds_with_pod(&found).await,
+            binds_with_pod: object.is("", "PersistentVolumeClaim") && self.binds_with_pod(found).await,
             has_status: lacks_status && self.has_status(object, kinds).await?,
-            quiet: managed_fields::last_written(&found).and_then(|time| self.server.time_since(time)),
+            quiet: managed_fields::last_written(found).and_then(|time| self.server.time_since(time)),
         };
-        Ok(readiness(&found, &beside))
+        Ok(readiness(found, &beside))
     }
 
     /// Diagnoses why an object is not ready, a line for each reason, the newest warnings first. Empty where no reason

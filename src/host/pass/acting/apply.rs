@@ -1,6 +1,7 @@
 //! Carries out one call that applies objects: concurrently, in waves, so that dependencies come first.
 
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,12 +12,14 @@ use crate::host::pass::{ApplyItem, Site};
 use crate::host::progress::Unready;
 use crate::host::told::CallError;
 use crate::host::wait::Awaited;
+use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::order::ApplyWave;
 use crate::kubernetes::readiness::removes_itself;
 use crate::kubernetes::{definition, metadata};
 use crate::targets::{self, Change, Overrides, Prepared, Recorded};
 
 use super::Acting;
+use super::reached::CallProgress;
 
 /// How many applied objects are written down together. Until then this process alone knows their identities, as of all
 /// that is under way: that they were about to be applied is on record.
@@ -63,9 +66,10 @@ impl Acting {
 
     /// Sends the objects wave by wave. All of them are in the inventory before the first request is sent.
     pub(super) async fn send_all(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<(), CallError> {
+        *self.progress = CallProgress::default();
         let recorded: Vec<_> = items.iter().map(|item| self.intended(&item.prepared)).collect();
-        let new = recorded.iter().map(|it| &it.object);
-        let new: Vec<_> = new.filter(|it| self.site.inventory().find(it).is_none()).cloned().collect();
+        let is_new = |item: &&ApplyItem| self.site.inventory().find(item.prepared.object()).is_none();
+        let new: Vec<_> = items.iter().filter(is_new).collect();
         self.ledger.intend(&recorded)?;
         self.site.record(&recorded);
         let sent = self.send_waves(items, granted).await;
@@ -73,7 +77,7 @@ impl Acting {
             return sent;
         }
         // Of a call that failed, what was never written is nobody's: it would be looked for and shown for good.
-        let unwritten: Vec<_> = new.into_iter().filter(|object| self.site.target().lacks(object)).collect();
+        let unwritten = unwritten(&self.site, &self.progress, new).await;
         let forgotten = self.forget(unwritten.into_iter());
         sent.and(forgotten.map_err(CallError::from))
     }
@@ -118,8 +122,8 @@ impl Acting {
         items: &[&'a ApplyItem],
         granted: &Granted,
     ) -> Result<Vec<&'a ApplyItem>, CallError> {
-        let Self { site, ledger, settled, seen, redefined, .. } = self;
-        let (site, redefined) = (&*site, &*redefined);
+        let Self { site, ledger, settled, seen, redefined, progress, .. } = self;
+        let (site, redefined, progress) = (&*site, &*redefined, &**progress);
         let mut requests = Vec::new();
         for item in items {
             let (prepared, id) = (&item.prepared, item.step.object.id());
@@ -128,7 +132,12 @@ impl Acting {
             requests.push(async move {
                 match kept {
                     Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),
-                    None => Sent::of(apply(site, prepared, seen, redefined).await, site.overrides()),
+                    None => {
+                        progress.begun(prepared.object());
+                        let answer = apply(site, prepared, seen, redefined).await;
+                        progress.ended(prepared.object(), &answer);
+                        Sent::of(answer, site.overrides())
+                    }
                 }
             });
         }
@@ -159,6 +168,7 @@ impl Acting {
         for (_, item, answer) in sent {
             match answer {
                 Sent::Done(change, recorded) => {
+                    self.done.applied(&item.step.object, change);
                     self.site.record(std::slice::from_ref(&recorded));
                     changed.extend((change != Change::Unchanged).then_some(item));
                 }
@@ -169,8 +179,10 @@ impl Acting {
         for (item, fields) in fixed {
             let object = item.step.object.to_string();
             let refusal = cluster::Error::Immutable { object, fields: fields.clone() };
+            self.progress.written(&item.step.object);
             let recorded = self.replace(&item.prepared, refusal.into(), &fields, granted).await?;
             self.ledger.applied(std::slice::from_ref(&recorded))?;
+            self.done.applied(&item.step.object, Change::Replace);
             self.site.record(std::slice::from_ref(&recorded));
             changed.push(item);
         }
@@ -212,6 +224,20 @@ async fn apply(
             (applied, _) => return applied,
         }
     }
+}
+
+/// The objects of a call that failed that were certainly not written.
+async fn unwritten(site: &Site, progress: &CallProgress, new: Vec<&ApplyItem>) -> Vec<ObjectRef> {
+    let mut looks = Vec::new();
+    for ApplyItem { prepared, .. } in new {
+        let reached = progress.of(prepared.object());
+        looks.push(async move {
+            let is_absent = site.lacks(prepared, reached).await;
+            Ok::<_, Infallible>(is_absent.then(|| prepared.object().clone()))
+        });
+    }
+    let Ok(looked) = concurrent::collect(looks).await;
+    looked.into_iter().flatten().collect()
 }
 
 impl Sent {

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::cluster::concurrent;
+use crate::cluster::{self, concurrent};
 use crate::grant::{Delete, Permitted, after_delete};
-use crate::host::progress::Unready;
+use crate::host::progress::{LeftObject, Unready};
 use crate::host::wait::Awaited;
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::{self, Removed};
@@ -25,8 +25,8 @@ pub struct ObjectRemoval {
 }
 
 impl Acting {
-    /// Removes objects. Returns the first error. After one that is `tolerable`, the object is dropped from the
-    /// inventory instead.
+    /// Removes objects. Returns the first error. After one that is `tolerable`, the object is left in place instead, and
+    /// named.
     ///
     /// # Errors
     /// When an object cannot be removed, or that cannot be written down.
@@ -35,24 +35,41 @@ impl Acting {
         removals: Vec<ObjectRemoval>,
         tolerable: fn(&targets::Error) -> bool,
     ) -> Result<(), targets::Error> {
-        let Self { site, ledger, going, .. } = self;
+        let Self { site, ledger, going, done, .. } = self;
         let waits = site.waiting().waits.between_steps();
         let known = &*site;
         let remove = |ObjectRemoval { permit, seen }: ObjectRemoval| async move {
             match known.delete(&permit, seen.as_ref()).await {
-                Err(error) if tolerable(&error) => Ok((permit, Removed::Gone)),
-                removed => Ok((permit, removed?)),
+                Err(error) if tolerable(&error) => Ok((permit, Err(known.left(&error)))),
+                // A custom resource is gone with its definition; a definition may also have dropped a version alone.
+                Err(error) if is_no_kind(&error) && known.is_gone(&permit).await? => {
+                    Ok((permit, Ok(Removed::Gone)))
+                }
+                removed => Ok((permit, Ok(removed?))),
             }
         };
         let mut gone = Vec::new();
         let removed =
             concurrent::for_each(removals.into_iter().map(remove).collect(), |_, (permit, removed)| {
-                match removed {
-                    Removed::Going(uid) if waits => going.push(Awaited::Gone(after_delete(&permit), uid)),
-                    Removed::Gone | Removed::Going(_) => {
-                        ledger.removed(&permit.0)?;
-                        gone.push(permit.into_inner().0);
+                let is_over = match removed {
+                    Err((why, stays)) => {
+                        done.left(LeftObject { object: permit.0.clone(), why, stays });
+                        !stays
                     }
+                    Ok(removed) => {
+                        done.removed(&permit.0);
+                        match removed {
+                            Removed::Going(uid) if waits => {
+                                going.push(Awaited::Gone(after_delete(&permit), uid));
+                                return Ok(());
+                            }
+                            Removed::Gone | Removed::Going(_) => true,
+                        }
+                    }
+                };
+                if is_over {
+                    ledger.removed(&permit.0)?;
+                    gone.push(permit.into_inner().0);
                 }
                 Ok(())
             })
@@ -97,6 +114,10 @@ impl Acting {
         self.forget(objects.into_iter().filter(|object| !late.contains(&object.id())))?;
         Ok(left)
     }
+}
+
+fn is_no_kind(error: &targets::Error) -> bool {
+    matches!(error, targets::Error::Cluster(cluster::Error::NoKind { .. }))
 }
 
 /// Divides these objects into those that are awaited and the rest.
