@@ -9,18 +9,31 @@ mod untyped;
 mod power;
 mod item;
 mod found;
+mod brought;
+mod table;
 mod refused;
 mod coverage;
+mod rights_table;
 mod dangers;
 mod pods;
 mod accounts;
 mod context;
+mod settings;
 mod admission;
 mod exposure;
 mod images;
 mod security;
 mod volumes;
 mod kinds;
+mod storage;
+mod nodes;
+mod agents;
+mod traffic;
+mod annotations;
+mod guards;
+mod denial;
+mod placement;
+mod reads;
 mod credentials;
 #[cfg(test)]
 mod tests;
@@ -33,6 +46,7 @@ use crate::capability::severity::Severity;
 use crate::plan::trace::ObjectChange;
 
 use accounts::Rbac;
+use brought::Brought;
 use context::beside;
 use found::{Found, MORE};
 use item::{Item, items};
@@ -72,7 +86,13 @@ impl Powers {
         context: &ClusterContext,
     ) -> Self {
         let after = items(changes.iter().map(Borrow::borrow), |row| row.after.as_ref());
-        let after = looked(&after, changes, images, context);
+        let mut after = looked(&after, changes, images, context);
+        for row in changes.iter().map(Borrow::borrow) {
+            let mut found = Found::new(row.object.to_string(), MAX_OF_ONE);
+            guards::look_at_change(row, &mut found);
+            after.rows.extend(found.rows);
+        }
+        after.rows.sort_by_key(|power| Reverse(power.severity));
         let before = items(changes.iter().map(Borrow::borrow), |row| row.before.as_ref());
         if before.is_empty() {
             return Self { there: after.rows, gone: Vec::new() };
@@ -104,6 +124,7 @@ fn looked<R: Borrow<ObjectChange>>(
     context: &ClusterContext,
 ) -> Found {
     let rbac = Rbac::new(items, &beside(changes, context), context.coverage);
+    let brought = Brought::of(items);
     let (mut all, mut known) = (Found::new("the plan".into(), MAX), BTreeMap::new());
     for item in items {
         let mut found = Found::new(item.object.to_string(), MAX_OF_ONE);
@@ -112,12 +133,24 @@ fn looked<R: Borrow<ObjectChange>>(
             security::look(&pod, &mut found);
             volumes::look(&pod, &mut found);
             images::look(&pod, images, &mut found);
+            storage::look_at_pod(&pod, &mut found);
+            placement::look(item, &pod, &mut found);
+            reads::look(item, &pod, &brought, &rbac, &mut found);
+            annotations::look_at_pod(&pod, &mut found);
             rbac.look_at_pod(item, &pod, &mut known, &mut found);
         }
         rbac.look(item, &mut found);
         admission::look(item, &mut found);
         exposure::look(item, &mut found);
         kinds::look(item, &mut found);
+        settings::look(item, &mut found);
+        storage::look(item, &brought, &mut found);
+        nodes::look(item, &mut found);
+        agents::look(item, &mut found);
+        traffic::look(item, &brought, &mut found);
+        annotations::look(item, &mut found);
+        guards::look(item, items, &mut found);
+        denial::look(item, &mut found);
         found.finished().rows.into_iter().for_each(|power| all.push(power));
     }
     let mut all = all.finished();

@@ -127,6 +127,15 @@ impl<'a> Rbac<'a> {
         dangers::reads_secret(self.rules(account, &mut BTreeSet::new()), namespace, name)
     }
 
+    /// Whether a role of the plan lets anybody make Secrets in a namespace.
+    pub(super) fn plan_makes_secrets(&self, namespace: &str) -> bool {
+        let bound = self.bound.iter().filter(|(_, is_planned)| **is_planned);
+        let mut roles = bound.filter(|((home, _), _)| home.is_none_or(|home| home == namespace));
+        roles.any(|(key, _)| {
+            self.roles.get(key).is_some_and(|role| items(role, "/rules").any(dangers::makes_secrets))
+        })
+    }
+
     fn rules(&self, account: &AccountName, unread: &mut BTreeSet<String>) -> Vec<(&Value, Scope<'_>)> {
         let bindings: BTreeSet<usize> =
             keys(account).iter().filter_map(|key| self.by_subject.get(key)).flatten().copied().collect();
@@ -245,14 +254,40 @@ impl<'a> Rbac<'a> {
             let what = "takes over the rules of whatever roles have certain labels, those to come included";
             found.add(Medium, "rbac/aggregation", what);
         }
-        let prefix = "rbac.authorization.k8s.io/aggregate-to-";
+        // Roles gather others by their labels, and by whichever they like.
         let labels = members(item.body, "/metadata/labels").filter(|(_, value)| **value == "true");
-        let into: Vec<_> = labels.filter_map(|(label, _)| label.strip_prefix(prefix)).collect();
-        if !into.is_empty() {
+        let into: Vec<_> =
+            labels.filter_map(|(label, _)| label.split_once("aggregate-to-")).map(|(_, into)| into).collect();
+        if !into.is_empty() && namespace.is_none() {
             let severity = dangers.first().map_or(Low, |worst| worst.severity.max(Medium));
             let what = format!("adds its rights to those of everybody who has the role {}", listed(into));
             found.add(severity, "rbac/aggregation", what);
         }
+        for gatherer in self.gatherers(item) {
+            let severity = dangers.first().map_or(Low, |worst| worst.severity.max(Medium));
+            let what =
+                format!("adds to whoever has the role {}, which gathers it by its labels", quoted(gatherer));
+            found.add(severity, "rbac/aggregation", what);
+        }
+    }
+
+    /// Roles of the plan that gather a role by its labels, where these are not the usual ones.
+    fn gatherers(&self, item: &Item<'a>) -> Vec<&'a str> {
+        let labels = item.body.pointer("/metadata/labels");
+        let is_gathered = |role: &Value| {
+            items(role, "/aggregationRule/clusterRoleSelectors").any(|selector| {
+                let mut wanted = members(selector, "/matchLabels").peekable();
+                wanted.peek().is_some()
+                    && wanted.all(|(key, value)| {
+                        !key.contains("aggregate-to-") && labels.and_then(|it| it.get(key)) == Some(value)
+                    })
+            })
+        };
+        let all = self.roles.iter().filter(|((home, name), _)| home.is_none() && *name != item.object.name);
+        if item.object.kind != "ClusterRole" || !self.may_look_at(self.roles.len()) {
+            return Vec::new();
+        }
+        all.filter(|(_, role)| is_gathered(role)).map(|((_, name), _)| *name).collect()
     }
 
     fn look_at_token(&self, account: &AccountName, found: &mut Found) {

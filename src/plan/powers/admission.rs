@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use crate::capability::severity::Severity;
-use crate::kubernetes::api::{ADMISSION, API_REGISTRATION};
+use crate::kubernetes::api::{ADMISSION, API_REGISTRATION, RBAC};
 
+use super::settings::is_of_the_system;
 use super::untyped::{is_on, is_there, items, listed, quoted, text, texts};
 use super::{Found, Item};
 
@@ -64,6 +65,7 @@ struct Reach {
     what: String,
     sees_everything: bool,
     sees_secrets: bool,
+    sees_rights: bool,
     sees_workloads: bool,
     is_narrowed: bool,
 }
@@ -74,22 +76,32 @@ impl Reach {
             items(webhook, "/rules").any(|rule| {
                 let is_group = texts(rule, "/apiGroups").any(|it| it == "*" || it == group);
                 let mut resources = texts(rule, "/resources");
-                is_group && resources.any(|it| ["*", "*/*"].contains(&it) || lookups.contains(&it))
+                // For the server, `secrets/*` are Secrets too.
+                let is_meant = |it: &str| {
+                    let whole = it.strip_suffix("/*").unwrap_or(it);
+                    whole == "*" || lookups.contains(&whole)
+                };
+                is_group && resources.any(is_meant)
             })
         };
         let resources = items(webhook, "/rules").flat_map(|rule| texts(rule, "/resources"));
         let mut resources: Vec<_> = resources.collect();
         resources.sort_unstable();
         resources.dedup();
-        let is_narrowed =
-            is_selective(webhook, "/namespaceSelector") || is_selective(webhook, "/objectSelector");
+        let is_narrowed = is_selective(webhook, "/namespaceSelector") && !takes_the_system(webhook)
+            || is_selective(webhook, "/objectSelector");
         let narrowed = if is_narrowed { ", where a selector picks them" } else { "" };
         let scope = items(webhook, "/rules").all(|rule| text(rule, "/scope") == Some("Cluster"));
         let place = if scope { "" } else { " in every namespace" };
         Self {
             what: format!("{}{place}{narrowed}", listed(resources)),
             sees_everything: sees("*", &[]),
-            sees_secrets: sees("", &["secrets"]),
+            sees_secrets: sees("", &["secrets", "serviceaccounts", "serviceaccounts/token"])
+                || sees(
+                    "certificates.k8s.io",
+                    &["certificatesigningrequests", "certificatesigningrequests/approval"],
+                ),
+            sees_rights: sees(RBAC, &["clusterrolebindings", "clusterroles", "rolebindings", "roles"]),
             sees_workloads: sees("", &["pods"])
                 || sees("apps", &["daemonsets", "deployments", "statefulsets"]),
             is_narrowed,
@@ -97,9 +109,10 @@ impl Reach {
     }
 
     fn severity(&self, changes: bool) -> Severity {
-        let severity = match (self.sees_everything, self.sees_secrets, self.sees_workloads) {
+        let is_vital = self.sees_everything || self.sees_secrets;
+        let severity = match (is_vital, self.sees_rights, self.sees_workloads) {
             (true, ..) | (_, true, _) if changes => Critical,
-            (true, ..) | (_, true, _) => High,
+            (true, ..) => High,
             (_, _, true) if changes => High,
             _ => Medium,
         };
@@ -118,6 +131,19 @@ fn is_selective(webhook: &Value, selector: &str) -> bool {
         _ => false,
     };
     labels.is_some_and(|labels| !labels.is_empty()) || lookups.into_iter().any(positive)
+}
+
+/// Whether a selector of namespaces picks those that the cluster itself lives in.
+fn takes_the_system(webhook: &Value) -> bool {
+    const NAME: &str = "kubernetes.io/metadata.name";
+    let is_system = |name: &Value| name.as_str().is_some_and(is_of_the_system);
+    let labels = webhook.pointer("/namespaceSelector/matchLabels").and_then(|labels| labels.get(NAME));
+    let picked = |it: &Value| {
+        text(it, "/key") == Some(NAME)
+            && text(it, "/operator") == Some("In")
+            && items(it, "/values").any(is_system)
+    };
+    labels.is_some_and(is_system) || items(webhook, "/namespaceSelector/matchExpressions").any(picked)
 }
 
 fn definition(body: &Value, found: &mut Found) {

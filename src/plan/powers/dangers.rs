@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::capability::severity::Severity;
-use crate::kubernetes::api::{ADMISSION, API_EXTENSIONS, APPS, BATCH, RBAC};
+use crate::kubernetes::api::RBAC;
 
+use super::rights_table::{READ, RIGHTS, Right};
 use super::untyped::{is_there, items, listed, texts};
 
 use Severity::{Critical, High, Low, Medium};
@@ -26,221 +27,6 @@ pub(super) struct Danger {
     /// The danger as a phrase, to be read after "may".
     pub(super) what: String,
 }
-
-/// A kind of right.
-struct Right {
-    rule: &'static str,
-    verbs: &'static [&'static str],
-    group: &'static str,
-    resources: &'static [&'static str],
-    /// How bad it is everywhere, and in one namespace; there is nothing of the kind in a namespace where none is given.
-    severities: (Severity, Option<Severity>),
-    /// Whether it is less when it is for objects of certain names alone.
-    narrows: bool,
-    what: &'static str,
-}
-
-const READ: &[&str] = &["get", "list", "watch"];
-const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
-const CHANGE: &[&str] = &["create", "patch", "update"];
-
-/// The rights by which somebody gets more than they have, or gets at what others keep secret.
-const RIGHTS: &[Right] = &[
-    Right {
-        rule: "rbac/escalate",
-        verbs: &["escalate"],
-        group: RBAC,
-        resources: &["clusterroles", "roles"],
-        severities: (Critical, Some(High)),
-        narrows: false,
-        what: "give itself any right (`escalate`)",
-    },
-    Right {
-        rule: "rbac/bind",
-        verbs: &["bind"],
-        group: RBAC,
-        resources: &["clusterroles", "roles"],
-        severities: (Critical, Some(High)),
-        narrows: false,
-        what: "hand out roles whose rights it does not have (`bind`)",
-    },
-    Right {
-        rule: "rbac/impersonate",
-        verbs: &["impersonate"],
-        group: "",
-        resources: &["groups", "serviceaccounts", "users"],
-        severities: (Critical, Some(High)),
-        narrows: false,
-        what: "act as others (`impersonate`)",
-    },
-    Right {
-        rule: "rbac/token-create",
-        verbs: &["create"],
-        group: "",
-        resources: &["serviceaccounts/token"],
-        severities: (Critical, Some(High)),
-        narrows: true,
-        what: "make tokens of service accounts, and so act as them",
-    },
-    Right {
-        rule: "rbac/nodes-proxy",
-        verbs: &["create", "get", "patch", "update"],
-        group: "",
-        resources: &["nodes/proxy"],
-        severities: (Critical, None),
-        narrows: false,
-        what: "run commands in any pod through the nodes (`nodes/proxy`)",
-    },
-    Right {
-        rule: "rbac/admission",
-        verbs: CHANGE,
-        group: ADMISSION,
-        resources: &[
-            "mutatingadmissionpolicies",
-            "mutatingadmissionpolicybindings",
-            "mutatingwebhookconfigurations",
-        ],
-        severities: (Critical, None),
-        narrows: true,
-        what: "change whatever anybody writes, by webhooks or policies",
-    },
-    Right {
-        rule: "rbac/admission",
-        verbs: WRITE,
-        group: ADMISSION,
-        resources: &[
-            "validatingadmissionpolicies",
-            "validatingadmissionpolicybindings",
-            "validatingwebhookconfigurations",
-        ],
-        severities: (High, None),
-        narrows: true,
-        what: "see or refuse whatever anybody writes, or lift such a guard",
-    },
-    Right {
-        rule: "rbac/certificates",
-        verbs: &["approve", "sign", "update", "patch"],
-        group: "certificates.k8s.io",
-        resources: &["certificatesigningrequests/approval", "certificatesigningrequests/status", "signers"],
-        severities: (Critical, None),
-        narrows: false,
-        what: "have certificates made for anybody",
-    },
-    Right {
-        rule: "rbac/api-services",
-        verbs: CHANGE,
-        group: "apiregistration.k8s.io",
-        resources: &["apiservices"],
-        severities: (Critical, None),
-        narrows: true,
-        what: "answer in the place of the API server",
-    },
-    Right {
-        rule: "rbac/secrets-read",
-        verbs: READ,
-        group: "",
-        resources: &["secrets"],
-        severities: (High, Some(Medium)),
-        narrows: true,
-        what: "read Secrets",
-    },
-    Right {
-        rule: "rbac/secrets-write",
-        verbs: WRITE,
-        group: "",
-        resources: &["secrets"],
-        severities: (High, Some(Medium)),
-        narrows: true,
-        what: "change Secrets",
-    },
-    Right {
-        rule: "rbac/exec",
-        verbs: &["create", "get", "patch", "update"],
-        group: "",
-        resources: &[
-            "pods/attach",
-            "pods/ephemeralcontainers",
-            "pods/exec",
-            "pods/portforward",
-            "pods/proxy",
-        ],
-        severities: (Critical, Some(High)),
-        narrows: true,
-        what: "get into running pods",
-    },
-    Right {
-        rule: "rbac/volumes",
-        verbs: CHANGE,
-        group: "",
-        resources: &["persistentvolumes"],
-        severities: (High, None),
-        narrows: true,
-        what: "make volumes of the nodes' directories",
-    },
-    Right {
-        rule: "rbac/nodes",
-        verbs: WRITE,
-        group: "",
-        resources: &["nodes", "nodes/status"],
-        severities: (High, None),
-        narrows: true,
-        what: "change nodes, and so where pods run",
-    },
-    Right {
-        rule: "rbac/namespaces",
-        verbs: WRITE,
-        group: "",
-        resources: &["namespaces"],
-        severities: (High, Some(Medium)),
-        narrows: true,
-        what: "change or delete namespaces, and with them what holds in them",
-    },
-    Right {
-        rule: "rbac/pods",
-        verbs: CHANGE,
-        group: "",
-        resources: &["pods", "podtemplates", "replicationcontrollers"],
-        severities: (High, Some(Medium)),
-        narrows: true,
-        what: "start pods as any service account that is there",
-    },
-    Right {
-        rule: "rbac/pods",
-        verbs: CHANGE,
-        group: APPS,
-        resources: &["daemonsets", "deployments", "replicasets", "statefulsets"],
-        severities: (High, Some(Medium)),
-        narrows: true,
-        what: "start pods as any service account that is there",
-    },
-    Right {
-        rule: "rbac/pods",
-        verbs: CHANGE,
-        group: BATCH,
-        resources: &["cronjobs", "jobs"],
-        severities: (High, Some(Medium)),
-        narrows: true,
-        what: "start pods as any service account that is there",
-    },
-    Right {
-        rule: "rbac/roles",
-        verbs: WRITE,
-        group: RBAC,
-        resources: &["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
-        severities: (High, Some(Medium)),
-        narrows: true,
-        what: "change roles and bindings, as far as its own rights go",
-    },
-    Right {
-        rule: "rbac/definitions",
-        verbs: WRITE,
-        group: API_EXTENSIONS,
-        resources: &["customresourcedefinitions"],
-        severities: (Medium, None),
-        narrows: true,
-        what: "change or delete definitions of custom resources, and with them all such objects",
-    },
-];
 
 /// The rights in these rules that lead further, the worst first. Each kind of right is named once.
 pub(super) fn dangers<'a>(rules: impl IntoIterator<Item = (&'a Value, Scope<'a>)>) -> Vec<Danger> {
@@ -266,6 +52,17 @@ pub(super) fn dangers<'a>(rules: impl IntoIterator<Item = (&'a Value, Scope<'a>)
         {
             let severity = if scope == Scope::Cluster { High } else { Medium };
             note("rbac/impersonate", "act as certain others (`impersonate:…`)", severity, place(scope, rule));
+        }
+        let mut paths = texts(rule, "/nonResourceURLs");
+        if scope == Scope::Cluster && paths.any(|path| ["*", "/*"].contains(&path)) {
+            let acts = texts(rule, "/verbs").any(|verb| !["get", "head", "options"].contains(&verb));
+            let severity = if acts { High } else { Medium };
+            note(
+                "rbac/paths",
+                "reach whatever the API server serves beside objects",
+                severity,
+                place(scope, rule),
+            );
         }
         if texts(rule, "/resources").any(|resource| resource == "*") {
             let severity = if scope == Scope::Cluster { Medium } else { Low };
@@ -310,6 +107,11 @@ pub(super) fn built_in(name: &str) -> Option<Vec<Value>> {
         "view" => Some(Vec::new()),
         _ => None,
     }
+}
+
+/// Whether a rule lets somebody make Secrets.
+pub(super) fn makes_secrets(rule: &Value) -> bool {
+    covers(rule, "/verbs", &["create"]) && is_for(rule, "", &["secrets"])
 }
 
 /// The Secrets that these rules let somebody read.

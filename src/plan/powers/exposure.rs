@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::capability::severity::Severity;
 
-use super::untyped::{is_there, items, listed, members, quoted, text, texts};
+use super::untyped::{is_there, items, listed, quoted, text, texts};
 use super::{Found, Item};
 
 use Severity::{High, Low, Medium};
@@ -64,15 +64,6 @@ fn ingress(body: &Value, found: &mut Found) {
         named.push("");
     }
     hosts("exposure/ingress", named, found);
-    let code = members(body, "/metadata/annotations").map(|(name, _)| name);
-    let code: Vec<_> = code.filter(|name| name.ends_with("-snippet")).collect();
-    if !code.is_empty() {
-        let what = format!(
-            "brings configuration text for the ingress controller, which runs it as its own: {}",
-            listed(code)
-        );
-        found.add(High, "exposure/ingress-snippet", what);
-    }
 }
 
 fn gateway(body: &Value, found: &mut Found) {

@@ -35,7 +35,7 @@ impl FromIterator<Digest> for Images {
 /// Looks at the images of one pod.
 pub(super) fn look(pod: &PodView<'_>, images: Option<&Images>, found: &mut Found) {
     let mut by_image = BTreeMap::<&str, Vec<&str>>::new();
-    for container in pod.containers() {
+    for container in pod.containers().filter(|container| !container.is_partial) {
         by_image.entry(text(container.body, "/image").unwrap_or_default()).or_default().push(container.name);
     }
     for volume in items(pod.spec, "/volumes") {

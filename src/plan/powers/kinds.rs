@@ -2,8 +2,8 @@
 
 use crate::capability::severity::Severity;
 
-use super::untyped::{is_on, members, quoted, text};
-use super::{Found, Item, volumes};
+use super::untyped::{is_on, members, text};
+use super::{Found, Item};
 
 use Severity::{Critical, High, Low, Medium};
 
@@ -16,14 +16,9 @@ const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 pub(super) fn look(item: &Item<'_>, found: &mut Found) {
     match item.object.group_kind().as_str() {
         "Namespace" => namespace(item, found),
-        "PersistentVolume" => volumes::persistent(item, found),
         "Secret" if text(item.body, "/type") == Some("bootstrap.kubernetes.io/token") => {
             let what = "is a token by which machines join the cluster";
             found.add(Critical, "secret/bootstrap-token", what);
-        }
-        "certificates.k8s.io/CertificateSigningRequest" => {
-            let signer = quoted(text(item.body, "/spec/signerName").unwrap_or("?"));
-            found.add(Medium, "certificate/request", format!("asks {signer} for a certificate"));
         }
         "scheduling.k8s.io/PriorityClass" => priority(item, found),
         _ => {}

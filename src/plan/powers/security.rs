@@ -81,7 +81,27 @@ struct Rows<'a>(BTreeMap<Row, Vec<&'a str>>);
 /// Severity, rule and sentence.
 type Row = (Reverse<Severity>, &'static str, Cow<'static, str>);
 
+/// What a container lacks, as the policy "restricted" wants it.
+const LACKS: [&str; 4] = [
+    "pod-security/restricted/capabilities",
+    "pod-security/restricted/privilege-escalation",
+    "pod-security/restricted/running-as-non-root",
+    "pod-security/restricted/seccomp",
+];
+
 impl<'a> Rows<'a> {
+    /// Adds what is found, but for what is left out and may be set by somebody else.
+    fn without_lacks(&mut self, find: impl FnOnce(&mut Self)) {
+        let mut found = Self::default();
+        find(&mut found);
+        for (row, containers) in found.0 {
+            let (Reverse(severity), rule, _) = &row;
+            if *severity != Low || !LACKS.contains(rule) {
+                self.0.entry(row).or_default().extend(containers);
+            }
+        }
+    }
+
     fn pod(&mut self, severity: Severity, rule: &'static str, what: impl Into<Cow<'static, str>>) {
         self.0.entry((Reverse(severity), rule, what.into())).or_default();
     }
@@ -103,9 +123,11 @@ pub(super) fn look(pod: &PodView<'_>, found: &mut Found) {
     host(pod, &mut rows);
     whole_pod(pod, &mut rows);
     for container in pod.containers() {
-        privileges(pod, container, &mut rows);
-        confinement(pod, container, &mut rows);
-        reach(container, &mut rows);
+        if container.is_partial {
+            rows.without_lacks(|rows| judge(pod, container, rows));
+        } else {
+            judge(pod, container, &mut rows);
+        }
     }
     for ((Reverse(severity), rule, what), containers) in rows.0 {
         match containers.len() {
@@ -114,6 +136,12 @@ pub(super) fn look(pod: &PodView<'_>, found: &mut Found) {
             _ => found.add(severity, rule, format!("{what} (containers {})", listed(containers))),
         }
     }
+}
+
+fn judge<'a>(pod: &PodView<'a>, container: Container<'a>, rows: &mut Rows<'a>) {
+    privileges(pod, container, rows);
+    confinement(pod, container, rows);
+    reach(container, rows);
 }
 
 /// Namespaces of the node that the pod shares.
