@@ -6,6 +6,7 @@
 
 pub mod concurrent;
 mod unreachable;
+mod watch;
 mod response;
 mod status;
 mod write_right;
@@ -40,3 +41,4 @@ pub(crate) use diagnosis::{binds_with_pod, diagnosis};
 pub(crate) use request::ApiRequest;
 pub(crate) use response::ApiResponse;
 pub(crate) use status::path_of;
+pub(crate) use watch::{Watch, WatchEvent};

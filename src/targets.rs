@@ -4,6 +4,7 @@
 //! and says so before it writes, through a [`Ledger`], so that nothing it leaves behind is ever unknown.
 
 pub mod credentials;
+mod awaited;
 mod overrides;
 mod preview;
 mod failure;
@@ -29,13 +30,14 @@ use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::{Readiness, going};
 
-use self::cluster::{Body, Cluster, same_as_seen};
+use self::cluster::{Body, Cluster, may_be_watched, same_as_seen};
 use credentials::{Filled, LentCredentials};
 use directory::Directory;
 use ownership::{Ownership, is_recorded, refused};
 use prepared::Form;
 
-pub use self::cluster::{Listing, Removed, Sight};
+pub use self::cluster::{Followed, Listing, Removed, Sight};
+pub use awaited::Awaited;
 pub use failure::{Error, Reached};
 pub use inventory::{Inventory, Ledger, Recorded};
 pub use overrides::Overrides;
@@ -330,19 +332,38 @@ impl Target {
         }
     }
 
-    /// Whether an object that was removed is gone: `Ready` when it is.
+    /// How far a condition is met: `Ready` when it is. In a directory each is met at once.
     ///
     /// # Errors
     /// [`Error`] when the target cannot be read.
-    pub async fn gone(
-        &self,
-        permit: &Permitted<Wait>,
-        uid: Option<&str>,
-        kinds: &Kinds,
-    ) -> Result<Readiness, Error> {
+    pub async fn look(&self, awaited: &Awaited, kinds: &Kinds) -> Result<Readiness, Error> {
         match self {
-            Self::Cluster(cluster) => Ok(cluster.gone(permit, uid, kinds).await?),
+            Self::Cluster(cluster) => Ok(cluster.look(awaited, kinds).await?),
             Self::Directory(_) => Ok(Readiness::Ready),
+        }
+    }
+
+    /// Whether it can be told how far a condition is met, as far as that depends on what is waited for.
+    pub fn can_follow(&self, awaited: &Awaited) -> bool {
+        match self {
+            Self::Cluster(_) => may_be_watched(awaited),
+            Self::Directory(_) => false,
+        }
+    }
+
+    /// Tells how far a condition is met, again and again, until it is or cannot be, or until it has to be looked at.
+    ///
+    /// # Errors
+    /// [`Error`] when the target cannot be read.
+    pub async fn follow(
+        &self,
+        awaited: &Awaited,
+        kinds: &Kinds,
+        told: impl FnMut(&Readiness),
+    ) -> Result<Followed, Error> {
+        match self {
+            Self::Cluster(cluster) => Ok(cluster.follow(awaited, kinds, told).await?),
+            Self::Directory(_) => Ok(Followed::NotPossible),
         }
     }
 
@@ -365,19 +386,11 @@ impl Target {
         }
     }
 
-    /// Whether objects of the kinds that a definition brings can be applied. In a directory they always can.
-    ///
-    /// # Errors
-    /// [`Error`] when the target cannot be read.
-    pub async fn serves(
-        &self,
-        permit: &Permitted<Wait>,
-        definition: &Value,
-        kinds: &Kinds,
-    ) -> Result<Readiness, Error> {
+    /// Why a definition is not served, as far as the caller may know.
+    pub async fn definition(&self, permit: &Permitted<Wait>) -> Option<Readiness> {
         match self {
-            Self::Cluster(cluster) => Ok(cluster.serves(permit, definition, kinds).await?),
-            Self::Directory(_) => Ok(Readiness::Ready),
+            Self::Cluster(cluster) => cluster.definition(permit).await,
+            Self::Directory(_) => None,
         }
     }
 

@@ -37,7 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(75);
 
 const JSON: &str = "application/json";
 
-const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+const LIST_METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
+/// Metadata alone, from servers that can; the whole object from others.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
 /// A request that can be sent several times.
 pub(crate) struct ApiRequest {
@@ -47,6 +50,8 @@ pub(crate) struct ApiRequest {
     content: Option<(&'static str, Vec<u8>)>,
     /// Proved before each try.
     right: Option<Arc<dyn WriteRight>>,
+    /// Whether the response goes on.
+    is_watch: bool,
 }
 
 /// Why a request has no response.
@@ -60,47 +65,47 @@ pub(super) enum Unanswered {
 impl ApiRequest {
     /// Reads an object, or a list of them.
     pub(crate) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, accept: JSON, content: None, right: None }
+        Self { method: Method::GET, path, accept: JSON, content: None, right: None, is_watch: false }
+    }
+
+    /// Watches objects.
+    pub(crate) fn watch(path: String) -> Self {
+        Self { is_watch: true, ..Self::get(path) }
+    }
+
+    /// This request, of whose answer only the metadata is wanted.
+    pub(crate) fn of_metadata(self) -> Self {
+        Self { accept: METADATA, ..self }
     }
 
     /// Reads a list of which only the metadata is wanted.
     pub(crate) fn list_names(path: String) -> Self {
-        Self { accept: METADATA, ..Self::get(path) }
+        Self { accept: LIST_METADATA, ..Self::get(path) }
     }
 
     /// Applies an object. JSON is YAML, so the body is sent in the one content type that means server-side apply
     /// everywhere.
     pub(crate) fn apply(path: String, body: &Value) -> Self {
-        Self {
-            method: Method::PATCH,
-            path,
-            accept: JSON,
-            content: Some(("application/apply-patch+yaml", body.to_string().into_bytes())),
-            right: None,
-        }
+        Self::with(Method::PATCH, path, "application/apply-patch+yaml", body)
     }
 
     /// Changes members of an object: those that no server-side apply can set.
     pub(crate) fn merge(path: String, body: &Value) -> Self {
-        let content = Some(("application/merge-patch+json", body.to_string().into_bytes()));
-        Self { method: Method::PATCH, path, accept: JSON, content, right: None }
+        Self::with(Method::PATCH, path, "application/merge-patch+json", body)
     }
 
     /// Removes an object.
     pub(crate) fn delete(path: String, options: &Value) -> Self {
-        Self {
-            method: Method::DELETE,
-            path,
-            accept: JSON,
-            content: Some((JSON, options.to_string().into_bytes())),
-            right: None,
-        }
+        Self::with(Method::DELETE, path, JSON, options)
     }
 
     /// A POST: a token request or an access review. Both can be sent twice without harm.
     pub(crate) fn post(path: String, body: &Value) -> Self {
-        let content = Some((JSON, body.to_string().into_bytes()));
-        Self { method: Method::POST, path, accept: JSON, content, right: None }
+        Self::with(Method::POST, path, JSON, body)
+    }
+
+    fn with(method: Method, path: String, kind: &'static str, body: &Value) -> Self {
+        Self { method, content: Some((kind, body.to_string().into_bytes())), ..Self::get(path) }
     }
 
     /// This request, sent only while this right is held.
@@ -145,7 +150,7 @@ impl ApiRequest {
 
     async fn send_once(&self, client: &Client) -> Result<ApiResponse, TransportError> {
         let request = self.request().map_err(|error| TransportError::final_one(error.to_string()))?;
-        match tokio::time::timeout(PATIENCE, exchange(client, request)).await {
+        match tokio::time::timeout(PATIENCE, exchange(client, request, self.is_watch)).await {
             Ok(result) => result,
             Err(_) => Err(TransportError::final_one(format!("no answer within {} s", PATIENCE.as_secs()))),
         }
@@ -160,7 +165,11 @@ impl ApiRequest {
     }
 }
 
-async fn exchange(client: &Client, request: Request<Body>) -> Result<ApiResponse, TransportError> {
+async fn exchange(
+    client: &Client,
+    request: Request<Body>,
+    is_watch: bool,
+) -> Result<ApiResponse, TransportError> {
     let response = client.send(request).await.map_err(|error| match error {
         kube::Error::Auth(_) => TransportError::of_credential(explain(&error)),
         kube::Error::Service(cause) if cause.is::<CredentialError>() => {
@@ -169,7 +178,7 @@ async fn exchange(client: &Client, request: Request<Body>) -> Result<ApiResponse
         kube::Error::Service(error) => TransportError::of(error.as_ref()),
         error => TransportError::of(&error),
     })?;
-    ApiResponse::read(response).await
+    if is_watch { ApiResponse::read_on(response).await } else { ApiResponse::read(response).await }
 }
 
 /// How often a request may be sent that had this response.

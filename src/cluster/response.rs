@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::document;
 
 use super::unreachable::reason;
+use super::watch::Watch;
 
 /// A response of the server.
 pub(crate) struct ApiResponse {
@@ -26,6 +27,8 @@ pub(crate) struct ApiResponse {
     /// How long the server asks to be left alone.
     pub(super) retry_after: Option<Duration>,
     body: Vec<u8>,
+    /// What goes on after it, where that was asked for.
+    watch: Option<Watch>,
 }
 
 /// No response came. The text names no content.
@@ -54,9 +57,27 @@ impl ApiResponse {
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let (date, warnings) = (date(response.headers()), warnings(response.headers()));
         match Limited::new(response.into_body(), document::MAX_BYTES).collect().await {
-            Ok(body) => Ok(Self { status, date, warnings, retry_after, body: body.to_bytes().to_vec() }),
+            Ok(body) => {
+                let body = body.to_bytes().to_vec();
+                Ok(Self { status, date, warnings, retry_after, body, watch: None })
+            }
             Err(error) => Err(TransportError::of(error.as_ref())),
         }
+    }
+
+    /// A response that goes on, unless it is a refusal.
+    pub(super) async fn read_on(response: Response<Body>) -> Result<Self, TransportError> {
+        if !response.status().is_success() {
+            return Self::read(response).await;
+        }
+        let (status, date) = (response.status(), date(response.headers()));
+        let watch = Some(Watch::of(response.into_body()));
+        Ok(Self { status, date, warnings: Vec::new(), retry_after: None, body: Vec::new(), watch })
+    }
+
+    /// The watch that was asked for.
+    pub(crate) fn into_watch(self) -> Option<Watch> {
+        self.watch
     }
 
     /// The response about an object that is not there.
@@ -72,7 +93,7 @@ impl ApiResponse {
     /// The response that is this text.
     pub(super) fn of_text(status: StatusCode, text: String) -> Self {
         let body = text.into_bytes();
-        Self { status, date: None, warnings: Vec::new(), retry_after: None, body }
+        Self { status, date: None, warnings: Vec::new(), retry_after: None, body, watch: None }
     }
 
     /// Whether the same request may have another response: the server is shutting down, or lost its storage. A 500

@@ -309,6 +309,17 @@ fn is_delegable(object: &ObjectRef) -> bool {
     !object.group().is_empty() && builtin(object.group(), &object.kind).is_none()
 }
 
+impl ApiResponse {
+    /// The metadata in the response about an object, which must be that of the request.
+    pub(crate) fn metadata(&self, object: &ObjectRef) -> Result<Value, Error> {
+        let found = self.document(object)?;
+        let text = |pointer: &str| found.pointer(pointer).and_then(Value::as_str);
+        let is_it = text("/metadata/name") == Some(&*object.name)
+            && text("/metadata/namespace") == object.namespace.as_deref();
+        if is_it { Ok(found) } else { Err(Error::unusable(object, "it is about another object")) }
+    }
+}
+
 /// Where an object is served.
 pub(crate) fn path_of(object: &ObjectRef, kinds: &Kinds) -> Result<String, Error> {
     let resource = kinds.find(object).ok_or_else(|| Error::no_kind(object))?;

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::kubernetes::object::ObjectRef;
 
+/// The most objects that are named together.
+const MAX_NAMED: usize = 3;
+
 /// Observes a run in progress.
 pub trait Observer: Send + Sync {
     /// These objects are not ready, or not gone, each with the reason. An empty list when the waiting is over.
@@ -65,11 +68,11 @@ pub enum RunEvent {
         /// Why it is still there.
         why: String,
     },
-    /// An object does nothing yet and is meant to, so the run does not wait for it.
+    /// Objects do nothing yet and are meant to, so the run does not wait for them.
     NotAwaited {
-        /// Which object.
-        object: ObjectRef,
-        /// Why it does nothing.
+        /// Which objects.
+        objects: Vec<ObjectRef>,
+        /// Why they do nothing.
         why: String,
     },
 }
@@ -84,7 +87,14 @@ impl fmt::Display for RunEvent {
             Self::IdentityLeft { identity, why } => {
                 write!(f, "{identity} was not removed ({why}): the next run does it.")
             }
-            Self::NotAwaited { object, why } => write!(f, "{object} is not waited for: {why}."),
+            Self::NotAwaited { objects, why } => {
+                let named: Vec<_> = objects.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+                let (more, are) = match objects.len().saturating_sub(named.len()) {
+                    0 => (String::new(), if named.len() > 1 { "are" } else { "is" }),
+                    more => (format!(" and {more} more"), "are"),
+                };
+                write!(f, "{}{more} {are} not waited for: {why}.", named.join(", "))
+            }
         }
     }
 }
@@ -109,4 +119,20 @@ pub struct LogEntry {
     pub level: Level,
     /// The text, unchecked.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_waited_for_is_named_up_to_a_few() {
+        let of = |count: usize| {
+            let object = |at| ObjectRef::new("v1", "Pod", Some("prod"), format!("p{at}"));
+            RunEvent::NotAwaited { objects: (0..count).map(object).collect(), why: "w".into() }.to_string()
+        };
+        assert_eq!(of(1), "Pod prod/p0 is not waited for: w.");
+        assert_eq!(of(3), "Pod prod/p0, Pod prod/p1, Pod prod/p2 are not waited for: w.");
+        assert_eq!(of(5), "Pod prod/p0, Pod prod/p1, Pod prod/p2 and 2 more are not waited for: w.");
+    }
 }

@@ -1,20 +1,24 @@
-//! Waits until objects are ready, or gone: polls those that are not, concurrently and with growing pauses.
+//! Waits until objects are ready, or gone: looks at each once, and follows those that are not by a watch; polls what cannot
+//! be watched, with growing pauses.
 //!
-//! The observer sees which objects are missing, and every few seconds a diagnosis. The diagnosis runs beside the
-//! polling and never delays it.
+//! The observer sees which objects are missing, and every few seconds a diagnosis. The diagnosis runs beside the rest and
+//! never delays it.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
 
-use crate::cluster::{self, concurrent};
-use crate::grant::{Permitted, Wait};
+use crate::cluster::concurrent;
+use crate::kubernetes::api::CORE;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
 use crate::sync::Mutex;
-use crate::targets::{self, Target};
+use crate::targets::{self, Awaited, Followed, Target};
 
 use super::progress::{Observer, RunEvent, Unready};
 
@@ -24,13 +28,26 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two polls.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The interval between two diagnoses.
+/// The time until the first diagnosis, and until the second after it; each further one takes half as long again.
 const ASK_WHY: Duration = Duration::from_secs(2);
+
+/// The longest interval between two diagnoses.
+const ASK_SELDOM: Duration = Duration::from_secs(10);
+
+/// How often the observer sees what is not as it is to be.
+const SHOWN: Duration = Duration::from_millis(500);
+
+/// The most objects that are watched at a time. Servers let one connection have a hundred requests under way or more, and
+/// a run has others.
+const MAX_WATCHED: usize = 32;
+
+/// The most objects that are looked at at once, of those that are not watched.
+const MAX_LOOKS: usize = 16;
 
 /// The most objects that are diagnosed at a time: nobody reads about more.
 const MAX_ASKED: usize = 8;
 
-/// The time limit of a poll that began before the timeout, and of the diagnosis after it.
+/// The time limit of the diagnosis after the timeout.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Waits for objects of a target.
@@ -45,21 +62,6 @@ pub struct Waiter<'a> {
     pub until: Instant,
 }
 
-/// A condition to wait for.
-pub enum Awaited {
-    /// An object is gone: the one with this UID, if there is one.
-    Gone(Permitted<Wait>, Option<String>),
-    /// An object is ready.
-    Ready {
-        /// The permit to look at it.
-        permit: Permitted<Wait>,
-        /// Whether its controller removes it once it is done.
-        removes_itself: bool,
-    },
-    /// The target serves the kinds of a definition, given as it was applied.
-    Served(Permitted<Wait>, Value),
-}
-
 /// An object that was not ready, or not gone, at the deadline.
 pub struct TimedOut {
     awaited: Awaited,
@@ -70,8 +72,8 @@ pub struct TimedOut {
 struct Rows {
     /// None: its condition is met.
     left: Mutex<Vec<Option<Unready>>>,
-    /// What there was nothing to wait for.
-    idle: Mutex<Vec<RunEvent>>,
+    /// What there was nothing to wait for, by why.
+    idle: Mutex<BTreeMap<String, Vec<ObjectRef>>>,
 }
 
 impl Waiter<'_> {
@@ -102,84 +104,116 @@ impl Waiter<'_> {
         rows.left()
     }
 
+    /// Looks at everything once, and then follows what is not as it is to be.
     async fn look_on(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), targets::Error> {
-        let mut pause = FIRST_PAUSE;
-        self.look(awaited, rows).await?;
-        loop {
-            let left = rows.left();
-            if left.is_empty() || now() >= self.until || left.iter().any(|row| row.failed) {
-                return Ok(());
-            }
-            self.observer.waiting(&left);
+        let looks = awaited.iter().enumerate().filter(|(_, awaited)| !self.is_there(awaited));
+        let looks = looks.map(|(at, awaited)| async move {
+            let found = self.target.look(awaited, self.kinds).await?;
+            Ok::<_, targets::Error>((at, found))
+        });
+        let looked = concurrent::for_each(looks.collect(), |_, (at, found)| {
+            rows.set(at, &found);
+            Ok(())
+        });
+        looked.await?;
+        let turns = Turns::default();
+        let followed = rows.places().into_iter().map(|at| self.follow(at, &awaited[at], rows, &turns));
+        let mut followed: FuturesUnordered<_> = followed.collect();
+        while !rows.is_over() && now() < self.until {
+            self.observer.waiting(&rows.left());
             let rest = self.until.saturating_duration_since(now());
-            tokio::time::sleep(pause.min(rest)).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-            match tokio::time::timeout(rest.max(GRACE), self.look(awaited, rows)).await {
-                Ok(looked) => looked?,
-                Err(_) => return Ok(()),
+            if let Ok(Some(ended)) = tokio::time::timeout(rest.min(SHOWN), followed.next()).await {
+                ended?;
             }
         }
+        Ok(())
     }
 
-    /// Polls once every object whose condition is not met.
-    async fn look(&self, awaited: &[Awaited], rows: &Rows) -> Result<(), targets::Error> {
-        let places = rows.places();
-        let looks = places.iter().map(|at| self.look_at(&awaited[*at])).collect();
-        concurrent::for_each(looks, |nth, found| {
-            places.get(nth).into_iter().for_each(|at| rows.set(*at, &found));
-            Ok(())
-        })
-        .await
+    /// Whether an object is there still, so that a first look would tell nothing that following it does not: what
+    /// belongs to it goes first.
+    fn is_there(&self, awaited: &Awaited) -> bool {
+        let object = awaited.object();
+        matches!(awaited, Awaited::Gone(..))
+            && (object.is_definition() || object.is(CORE, "Namespace"))
+            && self.target.can_follow(awaited)
+            && now() < self.until
     }
 
-    async fn look_at(&self, awaited: &Awaited) -> Result<Readiness, targets::Error> {
-        match awaited {
-            Awaited::Gone(permit, uid) => self.target.gone(permit, uid.as_deref(), self.kinds).await,
-            Awaited::Ready { permit, removes_itself } => {
-                match self.target.readiness(permit, self.kinds).await {
-                    Err(targets::Error::Cluster(cluster::Error::NotFound(_))) if *removes_itself => {
-                        Ok(Readiness::Ready)
-                    }
-                    readiness => readiness,
-                }
+    /// Follows one object until it is as it was to be or will not be. Only so many are watched at a time; the others are
+    /// looked at now and then.
+    async fn follow(
+        &self,
+        at: usize,
+        awaited: &Awaited,
+        rows: &Rows,
+        turns: &Turns,
+    ) -> Result<(), targets::Error> {
+        let (mut pause, mut is_possible) = (FIRST_PAUSE, true);
+        loop {
+            if let Ok(_turn) = turns.watches.try_acquire()
+                && is_possible
+            {
+                let followed = self.target.follow(awaited, self.kinds, |found| rows.set(at, found)).await?;
+                is_possible = followed != Followed::NotPossible;
             }
-            Awaited::Served(permit, definition) => self.target.serves(permit, definition, self.kinds).await,
+            if rows.is_settled(at) {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            // Nobody closes it.
+            let _turn = turns.looks.acquire().await;
+            rows.set(at, &self.target.look(awaited, self.kinds).await?);
+            if rows.is_settled(at) {
+                return Ok(());
+            }
         }
     }
 
     async fn keep_asking(&self, awaited: &[Awaited], rows: &Rows) -> Infallible {
+        let mut pause = ASK_WHY;
         loop {
-            tokio::time::sleep(ASK_WHY).await;
+            tokio::time::sleep(pause).await;
             self.ask_why(awaited, rows).await;
             self.observer.waiting(&rows.left());
+            pause = (pause * 3 / 2).min(ASK_SELDOM);
         }
     }
 
     async fn ask_why(&self, awaited: &[Awaited], rows: &Rows) {
         let places = rows.places();
-        let asked = places.iter().take(MAX_ASKED).map(|at| self.ask_about(&awaited[*at])).collect();
-        let Ok(()) = concurrent::for_each(asked, |nth, reasons| {
-            places.get(nth).into_iter().for_each(|at| rows.explain(*at, &reasons));
-            Ok::<_, Infallible>(())
-        })
-        .await;
+        let asked =
+            places.iter().take(MAX_ASKED).map(|at| self.ask_about(*at, &awaited[*at], rows)).collect();
+        let Ok(()) = concurrent::for_each(asked, |_, ()| Ok::<_, Infallible>(())).await;
     }
 
-    async fn ask_about(&self, awaited: &Awaited) -> Result<Vec<String>, Infallible> {
-        Ok(match awaited {
+    async fn ask_about(&self, at: usize, awaited: &Awaited, rows: &Rows) -> Result<(), Infallible> {
+        match awaited {
             // An object that is being deleted names its finalizers itself.
-            Awaited::Gone(..) | Awaited::Served(..) => Vec::new(),
-            Awaited::Ready { permit, .. } => self.target.diagnosis(permit, self.kinds).await,
-        })
+            Awaited::Gone(..) => {}
+            Awaited::Ready { permit, .. } => {
+                rows.explain(at, self.target.diagnosis(permit, self.kinds).await)
+            }
+            // The definition itself says why it is not served.
+            Awaited::Served(permit, _) => match self.target.definition(permit).await {
+                Some(failed @ Readiness::Failed(_)) => rows.set(at, &failed),
+                Some(Readiness::NotReady(why)) => rows.explain(at, vec![why]),
+                Some(Readiness::Ready | Readiness::Idle(_)) | None => {}
+            },
+        }
+        Ok(())
     }
 }
 
-impl Awaited {
-    /// Which object.
-    pub fn object(&self) -> &ObjectRef {
-        match self {
-            Self::Gone(permit, _) | Self::Ready { permit, .. } | Self::Served(permit, _) => &permit.0,
-        }
+/// How many objects are watched and looked at at once.
+struct Turns {
+    watches: Semaphore,
+    looks: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { watches: Semaphore::new(MAX_WATCHED), looks: Semaphore::new(MAX_LOOKS) }
     }
 }
 
@@ -200,7 +234,10 @@ impl Rows {
     fn of(awaited: &[Awaited]) -> Self {
         let row = |awaited: &Awaited| Unready {
             object: awaited.object().clone(),
-            why: "nobody has looked yet".into(),
+            why: match awaited {
+                Awaited::Gone(..) => "it is still there".into(),
+                Awaited::Ready { .. } | Awaited::Served(..) => "nobody has looked yet".into(),
+            },
             failed: false,
             reasons: Vec::new(),
         };
@@ -218,17 +255,33 @@ impl Rows {
     }
 
     fn note_idle(&self, row: Option<Unready>, why: &str) {
-        let event = |row: Unready| RunEvent::NotAwaited { object: row.object, why: why.to_owned() };
-        self.idle.lock().extend(row.map(event));
+        let object = row.map(|row| row.object);
+        self.idle.lock().entry(why.to_owned()).or_default().extend(object);
     }
 
     /// What is as it is meant to be and does nothing yet.
     fn idle(&self) -> Vec<RunEvent> {
-        std::mem::take(&mut *self.idle.lock())
+        let idle = std::mem::take(&mut *self.idle.lock()).into_iter();
+        idle.map(|(why, objects)| RunEvent::NotAwaited { objects, why }).collect()
     }
 
-    fn explain(&self, at: usize, reasons: &[String]) {
-        self.change(at, |row| row.iter_mut().for_each(|row| row.reasons = reasons.to_vec()));
+    fn explain(&self, at: usize, reasons: Vec<String>) {
+        self.change(at, |row| {
+            if let Some(row) = row {
+                row.reasons = reasons;
+            }
+        });
+    }
+
+    /// Whether an object is as it was to be, or will not be.
+    fn is_settled(&self, at: usize) -> bool {
+        self.left.lock().get(at).is_none_or(|row| row.as_ref().is_none_or(|row| row.failed))
+    }
+
+    /// Whether there is nothing to wait for any more, or no sense in it.
+    fn is_over(&self) -> bool {
+        let rows = self.left.lock();
+        rows.iter().all(Option::is_none) || rows.iter().flatten().any(|row| row.failed)
     }
 
     fn change(&self, at: usize, change: impl FnOnce(&mut Option<Unready>)) {

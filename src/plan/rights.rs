@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use crate::capability::kubernetes::KubernetesScope;
-use crate::kubernetes::api::RBAC;
+use crate::kubernetes::api::{CORE, RBAC};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::manifest::is_gathering;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
@@ -55,16 +55,33 @@ pub(super) fn needed(
             rights.uses(object, kinds, verbs, why);
         }
         if row.is_some_and(|row| row.marks.not_dry_run == Some(NotDryRun::Terminating)) {
-            rights.uses(object, kinds, &[ApiVerb::Get], "is gone before it is made");
+            rights.uses(object, kinds, to_wait(object, None), "is gone before it is made");
         }
-        // Definitions are waited for always: what comes after them is of their kinds.
-        let is_awaited = waits.at_the_end() && !is_ready_once_there(object) || object.is_definition();
+        let is_removed = |(deletes, change): &(bool, Change)| *deletes || *change == Change::Replace;
+        if does.iter().any(is_removed) {
+            rights.uses(object, kinds, to_wait(object, None), "is gone before the run goes on");
+        }
+        // Whether a definition is served, discovery tells.
+        let is_awaited = waits.at_the_end() && !is_ready_once_there(object) && !object.is_definition();
         if does.last().is_some_and(|(deletes, _)| !deletes) && is_awaited {
-            rights.uses(object, kinds, &[ApiVerb::Get], "is waited for");
+            rights.uses(
+                object,
+                kinds,
+                to_wait(object, row.and_then(|row| row.after.as_ref())),
+                "is waited for",
+            );
         }
     }
     for row in removed {
         rights.uses(&row.object, kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
+        if waits.at_the_end() {
+            rights.uses(
+                &row.object,
+                kinds,
+                to_wait(&row.object, row.before.as_ref()),
+                "is gone before the run goes on",
+            );
+        }
     }
     let going: HashSet<_> = removed.iter().map(|row| row.object.id()).collect();
     for object in looked_for.iter().filter(|object| !going.contains(&object.id())) {
@@ -73,8 +90,9 @@ pub(super) fn needed(
     for object in &trace.reads {
         rights.uses(object, kinds, &[ApiVerb::Get], "the component reads it");
     }
-    for object in trace.awaited.iter().filter(|_| waits.between_steps()) {
-        rights.uses(object, kinds, &[ApiVerb::Get], "the component waits for it");
+    let is_told = |object: &&ObjectRef| object.is_definition() && does.get(object).is_some();
+    for object in trace.awaited.iter().filter(|it| waits.between_steps() && !is_told(it)) {
+        rights.uses(object, kinds, to_wait(object, None), "the component waits for it");
     }
     let is_possible = |object: &ObjectRef| kinds.is_namespaced(object) == object.namespace.is_some();
     for object in readable.single_reads().into_iter().filter(is_possible) {
@@ -82,6 +100,19 @@ pub(super) fn needed(
     }
     hand_on(&mut rights, trace, beside.policies, kinds);
     rights
+}
+
+/// What it takes to wait for an object. A kind that is there at once is gone at once too, and is not watched; nor is a
+/// Service that needs no address from anybody, once it is there.
+fn to_wait(object: &ObjectRef, after: Option<&Value>) -> &'static [ApiVerb] {
+    let is_plain =
+        |after: &Value| after.pointer("/spec/type").and_then(Value::as_str) != Some("LoadBalancer");
+    let is_plain_service = object.is(CORE, "Service") && after.is_some_and(is_plain);
+    if is_ready_once_there(object) || is_plain_service {
+        &[ApiVerb::Get]
+    } else {
+        &[ApiVerb::Get, ApiVerb::Watch]
+    }
 }
 
 /// Adds the rights that planning itself needs: every object of the plan is read.
@@ -248,6 +279,18 @@ mod tests {
         hand_on(&mut rights, &trace, &[], &Kinds::default());
         let scopes: Vec<_> = rights.scopes().cloned().collect();
         scopes.iter().flat_map(|scope| rights.rules(scope)).map(|justified| justified.rule.line()).collect()
+    }
+
+    #[test]
+    fn only_what_may_take_a_while_is_watched() {
+        let takes = |api_version: &str, kind: &str, after: Option<Value>| {
+            to_wait(&ObjectRef::new(api_version, kind, Some("prod"), "a"), after.as_ref())
+                .contains(&ApiVerb::Watch)
+        };
+        assert!(takes("apps/v1", "Deployment", None) && takes("example.com/v1", "Thing", Some(json!({}))));
+        assert!(!takes("v1", "ConfigMap", None) && !takes("v1", "Service", Some(json!({"spec": {}}))));
+        assert!(takes("v1", "Service", None), "nobody knows its type");
+        assert!(takes("v1", "Service", Some(json!({"spec": {"type": "LoadBalancer"}}))));
     }
 
     #[test]

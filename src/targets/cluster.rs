@@ -11,6 +11,7 @@ mod apply;
 mod sight;
 mod removal;
 mod waiting;
+mod following;
 #[cfg(test)]
 mod tests;
 
@@ -28,13 +29,15 @@ use crate::kubernetes::object::ObjectRef;
 
 use super::warning::{Warning, Warnings};
 
-use discovery::Statuses;
+use discovery::{Served, Statuses};
 use listing::Unlisted;
 use waiting::Classes;
 
 pub(super) use apply::same_as_seen;
+pub(super) use following::may_be_watched;
 
 pub use apply::{Applied, Body};
+pub use following::Followed;
 pub use listing::Listing;
 pub use owner::Owner;
 pub use removal::{Deleted, Removed};
@@ -52,6 +55,7 @@ pub struct Cluster {
     statuses: Statuses,
     classes: Classes,
     unlisted: Unlisted,
+    served: Served,
     warnings: Warnings,
 }
 
@@ -73,6 +77,7 @@ impl Cluster {
             statuses: Statuses::default(),
             classes: Classes::default(),
             unlisted: Unlisted::default(),
+            served: Served::default(),
             warnings: Warnings::default(),
         })
     }
@@ -170,6 +175,16 @@ impl Cluster {
         let response = self.send(&ApiRequest::get(path_of(object, kinds)?)).await?;
         match response.accepted("get", object) {
             Ok(response) => response.object(object).map(Some),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the metadata of an object, and, of a server that knows no better, the rest too.
+    async fn read_metadata(&self, object: &ObjectRef, kinds: &Kinds) -> Result<Option<Value>, Error> {
+        let response = self.send(&ApiRequest::get(path_of(object, kinds)?).of_metadata()).await?;
+        match response.accepted("get", object) {
+            Ok(response) => response.metadata(object).map(Some),
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use carnet::kubernetes::object::ObjectRef;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::site::{Said, Site, eventually};
 use crate::support::config_map;
@@ -193,7 +193,7 @@ fn who_does_not_wait_at_the_end_waits_between_the_steps() {
     let web = ObjectRef::new("apps/v1", "Deployment", None, "test-web");
     let script = Script::new().apply(&[&never]).wait(&[web], 2).apply(&[&config_map("test-map")]);
     let rest = place.scripted("steps", "apply", "apps/Deployment,ConfigMap", &script);
-    place.act(&["install", "test", "--no-wait"], &rest).refused(15, &["0 of 1 available"]);
+    place.act(&["install", "test", "--no-wait"], &rest).refused(15, &["not ready: apps/Deployment"]);
     assert!(!place.is_there("configmap/test-map"), "it is the next step");
     let said = place.act(&["install", "test", "--no-wait=all"], &rest).done();
     assert!(said.stderr.contains("without the waits that it asks for in between (--no-wait=all)"), "{said}");
@@ -222,4 +222,51 @@ fn what_a_component_removes_and_makes_again_is_waited_for_in_any_case() {
     assert_eq!(uid(&place, "configmap/test-map"), old, "at the end nobody waits for it");
     place.hold("configmap/test-map", "null");
     eventually("it is gone", || !place.is_there("configmap/test-map"));
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn what_is_waited_for_is_watched_by_name_and_definitions_are_not_read() {
+    let place = Place::new();
+    let (definition, thing) = place.custom("");
+    let thing_kind = format!("{}.example.com/Thing", place.namespace());
+    let kinds = format!("apiextensions.k8s.io/CustomResourceDefinition,{thing_kind},apps/Deployment");
+    let script = place.served(&definition).apply(&[&thing, &deployment("replicas: 2,")]);
+    let rest = place.scripted("watched", "apply", &kinds, &script);
+    place.act(&["install", "test"], &rest).done();
+    // Who acts is not who plans, or looks why something takes long.
+    let acts =
+        |event: &Value| event["user"]["username"].as_str().is_some_and(|name| name.contains(":carnet-"));
+    let read = place.site.audit().into_iter().filter(|event| {
+        event["objectRef"]["resource"] == "customresourcedefinitions" && event["verb"] == "get" && acts(event)
+    });
+    assert_eq!(read.collect::<Vec<_>>(), Vec::<Value>::new());
+    let watches: Vec<_> = place.site.audit().into_iter().filter(|event| event["verb"] == "watch").collect();
+    for event in &watches {
+        let uri = event["requestURI"].as_str().unwrap();
+        assert!(uri.contains("fieldSelector=metadata.name%3Dtest-"), "{uri}");
+        assert!(event["objectRef"]["name"].is_string() && event["responseStatus"]["code"] == 200, "{event}");
+    }
+    let deployments = place.requests("deployments");
+    assert!(deployments.get("watch").is_some_and(|count| *count < 3), "{deployments:?}");
+    place.uninstall(&["--delete=crds"]).done();
+    let definitions = place.requests("customresourcedefinitions");
+    assert!(definitions.contains_key("watch"), "until it is gone: {definitions:?}");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_definition_whose_names_are_taken_fails_at_once() {
+    let place = Place::new();
+    let group = format!("{}.example.com", place.namespace());
+    let (definition, _) = place.custom("");
+    place.site.apply(
+        &definition.replace("things", "others").replace("kind: Thing", "kind: Other, shortNames: [thg]"),
+    );
+    let ours = definition.replace("plural: things", "plural: things, shortNames: [thg], singular: other");
+    let kinds = "apiextensions.k8s.io/CustomResourceDefinition,ConfigMap";
+    let rest = place.scripted("taken", "apply", kinds, &Script::new().apply(&[&ours]));
+    let said = place.act(&["install", "test"], &rest).refused(15, &["its names are taken"]);
+    place.site.kubectl(&["delete", "crd", &format!("others.{group}")]);
+    assert_eq!(said.document["unready"][0]["failed"], json!(true), "it will not happen: {said}");
 }

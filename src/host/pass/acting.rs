@@ -6,7 +6,7 @@ mod apply;
 mod remove;
 mod replace;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,11 +15,11 @@ use crate::grant::{Delete, Get, Granted, Permitted, Wait};
 use crate::host::GuestError;
 use crate::host::progress::{LeftObject, Unready};
 use crate::host::told::CallError;
-use crate::host::wait::{Awaited, TimedOut};
+use crate::host::wait::TimedOut;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::readiness::is_ready_once_there;
 use crate::plan::trace::Step;
-use crate::targets::{self, Change, Ledger};
+use crate::targets::{self, Awaited, Change, Ledger};
 
 use super::script::{Departure, Follower, Script};
 use super::site::Site;
@@ -42,9 +42,11 @@ pub struct Acting {
     /// Applied objects, which may be waited for.
     applied: BTreeMap<ObjectRef, Permitted<Wait>>,
     /// Applied objects that their controller removes once they are done.
-    passing: HashSet<ObjectId>,
+    passing: BTreeSet<ObjectId>,
+    /// The kinds that each definition brings which this run applies, in each version.
+    defined: BTreeMap<ObjectId, Vec<ObjectRef>>,
     /// Kinds whose definitions this run has changed, as `group/Kind`.
-    redefined: HashSet<String>,
+    redefined: BTreeSet<String>,
     /// Objects that were not ready when the last wait timed out.
     late: Vec<TimedOut>,
     /// Deleted objects that may still exist.
@@ -65,8 +67,9 @@ impl Acting {
             seen,
             ledger,
             applied: BTreeMap::new(),
-            passing: HashSet::new(),
-            redefined: HashSet::new(),
+            passing: BTreeSet::new(),
+            defined: BTreeMap::new(),
+            redefined: BTreeSet::new(),
             late: Vec::new(),
             going: Vec::new(),
             done: Box::default(),
@@ -201,7 +204,11 @@ impl Acting {
     }
 
     fn ready(&self, permit: Permitted<Wait>) -> Awaited {
-        let removes_itself = self.passing.contains(&permit.0.id());
+        let id = permit.0.id();
+        if let Some(kinds) = self.defined.get(&id) {
+            return Awaited::Served(permit, kinds.clone());
+        }
+        let removes_itself = self.passing.contains(&id);
         Awaited::Ready { permit, removes_itself }
     }
 

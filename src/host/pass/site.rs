@@ -16,8 +16,8 @@ use crate::kubernetes::readiness::Readiness;
 use crate::plan::Waits;
 use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
-    self, Change, DryRunMode, Inventory, Listing, Looked, NotDryRun, Overrides, Prepared, Preview, Reached,
-    Recorded, Removed, Spared, Target,
+    self, Awaited, Change, DryRunMode, Inventory, Listing, Looked, NotDryRun, Overrides, Prepared, Preview,
+    Reached, Recorded, Removed, Spared, Target,
 };
 
 use crate::host::progress::Observer;
@@ -244,7 +244,8 @@ impl Site {
 
     /// Whether an object whose kind the target does not have in its version is not there in any other.
     pub(super) async fn is_gone(&self, permit: &Permitted<Delete>) -> Result<bool, targets::Error> {
-        Ok(self.target.gone(&after_delete(permit), None, &self.kinds).await? == Readiness::Ready)
+        let gone = Awaited::Gone(after_delete(permit), None);
+        Ok(self.target.look(&gone, &self.kinds).await? == Readiness::Ready)
     }
 
     /// Whether it is certain that an object that was never made before was not made now.

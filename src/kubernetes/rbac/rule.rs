@@ -23,6 +23,8 @@ pub enum ApiVerb {
     List,
     /// Changing an object; a server-side apply that makes one takes this too.
     Patch,
+    /// Being told how an object changes.
+    Watch,
 }
 
 /// A rule of a Role or ClusterRole. Its sets are sorted, so equal rules are equal.
@@ -56,6 +58,7 @@ impl fmt::Display for ApiVerb {
             Self::Get => "get",
             Self::List => "list",
             Self::Patch => "patch",
+            Self::Watch => "watch",
         })
     }
 }
@@ -120,7 +123,7 @@ impl PolicyRule {
 
     /// Whether it is for reading alone.
     pub(super) fn is_reading(&self) -> bool {
-        self.verbs.iter().all(|verb| ["get", "list"].contains(&&**verb))
+        self.verbs.iter().all(|verb| ["get", "list", "watch"].contains(&&**verb))
     }
 
     /// `get, patch deployments.apps`, without the names.

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::MutexGuard;
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::cluster::concurrent::collect;
 use crate::cluster::{ApiRequest, Error};
@@ -47,8 +49,32 @@ impl Discovered {
         Ok(())
     }
 }
+/// How long what was found out about a group version holds for others who ask meanwhile.
+const FRESH: Duration = Duration::from_millis(50);
+
+/// The kinds of each group version that somebody waits for, as the server had them last.
+#[derive(Default)]
+pub(super) struct Served(tokio::sync::Mutex<BTreeMap<String, (Instant, BTreeSet<String>)>>);
 
 impl Cluster {
+    /// Whether the server has a kind by now. Definitions of one group come together, so who asks meanwhile shares the answer.
+    pub(super) async fn is_served(&self, object: &ObjectRef) -> Result<bool, Error> {
+        let mut served = self.served.0.lock().await;
+        if let Some((at, kinds)) = served.get(&object.api_version)
+            && at.elapsed() < FRESH
+        {
+            return Ok(kinds.contains(&object.kind));
+        }
+        let kinds: BTreeSet<_> = match self.discover(object).await {
+            Ok(found) => found.into_iter().map(|(kind, _)| kind).collect(),
+            Err(Error::NoKind { .. }) => BTreeSet::new(),
+            Err(error) => return Err(error),
+        };
+        let is_there = kinds.contains(&object.kind);
+        served.insert(object.api_version.clone(), (Instant::now(), kinds));
+        Ok(is_there)
+    }
+
     /// Discovers the kinds of `objects` that `kinds` does not have yet: one request for each group and version, which
     /// brings all its other kinds too. To be called before a reference is resolved, since only then is it known whether
     /// the object has a namespace.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{ApiRequest, ApiResponse, Error, Precondition, path_of};
 use crate::grant::{Delete, Permitted, Wait, before_delete};
+use crate::kubernetes::api::CORE;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::metadata;
 use crate::kubernetes::readiness::{Readiness, going};
@@ -93,7 +94,8 @@ impl Cluster {
         let object = &permit.0;
         let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
             "preconditions": precondition });
-        let request = ApiRequest::delete(path_of(object, kinds)?, &options).under(self.right.as_ref());
+        let request = ApiRequest::delete(path_of(object, kinds)?, &options);
+        let request = request.of_metadata().under(self.right.as_ref());
         let response = self.send(&request).await?;
         match response.status {
             StatusCode::NOT_FOUND => Ok(Deleted::Gone),
@@ -113,13 +115,31 @@ impl Cluster {
         uid: Option<&str>,
         kinds: &Kinds,
     ) -> Result<Readiness, Error> {
-        let is_other = |found: &Value| uid.is_some_and(|uid| metadata::uid(found) != Some(uid));
+        // What is left in a namespace stands in its status.
+        let found = if permit.0.is(CORE, "Namespace") {
+            self.read(&permit.0, kinds).await
+        } else {
+            self.read_metadata(&permit.0, kinds).await
+        };
+        match found {
+            Ok(Some(found)) => return Ok(going_of(&found, uid)),
+            Ok(None) => return Ok(Readiness::Ready),
+            // It may be served in another version by now, or nobody can tell.
+            Err(Error::Delegated { .. } | Error::NoKind { .. }) => {}
+            Err(error) => return Err(error),
+        }
         Ok(match self.sight(&permit.0, kinds).await?.sight {
-            Sight::There(found) if !is_other(&found) => Readiness::NotReady(going(&found)),
+            Sight::Absent => Readiness::Ready,
+            Sight::There(found) => going_of(&found, uid),
             Sight::Unknown(why) => Readiness::NotReady(why),
-            Sight::Absent | Sight::There(_) => Readiness::Ready,
         })
     }
+}
+
+/// How far an object of this UID is gone, by what is there: not at all, unless that is another one.
+pub(super) fn going_of(found: &Value, uid: Option<&str>) -> Readiness {
+    let is_other = uid.is_some_and(|uid| metadata::uid(found) != Some(uid));
+    if is_other { Readiness::Ready } else { Readiness::NotReady(going(found)) }
 }
 
 /// Whether two states have the UID of the same object. Of two that have none, nobody knows.

@@ -19,6 +19,7 @@ use crate::grant::{Delete, Wait};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::readiness::Readiness;
 use crate::kubernetes::resource::Resource;
+use crate::targets::awaited::Awaited;
 use crate::targets::preview::{Change, DryRunMode, NotDryRun, Preview};
 
 fn reference(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
@@ -195,6 +196,98 @@ mod scripted {
                 && asked.ends_with(&body.to_string()),
             "{asked}"
         );
+    }
+
+    /// What following the Job `prod/x` tells of these events, and how it ends.
+    async fn followed(answers: Vec<String>, awaited: &Awaited) -> (Vec<Readiness>, Result<Followed, Error>) {
+        let (server, mut told) = (Server::answering(answers), Vec::new());
+        let cluster = server.cluster().await;
+        let ended = cluster.follow(awaited, &Kinds::default(), |found| told.push(found.clone())).await;
+        (told, ended)
+    }
+
+    fn job(spec: Value, condition: &str) -> Value {
+        json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "x", "namespace": "prod", "uid": "u" }, "spec": spec,
+            "status": { "conditions": [{ "type": condition, "status": "True", "message": "m" }] } })
+    }
+
+    fn events(events: &[(&str, &Value)]) -> Vec<String> {
+        let line = |(of, object): &(&str, &Value)| format!("{}\n", json!({ "type": of, "object": object }));
+        vec![answer(200, "", &events.iter().map(line).collect::<String>())]
+    }
+
+    fn awaited_job() -> Permitted<Wait> {
+        Permitted::for_tests(Wait(reference("batch/v1", "Job", Some("prod"), "x")))
+    }
+
+    #[tokio::test]
+    async fn an_object_is_followed_until_it_is_ready_and_how_it_ended_counts_when_it_is_gone() {
+        use Followed::{Lost, Settled};
+        let not = || Readiness::NotReady("it is not complete".into());
+        let failed = Readiness::Failed("it failed: m".into());
+        let ttl = || json!({ "ttlSecondsAfterFinished": 0 });
+        let (running, complete, lasting) = (job(ttl(), "X"), job(ttl(), "Complete"), job(json!({}), "X"));
+        let mut other = running.clone();
+        other["metadata"]["name"] = "y".into();
+        let ready = Awaited::Ready { permit: awaited_job(), removes_itself: true };
+        for (told_of, told, ended) in [
+            (events(&[("ADDED", &running), ("MODIFIED", &complete)]), vec![not(), Readiness::Ready], Settled),
+            (events(&[("ADDED", &running), ("DELETED", &complete)]), vec![not(), Readiness::Ready], Settled),
+            (
+                events(&[("ADDED", &running), ("DELETED", &job(ttl(), "Failed"))]),
+                vec![not(), failed.clone()],
+                Settled,
+            ),
+            (events(&[("ADDED", &job(ttl(), "Failed"))]), vec![failed], Settled),
+            (events(&[("ADDED", &running)]), vec![not()], Lost),
+            (events(&[("ADDED", &other)]), vec![], Lost),
+            (events(&[]), vec![], Lost),
+        ] {
+            assert_eq!(followed(told_of.clone(), &ready).await, (told, Ok(ended)), "{told_of:?}");
+        }
+        let (told, ended) = followed(events(&[("ADDED", &lasting), ("DELETED", &lasting)]), &ready).await;
+        assert_eq!((told, ended), (vec![not()], Err(Error::NotFound("batch/Job prod/x".into()))));
+    }
+
+    #[tokio::test]
+    async fn an_object_is_followed_until_it_is_gone_or_another_one_is_there() {
+        let (job, mut other) = (job(json!({}), "X"), job(json!({}), "X"));
+        other["metadata"]["uid"] = "v".into();
+        let gone = Awaited::Gone(awaited_job(), Some("u".into()));
+        let there = || Readiness::NotReady("it is still there".into());
+        for last in [("DELETED", &job), ("MODIFIED", &other)] {
+            let told = followed(events(&[("ADDED", &job), last]), &gone).await;
+            assert_eq!(told, (vec![there(), Readiness::Ready], Ok(Followed::Settled)));
+        }
+        let server = Server::answering(events(&[]));
+        let lost = server.cluster().await.follow(&gone, &Kinds::default(), |_| {}).await;
+        assert_eq!(lost, Ok(Followed::Lost));
+        let asked = server.requests().concat();
+        let line = "GET /apis/batch/v1/namespaces/prod/jobs?watch=true&fieldSelector=metadata.name%3Dx&";
+        assert!(asked.starts_with(line) && asked.contains("as=PartialObjectMetadata;"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn who_may_not_watch_looks_instead() {
+        let ready = Awaited::Ready { permit: awaited_job(), removes_itself: false };
+        let refused = answer(403, "", r#"{"kind":"Status","message":"no","reason":"Forbidden"}"#);
+        assert_eq!(followed(vec![refused], &ready).await, (vec![], Ok(Followed::NotPossible)));
+        let served = Awaited::Served(awaited_job(), Vec::new());
+        assert_eq!(followed(vec![], &served).await, (vec![], Ok(Followed::NotPossible)), "nothing is asked");
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_for_kinds_of_one_group_share_its_discovery() {
+        let list = r#"{"resources":[{"name":"as","kind":"A","namespaced":true},{"name":"bs","kind":"B","namespaced":true}]}"#;
+        let server = Server::answering(vec![answer(200, "", list)]);
+        let cluster = server.cluster().await;
+        let kinds = |kind: &str| [reference("example.com/v1", kind, None, "")];
+        let (a, b, c) = (kinds("A"), kinds("B"), kinds("C"));
+        let all = futures_util::future::join3(cluster.serves(&a), cluster.serves(&b), cluster.serves(&c));
+        let (a, b, c) = all.await;
+        assert_eq!((a, b), (Ok(Readiness::Ready), Ok(Readiness::Ready)));
+        assert_eq!(c, Ok(Readiness::NotReady("`example.com/v1` is not served yet".into())));
+        assert_eq!(server.requests().len(), 1);
     }
 
     #[tokio::test]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::cluster::{Error, binds_with_pod, diagnosis};
+use crate::cluster::{ApiRequest, Error, binds_with_pod, diagnosis, path_of};
 use crate::grant::{Permitted, Wait};
-use crate::kubernetes::definition;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::managed_fields;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::{Beside, Readiness, readiness};
 use crate::sync::Mutex;
+use crate::targets::awaited::Awaited;
 
 use super::Cluster;
 
@@ -20,6 +20,21 @@ use super::Cluster;
 pub(super) struct Classes(Mutex<BTreeMap<String, bool>>);
 
 impl Cluster {
+    /// How far a condition is met: `Ready` when it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when an object that is to be ready is not there, [`Error`] when the server does not say.
+    pub async fn look(&self, awaited: &Awaited, kinds: &Kinds) -> Result<Readiness, Error> {
+        match awaited {
+            Awaited::Gone(permit, uid) => self.gone(permit, uid.as_deref(), kinds).await,
+            Awaited::Ready { permit, removes_itself } => match self.readiness(permit, kinds).await {
+                Err(Error::NotFound(_)) if *removes_itself => Ok(Readiness::Ready),
+                readiness => readiness,
+            },
+            Awaited::Served(_, kinds) => self.serves(kinds).await,
+        }
+    }
+
     /// The current readiness of an object.
     ///
     /// # Errors
@@ -44,6 +59,14 @@ impl Cluster {
         Ok(readiness(found, &beside))
     }
 
+    /// Why a definition is not served, by what it says itself: read as the caller, for a run needs no right to read it.
+    pub async fn definition(&self, permit: &Permitted<Wait>) -> Option<Readiness> {
+        let path = path_of(&permit.0, &Kinds::default()).ok()?;
+        let response = self.server.send(&ApiRequest::get(path)).await.ok()?;
+        let found = response.accepted("get", &permit.0).ok()?.object(&permit.0).ok()?;
+        Some(readiness(&found, &Beside::default()))
+    }
+
     /// Diagnoses why an object is not ready, a line for each reason, the newest warnings first. Empty where no reason
     /// can be known.
     pub async fn diagnosis(&self, permit: &Permitted<Wait>, kinds: &Kinds) -> Vec<String> {
@@ -58,27 +81,15 @@ impl Cluster {
         }
     }
 
-    /// Whether the server takes objects of the kinds that a definition brings: a little later than it says so.
+    /// Whether the server takes objects of these kinds, as far as its discovery says: a definition may be long, and is not
+    /// read to know that.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the definition is not there, [`Error`] when the server does not say.
-    pub async fn serves(
-        &self,
-        permit: &Permitted<Wait>,
-        definition: &Value,
-        kinds: &Kinds,
-    ) -> Result<Readiness, Error> {
-        let readiness = self.readiness(permit, kinds).await?;
-        if readiness != Readiness::Ready {
-            return Ok(readiness);
-        }
-        for kind in definition::served_kinds(definition) {
-            match self.discover(&kind).await {
-                Ok(served) if served.iter().any(|(name, _)| *name == kind.kind) => {}
-                Ok(_) | Err(Error::NoKind { .. }) => {
-                    return Ok(Readiness::NotReady(format!("`{}` is not served yet", kind.api_version)));
-                }
-                Err(error) => return Err(error),
+    /// [`Error`] when the server does not say.
+    pub async fn serves(&self, kinds: &[ObjectRef]) -> Result<Readiness, Error> {
+        for kind in kinds {
+            if !self.is_served(kind).await? {
+                return Ok(Readiness::NotReady(format!("`{}` is not served yet", kind.api_version)));
             }
         }
         Ok(Readiness::Ready)

@@ -1,6 +1,6 @@
 //! Carries out one call that applies objects: concurrently, in waves, so that dependencies come first.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -11,12 +11,11 @@ use crate::grant::Granted;
 use crate::host::pass::{ApplyItem, Site};
 use crate::host::progress::Unready;
 use crate::host::told::CallError;
-use crate::host::wait::Awaited;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::order::ApplyWave;
 use crate::kubernetes::readiness::removes_itself;
 use crate::kubernetes::{definition, metadata};
-use crate::targets::{self, Change, Overrides, Prepared, Recorded};
+use crate::targets::{self, Awaited, Change, Overrides, Prepared, Recorded};
 
 use super::Acting;
 use super::reached::CallProgress;
@@ -87,7 +86,7 @@ impl Acting {
         for item in items {
             waves.entry(ApplyWave::of(&item.step.object)).or_default().push(item);
             self.applied.insert(item.step.object.clone(), item.prepared.wait());
-            self.note_passing(item);
+            self.note_awaited(item);
         }
         for (wave, items) in waves {
             let changed = self.send(&items, granted).await?;
@@ -98,9 +97,13 @@ impl Acting {
         Ok(())
     }
 
-    /// Notes whether an object is removed by its controller once it is done: by its manifest, or as the server has it.
-    fn note_passing(&mut self, item: &ApplyItem) {
+    /// Notes what waiting for an object depends on: the kinds that it defines; whether its controller removes it once it is
+    /// done, by its manifest or as the server has it.
+    fn note_awaited(&mut self, item: &ApplyItem) {
         let id = item.step.object.id();
+        if item.step.object.is_definition() {
+            self.defined.insert(id.clone(), definition::served_kinds(item.prepared.body()));
+        }
         if removes_itself(item.prepared.body()) || self.seen.get(&id).is_some_and(removes_itself) {
             self.passing.insert(id);
         }
@@ -196,7 +199,7 @@ impl Acting {
         let mut awaited = Vec::new();
         for item in definitions.iter().filter(|item| item.step.object.is_definition()) {
             let permit = granted.wait(item.step.object.clone())?;
-            awaited.push(Awaited::Served(permit, item.prepared.body().clone()));
+            awaited.push(self.ready(permit));
         }
         self.late = self.site.waiter(self.site.waiting().until).settle(awaited).await?;
         self.check_late(granted)
@@ -212,7 +215,7 @@ async fn apply(
     site: &Site,
     prepared: &Prepared,
     seen: Option<&Value>,
-    redefined: &HashSet<String>,
+    redefined: &BTreeSet<String>,
 ) -> Result<(Change, Recorded), targets::Error> {
     use cluster::Error as Refusal;
     let mut pauses = SETTLING.iter().filter(|_| redefined.contains(&prepared.object().group_kind()));

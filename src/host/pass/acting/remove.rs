@@ -10,9 +10,8 @@ use serde_json::Value;
 use crate::cluster::{self, concurrent};
 use crate::grant::{Delete, Permitted, after_delete};
 use crate::host::progress::{LeftObject, Unready};
-use crate::host::wait::Awaited;
 use crate::kubernetes::object::ObjectRef;
-use crate::targets::{self, Removed};
+use crate::targets::{self, Awaited, Removed};
 
 use super::Acting;
 

@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use crate::grant::{Granted, after_delete};
 use crate::host::told::CallError;
-use crate::host::wait::Awaited;
-use crate::targets::{self, Prepared, Recorded, Removed, check_replaceable};
+use crate::targets::{self, Awaited, Prepared, Recorded, Removed, check_replaceable};
 
 use super::Acting;
 
