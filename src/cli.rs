@@ -190,8 +190,8 @@ impl Context {
                 failure.hint = failure.hint.or_else(|| usual.first().map(|file| making_a_policy(file)));
             }
             Some(Circumstance::CutShort) => {
-                let way_on = || Some(self.asked.completed(&self.way_on()?));
-                failure.hint = failure.hint.take().or_else(way_on);
+                let way_on = self.way_on().map(|hint| self.asked.completed(&hint));
+                failure.hint = way_on.or(failure.hint);
             }
             None => {}
         }
@@ -209,10 +209,14 @@ impl Context {
         let last = state.find(name).ok()??.last.filter(|last| last.result != "succeeded")?;
         let has_success =
             state.history(name).is_ok_and(|history| history.iter().any(|it| it.result == "succeeded"));
-        Some(if last.action == "upgrade" && has_success {
-            "the same command goes on where it was; to go back: carnet rollback NAME".into()
-        } else {
-            "the same command goes on where it was; to undo it: carnet uninstall NAME".into()
+        Some(match &*last.action {
+            "upgrade" if has_success => {
+                "the same command goes on where it was; to go back: carnet rollback NAME".into()
+            }
+            "install" | "upgrade" => {
+                "the same command goes on where it was; to undo it: carnet uninstall NAME".into()
+            }
+            _ => "the same command goes on where it was; to look at it: carnet status NAME".into(),
         })
     }
 

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use support::Home;
-use support::guest::Script;
+use support::guest::{Script, written};
 
 const REST: &str = "\
 parameters:
@@ -349,4 +349,13 @@ fn whoever_has_no_policy_is_told_how_to_make_one() {
     );
     let wrong = site.carnet(&["trust", "new", "--key", "release.key", "--name", "one"]);
     wrong.expect(1).says(&["`release` is no public key", "ends in `.pub`"]);
+}
+
+#[test]
+fn a_run_that_ended_early_is_told_with_the_way_on_from_there() {
+    let site = Site::installed();
+    site.0.bundle("trap", &written("trap"), "requests: {}\n");
+    let said = site.on("upgrade", "layout:trap", &["-y"]).expect(1).says(&["the component trapped"]);
+    assert_eq!(said.hint(), "nothing was done: the fault is in the bundle, for its author to mend");
+    site.carnet(&["status", "web"]).expect(0).says(&["install succeeded"]);
 }

@@ -225,7 +225,8 @@ fn of_two_who_install_at_once_one_goes_on_and_the_other_learns_who() {
     let said = Said::of(runs.remove(loser).wait_with_output().unwrap());
     let said =
         said.refused(16, &[&format!("another run of `guestbook` is in progress: {winner}@here, process")]);
-    assert_eq!(said.document["hint"], "carnet unlock guestbook");
+    let hint = format!("carnet unlock guestbook -n {}", site.namespace);
+    assert_eq!(said.document["hint"], hint);
     site.await_object("statefulset/guestbook-db");
     let status = people[loser].carnet(&["status", "guestbook"]).done().document;
     assert_eq!(status["result"], "running");

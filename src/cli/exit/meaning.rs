@@ -35,6 +35,9 @@ const MARK: &str = "carnet.dev/identities=true pod-security.kubernetes.io/enforc
 /// The hint where there is nobody to ask.
 const UNASKED: &str = "there is no terminal to ask on: add `--yes` to confirm the change";
 
+/// The hint where a component trapped before anything was done.
+const TRAPPED: &str = "nothing was done: the fault is in the bundle, for its author to mend";
+
 /// The hint for immutable fields.
 const REPLACE: &str = "`--replace` removes such objects and makes them anew";
 
@@ -295,6 +298,7 @@ fn of_run(error: &RunError) -> Meaning {
         RunError::Limit(hit) => {
             Meaning::from(code).hint(CommandLine::of("raise it in the grant:").and(&hit.line()))
         }
+        RunError::Trapped(_) => Meaning::from(code).under(Circumstance::CutShort).hint(TRAPPED),
         _ => Meaning::from(code).under(Circumstance::CutShort),
     }
 }
