@@ -1,3 +1,5 @@
+mod odd_answers;
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;

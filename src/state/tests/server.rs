@@ -29,6 +29,21 @@ struct Memory {
     ahead: SignedDuration,
     /// The request: the method and the path, without its query.
     requests: Vec<String>,
+    /// After how many requests more an answer is odd.
+    odd: Option<(usize, OddAnswer)>,
+}
+
+/// How the answer to a request that was carried out is not what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::state) enum OddAnswer {
+    /// Half of it comes.
+    Cut,
+    /// It never comes.
+    Lost,
+    /// It is `null`.
+    Null,
+    /// It is about another object.
+    Other,
 }
 
 struct Stored {
@@ -113,6 +128,16 @@ impl Server {
         self.memory.lock().objects.remove(&path_of(plural, name)).unwrap();
     }
 
+    /// Makes the answer odd to one of the next requests.
+    pub(in crate::state) fn spoil(&self, after: usize, how: OddAnswer) {
+        self.memory.lock().odd = Some((after, how));
+    }
+
+    /// Whether that is still to come.
+    pub(in crate::state) fn will_spoil(&self) -> bool {
+        self.memory.lock().odd.is_some()
+    }
+
     /// The requests since the last time.
     pub(in crate::state) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.memory.lock().requests)
@@ -126,19 +151,34 @@ fn path_of(plural: &str, name: &str) -> String {
 
 fn answer(stream: &mut TcpStream, memory: &Mutex<Memory>) {
     let Some(call) = Call::read(stream) else { return };
-    let (code, body, date) = {
+    let (code, body, date, odd) = {
         let mut memory = memory.lock();
+        let odd = memory.next_odd();
         memory.requests.push(format!("{} {}", call.method, call.path));
         let now = Timestamp::now().checked_add(memory.ahead).unwrap();
-        let (code, body) = memory.answer(call);
-        (code, body.to_string(), rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap())
+        let (code, mut body) = memory.answer(call);
+        match odd {
+            Some(OddAnswer::Null) => body = Value::Null,
+            Some(OddAnswer::Other) => body["metadata"]["name"] = "another".into(),
+            _ => {}
+        }
+        (
+            code,
+            body.to_string(),
+            rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap(),
+            odd,
+        )
     };
+    if odd == Some(OddAnswer::Lost) {
+        return;
+    }
     let head = format!(
         "HTTP/1.1 {code} x\r\ndate: {date}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
+    let sent = if odd == Some(OddAnswer::Cut) { body.len() / 2 } else { body.len() };
     // A client that has had enough hangs up.
-    drop(stream.write_all((head + &body).as_bytes()));
+    drop(stream.write_all(&[head.as_bytes(), &body.as_bytes()[..sent]].concat()));
 }
 
 impl Call {
@@ -242,6 +282,15 @@ impl Memory {
         value["metadata"]["resourceVersion"] = version.into();
         self.objects.insert(call.path, Stored { value: value.clone(), manager });
         (code, value)
+    }
+
+    fn next_odd(&mut self) -> Option<OddAnswer> {
+        let (after, how) = self.odd.take()?;
+        if after == 0 {
+            return Some(how);
+        }
+        self.odd = Some((after - 1, how));
+        None
     }
 
     fn next_version(&mut self) -> String {
