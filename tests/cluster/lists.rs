@@ -9,7 +9,7 @@ use crate::{bundle, with};
 const COUNT: usize = 12;
 
 fn secret(name: &str) -> String {
-    config_map(name).replace("ConfigMap", "Secret").replace("data:", "stringData:")
+    config_map(name).replace("ConfigMap", "Secret").replace(" data:", " stringData:")
 }
 
 /// The requests of the site since the last time, counted: lists of ConfigMaps, lists of anything else, reads of single
