@@ -216,7 +216,10 @@ pub fn environment(state: &State, approver: Arc<dyn Approver>) -> Environment<'_
 
 /// Compiled components, kept between tests.
 pub fn cache() -> PathBuf {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let cache = Path::new(
+        option_env!("CARGO_TARGET_TMPDIR").unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp")),
+    )
+    .join("compiled");
     std::fs::create_dir_all(&cache).unwrap();
     cache
 }
