@@ -5,6 +5,7 @@
 
 mod rule;
 mod condensed;
+mod coverage;
 mod scope;
 mod identity;
 mod escalation;
@@ -20,6 +21,7 @@ use super::metadata::WHY;
 use super::object::ObjectRef;
 
 use condensed::joined;
+use coverage::uncovered;
 
 pub use admission::{bound_policy, parameters};
 pub use condensed::{Justified, condensed};
@@ -95,15 +97,7 @@ impl Rights {
         rules.extend(
             held.handed_on.iter().map(|(rule, why)| Justified { rule: rule.clone(), why: why.clone() }),
         );
-        let is_covered = |at: usize| {
-            let wider = |(other, it): (usize, &Justified)| {
-                other != at
-                    && it.rule.covers(&rules[at].rule)
-                    && !(rules[at].rule.covers(&it.rule) && at < other)
-            };
-            rules.iter().enumerate().any(wider)
-        };
-        (0..rules.len()).filter(|at| !is_covered(*at)).map(|at| rules[at].clone()).collect()
+        uncovered(rules)
     }
 
     /// The roles that hold these rights, as objects.
