@@ -61,6 +61,10 @@ fn a_kind_in_another_spelling_is_refused_in_manifests_requests_grants_and_denial
     let guest = Script::new().apply(&[manifest]).component();
     let told = told_invalid(install(&home, home.bundle("writer", &guest, &requests(all))));
     assert_eq!(told, "the kind `CONFIGMAP` is written `ConfigMap`");
+    let manifest = "{apiVersion: apps/v1, kind: ConfigMap, metadata: {name: web-a}}";
+    let guest = Script::new().apply(&[manifest]).component();
+    let told = told_invalid(install(&home, home.bundle("elsewhere", &guest, &requests(all))));
+    assert_eq!(told, "the kind `apps/ConfigMap` is written `ConfigMap`");
 
     let request =
         json!({"verbs": ["apply"], "kinds": ["configmaps"], "namespaces": ["prod"], "names": ["a"]});

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::document;
 
 use super::api::{API_EXTENSIONS, RBAC};
-use super::resource::{builtin, misspelt};
+use super::resource::{builtin, elsewhere, misspelt};
 
 /// Names one Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -142,7 +142,7 @@ impl ObjectRef {
             || group.is_empty())
             && is_label(version);
         fits("version of an API", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
-        if let Some(kind) = misspelt(group, &self.kind) {
+        if let Some(kind) = misspelt(group, &self.kind).or_else(|| elsewhere(group, &self.kind)) {
             return Err(InvalidObjectRef::Spelling { text: shown(&self.group_kind()), kind });
         }
         fits("kind", &self.kind, is_kind(group, &self.kind))?;

@@ -137,6 +137,14 @@ pub fn nearest(group: &str, kind: &str) -> Option<String> {
         .map(written)
 }
 
+/// Where Kubernetes has a kind of this very name, as `group/Kind`, if it is not in this group and nobody else has kinds
+/// in it: `Service` of `apps`, `Pod` of `core`.
+pub fn elsewhere(group: &str, kind: &str) -> Option<String> {
+    let is_ours = !group.is_empty() && is_reserved(group) && builtin(group, kind).is_none();
+    let found = TABLE.iter().filter(|_| is_ours).find(|known| known.1 == kind);
+    found.map(written)
+}
+
 /// Whether some kind of the group begins so, or may: of a group that is a domain others define kinds. A text without a
 /// group may also be how a group begins.
 pub fn may_begin(group: Option<&str>, start: &str) -> bool {
@@ -352,6 +360,24 @@ mod tests {
             (Some("example.com"), "Wid", true),
         ] {
             assert_eq!(may_begin(group, start), may, "{group:?} {start}");
+        }
+    }
+
+    #[test]
+    fn a_kind_in_a_group_that_only_kubernetes_has_is_looked_for_where_it_is() {
+        for (group, kind, expected) in [
+            ("apps", "Service", Some("Service")),
+            ("core", "Pod", Some("Pod")),
+            ("extensions", "Ingress", Some("networking.k8s.io/Ingress")),
+            ("batch", "Deployment", Some("apps/Deployment")),
+            ("apps", "Deployment", None),
+            ("", "Deployment", None),
+            // One that a later Kubernetes may have, and those of others.
+            ("apps", "Shiny", None),
+            ("example.com", "Service", None),
+            ("networking.k8s.io", "Service", None),
+        ] {
+            assert_eq!(elsewhere(group, kind).as_deref(), expected, "{group}/{kind}");
         }
     }
 

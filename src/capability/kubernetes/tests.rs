@@ -208,3 +208,21 @@ fn a_kind_is_named_where_it_lives() {
         assert_eq!(refusal(text), None, "{text}");
     }
 }
+
+/// A bundle that is there already is not the operator's to mend, and the rest of what it asks for is clear.
+#[test]
+fn a_request_that_mixes_kinds_is_one_for_those_that_live_where_it_is_for() {
+    let left = |kinds: &[&str], namespaces: &[&str]| {
+        let mut rule = RuleText::parse("apply:Secret:a/b").unwrap();
+        rule.kinds = kinds.iter().map(|it| (*it).to_owned()).collect();
+        rule.namespaces = namespaces.iter().map(|it| (*it).to_owned()).collect();
+        rule.leave_out_misplaced();
+        rule.kinds
+    };
+    let mixed = ["Namespace", "Secret", "example.com/Widget", "${parameters.kind}"];
+    assert_eq!(left(&mixed, &["prod"]), mixed[1..]);
+    assert_eq!(left(&mixed, &[]), [mixed[0], mixed[2], mixed[3]]);
+    // One of which nothing is left is refused as it is.
+    assert_eq!(left(&["Namespace"], &["prod"]), ["Namespace"]);
+    assert_eq!(left(&["*"], &["prod"]), ["*"]);
+}

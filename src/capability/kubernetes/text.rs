@@ -62,6 +62,18 @@ impl RuleText {
         })
     }
 
+    /// Leaves out kinds that live elsewhere than the rule is for, if others live there: they would cover nothing, and
+    /// the rest is meant. Whoever writes a rule is told.
+    pub(in crate::capability) fn leave_out_misplaced(&mut self) {
+        let has_namespaces = !self.namespaces.is_empty();
+        let fits = |kind: &String| {
+            split(kind, resource::builtin).is_none_or(|resource| resource.namespaced == has_namespaces)
+        };
+        if self.kinds.iter().any(fits) {
+            self.kinds.retain(fits);
+        }
+    }
+
     /// Fills the placeholders.
     ///
     /// # Errors
