@@ -37,7 +37,7 @@ pub use cluster::record_text;
 pub use directory::{is_own, private_directory};
 pub use error::{DatabaseFault, StateError};
 pub use holder::Holder;
-pub use installation::{Installation, InstallationSettings, Installations, Revision};
+pub use installation::{Identities, Installation, InstallationSettings, Installations, Revision};
 pub use lock::InstallationLock;
 pub use recorded_files::{RecordedFile, RecordedFiles};
 
@@ -319,7 +319,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when they cannot be read.
-    pub fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
+    pub fn identities(&self, name: Option<&str>) -> Result<Identities, StateError> {
         match &self.0 {
             Backend::Cluster(cluster) => cluster.identities(name),
             Backend::Directory(directory) => directory.identities(name),

@@ -84,6 +84,12 @@ pub enum Error {
     /// The identity that was made for the run, made once more, is not accepted either.
     #[error("the server does not accept the identity that was made for this run any more")]
     IdentityRevoked,
+    /// Objects have the name of an identity and do not say that they are parts of it, so they were not removed.
+    #[error(
+        "{} bears its name and not its marks, and stays: look at it, and remove it with kubectl if it was made for a run",
+        .0.join(", ")
+    )]
+    IdentityUnmarked(Vec<String>),
     /// The change touches fields that stay as they were created; only a new object can have others.
     #[error("`{object}` cannot be changed in {}", list(.fields))]
     Immutable {

@@ -75,6 +75,16 @@ pub enum RunEvent {
         /// Why they do nothing.
         why: String,
     },
+    /// Something bears the name of an identity and not its marks, so it was not removed.
+    IdentityUnmarked {
+        /// What is to be looked at.
+        why: String,
+    },
+    /// The record of an identity cannot be read, so it is not known whether anything of it is left.
+    IdentityUnread {
+        /// The fault, with the name of the record.
+        why: String,
+    },
 }
 
 impl fmt::Display for RunEvent {
@@ -94,6 +104,10 @@ impl fmt::Display for RunEvent {
                     more => (format!(" and {more} more"), "are"),
                 };
                 write!(f, "{}{more} {are} not waited for: {why}.", named.join(", "))
+            }
+            Self::IdentityUnmarked { why } => write!(f, "Left from an identity of an earlier run: {why}."),
+            Self::IdentityUnread { why } => {
+                write!(f, "An identity of an earlier run may be left, since its record is unreadable: {why}.")
             }
         }
     }

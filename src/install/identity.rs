@@ -9,6 +9,7 @@ use ulid::Ulid;
 
 use crate::cluster::identity::HOME;
 use crate::cluster::{self, ScopedIdentity, Server};
+use crate::document::chain;
 use crate::grant::beside;
 use crate::grant::identity::parts;
 use crate::host::progress::RunEvent;
@@ -71,12 +72,16 @@ impl Run<'_> {
     /// Removes identities that interrupted runs left behind. The lock is held, so no such run is still in progress.
     pub(super) async fn remove_leftovers(&self, target: &Target) -> Result<(), Error> {
         let Target::Cluster(cluster) = target else { return Ok(()) };
-        for record in self.environment.state.identities(Some(&self.operation.name))? {
+        let identities = self.environment.state.identities(Some(&self.operation.name))?;
+        for fault in &identities.unreadable {
+            self.environment.approver.noted(&RunEvent::IdentityUnread { why: chain(fault) });
+        }
+        for record in identities.readable {
             match remove_identity(cluster.server(), &record).await {
                 // A cluster may have several addresses, and another cluster has nothing of this name.
                 Ok(0) if record.server != cluster.server().address() => {}
                 Ok(_) => self.environment.state.forget_identity(&record)?,
-                Err(error) => self.environment.approver.noted(&left(&record, error.to_string())),
+                Err(error) => self.environment.approver.noted(&left(&record, &error)),
             }
         }
         Ok(())
@@ -84,12 +89,15 @@ impl Run<'_> {
 
     /// Removes the identity of this run. A failure to remove it does not fail the run.
     pub(super) async fn remove(&self, identity: &ScopedIdentity) -> Result<(), Error> {
-        let why = match tokio::time::timeout(PATIENCE, identity.remove()).await {
+        let event = match tokio::time::timeout(PATIENCE, identity.remove()).await {
             Ok(Ok(())) => return Ok(self.environment.state.forget_identity(identity.record())?),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "it took too long".to_owned(),
+            Ok(Err(error)) => left(identity.record(), &error),
+            Err(_) => {
+                let (identity, why) = (identity.record().name.clone(), "it took too long".to_owned());
+                RunEvent::IdentityLeft { identity, why }
+            }
         };
-        self.environment.approver.noted(&left(identity.record(), why));
+        self.environment.approver.noted(&event);
         Ok(())
     }
 }
@@ -151,8 +159,12 @@ async fn refused(record: &IdentityRecord, planned: &PlannedRun, source: cluster:
     Error::Identity { source, missing }
 }
 
-fn left(record: &IdentityRecord, why: String) -> RunEvent {
-    RunEvent::IdentityLeft { identity: record.name.clone(), why }
+fn left(record: &IdentityRecord, error: &cluster::Error) -> RunEvent {
+    let (identity, why) = (record.name.clone(), error.to_string());
+    match error {
+        cluster::Error::IdentityUnmarked(_) => RunEvent::IdentityUnmarked { why },
+        _ => RunEvent::IdentityLeft { identity, why },
+    }
 }
 
 /// The time in a while (RFC 3339).

@@ -108,7 +108,9 @@ fn check_state(state: Result<&State, &String>) -> Check {
                 let error = it.settings.place.place().err()?;
                 Some(format!("the record of `{}` does not say where its objects are: {error}", it.name))
             });
-            let unreadable = unreadable.chain(spoiled.iter().map(|error| chain(error)));
+            let identities = state.identities(None).map(|identities| identities.unreadable);
+            let identities = identities.unwrap_or_else(|error| vec![error]);
+            let unreadable = unreadable.chain(spoiled.iter().chain(&identities).map(|error| chain(error)));
             let details: Vec<_> = cut_off.chain(unreadable).map(|line| visible(&line)).collect();
             let state = if details.is_empty() { Finding::Ok } else { Finding::Warning };
             Check { what: "state", state, text: format!("{} installations", installations.len()), details }
@@ -236,7 +238,12 @@ fn is_over(leftover: &Leftover, state: Option<&State>, now: Timestamp) -> bool {
 
 /// The state's record of an identity.
 fn known(leftover: &Leftover, state: &State) -> Option<IdentityRecord> {
-    state.identities(None).ok()?.into_iter().find(|it| it.name == leftover.name && it.owner == leftover.owner)
+    state
+        .identities(None)
+        .ok()?
+        .readable
+        .into_iter()
+        .find(|it| it.name == leftover.name && it.owner == leftover.owner)
 }
 
 fn is_held(leftover: &Leftover, state: &State) -> bool {

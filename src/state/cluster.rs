@@ -31,14 +31,15 @@ use serde_json::Value;
 
 use crate::cluster::{ConnectOptions, identity};
 use crate::digest::Digest;
-use crate::document;
+use crate::document::{self, chain};
 use crate::fetch::Fetched;
 use crate::grant;
 use crate::kubernetes::rbac::{IdentityName, IdentityRecord};
 use crate::targets::Ledger;
 
 use super::{
-    Claim, ClaimResult, Holder, Installation, InstallationSettings, Installations, Revision, StateError, ulid,
+    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Installations, Revision,
+    StateError, ulid,
 };
 
 use bundle::UnpackedBundle;
@@ -133,8 +134,8 @@ impl ClusterState {
     pub(super) fn revoke(&self, name: &str) -> Result<Vec<String>, StateError> {
         let (store, found) = (self.store.clone(), self.identities(Some(name))?);
         self.thread.wait(async move {
-            let mut left = Vec::new();
-            for record in found {
+            let mut left: Vec<_> = found.unreadable.iter().map(|fault| chain(fault)).collect();
+            for record in found.readable {
                 let server = store.records.server();
                 match identity::remove(server, &record.owner, &grant::identity::parts(&record)).await {
                     // It may be in another cluster.
@@ -253,15 +254,16 @@ impl ClusterState {
         })
     }
 
-    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
+    pub(super) fn identities(&self, name: Option<&str>) -> Result<Identities, StateError> {
         let (store, name) = (self.store.clone(), name.map(str::to_owned));
         self.thread.wait(async move {
             let mut identities = Vec::new();
             for found in store.identities().await? {
-                let content = store.whole(&found).await?.content;
-                identities.push(identity_in(&store, &found.name, &content)?);
+                let whole = store.whole(&found).await;
+                identities.push(whole.and_then(|whole| identity_in(&store, &found.name, &whole.content)));
             }
-            identities.retain(|record| is_of(&record.owner, &store.namespace, name.as_deref()));
+            let mut identities = Identities::of(identities);
+            identities.readable.retain(|record| is_of(&record.owner, &store.namespace, name.as_deref()));
             Ok(identities)
         })
     }

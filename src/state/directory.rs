@@ -28,14 +28,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::document;
+use crate::document::{self, chain};
 use crate::fetch::{self, Fetched};
 use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::{Ledger, Recorded};
 
 use super::{
-    Claim, ClaimResult, Holder, Installation, InstallationSettings, Revision, StateError, origin, timestamp,
-    ulid,
+    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Revision, StateError, origin,
+    timestamp, ulid,
 };
 
 use database::Database;
@@ -232,12 +232,17 @@ impl DirectoryState {
     }
 
     /// The recorded identities, of one installation or of all.
-    pub(super) fn identities(&self, name: Option<&str>) -> Result<Vec<IdentityRecord>, StateError> {
-        self.database.using(|database| {
+    pub(super) fn identities(&self, name: Option<&str>) -> Result<Identities, StateError> {
+        let rows = self.database.using(|database| {
             let mut query = database.prepare(schema::IDENTITIES_OF)?;
-            let rows = query.query_map([name], |row| row.get::<_, String>(0))?;
-            rows.map(|row| Ok(read(&row?)?)).collect()
-        })
+            let rows =
+                query.query_map([name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })?;
+        Ok(Identities::of(rows.into_iter().map(|(name, document)| {
+            read(&document)
+                .map_err(|error: StateError| StateError::Corrupt { record: name, why: chain(&error) })
+        })))
     }
 
     /// An identity is gone.

@@ -14,6 +14,7 @@ use crate::document;
 use crate::grant::recorded::RecordedObject;
 use crate::grant::spec::GrantSpec;
 use crate::grant::{ConsentKey, RecordedGuard};
+use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::{Inventory, Recorded, RecordedPlace};
 
 use super::StateError;
@@ -139,6 +140,29 @@ pub struct Installations {
     pub readable: Vec<Installation>,
     /// The faults of other records, each of which names its record.
     pub unreadable: Vec<StateError>,
+}
+
+/// Identities on record, and why the records of others cannot be read.
+#[derive(Debug, Default)]
+pub struct Identities {
+    /// Those whose records can be read.
+    pub readable: Vec<IdentityRecord>,
+    /// The faults of other records, each of which names its record.
+    pub unreadable: Vec<StateError>,
+}
+
+impl Identities {
+    /// Sorts records into those that can be read and the faults of the others.
+    pub(super) fn of(records: impl IntoIterator<Item = Result<IdentityRecord, StateError>>) -> Self {
+        let mut identities = Self::default();
+        for record in records {
+            match record {
+                Ok(record) => identities.readable.push(record),
+                Err(fault) => identities.unreadable.push(fault),
+            }
+        }
+        identities
+    }
 }
 
 impl Installations {

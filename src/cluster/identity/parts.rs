@@ -25,32 +25,60 @@ pub(super) async fn apply(caller: &Server, object: &ObjectRef, body: &Value) -> 
 }
 
 /// Removes those of these objects that are parts of an identity of this installation, all at once, and says how many
-/// there were. One that is already gone is no error; the first other refusal is the result, after all were tried.
+/// there were. One that is already gone is no error; the first other refusal is the result, after all were tried, else
+/// those that do not say that they are parts of it: they would be left, and nobody would know.
 pub(super) async fn remove(
     caller: &Server,
     owner: &str,
     objects: impl IntoIterator<Item = &ObjectRef>,
 ) -> Result<usize, Error> {
     let removals = objects.into_iter().map(|object| remove_one(caller, owner, object));
-    join_all(removals).await.into_iter().sum()
+    let removed = join_all(removals).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let unmarked: Vec<_> = removed.iter().filter_map(Part::unmarked).collect();
+    if unmarked.is_empty() {
+        Ok(removed.iter().filter(|part| matches!(part, Part::Removed)).count())
+    } else {
+        Err(Error::IdentityUnmarked(unmarked))
+    }
 }
 
-async fn remove_one(caller: &Server, owner: &str, object: &ObjectRef) -> Result<usize, Error> {
+/// What became of an object that may be a part of an identity.
+enum Part {
+    /// It is not there, or is another installation's.
+    Absent,
+    /// It was removed.
+    Removed,
+    /// It is there, and does not say that it is a part.
+    Unmarked(String),
+}
+
+impl Part {
+    fn unmarked(&self) -> Option<String> {
+        match self {
+            Self::Unmarked(object) => Some(object.clone()),
+            Self::Absent | Self::Removed => None,
+        }
+    }
+}
+
+async fn remove_one(caller: &Server, owner: &str, object: &ObjectRef) -> Result<Part, Error> {
     let url = path_of(object, &Kinds::default())?;
     let response = caller.send(&ApiRequest::get(url.clone())).await?;
     if response.status == StatusCode::NOT_FOUND {
-        return Ok(0);
+        return Ok(Part::Absent);
     }
     let found = response.accepted("get", object)?.object(object)?;
     if !is_part(&found, &object.name, owner) {
-        return Ok(0);
+        // What says that it is another's is none of this identity, whatever is on record.
+        let is_anothers = metadata::owner(&found).is_some_and(|named| named != owner);
+        return Ok(if is_anothers { Part::Absent } else { Part::Unmarked(object.to_string()) });
     }
     let options = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
         "preconditions": Precondition::of(&found, false) });
     let response = caller.send(&ApiRequest::delete(url, &options)).await?;
     match response.status {
-        StatusCode::NOT_FOUND => Ok(0),
-        _ => response.accepted("delete", object).map(|_| 1),
+        StatusCode::NOT_FOUND => Ok(Part::Absent),
+        _ => response.accepted("delete", object).map(|_| Part::Removed),
     }
 }
 

@@ -445,7 +445,7 @@ mod identities {
         let state = in_cluster(&server, "alice");
         let name = format!("carnet-{}", ulid().to_lowercase());
         state.identify("web", &identity(&name)).unwrap();
-        let found = state.identities(Some("web")).unwrap();
+        let found = state.identities(Some("web")).unwrap().readable;
         assert!(found[0].server.starts_with("http://127.0.0.1:"), "{}", found[0].server);
     }
 
@@ -456,11 +456,11 @@ mod identities {
         let name = format!("carnet-{}", ulid().to_lowercase());
         state.identify("web", &identity(&name)).unwrap();
         let record = server.names("secrets").remove(0);
-        assert_eq!(state.identities(None).unwrap().len(), 1);
+        assert_eq!(state.identities(None).unwrap().readable.len(), 1);
         for owner in ["other/web", "prod", "web", ""] {
             rewrite(&server, &record, |text| text.replace("\"prod/web\"", &format!("\"{owner}\"")));
-            assert_eq!(state.identities(None).unwrap(), [], "{owner}");
-            assert_eq!(state.identities(Some("web")).unwrap(), [], "{owner}");
+            assert_eq!(state.identities(None).unwrap().readable, [], "{owner}");
+            assert_eq!(state.identities(Some("web")).unwrap().readable, [], "{owner}");
             rewrite(&server, &record, |text| text.replace(&format!("\"{owner}\""), "\"prod/web\""));
         }
     }
@@ -487,7 +487,9 @@ mod identities {
         let another = format!("carnet-{}", ulid().to_lowercase());
         for forged in ["default", "carnet-", "carnet-prod", &another] {
             rewrite(&server, &record, |text| text.replace(&name, forged));
-            let text = chain(&state.identities(None).unwrap_err());
+            let found = state.identities(None).unwrap();
+            assert_eq!((found.readable.len(), found.unreadable.len()), (0, 1), "{forged}");
+            let text = chain(&found.unreadable[0]);
             assert!(text.contains("it is about something else"), "{forged}: {text}");
             rewrite(&server, &record, |text| text.replace(forged, &name));
         }

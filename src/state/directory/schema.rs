@@ -69,7 +69,7 @@ create index results_of_a_claim on results (claim);
 pub(super) const IDENTIFY: &str = "insert into identities (name, installation, document) values (?2, ?1, ?3)";
 
 pub(super) const IDENTITIES_OF: &str =
-    "select document from identities where installation = coalesce(?1, installation) order by name";
+    "select name, document from identities where installation = coalesce(?1, installation) order by name";
 
 pub(super) const FORGET_IDENTITY: &str = "delete from identities where name = ?1";
 

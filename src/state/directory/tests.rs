@@ -60,7 +60,7 @@ fn text_of(path: &Path, query: &str) -> String {
 
 fn reason<T>(result: Result<T, StateError>) -> String {
     let Err(error) = result else { panic!("no error") };
-    document::chain(&error)
+    chain(&error)
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_state_of_the_first_version_opens_with_all_that_is_in_it() {
 fn a_state_of_the_first_version_is_brought_to_this_one_and_goes_on_from_there() {
     let (_folder, path) = written(VERSION_1);
     let state = State::open(&path).unwrap();
-    assert_eq!(state.identities(None).unwrap(), []);
+    assert_eq!(state.identities(None).unwrap().readable, []);
     let next = claim("upgrade", true);
     state.begin("web", "prod", &settings(), &next).unwrap();
     state.finish(&next, &succeeded(&BTreeMap::new())).unwrap();
@@ -370,9 +370,10 @@ fn what_cannot_be_written_can_be_read() {
     let state = State::to_read(&path).unwrap();
     assert_eq!((state.list().unwrap(), state.history("web").unwrap()), known);
     assert_eq!(state.holder("web").unwrap(), None);
-    assert_eq!((state.outputs("web").unwrap(), state.identities(None).unwrap()), Default::default());
+    let identities = state.identities(None).unwrap().readable;
+    assert_eq!((state.outputs("web").unwrap(), identities), Default::default());
     let refused = |done: Result<(), StateError>| match done {
-        Err(error @ StateError::ReadOnly(..)) => document::chain(&error),
+        Err(error @ StateError::ReadOnly(..)) => chain(&error),
         other => panic!("{other:?}"),
     };
     let expected = format!("the state in `{}` can be read, and not be written: ", path.display());
@@ -406,7 +407,7 @@ fn a_state_that_is_not_there_and_cannot_be_made_is_empty() {
     let path = folder.path().join("no/state");
     let state = State::to_read(&path).unwrap();
     assert_eq!((state.list().unwrap(), state.find("web").unwrap()), (Vec::new(), None));
-    assert_eq!(state.identities(None).unwrap(), []);
+    assert_eq!(state.identities(None).unwrap().readable, []);
     assert!(!folder.path().join("no").exists());
 }
 
@@ -414,7 +415,8 @@ fn a_state_that_is_not_there_and_cannot_be_made_is_empty() {
 fn a_state_of_the_first_version_can_be_read_as_it_is() {
     let (_folder, path) = written(VERSION_1);
     let state = State::to_read(&path).unwrap();
-    assert_eq!((state.history("web").unwrap().len(), state.identities(None).unwrap()), (2, Vec::new()));
+    let identities = state.identities(None).unwrap().readable;
+    assert_eq!((state.history("web").unwrap().len(), identities), (2, Vec::new()));
     assert_eq!(text_of(&path, "select user_version || '' from pragma_user_version"), "1");
 }
 
@@ -459,4 +461,28 @@ fn a_kept_bundle_that_was_changed_is_refused() {
     bytes[10] ^= 1;
     std::fs::write(&blob, bytes).unwrap();
     assert!(matches!(now(state.load(fetched.digest(), "layout:/a")), Err(StateError::Bundle(_))));
+}
+
+#[test]
+fn an_identity_whose_record_is_unreadable_is_named_and_hides_no_other() {
+    let (folder, state) = in_directory();
+    let record = |id: &str| IdentityRecord {
+        name: format!("carnet-{}", id.to_lowercase()),
+        owner: "prod/web".into(),
+        server: String::new(),
+        namespaces: Vec::new(),
+        is_apart: false,
+        scopes: std::collections::BTreeSet::new(),
+        expires: String::new(),
+    };
+    let (spoiled, sound) = (record(&ulid()), record(&ulid()));
+    state.identify("web", &spoiled).unwrap();
+    state.identify("web", &sound).unwrap();
+    let database = Connection::open(folder.path().join("state/state.db")).unwrap();
+    let spoil = "update identities set document = '{\"name\": 1}' where name = ?1";
+    assert_eq!(database.execute(spoil, [&spoiled.name]).unwrap(), 1);
+    let found = state.identities(Some("web")).unwrap();
+    assert_eq!(found.readable, [sound]);
+    let [fault] = &found.unreadable[..] else { panic!("{:?}", found.unreadable) };
+    assert!(chain(fault).contains(&spoiled.name), "{fault}");
 }
