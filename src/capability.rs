@@ -137,6 +137,8 @@ impl Requests {
         if !unknown.is_empty() {
             return Err(InvalidRequests::Unknown(document::visible(&unknown.join(", "))));
         }
+        let mut requests = requests;
+        requests.kubernetes.iter_mut().for_each(|request| request.text.leave_out_misplaced());
         requests.check()?;
         Ok(requests)
     }
@@ -197,6 +199,19 @@ impl Requests {
         self.resolve(names, |optional| !optional)
     }
 
+    /// The required requests, each by itself.
+    ///
+    /// # Errors
+    /// [`InvalidRequests::Scope`] with the text that cannot be used.
+    pub fn required_each(&self, names: &Names) -> Result<Vec<Capabilities>, InvalidRequests> {
+        let kubernetes = each(&self.kubernetes, |kubernetes| Self { kubernetes, ..Self::default() });
+        let files = each(&self.files, |files| Self { files, ..Self::default() });
+        let credentials = each(&self.credentials, |credentials| Self { credentials, ..Self::default() });
+        let generate = each(&self.generate, |generate| Self { generate, ..Self::default() });
+        let alone = [kubernetes, files, credentials, generate].concat();
+        alone.iter().map(|request| request.required(names)).collect()
+    }
+
     fn resolve(&self, names: &Names, wanted: impl Fn(bool) -> bool) -> Result<Capabilities, InvalidRequests> {
         Ok(Capabilities {
             kubernetes: KubernetesScope::resolve(&texts(&self.kubernetes, &wanted), names)?,
@@ -209,6 +224,14 @@ impl Requests {
     fn asks_for(&self, verbs: &[Verb]) -> bool {
         self.kubernetes.iter().any(|request| request.text.verbs.iter().any(|verb| verbs.contains(verb)))
     }
+}
+
+/// Each required request as if it were the only one.
+fn each<T: Clone>(
+    requests: &[ScopeRequest<T>],
+    alone: impl Fn(Vec<ScopeRequest<T>>) -> Requests,
+) -> Vec<Requests> {
+    requests.iter().filter(|request| !request.optional).map(|request| alone(vec![request.clone()])).collect()
 }
 
 fn texts<T: Clone>(requests: &[ScopeRequest<T>], wanted: impl Fn(bool) -> bool) -> Vec<T> {

@@ -23,13 +23,13 @@ pub mod beside;
 pub mod recorded;
 pub mod identity;
 mod refused;
+mod ungranted;
 mod consent;
 mod consent_key;
 mod guard;
 
 use std::path::PathBuf;
 
-use crate::bundle::Bundle;
 use crate::bundle::component::Component;
 use crate::capability::credentials::generate::{self, GenerateScope};
 use crate::capability::credentials::{self, CredentialScope};
@@ -48,6 +48,7 @@ use crate::verify::Verified;
 use limits::Limits;
 use refused::Refused;
 use spec::{FileGrant, GrantSpec, InvalidGrant};
+use ungranted::check_required;
 
 pub use consent::Consent;
 pub use consent_key::ConsentKey;
@@ -58,12 +59,15 @@ pub use permit::{
     Apply, BoundPath, Delete, Generate, Get, Lend, Mint, Permitted, PlaceCredential, ReadBindings, ReadFile,
     Reveal, Review, Wait,
 };
+pub use ungranted::{Ungranted, shortfall};
 
 /// A verified bundle, with the capabilities of its run.
 pub struct Granted {
     verified: Verified,
     requests: Requests,
     requested: Capabilities,
+    /// The requests that the bundle cannot do without.
+    required: Capabilities,
     allowed: Capabilities,
     files: Vec<(Pattern, PathBuf)>,
     refused: Refused,
@@ -74,28 +78,29 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// Checks that the component imports only what is requested, and that everything it cannot do without is granted.
+    /// Checks that the component imports only what is requested, and that of each request that it cannot do without at
+    /// least a part is granted. What the run then does beyond that part is [denied](Denied::beyond).
     ///
     /// # Errors
     /// [`Shortfall`], with the lines to add where something is missing.
     pub fn new(verified: Verified, grant: &GrantSpec, names: Names) -> Result<Self, Shortfall> {
         let requests = Requests::of(verified.bundle())?;
         check_imports(verified.component(), &requests)?;
-        let requested = requests.all(&names)?;
-        let required = requests.required(&names)?;
-        let granted = Self {
-            allowed: allowed(grant, &names)?,
+        let (allowed, refused) = (allowed(grant, &names)?, Refused::resolve(grant, &names)?);
+        let limits = grant.limits.resolve().map_err(InvalidGrant::from)?;
+        check_required(&requests, &names, &allowed, &refused)?;
+        Ok(Self {
+            allowed,
             files: files(grant, &names)?,
-            refused: Refused::resolve(grant, &names)?,
-            limits: grant.limits.resolve().map_err(InvalidGrant::from)?,
-            requested,
+            refused,
+            limits,
+            requested: requests.all(&names)?,
+            required: requests.required(&names)?,
             requests,
             verified,
             names,
             reading_only: false,
-        };
-        let missing = granted.missing(&required);
-        if missing.is_empty() { Ok(granted) } else { Err(Shortfall::Missing(missing)) }
+        })
     }
 
     /// Narrows it to reading, for an action that the bundle declares not to modify anything.
@@ -138,7 +143,7 @@ impl Granted {
 
     /// The requests that are not granted, optional ones included, as flags that would grant them.
     pub fn withheld(&self) -> Vec<CommandLine> {
-        self.missing(&self.requested)
+        self.refused.missing(&self.allowed, &self.requested)
     }
 
     /// The resource limits of the run.
@@ -207,7 +212,7 @@ impl Granted {
         let bound = self.files.iter().find(|(pattern, _)| pattern.matches(name));
         self.decide(
             action,
-            self.requested.files.allows(name),
+            |by| by.files.allows(name),
             bound.is_some(),
             self.refused.files.allows(name),
             || files::flag(name),
@@ -227,7 +232,7 @@ impl Granted {
     pub fn lend(&self, name: &str) -> Result<Permitted<Lend>, Denied> {
         self.decide(
             format!("use the credential {name}"),
-            self.requested.credentials.allows(name),
+            |by| by.credentials.allows(name),
             self.allowed.credentials.allows(name),
             self.refused.credential(name),
             || credentials::flag(name),
@@ -244,7 +249,7 @@ impl Granted {
         let secrets: Vec<_> = requested.intersect(&self.allowed.generate).secrets(name).cloned().collect();
         self.decide(
             format!("make the credential {name}"),
-            requested.allows(name),
+            |by| by.generate.allows(name),
             !secrets.is_empty(),
             self.refused.credential(name),
             || {
@@ -262,7 +267,7 @@ impl Granted {
     pub fn reveal(&self, name: &str) -> Result<Permitted<Reveal>, Denied> {
         self.decide(
             format!("see the credential {name}"),
-            self.requested.credentials.allows_reveal(name),
+            |by| by.credentials.allows_reveal(name),
             self.allowed.credentials.allows_reveal(name),
             self.refused.reveal(name),
             || credentials::reveal_flag(name),
@@ -285,7 +290,7 @@ impl Granted {
         };
         self.decide(
             format!("place the credential {name} into {secret}"),
-            allows(&self.requested),
+            allows,
             allows(&self.allowed),
             self.refused.credential(name),
             || {
@@ -302,11 +307,11 @@ impl Granted {
 
     fn kubernetes(&self, verb: Verb, object: &ObjectRef) -> Result<(), Denied> {
         if self.reading_only && matches!(verb, Verb::Apply | Verb::Delete) {
-            return Err(Denied { action: format!("{verb} {object}"), reason: Reason::ReadingOnly });
+            return Err(Denied::reading_only(format!("{verb} {object}")));
         }
         self.decide(
             format!("{verb} {object}"),
-            self.requested.kubernetes.allows(verb, object),
+            |by| by.kubernetes.allows(verb, object),
             self.allowed.kubernetes.allows(verb, object),
             self.refused.kubernetes.allows(verb, object),
             || {
@@ -322,46 +327,18 @@ impl Granted {
     fn decide(
         &self,
         action: String,
-        requested: bool,
+        is_in: impl Fn(&Capabilities) -> bool,
         granted: bool,
         refused: bool,
         line: impl FnOnce() -> CommandLine,
     ) -> Result<(), Denied> {
-        let reason = match (requested, granted, refused) {
+        let reason = match (is_in(&self.requested), granted, refused) {
             (true, true, false) => return Ok(()),
             (_, _, true) => Reason::Refused,
             (false, ..) => Reason::NotRequested,
             (true, false, false) => Reason::NotGranted(line()),
         };
-        Err(Denied { action, reason })
-    }
-
-    /// The part of `wanted` that would be denied, as lines for the operator.
-    fn missing(&self, wanted: &Capabilities) -> Vec<CommandLine> {
-        self.refused.missing(&self.allowed, wanted)
-    }
-}
-
-/// Makes the checks of [`Granted::new`] for somebody who is still deciding, about a bundle that nobody vouches for:
-/// nothing may be done by it. Returns the optional requests that are not granted, as flags that would grant them.
-///
-/// # Errors
-/// [`Shortfall`] as for [`Granted::new`].
-pub fn shortfall(
-    bundle: &Bundle,
-    component: &Component,
-    grant: &GrantSpec,
-    names: &Names,
-) -> Result<Vec<CommandLine>, Shortfall> {
-    let requests = Requests::of(bundle)?;
-    check_imports(component, &requests)?;
-    let (allowed, refused) = (allowed(grant, names)?, Refused::resolve(grant, names)?);
-    grant.limits.resolve().map_err(InvalidGrant::from)?;
-    let missing = refused.missing(&allowed, &requests.required(names)?);
-    if missing.is_empty() {
-        Ok(refused.missing(&allowed, &requests.all(names)?))
-    } else {
-        Err(Shortfall::Missing(missing))
+        Err(Denied { action, reason, is_required: is_in(&self.required) })
     }
 }
 

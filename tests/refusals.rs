@@ -290,12 +290,57 @@ fn a_component_that_is_too_large_is_refused_by_its_size_alone() {
 #[test]
 fn a_required_request_that_is_not_granted_is_named_with_the_line_that_grants_it() {
     let home = Home::new();
-    let bundle = home.bundle("maps", &one_map(), MAPS);
+    let requests = format!(
+        "{MAPS}  - {{verbs: [apply], kinds: [Service], namespaces: [\"${{namespace}}\"], names: [\"${{installation}}-*\"]}}\n"
+    );
+    let bundle = home.bundle("maps", &one_map(), &requests);
     let narrower =
         "  kubernetes: [{verbs: [get, apply], kinds: [ConfigMap], namespaces: [prod], names: [web-*]}]";
     let Shortfall::Missing(lines) = shortfall(install_with(&home, bundle, narrower)) else { panic!() };
-    assert_eq!(lines, ["--allow-kube 'delete:ConfigMap:prod/web-*'"]);
+    assert_eq!(lines, ["--allow-kube 'apply:Service:prod/web-*'"]);
     home.assert_untouched();
+}
+
+/// What a plan does beyond a grant that is narrower than the request.
+#[track_caller]
+fn exceeded(result: Result<Outcome, Error>) -> Vec<String> {
+    let Shortfall::Exceeded(lines) = shortfall(result) else { panic!() };
+    lines.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_a_plan_does_beyond_a_narrower_grant_is_named_object_by_object() {
+    let narrow =
+        "  kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: [prod], names: [web-a, web-c]}]";
+    let maps = |names: &[&str]| names.iter().map(|name| config_map(name)).collect::<Vec<_>>();
+    let apply = |script: Script, names: &[&str]| {
+        script.apply(&maps(names).iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let home = Home::new();
+    // All of one call, and not the one that is granted.
+    let script = apply(Script::new(), &["web-a"]);
+    let bundle = home.bundle("maps", &apply(script, &["web-b", "web-c", "web-d"]).component(), MAPS);
+    let lines = exceeded(install_with(&home, bundle, narrow));
+    let line = |name: &str| format!("--allow-kube 'apply:ConfigMap:prod/{name}'");
+    assert_eq!(lines, [line("web-b"), line("web-d")]);
+    home.assert_untouched();
+    // A component that passes over a refusal does not make up for it.
+    let script = apply(Script::new().tolerant(), &["web-b"]);
+    let bundle = home.bundle("tolerant", &apply(script, &["web-a"]).component(), MAPS);
+    assert_eq!(exceeded(install_with(&home, bundle, narrow)), [line("web-b")]);
+    home.assert_untouched();
+    let gone = [object("v1", "ConfigMap", "web-a"), object("v1", "ConfigMap", "web-b")];
+    let script = Script::new().delete(&gone);
+    let bundle = home.bundle("deletes", &script.component(), MAPS);
+    let lines = exceeded(install_with(&home, bundle, narrow));
+    assert_eq!(lines, [line("web-a"), line("web-b")].map(|line| line.replace("apply", "delete")));
+    home.assert_untouched();
+    // What the plan does is granted, however much else was asked for.
+    let bundle = home.bundle("enough", &apply(Script::new(), &["web-a", "web-c"]).component(), MAPS);
+    let outcome = install_with(&home, bundle, narrow).unwrap();
+    assert_eq!(outcome.plan().withheld.len(), 3, "{:?}", outcome.plan().withheld);
+    let written: Vec<_> = home.rendered().into_keys().collect();
+    assert_eq!(written, ["prod/configmap_web-a.yaml", "prod/configmap_web-c.yaml"]);
 }
 
 #[test]
@@ -383,8 +428,8 @@ fn a_deny_wins_over_every_grant() {
         "  deny: {kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: [prod], names: [web-a]}]}";
     let bundle = home.bundle("maps", &one_map(), MAPS);
     let spec = format!("{granted}{refused}");
-    let Shortfall::Missing(lines) = shortfall(install_with(&home, bundle, &spec)) else { panic!() };
-    assert_eq!(lines, ["# refused by deny: 'apply:ConfigMap:prod/web-a'"]);
+    let lines = exceeded(install_with(&home, bundle, &spec));
+    assert_eq!(lines, ["# refused by deny: 'apply ConfigMap prod/web-a'"]);
     home.assert_untouched();
 
     let optional = MAPS.trim_end().to_owned() + "\n    optional: true\n";

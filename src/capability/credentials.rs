@@ -118,6 +118,12 @@ impl CredentialScope {
         self.0.get(name).is_some_and(|granted| granted.reveal)
     }
 
+    /// Whether the credential may go anywhere.
+    pub fn allows_any_place(&self, name: &str) -> bool {
+        let nowhere = Places::default();
+        self.0.get(name).is_some_and(|granted| granted.into != nowhere)
+    }
+
     /// Whether the credential may go into this Secret.
     pub fn allows_into(&self, name: &str, secret: &ObjectRef) -> bool {
         secret.is_secret() && self.0.get(name).is_some_and(|granted| granted.into.allows(secret))

@@ -30,7 +30,7 @@ pub const USAGE: Code = Code(2);
 pub const CHANGES: Code = Code(3);
 /// Signature, digest or policy.
 pub const NOT_TRUSTED: Code = Code(10);
-/// The grant is missing, or narrower than the request.
+/// The grant is missing, or narrower than what the plan does.
 pub const NOT_GRANTED: Code = Code(11);
 /// The rights in the cluster are not enough.
 pub const NO_RIGHTS: Code = Code(12);
@@ -52,7 +52,7 @@ pub const CODES: &[(Code, &str)] = &[
     (USAGE, "usage"),
     (CHANGES, "changes pending (`--exit-code` only)"),
     (NOT_TRUSTED, "not trusted (signature, digest, policy)"),
-    (NOT_GRANTED, "grant missing or narrower than the request"),
+    (NOT_GRANTED, "grant missing, or narrower than what the plan does"),
     (NO_RIGHTS, "rights in the cluster insufficient"),
     (STALE, "the plan no longer holds"),
     (LIMIT, "a limit was hit"),

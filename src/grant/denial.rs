@@ -15,6 +15,8 @@ use super::spec::InvalidGrant;
 pub struct Denied {
     pub(super) action: String,
     pub(super) reason: Reason,
+    /// Whether it is part of what the bundle cannot do without.
+    pub(super) is_required: bool,
 }
 
 /// Why an action was not permitted. For the operator alone.
@@ -47,6 +49,9 @@ pub enum Shortfall {
         /// The bundle's.
         bundle: Digest,
     },
+    /// The plan does what is required and lies outside the granted part.
+    #[error("the plan does more than is granted")]
+    Exceeded(Vec<CommandLine>),
     /// Requests that are required and not granted: the grant of the last run was given to something else.
     #[error("the grant of the last run is not carried over, since {}", changes.join(", and "))]
     GivenToAnother {
@@ -58,7 +63,7 @@ pub enum Shortfall {
     /// The grant cannot be used.
     #[error("the grant cannot be used")]
     InvalidGrant(#[from] InvalidGrant),
-    /// Requests that are required and not granted.
+    /// Requests that are required, and of which nothing is granted.
     #[error("the bundle requests what is not granted")]
     Missing(Vec<CommandLine>),
     /// A grant file for another bundle.
@@ -107,13 +112,30 @@ impl Denied {
         &self.reason
     }
 
+    /// What would have permitted it, as a line, where the bundle requires it and only the grant leaves it out: a plan
+    /// that does it is not to be carried out.
+    pub fn beyond(&self) -> Option<CommandLine> {
+        match &self.reason {
+            Reason::NotGranted(line) if self.is_required => Some(line.clone()),
+            Reason::Refused if self.is_required => {
+                Some(CommandLine::of("# refused by deny:").quoted(&self.action))
+            }
+            _ => None,
+        }
+    }
+
     /// The denial for another action: `wait` is covered by `apply` or `get`, but `wait` is what the component called.
     pub(super) fn of(self, action: String) -> Self {
         Self { action, ..self }
     }
 
     pub(super) fn unbound(name: &str) -> Self {
-        Self { action: format!("read the file {name}"), reason: Reason::NotGranted(files::flag(name)) }
+        let reason = Reason::NotGranted(files::flag(name));
+        Self { action: format!("read the file {name}"), reason, is_required: false }
+    }
+
+    pub(super) fn reading_only(action: String) -> Self {
+        Self { action, reason: Reason::ReadingOnly, is_required: false }
     }
 }
 

@@ -39,6 +39,18 @@ impl Refused {
         self.credential(name) || self.reveal.iter().any(|refused| refused == name)
     }
 
+    /// Whether anything of these capabilities is not denied.
+    pub(super) fn leaves_any(&self, granted: &Capabilities) -> bool {
+        let Capabilities { kubernetes, files, credentials, generate } = granted;
+        let is_left = |name: &str| {
+            credentials.allows_any_place(name) || credentials.allows_reveal(name) && !self.reveal(name)
+        };
+        !kubernetes.minus(&self.kubernetes).is_empty()
+            || !self.files.covers(files)
+            || credentials.names().any(|name| !self.credential(name) && is_left(name))
+            || generate.names().any(|name| !self.credential(name))
+    }
+
     /// The part of `wanted` that is not covered by `allowed`, or is denied, as lines.
     pub(super) fn missing(&self, allowed: &Capabilities, wanted: &Capabilities) -> Vec<CommandLine> {
         let mut lines = allowed.missing(wanted);

@@ -143,60 +143,117 @@ async fn a_run_starts_with_just_what_is_required_and_says_what_it_does_without()
     assert_eq!(reason(granted.read("themes/dark")), "not granted");
 }
 
-/// A part of a grant is as little as none of it: each cut is a line that is missing.
+/// Lines, as they are printed.
+fn lines(lines: &[CommandLine]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+/// A grant that lacks all of a request does not start a run, and only that is missing.
 #[tokio::test]
-async fn a_grant_of_a_part_does_not_start_a_run_and_only_the_rest_is_missing() {
+async fn a_run_does_not_start_where_nothing_of_a_required_request_is_granted() {
     type Cut = (fn(&mut Value), &'static [&'static str]);
+    const MAPS: [&str; 3] = [
+        "--allow-kube 'apply:ConfigMap:prod/web-*'",
+        "--allow-kube 'delete:ConfigMap:prod/web-*'",
+        "--allow-kube 'get:ConfigMap:prod/web-*'",
+    ];
     let cuts: [Cut; 6] = [
+        (|it| it["kubernetes"][0]["namespaces"] = json!(["dev"]), &MAPS),
+        (|it| it["kubernetes"][0]["names"] = json!(["other"]), &MAPS),
         (
-            |it| it["kubernetes"][0]["verbs"] = json!(["get", "apply"]),
-            &["--allow-kube 'delete:ConfigMap:prod/web-*'"],
-        ),
-        (
-            |it| it["kubernetes"][0]["names"] = json!(["web-a"]),
-            &[
-                "--allow-kube 'apply:ConfigMap:prod/web-*'",
-                "--allow-kube 'delete:ConfigMap:prod/web-*'",
-                "--allow-kube 'get:ConfigMap:prod/web-*'",
-            ],
-        ),
-        (
-            |it| it["kubernetes"][0]["namespaces"] = json!(["dev"]),
-            &[
-                "--allow-kube 'apply:ConfigMap:prod/web-*'",
-                "--allow-kube 'delete:ConfigMap:prod/web-*'",
-                "--allow-kube 'get:ConfigMap:prod/web-*'",
-            ],
+            |it| it["kubernetes"][1]["kinds"] = json!(["ConfigMap"]),
+            &["--allow-kube 'apply:Secret:prod/web-db'", "--allow-kube 'get-secret:Secret:prod/web-db'"],
         ),
         (|it| it["files"] = json!([{"name": "other", "path": "/a"}]), &["--allow-file 'site.conf=PATH'"]),
-        (|it| it["credentials"][0]["reveal"] = json!(false), &["--allow-reveal token"]),
         (
-            |it| it["generate"][0]["into"] = json!(["prod/Secret/web-pin"]),
-            &["--allow-generate pin=prod/Secret/web-copy"],
+            |it| it["credentials"] = json!([{"name": "token", "into": ["dev/Secret/x"]}]),
+            &["--allow-credential token=prod/Secret/web-db", "--allow-reveal token"],
+        ),
+        (
+            |it| it["generate"][0]["into"] = json!(["prod/Secret/other"]),
+            &["--allow-generate pin=prod/Secret/web-copy", "--allow-generate pin=prod/Secret/web-pin"],
         ),
     ];
     for (cut, expected) in cuts {
-        let lines = missing(granted(&required(), changed(cut)).await);
-        assert_eq!(lines, expected);
+        assert_eq!(missing(granted(&required(), changed(cut)).await), expected);
         let nothing = missing(granted(&required(), json!({})).await);
         assert!(expected.iter().all(|line| nothing.iter().any(|found| found == line)), "{nothing:?}");
     }
 }
 
+/// Less than was asked for starts a run; what lies outside is denied, and is named where the run tries it.
 #[tokio::test]
-async fn a_deny_of_something_required_does_not_start_a_run_and_says_so() {
-    let rule =
-        json!([{"verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-a"]}]);
-    let denials = [
-        (json!({"kubernetes": rule}), "# refused by deny: 'apply:ConfigMap:prod/web-a'"),
-        (json!({"files": [{"name": "site.conf"}]}), "# refused by deny: the file 'site.conf'"),
-        (json!({"credentials": ["token"]}), "# refused by deny: the credential 'token'"),
-        (json!({"reveal": ["token"]}), "# refused by deny: the credential 'token'"),
-        (json!({"credentials": ["pin"]}), "# refused by deny: the credential 'pin'"),
+async fn a_part_of_each_required_request_starts_a_run_that_can_do_no_more() {
+    let narrow = changed(|it| {
+        it["kubernetes"][0]["names"] = json!(["web-a"]);
+        it["kubernetes"][1]["verbs"] = json!(["apply"]);
+        it["credentials"][0]["reveal"] = json!(false);
+        it["generate"][0]["into"] = json!(["prod/Secret/web-pin"]);
+    });
+    let granted = granted(&required(), narrow).await.unwrap();
+    assert!(granted.delete(config_map("web-a")).is_ok() && granted.lend("token").is_ok());
+    assert!(granted.place("pin", &secret("web-pin")).is_ok());
+    let beyond = [
+        granted.delete(config_map("web-b")).unwrap_err(),
+        granted.get(secret("web-db")).unwrap_err(),
+        granted.reveal("token").unwrap_err(),
+        granted.place("pin", &secret("web-copy")).unwrap_err(),
     ];
-    for (deny, line) in denials {
+    let named: Vec<_> = beyond.iter().map(|denied| denied.beyond().unwrap().to_string()).collect();
+    assert_eq!(
+        named,
+        [
+            "--allow-kube 'delete:ConfigMap:prod/web-b'",
+            "--allow-kube 'get-secret:Secret:prod/web-db'",
+            "--allow-reveal token",
+            "--allow-generate pin=prod/Secret/web-copy",
+        ]
+    );
+}
+
+/// Only what is required and left out stops a plan: the component may try what it can do without, and what nobody asked
+/// for no grant would help.
+#[tokio::test]
+async fn what_is_optional_or_not_requested_stops_no_plan() {
+    let requests = "requests: { kubernetes: [
+        { verbs: [get], kinds: [ConfigMap], namespaces: [prod], names: ['web-*'] },
+        { verbs: [get], kinds: [Service], namespaces: [prod], names: [db], optional: true }] }";
+    let rule = json!({"verbs": ["get"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-*"]});
+    let denied = json!({"verbs": ["get"], "kinds": ["*"], "namespaces": ["prod"], "names": ["web-b", "db"]});
+    let grant = json!({"kubernetes": [rule], "deny": {"kubernetes": [denied]}});
+    let granted = granted(requests, grant).await.unwrap();
+    let beyond = |object: ObjectRef| granted.get(object).unwrap_err().beyond().map(|line| line.to_string());
+    assert_eq!(beyond(config_map("other")), None, "not requested");
+    assert_eq!(beyond(ObjectRef::new("v1", "Service", Some("prod"), "db")), None, "optional");
+    let refused = "# refused by deny: 'get ConfigMap prod/web-b'";
+    assert_eq!(beyond(config_map("web-b")).as_deref(), Some(refused));
+    assert_eq!(granted.reading_only().delete(config_map("web-a")).unwrap_err().beyond(), None);
+}
+
+/// A deny of all that is required: nothing would be left to do.
+#[tokio::test]
+async fn a_deny_of_all_of_something_required_does_not_start_a_run_and_says_so() {
+    let rule = json!([{"verbs": ["get", "apply", "delete"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-*"]}]);
+    let maps =
+        ["apply", "delete", "get"].map(|verb| format!("# refused by deny: '{verb}:ConfigMap:prod/web-*'"));
+    let one = |line: &str| vec![line.to_owned()];
+    let denials = [
+        (json!({"kubernetes": rule}), maps.to_vec()),
+        (json!({"files": [{"name": "site.conf"}]}), one("# refused by deny: the file 'site.conf'")),
+        (json!({"credentials": ["token"]}), one("# refused by deny: the credential 'token'")),
+        (json!({"credentials": ["pin"]}), one("# refused by deny: the credential 'pin'")),
+    ];
+    for (deny, expected) in denials {
         let grant = changed(|grant| grant["deny"] = deny.clone());
-        assert_eq!(missing(granted(&required(), grant).await), [line], "{deny}");
+        assert_eq!(missing(granted(&required(), grant).await), expected, "{deny}");
+    }
+    // A part of it is left, so it starts.
+    for deny in [
+        json!({"reveal": ["token"]}),
+        json!({"kubernetes": [{"verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": ["web-a"]}]}),
+    ] {
+        let grant = changed(|grant| grant["deny"] = deny.clone());
+        assert!(granted(&required(), grant).await.is_ok(), "{deny}");
     }
 }
 
@@ -209,7 +266,14 @@ async fn asking_what_is_missing_says_what_a_run_would_say() {
         shortfall(verified.bundle(), verified.component(), &grant, &names())
     };
     let optional = ["--allow-kube 'get:Service:prod/db'", "--allow-file 'themes/*=PATH'"];
-    assert_eq!(ask(enough()).unwrap(), optional);
+    let asked = ask(enough()).unwrap();
+    assert_eq!(
+        (lines(&asked.required), lines(&asked.optional)),
+        (Vec::new(), optional.map(str::to_owned).to_vec())
+    );
+    let asked = ask(changed(|grant| grant["kubernetes"][0]["verbs"] = json!(["get", "apply"]))).unwrap();
+    assert_eq!(lines(&asked.required), ["--allow-kube 'delete:ConfigMap:prod/web-*'"]);
+    assert_eq!(lines(&asked.optional), optional);
     let nothing = missing(Granted::new(verified_again, &GrantSpec::default(), names()));
     assert!(matches!(ask(json!({})), Err(Shortfall::Missing(lines)) if lines.iter().eq(&nothing)));
     let unreadable = changed(|grant| grant["limits"] = json!({"memory": "much"}));

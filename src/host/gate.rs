@@ -288,9 +288,11 @@ impl<'a, V> Call<'a, V> {
 impl Refusals {
     fn note(&mut self, error: CallError) {
         match error {
-            CallError::Denied(denied) => {
-                if self.denied.len() < MAX_REFUSALS && !self.denied.contains(&denied) {
-                    self.denied.push(denied);
+            CallError::Denied(first, others) => {
+                for denied in std::iter::once(first).chain(others) {
+                    if self.denied.len() < MAX_REFUSALS && !self.denied.contains(&denied) {
+                        self.denied.push(denied);
+                    }
                 }
             }
             CallError::Target(error) => {

@@ -75,9 +75,12 @@ impl Kubernetes<'_> {
         }
         let objects = self.all_parsed(self.all_read(manifests)?).await?;
         check_distinct(objects.iter().map(|parsed| parsed.object.reference()))?;
+        let decide = |Parsed { object, placements, placed }| {
+            self.granted.apply(object).map(|permit| (permit, placements, placed))
+        };
+        let permitted = CallError::unless_denied(objects.into_iter().map(decide))?;
         let (mut items, mut told) = (Vec::new(), Vec::new());
-        for Parsed { object, placements, placed } in objects {
-            let permit = self.granted.apply(object)?;
+        for (permit, placements, placed) in permitted {
             self.pass.site_mut().spell(permit.0.reference())?;
             let step = Step::apply(&permit.0);
             told.push((step.object.clone(), !placements.is_empty()));
@@ -93,20 +96,16 @@ impl Kubernetes<'_> {
     }
 
     pub(super) async fn delete(&mut self, objects: Vec<ObjectRef>) -> Result<(), CallError> {
-        let mut permits = Vec::new();
-        for object in self.all_resolved(objects).await? {
-            permits.push(self.granted.delete(object)?);
-        }
+        let objects = self.all_resolved(objects).await?.into_iter();
+        let permits = CallError::unless_denied(objects.map(|object| self.granted.delete(object)))?;
         self.spell_all(permits.iter().map(|permit| &permit.0))?;
         check_distinct(permits.iter().map(|permit| &permit.0))?;
         self.pass.delete(permits).await
     }
 
     pub(super) async fn wait(&mut self, objects: Vec<ObjectRef>, seconds: u32) -> Result<(), CallError> {
-        let mut permits = Vec::new();
-        for object in self.all_resolved(objects).await? {
-            permits.push(self.granted.wait(object)?);
-        }
+        let objects = self.all_resolved(objects).await?.into_iter();
+        let permits = CallError::unless_denied(objects.map(|object| self.granted.wait(object)))?;
         self.spell_all(permits.iter().map(|permit| &permit.0))?;
         self.pass.wait(permits, Duration::from_secs(seconds.into()), self.granted).await
     }
@@ -166,7 +165,7 @@ impl Kubernetes<'_> {
         let placements = site.placements(&object)?;
         let credentials: BTreeSet<_> = placements.values().flatten().collect();
         let place = |credential: &String| self.granted.place(credential, object.reference());
-        let placed = credentials.into_iter().map(place).collect::<Result<_, _>>()?;
+        let placed = CallError::unless_denied(credentials.into_iter().map(place))?;
         Ok(Parsed { object: object.annotated(OWNER, &names.owner()), placements, placed })
     }
 

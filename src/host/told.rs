@@ -12,8 +12,8 @@ use super::GuestError;
 
 /// Why a call failed.
 pub enum CallError {
-    /// Not permitted.
-    Denied(Denied),
+    /// Not permitted. The component is told of the first, the operator of all.
+    Denied(Denied, Vec<Denied>),
     /// An error that is returned to the component.
     Guest(GuestError),
     /// The run ends.
@@ -31,6 +31,24 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Permits for all that a call is about, or each refusal.
+    ///
+    /// # Errors
+    /// [`CallError::Denied`] when any of it is not permitted.
+    pub(super) fn unless_denied<T>(
+        decisions: impl Iterator<Item = Result<T, Denied>>,
+    ) -> Result<Vec<T>, Self> {
+        let (mut permitted, mut denied) = (Vec::new(), Vec::new());
+        for decision in decisions {
+            match decision {
+                Ok(permit) => permitted.push(permit),
+                Err(refusal) => denied.push(refusal),
+            }
+        }
+        let mut denied = denied.into_iter();
+        denied.next().map_or(Ok(permitted), |first| Err(Self::Denied(first, denied.collect())))
+    }
+
     /// A call with invalid arguments.
     pub(super) fn invalid(text: impl Into<String>) -> Self {
         Self::Guest(GuestError::Invalid(text.into()))
@@ -39,7 +57,7 @@ impl CallError {
     /// The error that the component receives. None: the run ends.
     pub(super) fn told(&self) -> Option<GuestError> {
         match self {
-            Self::Denied(denied) => Some(GuestError::Denied(denied.to_string())),
+            Self::Denied(denied, _) => Some(GuestError::Denied(denied.to_string())),
             Self::Guest(error) | Self::Unread { told: error, .. } => Some(error.clone()),
             Self::Run(_) => None,
             Self::Target(targets::Error::Cluster(cluster::Error::Displaced { .. })) => None,
@@ -52,7 +70,7 @@ impl CallError {
 
 impl From<Denied> for CallError {
     fn from(denied: Denied) -> Self {
-        Self::Denied(denied)
+        Self::Denied(denied, Vec::new())
     }
 }
 

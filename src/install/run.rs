@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::cluster;
-use crate::grant::{ConsentKey, Denied, LoweredGuard, RecordedGuard};
+use crate::grant::{ConsentKey, Denied, LoweredGuard, RecordedGuard, Shortfall};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
@@ -151,8 +151,17 @@ impl Run<'_> {
     }
 }
 
+/// Why a plan is not to be carried out that does what the bundle requires and the grant leaves out. None: it does not.
+pub(super) fn exceeded(denied: &[Denied]) -> Option<Error> {
+    let lines: Vec<_> = denied.iter().filter_map(Denied::beyond).collect();
+    (!lines.is_empty()).then(|| Shortfall::Exceeded(lines).into())
+}
+
 /// The error of a failed run. The component sees only the kind of a refusal; the operator is told the whole.
 async fn failed(mut pass: Pass, mut ended: Ended, source: RunError) -> Error {
+    if let (Pass::Planning(_), Some(error)) = (&pass, exceeded(&ended.denied)) {
+        return error;
+    }
     let refusal = match ended.failed.pop() {
         Some(targets::Error::Cluster(cluster::Error::Displaced { name, why })) => {
             return StateError::Lost { name, why }.into();

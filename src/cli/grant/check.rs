@@ -59,8 +59,16 @@ impl Report for GrantCheck {
         for line in &self.missing {
             page.command(line);
         }
-        if self.covered {
+        if self.covered && self.partial.is_empty() {
             page.line("", Tone::Good, "Everything that the bundle cannot do without is granted.");
+        } else if self.covered {
+            let text =
+                "Of everything that the bundle cannot do without a part is granted, so a plan can be made.";
+            page.line("", Tone::Good, text);
+            page.heading("Left out: a plan that does any of this is not carried out");
+        }
+        for line in &self.partial {
+            page.command(line);
         }
         if !self.optional.is_empty() {
             page.heading("Requested, but not needed");

@@ -10,7 +10,7 @@ use crate::capability::Requests;
 use crate::capability::template::Names;
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Fetched};
-use crate::grant::{Consent, Shortfall, shortfall};
+use crate::grant::{Consent, Shortfall, Ungranted, shortfall};
 use crate::operations::{Bundles, Deferred, Document, Error, Parameters};
 use crate::reference::Reference;
 use crate::text::CommandLine;
@@ -35,10 +35,12 @@ pub struct GrantCheckRequest {
 pub struct GrantCheck {
     /// The digest of the bundle.
     pub digest: Digest,
-    /// Whether everything that the bundle cannot do without is granted.
+    /// Whether of everything that the bundle cannot do without at least a part is granted, so that a run starts.
     pub covered: bool,
-    /// The lines that would grant what is missing.
+    /// The lines that would grant what is missing for that.
     pub missing: Vec<CommandLine>,
+    /// The lines that would grant the rest of what is granted in part. A plan that does any of it is not carried out.
+    pub partial: Vec<CommandLine>,
     /// The lines that would grant optional requests.
     pub optional: Vec<CommandLine>,
 }
@@ -58,9 +60,11 @@ pub async fn check(request: &GrantCheckRequest, bundles: &Bundles) -> Result<Gra
     let grant = request.consent.get()?.grant(digest, &Requests::of(bundle).map_err(Shortfall::from)?)?;
     let component = fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
     match shortfall(bundle, component, &grant, &request.names(&fetched)?) {
-        Ok(optional) => Ok(GrantCheck { digest, covered: true, missing: Vec::new(), optional }),
+        Ok(Ungranted { required: partial, optional }) => {
+            Ok(GrantCheck { digest, covered: true, missing: Vec::new(), partial, optional })
+        }
         Err(Shortfall::Missing(missing)) => {
-            Ok(GrantCheck { digest, covered: false, missing, optional: Vec::new() })
+            Ok(GrantCheck { digest, covered: false, missing, partial: Vec::new(), optional: Vec::new() })
         }
         Err(other) => Err(other.into()),
     }
