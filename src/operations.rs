@@ -103,6 +103,7 @@ mod tests {
     fn futures_of_operations_may_move_between_threads(
         (install, request): (&InstallRequest, &InstallationRequest),
         (plan, access): (&crate::plan::Plan, &Access),
+        rights: &rbac::RightsRequest,
         services: &Services<'_>,
         listener: &dyn Listener,
     ) {
@@ -116,7 +117,7 @@ mod tests {
         is_send(&diff::diff(request, services));
         is_send(&drift::drift(request, services));
         is_send(&drift::fix(request, services));
-        is_send(&rbac::rights(install, services));
+        is_send(&rbac::rights(rights, services));
         is_send(&status::status("web", None, access, services.state(), listener));
     }
 }

@@ -9,19 +9,19 @@ use secrecy::SecretString;
 use crate::cluster::written_for;
 use crate::document;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport};
-use crate::operations::{Document as _, InstallRequest};
+use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport, RightsRequest};
+use crate::operations::{Document as _, InstallRequest, InstallationRequest, OwnWord};
 use crate::reference::Reference;
 use crate::text::YamlText;
 
 use super::Context;
-use super::act::{self, BundleArgs, InputArgs, TargetArgs, UnsignedArgs};
+use super::act::{self, HomeArgs, InputArgs, TargetArgs, UnsignedArgs};
 use super::exit::{self, Code, Usage};
 use super::inputs;
 use super::inputs::consent::ConsentArgs;
 use super::ui::{Page, Report, Tone, Words, mixed};
 
-/// Print the rights in a cluster that an install or upgrade takes
+/// Print the rights in a cluster that an install, an upgrade or a rollback takes
 ///
 /// Makes the plan, and prints roles that name every object, with the reason for each rule, bound to a ServiceAccount:
 /// ready for `kubectl apply`. Whoever acts as that account can make this plan and carry it out with `--identity own`,
@@ -37,14 +37,19 @@ Examples:
   carnet rbac web layout:bundles/web --target kube -n prod --grants grants.yaml --check
   carnet rbac web layout:bundles/web --target kube -n prod --grants grants.yaml --kubeconfig run.kubeconfig --ttl 1h
   carnet apply plan.json --kubeconfig run.kubeconfig --identity own
+  carnet rbac web --rollback --kubeconfig back.kubeconfig
+  carnet rollback web --kubeconfig back.kubeconfig --identity own
   carnet rbac web --target kube --kubeconfig run.kubeconfig --revoke")]
 pub(super) struct Args {
     /// Name of the installation
     #[arg(value_name = "NAME")]
     name: String,
     /// Where the bundle is
-    #[arg(value_name = "REF", required_unless_present = "revoke")]
+    #[arg(value_name = "REF", required_unless_present_any = ["revoke", "rollback"])]
     reference: Option<Reference>,
+    /// The rights to go back to a revision, or else to the last one that succeeded before the current one
+    #[arg(long, value_name = "REVISION", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "revoke")]
+    rollback: Option<String>,
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
@@ -69,40 +74,43 @@ pub(super) struct Args {
 
 impl Args {
     /// The request for a plan's rights.
-    fn of(&self, bundle: &BundleArgs) -> anyhow::Result<InstallRequest> {
-        let mut request = bundle.request()?;
-        request.installation.change.identity_namespace.clone_from(&self.identity_namespace);
-        Ok(request)
+    fn request(&self, target: TargetArgs) -> anyhow::Result<RightsRequest> {
+        let mut installation = InstallationRequest {
+            consent: self.consent.deferred(),
+            inputs: self.inputs.given(),
+            is_unsigned: self.unsigned.dangerous_unsigned,
+            ..target.home.request(&self.name)?
+        };
+        installation.change.identity_namespace.clone_from(&self.identity_namespace);
+        let destination = target.destination();
+        match (&self.rollback, self.reference.clone()) {
+            (Some(revision), bundle) => {
+                installation.own_word = OwnWord { bundle, ..OwnWord::default() };
+                let revision = Some(revision.clone()).filter(|it| !it.is_empty());
+                Ok(RightsRequest::Rollback { revision, destination, installation })
+            }
+            (None, Some(reference)) => {
+                Ok(RightsRequest::Install(InstallRequest { reference, destination, installation }))
+            }
+            (None, None) => Err(Usage::new("no bundle is named", "carnet rbac NAME REF").into()),
+        }
     }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let mut target = args.target.clone();
     let file = target.take_kubeconfig();
-    let reference = match (&args.reference, &file) {
-        (_, Some(file)) if args.revoke => return revoke(args, &target, file, context),
-        (Some(reference), _) => reference.clone(),
-        (None, _) => return Err(Usage::new("no bundle is named", "carnet rbac NAME REF").into()),
-    };
-    let bundle = BundleArgs {
-        name: args.name.clone(),
-        reference,
-        target,
-        consent: args.consent.clone(),
-        inputs: args.inputs.clone(),
-        unsigned: args.unsigned,
-    };
+    let home = target.home.clone();
     match file {
-        Some(file) => make(args, &bundle, &file, context),
-        None if args.check => check(args, &bundle, context),
-        None => print(args, &bundle, context),
+        Some(file) if args.revoke => revoke(args, &target, &file, context),
+        Some(file) => make(args, (&home, &args.request(target)?), &file, context),
+        None if args.check => check(args, (&home, &args.request(target)?), context),
+        None => print((&home, &args.request(target)?), context),
     }
 }
 
-fn print(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
-    let request = args.of(bundle)?;
-    let report =
-        act::carry_out(bundle.home(), context, async |services| rbac::rights(&request, services).await)?;
+fn print((home, request): (&HomeArgs, &RightsRequest), context: &Context) -> anyhow::Result<Code> {
+    let report = act::carry_out(home, context, async |services| rbac::rights(request, services).await)?;
     if context.ui.is_for_people() {
         context.ui.yaml(&yaml(&report))?;
     } else {
@@ -111,23 +119,29 @@ fn print(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<
     Ok(exit::DONE)
 }
 
-fn check(args: &Args, bundle: &BundleArgs, context: &Context) -> anyhow::Result<Code> {
-    let request = args.of(bundle)?;
-    let checked = act::carry_out(bundle.home(), context, async |services| {
-        rbac::check(&request, args.ttl, services).await
-    })?;
+fn check(
+    args: &Args,
+    (home, request): (&HomeArgs, &RightsRequest),
+    context: &Context,
+) -> anyhow::Result<Code> {
+    let checked =
+        act::carry_out(home, context, async |services| rbac::check(request, args.ttl, services).await)?;
     let code = if checked.missing.is_empty() { exit::DONE } else { exit::NO_RIGHTS };
     context.ui.report(&checked)?;
     Ok(code)
 }
 
 /// Makes an account, and writes the kubeconfig for it. One of ours that is there already is replaced.
-fn make(args: &Args, bundle: &BundleArgs, file: &Path, context: &Context) -> anyhow::Result<Code> {
+fn make(
+    args: &Args,
+    (home, request): (&HomeArgs, &RightsRequest),
+    file: &Path,
+    context: &Context,
+) -> anyhow::Result<Code> {
     let earlier = written(file)?;
     let keeper = KubeconfigFile { file, is_ours: earlier.is_some() };
-    let request = args.of(bundle)?;
-    let account = act::carry_out(bundle.home(), context, async |services| {
-        rbac::make(&request, args.ttl, earlier.as_ref(), &keeper, services).await
+    let account = act::carry_out(home, context, async |services| {
+        rbac::make(request, args.ttl, earlier.as_ref(), &keeper, services).await
     })?;
     context.ui.report(&account)?;
     Ok(exit::DONE)

@@ -1,4 +1,4 @@
-//! The rights in a cluster that an install or upgrade takes, and accounts that have just these.
+//! The rights in a cluster that an install, an upgrade or a rollback takes, and accounts that have just these.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::cluster::identity::{HOME, missing_rights, namespace_body};
 use crate::cluster::{ScopedIdentity, Server};
 use crate::digest::Digest;
 use crate::grant::beside;
-use crate::install::{self, Outcome};
+use crate::install::{self, Mode, Outcome};
 use crate::kubernetes::metadata::OWNER;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
@@ -21,6 +21,7 @@ use crate::targets::{Place, Target};
 
 use super::places::Located;
 use super::plan::plan;
+use super::rollback::returning;
 use super::{Document, Error, InstallRequest, InstallationRequest, RequestedPlace, Services};
 
 /// The rights that a plan takes, as objects for `kubectl apply`.
@@ -61,6 +62,22 @@ pub struct Account {
     pub record: IdentityRecord,
 }
 
+/// The action whose rights are asked for.
+#[derive(Debug)]
+pub enum RightsRequest {
+    /// An install, or an upgrade where there is an installation of this name.
+    Install(InstallRequest),
+    /// Going back to an earlier revision.
+    Rollback {
+        /// How the name of the revision begins. None: the last one that succeeded before the current one.
+        revision: Option<String>,
+        /// Where the objects are.
+        destination: RequestedPlace,
+        /// The installation, and the rest.
+        installation: InstallationRequest,
+    },
+}
+
 /// Keeps the kubeconfig of an account, which holds its token.
 pub trait AccountKeeper {
     /// Keeps it, and says where.
@@ -82,13 +99,31 @@ impl Document for Account {
     const KIND: &'static str = "Account";
 }
 
-/// The rights that an install or upgrade takes. Makes the plan, and changes nothing.
+impl RightsRequest {
+    /// The installation, and the rest.
+    pub fn installation(&self) -> &InstallationRequest {
+        match self {
+            Self::Install(request) => &request.installation,
+            Self::Rollback { installation, .. } => installation,
+        }
+    }
+
+    /// Where the objects go.
+    pub fn destination(&self) -> &RequestedPlace {
+        match self {
+            Self::Install(request) => &request.destination,
+            Self::Rollback { destination, .. } => destination,
+        }
+    }
+}
+
+/// The rights that an action takes. Makes the plan, and changes nothing.
 ///
 /// # Errors
 /// [`Error`], by stage; [`Error::Directory`] where there are no rights.
-pub async fn rights(request: &InstallRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
+pub async fn rights(request: &RightsRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
     let outcome = planned(request, services).await?;
-    let home = request.installation.change.identity_namespace.as_deref();
+    let home = request.installation().change.identity_namespace.as_deref();
     Ok(RightsReport::of(&outcome.proposed, home, services.state().namespace()))
 }
 
@@ -97,26 +132,26 @@ pub async fn rights(request: &InstallRequest, services: &Services<'_>) -> Result
 /// # Errors
 /// As for [`rights`], and when the cluster cannot be asked.
 pub async fn check(
-    request: &InstallRequest,
+    request: &RightsRequest,
     lifetime: Duration,
     services: &Services<'_>,
 ) -> Result<RightsCheck, Error> {
     let outcome = planned(request, services).await?;
-    let (cluster, _) = cluster(&request.destination, &request.installation, services).await?;
+    let (cluster, _) = cluster(request.destination(), request.installation(), services).await?;
     let rights = outcome.proposed.all_rights();
-    let home = request.installation.change.identity_namespace.as_deref();
+    let home = request.installation().change.identity_namespace.as_deref();
     let record = install::identity_record(outcome.plan(), rights, cluster.server(), (lifetime, home));
     let mut needed = install::required_rights(&record, rights);
     if let Some(namespace) = services.state().namespace() {
         let mut state = Rights::default();
-        state.keeps_state(namespace, &request.installation.name);
+        state.keeps_state(namespace, &request.installation().name);
         needed.extend(state.scopes().flat_map(|scope| {
             state.rules(scope).into_iter().map(|justified| (scope.clone(), justified.rule))
         }));
     }
     let review = beside::own_rights(needed);
     let missing = missing_rights(cluster.server(), &review).await?;
-    Ok(RightsCheck { name: request.installation.name.clone(), missing })
+    Ok(RightsCheck { name: request.installation().name.clone(), missing })
 }
 
 /// Makes an account that has just the rights of the plan, and has its kubeconfig kept. An earlier account of ours is
@@ -125,7 +160,7 @@ pub async fn check(
 /// # Errors
 /// As for [`rights`], and when the account cannot be made or kept.
 pub async fn make(
-    request: &InstallRequest,
+    request: &RightsRequest,
     lifetime: Duration,
     earlier: Option<&IdentityRecord>,
     keeper: &dyn AccountKeeper,
@@ -134,14 +169,14 @@ pub async fn make(
     let Outcome { proposed, .. } = planned(request, services).await?;
     let requested = proposed.requested().map_err(Error::NamespaceOfPlan)?;
     let requested = match services.state().namespace() {
-        Some(namespace) => requested.keeping_state(namespace, &request.installation.name),
+        Some(namespace) => requested.keeping_state(namespace, &request.installation().name),
         None => requested,
     };
-    let (cluster, namespace) = cluster(&request.destination, &request.installation, services).await?;
+    let (cluster, namespace) = cluster(request.destination(), request.installation(), services).await?;
     if let Some(earlier) = earlier {
-        remove(cluster.server(), earlier, &request.installation).await?;
+        remove(cluster.server(), earlier, request.installation()).await?;
     }
-    let home = request.installation.change.identity_namespace.as_deref();
+    let home = request.installation().change.identity_namespace.as_deref();
     let record =
         install::identity_record(proposed.plan(), requested.rights(), cluster.server(), (lifetime, home));
     let identity = ScopedIdentity::new(cluster.server(), requested.mint(record, lifetime), None);
@@ -173,8 +208,13 @@ pub async fn revoke(
     remove(cluster.server(), account, request).await
 }
 
-async fn planned(request: &InstallRequest, services: &Services<'_>) -> Result<Outcome, Error> {
-    let outcome = plan(request, services).await?;
+async fn planned(request: &RightsRequest, services: &Services<'_>) -> Result<Outcome, Error> {
+    let outcome = match request {
+        RightsRequest::Install(request) => plan(request, services).await?,
+        RightsRequest::Rollback { revision, installation, .. } => {
+            returning(revision.as_deref(), installation, Mode::Plan, services).await?.run(services).await?
+        }
+    };
     let is_directory = matches!(Place::of_plan(&outcome.plan().target), Ok(Place::Directory { .. }));
     if outcome.proposed.all_rights().is_empty() && is_directory { Err(Error::Directory) } else { Ok(outcome) }
 }

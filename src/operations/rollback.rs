@@ -1,9 +1,9 @@
 //! Brings an installation back to an earlier revision.
 
-use crate::install::Outcome;
+use crate::install::{Mode, Outcome};
 use crate::state::Installation;
 
-use super::act::Attempt;
+use super::act::{Attempt, Ready};
 use super::decided::{check_consent, check_parameters};
 use super::places::installation;
 use super::revisions::{before, last_change, named};
@@ -20,6 +20,17 @@ pub async fn rollback(
     request: &InstallationRequest,
     services: &Services<'_>,
 ) -> Result<Outcome, Error> {
+    let attempt = returning(start, request, Mode::Act, services).await?;
+    undo::run(attempt, services).await
+}
+
+/// The action that goes back to a revision.
+pub(super) async fn returning<'a>(
+    start: Option<&str>,
+    request: &'a InstallationRequest,
+    mode: Mode,
+    services: &Services<'_>,
+) -> Result<Ready<'a>, Error> {
     let installation = installation(services.state(), &request.name, request.namespace.as_deref())?;
     let history = services.state().history(&request.name)?;
     let revision = match start {
@@ -36,8 +47,8 @@ pub async fn rollback(
     if revision.files.is_none() && !revision.grant.files.is_empty() {
         services.tell(&Notice::FilesNotRecorded);
     }
-    let attempt = Attempt::new(action(&installation), request).on_revision(revision, services).await?;
-    undo::run(attempt, services).await
+    let attempt = Attempt { mode, ..Attempt::new(action(&installation), request) };
+    attempt.on_revision(revision, services).await
 }
 
 /// An installation that is not there any more has to be installed.

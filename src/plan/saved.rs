@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::digest::Digest;
 use crate::document::{self, visible};
 use crate::kubernetes::object::ObjectId;
-use crate::targets::{Change, NotDryRun};
+use crate::targets::Change;
 
 use super::{Plan, PlannedChange};
 
@@ -78,20 +78,24 @@ impl Plan {
     /// Differences between this saved plan and `now`, a fresh one, a line each. Any of them means that this plan is
     /// stale.
     pub fn departures(&self, now: &Self) -> Vec<String> {
-        let (planned, now) = (self.as_tried_in(self), now.as_tried_in(self));
+        let untried: BTreeSet<_> = self.untried().chain(now.untried()).collect();
+        let (planned, now) = (self.without_trials(&untried), now.without_trials(&untried));
         if planned.computed() == now.computed() {
             return Vec::new();
         }
         planned.departures_of(&now)
     }
 
-    /// The plan without the differences of objects for which `other` had no dry run, because its maker may not write
-    /// them. Their manifests are still compared.
-    fn as_tried_in(&self, other: &Self) -> Self {
-        let foretold = |row: &&PlannedChange| row.dry_run == Some(NotDryRun::Forbidden);
-        let foretold: BTreeSet<_> = other.changes.iter().filter(foretold).map(|row| &row.object).collect();
+    /// The objects that were not tried out: whoever made the plan may not write them, or the server could not judge
+    /// them yet, which may depend on who asks.
+    fn untried(&self) -> impl Iterator<Item = ObjectId> {
+        self.changes.iter().filter(|row| row.dry_run.is_some()).map(|row| row.object.id())
+    }
+
+    /// The plan without what trying out these objects has shown. Their manifests are still compared.
+    fn without_trials(&self, objects: &BTreeSet<ObjectId>) -> Self {
         let mut plan = self.clone();
-        for row in plan.changes.iter_mut().filter(|row| foretold.contains(&row.object)) {
+        for row in plan.changes.iter_mut().filter(|row| objects.contains(&row.object.id())) {
             *row = PlannedChange {
                 fields: Vec::new(),
                 delta: None,

@@ -27,7 +27,7 @@ pub struct Trace {
     pub reads: BTreeSet<ObjectRef>,
     /// Objects that the component waited for.
     pub awaited: BTreeSet<ObjectRef>,
-    /// The steps that apply objects by which rights are given or parameters are read, in order.
+    /// The steps about objects by which rights are given or parameters are read, in order.
     pub guarded: Vec<GuardedStep>,
     /// The steps taken, in order, each with what it does. None: the target refused the call that it is a part of.
     pub steps: Vec<(Step, Option<Change>)>,
@@ -53,8 +53,8 @@ pub struct Step {
     pub manifest: Option<Digest>,
 }
 
-/// A step that applies a role, a binding or an admission policy. The server judges each by itself, so that what a run
-/// writes in between counts as well as what it leaves.
+/// A step about a role, a binding or an admission policy. The server judges each by itself, so that what a run writes
+/// or removes in between counts as well as what it leaves.
 #[derive(Debug, Clone)]
 pub struct GuardedStep {
     /// Which call it is a part of. Within one call, roles come before bindings.
@@ -65,8 +65,10 @@ pub struct GuardedStep {
     pub change: Change,
     /// The object as it is.
     pub before: Option<Value>,
-    /// The object as this step leaves it.
-    pub after: Value,
+    /// The object as this step leaves it. None: it is removed.
+    pub after: Option<Value>,
+    /// Whether only a dry run told that it stays as it is.
+    pub in_doubt: bool,
 }
 
 /// The change of one object: its state before and after.
@@ -152,6 +154,7 @@ impl ObjectChange {
         let Preview { change, before, after, marks, immutable } = preview;
         let is_first = earlier.is_none();
         let was_there = earlier.as_ref().map_or(change, |row| row.change) != Change::Create;
+        let in_doubt = marks.in_doubt || earlier.as_ref().is_some_and(|row| row.marks.in_doubt);
         let (before, adopts) = earlier.map_or((before, marks.adopts), |row| (row.before, row.marks.adopts));
         let change = match change {
             Change::Delete if !was_there => return None,
@@ -163,7 +166,7 @@ impl ObjectChange {
             _ => Change::Update,
         };
         let after = (change != Change::Delete).then_some(after);
-        let marks = Marks { adopts, ..marks };
+        let marks = Marks { adopts, in_doubt, ..marks };
         Some(Self { object: object.clone(), change, before, after, manifest, placements, marks, immutable })
     }
 

@@ -33,6 +33,8 @@ pub enum DryRunMode {
     DryRun,
     /// By a dry run for a plan that is only shown. A caller without write access gets a preview from reads alone.
     DryRunIfAllowed,
+    /// By a dry run as far as the server can judge the object yet: for one that refers to what the same run makes.
+    DryRunIfPossible,
     /// By reading the objects; only those that would change get a dry run. For a run that was confirmed beforehand.
     Reads,
     /// By reading the objects; only those that are missing or would change get a dry run, if the caller may do that. For a
@@ -61,6 +63,8 @@ impl DryRunMode {
 pub struct Marks {
     /// The object exists without an owner; this installation adopts it.
     pub adopts: bool,
+    /// It stays as it is, and only a dry run tells that: whoever makes the plan needs the right to try it out.
+    pub in_doubt: bool,
     /// There was no dry run. The result is a local estimate: the body merged over the current object.
     pub not_dry_run: Option<NotDryRun>,
 }
@@ -143,7 +147,7 @@ impl Preview {
 
     /// The object that takes the place of one that is being deleted. Nothing can be tried out on that one.
     pub fn succeeding(before: Value, body: &Value) -> Self {
-        let marks = Marks { not_dry_run: Some(NotDryRun::Terminating), adopts: false };
+        let marks = Marks { not_dry_run: Some(NotDryRun::Terminating), ..Marks::default() };
         let bare = Self::done(Change::Create);
         Self { before: Some(before), after: body.clone(), marks, ..bare }
     }

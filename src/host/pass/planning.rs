@@ -12,11 +12,11 @@ use crate::kubernetes::api::{ADMISSION, RBAC};
 use crate::kubernetes::definition;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
-use crate::kubernetes::rbac::parameters;
+use crate::kubernetes::rbac::{bound, bound_policy, parameters};
 use crate::kubernetes::resource::builtin;
 use crate::plan::trace::{GuardedStep, ObjectChange, Step, Trace};
 use crate::targets::credentials::Placements;
-use crate::targets::{self, Change, DryRunMode, Listing, NotDryRun, Preview, check_replaceable};
+use crate::targets::{self, Change, DryRunMode, Listing, NotDryRun, Prepared, Preview, check_replaceable};
 
 use super::script::Script;
 use super::site::Site;
@@ -116,7 +116,7 @@ impl Planning {
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(item.prepared.object(), preview, granted)?;
             if preview.marks.not_dry_run == Some(NotDryRun::Impossible) {
-                self.check_place(item.prepared.object(), &together)?;
+                self.check_place(&item.prepared, &together)?;
             }
         }
         let changes = previews.iter().map(|preview| preview.change).collect();
@@ -162,7 +162,8 @@ impl Planning {
         listing: &Listing,
     ) -> Result<Preview, targets::Error> {
         let object = item.prepared.object();
-        let why = match self.site.preview(&item.prepared, self.mode, listing).await {
+        let mode = self.mode_for(&item.prepared, together);
+        let why = match self.site.preview(&item.prepared, mode, listing).await {
             Err(targets::Error::Cluster(cluster::Error::Invalid { .. }))
                 if self.redefined.contains(&object.group_kind()) =>
             {
@@ -178,12 +179,30 @@ impl Planning {
         self.site.foretell(&item.prepared, why).await
     }
 
+    /// How an object is previewed. A binding whose role or policy this run makes can be tried out by those alone who
+    /// may do anything.
+    fn mode_for(&self, prepared: &Prepared, together: &HashSet<ObjectId>) -> DryRunMode {
+        match self.mode {
+            DryRunMode::DryRun if self.refers_to_own(prepared, together) => DryRunMode::DryRunIfPossible,
+            mode => mode,
+        }
+    }
+
+    /// Whether an object is the binding of a role or a policy that this run makes.
+    fn refers_to_own(&self, prepared: &Prepared, together: &HashSet<ObjectId>) -> bool {
+        let (object, body) = (prepared.object(), prepared.body());
+        let named = if object.group() == RBAC { bound(object, body) } else { bound_policy(object, body) };
+        named.is_some_and(|named| {
+            matches!(self.overlaid(&named), Some(Some(_))) || together.contains(&named.id())
+        })
+    }
+
     /// Notes what the server judges by more than the right to write it.
     async fn guard(&mut self, items: &[ApplyItem], previews: &[Preview]) {
         self.calls += 1;
         for (item, preview) in items.iter().zip(previews) {
             let object = item.prepared.object();
-            if ![RBAC, ADMISSION].contains(&object.group()) {
+            if !is_guarded(object) {
                 continue;
             }
             let (before, after) = (preview.before.clone(), preview.after.clone());
@@ -192,7 +211,9 @@ impl Planning {
                 drop(self.site.learn(std::slice::from_ref(&parameters)).await);
             }
             let (call, change) = (self.calls, preview.change);
-            self.guarded.push(GuardedStep { call, object: object.clone(), change, before, after });
+            let (object, in_doubt) = (object.clone(), preview.marks.in_doubt);
+            let after = Some(after);
+            self.guarded.push(GuardedStep { call, object, change, before, after, in_doubt });
         }
     }
 
@@ -208,8 +229,21 @@ impl Planning {
             }
         };
         let found = concurrent::collect(permits.iter().map(look).collect()).await?;
+        self.calls += 1;
         for (permit, before) in permits.iter().zip(found) {
             self.overlay.insert(permit.0.id(), None);
+            if is_guarded(&permit.0) {
+                let (call, object, before) = (self.calls, permit.0.clone(), before.clone());
+                let step = GuardedStep {
+                    call,
+                    object,
+                    change: Change::Delete,
+                    before,
+                    after: None,
+                    in_doubt: false,
+                };
+                self.guarded.push(step);
+            }
             if before.is_some() {
                 let preview = Preview { before, ..Preview::done(Change::Delete) };
                 self.changed(&permit.0, preview, None, Placements::new());
@@ -243,8 +277,10 @@ impl Planning {
 
     /// Checks that an object without a dry run depends on a namespace or a definition that this run creates, in an
     /// earlier call or together with it.
-    fn check_place(&self, object: &ObjectRef, together: &HashSet<ObjectId>) -> Result<(), CallError> {
+    fn check_place(&self, prepared: &Prepared, together: &HashSet<ObjectId>) -> Result<(), CallError> {
+        let object = prepared.object();
         let is_ours = object.namespace.is_none()
+            || self.refers_to_own(prepared, together)
             || self.brings_namespace_of(object, together)
             || builtin(object.group(), &object.kind).is_none();
         let missing = cluster::Error::NoNamespace { object: object.to_string() };
@@ -276,4 +312,9 @@ impl Planning {
     fn overlaid(&self, object: &ObjectRef) -> Option<&Option<Value>> {
         self.overlay.get(&object.id())
     }
+}
+
+/// Whether the server judges by more than the right to write it.
+fn is_guarded(object: &ObjectRef) -> bool {
+    [RBAC, ADMISSION].contains(&object.group())
 }

@@ -74,7 +74,7 @@ impl Cluster {
         }
         let response = self.patch(object, body, kinds, &Patch { force, dry_run: true }).await;
         match (response.and_then(|response| response.object(object)), before) {
-            (Ok(after), before) => Ok(self.compared(before, after)),
+            (Ok(after), before) => Ok(self.tried(body.value, before, after)),
             (Err(Error::Immutable { .. }), Some(_)) if is_contradictory(body.value) => Err(Error::Invalid {
                 object: object.to_string(),
                 text: "a Service whose `spec.clusterIP` is `None` has no port on nodes".into(),
@@ -94,9 +94,21 @@ impl Cluster {
             (Err(Error::Denied { lacks_right: true, .. }), before) if mode.is_lenient() => {
                 Ok(self.foretold(body.value, before, Some(NotDryRun::Forbidden)))
             }
+            // Whoever has just the rights of a plan has none to write what stays as it is, and reads tell that it does.
+            (Err(Error::Denied { lacks_right: true, .. }), Some(live))
+                if managed_fields::is_unchanged(body.value, &live, &self.manager) =>
+            {
+                Ok(self.foretold(body.value, Some(live), None))
+            }
             // A role that the plan makes on its way, say: whoever may not bind every role is told that it is not there.
-            (Err(Error::NoDependency { .. }), before) if mode.is_lenient() => {
+            (Err(Error::NoDependency { .. }), before)
+                if mode.is_lenient() || mode == DryRunMode::DryRunIfPossible =>
+            {
                 Ok(self.foretold(body.value, before, Some(NotDryRun::Impossible)))
+            }
+            // A policy that is not there yet may take any parameters: who may not read all is refused.
+            (Err(Error::Denied { .. }), None) if mode == DryRunMode::DryRunIfPossible => {
+                Ok(self.foretold(body.value, None, Some(NotDryRun::Impossible)))
             }
             (Err(error), _) => Err(error),
         }
@@ -118,6 +130,15 @@ impl Cluster {
         self.foretold(body, before, Some(why))
     }
 
+    /// The change that the server says applying `body` would make, and whether reads alone had told it.
+    fn tried(&self, body: &Value, before: Option<Value>, after: Value) -> Preview {
+        let is_told =
+            before.as_ref().is_some_and(|live| managed_fields::is_unchanged(body, live, &self.manager));
+        let mut preview = self.compared(before, after);
+        preview.marks.in_doubt = preview.change == Change::Unchanged && !is_told;
+        preview
+    }
+
     /// The change that applying `body` would make, estimated from reads.
     fn foretold(&self, body: &Value, before: Option<Value>, not_dry_run: Option<NotDryRun>) -> Preview {
         let (change, after) = match &before {
@@ -127,7 +148,7 @@ impl Cluster {
             }
             Some(live) => (Change::Update, managed_fields::merged(body, live, &self.manager)),
         };
-        Preview { before, after, marks: Marks { not_dry_run, adopts: false }, ..Preview::done(change) }
+        Preview { before, after, marks: Marks { not_dry_run, ..Marks::default() }, ..Preview::done(change) }
     }
 
     /// Applies `body`, which is the object that the permit names, by now with the credentials that go into it. Where it

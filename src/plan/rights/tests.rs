@@ -1,0 +1,266 @@
+//! Rights of plans, step by step.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::*;
+use crate::kubernetes::object::tests::ids_made;
+use crate::plan::trace::GuardedStep;
+
+fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {
+    let verbs: BTreeSet<_> =
+        of_steps(steps, is_there).into_iter().flat_map(|(verbs, _)| verbs.to_vec()).collect();
+    verbs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn guarded(call: usize, change: Change, before: Option<Value>, after: Value) -> GuardedStep {
+    let text = |name: &str| after[name].as_str().unwrap().to_owned();
+    let namespace = if text("kind").starts_with("Cluster") { None } else { Some("prod") };
+    let object = ObjectRef::new("rbac.authorization.k8s.io/v1", text("kind"), namespace, "a");
+    GuardedStep { call, object, change, before, after: Some(after), in_doubt: false }
+}
+
+/// The removal of the role.
+fn removed(call: usize, before: Value) -> GuardedStep {
+    let step = guarded(call, Change::Delete, Some(before.clone()), before);
+    GuardedStep { after: None, ..step }
+}
+
+fn role(resources: &[&str]) -> Value {
+    json!({"kind": "Role", "rules": [{"apiGroups": [""], "resources": resources, "verbs": ["get"]}]})
+}
+
+fn binding() -> Value {
+    json!({"kind": "RoleBinding", "roleRef": {"kind": "Role", "name": "a"}})
+}
+
+fn held(guarded: Vec<GuardedStep>) -> Vec<String> {
+    let trace = Trace { guarded, ..Trace::default() };
+    taken(&Steps::carried_out(&trace), &[])
+}
+
+/// The rights that dry runs of these steps take.
+fn tried(guarded: Vec<GuardedStep>) -> Vec<String> {
+    let trace = Trace { guarded, ..Trace::default() };
+    taken(&Steps::tried_out(&trace), &[])
+}
+
+fn taken(steps: &Steps<'_>, policies: &[(ObjectRef, Value)]) -> Vec<String> {
+    let mut rights = Rights::default();
+    hand_on(&mut rights, steps, policies, &Kinds::default());
+    let scopes: Vec<_> = rights.scopes().cloned().collect();
+    scopes.iter().flat_map(|scope| rights.rules(scope)).map(|justified| justified.rule.line()).collect()
+}
+
+#[test]
+fn only_what_may_take_a_while_is_watched() {
+    let takes = |api_version: &str, kind: &str, after: Option<Value>| {
+        to_wait(&ObjectRef::new(api_version, kind, Some("prod"), "a"), after.as_ref())
+            .contains(&ApiVerb::Watch)
+    };
+    assert!(takes("apps/v1", "Deployment", None) && takes("example.com/v1", "Thing", Some(json!({}))));
+    assert!(!takes("v1", "ConfigMap", None) && !takes("v1", "Service", Some(json!({"spec": {}}))));
+    assert!(takes("v1", "Service", None), "nobody knows its type");
+    assert!(takes("v1", "Service", Some(json!({"spec": {"type": "LoadBalancer"}}))));
+}
+
+#[test]
+fn a_role_is_judged_at_each_step() {
+    let (wide, narrow) = (role(&["pods", "secrets"]), role(&["pods"]));
+    let steps = vec![
+        guarded(1, Change::Create, None, wide.clone()),
+        guarded(2, Change::Create, None, narrow.clone()),
+    ];
+    assert_eq!(held(steps), ["get pods, secrets"]);
+    // Changed, and changed back to what is there: both are requests.
+    let back = vec![
+        guarded(1, Change::Update, Some(narrow.clone()), wide),
+        guarded(2, Change::Unchanged, Some(narrow.clone()), narrow.clone()),
+    ];
+    assert_eq!(held(back), ["get pods, secrets"]);
+    let settled = vec![guarded(1, Change::Unchanged, Some(narrow.clone()), narrow)];
+    assert_eq!(held(settled), Vec::<String>::new());
+}
+
+#[test]
+fn a_binding_takes_the_rules_of_its_role_as_far_as_they_are_known() {
+    let bound = |steps: Vec<GuardedStep>| held(steps);
+    let update = || guarded(1, Change::Update, Some(binding()), binding());
+    assert_eq!(bound(vec![update()]), ["bind roles.rbac.authorization.k8s.io a"]);
+    let stays = guarded(1, Change::Unchanged, Some(role(&["pods"])), role(&["pods"]));
+    assert_eq!(bound(vec![stays, update()]), ["get pods"]);
+    // The role changes after the binding, which hands on what the role was.
+    let later = guarded(2, Change::Update, Some(role(&["secrets"])), role(&["pods"]));
+    assert_eq!(bound(vec![update(), later]), ["get pods", "get secrets"]);
+    // The role is made after the binding: there are no rules yet that the server could compare.
+    let create = |call: usize, body: Value| guarded(call, Change::Create, None, body);
+    let to_be = bound(vec![create(1, binding()), create(2, role(&["pods"]))]);
+    assert_eq!(to_be, ["bind roles.rbac.authorization.k8s.io a", "get pods"]);
+    // Of one call, roles come first.
+    assert_eq!(bound(vec![create(1, binding()), create(1, role(&["pods"]))]), ["get pods"]);
+}
+
+#[test]
+fn a_role_that_is_made_anew_is_not_there_in_between() {
+    let stays = || role(&["pods"]);
+    let create = |call| guarded(call, Change::Create, None, binding());
+    let anew = |call| guarded(call, Change::Unchanged, Some(stays()), stays());
+    // Removed, bound, and made again as it was: nobody can compare its rules when it is bound.
+    let between = held(vec![removed(1, stays()), create(2), anew(3)]);
+    assert_eq!(between, ["bind roles.rbac.authorization.k8s.io a", "get pods"]);
+    let before = held(vec![create(1), removed(2, stays()), anew(3)]);
+    assert_eq!(before, ["get pods"], "it was still there");
+    let after = held(vec![removed(1, stays()), anew(2), create(3)]);
+    assert_eq!(after, ["get pods"], "it is there again");
+    assert_eq!(held(vec![anew(1), removed(2, stays()), create(3)])[0], between[0], "it is gone for good");
+}
+
+#[test]
+fn a_policy_counts_for_a_binding_as_it_is_when_that_is_written() {
+    let group = "admissionregistration.k8s.io/v1";
+    let policy = |kind: &str| json!({"spec": {"paramKind": {"apiVersion": "v1", "kind": kind}}});
+    let step = |call, kind: &str, before: Option<Value>, after: Option<Value>| GuardedStep {
+        call,
+        object: ObjectRef::new(group, kind, None, "a"),
+        change: Change::Update,
+        before,
+        after,
+        in_doubt: false,
+    };
+    let binds = |call, before| {
+        let after = json!({"spec": {"policyName": "a", "paramRef": {"name": "x", "namespace": "prod"}}});
+        step(call, "ValidatingAdmissionPolicyBinding", before, Some(after))
+    };
+    let writes = |call, before, after| step(call, "ValidatingAdmissionPolicy", before, after);
+    let (maps, secrets) = (|| Some(policy("ConfigMap")), || Some(policy("Secret")));
+    for (steps, expected) in [
+        (vec![writes(1, None, maps()), binds(2, None)], vec!["get configmaps *", "get configmaps x"]),
+        (vec![binds(1, None), writes(1, None, maps())], vec!["get configmaps *", "get configmaps x"]),
+        // It comes later: the server finds none, and asks for all.
+        (vec![binds(1, None), writes(2, None, maps())], vec!["get configmaps *", "get *.* x"]),
+        // It is another one until later.
+        (vec![binds(1, None), writes(2, secrets(), maps())], vec!["get configmaps *", "get secrets x"]),
+        // Removed and made again, it is asked about again although it stays as it is.
+        (
+            vec![writes(1, maps(), None), writes(2, maps(), maps()), binds(3, None)],
+            vec!["get configmaps *", "get configmaps x"],
+        ),
+        (vec![writes(1, maps(), maps()), binds(2, None)], vec!["get configmaps x"]),
+    ] {
+        assert_eq!(held(steps), expected);
+    }
+}
+
+#[test]
+fn a_dry_run_is_judged_by_what_is_there_before_the_run() {
+    let update = |call| guarded(call, Change::Update, Some(binding()), binding());
+    let (wide, narrow) = (role(&["secrets"]), role(&["pods"]));
+    let changes = || guarded(1, Change::Update, Some(wide.clone()), narrow.clone());
+    assert_eq!(held(vec![changes(), update(2)]), ["get pods"]);
+    assert_eq!(tried(vec![changes(), update(2)]), ["get pods", "get secrets"]);
+    let makes = || guarded(1, Change::Create, None, narrow.clone());
+    assert_eq!(tried(vec![makes(), update(2)]), ["get pods"], "it is not tried out before its role is there");
+}
+
+#[test]
+fn only_what_is_in_doubt_is_tried_out_without_being_changed() {
+    let stays = |in_doubt| {
+        let step = guarded(1, Change::Unchanged, Some(role(&["pods"])), role(&["pods"]));
+        GuardedStep { in_doubt, ..step }
+    };
+    assert_eq!(tried(vec![stays(true)]), ["get pods"]);
+    assert_eq!(tried(vec![stays(false)]), Vec::<String>::new());
+    assert_eq!(held(vec![stays(true)]), Vec::<String>::new());
+}
+
+#[test]
+fn each_change_takes_its_verbs_and_no_others() {
+    use Change::{Create, Delete, Replace, Unchanged, Update};
+    for (steps, is_there, expected) in [
+        (vec![(false, Create)], false, "create patch"),
+        (vec![(false, Update)], true, "patch"),
+        (vec![(false, Unchanged)], true, ""),
+        (vec![(false, Replace)], true, "create delete get patch"),
+        (vec![(true, Delete)], true, "delete get"),
+        (vec![(true, Delete)], false, "get"),
+        // Made and removed again: the plan has no row for it.
+        (vec![(false, Create), (true, Delete)], false, "create delete get patch"),
+        (vec![(false, Update), (true, Delete)], true, "delete get patch"),
+        (vec![(true, Delete), (false, Update)], true, "create delete get patch"),
+        // Changed and changed back.
+        (vec![(false, Update), (false, Unchanged)], true, "patch"),
+        (vec![(false, Unchanged), (false, Unchanged)], true, ""),
+    ] {
+        assert_eq!(verbs(&steps, is_there), expected, "{steps:?}");
+    }
+}
+
+/// A plan with that many roles, bindings of them, objects to remove, and policies that are bound and not written.
+fn ids_made_for(many: usize) -> usize {
+    let name =
+        |kind: &str, at: usize| ObjectRef::new(format!("{RBAC}/v1"), kind, Some("prod"), format!("n{at}"));
+    let step = |object: ObjectRef, after: Value| GuardedStep {
+        call: 1,
+        object,
+        change: Change::Create,
+        before: None,
+        after: Some(after),
+        in_doubt: false,
+    };
+    let admission =
+        |kind: &str, at| ObjectRef::new("admissionregistration.k8s.io/v1", kind, None, format!("n{at}"));
+    let guarded = (0..many).flat_map(|at| {
+        let bound = json!({"roleRef": {"kind": "Role", "name": format!("n{at}")}});
+        let named = json!({"spec": {"policyName": format!("n{at}"), "paramRef": {"name": "x"}}});
+        [
+            step(name("Role", at), role(&["pods"])),
+            step(name("RoleBinding", at), bound),
+            step(admission("ValidatingAdmissionPolicyBinding", at), named),
+        ]
+    });
+    let trace = Trace { guarded: guarded.collect(), ..Trace::default() };
+    let objects: Vec<_> = (0..many).map(|at| name("Role", many + at)).collect();
+    let removed: Vec<_> =
+        objects.iter().map(|object| ObjectChange::removal(object.clone(), Value::Null)).collect();
+    let beside = policies_beside(&trace);
+    assert_eq!(beside.len(), many);
+    let policies: Vec<_> = beside.into_iter().map(|policy| (policy, json!({}))).collect();
+    let readable = KubernetesScope::default();
+    let beside = Circumstances {
+        readable: &readable,
+        looked_for: &objects,
+        policies: &policies,
+        waits: Waits::Everything,
+    };
+    ids_made(|| {
+        let rights = needed(&trace, &removed, &beside, &Kinds::default());
+        assert!(!rights.is_empty());
+        policies_beside(&trace);
+    })
+}
+
+#[test]
+fn no_object_of_a_plan_is_compared_with_every_other() {
+    assert_eq!(ids_made_for(40), 2 * ids_made_for(20));
+}
+
+#[test]
+fn a_policy_that_many_bindings_name_is_read_once() {
+    let binding = |name: &str| GuardedStep {
+        call: 1,
+        object: ObjectRef::new(
+            "admissionregistration.k8s.io/v1",
+            "ValidatingAdmissionPolicyBinding",
+            None,
+            name,
+        ),
+        change: Change::Create,
+        before: None,
+        after: Some(json!({"spec": {"policyName": "shared", "paramRef": {"name": "x"}}})),
+        in_doubt: false,
+    };
+    let trace = Trace { guarded: vec![binding("a"), binding("b")], ..Trace::default() };
+    let names: Vec<_> = policies_beside(&trace).into_iter().map(|policy| policy.name).collect();
+    assert_eq!(names, ["shared"]);
+}
