@@ -39,7 +39,7 @@ use prepared::Form;
 pub use self::cluster::{Followed, Listing, Removed, Sight};
 pub use awaited::Awaited;
 pub use failure::{Error, Reached};
-pub use inventory::{Inventory, Ledger, Recorded};
+pub use inventory::{Inventory, Ledger, MadeBy, Recorded};
 pub use overrides::Overrides;
 pub use ownership::{Spared, is_own};
 pub use place::{InvalidPlace, Place};

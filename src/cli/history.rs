@@ -6,7 +6,7 @@ use crate::state::Revision;
 use super::Context;
 use super::act::{HomeArgs, time_of};
 use super::exit::{self, Code};
-use super::ui::{Page, Report};
+use super::ui::{Page, Report, Tone, mixed};
 
 /// The least of a revision that is shown: the part of it that is its time.
 const SHORT: usize = 10;
@@ -31,19 +31,27 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 impl Report for RevisionList {
     fn show(&self, page: &mut Page) {
+        let all: Vec<_> = self.items.iter().map(|row| row.revision.clone()).collect();
         let rows: Vec<Vec<String>> = self
             .items
             .iter()
             .map(|row| {
-                let revision = short(&row.revision, &self.items);
+                let row = &row.revision;
+                let revision = short(&row.revision, &all);
                 let action = match &row.rollback_to {
-                    Some(to) => format!("rollback to {}", short(to, &self.items)),
+                    Some(to) => format!("rollback to {}", short(to, &all)),
                     None => row.action.clone(),
                 };
                 vec![revision, time_of(&row.created), action, row.bundle.clone(), row.result.clone()]
             })
             .collect();
         page.table(&["REVISION", "TIME (UTC)", "ACTION", "BUNDLE", "RESULT"], &rows);
+        for row in self.items.iter().filter(|row| !row.objects.is_empty()) {
+            page.heading(mixed!("Made by {}, removed by an uninstall alone", row.revision.action));
+            for object in &row.objects {
+                page.line("  ", Tone::Plain, mixed!("{object}"));
+            }
+        }
     }
 }
 

@@ -65,7 +65,7 @@ pub(in crate::state) fn object(name: &str) -> ObjectRef {
 }
 
 pub(in crate::state) fn recorded(name: &str, uid: Option<&str>) -> Recorded {
-    Recorded { object: object(name), uid: uid.map(str::to_owned), written: None, intended: None }
+    Recorded { uid: uid.map(str::to_owned), ..Recorded::of(object(name)) }
 }
 
 pub(in crate::state) fn succeeded(outputs: &BTreeMap<String, Value>) -> ClaimResult<'_> {
@@ -206,11 +206,11 @@ fn an_identity_is_known_until_it_is_removed() {
         let (one, other) = (identity(&ulid()), identity(&ulid()));
         open().identify("web", &one).unwrap();
         open().identify("web", &other).unwrap();
-        assert_eq!(open().identities(Some("web")).unwrap().len(), 2);
-        assert_eq!(open().identities(Some("another")).unwrap(), []);
+        assert_eq!(open().identities(Some("web")).unwrap().readable.len(), 2);
+        assert_eq!(open().identities(Some("another")).unwrap().readable, []);
         open().forget_identity(&one).unwrap();
         open().forget_identity(&one).unwrap();
-        let left = open().identities(None).unwrap();
+        let left = open().identities(None).unwrap().readable;
         assert_eq!(left.iter().map(|it| &it.name).collect::<Vec<_>>(), [&other.name]);
     });
 }
@@ -236,5 +236,27 @@ fn a_bundle_that_is_kept_is_the_one_that_was_fetched_and_another_one_is_not_ther
         assert_eq!(loaded.index_bytes(), fetched.index_bytes());
         assert_eq!(loaded.signatures().len(), fetched.signatures().len());
         assert!(now(open().load(Digest::of(b"another"), "layout:/gone")).is_err());
+    });
+}
+
+/// A record of an object that an action has made says so, in both backends, until an install has it.
+#[test]
+fn what_an_action_made_is_recorded_as_such() {
+    on_both(|open| {
+        let state = open();
+        let _lock = state.lock("web").unwrap();
+        state.begin("web", "prod", &settings(), &claim("install", true)).unwrap();
+        let run = crate::targets::MadeBy { action: "dev.example.backup".into(), revision: "1".into() };
+        let made =
+            |name: &str| Recorded { made_by: Some(Box::new(run.clone())), ..recorded(name, Some("u")) };
+        let mut ledger = state.ledger("web");
+        ledger.intend(&[recorded("a", None), made("b"), made("c")]).unwrap();
+        ledger.applied(&made("a")).unwrap();
+        ledger.applied(&made("b")).unwrap();
+        ledger.intend(&[recorded("c", Some("u"))]).unwrap();
+        let found = state.find("web").unwrap().unwrap();
+        let of_actions: Vec<_> =
+            found.inventory().iter().filter(|it| it.made_by.is_some()).map(|it| it.object.clone()).collect();
+        assert_eq!(of_actions, [object("b")]);
     });
 }

@@ -461,7 +461,7 @@ mod tests {
         let (home, bytes) = holding(&map, Some("prod/web"));
         let written = Some(Digest::of(&bytes));
         let inventory: Inventory =
-            [Recorded { object: map.clone(), uid: None, written, intended: None }].into_iter().collect();
+            std::iter::once(Recorded { written, ..Recorded::of(map.clone()) }).collect();
         let directory = Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
         let body = parsed(&map, &bytes).unwrap();
         let rewrite = |body: &Value| {
@@ -522,7 +522,7 @@ mod tests {
         let removed = |owner_in_file: Option<&str>, is_shared: bool, overrides: Overrides| {
             let (home, bytes) = holding(&map, owner_in_file);
             let written = Some(Digest::of(&bytes));
-            let recorded = Recorded { object: map.clone(), uid: None, written, intended: None };
+            let recorded = Recorded { written, ..Recorded::of(map.clone()) };
             let directory = Directory::open(home.path(), Secrets::Omit, &owner()).unwrap();
             let permit = Permitted::for_tests(Delete(map.clone()));
             let inventory: Inventory = std::iter::once(recorded).collect();

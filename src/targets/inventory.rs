@@ -23,6 +23,20 @@ pub struct Recorded {
     /// The digest of the file that was about to be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intended: Option<Digest>,
+    /// The action of the bundle that made it. None: an install or an upgrade did, so that it goes when they leave it
+    /// out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<Box<MadeBy>>,
+}
+
+/// A run of an action of the bundle's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MadeBy {
+    /// The action.
+    pub action: String,
+    /// The revision of its run.
+    pub revision: String,
 }
 
 /// All objects of one installation.
@@ -55,6 +69,11 @@ pub trait Ledger: Send {
 }
 
 impl Recorded {
+    /// An object of which nothing is known but that it may be there.
+    pub fn of(object: ObjectRef) -> Self {
+        Self { object, uid: None, written: None, intended: None, made_by: None }
+    }
+
     /// The digests that the object's file may have.
     pub fn digests(&self) -> impl Iterator<Item = Digest> {
         self.written.into_iter().chain(self.intended)
@@ -83,12 +102,15 @@ impl Inventory {
         self.objects.iter()
     }
 
-    /// Records objects, in the place of what was recorded of them. Only what their files held stays known until they
-    /// are written.
+    /// Records objects, in the place of what was recorded of them. What their files held stays known until they are
+    /// written, and what an install has made is not an action's for being applied by it.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
-            let written = new.written.or(self.objects.get(&new.object).and_then(|old| old.written));
-            self.objects.insert(&new.object, Recorded { written, ..new.clone() });
+            let old = self.objects.get(&new.object);
+            let written = new.written.or(old.and_then(|old| old.written));
+            let is_settled = old.is_some_and(|old| old.made_by.is_none());
+            let made_by = new.made_by.clone().filter(|_| !is_settled);
+            self.objects.insert(&new.object, Recorded { written, made_by, ..new.clone() });
         }
     }
 
@@ -108,5 +130,39 @@ impl FromIterator<Recorded> for Inventory {
         let mut objects = Objects::default();
         recorded.into_iter().for_each(|recorded| objects.insert(&recorded.object.clone(), recorded));
         Self { objects, is_shared: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who an object belongs to after it was recorded for each of these in turn; empty is an install.
+    fn owner(turns: &[&str]) -> Option<String> {
+        let object = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
+        let mut inventory = Inventory::default();
+        for turn in turns {
+            let run = MadeBy { action: (*turn).to_owned(), revision: "1".into() };
+            let made_by = Some(Box::new(run)).filter(|run| !run.action.is_empty());
+            inventory.record(&[Recorded { made_by, ..Recorded::of(object.clone()) }]);
+        }
+        inventory.find(&object).unwrap().made_by.as_ref().map(|run| run.action.clone())
+    }
+
+    #[test]
+    fn an_object_is_an_actions_until_an_install_has_it_and_never_again() {
+        assert_eq!(owner(&["backup"]).as_deref(), Some("backup"));
+        assert_eq!(owner(&["backup", "restore"]).as_deref(), Some("restore"));
+        assert_eq!(owner(&["backup", ""]), None);
+        assert_eq!(owner(&["", "backup"]), None);
+        assert_eq!(owner(&["backup", "", "backup"]), None);
+    }
+
+    #[test]
+    fn what_an_earlier_version_recorded_belongs_to_the_installation() {
+        let text = r#"{"object": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "prod", "name": "a"}, "uid": "1"}"#;
+        let recorded: Recorded = serde_json::from_str(text).unwrap();
+        assert_eq!(recorded.made_by, None);
+        assert!(!serde_json::to_string(&recorded).unwrap().contains("madeBy"));
     }
 }

@@ -151,8 +151,7 @@ mod tests {
     #[test]
     fn an_inventory_that_others_can_write_makes_nothing_ours() {
         let object = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
-        let recorded =
-            Recorded { object: object.clone(), uid: Some("1".into()), written: None, intended: None };
+        let recorded = Recorded { uid: Some("1".into()), ..Recorded::of(object.clone()) };
         let own: Inventory = std::iter::once(recorded).collect();
         let shared = own.clone().shared();
         let foreign = Ownership::Foreign("prod/other".into());
@@ -172,10 +171,7 @@ mod tests {
         let going = json!({ "metadata": { "annotations": { OWNER: "prod/web" }, "deletionTimestamp": "2026-01-01" } });
         let map = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
         let claim = ObjectRef::new("v1", "PersistentVolumeClaim", Some("prod"), "a");
-        let recorded: Inventory =
-            [Recorded { object: map.clone(), uid: None, written: None, intended: None }]
-                .into_iter()
-                .collect();
+        let recorded: Inventory = std::iter::once(Recorded::of(map.clone())).collect();
         let nothing = Inventory::default();
         let before = |object: &ObjectRef, found: &Value, inventory: &Inventory| {
             Ownership::of(found, |owner| owner == "prod/web").before(object, found, inventory)

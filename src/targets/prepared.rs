@@ -46,6 +46,6 @@ impl Prepared {
             Form::Body(_) => None,
             Form::File(rendered) => Some(rendered.digest()),
         };
-        Recorded { object: self.object().clone(), uid: None, written: None, intended }
+        Recorded { intended, ..Recorded::of(self.object().clone()) }
     }
 }
