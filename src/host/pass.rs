@@ -22,7 +22,7 @@ use crate::targets::{self, Change, Prepared};
 use super::progress::Unready;
 use super::told::CallError;
 
-pub use acting::{Acting, Done, ObjectRemoval};
+pub use acting::{Acting, Done, ObjectRemoval, UnderWay};
 pub use planning::Planning;
 pub use script::{Departure, Script};
 pub use site::{Site, Waiting};

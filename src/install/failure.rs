@@ -27,6 +27,16 @@ pub enum Error {
     /// The plan was rejected.
     #[error("nothing was done: the plan was not confirmed")]
     Declined,
+    /// The run lost its hold on the installation while it wrote as the caller.
+    #[error(
+        "what the run was just writing may still arrive, and whoever holds the installation now may not know of it"
+    )]
+    Displaced {
+        /// How the hold was lost.
+        source: StateError,
+        /// The objects, one each.
+        under_way: Vec<String>,
+    },
     /// The installation is there already.
     #[error("the installation `{name}` is there already: {bundle} in {place}")]
     Exists {

@@ -58,10 +58,20 @@ fn uninstall(person: &Person<'_>) -> Said {
 /// it.
 fn assert_stopped(site: &Site, run: Child, most: usize) {
     let said = Said::of(run.wait_with_output().unwrap());
-    said.refused(16, &["the run no longer holds `own`: "]);
+    let said = said.refused(16, &["the run no longer holds `own`: "]);
     std::thread::sleep(Duration::from_secs(1));
     let left = there(site);
     assert!(left.len() <= most, "objects are left that are on no record: {left:?}");
+    // What nobody else can know of, the error names.
+    let named = said.document["details"].to_string();
+    let is_named = |object: &String| {
+        named.contains(&format!(
+            "\"ConfigMap {}/{}\"",
+            site.namespace,
+            object.trim_start_matches("configmap/")
+        ))
+    };
+    assert!(left.iter().all(is_named), "{left:?} are not all named: {said}");
     for object in left {
         site.kubectl(&["delete", &object]);
     }

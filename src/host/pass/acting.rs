@@ -5,6 +5,7 @@ mod reached;
 mod apply;
 mod remove;
 mod replace;
+mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ use reached::CallProgress;
 
 pub use done::Done;
 pub use remove::ObjectRemoval;
+pub use under_way::UnderWay;
 
 /// An acting pass.
 pub struct Acting {
@@ -55,6 +57,7 @@ pub struct Acting {
     done: Box<Done>,
     /// How far the requests of the last call went.
     progress: Box<CallProgress>,
+    under_way: UnderWay,
 }
 
 impl Acting {
@@ -74,7 +77,14 @@ impl Acting {
             going: Vec::new(),
             done: Box::default(),
             progress: Box::default(),
+            under_way: UnderWay::default(),
         }
+    }
+
+    /// Shows which requests are under way, also when the pass is gone.
+    #[must_use]
+    pub fn showing(self, under_way: &UnderWay) -> Self {
+        Self { under_way: under_way.clone(), ..self }
     }
 
     /// Checks that the component took all steps of the plan.

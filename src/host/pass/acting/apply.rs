@@ -125,8 +125,8 @@ impl Acting {
         items: &[&'a ApplyItem],
         granted: &Granted,
     ) -> Result<Vec<&'a ApplyItem>, CallError> {
-        let Self { site, ledger, settled, seen, redefined, progress, .. } = self;
-        let (site, redefined, progress) = (&*site, &*redefined, &**progress);
+        let Self { site, ledger, settled, seen, redefined, progress, under_way, .. } = self;
+        let (site, redefined, progress, under_way) = (&*site, &*redefined, &**progress, &*under_way);
         let mut requests = Vec::new();
         for item in items {
             let (prepared, id) = (&item.prepared, item.step.object.id());
@@ -136,6 +136,7 @@ impl Acting {
                 match kept {
                     Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),
                     None => {
+                        under_way.begin(prepared.object());
                         progress.begun(prepared.object());
                         let answer = apply(site, prepared, seen, redefined).await;
                         progress.ended(prepared.object(), &answer);
@@ -146,6 +147,9 @@ impl Acting {
         }
         let (mut sent, mut applied) = (Vec::new(), Vec::new());
         let flown = concurrent::for_each(requests, |at, answer| {
+            if let Some(item) = items.get(at) {
+                under_way.end(item.prepared.object());
+            }
             if let Sent::Done(_, recorded) = &answer {
                 applied.push(recorded.clone());
             }
