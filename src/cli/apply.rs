@@ -58,6 +58,9 @@ struct WaitArgs {
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
+    /// Where the bundle to go back to is from, with its digest, if the state is in a cluster
+    #[arg(long, value_name = "REF", requires = "rollback_on_failure")]
+    rollback_bundle: Option<Reference>,
     #[command(flatten)]
     identity: IdentityArgs,
     #[command(flatten)]
@@ -72,6 +75,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         is_unsigned: args.unsigned.dangerous_unsigned,
         change: args.wait.options(),
         rollback_on_failure: args.wait.rollback_on_failure,
+        rollback_bundle: args.wait.rollback_bundle.clone(),
         ..home.request(&plan.installation.name)?
     };
     let reference = args.bundle.clone().map(|reference| reference.try_map_path(super::inputs::absolute));

@@ -34,6 +34,8 @@ pub(super) struct Attempt<'a> {
     pub(super) change: ChangeOptions,
     /// Where the bundle came from, as it was typed.
     pub(super) reference: String,
+    /// The flag by which the operator says where a recorded bundle is from.
+    pub(super) bundle_flag: &'static str,
     pub(super) mode: Mode,
     /// The revision that it goes back to, if it does.
     pub(super) rollback_to: Option<String>,
@@ -61,6 +63,7 @@ impl<'a> Attempt<'a> {
             own_word: request.own_word.clone(),
             change: request.change.clone(),
             reference: String::new(),
+            bundle_flag: "--bundle",
             mode: Mode::Act,
             rollback_to: None,
             decided: None,
@@ -159,7 +162,7 @@ impl<'a> Attempt<'a> {
         if !installation.is_shared() {
             return Ok(Vec::new());
         }
-        let mut lines = vec![CommandLine::of("--bundle").word(kept.as_word())];
+        let mut lines = vec![CommandLine::of(self.bundle_flag).word(kept.as_word())];
         lines.extend(unsaid_place(installation, self.own_word.place.get()?.as_ref()));
         Ok(lines)
     }

@@ -39,6 +39,9 @@ pub struct InstallationRequest {
     pub change: ChangeOptions,
     /// Whether a failed run is rolled back.
     pub rollback_on_failure: bool,
+    /// Where the bundle that is gone back to is from, with its digest. It has to be said where others can write the
+    /// record.
+    pub rollback_bundle: Option<Reference>,
 }
 
 /// An action on an installation with a bundle that is named.
@@ -137,6 +140,7 @@ impl InstallationRequest {
             is_unsigned: false,
             change: ChangeOptions::default(),
             rollback_on_failure: false,
+            rollback_bundle: None,
         }
     }
 }

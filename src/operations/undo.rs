@@ -1,7 +1,8 @@
 //! Carries out an action, and rolls back when it fails, if the request says so.
 
+use crate::capability::Requests;
 use crate::document::chain;
-use crate::grant::Consent;
+use crate::grant::{Consent, Shortfall};
 use crate::install::{self, Outcome};
 use crate::reference::Reference;
 use crate::state::Revision;
@@ -26,6 +27,7 @@ pub(super) async fn run(ready: Ready<'_>, services: &Services<'_>) -> Result<Out
         change: undoing(&ready.attempt.change),
         last: services.state().find(&ready.attempt.request.name)?.and_then(|earlier| earlier.last),
     };
+    failed.check(services).await?;
     match ready.run(services).await {
         Err(Error::Install(error)) => Err(failed.undo(error, services).await),
         ended => ended,
@@ -65,6 +67,26 @@ impl Failed<'_> {
         Error::Undone { what, source: error }
     }
 
+    /// Checks before anything is done that there is a way back: where others can write the record, the operator has to
+    /// have said where the earlier bundle is from.
+    async fn check(&self, services: &Services<'_>) -> Result<(), Error> {
+        if !services.state().find(&self.request.name)?.is_some_and(|earlier| earlier.is_shared()) {
+            return Ok(());
+        }
+        let history = services.state().history(&self.request.name)?;
+        match before(&history, None) {
+            Some(revision) => check_grant(&self.back().on_revision(revision, services).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// The attempt to go back to a revision.
+    fn back(&self) -> Attempt<'_> {
+        let InstallationRequest { rollback_bundle, own_word, .. } = self.request;
+        let bundle = rollback_bundle.as_ref().or(own_word.bundle.as_ref()).cloned();
+        Attempt { bundle_flag: "--rollback-bundle", ..self.attempt("upgrade", bundle) }
+    }
+
     /// Whether the action was recorded. If not, there is nothing to roll back.
     fn has_begun(&self, services: &Services<'_>) -> bool {
         match services.state().find(&self.request.name) {
@@ -80,8 +102,7 @@ impl Failed<'_> {
         match before(&history, last) {
             Some(revision) => {
                 // The grant is part of the revision, but the paths of files may not be.
-                let attempt = self.attempt("upgrade", self.request.own_word.bundle.clone());
-                attempt.on_revision(revision, services).await?.run(services).await?;
+                self.back().on_revision(revision, services).await?.run(services).await?;
                 Ok(format!("it is back at revision {}", revision.revision))
             }
             None => {
@@ -99,6 +120,14 @@ impl Failed<'_> {
         let (consent, change) = (self.consent.clone(), self.change.clone());
         Attempt { consent, own_word, change, ..Attempt::new(action, self.request) }
     }
+}
+
+/// Checks that what is granted here is granted to the bundle that is gone back to as well: nothing else grants it.
+fn check_grant(ready: &Ready<'_>) -> Result<(), Error> {
+    let Some(verified) = &ready.verified else { return Ok(()) };
+    let requests = Requests::of(verified.bundle()).map_err(Shortfall::from)?;
+    ready.attempt.consent.get()?.grant(verified.digest(), &requests)?;
+    Ok(())
 }
 
 /// The options for rolling back a failed change. Powers are not refused: the earlier revision had them before.

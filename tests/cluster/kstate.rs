@@ -687,3 +687,34 @@ fn whoever_writes_the_record_has_nothing_done_with_the_rights_of_others() {
     forge(&site, record, &|text| text + &record_of_own);
     bob.carnet(&["status", "own"]).refused(1, &[record, "no object of an installation"]);
 }
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn who_wants_to_go_back_where_others_write_the_record_says_to_what_before_anything_is_done() {
+    let site = Site::new();
+    let alice = Person::new(&site, "alice");
+    let first = Script::new().apply(&[&config_map("test-a")]);
+    alice.install_own("own", &first, "").done();
+    let kept = alice.home().join("first");
+    std::fs::rename(alice.home().join("own"), &kept).unwrap();
+    let digest = text(&alice.carnet(&["status", "own"]).done().document["digest"]);
+    // It applies one object, and another one that the server does not take.
+    let odd = "{apiVersion: v1, kind: ConfigMap, metadata: {name: test-b}, data: {a: 1}}";
+    let broken = Script::new().apply(&[&config_map("test-c")]).apply(&[odd]);
+    drop(alice.own_by("upgrade", "own", &broken, ""));
+    let (second, allowed) = (
+        format!("layout:{}", alice.home().join("own").display()),
+        format!("apply:ConfigMap:{}/test-*", site.namespace),
+    );
+    let upgrade = |more: &[&str]| {
+        let flags = ["upgrade", "own", &second, "--yes", "--dangerous-unsigned", "--allow-kube", &allowed];
+        alice.carnet(&[&flags[..], &["--rollback-on-failure"], more].concat())
+    };
+    let said = upgrade(&[]).refused(11, &["--rollback-bundle"]);
+    assert_eq!(alice.history("own").len(), 1, "{said}");
+    let back = format!("layout:{}@{digest}", kept.display());
+    let said = upgrade(&["--rollback-bundle", &back]);
+    assert!(said.code != 0 && said.stderr.contains("it is back at revision"), "{said}");
+    let names = site.kubectl(&["get", "configmaps", "-o", "name"]);
+    assert!(names.contains("test-a") && !names.contains("test-c"), "{names}");
+}

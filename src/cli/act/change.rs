@@ -7,6 +7,7 @@ use crate::grant::limits::parse_time;
 use crate::install::Identity;
 use crate::operations::{ChangeOptions, InstallationRequest};
 use crate::plan::Waits;
+use crate::reference::Reference;
 use crate::targets::{Overrides, Protected};
 
 /// How a change is carried out.
@@ -37,9 +38,15 @@ pub(in crate::cli) struct ChangeArgs {
     /// Go back to what was there when it fails
     #[arg(long)]
     rollback_on_failure: bool,
+    /// Where the bundle to go back to is from, with its digest, if the state is in a cluster
+    #[arg(long, value_name = "REF", requires = "rollback_on_failure")]
+    rollback_bundle: Option<Reference>,
     /// Also remove these kinds in a cluster, with all that goes with them
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     delete: Vec<KeptArg>,
+    /// Keep Secrets with generated credentials that would be removed, for volumes that stay
+    #[arg(long)]
+    keep_credentials: bool,
     #[command(flatten)]
     identity: IdentityArgs,
 }
@@ -115,6 +122,7 @@ impl ChangeArgs {
         InstallationRequest {
             change: self.options(),
             rollback_on_failure: self.rollback_on_failure,
+            rollback_bundle: self.rollback_bundle.clone(),
             ..request
         }
     }
@@ -132,6 +140,7 @@ impl ChangeArgs {
             },
             refuse_powers: self.powers.refuse_powers,
             delete: self.delete.iter().map(KeptArg::kind).collect(),
+            keep_credentials: self.keep_credentials,
             identity: self.identity.identity(),
             identity_namespace: self.identity.identity_namespace.clone(),
         }
