@@ -16,6 +16,8 @@ mod run;
 mod claim;
 mod powers;
 mod removal;
+mod ledger;
+mod claims;
 mod examining;
 mod planning;
 mod acting;

@@ -13,6 +13,7 @@ pub mod document;
 mod waits;
 mod rights;
 mod computed;
+mod cautions;
 mod proposed;
 mod confirmed;
 mod requested;
@@ -31,6 +32,7 @@ use difference::{difference, showable, showable_manifest};
 use powers::{ClusterContext, Images, Powers};
 use trace::{Calls, ObjectChange, Step, Trace};
 
+pub(crate) use cautions::{Aftermath, generated};
 pub use confirmed::Confirmed;
 pub use document::{BundleName, Flow, HostCall, InstallationName, Plan, PlanInputs, PlannedChange, Subject};
 pub(crate) use proposed::Noted;
@@ -49,7 +51,7 @@ impl Plan {
         trace: &Trace,
         removed: &[ObjectChange],
         rights: &Rights,
-        context: &ClusterContext,
+        (context, aftermath): (&ClusterContext, &Aftermath),
         images_before: Option<&Images>,
     ) -> Self {
         let steps = trace
@@ -79,6 +81,7 @@ impl Plan {
             host_calls: host_calls(&trace.calls),
             withheld: withheld.iter().map(ToString::to_string).collect(),
             refused: trace.refused.clone(),
+            cautions: cautions::cautions(&changes, aftermath),
             steps,
         };
         plan.digest = plan.computed();

@@ -317,6 +317,74 @@ fn a_custom_action_is_carried_out_and_recorded() {
     unknown.refused(1, &["the bundle has no action `dev.carnet.guestbook.restore`"]);
 }
 
+/// A backup is its action's: whoever upgrades or goes back does not mean it.
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn what_an_action_made_stays_until_the_installation_goes() {
+    let site = Site::with_volume();
+    site.install(&[]).done();
+    let backup = ["invoke", "guestbook", BACKUP, "--param", "backup-name=monday", "--yes"];
+    site.carnet(&backup).done();
+    let uid = || site.get("job/guestbook-backup-monday", "jsonpath={.metadata.uid}");
+    let made = uid();
+    let grants = example("guestbook-1.1").join("grants.yaml").display().to_string();
+    let said = site.upgrade("guestbook-1.1", &["--grants", &grants]).done();
+    let credentials = site.path("inputs/credentials.yaml").display().to_string();
+    let back = site.carnet(&["rollback", "guestbook", "--yes", "-c", &credentials]).done();
+    assert_eq!(uid(), made);
+
+    // What going back cannot undo is said.
+    let cautions = back.document["cautions"].to_string();
+    let here = &site.namespace;
+    for said in [
+        format!("batch/Job {here}/guestbook-migrate-1-1-0 has run: what it did is not undone"),
+        format!("apps/StatefulSet {here}/guestbook-db keeps its volumes as they are"),
+    ] {
+        assert!(cautions.contains(&said), "{said}: {back}");
+    }
+    assert!(said.document.get("cautions").is_none(), "{said}");
+
+    let history = site.carnet(&["history", "guestbook"]).done().document;
+    let rows = history["items"].as_array().unwrap();
+    let made: Vec<_> = rows.iter().map(|row| row["objects"][0]["name"].as_str()).collect();
+    assert_eq!(made, [None, Some("guestbook-backup-monday"), None, None]);
+    let page = Said::of(site.bare_command(&["history", "guestbook"]).output().unwrap());
+    assert!(page.stdout.contains(&format!("batch/Job {here}/guestbook-backup-monday")), "{page}");
+
+    let said = site.carnet(&["uninstall", "guestbook", "--yes"]).done();
+    assert!(said.changed(&["delete"]).contains(&"Job/guestbook-backup-monday".to_owned()), "{said}");
+    let claim = format!("PersistentVolumeClaim {here}/data-guestbook-db-0");
+    assert_eq!(said.document["kept"], json!([claim]), "{said}");
+    assert!(said.document["cautions"][0].as_str().unwrap().starts_with(&claim), "{said}");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn claims_of_the_installations_sets_go_with_them_where_that_is_said() {
+    let site = Site::with_volume();
+    site.install(&[]).done();
+    // Of a larger size that it once had, and one that only has such a name.
+    let claim = |name: &str, app: &str| {
+        format!(
+            "{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}, labels: {app}}}, spec: {{
+               accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}, storageClassName: none}}}}"
+        )
+    };
+    let labels = site.get("statefulset/guestbook-db", "jsonpath={.spec.selector.matchLabels}");
+    site.apply(&claim("data-guestbook-db-1", &labels));
+    site.apply(&claim("data-guestbook-db-2", "{app: mine}"));
+    let said = site.carnet(&["uninstall", "guestbook", "--yes", "--delete=pvcs"]).done();
+    let gone: Vec<_> =
+        said.changed(&["delete"]).into_iter().filter(|name| name.contains("data-guestbook")).collect();
+    assert_eq!(
+        gone,
+        ["data-guestbook-db-0", "data-guestbook-db-1"].map(|it| format!("PersistentVolumeClaim/{it}"))
+    );
+    assert_eq!(said.document["kept"], json!([]), "{said}");
+    let left = site.kubectl(&["get", "pvc", "-o", "jsonpath={.items[*].metadata.name}"]);
+    assert_eq!(left, "data-guestbook-db-2");
+}
+
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn uninstalling_removes_what_is_recorded_and_keeps_data() {

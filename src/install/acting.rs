@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cluster::ScopedIdentity;
 use crate::grant::Denied;
-use crate::host::pass::Acting;
+use crate::host::pass::{Acting, UnderWay};
 use crate::host::progress::Observer;
 use crate::plan::Confirmed;
 use crate::state::{Claim, ClaimResult, InstallationLock, RecordedFiles, StateError};
@@ -82,11 +82,21 @@ impl Run<'_> {
         planned: PlannedRun,
         lock: Option<&InstallationLock>,
     ) -> Result<Acted, Error> {
+        let under_way = UnderWay::default();
         tokio::select! {
-            acted = self.act(planned) => acted,
+            acted = self.act(planned, &under_way) => acted,
             () = self.environment.cancellation.canceled() => Err(Error::Canceled),
-            error = lost(lock) => Err(error.into()),
+            error = lost(lock) => Err(self.displaced(error, &under_way)),
         }
+    }
+
+    /// The error of a run that lost its hold. What it has sent as the caller nobody refuses when it arrives.
+    fn displaced(&self, source: StateError, under_way: &UnderWay) -> Error {
+        let objects = under_way.objects();
+        if objects.is_empty() || !self.operation.acts_as_caller() {
+            return source.into();
+        }
+        Error::Displaced { source, under_way: objects.iter().map(ToString::to_string).collect() }
     }
 
     /// Writes down how the action ended.
@@ -120,13 +130,14 @@ impl Run<'_> {
 
     /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
     /// are the outputs that may be stored.
-    async fn act(&self, planned: PlannedRun) -> Result<Acted, Error> {
-        let PlannedRun { mut proposed, site, trace, script, files, removals, kept, .. } = planned;
+    async fn act(&self, planned: PlannedRun, under_way: &UnderWay) -> Result<Acted, Error> {
+        let PlannedRun { mut proposed, site, trace, script, files, removals, kept, kept_credentials, .. } =
+            planned;
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting_for(proposed.plan()), observer);
-        let ledger = self.environment.state.ledger(&self.operation.name);
-        let acting = Acting::new(site, script, trace.into_seen(), ledger);
+        let ledger = self.marking(self.environment.state.ledger(&self.operation.name));
+        let acting = Acting::new(site, script, trace.into_seen(), ledger).showing(under_way);
         let Ran { pass: mut acting, ended } = self.pass(acting, files).await?;
         let left = removal::carry_out(&mut acting, removals).await?;
         if self.responsibilities.remove {
@@ -147,6 +158,7 @@ impl Run<'_> {
         let outputs = self.complete_outputs(ended.outputs)?;
         let (write_only, stored) = self.split_outputs(&outputs);
         let denials = ended.denied.iter().map(Denied::explained).collect();
+        let kept = [kept, kept_credentials].concat();
         let outcome =
             Outcome { proposed, outputs, write_only, log: ended.log, denials, kept, left, examined: None };
         Ok((outcome, stored))

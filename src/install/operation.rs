@@ -224,7 +224,7 @@ pub(in crate::install) mod tests {
             namespace: Some("prod".into()),
             name: "web".into(),
         };
-        Recorded { object, uid: None, written: None, intended: None }
+        Recorded::of(object)
     }
 
     #[test]

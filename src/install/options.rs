@@ -27,6 +27,8 @@ pub struct ChangeOptions {
     pub refuse_powers: Option<Severity>,
     /// Protected kinds that may be removed, although their contents are deleted with them.
     pub delete: BTreeSet<Protected>,
+    /// Whether Secrets with generated credentials are kept when the installation goes.
+    pub keep_credentials: bool,
     /// Who acts in a cluster.
     pub identity: Identity,
     /// The namespace of the account that acts, where its rights go beyond the installation's own. None: the usual one.
@@ -53,6 +55,7 @@ impl Default for ChangeOptions {
             overrides: Overrides::default(),
             refuse_powers: None,
             delete: BTreeSet::new(),
+            keep_credentials: false,
             identity: Identity::default(),
             identity_namespace: None,
         }

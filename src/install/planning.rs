@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::capability::kubernetes::KubernetesScope;
 use crate::grant::Denied;
 use crate::grant::recorded::RecordedObject;
@@ -10,14 +12,17 @@ use crate::host::InputFiles;
 use crate::host::gate::Ended;
 use crate::host::pass::{Planning, Script, Site};
 use crate::host::progress::{LogEntry, Observer, Unready};
+use crate::kubernetes::api::BATCH;
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::trace::{ObjectChange, Trace};
-use crate::plan::{BundleName, InstallationName, Noted, Plan, PlanInputs, Proposed, Subject};
+use crate::plan::{
+    Aftermath, BundleName, InstallationName, Noted, Plan, PlanInputs, Proposed, Subject, generated,
+};
 use crate::state::Installation;
 use crate::targets::{DryRunMode, Protected, Target};
 
 use super::removal::{self, PlannedRemoval};
-use super::run::{Ran, Run};
+use super::run::{Ran, Run, exceeded};
 use super::{Error, Examined, Mode, Outcome};
 
 /// A planned action: what will be done, and the target to do it to.
@@ -29,7 +34,10 @@ pub(super) struct PlannedRun {
     log: Vec<LogEntry>,
     denials: Vec<String>,
     pub(super) removals: Vec<PlannedRemoval>,
+    /// Objects that are left in place, and belong to the installation no longer.
     pub(super) kept: Vec<ObjectRef>,
+    /// Secrets that are left in place, and stay on record for the next installation of this name.
+    pub(super) kept_credentials: Vec<ObjectRef>,
     /// The operator's files as the component read them, for both passes.
     pub(super) files: InputFiles,
     /// The comparison with what is there.
@@ -41,6 +49,7 @@ impl Run<'_> {
     pub(super) async fn plan(&self, target: Target) -> Result<PlannedRun, Error> {
         let planning = Planning::new(self.site(target, Arc::new(Silent)), self.dry_run_mode());
         let Ran { pass, mut ended } = self.pass(planning, self.operation.files.restored()).await?;
+        exceeded(&ended.denied).map_or(Ok(()), Err)?;
         let files = std::mem::take(&mut ended.files);
         if self.mode != Mode::Examine {
             self.operation.files.check(&files).map_err(Error::OtherFiles)?;
@@ -51,6 +60,18 @@ impl Run<'_> {
         let removals = removal::plan(&mut site, removable).await?;
         let looked_for: Vec<_> = removals.iter().map(|it| it.recorded.object().clone()).collect();
         self.check_cluster(&removals)?;
+        let (mut removals, kept_credentials) = self.keeping_credentials(removals);
+        let (claims, left) = self.claims(&site, &trace, &removals).await?;
+        removals.extend(claims);
+        let aftermath = Aftermath {
+            kept: kept.clone(),
+            claims: left,
+            gone: absent(&removals),
+            jobs: self.jobs_that_stay(&site, &trace, &removals).await,
+            goes_back: self.operation.rollback_to.is_some(),
+        };
+        let kept: Vec<_> =
+            kept.into_iter().chain(aftermath.claims.iter().map(|(claim, _)| claim.clone())).collect();
         let rows: Vec<_> = removals.iter().filter_map(PlannedRemoval::row).collect();
         let context = self.cluster_context(&site, &trace, &rows).await;
         let granted = self.decided.granted.as_deref();
@@ -70,6 +91,7 @@ impl Run<'_> {
             looked_for: &looked_for,
             readable,
             kinds: site.kinds(),
+            aftermath: &aftermath,
         };
         let proposed = Proposed::of(self.subject(site.target()), noted, &context);
         self.check_replacements(proposed.plan())?;
@@ -78,7 +100,19 @@ impl Run<'_> {
             Mode::Examine => Some(self.examined(&mut site, &trace, &removals, &files).await?),
             Mode::Act | Mode::Plan => None,
         };
-        Ok(PlannedRun { proposed, site, trace, script, files, log, denials, removals, kept, examined })
+        Ok(PlannedRun {
+            proposed,
+            site,
+            trace,
+            script,
+            files,
+            log,
+            denials,
+            removals,
+            kept,
+            kept_credentials,
+            examined,
+        })
     }
 
     /// The trace of the pass, completed with the host's counts, log and refusals.
@@ -148,10 +182,50 @@ impl Run<'_> {
             let kind = Protected::of(recorded.object());
             is_directory || kind.is_none_or(|kind| self.operation.options.delete.contains(&kind))
         };
+        let inventory = self.earlier.map(Installation::inventoried).unwrap_or_default();
+        // What an action of the bundle made, a backup say, is not left out by an upgrade that does not know of it.
+        let is_an_actions =
+            |object: &ObjectRef| inventory.find(object).is_some_and(|recorded| recorded.made_by.is_some());
         let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();
-        let (removed, kept): (Vec<_>, Vec<_>) =
-            recorded.filter(|it| !touched.contains(&it.object().id())).partition(is_removed);
+        let (removed, kept): (Vec<_>, Vec<_>) = recorded
+            .filter(|it| !touched.contains(&it.object().id()))
+            .filter(|it| self.responsibilities.remove || !is_an_actions(it.object()))
+            .partition(is_removed);
         (removed, kept.iter().map(|recorded| recorded.object().clone()).collect())
+    }
+
+    /// Takes out what the operator wants to keep: without its password, a volume that stays could not be opened.
+    fn keeping_credentials(&self, removals: Vec<PlannedRemoval>) -> (Vec<PlannedRemoval>, Vec<ObjectRef>) {
+        let is_kept = |removal: &PlannedRemoval| {
+            let found = removal.found.as_ref().filter(|_| removal.recorded.object().is_secret());
+            self.operation.options.keep_credentials && found.is_some_and(|secret| generated(secret).is_some())
+        };
+        let (kept, removals): (Vec<_>, Vec<_>) = removals.into_iter().partition(is_kept);
+        (removals, kept.iter().map(|removal| removal.recorded.object().clone()).collect())
+    }
+
+    /// The Jobs of the installation that a plan which goes back leaves as they are. One that cannot be read is not named.
+    async fn jobs_that_stay(
+        &self,
+        site: &Site,
+        trace: &Trace,
+        removals: &[PlannedRemoval],
+    ) -> Vec<(ObjectRef, Value)> {
+        let mut jobs = Vec::new();
+        if self.operation.rollback_to.is_none() {
+            return jobs;
+        }
+        let going: BTreeSet<_> = removals.iter().map(|removal| removal.recorded.object().id()).collect();
+        for recorded in self.earlier.map(Installation::recorded).unwrap_or_default() {
+            let object = recorded.object();
+            let is_an_actions = site.inventory().find(object).is_some_and(|it| it.made_by.is_some());
+            let has_row = trace.changes.get(object).is_some() || going.contains(&object.id());
+            if object.is(BATCH, "Job") && !has_row && !is_an_actions {
+                let found = site.get(&recorded.get()).await.ok().flatten();
+                jobs.extend(found.map(|job| (object.clone(), job)));
+            }
+        }
+        jobs
     }
 
     fn subject(&self, target: &Target) -> Subject {
@@ -207,11 +281,17 @@ impl PlannedRun {
             write_only: BTreeSet::new(),
             log: self.log,
             denials: self.denials,
-            kept: self.kept,
+            kept: [self.kept, self.kept_credentials].concat(),
             left: self.removals.iter().filter_map(PlannedRemoval::left).collect(),
             examined: self.examined,
         }
     }
+}
+
+/// The recorded objects that are to be removed and are not there.
+fn absent(removals: &[PlannedRemoval]) -> Vec<ObjectRef> {
+    let absent = removals.iter().filter(|removal| removal.found.is_none());
+    absent.map(|removal| removal.recorded.object().clone()).collect()
 }
 
 /// Ignores progress: the planning pass writes the same log as the acting pass, which is shown once.

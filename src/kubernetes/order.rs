@@ -35,6 +35,8 @@ pub enum RemovalWave {
     Admission,
     /// All other objects of Kubernetes' own kinds.
     Rest,
+    /// Claims of volumes. While a StatefulSet is there, it would make them anew.
+    Claims,
     /// Definitions of kinds.
     Definitions,
     /// Namespaces, with the rights to look at what is in them.
@@ -64,6 +66,7 @@ impl RemovalWave {
             _ if object.is_definition() => Self::Definitions,
             (ADMISSION, _) => Self::Admission,
             (CORE, "Namespace") => Self::Namespaces,
+            (CORE, "PersistentVolumeClaim") => Self::Claims,
             (group, kind) if builtin(group, kind).is_some() => Self::Rest,
             _ => Self::CustomResources,
         }

@@ -46,6 +46,10 @@ pub struct OutcomeDocument {
     /// Objects that were to be removed and were left in place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftObject>,
+    /// What was left behind, and what going back has not undone, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub cautions: Vec<String>,
 }
 
 /// The placeholder for the value of an output that must not be shown.
@@ -69,6 +73,7 @@ impl OutcomeDocument {
             refused: plan.refused.clone(),
             left: outcome.left.clone(),
             kept: outcome.kept.iter().map(ToString::to_string).collect(),
+            cautions: plan.cautions.clone(),
         }
     }
 }

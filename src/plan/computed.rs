@@ -49,6 +49,7 @@ impl Plan {
             host_calls,
             withheld,
             refused: _,
+            cautions: _,
             steps,
         } = self;
         let flow = |flow: &Flow| json!({ "name": flow.name, "into": flow.into });

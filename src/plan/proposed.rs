@@ -12,6 +12,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
 use crate::targets::{Change, Warning};
 
+use super::cautions::Aftermath;
 use super::powers::{ClusterContext, Images};
 use super::rights::{self, Circumstances};
 use super::trace::{ObjectChange, Trace};
@@ -68,6 +69,8 @@ pub(crate) struct Noted<'a> {
     pub(crate) shows_waits: bool,
     /// How kinds are served.
     pub(crate) kinds: &'a Kinds,
+    /// What becomes of objects that are not rows of the plan.
+    pub(crate) aftermath: &'a Aftermath,
 }
 
 impl Proposed {
@@ -75,7 +78,7 @@ impl Proposed {
     /// but the planning pass says so.
     pub(crate) fn of(subject: Subject, noted: Noted<'_>, context: &ClusterContext) -> Self {
         let Noted { granted, trace, removed, looked_for, readable, policies, kinds, .. } = noted;
-        let Noted { warnings, waits, shows_waits, images_before, .. } = noted;
+        let Noted { warnings, waits, shows_waits, aftermath, images_before, .. } = noted;
         let needed = |waits: Waits| {
             let readable = readable.as_ref()?;
             let beside = Circumstances { readable, looked_for, policies, waits };
@@ -87,8 +90,12 @@ impl Proposed {
         } else {
             acting.clone()
         };
-        let all = rights::with_planning(acting.clone(), trace, looked_for, kinds);
-        let mut plan = Plan::new(subject, granted, trace, &removed, &shown, context, images_before);
+        let all = match readable {
+            Some(_) => rights::with_planning(acting.clone(), trace, looked_for, policies, kinds),
+            None => Rights::default(),
+        };
+        let beside = (context, aftermath);
+        let mut plan = Plan::new(subject, granted, trace, &removed, &shown, beside, images_before);
         plan.warn(warnings);
         Self { plan, acting, all }
     }
@@ -202,6 +209,7 @@ mod tests {
             waits,
             shows_waits,
             kinds,
+            aftermath: &Aftermath::default(),
         };
         Proposed::of(subject(), noted, &ClusterContext::unknown(Coverage::NotAsked))
     }

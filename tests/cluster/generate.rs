@@ -78,6 +78,42 @@ fn a_generated_credential_outlives_upgrades_and_a_lost_state() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn a_generated_credential_of_a_volume_that_stays_is_warned_about_and_can_be_kept() {
+    let (site, home) = (Site::new(), Home::new());
+    let claim = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: test-data}, spec: {
+        accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: none}}";
+    let more = "  - {verbs: [apply], kinds: [PersistentVolumeClaim], namespaces: ['${namespace}'], names: ['test-*']}\n";
+    let requests = REQUESTS.replace("  generate:", &format!("{more}  generate:"));
+    let fetched = home.bundle("volume", &script(32).apply(&[claim]).component(), &requests);
+    let reference = format!("layout:{}", home.path("volume").display());
+    let (digest, here) = (fetched.digest().to_string(), &site.namespace);
+    let flags = ["--dangerous-unsigned", "--target", "kube", "-n", here, "--no-wait", "--approve", &digest];
+    let rest: Vec<_> = flags.iter().chain([&&*reference]).map(|it| (*it).to_owned()).collect();
+    act(&site, &["install", "test"], &rest).done();
+    let made = held(&site, "key");
+
+    let uninstall = |more: &[&str]| site.carnet(&[&["uninstall", "test", "--yes"], more].concat()).done();
+    let said = uninstall(&["--keep-credentials"]);
+    assert_eq!(said.document.get("cautions"), None, "{said}");
+    let kept = json!([format!("PersistentVolumeClaim {here}/test-data"), format!("Secret {here}/test-a")]);
+    assert_eq!(said.document["kept"], kept);
+    // The next installation of this name finds what it left.
+    act(&site, &["install", "test"], &rest).done();
+    assert_eq!(held(&site, "key"), made);
+
+    let said = uninstall(&[]);
+    let caution = text(&said.document["cautions"][0]);
+    assert!(
+        caution.contains("makes `session-key` anew") && caution.contains("--keep-credentials"),
+        "{caution}"
+    );
+    assert_eq!(said.changed(&["delete"]), ["Secret/test-a"]);
+    act(&site, &["install", "test"], &rest).done();
+    assert_ne!(held(&site, "key"), made);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn a_generated_credential_is_in_no_file_log_or_plan() {
     let (site, home) = (Site::new(), Home::new());
     let shown = crate::support::object("v1", "Secret", "test-a");

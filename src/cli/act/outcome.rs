@@ -36,7 +36,12 @@ impl Report for Outcome {
         page.heading(mixed!("Done: {action} of {name} in {}", self.plan().target));
         page.line("  ", Tone::Good, Words::mixed(summary(self.plan())));
         for object in &kept {
-            page.line("  ", Tone::Caution, mixed!("kept: {object} (remove it with --delete)"));
+            let how = if object.starts_with("Secret ") {
+                "for the next installation of this name"
+            } else {
+                "remove it with --delete"
+            };
+            page.line("  ", Tone::Caution, mixed!("kept: {object} ({how})"));
         }
         for left in &left {
             let record = if left.stays { ", and still on record" } else { "" };
@@ -130,6 +135,12 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
         page.heading("Rights that are handed on");
         for escalation in &plan.escalations {
             page.line("  ", Tone::Caution, Words::mixed(escalation));
+        }
+    }
+    if !plan.cautions.is_empty() {
+        page.heading("What this leaves, and what it cannot undo");
+        for caution in &plan.cautions {
+            page.line("  ", Tone::Caution, Words::mixed(caution));
         }
     }
     powers::section(page, plan);

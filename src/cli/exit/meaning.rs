@@ -207,6 +207,9 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
         | Shortfall::GivenToAnother { missing: lines, .. } => {
             meaning.commands(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
         }
+        Shortfall::Exceeded(lines) => meaning.commands(lines).hint(
+            "add these flags, or the same to the grant, and plan again: what was denied may have stopped there",
+        ),
         Shortfall::InvalidGrant(InvalidGrant::Wildcard(_)) => meaning.hint(
             "name the objects, or add `--dangerous-wildcards` to allow also those that nobody has thought of",
         ),
@@ -353,6 +356,7 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Canceled => Meaning::from(ERROR).under(Circumstance::CutShort),
         install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
         install::Error::Credentials(error) => meaning(&**error).unwrap_or_else(|| ERROR.into()),
+        install::Error::Displaced { source, under_way } => of_state(source).details(under_way),
         install::Error::Declined => Meaning::from(ERROR).hint(UNASKED),
         install::Error::Identity { source, missing } => of_identity(source, missing),
         install::Error::Parameters(_) => {
