@@ -23,19 +23,20 @@ impl Run<'_> {
 }
 
 impl ActionLedger {
-    fn marked(&self, recorded: &Recorded) -> Recorded {
-        Recorded { made_by: Some(Box::new(self.made_by.clone())), ..recorded.clone() }
+    fn marked(&self, objects: &[Recorded]) -> Vec<Recorded> {
+        let made_by = || Some(Box::new(self.made_by.clone()));
+        objects.iter().map(|recorded| Recorded { made_by: made_by(), ..recorded.clone() }).collect()
     }
 }
 
 impl Ledger for ActionLedger {
     fn intend(&mut self, objects: &[Recorded]) -> Result<(), Error> {
-        let marked: Vec<_> = objects.iter().map(|recorded| self.marked(recorded)).collect();
+        let marked = self.marked(objects);
         self.ledger.intend(&marked)
     }
 
-    fn applied(&mut self, object: &Recorded) -> Result<(), Error> {
-        let marked = self.marked(object);
+    fn applied(&mut self, objects: &[Recorded]) -> Result<(), Error> {
+        let marked = self.marked(objects);
         self.ledger.applied(&marked)
     }
 

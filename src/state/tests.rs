@@ -251,8 +251,7 @@ fn what_an_action_made_is_recorded_as_such() {
             |name: &str| Recorded { made_by: Some(Box::new(run.clone())), ..recorded(name, Some("u")) };
         let mut ledger = state.ledger("web");
         ledger.intend(&[recorded("a", None), made("b"), made("c")]).unwrap();
-        ledger.applied(&made("a")).unwrap();
-        ledger.applied(&made("b")).unwrap();
+        ledger.applied(&[made("a"), made("b")]).unwrap();
         ledger.intend(&[recorded("c", Some("u"))]).unwrap();
         let found = state.find("web").unwrap().unwrap();
         let of_actions: Vec<_> =
