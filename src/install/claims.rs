@@ -79,7 +79,7 @@ async fn claims_of(
             }
             let is_its = found.as_ref().is_some_and(|found| is_of(set, found));
             if is_its && site.inventory().find(claim.object()).is_none() {
-                claims.push(PlannedRemoval { recorded: claim, found });
+                claims.push(PlannedRemoval::found(claim, found));
             }
         }
     }

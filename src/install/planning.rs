@@ -290,7 +290,7 @@ impl PlannedRun {
 
 /// The recorded objects that are to be removed and are not there.
 fn absent(removals: &[PlannedRemoval]) -> Vec<ObjectRef> {
-    let absent = removals.iter().filter(|removal| removal.found.is_none());
+    let absent = removals.iter().filter(|removal| removal.found.is_none() && removal.left().is_none());
     absent.map(|removal| removal.recorded.object().clone()).collect()
 }
 

@@ -25,6 +25,11 @@ pub(super) struct PlannedRemoval {
 }
 
 impl PlannedRemoval {
+    /// The removal of an object that is there.
+    pub(super) fn found(recorded: RecordedObject, found: Option<Value>) -> Self {
+        Self { recorded, found, spared: None }
+    }
+
     /// Its row in the plan.
     pub(super) fn row(&self) -> Option<ObjectChange> {
         Some(ObjectChange::removal(self.recorded.object().clone(), self.found.clone()?))

@@ -51,7 +51,7 @@ impl DryRunMode {
     /// Whether a change that was foretold from reads needs no dry run.
     pub(super) fn trusts(self, foretold: Change) -> bool {
         match self {
-            Self::DryRun | Self::DryRunIfAllowed => false,
+            Self::DryRun | Self::DryRunIfAllowed | Self::DryRunIfPossible => false,
             Self::Reads => foretold != Change::Update,
             Self::ReadsIfAllowed => foretold == Change::Unchanged,
         }
