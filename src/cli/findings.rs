@@ -13,9 +13,7 @@ pub(super) fn show(page: &mut Page, findings: &Findings, is_unchanged: bool) {
         page.line(
             "",
             Tone::Quiet,
-            mixed!(
-                "Looked at {looked_at} objects: the fields that were set, and what others hold beside them."
-            ),
+            mixed!("Looked at {looked_at} objects: what was set, and what others hold."),
         );
         return;
     }

@@ -300,7 +300,7 @@ fn what_others_hold_beside_our_fields_is_listed_with_their_names_and_what_it_can
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
-fn looking_takes_one_read_for_each_object_and_putting_nothing_back_waits_for_nothing() {
+fn looking_takes_no_more_than_a_read_for_each_object_and_putting_nothing_back_waits_for_nothing() {
     let place = Place::new();
     let manifests: Vec<_> = (0..20).map(|at| config_map(&format!("test-{at}"))).collect();
     let mut all: Vec<&str> = manifests.iter().map(String::as_str).collect();
@@ -320,8 +320,9 @@ fn looking_takes_one_read_for_each_object_and_putting_nothing_back_waits_for_not
     };
     for verb in ["status", "drift", "diff"] {
         let asked = asked(verb, &[]);
-        assert_eq!(asked.len(), all.len(), "{verb}: {asked:?}");
-        assert!(asked.iter().all(|line| line.starts_with("get ")), "{verb}: {asked:?}");
+        assert!(asked.len() <= all.len(), "{verb}: {asked:?}");
+        let is_read = |line: &String| line.starts_with("get ") || line.starts_with("list ");
+        assert!(asked.iter().all(is_read), "{verb}: {asked:?}");
     }
     // A run that waited for it would fail.
     let drift = place.on("drift", &[]).done();

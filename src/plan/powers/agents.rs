@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::capability::severity::Severity;
 use crate::kubernetes::resource::builtin;
 
-use super::table::{self, KindRule};
+use super::table::{self, KindRule, row};
 use super::untyped::{listed, members, quoted, text};
 use super::{Found, Item};
 
@@ -170,15 +170,6 @@ const TABLE: &[KindRule] = &[
     row("kubevirt.io", &[], Medium, "runs a virtual machine"),
     row("k8s.cni.cncf.io", &[], Medium, "describes a network that pods may join past the cluster's own"),
 ];
-
-const fn row(
-    group: &'static str,
-    kinds: &'static [&'static str],
-    severity: Severity,
-    what: &'static str,
-) -> KindRule {
-    KindRule { group, kinds, severity, what }
-}
 
 /// Looks at one object.
 pub(super) fn look(item: &Item<'_>, found: &mut Found) {

@@ -15,6 +15,16 @@ pub(super) struct KindRule {
     pub(super) what: &'static str,
 }
 
+/// A rule, as a row of a table.
+pub(super) const fn row(
+    group: &'static str,
+    kinds: &'static [&'static str],
+    severity: Severity,
+    what: &'static str,
+) -> KindRule {
+    KindRule { group, kinds, severity, what }
+}
+
 impl KindRule {
     /// Whether an object is of such a kind.
     pub(super) fn is_about(&self, item: &Item<'_>) -> bool {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::capability::severity::Severity;
 
 use super::brought::Brought;
-use super::table::{self, KindRule};
+use super::table::{self, KindRule, row};
 use super::untyped::{is_true, items, listed, members, quoted, text, texts};
 use super::{Found, Item};
 
@@ -68,15 +68,6 @@ const TABLE: &[KindRule] = &[
     row("voyager.appscode.com", &[], Medium, ROUTES),
     row("networking.k8s.io", &["IPAddress", "ServiceCIDR"], Medium, ADDRESSES),
 ];
-
-const fn row(
-    group: &'static str,
-    kinds: &'static [&'static str],
-    severity: Severity,
-    what: &'static str,
-) -> KindRule {
-    KindRule { group, kinds, severity, what }
-}
 
 /// The label by which a slice names its Service.
 const SERVICE: &str = "kubernetes.io/service-name";
