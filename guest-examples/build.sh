@@ -5,7 +5,10 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/toolchain/env.sh"
 
 "$examples/toolchain/setup.sh" "$tools" "$@"
-[ "${1:-}" != bindings ] || bindings_into "$examples"
+if [ "${1:-}" = bindings ]; then
+    bindings_into "$examples"
+    scaffold_into "$scaffold"
+fi
 components_into "$examples"
 {
     echo "# The components' digests, and what they were built with. build.sh writes this, check.sh builds again and compares."

@@ -26,6 +26,10 @@ done < <(digests "$out")
 
 if [ -x "$tools/bin/wit-bindgen" ]; then
     bindings_into "$out"
+    scaffold_into "$out/scaffold"
+    for file in bundle.c bundle.h bundle_component_type.o; do
+        cmp -s "$out/scaffold/$file" "$scaffold/$file" || fault "not the bindings of wit/: $file of the scaffold (build.sh bindings)"
+    done
     for file in guestbook/src/bindings.rs hello/gen/{hello.c,hello.h,hello_component_type.o}; do
         cmp -s "$out/$file" "$examples/$file" || fault "not the bindings of wit/: $file (build.sh bindings)"
     done

@@ -1,4 +1,4 @@
-# Sourced by build.sh and check.sh: where the tools are, which versions they have, and how each is called.
+# Sourced by build.sh, check.sh and cargo: where the tools are, which versions they have, and how each is called.
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/carnet/guests
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 linkers=$(rustc --print target-libdir)/../bin # rustup's, with wasm-ld and wasm-component-ld
@@ -6,12 +6,16 @@ linkers=$(rustc --print target-libdir)/../bin # rustup's, with wasm-ld and wasm-
 wit_bindgen=0.63.0
 
 # The remapped prefixes keep places of this machine out of a component, and so its bytes the same everywhere.
-cargo_for_wasm() {
+wasm_environment() {
     RUSTC=$tools/rust/usr/bin/rustc RUSTC_BOOTSTRAP=1 PATH="$linkers/gcc-ld:$linkers:$PATH" \
-        LD_LIBRARY_PATH=$(echo "$tools"/rust/usr/lib/*-linux-gnu) CARGO_TARGET_DIR=$examples/target \
+        LD_LIBRARY_PATH=$(echo "$tools"/rust/usr/lib/*-linux-gnu) \
         CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$linkers/wasm-component-ld \
         CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=$tools/rust/usr/lib/rustlib/src/rust=/rust --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=/registry" \
-        cargo "$@" --target wasm32-unknown-unknown -Zbuild-std=core,alloc
+        "$@"
+}
+
+cargo_for_wasm() {
+    CARGO_TARGET_DIR=$examples/target wasm_environment cargo "$@" --target wasm32-unknown-unknown -Zbuild-std=core,alloc
 }
 
 clang_for_wasm() {
@@ -39,6 +43,10 @@ lay_out_wit() {
 }
 
 wit_bindgen() { "$tools/bin/wit-bindgen" "$@" 2> >(grep -v '^Generating' >&2); }
+
+# The bindings of the whole host API in C, which `carnet init --lang c` writes.
+scaffold=$examples/../src/author/template/c/bindings
+scaffold_into() { wit_bindgen c "$examples/../wit" --world bundle --out-dir "$1"; }
 
 # bindings_into DIR: the generated files of both guests.
 bindings_into() {

@@ -55,6 +55,9 @@ pub const VERSION: semver::Version = semver::Version::new(0, 1, 0);
 /// Applies objects.
 pub const APPLY: Function = Function::new("carnet:kubernetes/apply", "apply");
 
+/// Tells the version of the bundle.
+pub const BUNDLE_VERSION: Function = Function::new("carnet:installation/context", "bundle-version");
+
 /// Removes objects.
 pub const DELETE: Function = Function::new("carnet:kubernetes/delete", "delete");
 
@@ -170,8 +173,8 @@ pub const INTERFACES: &[Interface] = &[
     free("carnet:credentials/handles", &[PLACEHOLDER], "name a credential that it may place"),
     free(
         "carnet:installation/context",
-        &[IMAGE, NAME, NAMESPACE, PARAMETER, REVISION],
-        "know its name, namespace, revision, parameters and images",
+        &[BUNDLE_VERSION, IMAGE, NAME, NAMESPACE, PARAMETER, REVISION],
+        "know its name, namespace, revision, version, parameters and images",
     ),
     free("carnet:installation/log", &[LOG], "write to the log"),
     free("carnet:installation/outputs", &[SET], "set the outputs that the bundle declares"),
@@ -352,7 +355,7 @@ mod tests {
                 assert!(all.insert(*function), "{function:?} stands twice");
             }
         }
-        assert_eq!(all.len(), 16);
+        assert_eq!(all.len(), 17);
     }
 
     #[test]

@@ -141,6 +141,12 @@ impl installation::context::Host for Host {
         call.hand_over(revision)
     }
 
+    async fn bundle_version(&mut self) -> wasmtime::Result<String> {
+        let call = self.installation(functions::BUNDLE_VERSION, 0)?;
+        let version = call.view.context.bundle_version.clone();
+        call.hand_over(version)
+    }
+
     async fn parameter(&mut self, name: String) -> wasmtime::Result<Option<String>> {
         let call = self.installation(functions::PARAMETER, name.len())?;
         let value = call.view.parameter(&name);

@@ -680,6 +680,44 @@ pub mod carnet {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Version of the bundle, as its `bundle.json` has it. It need not be kept in the component as well.
+            #[allow(async_fn_in_trait)]
+            pub fn bundle_version() -> _rt::String {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "carnet:installation/context@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "bundle-version"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len4 = l3;
+                    let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                    let result5 = _rt::string_lift(bytes4);
+                    result5
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
             /// Value of a parameter, already checked against its schema: text as it is, anything else as compact JSON. None if
             /// it has neither value nor default, does not apply to this action, or is not declared.
             #[allow(async_fn_in_trait)]
@@ -2571,8 +2609,8 @@ pub(crate) use __export_guestbook_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1513] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe9\x0a\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1532] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfc\x0a\x01A\x02\x01\
 A\x19\x01B\x05\x01ks\x01r\x04\x0bapi-versions\x04kinds\x09namespace\0\x04names\x04\
 \0\x0aobject-ref\x03\0\x01\x01q\x07\x06denied\x01s\0\x09not-found\x01s\0\x07inva\
 lid\x01s\0\x08conflict\x01s\0\x0bunavailable\x01s\0\x07timeout\x01s\0\x06failed\x01\
@@ -2595,18 +2633,19 @@ json\x03url\x04\0\x08encoding\x03\0\0\x04\0\x0acredential\x03\x01\x01h\x02\x01@\
 \0\x20carnet:credentials/handles@0.1.0\x05\x07\x02\x03\0\x05\x0acredential\x01B\x08\
 \x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x08\x04\0\x0acredent\
 ial\x03\0\x02\x01i\x03\x01j\x01\x04\x01\x01\x01@\x01\x04names\0\x05\x04\0\x04len\
-d\x01\x06\x03\0\x1dcarnet:credentials/lend@0.1.0\x05\x09\x01B\x08\x01@\0\0s\x04\0\
-\x04name\x01\0\x04\0\x09namespace\x01\0\x04\0\x08revision\x01\0\x01ks\x01@\x01\x04\
-names\0\x01\x04\0\x09parameter\x01\x02\x04\0\x05image\x01\x02\x03\0!carnet:insta\
-llation/context@0.1.0\x05\x0a\x01B\x05\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\
-\x01j\0\x01\x01\x01@\x02\x04names\x05values\0\x02\x04\0\x03set\x01\x03\x03\0!car\
-net:installation/outputs@0.1.0\x05\x0b\x01B\x04\x01m\x04\x05debug\x04info\x04war\
-n\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03\
-log\x01\x02\x03\0\x1dcarnet:installation/log@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\
-\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x01\x06actions\0\x02\x04\0\x03ru\
-n\x01\x03\x04\0\x1dcarnet:bundle/installer@0.1.0\x05\x0d\x04\0#carnet-examples:g\
-uestbook/guestbook\x04\0\x0b\x0f\x01\0\x09guestbook\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+d\x01\x06\x03\0\x1dcarnet:credentials/lend@0.1.0\x05\x09\x01B\x09\x01@\0\0s\x04\0\
+\x04name\x01\0\x04\0\x09namespace\x01\0\x04\0\x08revision\x01\0\x04\0\x0ebundle-\
+version\x01\0\x01ks\x01@\x01\x04names\0\x01\x04\0\x09parameter\x01\x02\x04\0\x05\
+image\x01\x02\x03\0!carnet:installation/context@0.1.0\x05\x0a\x01B\x05\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x02\x04names\x05values\0\x02\
+\x04\0\x03set\x01\x03\x03\0!carnet:installation/outputs@0.1.0\x05\x0b\x01B\x04\x01\
+m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
+\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x1dcarnet:installation/log@0.1\
+.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01\
+@\x01\x06actions\0\x02\x04\0\x03run\x01\x03\x04\0\x1dcarnet:bundle/installer@0.1\
+.0\x05\x0d\x04\0#carnet-examples:guestbook/guestbook\x04\0\x0b\x0f\x01\0\x09gues\
+tbook\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.\
+0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

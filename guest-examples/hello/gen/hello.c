@@ -19,6 +19,9 @@ extern void __wasm_import_carnet_installation_context_namespace(uint8_t *);
 __attribute__((__import_module__("carnet:installation/context@0.1.0"), __import_name__("revision")))
 extern void __wasm_import_carnet_installation_context_revision(uint8_t *);
 
+__attribute__((__import_module__("carnet:installation/context@0.1.0"), __import_name__("bundle-version")))
+extern void __wasm_import_carnet_installation_context_bundle_version(uint8_t *);
+
 __attribute__((__import_module__("carnet:installation/context@0.1.0"), __import_name__("parameter")))
 extern void __wasm_import_carnet_installation_context_parameter(uint8_t *, size_t, uint8_t *);
 
@@ -306,6 +309,14 @@ void carnet_installation_context_revision(hello_string_t *ret) {
   uint8_t ret_area[(2*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_carnet_installation_context_revision(ptr);
+  *ret = (hello_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void carnet_installation_context_bundle_version(hello_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_carnet_installation_context_bundle_version(ptr);
   *ret = (hello_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 

@@ -139,6 +139,8 @@ extern void carnet_installation_context_namespace(hello_string_t *ret);
 // CNAB revision of the installation, a ULID: a new one for every action that may change something. It does not
 // belong into manifests: each run would change every object, and no plan would ever be empty.
 extern void carnet_installation_context_revision(hello_string_t *ret);
+// Version of the bundle, as its `bundle.json` has it. It need not be kept in the component as well.
+extern void carnet_installation_context_bundle_version(hello_string_t *ret);
 // Value of a parameter, already checked against its schema: text as it is, anything else as compact JSON. None if
 // it has neither value nor default, does not apply to this action, or is not declared.
 extern bool carnet_installation_context_parameter(hello_string_t *name, hello_string_t *ret);
