@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod objects;
 pub mod path;
 pub mod definition;
+pub mod fields;
 pub mod order;
 pub mod difference;
 pub mod managed_fields;

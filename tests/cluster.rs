@@ -9,6 +9,8 @@
     reason = "tests run programs and may fail anywhere"
 )]
 
+#[path = "cluster/fields.rs"]
+mod fields;
 #[path = "cluster/generate.rs"]
 mod generate;
 #[path = "cluster/hold.rs"]

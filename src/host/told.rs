@@ -126,7 +126,7 @@ fn told(error: &targets::Error) -> GuestError {
         targets::Error::Held { object, .. } => {
             GuestError::Timeout(format!("the target does not let go of {object}"))
         }
-        targets::Error::Irreplaceable { object, .. } => {
+        targets::Error::Fields { object, .. } | targets::Error::Irreplaceable { object, .. } => {
             GuestError::Invalid(format!("the target does not accept {object}"))
         }
         targets::Error::Misplaced(misplaced) => GuestError::Invalid(misplaced.to_string()),

@@ -20,6 +20,7 @@ use crate::cluster::WriteRight;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::{Apply, Delete, Get, Permitted, PlaceCredential};
+use crate::kubernetes::fields::{self, Fields};
 use crate::kubernetes::manifest;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
@@ -30,7 +31,7 @@ use super::credentials::{Filled, LentCredentials};
 use super::failure::Error;
 use super::inventory::Inventory;
 use super::overrides::Overrides;
-use super::preview::{Change, Preview};
+use super::preview::{Change, Marks, NotDryRun, Preview};
 
 use identity::{IDENTITY, identify, identity_in};
 use unfinished::{UNFINISHED, Unfinished};
@@ -75,6 +76,8 @@ pub(super) struct Rendered {
     body: Value,
     bytes: Vec<u8>,
     is_secret: bool,
+    /// Whether its fields were compared with those of its kind.
+    is_checked: bool,
 }
 
 impl Directory {
@@ -177,11 +180,12 @@ impl Directory {
         placed: &[Permitted<PlaceCredential>],
         lent: &LentCredentials,
     ) -> Result<Rendered, Error> {
+        let is_checked = check_fields(&permit.0)?;
         let Filled { body, is_secret } = match self.secrets {
             Secrets::Omit => lent.omit(&permit.0, placed)?,
             Secrets::Plain => lent.fill(&permit.0, placed)?,
         };
-        Ok(Rendered { bytes: yaml(&body), body, is_secret })
+        Ok(Rendered { bytes: yaml(&body), body, is_secret, is_checked })
     }
 
     /// Compares the file that would be written with the current one.
@@ -194,15 +198,17 @@ impl Directory {
     ) -> Result<Preview, Error> {
         let object = permit.0.reference();
         let after = rendered.body.clone();
+        let not_dry_run = (!rendered.is_checked).then_some(NotDryRun::Unchecked);
+        let marks = Marks { not_dry_run, ..Marks::default() };
         let Some(bytes) = self.read(object)? else {
-            return Ok(Preview::of(None, after));
+            return Ok(Preview { marks, ..Preview::of(None, after) });
         };
         // One that was only written otherwise, as formatters do, holds the same.
         if bytes == rendered.bytes || parsed(object, &bytes).is_ok_and(|found| found == after) {
             return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
-        Ok(Preview { before: parsed(object, &bytes).ok(), after, ..Preview::done(Change::Update) })
+        Ok(Preview { before: parsed(object, &bytes).ok(), after, marks, ..Preview::done(Change::Update) })
     }
 
     /// Writes the object's file: whole, or not at all.
@@ -331,6 +337,18 @@ impl Directory {
             identify(root, &self.identity.own)?;
         }
         Ok(root)
+    }
+}
+
+/// Whether the fields of a manifest could be compared with those of its kind, as a server would do. There is none.
+fn check_fields(object: &manifest::Object) -> Result<bool, Error> {
+    match fields::compare(object.body()) {
+        Fields::Declared => Ok(true),
+        Fields::Unchecked => Ok(false),
+        Fields::Undeclared(faults) => {
+            let version = fields::version();
+            Err(Error::Fields { object: object.reference().to_string(), version, faults })
+        }
     }
 }
 

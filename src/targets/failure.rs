@@ -21,6 +21,16 @@ pub enum Error {
         /// Its file.
         file: PathBuf,
     },
+    /// A manifest does not fit its kind. No value of it is told.
+    #[error("{object} does not fit Kubernetes {version}: {}", faults.join("; "))]
+    Fields {
+        /// Which object.
+        object: String,
+        /// The version of Kubernetes.
+        version: &'static str,
+        /// Fields that the kind does not have, or that are of other types, by their places.
+        faults: Vec<String>,
+    },
     /// An object that is to be made anew is not gone in time.
     #[error("{object} cannot be made anew: {why}")]
     Held {

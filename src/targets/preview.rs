@@ -83,6 +83,8 @@ pub enum NotDryRun {
     Redefined,
     /// An object of its name is being deleted; it is made once that is gone.
     Terminating,
+    /// There is no server, and the kind is not one of those whose fields are known here.
+    Unchecked,
 }
 
 /// The change that an apply would make. The object's content is not in `Debug`, for it may be a Secret.
@@ -111,6 +113,9 @@ impl NotDryRun {
             }
             Self::Redefined => "the definition of its kind changes first",
             Self::Terminating => "the one of its name is being deleted, and has to be gone first",
+            Self::Unchecked => {
+                "it goes into a directory, and its kind is not one whose fields are known here"
+            }
         }
     }
 }

@@ -163,6 +163,7 @@ fn note(row: &PlannedChange) -> &'static str {
         (false, Some(NotDryRun::OtherVersion)) => " (not tried out: it moves to another version of its kind)",
         (false, Some(NotDryRun::Redefined)) => " (not tried out: the definition of its kind changes first)",
         (false, Some(NotDryRun::Terminating)) => " (once the one that is being deleted is gone)",
+        (false, Some(NotDryRun::Unchecked)) => " (fields not checked: it is no kind of Kubernetes itself)",
         (false, None) => "",
     }
 }
