@@ -20,9 +20,11 @@ use crate::host::meter::{Clock, LimitHit};
 use crate::host::pass::{Departure, OtherPass};
 use crate::host::{GuestError, Host};
 
+mod trap;
 mod compiler;
 
 pub use compiler::{COMPILE, CompileOrder, OUT_OF_MEMORY};
+pub use trap::Trap;
 
 /// How often a computing component gives way, so that its clock can be read.
 const TICK: Duration = Duration::from_millis(5);
@@ -67,7 +69,7 @@ pub enum RunError {
     Reported(GuestError),
     /// The component did what WebAssembly forbids, or the host failed under it.
     #[error("the component trapped: {0}")]
-    Trapped(String),
+    Trapped(Trap),
 }
 
 /// A component's error, as one line.
@@ -213,11 +215,11 @@ fn ended(store: &Store<Host>, error: wasmtime::Error) -> RunError {
     if let Some(departure) = error.downcast_ref::<Departure>() {
         return departure.clone().into();
     }
-    let text = format!("{error:#}");
-    if text.contains("fuel allocated for hostcalls has been exhausted") {
+    let trap = Trap::of(&error);
+    if trap.what.contains("fuel allocated for hostcalls has been exhausted") {
         return store.data().meter().bytes_hit().into();
     }
-    RunError::Trapped(crate::document::visible(&text).chars().take(2000).collect())
+    RunError::Trapped(trap)
 }
 
 fn open_cache(directory: &Path) -> Result<Cache, RunError> {

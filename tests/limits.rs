@@ -76,8 +76,8 @@ fn a_component_that_begins_with_too_much_memory_does_not_begin() {
 fn a_stack_that_overflows_is_a_trap() {
     let home = Home::new();
     let result = run(&home, &written("recurses"), LimitTexts::default());
-    let Err(Error::Run { source: RunError::Trapped(text), .. }) = result else { panic!("{result:?}") };
-    assert!(text.contains("call stack exhausted"), "{text}");
+    let Err(Error::Run { source: RunError::Trapped(trap), .. }) = result else { panic!("{result:?}") };
+    assert!(trap.what.contains("call stack exhausted"), "{trap}");
     home.assert_untouched();
 }
 
@@ -138,8 +138,8 @@ fn bytes_add_up_over_calls() {
 fn handles_that_pile_up_end_the_run() {
     let home = Home::new();
     let result = run(&home, &written("timers"), LimitTexts::default());
-    let Err(Error::Run { source: RunError::Trapped(text), .. }) = result else { panic!("{result:?}") };
-    assert!(text.contains("resource table has no free keys") || text.contains("handle"), "{text}");
+    let Err(Error::Run { source: RunError::Trapped(trap), .. }) = result else { panic!("{result:?}") };
+    assert!(trap.what.contains("resource table has no free keys") || trap.what.contains("handle"), "{trap}");
     home.assert_untouched();
 }
 

@@ -658,8 +658,8 @@ fn an_action_that_modifies_nothing_can_modify_nothing() {
 fn a_trap_ends_the_run() {
     let home = Home::new();
     let result = install(&home, home.bundle("trap", &written("trap"), MAPS));
-    let Err(Error::Run { source: RunError::Trapped(text), .. }) = result else { panic!("{result:?}") };
-    assert!(text.contains("unreachable"), "{text}");
+    let Err(Error::Run { source: RunError::Trapped(trap), .. }) = result else { panic!("{result:?}") };
+    assert!(trap.what.contains("unreachable"), "{trap}");
     home.assert_untouched();
 }
 
@@ -668,10 +668,10 @@ fn the_gate_stands_while_the_component_is_being_instantiated() {
     let home = Home::new();
     let result = install(&home, home.bundle("starts", &written("starts"), MAPS));
     // The `start` function applies what is not requested, and traps when it is told so.
-    let Err(Error::Run { source: RunError::Trapped(text), denials, log, .. }) = result else {
+    let Err(Error::Run { source: RunError::Trapped(trap), denials, log, .. }) = result else {
         panic!("{result:?}")
     };
-    assert!(text.contains("unreachable"), "{text}");
+    assert!(trap.what.contains("unreachable"), "{trap}");
     assert_eq!(denials, ["apply ConfigMap prod/other: the bundle does not request it"]);
     assert_eq!(log[0].text, "starting");
     home.assert_untouched();

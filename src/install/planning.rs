@@ -48,7 +48,8 @@ impl Run<'_> {
     /// The planning pass: reads only.
     pub(super) async fn plan(&self, target: Target) -> Result<PlannedRun, Error> {
         let planning = Planning::new(self.site(target, Arc::new(Silent)), self.dry_run_mode());
-        let Ran { pass, mut ended } = self.pass(planning, self.operation.files.restored()).await?;
+        let ran = self.pass(planning, self.operation.files.restored()).await;
+        let Ran { pass, mut ended } = ran.inspect_err(|error| self.tell_log(error))?;
         exceeded(&ended.denied).map_or(Ok(()), Err)?;
         let files = std::mem::take(&mut ended.files);
         if self.mode != Mode::Examine {
@@ -113,6 +114,13 @@ impl Run<'_> {
             kept_credentials,
             examined,
         })
+    }
+
+    /// What the component wrote before it failed: there will be no acting pass that says it again.
+    fn tell_log(&self, error: &Error) {
+        if let Error::Run { log, .. } = error {
+            log.iter().for_each(|entry| self.environment.approver.logged(entry));
+        }
     }
 
     /// The trace of the pass, completed with the host's counts, log and refusals.
@@ -294,7 +302,8 @@ fn absent(removals: &[PlannedRemoval]) -> Vec<ObjectRef> {
     absent.map(|removal| removal.recorded.object().clone()).collect()
 }
 
-/// Ignores progress: the planning pass writes the same log as the acting pass, which is shown once.
+/// Ignores progress: the planning pass writes the same log as the acting pass, which is shown once. Where there will be
+/// no acting pass, because planning failed, the log is told afterwards.
 struct Silent;
 
 impl Observer for Silent {

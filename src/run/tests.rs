@@ -51,8 +51,9 @@ async fn a_run_that_goes_well_says_nothing_else() {
 #[tokio::test]
 async fn after_a_trap_the_host_is_there_with_all_that_happened() {
     let (ended, host) = ran("", "unreachable", json!({})).await;
-    let Err(RunError::Trapped(text)) = ended else { panic!("{ended:?}") };
-    assert!(text.contains("unreachable"), "{text}");
+    let Err(RunError::Trapped(trap)) = ended else { panic!("{ended:?}") };
+    assert!(trap.what.contains("unreachable"), "{trap}");
+    assert!(trap.frames[0].starts_with("at "), "{trap:?}");
     assert_eq!(texts(&host), ["begun"]);
 }
 
@@ -137,7 +138,7 @@ async fn a_limit_and_a_departure_are_told_from_a_trap() {
     let fuel = wasmtime::Error::msg("fuel allocated for hostcalls has been exhausted").context("lifting");
     assert!(matches!(ended(&store, fuel), RunError::Limit(LimitHit { limit: "bytes", .. })));
     let told = ended(&store, wasmtime::Error::msg("\u{1b}out of bounds"));
-    assert!(matches!(told, RunError::Trapped(text) if text == "\\u{1b}out of bounds"));
+    assert!(matches!(told, RunError::Trapped(trap) if trap.what == "\\u{1b}out of bounds"));
 }
 
 #[tokio::test]
