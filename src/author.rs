@@ -13,17 +13,26 @@ use crate::fetch::FetchError;
 use crate::oci::OciError;
 use crate::oci::file::open_directory;
 use crate::signature::KeyError;
+use crate::text::CommandLine;
 use crate::{capability, document};
 
 mod source;
-mod build;
+mod places;
 mod init;
+mod directory;
+mod lint;
+mod cases;
+mod watch;
+mod build;
 mod sign;
 
 pub use build::{Built, build};
-pub use init::init;
+pub use cases::{Case, CasesSpec, Expected, cases};
+pub use init::{Begun, Language, init};
+pub use lint::{bundle_faults, component_faults, source_faults};
 pub use sign::{Signed, sign};
 pub use source::SourceSpec;
+pub use watch::{Snapshot, snapshot};
 
 /// Why a bundle was not built or signed.
 #[derive(Debug, thiserror::Error)]
@@ -41,29 +50,26 @@ pub enum AuthorError {
     /// The file is a core module without what it takes to become a component.
     #[error("the core module cannot be made a component: {0}")]
     Encode(String),
+    /// The source, or the bundle that would be made of it, breaks rules.
+    #[error("the source directory has {} fault{}", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Faults(Vec<Fault>),
     /// The bundle to sign cannot be fetched.
     #[error("the files cannot be used")]
     Fetch(#[from] FetchError),
-    /// An image is not named by its digest.
-    #[error("`{file}`, /images/{0}: the image must be named by its digest (`…@sha256:…`)", file = source::FILE)]
-    Image(String),
     /// The index cannot be written.
     #[error("the index cannot be written")]
     Index(#[from] IndexError),
     /// The key cannot be used.
     #[error("the key cannot be used")]
     Key(#[from] KeyError),
-    /// The file is something else.
-    #[error("the file is of `{api_version}`, kind `{kind}`, not of `carnet.dev/v1alpha1`, kind `Source`")]
-    Kind {
-        /// Its `apiVersion`.
-        api_version: String,
-        /// Its `kind`.
-        kind: String,
+    /// The component is not there: it was not built yet.
+    #[error("the component `{}` is not there", .file.display())]
+    NoComponent {
+        /// Its file.
+        file: PathBuf,
+        /// What would make it, as far as the files beside `carnet.yaml` tell.
+        build: Option<CommandLine>,
     },
-    /// The bundle breaks rules of CNAB.
-    #[error("the bundle breaks the rules of CNAB: {}", list(.0.iter().map(ToString::to_string)))]
-    Lint(Vec<Fault>),
     /// A bundle is signed in a layout.
     #[error("`{0}` is not in a layout")]
     NotALayout(String),
@@ -76,14 +82,6 @@ pub enum AuthorError {
     /// The requests break a rule.
     #[error("the requests cannot be used")]
     Requests(#[from] capability::InvalidRequests),
-    /// `carnet.yaml` breaks a rule.
-    #[error("`{file}`, {}", if .at.is_empty() { "/" } else { .at }, file = source::FILE)]
-    Source {
-        /// Where, as a JSON pointer.
-        at: String,
-        /// The mistake.
-        source: document::InvalidDocument,
-    },
     /// The system did not let us read or write.
     #[error("cannot access `{}`", .name.display())]
     System {

@@ -178,6 +178,15 @@ impl Requests {
         Ok(())
     }
 
+    /// Adds requests to these.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.handles.extend(more.handles);
+        self.kubernetes.extend(more.kubernetes);
+        self.files.extend(more.files);
+        self.credentials.extend(more.credentials);
+        self.generate.extend(more.generate);
+    }
+
     /// Whether the component carries out this built-in action itself.
     pub fn handle(&self, action: &str) -> bool {
         self.handles.iter().any(|handled| handled == action)

@@ -36,6 +36,7 @@ mod build;
 mod compile;
 mod completion;
 mod findings;
+mod dev;
 mod diff;
 mod doctor;
 mod drift;
@@ -56,6 +57,7 @@ mod rollback;
 mod schema;
 mod sign;
 mod status;
+mod test;
 mod trust;
 mod uninstall;
 mod unlock;
@@ -112,6 +114,8 @@ enum Verb {
     Init(init::Args),
     Build(build::Args),
     Lint(lint::Args),
+    Test(test::Args),
+    Dev(Box<dev::Args>),
     Key(key::Args),
     Sign(sign::Args),
     Verify(verify::Args),
@@ -296,6 +300,8 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Init(args) => init::run(args, context),
         Verb::Build(args) => build::run(args, context),
         Verb::Lint(args) => lint::run(args, context),
+        Verb::Test(args) => test::run(args, context),
+        Verb::Dev(args) => dev::run(args, context),
         Verb::Key(args) => key::run(args, context),
         Verb::Sign(args) => sign::run(args, context),
         Verb::Verify(args) => verify::run(args, context),

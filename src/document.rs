@@ -4,13 +4,14 @@
 //! stored state. They all come through here, so that the same things are refused everywhere: duplicate member names
 //! (two readers would disagree about them), a byte order mark, trailing bytes, deep nesting, alias bombs.
 
+pub mod slip;
 mod budget;
 mod places;
 mod numbers;
 mod plain;
 mod words;
-pub mod slip;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::io::BufWriter;
@@ -172,6 +173,12 @@ pub fn yaml_as<T: DeserializeOwned>(text: &str) -> Result<T, InvalidDocument> {
         (value, unknown) if unknown.is_empty() => Ok(value),
         (_, unknown) => Err(InvalidDocument::Unknown(unknown)),
     }
+}
+
+/// The lines, from 1, on which a YAML document has these members and items (JSON pointers), as far as it has them. Nothing
+/// is kept of the others: a document may have millions.
+pub fn lines_of(text: &str, wanted: &BTreeSet<String>) -> BTreeMap<String, usize> {
+    places::lines_of(text, wanted)
 }
 
 /// An error and its causes, on one line, safe to show.
@@ -487,6 +494,26 @@ mod tests {
     }
 
     #[test]
+    fn members_and_items_are_found_on_their_lines() {
+        let text = "a: 1\nb:\n  - x\n  - c: { d/e: 1,\n        f: 2 }\n'g': [1,\n 2]\n";
+        let wanted = ["/a", "/b", "/b/0", "/b/1", "/b/1/c/d~1e", "/b/1/c/f", "/g/1", "/missing", ""];
+        let wanted = wanted.map(str::to_owned).into();
+        let lines: Vec<_> = lines_of(text, &wanted).into_iter().collect();
+        let expected = [
+            ("", 1),
+            ("/a", 1),
+            ("/b", 2),
+            ("/b/0", 3),
+            ("/b/1", 4),
+            ("/b/1/c/d~1e", 4),
+            ("/b/1/c/f", 5),
+            ("/g/1", 7),
+        ];
+        assert_eq!(lines, expected.map(|(at, line)| (at.to_owned(), line)));
+        assert!(lines_of("]", &["".to_owned()].into()).is_empty());
+    }
+
+    #[test]
     fn an_alias_bomb_is_refused() {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for n in 1..10 {
@@ -500,7 +527,7 @@ mod tests {
     fn unknown_members_are_named_by_pointer() {
         #[derive(serde::Deserialize)]
         struct Known {
-            _list: Vec<std::collections::BTreeMap<String, Inner>>,
+            _list: Vec<BTreeMap<String, Inner>>,
         }
         #[derive(serde::Deserialize)]
         struct Inner {}

@@ -158,6 +158,12 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     site.prints("Outcome", &["uninstall", "guestbook", "--yes"]);
 
     site.prints("SourceDirectory", &["init", "mine"]);
+    site.prints("TestReport", &["test", "mine"]);
+    let mut cases = yaml(&site.home.path("mine/carnet.test.yaml"));
+    assert!(site.schema("SourceTest").is_valid(&cases));
+    // Objects that are expected may have whatever members they have.
+    cases["cases"][0]["expect"].as_object_mut().unwrap().remove("objects");
+    site.accepts("SourceTest", &cases);
     site.prints("KeyPair", &["key", "generate", "key"]);
     let policy = site.prints("TrustPolicy", &["trust", "new", "--key", "key.pub", "--name", "web"]);
     assert_eq!(policy["spec"]["rules"][0]["names"], json!(["web"]));

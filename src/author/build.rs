@@ -4,28 +4,23 @@
 
 use std::path::Path;
 
-use cap_std::fs::Dir;
 use serde_json::json;
-use wasmparser::Parser;
-use wit_component::ComponentEncoder;
 
-use super::source::{BundleSource, FILE};
+use super::directory::{Source, bundle_bytes};
+use super::lint::bundle_faults;
+use super::source::BundleSource;
 use super::{AuthorError, create_directory};
 use crate::bundle::canonical::canonical;
-use crate::bundle::component::{Component, MAX_COMPONENT, check_module};
+use crate::bundle::component::Component;
 use crate::bundle::index::{self, ConfigForm, IndexForm, WASM, WASM_CONFIG};
-use crate::bundle::{Bundle, Fault, lint};
+use crate::bundle::{Bundle, Fault};
 use crate::capability::Requests;
 use crate::capability::functions::{unprovided, unrequested};
 use crate::digest::Digest;
 use crate::document;
-use crate::oci::file::{open_directory, read};
 use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use crate::oci::{Descriptor, EMPTY_BLOB, Layout};
 use crate::reference::Reference;
-
-/// The advice of CNAB about the names of parameters.
-const NAMED_LIKE_VARIABLES: &str = "CNAB 101 #51";
 
 /// A bundle that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +35,14 @@ pub struct Built {
     pub tag: String,
     /// The digest of its component's bytes.
     pub component: Digest,
+    /// The file that the component was read from, below the directory.
+    pub file: String,
+    /// Whether that was a core module, of which a component was made.
+    pub is_made: bool,
+    /// The size of the component, in bytes.
+    pub size: usize,
+    /// The interfaces that the component imports.
+    pub imports: Vec<String>,
     /// Faults that are no errors.
     pub warnings: Vec<Fault>,
 }
@@ -50,16 +53,16 @@ pub struct Built {
 /// # Errors
 /// [`AuthorError`] with the mistake in `carnet.yaml` or the component, or the file that cannot be written.
 pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
-    let directory = open_directory(source).map_err(AuthorError::system(source))?;
-    let source = BundleSource::parse(&text(&directory, FILE)?)?;
-    let component = component(&directory, &source)?;
+    let directory = Source::open(source)?;
+    let source = directory.parsed()?;
+    let (component, is_made) = directory.component(&source)?;
+    check_imports(&component, &source)?;
 
     let config = component_config(&component)?;
     let wasm_config = Descriptor::of(WASM_CONFIG, &config);
     let manifest = index::component_manifest(&wasm_config, &Descriptor::of(WASM, component.bytes()));
-    let bytes = canonical(&source.bundle(&Descriptor::of(OCI_MANIFEST, &manifest))?)
-        .map_err(document::InvalidDocument::from)?;
-    let (bundle, warnings) = checked(&bytes)?;
+    let bytes = bundle_bytes(&source, &Descriptor::of(OCI_MANIFEST, &manifest))?;
+    let (bundle, warnings) = checked(&directory, &bytes)?;
     let config_manifest = index::config_manifest(bundle.bytes(), ConfigForm::Default);
     let index = index::write_index(&bundle, ConfigForm::Default, IndexForm::Oci)?;
 
@@ -78,6 +81,10 @@ pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Bu
         version: source.version,
         tag,
         component: component.digest(),
+        file: source.component,
+        is_made,
+        size: component.bytes().len(),
+        imports: component.imports().0.keys().cloned().collect(),
         warnings,
     })
 }
@@ -91,30 +98,14 @@ fn checked_tag(tag: String) -> Result<String, AuthorError> {
     if is_named && !tag.starts_with("sha256-") { Ok(tag) } else { Err(AuthorError::Tag(tag)) }
 }
 
-fn text(directory: &Dir, name: &str) -> Result<String, AuthorError> {
-    let limit = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
-    String::from_utf8(read(directory, name, limit)?).map_err(|_| document::InvalidDocument::Utf8.into())
-}
-
-/// The component, with requests for everything that it can call.
-fn component(directory: &Dir, source: &BundleSource) -> Result<Component, AuthorError> {
-    let limit = u64::try_from(MAX_COMPONENT).unwrap_or(u64::MAX);
-    let mut bytes = read(directory, &source.component, limit)?;
-    if Parser::is_core_wasm(&bytes) {
-        check_module(&bytes)?;
-        // Compilers that know nothing of components leave a core module, which carries its world and lacks only the
-        // wrapping.
-        let encoded =
-            ComponentEncoder::default().validate(true).module(&bytes).and_then(|mut module| module.encode());
-        bytes = encoded.map_err(|error| AuthorError::Encode(format!("{error:#}")))?;
-    }
-    let component = Component::read(bytes)?;
+/// Checks that there are requests for everything that a component can call.
+fn check_imports(component: &Component, source: &BundleSource) -> Result<(), AuthorError> {
     let unprovided = unprovided(component.imports());
     if !unprovided.is_empty() {
         return Err(AuthorError::Unprovided(unprovided));
     }
     let unrequested = unrequested(component.imports(), &source.requests);
-    if unrequested.is_empty() { Ok(component) } else { Err(AuthorError::Unrequested(unrequested)) }
+    if unrequested.is_empty() { Ok(()) } else { Err(AuthorError::Unrequested(unrequested)) }
 }
 
 /// The configuration of the component's artifact. What it says of imports is for people and registries: nothing here
@@ -131,12 +122,11 @@ fn component_config(component: &Component) -> Result<Vec<u8>, AuthorError> {
 }
 
 /// The bundle, if it keeps every rule for those who publish one.
-fn checked(bytes: &[u8]) -> Result<(Bundle, Vec<Fault>), AuthorError> {
-    // That parameters should be named like variables is no matter here: each has one that is.
-    let faults = lint(bytes).into_iter().filter(|fault| fault.rule != NAMED_LIKE_VARIABLES);
-    let (errors, warnings): (Vec<_>, Vec<_>) = faults.partition(Fault::is_error);
+fn checked(directory: &Source<'_>, bytes: &[u8]) -> Result<(Bundle, Vec<Fault>), AuthorError> {
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        directory.placed(bundle_faults(bytes)).into_iter().partition(Fault::is_error);
     if !errors.is_empty() {
-        return Err(AuthorError::Lint(errors));
+        return Err(AuthorError::Faults(errors));
     }
     let (bundle, _) = Bundle::parse_published(bytes)?;
     Requests::of(&bundle)?;

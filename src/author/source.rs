@@ -3,27 +3,34 @@
 //! The file is for people: what follows from something else is left out of it, such as the digest of the component, the
 //! place of an output or the name of a variable. What comes out holds nothing that is false or empty, so that other
 //! CNAB tools, which leave such members out when they write a bundle anew, keep its digest.
+//!
+//! Reading goes on after a fault, so that the author hears of everything at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::AuthorError;
-use crate::capability::Requests;
+use crate::bundle::Fault;
 use crate::capability::template::Names;
+use crate::capability::{InvalidRequests, Requests};
 use crate::digest::Digest;
 use crate::document;
 use crate::oci::media_type::OCI_MANIFEST;
 
+pub(super) mod shape;
 mod file;
 mod bundle;
 
-use file::{ActionSpec, CredentialSpec, ImageSpec, OutputSpec, ParameterSpec, each, invalid, typed};
+use file::{ActionSpec, CredentialSpec, ImageSpec, OutputSpec, ParameterSpec, each};
+use shape::{Misfits, Shape, below};
 
 pub use file::SourceSpec;
 
 /// The name of the file.
 pub(super) const FILE: &str = "carnet.yaml";
+
+/// The rule that faults of the file break.
+pub(super) const RULE: &str = "Source of carnet.dev/v1alpha1";
 
 const API_VERSION: &str = "carnet.dev/v1alpha1";
 
@@ -42,62 +49,162 @@ pub(super) struct BundleSource {
     actions: BTreeMap<String, ActionSpec>,
 }
 
+/// A `carnet.yaml` that was looked through.
+pub(super) struct Reading {
+    /// Its content, without what could not be used. None: nothing could.
+    pub(super) source: Option<BundleSource>,
+    /// Everything that is wrong with it.
+    pub(super) faults: Vec<Fault>,
+}
+
 impl BundleSource {
-    pub(super) fn parse(yaml: &str) -> Result<Self, AuthorError> {
-        let mut file: SourceSpec = typed("", document::yaml(yaml).map_err(|source| invalid("", source))?)?;
-        if file.api_version != API_VERSION || file.kind != "Source" {
-            return Err(AuthorError::Kind { api_version: file.api_version, kind: file.kind });
+    /// Reads the text of a `carnet.yaml`, whatever is wrong with it.
+    pub(super) fn read(yaml: &str) -> Reading {
+        let none =
+            |fault: String| Reading { source: None, faults: vec![Fault::error(String::new(), fault, RULE)] };
+        let mut value = match document::yaml(yaml) {
+            Ok(value) => value,
+            Err(error) => return none(error.to_string()),
+        };
+        let mut misfits = Shape::of::<SourceSpec>().check(&mut value, RULE);
+        let Value::Object(mut members) = value else {
+            return Reading { source: None, faults: misfits.faults };
+        };
+        for (name, expected) in [("apiVersion", API_VERSION), ("kind", "Source")] {
+            if members.get(name).is_some_and(|found| found != expected) {
+                misfits.fault(&below("", name), format!("must be `{expected}`"));
+            }
         }
-        let parameters = each("/parameters", std::mem::take(&mut file.parameters))?;
-        let requests = requests(&mut file, &parameters)?;
-        Ok(Self {
+        let requests = requests(&mut members, &mut misfits);
+        replace_unusable(&mut members, &misfits);
+        match document::typed::<SourceSpec>(Value::Object(members)) {
+            Ok((file, _)) => {
+                let source = Self::of(file, requests, &mut misfits);
+                Reading { source: Some(source), faults: misfits.faults }
+            }
+            Err(error) => {
+                misfits.fault("", error.to_string());
+                Reading { source: None, faults: misfits.faults }
+            }
+        }
+    }
+
+    fn of(mut file: SourceSpec, requests: Requests, misfits: &mut Misfits) -> Self {
+        Self {
             name: file.name.clone(),
             version: file.version.clone(),
             component: file.component.clone(),
             requests,
-            outputs: each("/outputs", std::mem::take(&mut file.outputs))?,
-            credentials: each("/credentials", std::mem::take(&mut file.credentials))?,
-            images: images(each("/images", std::mem::take(&mut file.images))?)?,
-            actions: each("/actions", std::mem::take(&mut file.actions))?,
-            parameters,
+            parameters: each("/parameters", std::mem::take(&mut file.parameters), misfits),
+            outputs: each("/outputs", std::mem::take(&mut file.outputs), misfits),
+            credentials: each("/credentials", std::mem::take(&mut file.credentials), misfits),
+            images: images(each("/images", std::mem::take(&mut file.images), misfits), misfits),
+            actions: each("/actions", std::mem::take(&mut file.actions), misfits),
             file,
-        })
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn parse(yaml: &str) -> Result<Self, Vec<Fault>> {
+        let Reading { source, faults } = Self::read(yaml);
+        source.filter(|_| faults.is_empty()).ok_or(faults)
     }
 }
 
-/// The requests, each text of which could be filled for some installation.
-fn requests(
-    file: &mut SourceSpec,
-    parameters: &BTreeMap<String, ParameterSpec>,
-) -> Result<Requests, AuthorError> {
-    let mut text = std::mem::take(&mut file.requests);
-    if text.contains_key("handles") {
-        let source = document::InvalidDocument::Unknown(vec!["/handles".into()]);
-        return Err(invalid("/requests", source));
+/// Puts something in the place of members that cannot be used, so that the rest can be checked.
+fn replace_unusable(members: &mut Map<String, Value>, misfits: &Misfits) {
+    let bad: Vec<_> = members.keys().filter(|name| misfits.has(&below("", name))).cloned().collect();
+    bad.iter().for_each(|name| drop(members.remove(name)));
+    for (name, value) in [
+        ("apiVersion", API_VERSION),
+        ("kind", "Source"),
+        ("name", "unnamed"),
+        ("version", "0.0.0"),
+        ("component", "component.wasm"),
+    ] {
+        members.entry(name).or_insert_with(|| value.into());
     }
-    text.insert("handles".into(), json!(file.handles));
-    let requests: Requests = typed("/requests", Value::Object(text))?;
-    requests.check()?;
-    let parameters = parameters.keys().map(|name| (name.clone(), "x".into())).collect();
-    requests.all(&Names { installation: "x".into(), namespace: "x".into(), parameters })?;
-    Ok(requests)
+    if let Some(Value::Array(items)) = members.get_mut("maintainers") {
+        let mut places = (0..).map(|index: usize| format!("/maintainers/{index}"));
+        items.retain(|_| places.next().is_none_or(|place| !misfits.has(&place)));
+    }
+}
+
+/// The requests that can be used, each text of which could be filled for some installation. They are checked one by one, so
+/// that one fault hides no other.
+fn requests(members: &mut Map<String, Value>, misfits: &mut Misfits) -> Requests {
+    let names: BTreeSet<_> = members
+        .get("parameters")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::keys)
+        .cloned()
+        .collect();
+    let parameters = names.into_iter().map(|name| (name, "x".into())).collect();
+    let names = Names { installation: "x".into(), namespace: "x".into(), parameters };
+    let mut all = Requests::default();
+    for (index, handled) in members.get("handles").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
+        let Some(action) = handled.as_str() else { continue };
+        let one = Requests { handles: vec![action.to_owned()], ..Requests::default() };
+        noted(&one, &names, &format!("/handles/{index}"), misfits);
+        all.handles.push(action.to_owned());
+    }
+    let Some(Value::Object(sections)) = members.remove("requests") else { return all };
+    for (section, items) in sections {
+        for (index, item) in items.as_array().cloned().unwrap_or_default().into_iter().enumerate() {
+            let at = format!("/requests/{section}/{index}");
+            if misfits.has(&at) || misfits.has(&format!("/requests/{section}")) {
+                continue;
+            }
+            let mut one = Map::new();
+            one.insert(section.clone(), Value::Array(vec![item]));
+            match document::typed::<Requests>(Value::Object(one)) {
+                Ok((one, _)) => {
+                    if noted(&one, &names, &at, misfits) {
+                        all.add(one);
+                    }
+                }
+                Err(error) => drop(misfits.fault(&at, error.to_string())),
+            }
+        }
+    }
+    // What is wrong with several of them together.
+    if let Err(error @ InvalidRequests::Twice(_)) = all.check() {
+        misfits.fault("/requests", error.to_string());
+    }
+    all
+}
+
+/// Whether one request can be used.
+fn noted(one: &Requests, names: &Names, at: &str, misfits: &mut Misfits) -> bool {
+    match one.check().and_then(|()| one.all(names).map(drop)) {
+        Ok(()) => true,
+        Err(error) => misfits.fault(at, error.to_string()),
+    }
 }
 
 /// The images, each named by its digest.
-fn images(images: BTreeMap<String, ImageSpec>) -> Result<BTreeMap<String, Value>, AuthorError> {
-    let value = |(name, image): (String, ImageSpec)| {
+fn images(images: BTreeMap<String, ImageSpec>, misfits: &mut Misfits) -> BTreeMap<String, Value> {
+    let mut named = BTreeMap::new();
+    for (name, image) in images {
         let digest = image.image.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
+        let Some(digest) = digest else {
+            let at = below(&below("/images", &name), "image");
+            misfits.fault(&at, "the image must be named by its digest (`…@sha256:…`)".into());
+            continue;
+        };
         let value = json!({
             "image": image.image,
             "imageType": "oci",
-            "contentDigest": digest.ok_or_else(|| AuthorError::Image(name.clone()))?,
+            "contentDigest": digest,
             "size": image.size,
             "mediaType": image.media_type.as_deref().unwrap_or(OCI_MANIFEST),
             "description": image.description,
         });
-        Ok((name, value))
-    };
-    images.into_iter().map(value).collect()
+        named.insert(name, value);
+    }
+    named
 }
 
 #[cfg(test)]
@@ -114,10 +221,11 @@ mod tests {
         BundleSource::parse(yaml).unwrap().bundle(&component).unwrap()
     }
 
-    fn refusal(from: &str, to: &str) -> String {
+    /// The faults of the file with one text in the place of another.
+    fn faults(from: &str, to: &str) -> Vec<String> {
         assert!(FULL.contains(from), "{from}");
-        let error = BundleSource::parse(&FULL.replacen(from, to, 1)).err().unwrap();
-        std::error::Error::source(&error).map_or(error.to_string(), |source| format!("{error}: {source}"))
+        let faults = BundleSource::parse(&FULL.replacen(from, to, 1)).err().unwrap();
+        faults.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -157,19 +265,72 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_by_their_place() {
+        for (from, to, expected) in [
+            (
+                "required: true",
+                "requird: true",
+                "/parameters/site.host-name/requird: is not known here; is `required` meant?",
+            ),
+            (
+                "required: true",
+                "required: 1",
+                "/parameters/site.host-name/required: must be `true` or `false`",
+            ),
+            ("license:", "licence:", "/licence: is not known here; is `license` meant?"),
+            ("kind: Source", "kind: Grant", "/kind: must be `Source`"),
+            ("handles: [install", "handles: [instal", "/handles/0: `handles` names `instal`, which"),
+            ("${installation}", "${instalation}", "/requests/kubernetes/0: `${instalation}"),
+            (
+                "[apply]",
+                "[aply]",
+                "/requests/kubernetes/0/verbs/0: must be one of `get`, `get-secret`, `apply`, `delete`; is `apply` meant?",
+            ),
+            ("@sha256:4", ":4", "/images/web/image: the image must be named by its digest"),
+            ("name: guestbook\n", "name: [\n", "/: while parsing"),
+        ] {
+            let faults = faults(from, to);
+            assert!(faults.len() == 1 && faults[0].starts_with(expected), "{to}: {faults:?}");
+        }
+        let missing = faults("size: 528", "sise: 528");
+        assert_eq!(missing.len(), 2, "{missing:?}");
+        assert!(missing[1].starts_with("/images/web: the member `size` is missing"), "{missing:?}");
+    }
+
+    #[test]
+    fn a_request_for_one_name_of_two_kinds_is_told_beside_other_faults() {
+        let twice = "generate:\n  - { name: db-password, into: [\"${namespace}/Secret/x\"] }\n  credentials:";
+        let faults = faults("credentials:\n  - {", &format!("{twice}\n  - {{"));
         assert_eq!(
-            refusal("required: true", "requird: true"),
-            "`carnet.yaml`, /parameters/site.host-name: unknown member `/requird`"
+            faults,
+            [
+                "/requests: `credentials` and `generate` both name `db-password` (Source of carnet.dev/v1alpha1)"
+            ]
         );
-        assert!(
-            refusal("required: true", "required: 1").contains("/parameters/site.host-name: invalid type")
-        );
-        assert!(refusal("license:", "licence:").contains("unknown member `/licence`"));
-        assert!(refusal("size: 528", "sise: 528").contains("/images/web: the member `size` is missing"));
-        assert!(refusal("kind: Source", "kind: Grant").contains("kind `Grant`"));
-        assert!(refusal("handles: [install", "handles: [instal").contains("`instal`"));
-        assert!(refusal("${installation}", "${instalation}").contains("${instalation}"));
-        assert!(refusal("verbs:", "verb:").contains("/requests"));
-        assert!(refusal("@sha256:4", ":4").contains("/images/web: the image must be named by its digest"));
+    }
+
+    #[test]
+    fn of_a_file_with_many_faults_each_is_told_and_the_rest_is_read() {
+        let text = FULL
+            .replace("license:", "licence:")
+            .replace("version: 1.0.0", "version: 1")
+            .replace("required: true\n    applyTo", "requird: true\n    applyTo")
+            .replace("verbs: [apply]", "verbs: [appply]")
+            .replace("@sha256:4", ":4")
+            .replace("handles: [install, upgrade]", "handles: [install, upgrad]");
+        let Reading { source, faults } = BundleSource::read(&text);
+        let at: Vec<_> = faults.iter().map(|fault| &*fault.pointer).collect();
+        let expected = [
+            "/handles/1",
+            "/images/web/image",
+            "/licence",
+            "/parameters/site.host-name/requird",
+            "/requests/kubernetes/0/verbs/0",
+            "/version",
+        ];
+        assert_eq!(at.iter().copied().collect::<BTreeSet<_>>(), expected.into(), "{faults:?}");
+        let source = source.unwrap();
+        assert_eq!((&*source.name, &*source.version, source.parameters.len()), ("guestbook", "0.0.0", 2));
+        assert_eq!(source.requests.credentials.len(), 1, "what is right is still requested");
+        assert!(source.requests.kubernetes.is_empty());
     }
 }

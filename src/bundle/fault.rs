@@ -26,6 +26,8 @@ pub struct Fault {
     pub rule: &'static str,
     /// How bad it is.
     pub severity: FaultSeverity,
+    /// The line, from 1, of the document that a person wrote, where that is known.
+    pub line: Option<usize>,
 }
 
 /// The purpose for which a document is checked, which decides the severity of a fault.
@@ -38,8 +40,9 @@ pub(super) enum Purpose {
 }
 
 impl Fault {
-    pub(super) fn error(pointer: String, what: String, rule: &'static str) -> Self {
-        Self { pointer, what, rule, severity: FaultSeverity::Error }
+    /// An error.
+    pub fn error(pointer: String, what: String, rule: &'static str) -> Self {
+        Self { pointer, what, rule, severity: FaultSeverity::Error, line: None }
     }
 
     /// Whether the document is refused because of it.
@@ -51,6 +54,8 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pointer = if self.pointer.is_empty() { "/".into() } else { document::visible(&self.pointer) };
-        write!(f, "{pointer}: {} ({})", document::visible(&self.what), self.rule)
+        write!(f, "{pointer}: {} ({}", document::visible(&self.what), self.rule)?;
+        self.line.map_or(Ok(()), |line| write!(f, ", line {line}"))?;
+        f.write_str(")")
     }
 }

@@ -68,7 +68,7 @@ impl Validator {
     ) {
         let Some(severity) = self.severity(weight) else { return };
         self.refused |= severity == FaultSeverity::Error;
-        let fault = Fault { pointer: clip(pointer), what: clip(what.into()), rule, severity };
+        let fault = Fault { pointer: clip(pointer), what: clip(what.into()), rule, severity, line: None };
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
         } else if severity == FaultSeverity::Error && !self.faults.iter().any(Fault::is_error) {

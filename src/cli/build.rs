@@ -57,5 +57,11 @@ impl Report for Build {
         page.line("", Tone::Heading, mixed!("{} {}", self.name, self.version));
         page.whole("", Tone::Plain, Words::mixed(&self.digest));
         page.line("", Tone::Plain, Words::mixed(&self.reference));
+        let made = if self.is_made { ", a component made of the core module" } else { "" };
+        let rows = [
+            ("component", mixed!("{} ({} bytes{made})", self.file, self.size)),
+            ("can call", Words::mixed(self.imports.join(", "))),
+        ];
+        page.rows(rows.into_iter().map(|(word, text)| (Tone::Plain, word, text)));
     }
 }

@@ -16,7 +16,7 @@ use super::exit::{self, Code};
 Examples:
   carnet install web layout:bundles/web --target dir:rendered -n prod --grants grants.yaml
   carnet install web layout:bundles/web --target kube --grants grants.yaml -p params.yaml -c credentials.yaml
-  carnet install web ./web --dangerous-unsigned --target dir:rendered --allow-kube apply:ConfigMap:default/web")]
+  carnet install web ./web --target dir:rendered --approve-all-for-development")]
 pub(super) struct Install {
     #[command(flatten)]
     bundle: BundleArgs,

@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
             Some((kind, text)) => lint_document(kind, &text),
             None => {
                 let reference = reference(&args.subject)?;
-                context.wait(lint(&reference, &context.bundles()))?
+                context.wait(lint(&reference))?
             }
         },
     };
@@ -110,5 +110,6 @@ impl Report for Lint {
 fn line(fault: &LintFault) -> Words {
     let pointer = if fault.pointer.is_empty() { "/" } else { &fault.pointer };
     let mark = if fault.severity == LintSeverity::Error { "" } else { " [warning]" };
-    mixed!("{pointer}: {} ({}){mark}", fault.what, fault.rule)
+    let line = fault.line.map(|line| format!(", line {line}")).unwrap_or_default();
+    mixed!("{pointer}: {} ({}{line}){mark}", fault.what, fault.rule)
 }

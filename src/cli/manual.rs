@@ -11,7 +11,11 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`rbac --kubeconfig`",
         "`kubeconfig`, `name`, `owner`, `server`, `homes`, `scopes`, `expires`",
     ),
-    ("Build", "`build`", "`reference`, `digest`, `name`, `version`, `tag`, `component`, `warnings`"),
+    (
+        "Build",
+        "`build`",
+        "`reference`, `digest`, `name`, `version`, `tag`, `component`, `file`, `isMade`, `size`, `imports`, `warnings`",
+    ),
     (
         "Diagnosis",
         "`doctor`",
@@ -41,7 +45,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`items`: each like an `Installation`; `unreadable`: why other records cannot be read",
     ),
     ("KeyPair", "`key generate`", "`keyId`, `private`, `public`"),
-    ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`"),
+    ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`, `line`"),
     ("Lock", "`unlock`", "`name`, `holder`: `who`, `since`, `isOverdue`; `unlocked`"),
     (
         "Outcome",
@@ -65,7 +69,8 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("RightsCheck", "`rbac --check`", "`name`, `missing`"),
     ("SchemaList", "`schema`", "`items`: each with `name` and `writtenBy` (`carnet`, `person`)"),
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
-    ("SourceDirectory", "`init`", "`name`, `directory`"),
+    ("SourceDirectory", "`init`", "`name`, `directory`, `language`, `attempt`, `publish`"),
+    ("TestReport", "`test`", "`cases`: each with `name`, `differences`"),
     ("Trust", "`trust show`", "`file`, `keys`, `rules`, `refusedDigests`"),
     ("TrustPolicy", "`trust new`", "`spec`: the policy itself"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),

@@ -90,7 +90,13 @@ impl Args {
                 Ok(RightsRequest::Rollback { revision, destination, installation })
             }
             (None, Some(reference)) => {
-                Ok(RightsRequest::Install(InstallRequest { reference, destination, installation }))
+                let for_development = false;
+                Ok(RightsRequest::Install(InstallRequest {
+                    reference,
+                    destination,
+                    installation,
+                    for_development,
+                }))
             }
             (None, None) => Err(Usage::new("no bundle is named", "carnet rbac NAME REF").into()),
         }

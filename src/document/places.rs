@@ -1,6 +1,27 @@
 //! Where in a YAML document a parser is: the member, as a JSON pointer.
 
-use granit_parser::Event;
+use std::collections::{BTreeMap, BTreeSet};
+
+use granit_parser::{Event, Parser};
+
+/// The lines of these members and items, as far as the text can be read.
+pub(super) fn lines_of(text: &str, wanted: &BTreeSet<String>) -> BTreeMap<String, usize> {
+    let (mut places, mut lines) = (Places::default(), BTreeMap::new());
+    for (event, span) in Parser::new_from_str(text).map_while(Result::ok) {
+        let here = match &event {
+            Event::Scalar(name, ..) if places.is_at_name() => Some(places.here() + &super::step(name)),
+            Event::Alias(_) | Event::MappingStart(..) | Event::Scalar(..) | Event::SequenceStart(..) => {
+                Some(places.here())
+            }
+            _ => None,
+        };
+        if let Some(here) = here.filter(|here| wanted.contains(here)) {
+            lines.entry(here).or_insert(span.start.line());
+        }
+        places.pass(&event);
+    }
+    lines
+}
 
 /// The members that lead to the node that comes next.
 #[derive(Debug, Default)]

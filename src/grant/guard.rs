@@ -14,6 +14,8 @@ use crate::document;
 #[schemars(extend("enum" = Self::ALL))]
 #[non_exhaustive]
 pub enum LoweredGuard {
+    /// A source directory of this machine is used unsigned, with all that it asks for.
+    Development,
     /// No identity is made for the run: it has all rights of the caller.
     OwnIdentity,
     /// Credentials are written into a directory.
@@ -44,11 +46,18 @@ pub struct UnknownGuard(String);
 
 impl LoweredGuard {
     /// All guards that can be lowered.
-    pub const ALL: [Self; 5] =
-        [Self::OwnIdentity, Self::PlainSecrets, Self::Unawaited, Self::Unsigned, Self::Wildcards];
+    pub const ALL: [Self; 6] = [
+        Self::Development,
+        Self::OwnIdentity,
+        Self::PlainSecrets,
+        Self::Unawaited,
+        Self::Unsigned,
+        Self::Wildcards,
+    ];
 
     fn text(self) -> &'static str {
         match self {
+            Self::Development => "--approve-all-for-development",
             Self::OwnIdentity => "--identity own",
             Self::PlainSecrets => "--secrets plain",
             Self::Unawaited => "--no-wait=all",
@@ -134,6 +143,7 @@ mod tests {
     #[test]
     fn guards_are_stored_as_their_flags_and_read_back() {
         let texts = [
+            "--approve-all-for-development",
             "--identity own",
             "--secrets plain",
             "--no-wait=all",

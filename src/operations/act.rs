@@ -39,6 +39,8 @@ pub(super) struct Attempt<'a> {
     pub(super) mode: Mode,
     /// The revision that it goes back to, if it does.
     pub(super) rollback_to: Option<String>,
+    /// Whether all that a source directory asks for is granted.
+    pub(super) for_development: bool,
     /// Decisions of a plan or revision that replace grants, parameters and overrides of the request.
     pub(super) decided: Option<EarlierDecisions>,
     /// The operator's files as they are to be read, unless `decided` says so.
@@ -66,6 +68,7 @@ impl<'a> Attempt<'a> {
             bundle_flag: "--bundle",
             mode: Mode::Act,
             rollback_to: None,
+            for_development: false,
             decided: None,
             files: RecordedFiles::default(),
         }
@@ -233,7 +236,8 @@ impl<'a> Attempt<'a> {
     /// The guards that are lowered.
     fn dangers(&self, consent: &Consent, place: &Place) -> Vec<LoweredGuard> {
         [
-            (self.request.is_unsigned, LoweredGuard::Unsigned),
+            (self.for_development, LoweredGuard::Development),
+            (self.request.is_unsigned || self.for_development, LoweredGuard::Unsigned),
             (consent.dangerous_wildcards, LoweredGuard::Wildcards),
             (place.has_plain_secrets(), LoweredGuard::PlainSecrets),
         ]
@@ -289,13 +293,25 @@ pub(super) async fn on_bundle<'a>(
     mode: Mode,
     services: &Services<'_>,
 ) -> Result<Ready<'a>, Error> {
-    let InstallRequest { reference, destination, installation: asked } = request;
-    let verified = Some(services.bundles.verified(reference, asked.is_unsigned).await?);
+    let InstallRequest { reference, destination, installation: asked, for_development } = request;
+    let (verified, consent) = if *for_development {
+        let verified = services.bundles.developed(reference).await?;
+        let approve = Some(verified.digest());
+        (verified, Consent { approve, ..asked.consent.get()?.clone() }.into())
+    } else {
+        (services.bundles.verified(reference, asked.is_unsigned).await?, asked.consent.clone())
+    };
     let earlier = services.state().find(&asked.name)?;
     let action = action.unwrap_or_else(|| usual(earlier.as_ref()));
     let located = Located::of_request(destination, asked, earlier.as_ref(), services.state())?;
-    let attempt = Attempt { reference: reference.to_string(), mode, ..Attempt::new(action, asked) };
-    Ok(Ready { attempt, verified, located })
+    let attempt = Attempt {
+        reference: reference.to_string(),
+        mode,
+        consent,
+        for_development: *for_development,
+        ..Attempt::new(action, asked)
+    };
+    Ok(Ready { attempt, verified: Some(verified), located })
 }
 
 /// The action that brings a bundle to where it is, or is not yet.

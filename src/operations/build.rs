@@ -12,6 +12,7 @@ use super::{Document, Error};
 
 /// A bundle that was built.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Build {
     /// Where it is.
     pub reference: String,
@@ -25,6 +26,14 @@ pub struct Build {
     pub tag: String,
     /// The digest of its component.
     pub component: String,
+    /// The file that the component was read from, below the directory.
+    pub file: String,
+    /// Whether that was a core module, of which a component was made.
+    pub is_made: bool,
+    /// The size of the component, in bytes.
+    pub size: usize,
+    /// The interfaces that the component imports.
+    pub imports: Vec<String>,
     /// Warnings about the source.
     pub warnings: Vec<String>,
 }
@@ -49,6 +58,10 @@ pub async fn build(source: &Path, layout: LayoutReference, tag: Option<&str>) ->
         version: built.version,
         tag: built.tag,
         component: built.component.to_string(),
+        file: built.file,
+        is_made: built.is_made,
+        size: built.size,
+        imports: built.imports,
         warnings: built.warnings.iter().map(ToString::to_string).collect(),
     })
 }

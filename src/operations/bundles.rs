@@ -59,6 +59,22 @@ impl Bundles {
         self.admitted(fetched, is_unsigned)
     }
 
+    /// Builds a source directory, and lets it pass unsigned for who is developing it.
+    ///
+    /// # Errors
+    /// [`Error::NotASource`] for any other bundle, and as [`verified`](Self::verified).
+    pub(super) async fn developed(&self, reference: &Reference) -> Result<Verified, Error> {
+        match fetch(reference).await {
+            Err(FetchError::Source(directory)) => {
+                let verified = self.admitted(self.built(&directory).await?, true)?;
+                self.listener.told(&Notice::Development);
+                Ok(verified)
+            }
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Error::NotASource(reference.to_string())),
+        }
+    }
+
     /// Verifies a fetched bundle, or, where the caller says so, lets it pass unsigned. A policy that cannot be read
     /// stops both: it might refuse this very bundle.
     ///

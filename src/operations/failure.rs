@@ -85,6 +85,9 @@ pub enum Error {
         /// How the revision begins.
         start: String,
     },
+    /// Only what is being developed here is approved unseen.
+    #[error("`{0}` is not a source directory, and only what is developed on this machine is approved unseen")]
+    NotASource(String),
     /// The bundle is not the one that is recorded.
     #[error("`{name}` is recorded with the bundle {recorded}, and the one that is named is {found}")]
     OtherBundle {

@@ -7,15 +7,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::author::AuthorError;
+use crate::author::{bundle_faults, component_faults, source_faults};
 use crate::bundle::{Fault, FaultSeverity, lint as lint_bundle};
+use crate::capability::Requests;
 use crate::document;
 use crate::fetch::{FetchError, fetch};
 use crate::grant::spec::GrantFile;
 use crate::reference::Reference;
 use crate::verify::TrustPolicy;
 
-use super::{Bundles, Document, Error};
+use super::{Document, Error};
 
 /// The faults of a bundle or document.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -35,6 +36,9 @@ pub struct LintFault {
     pub rule: String,
     /// Its severity.
     pub severity: LintSeverity,
+    /// The line of `carnet.yaml`, from 1, if it is a fault of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
 }
 
 /// The severity of a fault.
@@ -78,17 +82,21 @@ impl Document for Lint {
     const KIND: &'static str = "Lint";
 }
 
-/// Checks a bundle, or a source directory by a trial build.
+/// Checks a bundle, or a source directory as the bundle that would be made of it.
 ///
 /// # Errors
-/// [`Error`] when it cannot be fetched, or built for another reason than its faults.
-pub async fn lint(reference: &Reference, bundles: &Bundles) -> Result<Lint, Error> {
+/// [`Error`] when it cannot be fetched, or a file of the source directory cannot be read.
+pub async fn lint(reference: &Reference) -> Result<Lint, Error> {
     let faults = match fetch(reference).await {
-        Err(FetchError::Source(directory)) => source(&directory, bundles).await?,
+        Err(FetchError::Source(directory)) => source_faults(&directory)?,
         fetched => {
             let fetched = fetched?;
-            fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
-            lint_bundle(fetched.bundle().bytes())
+            let component = fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
+            let mut faults = bundle_faults(fetched.bundle().bytes());
+            if let Ok(requests) = Requests::of(fetched.bundle()) {
+                faults.extend(component_faults(component, &requests));
+            }
+            faults
         }
     };
     Ok(faults.into())
@@ -107,15 +115,6 @@ pub fn lint_document(kind: LintKind, text: &str) -> Lint {
     }
 }
 
-/// The faults that a build would report.
-async fn source(directory: &Path, bundles: &Bundles) -> Result<Vec<Fault>, Error> {
-    match bundles.build(directory).await {
-        Ok((_, built)) => Ok(built.warnings),
-        Err(Error::Author(AuthorError::Lint(faults))) => Ok(faults),
-        Err(error) => Err(error),
-    }
-}
-
 impl Lint {
     /// How many faults are errors.
     pub fn errors(&self) -> usize {
@@ -131,7 +130,7 @@ impl LintFault {
         let mut texts: Vec<_> = causes.map(ToString::to_string).collect();
         texts.dedup();
         let severity = LintSeverity::Error;
-        Self { pointer: String::new(), what: texts.join(": "), rule: rule.into(), severity }
+        Self { pointer: String::new(), what: texts.join(": "), rule: rule.into(), severity, line: None }
     }
 }
 
@@ -147,6 +146,6 @@ impl From<Fault> for LintFault {
             FaultSeverity::Error => LintSeverity::Error,
             FaultSeverity::Warning => LintSeverity::Warning,
         };
-        Self { pointer: fault.pointer, what: fault.what, rule: fault.rule.into(), severity }
+        Self { pointer: fault.pointer, what: fault.what, rule: fault.rule.into(), severity, line: fault.line }
     }
 }

@@ -24,6 +24,8 @@ impl Listener for Unattended {
 pub enum Notice {
     /// A source directory is built, since it is no bundle yet.
     Building(PathBuf),
+    /// Everything that a source directory asks for is granted.
+    Development,
     /// A warning about the bundle, such as a member that is ignored.
     Ignored(String),
     /// The revision that is gone back to was made by a version of the program that did not record files.
@@ -53,6 +55,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Building(directory) => write!(f, "Building `{}`.", directory.display()),
+            Self::Development => f.write_str("all that the bundle asks for is granted, whatever that is"),
             Self::Ignored(what) => write!(f, "bundle.json: {what}"),
             Self::FilesNotRecorded => {
                 f.write_str("what files held at that revision is not recorded: they are read as they are now")

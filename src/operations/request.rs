@@ -53,6 +53,8 @@ pub struct InstallRequest {
     pub destination: RequestedPlace,
     /// The installation, and the rest.
     pub installation: InstallationRequest,
+    /// Whether the bundle is a source directory of this machine that is used unsigned, with all that it asks for.
+    pub for_development: bool,
 }
 
 /// Where the objects of an installation go.
@@ -149,7 +151,7 @@ impl InstallRequest {
     /// A request with nothing but the name, the bundle and the place.
     pub fn new(name: impl Into<String>, reference: Reference, place: Place) -> Self {
         let destination = RequestedPlace { named: Some(place).into(), ..RequestedPlace::default() };
-        Self { reference, destination, installation: InstallationRequest::new(name) }
+        Self { reference, destination, installation: InstallationRequest::new(name), for_development: false }
     }
 }
 

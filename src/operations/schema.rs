@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::author::SourceSpec;
+use crate::author::{CasesSpec, SourceSpec};
 use crate::grant::spec::GrantFile;
 use crate::install::Outcome;
 use crate::plan::Plan;
@@ -30,6 +30,7 @@ use super::outputs::{Output, OutputList};
 use super::rbac::{Account, RightsCheck, RightsReport};
 use super::sign::{KeyPair, Signature};
 use super::status::InstallationStatus;
+use super::test::TestReport;
 use super::trust::Trust;
 use super::unlock::LockReport;
 use super::verify::Verification;
@@ -104,6 +105,8 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::printed::<Signature>(),
         DocumentKind::read::<SourceSpec>("Source"),
         DocumentKind::printed::<SourceDirectory>(),
+        DocumentKind::read::<CasesSpec>("SourceTest"),
+        DocumentKind::printed::<TestReport>(),
         DocumentKind::printed::<Trust>(),
         DocumentKind::read::<TrustPolicy>("TrustPolicy"),
         DocumentKind::printed::<Verification>(),

@@ -602,7 +602,7 @@ mod tests {
         let unfinished = place.with_added_extension(&UNFINISHED[1..]);
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         let directory = Directory::open(home.path(), Secrets::Plain, &owner()).unwrap();
-        let rendered = Rendered { body: json!({}), bytes: b"{}".to_vec(), is_secret: true };
+        let rendered = Rendered { body: json!({}), bytes: b"{}".to_vec(), is_secret: true, is_checked: true };
         let elsewhere = home.path().join("elsewhere");
         let put: [&dyn Fn(); 3] = [
             &|| {

@@ -6,16 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::super::AuthorError;
 use super::BundleSource;
-use super::file::{ActionSpec, CredentialSpec, MaintainerSpec, OutputSpec, ParameterSpec, invalid};
+use super::file::{ActionSpec, CredentialSpec, MaintainerSpec, OutputSpec, ParameterSpec};
 use crate::bundle::OUTPUTS;
 use crate::capability;
+use crate::document;
 use crate::oci::Descriptor;
 
 impl BundleSource {
     /// The `bundle.json` with a component that has this OCI manifest.
     pub(in crate::author) fn bundle(&self, component: &Descriptor) -> Result<Value, AuthorError> {
-        let requests =
-            serde_json::to_value(&self.requests).map_err(|error| invalid("/requests", error.into()))?;
+        let requests = serde_json::to_value(&self.requests).map_err(document::InvalidDocument::from)?;
         let bundle = json!({
             "schemaVersion": "v1.2.0",
             "name": self.name,

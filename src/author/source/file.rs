@@ -7,13 +7,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::super::AuthorError;
+use super::shape::{Misfits, below};
 use crate::capability::Requests;
 use crate::document;
 
 /// The content of a `carnet.yaml`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    dead_code,
+    reason = "members that are checked by their place, before the rest is read, are read from there"
+)]
 pub struct SourceSpec {
     pub(super) api_version: String,
     pub(super) kind: String,
@@ -123,22 +127,22 @@ fn requests(generator: &mut SchemaGenerator) -> Schema {
     schema
 }
 
+/// The entries of a section that can be used, by type.
 pub(super) fn each<T: DeserializeOwned>(
     at: &str,
     items: BTreeMap<String, Value>,
-) -> Result<BTreeMap<String, T>, AuthorError> {
-    items
-        .into_iter()
-        .map(|(name, value)| Ok((name.clone(), typed(&format!("{at}/{name}"), value)?)))
-        .collect()
-}
-
-/// Reads a value strictly; errors name the place in the file.
-pub(super) fn typed<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, AuthorError> {
-    let (found, unknown) = document::typed(value).map_err(|source| invalid(at, source))?;
-    if unknown.is_empty() { Ok(found) } else { Err(invalid(at, document::InvalidDocument::Unknown(unknown))) }
-}
-
-pub(super) fn invalid(at: &str, source: document::InvalidDocument) -> AuthorError {
-    AuthorError::Source { at: at.to_owned(), source }
+    misfits: &mut Misfits,
+) -> BTreeMap<String, T> {
+    let mut read = BTreeMap::new();
+    for (name, value) in items {
+        let place = below(at, &name);
+        if misfits.has(&place) {
+            continue;
+        }
+        match document::typed(value) {
+            Ok((value, _)) => drop(read.insert(name, value)),
+            Err(error) => drop(misfits.fault(&place, error.to_string())),
+        }
+    }
+    read
 }

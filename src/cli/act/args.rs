@@ -24,6 +24,14 @@ pub(in crate::cli) struct UnsignedArgs {
     pub(in crate::cli) dangerous_unsigned: bool,
 }
 
+/// Whether a bundle is being developed here.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct DevelopmentArgs {
+    /// Use a source directory of this machine unsigned, and grant all that it asks for
+    #[arg(long, conflicts_with = "approve")]
+    approve_all_for_development: bool,
+}
+
 /// Where objects go.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Target")]
@@ -100,6 +108,8 @@ pub(in crate::cli) struct BundleArgs {
     pub(in crate::cli) inputs: InputArgs,
     #[command(flatten)]
     pub(in crate::cli) unsigned: UnsignedArgs,
+    #[command(flatten)]
+    development: DevelopmentArgs,
 }
 
 /// Settings that are recorded, and have to be said again where others can write the record.
@@ -168,16 +178,17 @@ impl BundleArgs {
 
     /// The request that these flags make.
     pub(in crate::cli) fn request(&self) -> anyhow::Result<InstallRequest> {
+        let for_development = self.development.approve_all_for_development;
         let installation = InstallationRequest {
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
-            is_unsigned: self.unsigned.dangerous_unsigned,
+            is_unsigned: self.unsigned.dangerous_unsigned || for_development,
             ..self.target.home.request(&self.name)?
         };
         let destination = self.target.destination();
         // What is recorded, and what stands in a plan, must mean the same elsewhere.
         let reference = self.reference.clone().try_map_path(inputs::absolute)?;
-        Ok(InstallRequest { reference, destination, installation })
+        Ok(InstallRequest { reference, destination, installation, for_development })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use crate::author::AuthorError;
 use crate::bundle::component::InvalidComponent;
 use crate::cluster;
 use crate::document::{chain, visible};
@@ -70,8 +71,9 @@ impl Meaning {
         Self { circumstance: Some(circumstance), ..self }
     }
 
-    fn details(self, details: &[String]) -> Self {
-        Self { details: details.iter().map(|text| said(text)).collect(), ..self }
+    fn details(mut self, details: &[String]) -> Self {
+        self.details.extend(details.iter().map(|text| said(text)));
+        self
     }
 
     /// What was done before a run failed, a line each.
@@ -133,7 +135,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::AmbiguousRevision { name, .. } | Error::NoRevision { name, .. } => {
             Meaning::from(USAGE).hint(CommandLine::of("carnet history").word(name))
         }
-        Error::Author(error) => return meaning(error),
+        Error::Author(error) => return of_author(error),
         Error::Cluster(error) => of_cluster(error),
         Error::Keep(error) => return meaning(&**error),
         Error::Directory => Meaning::from(USAGE).hint("--target kube"),
@@ -149,6 +151,9 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
             let (namespace, name) = owner.split_once('/').unwrap_or_default();
             let line = CommandLine::of("carnet rbac").word(name).own("-n").word(namespace);
             Meaning::from(USAGE).hint(line.own("--kubeconfig FILE --revoke"))
+        }
+        Error::NotASource(_) => {
+            Meaning::from(USAGE).hint("grant it: carnet grant new REF --to FILE, or `--approve DIGEST`")
         }
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube").under(Circumstance::NothingThere),
         Error::PlanBundle { source, .. } => {
@@ -172,6 +177,21 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         // The other errors get their meaning from their causes.
         _ => return None,
     })
+}
+
+/// A source directory that is no bundle is whatever its cause is.
+fn of_author(error: &AuthorError) -> Option<Meaning> {
+    match error {
+        AuthorError::NoComponent { build: Some(build), .. } => Some(Meaning::from(ERROR).hint(build.clone())),
+        AuthorError::NoComponent { build: None, .. } => {
+            Some(Meaning::from(ERROR).hint("build it first, or correct `component` in carnet.yaml"))
+        }
+        AuthorError::Faults(faults) => {
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            Some(Meaning::from(ERROR).details(&faults))
+        }
+        error => meaning(error),
+    }
 }
 
 fn of_usage(usage: &Usage) -> Meaning {
@@ -301,7 +321,9 @@ fn of_run(error: &RunError) -> Meaning {
         RunError::Limit(hit) => {
             Meaning::from(code).hint(CommandLine::of("raise it in the grant:").and(&hit.line()))
         }
-        RunError::Trapped(_) => Meaning::from(code).under(Circumstance::CutShort).hint(TRAPPED),
+        RunError::Trapped(trap) => {
+            Meaning::from(code).details(&trap.frames).under(Circumstance::CutShort).hint(TRAPPED)
+        }
         _ => Meaning::from(code).under(Circumstance::CutShort),
     }
 }
@@ -459,6 +481,7 @@ mod tests {
             (Error::NoEarlierRevision("web".into()), 1),
             (Error::Uninstalled("web".into()), 1),
             (Error::NoPlace, 2),
+            (Error::NotASource("layout:a".into()), 2),
             (Error::OtherInstallation { account: "a".into(), owner: "prod/web".into(), name: "b".into() }, 2),
             (Error::SettledGrant, 2),
             (Error::Shared { name: "web".into(), lines: Vec::new() }, 11),
