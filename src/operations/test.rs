@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::author::{self, Case};
 use crate::capability::kubernetes::RuleText;
 use crate::document::chain;
-use crate::grant::Consent;
 use crate::grant::spec::{Deny, FileGrant, GrantSpec};
+use crate::grant::{Consent, Shortfall};
 use crate::install::{self, Environment, Outcome, Unattended};
 use crate::reference::Reference;
 use crate::state::State;
@@ -156,6 +156,11 @@ fn told(error: &Error) -> String {
         texts.extend(refusal.as_ref().map(|refusal| chain(&**refusal)));
         texts.extend(denials.iter().cloned());
         texts.extend(log.iter().map(|entry| crate::document::visible(&entry.text)));
+    }
+    if let Error::Install(install::Error::Shortfall(Shortfall::Exceeded(lines) | Shortfall::Missing(lines))) =
+        error
+    {
+        texts.extend(lines.iter().map(ToString::to_string));
     }
     texts.join("; ")
 }
