@@ -17,6 +17,7 @@ use std::sync::Arc;
 use carnet::grant::Consent;
 use carnet::grant::spec::GrantFile;
 use carnet::install::{Environment, Unattended};
+use carnet::oci::registry::RegistryClient;
 use carnet::operations::install::install;
 use carnet::operations::{Bundles, InstallRequest, Services};
 use carnet::state::State;
@@ -33,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         policy: Ok(TrustPolicy::parse(&text("trust.yaml")?)?),
         now: jiff::Timestamp::now(),
         scratch: std::env::temp_dir(),
+        registries: RegistryClient::anonymous(),
         listener: Arc::new(Unattended),
     };
     let state = State::open(&home.join("state"))?;

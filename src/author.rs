@@ -70,8 +70,8 @@ pub enum AuthorError {
         /// What would make it, as far as the files beside `carnet.yaml` tell.
         build: Option<CommandLine>,
     },
-    /// A bundle is signed in a layout.
-    #[error("`{0}` is not in a layout")]
+    /// A bundle is signed in a layout or a registry.
+    #[error("`{0}` is neither in a layout nor in a registry")]
     NotALayout(String),
     /// A directory to start from would overwrite something.
     #[error("`{}` is not empty", .0.display())]

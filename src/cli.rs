@@ -16,6 +16,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::document::visible;
+use crate::oci::registry::{RegistryClient, RegistrySettings};
 use crate::operations::{self, Bundles};
 use crate::text::CommandLine;
 
@@ -35,6 +36,7 @@ mod apply;
 mod build;
 mod compile;
 mod completion;
+mod copy;
 mod findings;
 mod dev;
 mod diff;
@@ -50,6 +52,7 @@ mod invoke;
 mod key;
 mod lint;
 mod list;
+mod login;
 mod outputs;
 mod plan;
 mod rbac;
@@ -107,6 +110,9 @@ pub struct Global {
     /// Decide by this trust policy
     #[arg(long, global = true, value_name = "FILE", env = "CARNET_TRUST", hide_env_values = true)]
     trust: Option<PathBuf>,
+    /// Reach this registry without encryption (those on this machine are in any case)
+    #[arg(long, global = true, value_name = "HOST")]
+    plain_http: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,6 +124,11 @@ enum Verb {
     Dev(Box<dev::Args>),
     Key(key::Args),
     Sign(sign::Args),
+    Push(copy::Push),
+    Pull(copy::Pull),
+    Copy(copy::Copy),
+    Login(login::Args),
+    Logout(login::Logout),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Trust(trust::Args),
@@ -172,6 +183,22 @@ impl Context {
         inputs::trust(self.global.trust.as_deref().filter(|file| !file.as_os_str().is_empty()))
     }
 
+    /// The settings for registries.
+    ///
+    /// # Errors
+    /// When the configuration, or a file that it names, cannot be read.
+    pub fn registry_settings(&self) -> anyhow::Result<RegistrySettings> {
+        inputs::registry_settings(&self.global.plain_http)
+    }
+
+    /// The registries that references may name.
+    pub fn registries(&self) -> Arc<RegistryClient> {
+        let plain = self.global.plain_http.clone();
+        RegistryClient::reading(move || {
+            inputs::registry_settings(&plain).map_err(|error| format!("{error:#}"))
+        })
+    }
+
     /// How bundles are fetched and verified.
     pub fn bundles(&self) -> Bundles {
         let unusable = |error| inputs::unreadable(error).into();
@@ -179,6 +206,7 @@ impl Context {
             policy: self.trust().map(|trust| trust.policy).map_err(unusable),
             now: inputs::now(),
             scratch: inputs::scratch(),
+            registries: self.registries(),
             listener: Arc::new(self.ui.clone()),
         }
     }
@@ -304,6 +332,11 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Dev(args) => dev::run(args, context),
         Verb::Key(args) => key::run(args, context),
         Verb::Sign(args) => sign::run(args, context),
+        Verb::Push(args) => copy::push(args, context),
+        Verb::Pull(args) => copy::pull(args, context),
+        Verb::Copy(args) => copy::copy_verb(args, context),
+        Verb::Login(args) => login::run(args, context),
+        Verb::Logout(args) => login::forget(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),
         Verb::Trust(args) => trust::run(args, context),

@@ -8,19 +8,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cap_std::fs::Dir;
 
 use crate::bundle::component::{self, Component, InvalidComponent};
-use crate::bundle::index::{self, BundleIndex, IndexError};
+use crate::bundle::index::{self, BundleIndex, IndexError, is_bundle_index};
 use crate::bundle::{self, Bundle, Fault};
 use crate::digest::Digest;
 use crate::document;
 use crate::oci::file::open_directory;
+use crate::oci::media_type::{BYTES, is_index};
+use crate::oci::registry::{Registry, RegistryClient};
 use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository};
-use crate::reference::{LayoutReference, Reference};
+use crate::reference::{LayoutReference, Reference, RegistryReference};
 use crate::signature::{self, Evidence};
 
 mod entry;
@@ -79,10 +81,13 @@ pub enum FetchError {
     #[error("the layout has no bundle {0}")]
     NoDigest(Digest),
     /// The place cannot be read by this version.
-    #[error("{0} cannot be read by this version: use a layout (`layout:DIR`)")]
+    #[error("{0} cannot be read by this version: use a layout (`layout:DIR`) or a registry")]
     NotYet(&'static str),
-    /// The tag names something that is no bundle.
-    #[error("the layout has `{0}` for something that is not a bundle")]
+    /// The repository in a registry has nothing at this tag or digest.
+    #[error("`{0}` is not there: neither the registry nor the repository may have it")]
+    NotThere(String),
+    /// The tag or digest names something that is no bundle.
+    #[error("`{0}` is something else than a bundle")]
     NotABundle(String),
     /// A blob or a document cannot be read or written, or is not what its digest says.
     #[error(transparent)]
@@ -128,12 +133,33 @@ impl From<OciError> for FetchError {
 ///
 /// # Errors
 /// [`FetchError`] with the part that is missing, changed, too large or not understood.
-pub async fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
+pub async fn fetch(reference: &Reference, registries: &Arc<RegistryClient>) -> Result<Fetched, FetchError> {
+    let Located { repository, reference, tag, index } = locate(reference, registries).await?;
+    whole(&repository, reference, tag, index).await
+}
+
+/// A bundle that was found, and of which nothing but its index was looked at.
+pub struct Located {
+    /// Where it is.
+    pub repository: Repository,
+    /// The same, as it is recorded. For a path, what was found there.
+    pub reference: Reference,
+    /// The tag by which it is known there.
+    pub tag: Option<String>,
+    /// Its index.
+    pub index: Descriptor,
+}
+
+/// Finds a bundle, and resolves its tag.
+///
+/// # Errors
+/// [`FetchError`] when there is none, or more than one.
+pub async fn locate(reference: &Reference, registries: &Arc<RegistryClient>) -> Result<Located, FetchError> {
     match reference {
         Reference::Archive(_) => Err(FetchError::NotYet("archives")),
-        Reference::Layout(layout) => fetch_layout(layout).await,
-        Reference::Path(path) => fetch_layout(&found_at(path)?).await,
-        Reference::Registry(_) => Err(FetchError::NotYet("registries")),
+        Reference::Layout(layout) => in_layout(layout).await,
+        Reference::Path(path) => in_layout(&found_at(path)?).await,
+        Reference::Registry(place) => in_registry(place, registries).await,
     }
 }
 
@@ -218,10 +244,10 @@ impl Fetched {
         let layout = Layout::open_or_new(into.try_clone().map_err(system("."))?).await?;
         let mut repository = Repository::Layout(layout);
         for bytes in self.blobs.values() {
-            repository.add(bytes).await?;
+            repository.add(BYTES, bytes).await?;
         }
         for bytes in [EMPTY_BLOB, self.component_bytes(), &self.index_bytes] {
-            repository.add(bytes).await?;
+            repository.add(BYTES, bytes).await?;
         }
         signature::save(&self.signatures, self.digest(), &mut repository).await?;
         let version = || index::tag_of(&self.bundle.version().to_string());
@@ -254,11 +280,34 @@ fn found_at(path: &Path) -> Result<LayoutReference, FetchError> {
     }
 }
 
-async fn fetch_layout(reference: &LayoutReference) -> Result<Fetched, FetchError> {
+async fn in_layout(reference: &LayoutReference) -> Result<Located, FetchError> {
     let directory = open_directory(&reference.directory).map_err(system(reference.directory.display()))?;
     let layout = Layout::open(directory).await?;
     let (tag, index) = entry::resolve(&layout, reference.tag.as_deref(), reference.digest).await?;
-    whole(&Repository::Layout(layout), Reference::Layout(reference.clone()), tag, index).await
+    let reference = Reference::Layout(reference.clone());
+    Ok(Located { repository: Repository::Layout(layout), reference, tag, index })
+}
+
+/// A digest decides alone: what a tag means by now does not matter then.
+async fn in_registry(
+    place: &RegistryReference,
+    registries: &Arc<RegistryClient>,
+) -> Result<Located, FetchError> {
+    let registry = Registry::to_read(registries, &place.host, &place.repository).map_err(OciError::from)?;
+    let reference = Reference::Registry(place.clone());
+    let found = match (place.digest, &place.tag) {
+        (Some(digest), _) => registry.described(digest).await?,
+        (None, Some(tag)) => registry.tagged(tag).await?,
+        (None, None) => None,
+    };
+    let index = found.ok_or_else(|| FetchError::NotThere(reference.to_string()))?;
+    let repository = Repository::Registry(registry);
+    let is_bundle =
+        is_index(&index.media_type) && is_bundle_index(&repository.read(&index, MAX_DOCUMENT).await?);
+    if !is_bundle {
+        return Err(FetchError::NotABundle(reference.to_string()));
+    }
+    Ok(Located { repository, reference, tag: place.tag.clone(), index })
 }
 
 /// The bundle with this index, after every byte of it was checked.
@@ -282,7 +331,11 @@ async fn whole(
     let bytes = repository.read(&layer, limit).await?.into();
     let component = ComponentBytes { bytes, digest: layer.digest, read: OnceLock::new() };
 
-    let absent_images = kept.images(&children).await?;
+    let absent_images = match repository {
+        Repository::Layout(_) => kept.images(&children).await?,
+        // A registry takes no index before all that it names, and whoever installs needs no image.
+        Repository::Registry(_) => Vec::new(),
+    };
     Ok(Fetched {
         reference,
         tag,

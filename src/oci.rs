@@ -20,11 +20,14 @@ mod index;
 mod blob;
 pub(crate) mod file;
 mod layout;
+pub mod registry;
 mod repository;
 pub mod referrers;
+mod graph;
 
 pub use blob::BlobStream;
 pub use descriptor::{Descriptor, EMPTY_BLOB};
+pub use graph::{Absent, CopyObserver, CopySum, copy_graph};
 pub use index::{ImageIndex, MAX_ENTRIES};
 pub use layout::{Layout, LayoutEntry};
 pub use manifest::Manifest;
@@ -99,6 +102,9 @@ pub enum OciError {
     /// A document breaks a rule.
     #[error("an OCI document is not valid")]
     Malformed(#[from] Malformed),
+    /// A registry could not be used.
+    #[error(transparent)]
+    Registry(#[from] registry::RegistryError),
     /// Something that should be a plain file is a link, a directory or a device.
     #[error("`{0}` is not a plain file")]
     NotAFile(String),
@@ -129,6 +135,9 @@ pub enum OciError {
     /// A list is longer than is read.
     #[error("{0} has more than the {MAX_ENTRIES} entries that are read")]
     TooMany(&'static str),
+    /// A list does not keep what is added to it.
+    #[error("{0} does not keep what is added to it: others may be writing it, so try again")]
+    Unlisted(&'static str),
     /// The layout is of another version.
     #[error("the layout is not of version 1.0.0")]
     Version,

@@ -32,6 +32,8 @@ pub mod uninstall;
 pub mod examine;
 pub mod diff;
 pub mod drift;
+pub mod copy;
+pub mod login;
 pub mod verify;
 pub mod inspect;
 pub mod trust;

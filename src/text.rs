@@ -7,6 +7,7 @@
 
 pub mod json;
 pub mod shell;
+pub mod url;
 pub mod yaml;
 
 pub use shell::{Blank, CommandLine};

@@ -12,6 +12,7 @@ use std::process::Command;
 use carnet::author::{self, Built, Signed};
 use carnet::digest::Digest;
 use carnet::fetch::{self, Fetched};
+use carnet::oci::registry::RegistryClient;
 use carnet::reference::{LayoutReference, Reference};
 use carnet::signature::PrivateKey;
 use wit_component::{StringEncoding, embed_component_metadata};
@@ -149,11 +150,11 @@ fn build(source: &Path, layout: &Path) -> Built {
 }
 
 fn sign(reference: &Reference, key: &PrivateKey) -> Signed {
-    wait(author::sign(reference, key)).unwrap()
+    wait(author::sign(reference, key, &RegistryClient::anonymous())).unwrap()
 }
 
 fn fetch(reference: &Reference) -> Fetched {
-    wait(fetch::fetch(reference)).unwrap()
+    wait(fetch::fetch(reference, &RegistryClient::anonymous())).unwrap()
 }
 
 impl Site {

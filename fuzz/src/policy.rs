@@ -9,6 +9,7 @@ use cap_std::fs::Dir;
 use carnet::digest::Digest;
 use carnet::document;
 use carnet::fetch::{Fetched, fetch, load};
+use carnet::oci::registry::RegistryClient;
 use carnet::verify::{Refusal, TrustDecision, TrustPolicy};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -149,7 +150,12 @@ fn bundles() -> &'static [Fetched] {
     static BUNDLES: OnceLock<Vec<Fetched>> = OnceLock::new();
     BUNDLES.get_or_init(|| {
         let layout = root().join("guest-examples/bundles/hello");
-        let digest = now(fetch(&format!("layout:{}", layout.display()).parse().unwrap())).unwrap().digest();
+        let digest = now(fetch(
+            &format!("layout:{}", layout.display()).parse().unwrap(),
+            &RegistryClient::anonymous(),
+        ))
+        .unwrap()
+        .digest();
         let directory = Dir::open_ambient_dir(layout, ambient_authority()).unwrap();
         let from = |origin: &str| now(load(&directory, digest, origin.parse().unwrap())).unwrap();
         ORIGINS.map(from).into()

@@ -3,16 +3,19 @@
 //! The one place of the program that reads files by path, the environment and the clock on its own account. Everything
 //! goes through the functions at the end.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::document;
 use crate::oci::file::open_named;
+use crate::oci::registry::RegistrySettings;
 use crate::operations::Deferred;
 use crate::state::{is_own, private_directory};
 use crate::verify::TrustPolicy;
@@ -23,6 +26,7 @@ pub mod consent;
 pub mod credentials;
 pub mod parameters;
 pub mod password;
+pub mod registries;
 mod writing;
 
 pub use writing::{remove, write, write_below, write_secret};
@@ -32,6 +36,9 @@ const SYSTEM_TRUST: &str = "/etc/carnet/trust.yaml";
 
 /// The longest file of an operator's that is read, in bytes. Something longer was named by mistake.
 const MAX_FILE: u64 = 4 << 20;
+
+/// The longest password that is read from standard input, in bytes. Some of them are tokens.
+const MAX_SECRET: u64 = 64 << 10;
 
 /// The user's configuration file, `config.yaml`. Paths in it are below its directory.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -43,6 +50,8 @@ pub struct Settings {
     pub state: Option<String>,
     /// The trust policy.
     pub trust: Option<PathBuf>,
+    /// Registries, by host.
+    pub registries: BTreeMap<String, registries::RegistryEntry>,
 }
 
 /// A trust policy, and where it comes from.
@@ -171,6 +180,30 @@ pub fn deferred<T>(read: impl FnOnce() -> anyhow::Result<T> + Send + 'static) ->
 /// Why something cannot be read, for the library, which hands it back.
 pub fn unreadable(error: anyhow::Error) -> Box<dyn Error + Send + Sync> {
     error.reallocate_into_boxed_dyn_error_without_backtrace()
+}
+
+/// The settings for registries. `plain` are those that a flag names as without encryption.
+///
+/// # Errors
+/// When the configuration, or a file that it names, cannot be read.
+pub fn registry_settings(plain: &[String]) -> anyhow::Result<RegistrySettings> {
+    let directory = directory("XDG_CONFIG_HOME", ".config").unwrap_or_default();
+    registries::settings(&Settings::load()?.registries, &directory, plain)
+}
+
+/// A secret from standard input, without the line break at its end.
+///
+/// # Errors
+/// When it cannot be read, is empty, too long or no text.
+pub fn secret_from_stdin() -> anyhow::Result<SecretString> {
+    let mut bytes = Vec::new();
+    io::stdin().take(MAX_SECRET + 1).read_to_end(&mut bytes).context("cannot read standard input")?;
+    let text =
+        String::from_utf8(bytes).ok().filter(|text| text.len() <= usize::try_from(MAX_SECRET).unwrap_or(0));
+    let text = text.context("what comes from standard input is too long for a password, or no text")?;
+    let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    anyhow::ensure!(!text.is_empty(), "the password is empty");
+    Ok(text.to_owned().into())
 }
 
 /// A path that does not depend on the current directory any more.

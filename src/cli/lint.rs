@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
             Some((kind, text)) => lint_document(kind, &text),
             None => {
                 let reference = reference(&args.subject)?;
-                context.wait(lint(&reference))?
+                context.wait(lint(&reference, &context.registries()))?
             }
         },
     };

@@ -17,8 +17,9 @@ use super::ui::{Page, Report, Tone, Words, mixed};
 /// of the key comes from COSIGN_PASSWORD, or is asked for on a terminal.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  carnet sign layout:bundles:1.0.0 --key keys/release.key")]
+Examples:
+  carnet sign layout:bundles:1.0.0 --key keys/release.key
+  carnet sign registry.example/acme/web:1.0.0 --key keys/release.key")]
 pub(super) struct Args {
     /// Where the bundle is
     #[arg(value_name = "REF")]
@@ -30,7 +31,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let key = PrivateKey::read(&args.key, &password::known()?)?;
-    context.ui.report(&context.wait(sign(&args.reference, &key))?)?;
+    context.ui.report(&context.wait(sign(&args.reference, &key, &context.registries()))?)?;
     Ok(exit::DONE)
 }
 

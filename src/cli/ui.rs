@@ -262,6 +262,11 @@ impl Ui {
         }
     }
 
+    /// Whether somebody sees how far something has come.
+    pub fn has_progress(&self) -> bool {
+        !self.is_quiet && self.is_for_people() && console::Term::stderr().is_term()
+    }
+
     /// Prints the document of an error, where one is wanted.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::grant::{Permitted, ReadBindings};
 use crate::kubernetes::api::{self, RBAC};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::path;
+use crate::text::url::percent_encoded;
 
 use super::request::ApiRequest;
 use super::server::Server;
@@ -94,7 +95,6 @@ fn named(item: &Value, all: &ObjectRef) -> Option<ObjectRef> {
 fn page_path(all: &ObjectRef, page: &str) -> String {
     let plural = format!("{}s", all.kind.to_lowercase());
     let list = path::of_list(&all.api_version, &plural, all.namespace.as_deref());
-    let page =
-        if page.is_empty() { String::new() } else { format!("&continue={}", path::percent_encoded(page)) };
+    let page = if page.is_empty() { String::new() } else { format!("&continue={}", percent_encoded(page)) };
     format!("{list}?limit={PAGE}{page}")
 }

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::kubernetes::api::{STORAGE, v1};
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::path::{self, percent_encoded};
+use crate::kubernetes::path;
 use crate::kubernetes::readiness::{Beside, Readiness, readiness, shown};
+use crate::text::url::percent_encoded;
 
 use super::request::ApiRequest;
 use super::server::Server;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::fetch::tests::component;
 use crate::kubernetes::kinds::Kinds;
+use crate::oci::registry::RegistryClient;
 use crate::verify::{TrustPolicy, dangerously_unsigned};
 
 /// Everything that can be requested, one of each. `OPTIONAL` stands where a request may be one.
@@ -48,7 +49,11 @@ pub(crate) async fn verified_of(component: &[u8], requests: &str) -> Verified {
     fs::write(source.join("web.wasm"), component).unwrap();
     crate::author::build(&source, &layout, None).await.unwrap();
     let reference = format!("layout:{}", layout.display()).parse().unwrap();
-    dangerously_unsigned(crate::fetch::fetch(&reference).await.unwrap(), &TrustPolicy::none()).unwrap()
+    dangerously_unsigned(
+        crate::fetch::fetch(&reference, &RegistryClient::anonymous()).await.unwrap(),
+        &TrustPolicy::none(),
+    )
+    .unwrap()
 }
 
 /// A run of that bundle, with what a grant of these members allows.

@@ -2,6 +2,7 @@
 
 use super::object::ObjectRef;
 use super::resource::Resource;
+use crate::text::url::percent_encoded;
 
 /// Where a version of a group is served.
 pub fn of_version(api_version: &str) -> String {
@@ -30,19 +31,6 @@ pub fn of_object(object: &ObjectRef, resource: &Resource) -> Option<String> {
     let list = of_list(&object.api_version, &resource.plural, object.namespace.as_deref());
     let fits = object.namespace.is_some() == resource.namespaced;
     fits.then(|| format!("{list}/{}", percent_encoded(&object.name)))
-}
-
-/// Percent-encodes everything but the unreserved characters of RFC 3986. References are checked long before; this makes
-/// the path safe even if one day they are not.
-pub fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-        encoded
-    })
 }
 
 #[cfg(test)]

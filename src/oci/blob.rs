@@ -3,12 +3,14 @@
 //! Digest and size are checked as the bytes pass, here and nowhere else, whatever the repository is. Nothing is held:
 //! who wants the whole blob in memory says how much that may be.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 
-use super::{Descriptor, OciError};
+use super::{CopyObserver, Descriptor, OciError};
 use crate::digest::{Digest, Hasher, Mismatch};
 
 /// The bytes of a blob, on their way.
@@ -16,12 +18,14 @@ use crate::digest::{Digest, Hasher, Mismatch};
 /// Invariant: bytes are what their digest says. The stream ends with `None` only after all bytes came and were the
 /// right ones; until then, the bytes may be stored aside, and not used.
 pub struct BlobStream {
+    media_type: String,
     digest: Digest,
     size: u64,
     chunks: BoxStream<'static, Result<Bytes, OciError>>,
     hasher: Hasher,
     passed: u64,
     is_whole: bool,
+    watch: Option<Arc<dyn CopyObserver>>,
 }
 
 impl BlobStream {
@@ -31,12 +35,35 @@ impl BlobStream {
         chunks: impl Stream<Item = Result<Bytes, OciError>> + Send + 'static,
     ) -> Self {
         Self {
+            media_type: blob.media_type.clone(),
             digest: blob.digest,
             size: blob.size,
             chunks: chunks.fuse().boxed(),
             hasher: Hasher::default(),
             passed: 0,
             is_whole: false,
+            watch: None,
+        }
+    }
+
+    /// Tells an observer of each chunk.
+    pub(super) fn watched(self, observer: &Arc<dyn CopyObserver>) -> Self {
+        Self { watch: Some(Arc::clone(observer)), ..self }
+    }
+
+    /// The media type under which the blob is known.
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// The blob that this is.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor {
+            media_type: self.media_type.clone(),
+            digest: self.digest,
+            size: self.size,
+            annotations: BTreeMap::new(),
+            artifact_type: None,
         }
     }
 
@@ -85,6 +112,9 @@ impl BlobStream {
             return Err(self.other_size());
         }
         self.hasher.update(&chunk);
+        if let Some(observer) = &self.watch {
+            observer.moved(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        }
         Ok(chunk)
     }
 

@@ -17,6 +17,13 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<Dir> {
     Dir::open_ambient_dir(path, cap_std::ambient_authority())
 }
 
+/// Opens a directory that a person named, and makes it where there is none.
+pub(crate) fn make_directory(path: &Path) -> io::Result<Dir> {
+    #[expect(clippy::disallowed_methods, reason = "the place was named by the person who called us")]
+    std::fs::create_dir_all(path)?;
+    open_directory(path)
+}
+
 /// Opens a file that a person named: a plain one, or a stream that the program was started with. A pipe that stands
 /// anywhere else would be waited for, and nobody may ever write into it.
 pub(crate) fn open_named(path: &Path) -> io::Result<File> {
@@ -44,6 +51,43 @@ fn waiting(file: File) -> io::Result<File> {
 #[cfg(not(unix))]
 fn waiting(file: File) -> io::Result<File> {
     Ok(file)
+}
+
+/// Reads a file that a person or the environment named; none where there is none.
+pub(crate) fn read_named(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match open_named(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_dangling(path) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
+        Ok(Some(bytes))
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than is read"))
+    }
+}
+
+/// Whether there is a link that leads nowhere: that is not the same as nothing.
+fn is_dangling(path: &Path) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Writes a file for its owner alone, whole or not at all. Its directory is made where it is not there.
+pub(crate) fn write_named_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "a link stays a link, and what it leads to is written")]
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    std::fs::create_dir_all(folder)?;
+    // A temporary file is its owner's alone, and stays so when it takes its place.
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(&target).map(drop).map_err(|error| error.error)
 }
 
 /// Reads a plain file of at most `limit` bytes.

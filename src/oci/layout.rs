@@ -165,6 +165,17 @@ impl Layout {
         Ok(BlobStream::new(blob, chunks(file, path(digest), blob.size.saturating_add(1))))
     }
 
+    /// Whether there is a plain file of this size for a blob.
+    pub(super) async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
+        let (directory, path, size) = (Arc::clone(&self.directory), path(blob.digest), blob.size);
+        blocking(move || match directory.symlink_metadata(&path) {
+            Ok(entry) => Ok(entry.is_file() && entry.len() == size),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(OciError::system(path)(error)),
+        })
+        .await
+    }
+
     /// All bytes of a blob that has no more than `limit`.
     ///
     /// # Errors

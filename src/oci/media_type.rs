@@ -15,6 +15,9 @@ pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json"
 /// The empty blob ([`EMPTY_BLOB`](super::EMPTY_BLOB)).
 pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
+/// Bytes of no particular type.
+pub const BYTES: &str = "application/octet-stream";
+
 /// Whether something is a manifest for one platform or artifact.
 pub fn is_manifest(media_type: &str) -> bool {
     [OCI_MANIFEST, DOCKER_MANIFEST].contains(&media_type)

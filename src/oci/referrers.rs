@@ -1,7 +1,7 @@
 //! Referrers: turns the digest of a document into the list of artifacts that refer to it, such as its signatures.
 //!
-//! A repository without an API for that keeps the list at a tag that is made from the digest (OCI distribution 1.1). A
-//! layout may also have such documents in its own index.
+//! A registry may have an API for that. A repository without one keeps the list at a tag that is made from the digest
+//! (OCI distribution 1.1). A layout may also have such documents in its own index.
 
 use serde_json::Value;
 
@@ -9,6 +9,9 @@ use super::index::{list, readable, write_list};
 use super::media_type::OCI_INDEX;
 use super::{Descriptor, MAX_DOCUMENT, OciError, Repository};
 use crate::digest::Digest;
+
+/// How often a list is written that others write at the same time.
+const MAX_TRIES: u32 = 5;
 
 /// The referrers tag of a digest, for repositories without the referrers API.
 pub fn fallback_tag(subject: Digest) -> String {
@@ -25,7 +28,14 @@ pub async fn of(
     subject: Digest,
     name: &'static str,
 ) -> Result<Vec<Descriptor>, OciError> {
-    let entries = entries(repository, subject, name).await?;
+    let noted = match repository {
+        Repository::Registry(registry) => registry.referrers(subject, name).await?,
+        Repository::Layout(_) => None,
+    };
+    let entries = match noted {
+        Some(noted) => noted,
+        None => entries(repository, subject, name).await?,
+    };
     let mut found = entries.iter().map(Descriptor::parse).collect::<Result<Vec<_>, _>>()?;
     found.extend(repository.listed());
     Ok(found)
@@ -41,18 +51,30 @@ pub async fn add(
     referrers: &[Descriptor],
     name: &'static str,
 ) -> Result<(), OciError> {
-    if referrers.is_empty() {
-        return Ok(());
-    }
-    let mut entries = entries(repository, subject, name).await?;
-    for referrer in referrers {
-        if !readable(&entries).any(|entry| entry.digest == referrer.digest) {
-            entries.push(referrer.to_value());
+    let mut left: Vec<&Descriptor> = referrers.iter().filter(|it| !is_noted(repository, it)).collect();
+    for _ in 0..MAX_TRIES {
+        let mut entries = entries(repository, subject, name).await?;
+        left.retain(|it| !readable(&entries).any(|entry| entry.digest == it.digest));
+        if left.is_empty() {
+            return Ok(());
         }
+        entries.extend(left.iter().map(|it| it.to_value()));
+        let bytes = write_list(&entries);
+        repository.add(OCI_INDEX, &bytes).await?;
+        repository.tag(&fallback_tag(subject), &Descriptor::of(OCI_INDEX, &bytes)).await?;
     }
-    let bytes = write_list(&entries);
-    repository.add(&bytes).await?;
-    repository.tag(&fallback_tag(subject), &Descriptor::of(OCI_INDEX, &bytes)).await
+    // Somebody else wrote the list each time between our reading and our writing, or it is not what was written.
+    let entries = entries(repository, subject, name).await?;
+    let is_listed = |it: &&Descriptor| readable(&entries).any(|entry| entry.digest == it.digest);
+    if left.iter().all(is_listed) { Ok(()) } else { Err(OciError::Unlisted(name)) }
+}
+
+/// Whether the repository lists a document by itself, since that names its subject.
+fn is_noted(repository: &Repository, document: &Descriptor) -> bool {
+    match repository {
+        Repository::Registry(registry) => registry.has_noted(document.digest),
+        Repository::Layout(_) => false,
+    }
 }
 
 /// The entries at the fallback tag.

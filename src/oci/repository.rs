@@ -1,8 +1,10 @@
 //! A repository turns descriptors and tags into blobs, wherever these are.
 //!
-//! Fetching, signing and copying work on any kind of repository. There is one kind so far, a layout in a directory; a
-//! registry, an archive and a store are others to come, each with the same few verbs.
+//! Fetching, signing and copying work on any kind of repository, by the same few verbs.
 
+use bytes::Bytes;
+
+use super::registry::Registry;
 use super::{BlobStream, Descriptor, Layout, OciError};
 use crate::digest::Digest;
 
@@ -11,6 +13,8 @@ use crate::digest::Digest;
 pub enum Repository {
     /// A directory in the OCI image layout.
     Layout(Layout),
+    /// A repository in a registry.
+    Registry(Registry),
 }
 
 impl Repository {
@@ -21,6 +25,7 @@ impl Repository {
     pub async fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
         match self {
             Self::Layout(layout) => layout.tagged(tag),
+            Self::Registry(registry) => registry.tagged(tag).await,
         }
     }
 
@@ -28,6 +33,7 @@ impl Repository {
     pub(super) fn listed(&self) -> Vec<Descriptor> {
         match self {
             Self::Layout(layout) => layout.descriptors().collect(),
+            Self::Registry(_) => Vec::new(),
         }
     }
 
@@ -35,6 +41,7 @@ impl Repository {
     pub fn saved_signatures(&self) -> Vec<Descriptor> {
         match self {
             Self::Layout(layout) => layout.saved_signatures(),
+            Self::Registry(_) => Vec::new(),
         }
     }
 
@@ -45,6 +52,7 @@ impl Repository {
     pub async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
         match self {
             Self::Layout(layout) => layout.stream(blob).await,
+            Self::Registry(registry) => registry.stream(blob).await,
         }
     }
 
@@ -55,6 +63,7 @@ impl Repository {
     pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
         match self {
             Self::Layout(layout) => layout.read(blob, limit).await,
+            Self::Registry(registry) => registry.read(blob, limit).await,
         }
     }
 
@@ -65,16 +74,41 @@ impl Repository {
     pub async fn receive(&self, blob: BlobStream) -> Result<(), OciError> {
         match self {
             Self::Layout(layout) => layout.receive(blob).await,
+            Self::Registry(registry) => registry.receive(blob).await,
         }
     }
 
-    /// Stores a blob that is in memory.
+    /// Stores a blob or document that is in memory. A document comes after those that it names.
     ///
     /// # Errors
     /// [`OciError`] when it cannot be written.
-    pub async fn add(&self, bytes: &[u8]) -> Result<Digest, OciError> {
+    pub async fn add(&self, media_type: &str, bytes: &[u8]) -> Result<Digest, OciError> {
         match self {
             Self::Layout(layout) => layout.add(bytes).await,
+            Self::Registry(registry) => {
+                let blob = Descriptor::of(media_type, bytes);
+                registry.add(&blob, Bytes::copy_from_slice(bytes)).await?;
+                Ok(blob.digest)
+            }
+        }
+    }
+
+    /// Whether a blob or document is there already. Its bytes are not looked at.
+    ///
+    /// # Errors
+    /// [`OciError`] when the repository cannot tell.
+    pub async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
+        match self {
+            Self::Layout(layout) => layout.has(blob).await,
+            Self::Registry(registry) => registry.has(blob).await,
+        }
+    }
+
+    /// Has a registry take a blob from another of its repositories. Says whether it did.
+    pub(super) async fn mount(&self, blob: &Descriptor, from: &Self) -> Result<bool, OciError> {
+        match (self, from) {
+            (Self::Registry(to), Self::Registry(from)) => to.mount(blob.digest, from).await,
+            _ => Ok(false),
         }
     }
 
@@ -85,6 +119,7 @@ impl Repository {
     pub async fn tag(&mut self, tag: &str, descriptor: &Descriptor) -> Result<(), OciError> {
         match self {
             Self::Layout(layout) => layout.tag(tag, descriptor),
+            Self::Registry(registry) => registry.tag(tag, descriptor).await?,
         }
         Ok(())
     }
@@ -96,6 +131,7 @@ impl Repository {
     pub async fn finish(&self) -> Result<(), OciError> {
         match self {
             Self::Layout(layout) => layout.write().await,
+            Self::Registry(_) => Ok(()),
         }
     }
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::author::{self, Built};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Fetched, fetch};
+use crate::oci::registry::RegistryClient;
 use crate::reference::{LayoutReference, Reference};
 use crate::verify::{TrustPolicy, Verified, dangerously_unsigned};
 
@@ -22,6 +23,8 @@ pub struct Bundles {
     pub now: Timestamp,
     /// Where a source directory is built for inspection.
     pub scratch: PathBuf,
+    /// The registries that references may name.
+    pub registries: Arc<RegistryClient>,
     /// Receives events about a bundle.
     pub listener: Arc<dyn Listener>,
 }
@@ -40,7 +43,7 @@ impl Bundles {
     /// # Errors
     /// [`Error::Fetch`], or [`Error::Author`] with what is wrong with the source.
     pub async fn fetched(&self, reference: &Reference) -> Result<Fetched, Error> {
-        let fetched = match fetch(reference).await {
+        let fetched = match fetch(reference, &self.registries).await {
             Err(FetchError::Source(directory)) => self.built(&directory).await?,
             fetched => fetched?,
         };
@@ -64,7 +67,7 @@ impl Bundles {
     /// # Errors
     /// [`Error::NotASource`] for any other bundle, and as [`verified`](Self::verified).
     pub(super) async fn developed(&self, reference: &Reference) -> Result<Verified, Error> {
-        match fetch(reference).await {
+        match fetch(reference, &self.registries).await {
             Err(FetchError::Source(directory)) => {
                 let verified = self.admitted(self.built(&directory).await?, true)?;
                 self.listener.told(&Notice::Development);
@@ -105,7 +108,7 @@ impl Bundles {
         for fault in &built.warnings {
             self.listener.told(&Notice::Fault(fault.to_string()));
         }
-        Ok(fetch(&in_layout(layout.path(), built.digest)).await?)
+        Ok(fetch(&in_layout(layout.path(), built.digest), &self.registries).await?)
     }
 
     fn temporary(&self) -> std::io::Result<TempDir> {

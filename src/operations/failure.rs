@@ -7,7 +7,7 @@ use crate::bundle::parameters::{ParameterError, ParameterFault};
 use crate::capability;
 use crate::cluster::{self, Unconfigured};
 use crate::digest::Digest;
-use crate::document::{self, slip};
+use crate::document::{self, slip, visible};
 use crate::fetch::FetchError;
 use crate::grant::Shortfall;
 use crate::grant::spec;
@@ -61,6 +61,19 @@ pub enum Error {
     /// A namespace has to be there before rights in it can be given.
     #[error("no rights can be given in the namespace `{0}`, which the plan makes itself")]
     NamespaceOfPlan(String),
+    /// An image of a bundle can be had nowhere.
+    #[error("the image `{}` is not in the layout, and not to be had as `{}`: {}", visible(.name), visible(.image), visible(.why))]
+    NoImage {
+        /// Its name in the bundle.
+        name: String,
+        /// Its name at a registry.
+        image: String,
+        /// Why it cannot be had.
+        why: String,
+    },
+    /// Nothing can be copied to there.
+    #[error("nothing can be copied to `{0}` by this version: name a registry or a layout (`layout:DIR`)")]
+    NotACopy(String),
     /// There was no success to go back to.
     #[error("`{0}` has no earlier revision that succeeded")]
     NoEarlierRevision(String),

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::path::Path;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::capability::Requests;
 use crate::document;
 use crate::fetch::{FetchError, fetch};
 use crate::grant::spec::GrantFile;
+use crate::oci::registry::RegistryClient;
 use crate::reference::Reference;
 use crate::verify::TrustPolicy;
 
@@ -86,8 +88,8 @@ impl Document for Lint {
 ///
 /// # Errors
 /// [`Error`] when it cannot be fetched, or a file of the source directory cannot be read.
-pub async fn lint(reference: &Reference) -> Result<Lint, Error> {
-    let faults = match fetch(reference).await {
+pub async fn lint(reference: &Reference, registries: &Arc<RegistryClient>) -> Result<Lint, Error> {
+    let faults = match fetch(reference, registries).await {
         Err(FetchError::Source(directory)) => source_faults(&directory)?,
         fetched => {
             let fetched = fetched?;

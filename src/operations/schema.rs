@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::verify::TrustPolicy;
 
 use super::build::Build;
+use super::copy::Copied;
 use super::diff::Difference;
 use super::doctor::Diagnosis;
 use super::drift::Drift;
@@ -26,6 +27,7 @@ use super::init::SourceDirectory;
 use super::inspect::Inspection;
 use super::lint::Lint;
 use super::list::InstallationList;
+use super::login::Login;
 use super::outputs::{Output, OutputList};
 use super::rbac::{Account, RightsCheck, RightsReport};
 use super::sign::{KeyPair, Signature};
@@ -83,6 +85,7 @@ pub fn kinds() -> Vec<DocumentKind> {
     vec![
         DocumentKind::printed::<Account>(),
         DocumentKind::printed::<Build>(),
+        DocumentKind::printed::<Copied>(),
         DocumentKind::printed::<Diagnosis>(),
         DocumentKind::printed::<Difference>(),
         DocumentKind::printed::<Drift>(),
@@ -94,6 +97,7 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::printed::<KeyPair>(),
         DocumentKind::printed::<Lint>(),
         DocumentKind::printed::<LockReport>(),
+        DocumentKind::printed::<Login>(),
         DocumentKind::printed::<Outcome>(),
         DocumentKind::printed::<Output>(),
         DocumentKind::printed::<OutputList>(),

@@ -1,6 +1,7 @@
-//! Signs a bundle in a layout, and makes keys for that.
+//! Signs a bundle in a layout or registry, and makes keys for that.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use crate::author::{self, Signed};
 use crate::digest::Digest;
+use crate::oci::registry::RegistryClient;
 use crate::reference::Reference;
 use crate::signature::PrivateKey;
 
@@ -45,12 +47,16 @@ impl Document for KeyPair {
     const KIND: &'static str = "KeyPair";
 }
 
-/// Signs a bundle in a layout.
+/// Signs a bundle in a layout or registry.
 ///
 /// # Errors
 /// [`Error::Author`] when it cannot be fetched, or the signature cannot be written.
-pub async fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signature, Error> {
-    let Signed { digest, key_id, is_new } = author::sign(reference, key).await?;
+pub async fn sign(
+    reference: &Reference,
+    key: &PrivateKey,
+    registries: &Arc<RegistryClient>,
+) -> Result<Signature, Error> {
+    let Signed { digest, key_id, is_new } = author::sign(reference, key, registries).await?;
     Ok(Signature { digest, key_id, is_new })
 }
 

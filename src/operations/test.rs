@@ -17,6 +17,7 @@ use crate::document::chain;
 use crate::grant::spec::{Deny, FileGrant, GrantSpec};
 use crate::grant::{Consent, Shortfall};
 use crate::install::{self, Environment, Outcome, Unattended};
+use crate::oci::registry::RegistryClient;
 use crate::reference::Reference;
 use crate::state::State;
 use crate::targets::Place;
@@ -103,6 +104,7 @@ async fn run(directory: &Path, case: &Case, bench: &Bench) -> Result<Outcome, Er
         policy: Ok(TrustPolicy::none()),
         now: bench.now,
         scratch: bench.scratch.clone(),
+        registries: RegistryClient::anonymous(),
         listener: Arc::new(Unattended),
     };
     let services = Services { bundles, environment };

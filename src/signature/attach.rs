@@ -8,7 +8,7 @@ use super::sigstore::{self, MEDIA_TYPE};
 use super::{KeyError, PrivateKey};
 use crate::digest::Digest;
 use crate::document;
-use crate::oci::media_type::{EMPTY, OCI_MANIFEST};
+use crate::oci::media_type::{BYTES, EMPTY, OCI_MANIFEST};
 use crate::oci::{Descriptor, EMPTY_BLOB, OciError, Repository, referrers};
 
 /// Writes signatures into a repository, byte for byte. Those that could not be read are left out.
@@ -22,8 +22,14 @@ pub async fn save(
 ) -> Result<(), OciError> {
     let mut carriers = Vec::new();
     for evidence in signatures.iter().filter(|evidence| evidence.content.is_ok()) {
-        for bytes in evidence.blobs.values() {
-            repository.add(bytes).await?;
+        // The OCI manifest comes after those that it names.
+        let (carrier, others): (Vec<_>, Vec<_>) =
+            evidence.blobs.iter().partition(|(digest, _)| **digest == evidence.carrier.digest);
+        for (_, bytes) in others {
+            repository.add(BYTES, bytes).await?;
+        }
+        for (_, bytes) in carrier {
+            repository.add(&evidence.carrier.media_type, bytes).await?;
         }
         if evidence.is_classic {
             repository.tag(&classic_tag(subject), &evidence.carrier).await?;
@@ -56,8 +62,10 @@ impl NewSignature {
     /// # Errors
     /// [`OciError`] when the repository cannot be read or written.
     pub async fn write(&self, subject: Digest, repository: &mut Repository) -> Result<(), OciError> {
-        for blob in [EMPTY_BLOB, &self.bundle, &self.carrier] {
-            repository.add(blob).await?;
+        for (media_type, bytes) in
+            [(EMPTY, EMPTY_BLOB), (MEDIA_TYPE, &self.bundle), (OCI_MANIFEST, &self.carrier)]
+        {
+            repository.add(media_type, bytes).await?;
         }
         let carrier = Descriptor {
             artifact_type: Some(MEDIA_TYPE.into()),

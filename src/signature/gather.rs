@@ -167,9 +167,12 @@ impl EvidenceReader<'_> {
 }
 
 /// Whether an error is about more than one signature: there is too much of them, or the place where they are is
-/// damaged. Whatever else a place holds that is not what it says cannot be told from here.
+/// damaged or does not answer. Whatever else a place holds that is not what it says cannot be told from here.
 fn is_fatal(error: &OciError) -> bool {
-    matches!(error, OciError::TooMany(_) | OciError::Digest(_) | OciError::Size { .. })
+    matches!(
+        error,
+        OciError::TooMany(_) | OciError::Digest(_) | OciError::Size { .. } | OciError::Registry(_)
+    )
 }
 
 fn unreadable(carrier: &Descriptor, error: &OciError, is_classic: bool) -> Evidence {

@@ -6,7 +6,7 @@ use cap_std::fs::Dir;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::oci::media_type::{EMPTY, OCI_INDEX, OCI_MANIFEST};
+use crate::oci::media_type::{BYTES, EMPTY, OCI_INDEX, OCI_MANIFEST};
 use crate::oci::{Descriptor, EMPTY_BLOB, Layout, OciError, Repository, referrers};
 
 const SUBJECT: &[u8] = b"{\"what\":\"is signed\"}";
@@ -38,11 +38,11 @@ async fn signed(repository: &mut Repository, key: &PrivateKey) {
 
 /// Adds a manifest in cosign's classic form with these layers.
 async fn classic(repository: &mut Repository, layers: &[Value]) {
-    repository.add(EMPTY_BLOB).await.unwrap();
+    repository.add(EMPTY, EMPTY_BLOB).await.unwrap();
     let config = Descriptor::of(EMPTY, EMPTY_BLOB).to_value();
     let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers})
         .to_string();
-    repository.add(manifest.as_bytes()).await.unwrap();
+    repository.add(OCI_MANIFEST, manifest.as_bytes()).await.unwrap();
     let tag = format!("{}.sig", referrers::fallback_tag(subject().digest));
     repository.tag(&tag, &Descriptor::of(OCI_MANIFEST, manifest.as_bytes())).await.unwrap();
 }
@@ -78,7 +78,7 @@ async fn a_copy_has_the_same_signatures_but_for_those_that_cannot_be_read() {
     let (from, to) = (Home::new(), Home::new());
     let (mut repository, key) = (from.repository().await, key());
     signed(&mut repository, &key).await;
-    repository.add(b"payload").await.unwrap();
+    repository.add(BYTES, b"payload").await.unwrap();
     classic(&mut repository, &[layer(b"payload", Some("c2ln")), layer(b"not there", Some("c2ln"))]).await;
     let found = gather(&repository, subject().digest).await.unwrap();
     assert_eq!(
@@ -99,7 +99,7 @@ async fn a_copy_has_the_same_signatures_but_for_those_that_cannot_be_read() {
 async fn signatures_that_a_layout_marks_as_such_need_no_tag() {
     let home = Home::new();
     let mut repository = home.repository().await;
-    repository.add(b"payload").await.unwrap();
+    repository.add(BYTES, b"payload").await.unwrap();
     classic(&mut repository, &[layer(b"payload", Some("c2ln"))]).await;
     repository.finish().await.unwrap();
     let index = home.0.path().join("index.json");
@@ -119,7 +119,7 @@ async fn signatures_that_a_layout_marks_as_such_need_no_tag() {
 async fn a_classic_layer_without_signature_and_one_of_another_type_are_none() {
     let home = Home::new();
     let mut repository = home.repository().await;
-    repository.add(b"payload").await.unwrap();
+    repository.add(BYTES, b"payload").await.unwrap();
     let foreign = Descriptor::of("text/plain", b"payload").to_value();
     classic(&mut repository, &[foreign, layer(b"payload", None)]).await;
     let found = gather(&repository, subject().digest).await.unwrap();
@@ -140,7 +140,7 @@ async fn what_refers_to_something_else_or_is_something_else_is_passed_over() {
             "config": Descriptor::of(EMPTY, EMPTY_BLOB).to_value(), "layers": [],
         });
         let manifest = manifest.to_string();
-        repository.add(manifest.as_bytes()).await.unwrap();
+        repository.add(OCI_MANIFEST, manifest.as_bytes()).await.unwrap();
         let listed = Descriptor::of(OCI_MANIFEST, manifest.as_bytes());
         referrers::add(&mut repository, self::subject().digest, &[listed], "the list").await.unwrap();
     }

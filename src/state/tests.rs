@@ -15,6 +15,7 @@ use super::*;
 use crate::fetch::fetch;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::RoleScope;
+use crate::oci::registry::RegistryClient;
 use crate::targets::{Place, Recorded};
 use server::Server;
 
@@ -218,7 +219,7 @@ fn an_identity_is_known_until_it_is_removed() {
 /// A bundle of the examples, as it was fetched.
 pub(in crate::state) fn example() -> Fetched {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/guest-examples/bundles/guestbook");
-    now(fetch(&format!("layout:{path}").parse().unwrap())).unwrap()
+    now(fetch(&format!("layout:{path}").parse().unwrap(), &RegistryClient::anonymous())).unwrap()
 }
 
 /// Waits for a future that has a runtime of its own.

@@ -30,6 +30,7 @@ use carnet::install::{
 };
 use carnet::kubernetes::object::ObjectRef;
 use carnet::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use carnet::oci::registry::RegistryClient;
 use carnet::oci::{Descriptor, EMPTY_BLOB};
 use carnet::plan::Plan;
 use carnet::reference::{LayoutReference, Reference};
@@ -234,7 +235,7 @@ pub fn wait<T: Send>(future: impl Future<Output = T> + Send) -> T {
 }
 
 pub fn fetch(reference: &Reference) -> Result<Fetched, FetchError> {
-    wait(fetch::fetch(reference))
+    wait(fetch::fetch(reference, &RegistryClient::anonymous()))
 }
 
 pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
@@ -242,7 +243,7 @@ pub fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, A
 }
 
 pub fn sign(reference: &Reference, key: &PrivateKey) -> Result<Signed, AuthorError> {
-    wait(author::sign(reference, key))
+    wait(author::sign(reference, key, &RegistryClient::anonymous()))
 }
 
 pub fn reference(layout: &Path) -> Reference {

@@ -14,6 +14,7 @@ use crate::host::GuestError;
 use crate::host::progress::Unready;
 use crate::install;
 use crate::oci::OciError;
+use crate::oci::registry::RegistryError;
 use crate::operations;
 use crate::plan::powers::{By, RefusedPowers};
 use crate::run::RunError;
@@ -247,6 +248,8 @@ fn of_fetch(error: &FetchError) -> Meaning {
         FetchError::Component(fault) => of_component(fault),
         FetchError::Oci(error) => of_oci(error),
         FetchError::OtherDigest { .. } => NOT_TRUSTED.into(),
+        FetchError::NotThere(_) => Meaning::from(ERROR)
+            .hint("look for a misspelt name; a private repository may hide until `carnet login HOST`"),
         FetchError::Ambiguous(_) | FetchError::Tag { .. } => {
             Meaning::from(ERROR).hint("write `layout:DIR:TAG`")
         }
@@ -262,7 +265,21 @@ fn of_oci(error: &OciError) -> Meaning {
         OciError::Absent(_) | OciError::Digest(_) | OciError::NotAFile(_) | OciError::Size { .. } => {
             NOT_TRUSTED.into()
         }
+        OciError::Registry(error) => of_registry(error),
         _ => ERROR.into(),
+    }
+}
+
+fn of_registry(error: &RegistryError) -> Meaning {
+    let meaning = Meaning::from(ERROR);
+    match error {
+        RegistryError::Denied { with_credential: false, host, .. } => {
+            meaning.hint(CommandLine::of("carnet login").word(host).own("-u USER"))
+        }
+        RegistryError::Realm { .. } => meaning.hint(
+            "if that host belongs to the registry, name it among its `tokenHosts` in `config.yaml` (docs/operating.md)",
+        ),
+        _ => meaning,
     }
 }
 

@@ -39,6 +39,19 @@ pub fn new() -> anyhow::Result<SecretString> {
     Ok(first)
 }
 
+/// The password for a registry.
+///
+/// # Errors
+/// [`Usage`] when nobody can be asked.
+pub fn of_registry(registry: &str) -> anyhow::Result<SecretString> {
+    let terminal = console::Term::stderr();
+    if !terminal.is_term() || !std::io::stdin().is_terminal() {
+        let message = "a password is needed, and there is no terminal to ask on";
+        return Err(Usage::new(message, "--password-stdin").into());
+    }
+    ask(&format!("Password for {}: ", crate::document::visible(registry)))
+}
+
 fn ask(question: &str) -> anyhow::Result<SecretString> {
     let terminal = console::Term::stderr();
     if !terminal.is_term() || !std::io::stdin().is_terminal() {

@@ -16,6 +16,7 @@ use crate::kubernetes::metadata::{self, EXPIRES, IDENTITY, OWNER};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::path;
 use crate::kubernetes::rbac::{IdentityName, account};
+use crate::text::url::percent_encoded;
 
 /// The most objects of one kind that are asked for. More are found when these are gone.
 const MAX_LISTED: usize = 500;
@@ -66,7 +67,7 @@ async fn parts(
     namespace: Option<&str>,
 ) -> Result<Vec<(ObjectRef, String, String)>, Error> {
     let list = path::of_list(&v1(group), plural, namespace);
-    let selector = path::percent_encoded(IDENTITY);
+    let selector = percent_encoded(IDENTITY);
     let request = ApiRequest::list_names(format!("{list}?limit={MAX_LISTED}&labelSelector={selector}"));
     let all = ObjectRef { kind: (*kind).to_owned(), ..account(namespace.unwrap_or("*"), "*") };
     let list = caller.send(&request).await?.accepted("list", &all)?.document(&all)?;

@@ -10,6 +10,7 @@ use super::*;
 use crate::fetch::Fetched;
 use crate::fetch::tests::component;
 use crate::install::operation::tests::{earlier, operation};
+use crate::oci::registry::RegistryClient;
 use crate::signature::PrivateKey;
 use crate::verify::{TrustDecision, TrustPolicy, dangerously_unsigned};
 
@@ -52,7 +53,7 @@ impl Site {
 
     async fn fetched(&self) -> Fetched {
         let reference = format!("layout:{}", self.home.path().join("layout").display()).parse().unwrap();
-        crate::fetch::fetch(&reference).await.unwrap()
+        crate::fetch::fetch(&reference, &RegistryClient::anonymous()).await.unwrap()
     }
 
     async fn unsigned(&self) -> Verified {
@@ -61,7 +62,7 @@ impl Site {
 
     async fn signed(&self) -> Verified {
         let reference = format!("layout:{}", self.home.path().join("layout").display()).parse().unwrap();
-        crate::author::sign(&reference, &self.key).await.unwrap();
+        crate::author::sign(&reference, &self.key, &RegistryClient::anonymous()).await.unwrap();
         let policy = TrustPolicy::of_key(&self.key.public().to_pem()).unwrap();
         policy.verify(self.fetched().await, jiff::Timestamp::UNIX_EPOCH).unwrap()
     }

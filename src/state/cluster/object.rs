@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use crate::cluster::{Error, Precondition};
 use crate::kubernetes::api::{COORDINATION, v1};
 use crate::kubernetes::object::{ObjectRef, is_label};
-use crate::kubernetes::path::{self, percent_encoded};
+use crate::kubernetes::path;
+use crate::text::url::percent_encoded;
 
 /// The type of the Secrets that are records.
 pub(super) const RECORD: &str = "carnet.dev/record";

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cluster::{ApiRequest, ConnectOptions, Error, Precondition, Server, Unconfigured};
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::path::{self, percent_encoded};
+use crate::kubernetes::path;
+use crate::text::url::percent_encoded;
 
 use super::object::{RecordName, RecordObject};
 

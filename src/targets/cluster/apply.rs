@@ -11,8 +11,8 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::managed_fields;
 use crate::kubernetes::metadata;
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::path::percent_encoded;
 use crate::targets::preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
+use crate::text::url::percent_encoded;
 
 use super::Cluster;
 

@@ -9,9 +9,10 @@ use crate::cluster::{ApiRequest, Error, Watch, WatchEvent, path_of};
 use crate::kubernetes::api::CORE;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
-use crate::kubernetes::path::{self, percent_encoded};
+use crate::kubernetes::path;
 use crate::kubernetes::readiness::{Readiness, is_ready_once_there, removes_itself};
 use crate::targets::awaited::Awaited;
+use crate::text::url::percent_encoded;
 
 use super::Cluster;
 use super::removal::going_of;

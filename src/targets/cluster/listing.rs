@@ -13,7 +13,7 @@ use crate::cluster::concurrent::collect;
 use crate::cluster::{ApiRequest, Error, path_of};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
-use crate::kubernetes::path::percent_encoded;
+use crate::text::url::percent_encoded;
 
 use super::Cluster;
 

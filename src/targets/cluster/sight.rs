@@ -16,6 +16,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::path;
 use crate::kubernetes::resource::{Resource, builtin};
 use crate::targets::{self, Looked};
+use crate::text::url::percent_encoded;
 
 use super::Cluster;
 
@@ -207,7 +208,7 @@ impl Cluster {
             found.extend(named.filter(|object| object.check().is_ok()));
             match names.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default() {
                 "" => break,
-                token => next = format!("&continue={}", path::percent_encoded(token)),
+                token => next = format!("&continue={}", percent_encoded(token)),
             }
         }
         found.truncate(MAX_DEFINITIONS);

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 use crate::digest::Digest;
-use crate::kubernetes::path::percent_encoded;
+use crate::text::url::percent_encoded;
 
 /// How placeholders begin; the credential's identity and an encoding follow.
 pub(super) const MARK: &str = "carnet-credential-";

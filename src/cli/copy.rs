@@ -1,0 +1,133 @@
+//! `carnet push`, `carnet pull` and `carnet copy`: the same, by the names that people look for.
+
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::oci::{CopyObserver, Descriptor};
+use crate::operations::copy::{Copied, copy};
+use crate::reference::Reference;
+
+use super::Context;
+use super::exit::{self, Code};
+use super::ui::{Page, Report, Tone, Words, mixed};
+
+/// Copy a bundle into a registry, with its images and signatures
+///
+/// No byte changes on the way, so the digest stays, and so does every signature. What is there already is not sent
+/// again. The tag is written last: until then nobody sees an unfinished bundle.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet push layout:bundles/web registry.example/acme/web:1.2
+  carnet push ./bundles localhost:5000/web:1.2")]
+pub(super) struct Push {
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Copy a bundle out of a registry, with its images and signatures
+///
+/// Every byte is checked against its digest as it comes. A connection that breaks is taken up again where it broke. The
+/// bundle is not verified, as nothing of it runs: `carnet verify` does that.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet pull registry.example/acme/web:1.2 layout:bundles/web
+  carnet pull registry.example/acme/web@sha256:… layout:bundles/web:1.2")]
+pub(super) struct Pull {
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Copy a bundle from one place to another, with its images and signatures
+///
+/// Both places are registries or layouts. Within one registry, blobs are taken over from the other repository and not
+/// sent at all.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  carnet copy registry.example/acme/web:1.2 mirror.example/acme/web:1.2
+  carnet copy layout:bundles/web layout:offline/web")]
+pub(super) struct Copy {
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Debug, clap::Args)]
+struct Places {
+    /// Where the bundle is
+    #[arg(value_name = "SRC")]
+    from: Reference,
+    /// Where it goes: a registry, or a layout, which is made where there is none
+    #[arg(value_name = "DST")]
+    to: Reference,
+}
+
+pub(super) fn push(args: &Push, context: &Context) -> anyhow::Result<Code> {
+    run(&args.places, context)
+}
+
+pub(super) fn pull(args: &Pull, context: &Context) -> anyhow::Result<Code> {
+    run(&args.places, context)
+}
+
+pub(super) fn copy_verb(args: &Copy, context: &Context) -> anyhow::Result<Code> {
+    run(&args.places, context)
+}
+
+fn run(places: &Places, context: &Context) -> anyhow::Result<Code> {
+    let bar = Arc::new(Bar(context.ui.has_progress().then(|| ProgressBar::new(0))));
+    let observer: Arc<dyn CopyObserver> = bar.clone();
+    let copied = context.wait(copy(&places.from, &places.to, &context.registries(), &observer));
+    bar.show(ProgressBar::finish_and_clear);
+    context.ui.report(&copied?)?;
+    Ok(exit::DONE)
+}
+
+/// Bytes that have passed, on a terminal.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn show(&self, change: impl FnOnce(&ProgressBar)) {
+        if let Some(bar) = &self.0 {
+            change(bar);
+        }
+    }
+}
+
+impl CopyObserver for Bar {
+    fn planned(&self, _: usize, bytes: u64) {
+        self.show(|bar| {
+            if let Ok(style) =
+                ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes} {bytes_per_sec}")
+            {
+                bar.set_style(style);
+            }
+            bar.set_length(bytes);
+        });
+    }
+
+    fn moved(&self, bytes: u64) {
+        self.show(|bar| bar.inc(bytes));
+    }
+
+    fn skipped(&self, blob: &Descriptor) {
+        self.show(|bar| bar.inc(blob.size));
+    }
+}
+
+impl Report for Copied {
+    fn show(&self, page: &mut Page) {
+        page.line("", Tone::Heading, Words::mixed(&self.reference));
+        let sum = mixed!("{} copied ({} bytes), {} there before", self.copied, self.bytes, self.present);
+        page.line("", Tone::Plain, sum);
+        for name in &self.missing {
+            page.line(
+                "missing",
+                Tone::Caution,
+                mixed!("{name}: the layout lacks this image, as it did before"),
+            );
+        }
+    }
+}

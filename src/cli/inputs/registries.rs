@@ -1,0 +1,75 @@
+//! The settings for registries: from the configuration, flags and the environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::oci::registry::{AuthFiles, Patience, Proxies, RegistrySettings};
+
+use super::{home, path_in, raw_variable, text, variable};
+
+/// One registry, in the section `registries` of the configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RegistryEntry {
+    /// Whether it is reached without encryption.
+    plain_http: bool,
+    /// Hosts that make its tokens, beside its own.
+    token_hosts: Vec<String>,
+    /// A file with certificates of authorities, in PEM, that count beside the system's.
+    ca: Option<PathBuf>,
+}
+
+/// The settings of all registries. `plain` are those that a flag names as without encryption.
+///
+/// # Errors
+/// When a file with certificates cannot be read.
+pub fn settings(
+    entries: &BTreeMap<String, RegistryEntry>,
+    directory: &Path,
+    plain: &[String],
+) -> anyhow::Result<RegistrySettings> {
+    let named = entries.iter().filter(|(_, entry)| entry.plain_http).map(|(name, _)| name);
+    let plain_http: BTreeSet<String> = named.chain(plain).cloned().collect();
+    let token_hosts = entries.iter().map(|(name, entry)| (name.clone(), entry.token_hosts.clone())).collect();
+    let mut authorities = Vec::new();
+    for file in entries.values().filter_map(|entry| entry.ca.as_ref()) {
+        authorities.push(text(&path_in(directory, file)?)?);
+    }
+    Ok(RegistrySettings {
+        plain_http,
+        token_hosts,
+        authorities,
+        credentials: Box::new(auth_files()),
+        proxies: proxies(),
+        patience: Patience::default(),
+    })
+}
+
+/// Where container tools keep credentials: the file that REGISTRY_AUTH_FILE names alone, else those of Docker and of the
+/// containers' libraries.
+pub fn auth_files() -> AuthFiles {
+    if let Some(file) = variable("REGISTRY_AUTH_FILE") {
+        return AuthFiles { files: vec![file.into()] };
+    }
+    let docker =
+        variable("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home().map(|home| home.join(".docker")));
+    let run = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let config =
+        variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home().map(|home| home.join(".config")));
+    let containers = run.into_iter().chain(config).map(|folder| folder.join("containers/auth.json"));
+    AuthFiles {
+        files: docker.map(|folder| folder.join("config.json")).into_iter().chain(containers).collect(),
+    }
+}
+
+/// The proxies of the environment, in capitals or not, as everybody has them.
+fn proxies() -> Proxies {
+    let either = |name: &str| {
+        raw_variable(name).or_else(|| raw_variable(&name.to_ascii_lowercase())).unwrap_or_default()
+    };
+    let all = either("ALL_PROXY");
+    let or_all = |name: &str| Some(either(name)).filter(|it| !it.is_empty()).unwrap_or_else(|| all.clone());
+    Proxies { https: or_all("HTTPS_PROXY"), http: or_all("HTTP_PROXY"), none: either("NO_PROXY") }
+}

@@ -1,0 +1,77 @@
+//! Whom a registry is told that we are.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// A credential for one registry.
+#[derive(Clone)]
+pub enum RegistryCredential {
+    /// A user with a password, or with a token in its place.
+    Password {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A token from which others are made (`identitytoken` of Docker's configuration).
+    Identity(SecretString),
+    /// A token that is sent as it is (`registrytoken`).
+    Token(SecretString),
+}
+
+impl RegistryCredential {
+    /// The value of `Authorization` that says so to the registry itself, or to whoever makes its tokens.
+    pub(super) fn basic(&self) -> Option<SecretString> {
+        match self {
+            Self::Password { user, password } => {
+                let both = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
+                Some(format!("Basic {both}").into())
+            }
+            Self::Identity(_) | Self::Token(_) => None,
+        }
+    }
+
+    /// The texts by which it could be known.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        match self {
+            Self::Password { password, .. } => {
+                let sent =
+                    self.basic().map(|basic| basic.expose_secret().trim_start_matches("Basic ").to_owned());
+                sent.into_iter().chain([password.expose_secret().to_owned()]).collect()
+            }
+            Self::Identity(token) | Self::Token(token) => vec![token.expose_secret().to_owned()],
+        }
+    }
+}
+
+impl fmt::Debug for RegistryCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password { .. } => "Password",
+            Self::Identity(_) => "Identity",
+            Self::Token(_) => "Token",
+        })
+    }
+}
+
+/// Where the credential for a registry is looked up, when one is asked for.
+pub trait CredentialSource: Send + Sync {
+    /// The credential for a repository of a registry, as references name them (`HOST[:PORT]` and `acme/web`); none where
+    /// there is none.
+    ///
+    /// # Errors
+    /// Why there should be one and cannot be had, for people.
+    fn credential(&self, registry: &str, repository: &str) -> Result<Option<RegistryCredential>, String>;
+}
+
+/// Nobody is known anywhere.
+pub struct Anonymous;
+
+impl CredentialSource for Anonymous {
+    fn credential(&self, _: &str, _: &str) -> Result<Option<RegistryCredential>, String> {
+        Ok(None)
+    }
+}

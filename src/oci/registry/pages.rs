@@ -1,0 +1,81 @@
+//! Asks a registry for the referrers of a document, page by page.
+
+use http::header::{CONTENT_TYPE, LINK};
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use super::Registry;
+use super::client::Ask;
+use super::response::{Answer, Unread};
+use crate::digest::Digest;
+use crate::oci::index::list;
+use crate::oci::media_type::OCI_INDEX;
+use crate::oci::{MAX_DOCUMENT, MAX_ENTRIES, OciError};
+
+const MAX_PAGES: usize = 20;
+
+impl Registry {
+    /// The entries that the registry lists as referrers of a document; none where it has no list of that kind. That it
+    /// does not show us the list is an error, and never an empty one.
+    pub(in crate::oci) async fn referrers(
+        &self,
+        subject: Digest,
+        name: &'static str,
+    ) -> Result<Option<Vec<Value>>, OciError> {
+        let mut ask = self.ask(Method::GET, &format!("referrers/{subject}")).accepting(OCI_INDEX);
+        let mut found = Vec::new();
+        for page in 0..MAX_PAGES {
+            let answer = self.host.expect(&ask, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
+            if answer.status == StatusCode::NOT_FOUND && page == 0 {
+                return Ok(None);
+            }
+            if answer.status == StatusCode::NOT_FOUND {
+                return Err(self.host.broken("a page of a list of referrers is not there").into());
+            }
+            let next = self.next_page(&answer, &ask)?;
+            found.extend(self.page(answer, name).await?);
+            if found.len() > MAX_ENTRIES {
+                return Err(OciError::TooMany(name));
+            }
+            match next {
+                Some(next) => ask.url = next,
+                None => return Ok(Some(found)),
+            }
+        }
+        Err(OciError::TooMany(name))
+    }
+
+    async fn page(&self, answer: Answer, name: &'static str) -> Result<Vec<Value>, OciError> {
+        let declared = answer.header(&CONTENT_TYPE).unwrap_or_default();
+        if declared.split(';').next().map(str::trim) != Some(OCI_INDEX) {
+            return Err(self.host.broken("its list of referrers is no OCI index").into());
+        }
+        let bytes = answer.read(MAX_DOCUMENT).await.map_err(|unread| match unread {
+            Unread::TooLong => OciError::TooMany(name),
+            Unread::Failed(error) => error.into(),
+        })?;
+        list(&bytes, name)
+    }
+
+    /// The address of the next page (RFC 8288), which has to be another page of the same list.
+    fn next_page(&self, answer: &Answer, ask: &Ask) -> Result<Option<String>, OciError> {
+        let links = answer.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+        let Some(place) = links.flat_map(|line| line.split(',')).find_map(next_in) else { return Ok(None) };
+        let url = self.host.own_place(&ask.url, place)?;
+        let path = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        if path(&url) == path(&ask.url) && url != ask.url {
+            Ok(Some(url))
+        } else {
+            Err(self.host.broken("the next page of a list of referrers is not one of it").into())
+        }
+    }
+}
+
+fn next_in(link: &str) -> Option<&str> {
+    let (place, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    let is_next = parameters.split(';').any(|parameter| {
+        let text = parameter.trim().to_ascii_lowercase();
+        text == "rel=next" || text == "rel=\"next\""
+    });
+    is_next.then_some(place)
+}

@@ -1,0 +1,123 @@
+//! Reads answers of a registry within bounds of length and time, and the reasons in its errors.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::RegistryError;
+use super::transport::{Patience, failed};
+use crate::document;
+
+/// The longest document of an error that is read, in bytes, and the longest reason that is shown, in characters.
+const MAX_ERROR: u64 = 64 << 10;
+const MAX_REASON: usize = 200;
+
+/// The head of an answer, whose body is still to come.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// Who answered: not the registry where it sent us on.
+    pub(super) host: String,
+    body: Incoming,
+    patience: Patience,
+}
+
+/// A body was longer than is read.
+pub(super) enum Unread {
+    TooLong,
+    Failed(RegistryError),
+}
+
+impl Answer {
+    pub(super) fn new(response: Response<Incoming>, host: String, patience: Patience) -> Self {
+        let (parts, body) = response.into_parts();
+        Self { status: parts.status, headers: parts.headers, host, body, patience }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// A header that is text and there once.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        let mut all = self.headers.get_all(name).iter();
+        let first = all.next()?.to_str().ok()?;
+        if all.next().is_some() { None } else { Some(first) }
+    }
+
+    /// The length that was promised.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.header(&CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// How long the host asks to be left alone, in seconds.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        Some(Duration::from_secs(self.header(&RETRY_AFTER)?.trim().parse().ok()?))
+    }
+
+    /// The next bytes of the body; none at its end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        loop {
+            let frame = tokio::time::timeout(self.patience.silence, self.body.frame()).await;
+            let late = |_| RegistryError::TimedOut {
+                host: self.host.clone(),
+                stage: "the rest of an answer never came",
+            };
+            match frame.map_err(late)?.transpose() {
+                Ok(None) => return Ok(None),
+                Ok(Some(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Ok(Some(data)),
+                    Err(_) => {}
+                },
+                Err(error) => return Err(failed(self.host.clone(), &error)),
+            }
+        }
+    }
+
+    /// A body of at most `limit` bytes.
+    pub(super) async fn read(mut self, limit: u64) -> Result<Vec<u8>, Unread> {
+        if self.length().is_some_and(|length| length > limit) {
+            return Err(Unread::TooLong);
+        }
+        let (allowed, host) = (self.patience.document, self.host.clone());
+        let reading = async move {
+            let mut bytes = Vec::new();
+            while let Some(chunk) = self.next().await.map_err(Unread::Failed)? {
+                bytes.extend_from_slice(&chunk);
+                if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
+                    return Err(Unread::TooLong);
+                }
+            }
+            Ok(bytes)
+        };
+        let late = |_| Unread::Failed(RegistryError::TimedOut { host, stage: "a document came too slowly" });
+        tokio::time::timeout(allowed, reading).await.map_err(late)?
+    }
+
+    /// The registry's reason for an error. `secrets` are what was sent: a registry may send them back.
+    pub(super) async fn reason(self, secrets: &[String]) -> Option<String> {
+        let bytes = self.read(MAX_ERROR).await.ok()?;
+        let answer = document::json(&bytes).ok()?;
+        let first = answer.pointer("/errors/0")?;
+        let text = |name: &str| {
+            let text = first.get(name).and_then(Value::as_str)?;
+            Some(document::visible_line(text)).filter(|text| !text.is_empty())
+        };
+        let reason = match (text("code"), text("message")) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return None,
+        };
+        let is_secret = |secret: &String| !secret.is_empty() && reason.contains(secret.as_str());
+        if secrets.iter().any(is_secret) {
+            return Some("its reason repeats a credential, and is not shown".into());
+        }
+        Some(reason.chars().take(MAX_REASON).collect())
+    }
+}

@@ -1,0 +1,85 @@
+//! What an operator says about registries: which are plain HTTP, who makes their tokens, whose certificates count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls_platform_verifier::Verifier;
+
+use super::RegistryError;
+use super::credential::{Anonymous, CredentialSource};
+use super::origin::Origin;
+use super::transport::{Patience, Proxies};
+
+/// The settings for all registries.
+pub struct RegistrySettings {
+    /// Registries without encryption, as references name them. Those of this machine are in any case.
+    pub plain_http: BTreeSet<String>,
+    /// Hosts that make the tokens of a registry, beside its own and those that are known.
+    pub token_hosts: BTreeMap<String, Vec<String>>,
+    /// Authorities whose certificates count beside the system's: texts in PEM.
+    pub authorities: Vec<String>,
+    /// Where credentials are looked up.
+    pub credentials: Box<dyn CredentialSource>,
+    /// The proxies.
+    pub proxies: Proxies,
+    /// How long each step may take.
+    pub patience: Patience,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        Self {
+            plain_http: BTreeSet::new(),
+            token_hosts: BTreeMap::new(),
+            authorities: Vec::new(),
+            credentials: Box::new(Anonymous),
+            proxies: Proxies::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// Docker's own registry is not at the host that its name says.
+const DOCKER: &str = "docker.io";
+const DOCKER_HOST: &str = "registry-1.docker.io";
+
+/// Hosts that make the tokens of well-known registries.
+const TOKEN_HOSTS: [(&str, &str); 3] =
+    [(DOCKER, "auth.docker.io"), (DOCKER_HOST, "auth.docker.io"), ("registry.gitlab.com", "gitlab.com")];
+
+impl RegistrySettings {
+    /// Where a registry is, and which hosts may make its tokens beside it.
+    pub(super) fn registry(&self, name: &str) -> Result<(Origin, Vec<String>), RegistryError> {
+        let host = if name == DOCKER { DOCKER_HOST } else { name };
+        let unusable = || RegistryError::Unreachable { host: name.to_owned(), why: "it is no host".into() };
+        let encrypted = Origin::of_registry(host, true).ok_or_else(unusable)?;
+        let is_plain = self.plain_http.contains(name) || encrypted.is_loopback();
+        let origin = Origin::of_registry(host, !is_plain).ok_or_else(unusable)?;
+        let known =
+            TOKEN_HOSTS.iter().filter(|(registry, _)| *registry == name).map(|(_, host)| (*host).to_owned());
+        let named = self.token_hosts.get(name).into_iter().flatten().cloned();
+        Ok((origin, known.chain(named).collect()))
+    }
+
+    /// TLS that trusts the system's authorities, and those named.
+    pub(super) fn tls(&self) -> Result<ClientConfig, RegistryError> {
+        let unusable = |why: &str| RegistryError::Unreachable { host: "a registry".into(), why: why.into() };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut extra = Vec::new();
+        for text in &self.authorities {
+            let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+            extra.extend(read.ok().filter(|read| !read.is_empty()).ok_or_else(|| {
+                RegistryError::Configuration("a file with authorities holds no certificates in PEM".into())
+            })?);
+        }
+        let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider))
+            .map_err(|_| unusable("the certificates that are trusted cannot be used"))?;
+        let versions = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|_| unusable("TLS cannot be used"))?;
+        Ok(versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    }
+}

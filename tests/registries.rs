@@ -1,0 +1,287 @@
+//! Bundles in registries, through the program: pushed, inspected, installed and copied, with their digests and signatures
+//! as they are.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests run the program, read files and are a registry"
+)]
+
+mod support;
+#[expect(dead_code, reason = "tests of the library use all of it")]
+#[path = "../src/oci/registry/tests/server.rs"]
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use server::{Seen, Server, reply};
+use support::guest::Script;
+
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const PASSWORD: &str = "hunter2-of-the-registry";
+
+/// A home with a signed bundle in a layout, and a trust policy for its key at any registry of this machine.
+struct Site {
+    home: support::Home,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// What a command said.
+struct Said {
+    code: Option<i32>,
+    text: String,
+    document: Value,
+}
+
+impl Site {
+    fn new() -> Self {
+        let home = support::Home::new();
+        let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: web-a}, data: {value: one}}";
+        let requests = "requests:\n  kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: \
+                        ['${namespace}'], names: ['web-*']}]\n";
+        home.bundle("web", &Script::new().apply(&[manifest]).component(), requests);
+        let key = carnet::signature::PrivateKey::generate().unwrap();
+        support::sign(&support::reference(&home.path("web")), &key).unwrap();
+        std::fs::write(home.path("release.pub"), key.public().to_pem()).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { home, runtime }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path(name)
+    }
+
+    fn registry(&self) -> Server {
+        self.runtime.block_on(Server::start())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+        command.args(arguments).args(["-o", "json"]).stdin(Stdio::null()).env_clear();
+        for (name, folder) in [("HOME", "."), ("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data")] {
+            command.env(name, self.path(folder));
+        }
+        // Compiled code is shared by all tests of this file.
+        command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("registries"));
+        command.env("PATH", self.path("bin")).env("COSIGN_PASSWORD", "");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        said(self.command(arguments).output().unwrap())
+    }
+
+    fn layout(&self, name: &str) -> String {
+        format!("layout:{}", self.path(name).display())
+    }
+
+    /// Gives a policy that trusts the key wherever the bundle is.
+    fn trust(&self, server: &Server) -> String {
+        let pem = std::fs::read_to_string(self.path("release.pub")).unwrap().replace('\n', "\\n");
+        let rules: Vec<String> = [format!("{}/**", server.host()), "layout".to_owned()]
+            .iter()
+            .map(|scope| format!("  - {{ match: \"{scope}\", names: [\"*\"], require: {{ threshold: 1, anyOf: [release] }} }}\n"))
+            .collect();
+        let text = format!(
+            "apiVersion: carnet.dev/v1alpha1\nkind: TrustPolicy\nspec:\n  keys:\n    release: {{ pem: \"{pem}\" }}\n  rules:\n{}",
+            rules.concat()
+        );
+        let file = self.path("trust.yaml");
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    }
+}
+
+fn said(output: Output) -> Said {
+    let document = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Said { code: output.status.code(), text, document }
+}
+
+impl Said {
+    fn well(self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.text);
+        self.document
+    }
+}
+
+#[test]
+fn a_bundle_goes_to_registries_and_comes_back_as_it_was() {
+    let site = Site::new();
+    let digest = support::fetch(&support::reference(&site.path("web"))).unwrap().digest().to_string();
+    for has_api in [true, false] {
+        let (first, second) = (site.registry(), site.registry());
+        for server in [&first, &second] {
+            server.contents().lists_referrers = has_api;
+        }
+        let (at_first, at_second) =
+            (format!("{}/acme/web:1", first.host()), format!("{}/other/web:2", second.host()));
+        let pushed = site.run(&["push", &site.layout("web"), &at_first]).well();
+        assert_eq!((&pushed["digest"], &pushed["kind"]), (&digest.clone().into(), &"Copy".into()));
+        let again = site.run(&["push", &site.layout("web"), &at_first]).well();
+        assert_eq!((&again["copied"], &again["bytes"]), (&0.into(), &0.into()));
+        site.run(&["copy", &at_first, &at_second]).well();
+        let back = format!("back-{has_api}");
+        let pulled = site.run(&["pull", &at_second, &site.layout(&back)]).well();
+        assert_eq!(pulled["digest"], digest.clone());
+
+        let trust = site.trust(&second);
+        for place in [&at_second, &site.layout(&back)] {
+            let verified = site.run(&["verify", place, "--trust", &trust]).well();
+            assert_eq!((&verified["digest"], &verified["trusted"]), (&digest.clone().into(), &true.into()));
+            let inspected = site.run(&["inspect", place, "--trust", &trust]).well();
+            assert_eq!(inspected["signatures"][0]["trusted"], true);
+        }
+        // No blob was sent to the first registry twice, and a tag came after all else.
+        let seen = first.seen();
+        let written: Vec<_> = seen.iter().filter(|it| it.method == "PUT").collect();
+        let tag = written.iter().position(|it| it.path.ends_with("/manifests/1")).unwrap();
+        let blobs = written.iter().filter(|it| it.path.contains("/blobs/")).count();
+        assert_eq!(blobs, first.contents().blobs.len());
+        assert!(written[..tag].iter().filter(|it| it.path.contains("/blobs/")).count() == blobs);
+    }
+}
+
+#[test]
+fn a_bundle_is_installed_from_a_registry_and_rolled_back_without_it() {
+    let site = Site::new();
+    let server = site.registry();
+    let at = format!("{}/acme/web:1", server.host());
+    site.run(&["push", &site.layout("web"), &at]).well();
+    let trust = site.trust(&server);
+    let target = format!("dir:{}", site.path("rendered").display());
+    let install = ["install", "web", &at, "--trust", &trust, "--target", &target, "-n", "prod", "-y"];
+    let refused = site.run(&install);
+    assert_eq!(refused.code, Some(11), "{}", refused.text);
+    let digest = site.run(&["inspect", &at, "--trust", &trust]).well()["digest"].as_str().unwrap().to_owned();
+    site.run(&[&install[..], &["--approve", &digest]].concat()).well();
+    drop(server);
+    site.run(&["status", "web", "-n", "prod"]).well();
+    site.run(&["uninstall", "web", "-n", "prod", "-y"]).well();
+}
+
+#[test]
+fn what_a_registry_cannot_or_will_not_give_is_told_by_its_kind() {
+    let site = Site::new();
+    let server = site.registry();
+    let at = format!("{}/acme/web:1", server.host());
+    let absent = site.run(&["inspect", &at]);
+    assert!(absent.code == Some(1) && absent.text.contains("is not there"), "{}", absent.text);
+    site.run(&["push", &site.layout("web"), &at]).well();
+    // Bytes that are not what their digest says.
+    server.answer(|seen| seen.path.contains("/blobs/").then(|| reply(200, "other bytes")));
+    let damaged = site.run(&["inspect", &at]);
+    assert_eq!(damaged.code, Some(10), "{}", damaged.text);
+    // Signatures that are not shown are an error, and not a bundle without any.
+    server.answer(|seen| seen.path.contains("/referrers/").then(|| reply(403, "")));
+    let hidden = site.run(&["verify", &at, "--trust", &site.trust(&server)]);
+    assert!(hidden.code == Some(1) && hidden.text.contains("403"), "{}", hidden.text);
+    server.answer(|_| Some(reply(401, "").with("WWW-Authenticate", "Basic realm=\"x\"")));
+    let denied = site.run(&["inspect", &at]);
+    assert!(denied.code == Some(1) && denied.text.contains("carnet login"), "{}", denied.text);
+    // Something that is no bundle.
+    let other = site.registry();
+    let index = other.document(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#);
+    other.tag("1", &index);
+    let text = site.run(&["inspect", &format!("{}/x:1", other.host())]).text;
+    assert!(text.contains("something else than a bundle"), "{text}");
+}
+
+/// Wants this user and password for everything.
+fn wants_password(seen: &Seen) -> Option<server::Reply> {
+    use base64::Engine as _;
+    let expected = base64::engine::general_purpose::STANDARD.encode(format!("somebody:{PASSWORD}"));
+    let is_known = seen.headers.get("authorization").is_some_and(|it| *it == format!("Basic {expected}"));
+    match (is_known, &*seen.path) {
+        (true, "/v2/") => Some(reply(200, "{}")),
+        (true, _) => None,
+        (false, _) => Some(reply(401, "").with("WWW-Authenticate", "Basic realm=\"x\"")),
+    }
+}
+
+fn login(site: &Site, host: &str, password: &str) -> Said {
+    use std::io::Write as _;
+    let mut command = site.command(&["login", host, "-u", "somebody", "--password-stdin"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+    said(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn one_logs_in_with_a_password_that_the_registry_knows_and_out_again() {
+    let site = Site::new();
+    let server = site.registry();
+    server.answer(wants_password);
+    let at = format!("{}/acme/web:1", server.host());
+    let wrong = login(&site, &server.host(), "hunter3");
+    assert!(wrong.code == Some(1) && !wrong.text.contains("hunter3"), "{}", wrong.text);
+    assert!(!site.path(".docker/config.json").exists());
+    assert_eq!(site.run(&["push", &site.layout("web"), &at]).code, Some(1));
+
+    let known = login(&site, &server.host(), PASSWORD);
+    assert!(!known.text.contains(PASSWORD));
+    known.well();
+    site.run(&["push", &site.layout("web"), &at]).well();
+    site.run(&["logout", &server.host()]).well();
+    let denied = site.run(&["inspect", &at]);
+    assert!(denied.code == Some(1) && !denied.text.contains(PASSWORD), "{}", denied.text);
+}
+
+/// A program that keeps one credential in a file beside it, and tells nobody else.
+fn helper(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let script = "#!/bin/sh\nkept=${0%/*}/kept\ncase $1 in\nstore) /bin/cat > $kept ;;\nget) [ -e $kept ] || { echo 'credentials not found in native keychain'; exit 1; }; /bin/cat $kept ;;\nerase) /bin/rm -f $kept ;;\nesac\n";
+    std::fs::create_dir_all(folder).unwrap();
+    let program = folder.join("docker-credential-test");
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_program_that_keeps_credentials_is_used_and_nothing_is_in_the_file() {
+    let site = Site::new();
+    helper(&site.path("bin"));
+    std::fs::create_dir_all(site.path(".docker")).unwrap();
+    std::fs::write(site.path(".docker/config.json"), r#"{"credsStore": "test"}"#).unwrap();
+    let server = site.registry();
+    server.answer(wants_password);
+    let at = format!("{}/acme/web:1", server.host());
+    login(&site, &server.host(), PASSWORD).well();
+    assert!(std::fs::read_to_string(site.path("bin/kept")).unwrap().contains(PASSWORD));
+    assert_eq!(
+        std::fs::read_to_string(site.path(".docker/config.json")).unwrap(),
+        r#"{"credsStore": "test"}"#
+    );
+    site.run(&["push", &site.layout("web"), &at]).well();
+    site.run(&["logout", &server.host()]).well();
+    assert!(!site.path("bin/kept").exists());
+    // One that is named and not there is an error: nobody asks as nobody instead.
+    std::fs::write(site.path(".docker/config.json"), r#"{"credsStore": "absent"}"#).unwrap();
+    let absent = site.run(&["inspect", &at]);
+    assert!(absent.code == Some(1) && absent.text.contains("docker-credential-absent"), "{}", absent.text);
+}
+
+#[test]
+fn a_tag_that_moves_while_a_bundle_is_installed_changes_nothing() {
+    let site = Site::new();
+    let server = site.registry();
+    let at = format!("{}/acme/web:1", server.host());
+    site.run(&["push", &site.layout("web"), &at]).well();
+    let honest = server.contents().tags["1"].clone();
+    let evil = server.document(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#);
+    let mut asked = 0;
+    server.answer(move |seen| {
+        let is_tag = seen.path.ends_with("/manifests/1");
+        asked += i32::from(is_tag);
+        (is_tag && asked > 1).then(|| {
+            reply(200, br#"{"schemaVersion":2,"manifests":[]}"#.to_vec()).with("Content-Type", OCI_INDEX)
+        })
+    });
+    let verified = site.run(&["verify", &at, "--trust", &site.trust(&server)]).well();
+    assert_eq!(verified["digest"], honest);
+    assert_ne!(honest, evil);
+}
