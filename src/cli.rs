@@ -278,7 +278,7 @@ const STYLES: Styles = Styles::styled()
 /// Runs the program with these arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if let Some(code) = compile::run(&arguments) {
+    if let Some(code) = compile::run(&arguments).or_else(|| completion::candidates::run(&arguments)) {
         return code;
     }
     let (cli, asked) = match parsed(&arguments) {

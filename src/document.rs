@@ -10,6 +10,7 @@ mod places;
 mod numbers;
 mod plain;
 mod words;
+mod empty;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -149,6 +150,7 @@ pub fn yaml_within(text: &str, shared: &MemoryBudget) -> Result<Value, InvalidDo
     if let Some(value) = plain::json(text, shared) {
         return Ok(value);
     }
+    let text = &*empty::without_empty(text);
     let share = shared.share(text.len());
     let limits = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
     let options = serde_saphyr::options! { budget: limits, with_snippet: false, strict_booleans: true, legacy_octal_numbers: true };

@@ -310,6 +310,18 @@ async fn in_registry(
     Ok(Located { repository, reference, tag: place.tag.clone(), index })
 }
 
+/// The tags of the bundles in a layout.
+///
+/// # Ambient Authority
+/// The path is the operator's own word.
+///
+/// # Errors
+/// [`FetchError`] when it cannot be read.
+pub async fn tags(directory: &Path) -> Result<Vec<String>, FetchError> {
+    let opened = open_directory(directory).map_err(system(directory.display()))?;
+    Ok(entry::tags(&Layout::open(opened).await?))
+}
+
 /// The bundle with this index, after every byte of it was checked.
 async fn whole(
     repository: &Repository,

@@ -26,7 +26,7 @@ use crate::grant::Granted;
 use crate::kubernetes::api::CORE;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::Rights;
-use crate::targets::{Change, Warning};
+use crate::targets::{Change, Take, Warning, untaken};
 
 use difference::{difference, showable, showable_manifest};
 use powers::{ClusterContext, Images, Powers};
@@ -34,7 +34,9 @@ use trace::{Calls, ObjectChange, Step, Trace};
 
 pub(crate) use cautions::{Aftermath, generated};
 pub use confirmed::Confirmed;
-pub use document::{BundleName, Flow, HostCall, InstallationName, Plan, PlanInputs, PlannedChange, Subject};
+pub use document::{
+    BundleName, Flow, HeldFields, HostCall, InstallationName, Plan, PlanInputs, PlannedChange, Subject,
+};
 pub(crate) use proposed::Noted;
 pub use proposed::Proposed;
 pub use requested::Requested;
@@ -124,6 +126,15 @@ impl Plan {
         self.changes.iter().filter(|row| row.action == Change::Replace)
     }
 
+    /// What other managers hold of its objects, but for what is taken over.
+    pub fn conflicts(&self, takes: &[Take]) -> Vec<HeldFields> {
+        let held = |row: &PlannedChange| HeldFields {
+            object: row.object.clone(),
+            fields: untaken(takes, &row.object, &row.conflicts).cloned().collect(),
+        };
+        self.changes.iter().map(held).filter(|held| !held.fields.is_empty()).collect()
+    }
+
     /// The namespaces that the plan makes.
     pub fn namespaces_made(&self) -> Vec<String> {
         self.namespaces(|action| action == Change::Create)
@@ -152,6 +163,7 @@ impl PlannedChange {
             dry_run: row.marks.not_dry_run,
             not_tried: row.marks.not_dry_run.map(|why| why.reason().to_owned()),
             immutable: row.immutable.clone(),
+            conflicts: row.conflicts.clone(),
             ..Self::bare(row.change, row.object.clone())
         };
         match row.change {
@@ -173,6 +185,7 @@ impl PlannedChange {
             dry_run: None,
             not_tried: None,
             immutable: Vec::new(),
+            conflicts: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -37,7 +37,7 @@ pub use cluster::record_text;
 pub use directory::{is_own, private_directory};
 pub use error::{DatabaseFault, StateError};
 pub use holder::Holder;
-pub use installation::{Identities, Installation, InstallationSettings, Installations, Revision};
+pub use installation::{Identities, Installation, InstallationSettings, Installations, Revision, Revisions};
 pub use lock::InstallationLock;
 pub use recorded_files::{RecordedFile, RecordedFiles};
 
@@ -233,11 +233,19 @@ impl State {
     /// The tracked actions of an installation, oldest first.
     ///
     /// # Errors
-    /// [`StateError`] when the state cannot be read.
+    /// [`StateError`] when the state, or the record of one of them, cannot be read.
     pub fn history(&self, name: &str) -> Result<Vec<Revision>, StateError> {
+        self.revisions(name)?.whole()
+    }
+
+    /// The tracked actions of an installation, as far as their records can be read: a spoiled one hides no other.
+    ///
+    /// # Errors
+    /// [`StateError`] when the state cannot be read.
+    pub fn revisions(&self, name: &str) -> Result<Revisions, StateError> {
         match &self.0 {
-            Backend::Cluster(cluster) => cluster.history(name),
-            Backend::Directory(directory) => directory.history(name),
+            Backend::Cluster(cluster) => cluster.revisions(name),
+            Backend::Directory(directory) => directory.revisions(name),
         }
     }
 

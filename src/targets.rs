@@ -6,6 +6,7 @@
 pub mod credentials;
 mod awaited;
 mod overrides;
+mod take;
 mod preview;
 mod failure;
 mod inventory;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::cluster::WriteRight;
+use crate::cluster::{Error as ClusterError, WriteRight};
 use crate::grant::recorded::RecordedObject;
 use crate::grant::{Apply, Delete, Get, Permitted, PlaceCredential, Wait};
 use crate::kubernetes::kinds::Kinds;
@@ -47,6 +48,7 @@ pub use prepared::Prepared;
 pub use preview::{Change, DryRunMode, Marks, NotDryRun, Preview};
 pub use protected::{Protected, check_replaceable};
 pub use recorded_place::RecordedPlace;
+pub use take::{InvalidTake, Take, overrides_of, untaken};
 pub use warning::Warning;
 
 /// An object that a record names, as it was looked for.
@@ -167,15 +169,18 @@ impl Target {
                     return Ok(Preview::succeeding(going.clone(), &filled.body));
                 }
                 let adopts = adopts(before.as_ref(), prepared, inventory, overrides, mode)?;
-                let force = overrides.forces() || adopts;
-                let preview = cluster.preview(
-                    &prepared.permit,
-                    sent(filled, &filled.body),
-                    kinds,
-                    before,
-                    (mode, force),
-                );
-                let preview = preview.await.map_err(refused)?;
+                let body = sent(filled, &filled.body);
+                let tried = cluster.preview(&prepared.permit, body, kinds, before, (mode, adopts)).await;
+                let preview = match tried.map_err(refused) {
+                    Err(Error::Cluster(ClusterError::Conflict { fields, .. })) => {
+                        let held = overridden(cluster, prepared, body, kinds, mode).await?;
+                        Preview { conflicts: fields, ..held }
+                    }
+                    Err(Error::Foreign { .. }) if overrides.forces() => {
+                        overridden(cluster, prepared, body, kinds, mode).await?
+                    }
+                    preview => preview?,
+                };
                 Ok(Preview { marks: Marks { adopts, ..preview.marks }, ..preview })
             }
             (Self::Directory(directory), Form::File(rendered)) => {
@@ -467,6 +472,18 @@ impl Target {
             Self::Directory(directory) => format!("dir:{}", directory.path().display()),
         }
     }
+}
+
+/// The change that an apply makes which takes over what other managers hold.
+async fn overridden(
+    cluster: &Cluster,
+    prepared: &Prepared,
+    body: Body<'_>,
+    kinds: &Kinds,
+    mode: DryRunMode,
+) -> Result<Preview, Error> {
+    let before = cluster.before(&prepared.permit, kinds, &Listing::default()).await?;
+    cluster.preview(&prepared.permit, body, kinds, before, (mode, true)).await.map_err(refused)
 }
 
 /// The body of a request, with what is known of it.

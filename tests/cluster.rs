@@ -215,6 +215,65 @@ fn fields_that_somebody_else_changed_are_theirs_until_forced() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
+fn all_that_others_hold_is_told_at_once_and_only_what_is_named_is_taken() {
+    let (site, home) = (Site::new(), Home::new());
+    let maps = ["test-one", "test-two"].map(config_map);
+    let first = bundle(&site, &home, "first", "ConfigMap", &maps.each_ref().map(String::as_str));
+    let changed = maps.map(|map| map.replace("a: b", "a: c"));
+    let second = bundle(&site, &home, "second", "ConfigMap", &changed.each_ref().map(String::as_str));
+    site.carnet(&with(&["install", "web"], &first)).done();
+    let theirs = |name: &str| {
+        site.kubectl(&["patch", "configmap", name, "--type=merge", "-p", r#"{"data":{"a":"x"}}"#])
+    };
+    let values =
+        || ["test-one", "test-two"].map(|name| site.get(&format!("configmap/{name}"), "jsonpath={.data.a}"));
+    for name in ["test-one", "test-two"] {
+        theirs(name);
+    }
+
+    let without_yes: Vec<_> = second.iter().filter(|word| *word != "--yes").cloned().collect();
+    let plan = site.carnet(&with(&["plan", "web"], &without_yes)).done();
+    assert!(plan.stderr.contains("what belongs to others (fields: 2)"), "{plan}");
+    let held = json!([{ "field": ".data.a", "manager": "kubectl-patch" }]);
+    for row in plan.document["changes"].as_array().unwrap() {
+        assert_eq!((&row["action"], &row["conflicts"]), (&json!("update"), &held), "{plan}");
+    }
+    let upgrade = |more: &[&str]| site.carnet(&with(&[&["upgrade", "web"], more].concat(), &second));
+    let lines = |names: &[&str]| -> Vec<Value> {
+        let fields =
+            names.iter().map(|name| format!("ConfigMap {}/{name}: .data.a (kubectl-patch)", site.namespace));
+        fields
+            .chain(names.iter().map(|name| format!("--take ConfigMap:{}/{name}", site.namespace)))
+            .map(Value::from)
+            .collect()
+    };
+    let one = format!("ConfigMap:{}/test-one", site.namespace);
+    for (taken, left) in [
+        (&[][..], &["test-one", "test-two"][..]),
+        (&["--take", ".data.b"], &["test-one", "test-two"]),
+        (&["--take", &one], &["test-two"]),
+    ] {
+        let said = upgrade(taken).refused(1, &["not without taking over what belongs to others"]);
+        assert_eq!(said.document["details"], Value::from(lines(left)), "{said}");
+        assert_eq!(values(), ["x", "x"], "nothing is written before all of it may be");
+    }
+    upgrade(&["--take", ".data.a"]).done();
+    assert_eq!(values(), ["c", "c"]);
+
+    theirs("test-one");
+    upgrade(&["--take", &one]).done();
+    assert_eq!(values(), ["c", "c"]);
+    // An object that is nobody's is taken over by its name as well.
+    site.kubectl(&["create", "configmap", "test-three"]);
+    let three = format!("ConfigMap:{}/test-three", site.namespace);
+    let third = bundle(&site, &home, "third", "ConfigMap", &[&config_map("test-three")]);
+    let install = |more: &[&str]| site.carnet(&with(&[&["install", "other"], more].concat(), &third));
+    install(&["--take", &one]).refused(1, &["test-three is already there"]);
+    install(&["--take", &three]).done();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: .ci/cluster/up.sh"]
 fn an_installation_that_is_not_ready_in_time_can_be_finished() {
     let site = Site::new();
     let wanted = format!("apps/StatefulSet {}/guestbook-db", site.namespace);

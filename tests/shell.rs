@@ -261,3 +261,133 @@ fn a_bundle_with_a_hostile_name_is_shown_as_unusable_and_grants_nothing() {
     let page = String::from_utf8(shown.stdout).unwrap();
     assert!(page.contains("UNUSABLE  `web';touch$IFS/tmp/x;''` is not the name of an object"), "{page}");
 }
+
+/// A site with an installation `web`, whose bundle has an action, a parameter and an output.
+fn installed() -> Site {
+    let site = Site::new();
+    let source = "handles: [install]\n\
+        parameters:\n  team: { schema: { type: string, default: blue } }\n\
+        actions:\n  dev.carnet.test.backup: { description: x, modifies: false }\n\
+        outputs:\n  url: { schema: { type: string } }\n";
+    let script = Script::new().output("url", "\"http://a\"");
+    site.home.bundle("app", &script.component(), source);
+    for name in ["web", "other"] {
+        let line =
+            format!("carnet install {name} layout:app --target dir:out -n prod --dangerous-unsigned -y");
+        let done = site.run(&line);
+        assert!(done.status.success(), "{done:?}");
+    }
+    site
+}
+
+/// What is completed in each place, the same in every shell.
+const PLACES: [(&str, &[&str]); 8] = [
+    ("carnet status ", &["other", "web"]),
+    ("carnet uninstall -y w", &["web"]),
+    ("carnet --state .local/share/carnet status w", &["web"]),
+    ("carnet --state nowhere status w", &[]),
+    ("carnet outputs web ", &["url"]),
+    ("carnet invoke web ", &["dev.carnet.test.backup"]),
+    ("carnet install x layout:app --param t", &["team="]),
+    ("carnet install x layout:app:", &["layout:app:1.0.0"]),
+];
+
+/// Runs a program that has the script of its shell, and `carnet` in its path.
+fn completed(site: &Site, shell: &[&str], line: &str, code: &str) -> Vec<String> {
+    let bin = site.home.path("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let link = bin.join("carnet");
+    if !link.exists() {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_carnet"), &link).unwrap();
+    }
+    let script = site.run(&format!("carnet completion {}", shell[0]));
+    std::fs::write(site.home.path("script"), script.stdout).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = Command::new(shell[0])
+        .args(&shell[1..])
+        .arg(code)
+        .env_clear()
+        .env("HOME", site.home.root.path())
+        .env("PATH", path)
+        .env("LINE", line)
+        .current_dir(site.home.root.path())
+        .output()
+        .unwrap();
+    assert!(output.stderr.is_empty(), "{line}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_what_is_there() {
+    let site = installed();
+    let code = "source ./script; COMP_LINE=$LINE; COMP_POINT=${#LINE}; COMP_WORDS=($LINE); \
+        [[ $LINE == *' ' ]] && COMP_WORDS+=(''); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); \
+        _carnet_words carnet \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; \
+        (( ${#COMPREPLY[@]} )) && printf '%s\\n' \"${COMPREPLY[@]}\"";
+    for (line, expected) in PLACES {
+        let found = completed(&site, &["bash", "--norc", "-c"], line, code);
+        // Bash takes what stands behind a colon for a word of its own.
+        let expected: Vec<_> = expected.iter().map(|word| word.rsplit(':').next().unwrap()).collect();
+        let found: Vec<_> = found.iter().filter(|word| !word.starts_with('-')).collect();
+        assert_eq!(found, expected, "{line}");
+    }
+}
+
+#[test]
+#[ignore = "needs zsh"]
+fn zsh_completes_what_is_there() {
+    let site = installed();
+    let code = "compdef() { }; compadd() { shift 3; print -rl -- \"$@\" }; _default() { }; source ./script; \
+        LBUFFER=$LINE; _carnet_words";
+    for (line, expected) in PLACES {
+        assert_eq!(completed(&site, &["zsh", "-f", "-c"], line, code), expected, "{line}");
+    }
+    let script = String::from_utf8(site.run("carnet completion zsh").stdout).unwrap();
+    assert!(script.starts_with("#compdef carnet\n") && script.contains(":_carnet_words' \\"), "{script}");
+}
+
+#[test]
+#[ignore = "needs fish"]
+fn fish_completes_what_is_there() {
+    let site = installed();
+    for (line, expected) in PLACES {
+        let found =
+            completed(&site, &["fish", "--no-config", "-c"], line, "source ./script; complete -C $LINE");
+        for word in expected {
+            assert!(found.iter().any(|found| found.split('\t').next() == Some(word)), "{line}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_shell_would_act_on_is_not_offered() {
+    let site = installed();
+    let words =
+        |line: &str| String::from_utf8(site.run(&format!("carnet complete-words {line}")).stdout).unwrap();
+    assert_eq!(words("status ''"), "other\nweb\n");
+    for line in
+        ["", "status", "status -", "nothing ''", "status web ''", "install ''", "--state '' status '$(id)'"]
+    {
+        assert_eq!(words(line).replace("other\nweb\n", ""), "", "{line}");
+    }
+    let index = site.home.path("app/index.json");
+    let text = std::fs::read_to_string(&index).unwrap().replace("\"1.0.0\"", "\"x;touch$IFS/tmp/x\"");
+    std::fs::write(&index, text).unwrap();
+    assert_eq!(words("inspect layout:app:"), "");
+}
+
+#[test]
+fn a_credential_may_come_from_a_pipe_that_somebody_writes_into() {
+    let site = Site::new();
+    let source = "handles: [install]\ncredentials:\n  pw: { required: true }\n";
+    site.home.bundle("app", &Script::new().component(), source);
+    let set = "schemaVersion: 1.0.0\nname: x\ncredentials: [{ name: pw, source: { path: ./pipe } }]\n";
+    std::fs::write(site.home.path("set.yaml"), set).unwrap();
+    let install =
+        "carnet install web layout:app --target dir:out -n prod --dangerous-unsigned -y -c set.yaml";
+    let done = site
+        .run(&format!("PATH=/usr/bin:/bin; mkfifo pipe; timeout 60 sh -c 'printf s3 > pipe' & {install}"));
+    assert!(done.status.success(), "{done:?}");
+    let missing = site.run(&install.replace("install web", "install other").replace("set.yaml", "no.yaml"));
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("no.yaml"));
+}

@@ -21,7 +21,7 @@ use super::inputs;
 pub(super) use args::{
     BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs, namespace,
 };
-pub(super) use change::{ChangeArgs, IdentityArgs, NoWaitArgs, PowerArgs, TimeoutArgs, time};
+pub(super) use change::{ChangeArgs, IdentityArgs, NoWaitArgs, PowerArgs, TakeArgs, TimeoutArgs, time};
 pub(super) use console::{Console, Reply, ask};
 pub(super) use outcome::{Show, diff_lines, output_text, plan_page, report, show_outputs, show_parameters};
 

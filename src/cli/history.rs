@@ -52,6 +52,9 @@ impl Report for RevisionList {
                 page.line("  ", Tone::Plain, mixed!("{object}"));
             }
         }
+        for fault in &self.unreadable {
+            page.line("", Tone::Caution, mixed!("not readable: {fault}"));
+        }
     }
 }
 

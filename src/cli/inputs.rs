@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -39,6 +42,10 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// The longest password that is read from standard input, in bytes. Some of them are tokens.
 const MAX_SECRET: u64 = 64 << 10;
+
+/// How long somebody is waited for who is to write into a pipe. Without an end, a pipe that nobody writes into would look
+/// like a hang.
+const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The user's configuration file, `config.yaml`. Paths in it are below its directory.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -267,11 +274,57 @@ pub fn text_within(path: &Path, most: u64) -> anyhow::Result<String> {
     let file = open_named(path).with_context(|| cannot_use(path))?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).with_context(|| cannot_use(path))?;
+    checked_text(path, bytes, most)
+}
+
+fn checked_text(path: &Path, bytes: Vec<u8>, most: u64) -> anyhow::Result<String> {
     let is_long = u64::try_from(bytes.len()).is_ok_and(|length| length > most);
     anyhow::ensure!(!is_long, "`{}` has more than the {most} bytes that are read", path.display());
     String::from_utf8(bytes)
         .map_err(|_| anyhow::Error::from(document::InvalidDocument::Utf8))
         .with_context(|| cannot_use(path))
+}
+
+/// The text of a file that is read once, or of a pipe that somebody writes into, as `mkfifo` and a secret store's program
+/// make it.
+///
+/// # Errors
+/// As for [`text`], and where nobody has written all of it in time.
+pub fn text_or_pipe(path: &Path) -> anyhow::Result<String> {
+    if !is_pipe(path) {
+        return text(path);
+    }
+    let (tell, told) = mpsc::channel();
+    let pipe = path.to_owned();
+    // Whoever opens a pipe waits for its other end, and cannot be called back. It is over when the program is.
+    thread::spawn(move || drop(tell.send(read_pipe(&pipe))));
+    let read = told.recv_timeout(PIPE_PATIENCE).map_err(|_| {
+        let seconds = PIPE_PATIENCE.as_secs();
+        anyhow::anyhow!(
+            "`{}` is a pipe, and nobody has written into it to its end in {seconds} s",
+            path.display()
+        )
+    })?;
+    checked_text(path, read.with_context(|| cannot_use(path))?, MAX_FILE)
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
+}
+
+#[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+fn read_pipe(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The text of a file that need not be there. A link that leads nowhere is there: what it should lead to was meant, and

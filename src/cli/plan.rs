@@ -2,11 +2,11 @@
 
 use crate::install;
 use crate::operations::{self, ChangeOptions};
-use crate::plan::Plan;
-use crate::targets::{NotDryRun, Overrides};
+use crate::plan::{Plan, PlannedChange};
+use crate::targets::{NotDryRun, Overrides, Take};
 
 use super::Context;
-use super::act::{self, BundleArgs, PowerArgs, Show};
+use super::act::{self, BundleArgs, PowerArgs, Show, TakeArgs};
 use super::exit::{Code, Failure};
 use super::ui::{Page, Ui};
 
@@ -38,6 +38,8 @@ pub(super) struct Args {
     /// Show what taking over objects of others would do
     #[arg(long)]
     take_ownership: bool,
+    #[command(flatten)]
+    take: TakeArgs,
     /// Plan to remove and make anew what cannot be changed
     #[arg(long)]
     replace: bool,
@@ -51,6 +53,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     request.installation.change = ChangeOptions {
         overrides: Overrides { force_conflicts, take_ownership, replace },
         refuse_powers: args.powers.refuse_powers,
+        take: args.take.take.clone(),
         ..ChangeOptions::default()
     };
     let planned = act::carry_out(args.bundle.home(), context, async |services| {
@@ -61,7 +64,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         Err(error) => return refused(&error, args, context).unwrap_or(Err(error)),
     };
     shown(&plan, args, &context.ui)?;
-    warn(&plan, take_ownership, &context.ui);
+    warn(&plan, &request.installation.change, &context.ui);
     Ok(act::pending(args.exit_code, !plan.is_empty()))
 }
 
@@ -77,7 +80,7 @@ fn shown(plan: &Plan, args: &Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 /// Warnings about the plan that its rows do not make obvious.
-fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
+fn warn(plan: &Plan, change: &ChangeOptions, ui: &Ui) {
     let untried = plan.changes.iter().filter(|row| row.dry_run == Some(NotDryRun::Forbidden)).count();
     if untried > 0 {
         ui.warning(format_args!(
@@ -85,11 +88,19 @@ fn warn(plan: &Plan, take_ownership: bool, ui: &Ui) {
              be told from that"
         ));
     }
-    let adopted = plan.changes.iter().filter(|row| row.adopts).count();
-    if adopted > 0 && !take_ownership {
+    let is_left = |row: &&PlannedChange| row.adopts && !change.take.contains(&Take::of(&row.object));
+    let adopted = plan.changes.iter().filter(is_left).count();
+    if adopted > 0 && !change.overrides.take_ownership {
         ui.warning(format_args!(
             "{adopted} of the objects are there already and belong to nobody: a run takes them over only with \
-             `--take-ownership`"
+             `--take-ownership`, or those that `--take OBJECT` names"
+        ));
+    }
+    let held: usize = plan.conflicts(&change.take).iter().map(|held| held.fields.len()).sum();
+    if held > 0 && !change.overrides.force_conflicts && !change.overrides.take_ownership {
+        ui.warning(format_args!(
+            "what belongs to others (fields: {held}) is taken over only with `--take FIELD|OBJECT` for each, or with \
+             `--force-conflicts`"
         ));
     }
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::document;
@@ -171,9 +173,10 @@ pub enum Error {
 }
 
 /// A field that another manager holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldConflict {
     /// Where it is, such as `.spec.replicas`.
+    #[serde(rename = "field")]
     pub path: String,
     /// Who holds it, such as `kubectl-client-side-apply`.
     pub manager: String,

@@ -70,7 +70,7 @@ async fn untagged(
 }
 
 /// The tags of possible bundles.
-fn tags(layout: &Layout) -> Vec<String> {
+pub(super) fn tags(layout: &Layout) -> Vec<String> {
     let bundles = layout.entries().filter(|entry| may_be_bundle(*entry));
     let mut tags: Vec<String> = bundles.filter_map(LayoutEntry::tag).map(Into::into).collect();
     tags.sort();

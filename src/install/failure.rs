@@ -8,8 +8,8 @@ use crate::cluster;
 use crate::document::{self, slip};
 use crate::grant::Shortfall;
 use crate::host::progress::{LeftObject, LogEntry, Unready};
-use crate::plan::Plan;
 use crate::plan::powers::RefusedPowers;
+use crate::plan::{HeldFields, Plan};
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::targets;
@@ -92,6 +92,9 @@ pub enum Error {
         /// Where it was looked for.
         asked: String,
     },
+    /// Fields of its objects belong to others, and nobody said that they are to be taken over.
+    #[error("not without taking over what belongs to others: {}", held_text(.0))]
+    Conflicts(Vec<HeldFields>),
     /// Objects would have to be replaced, and that was not allowed.
     #[error("not without replacing what cannot be changed: {}", join(.0))]
     Replaces(Vec<String>),
@@ -193,6 +196,11 @@ fn left_texts(left: &[LeftObject]) -> Vec<String> {
 
 /// How many objects that are not ready an error names: a bundle may have hundreds.
 pub const MAX_SAID: usize = 10;
+
+fn held_text(held: &[HeldFields]) -> String {
+    let text = |held: &HeldFields| format!("{} (fields: {})", held.object, held.fields.len());
+    held.iter().map(text).collect::<Vec<_>>().join(", ")
+}
 
 fn unready_text(rows: &[Unready]) -> String {
     let said = rows.iter().take(MAX_SAID).map(|row| format!("{}: {}", row.object, row.why));

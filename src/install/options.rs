@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::capability::severity::Severity;
 use crate::plan::Waits;
-use crate::targets::{Overrides, Protected};
+use crate::targets::{Overrides, Protected, Take};
 
 /// How long a run waits for its target unless it is told otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(300);
@@ -29,6 +29,8 @@ pub struct ChangeOptions {
     pub delete: BTreeSet<Protected>,
     /// Whether Secrets with generated credentials are kept when the installation goes.
     pub keep_credentials: bool,
+    /// Fields and objects of others that are taken over, and no others.
+    pub take: Vec<Take>,
     /// Who acts in a cluster.
     pub identity: Identity,
     /// The namespace of the account that acts, where its rights go beyond the installation's own. None: the usual one.
@@ -56,6 +58,7 @@ impl Default for ChangeOptions {
             refuse_powers: None,
             delete: BTreeSet::new(),
             keep_credentials: false,
+            take: Vec::new(),
             identity: Identity::default(),
             identity_namespace: None,
         }

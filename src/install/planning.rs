@@ -96,6 +96,7 @@ impl Run<'_> {
         };
         let proposed = Proposed::of(self.subject(site.target()), noted, &context);
         self.check_replacements(proposed.plan())?;
+        self.check_conflicts(proposed.plan())?;
         self.check_powers(proposed.plan())?;
         let examined = match self.mode {
             Mode::Examine => Some(self.examined(&mut site, &trace, &removals, &files).await?),
@@ -167,6 +168,16 @@ impl Run<'_> {
             .collect();
         let may_be = self.mode != Mode::Act || self.operation.options.overrides.replace;
         if may_be || replaced.is_empty() { Ok(()) } else { Err(Error::Replaces(replaced)) }
+    }
+
+    /// Refuses to take over what others hold and nobody named, all of it at once, unless the plan is only shown.
+    fn check_conflicts(&self, plan: &Plan) -> Result<(), Error> {
+        let options = &self.operation.options;
+        if self.mode != Mode::Act || options.overrides.force_conflicts || options.overrides.take_ownership {
+            return Ok(());
+        }
+        let held = plan.conflicts(&options.take);
+        if held.is_empty() { Ok(()) } else { Err(Error::Conflicts(held)) }
     }
 
     /// A cluster at another address that has nothing of the installation is another cluster: an uninstall there would
@@ -264,6 +275,7 @@ impl Run<'_> {
             grant: self.decided.grant.clone(),
             overrides: self.operation.options.overrides,
             delete: self.operation.options.delete.clone(),
+            take: self.operation.options.take.clone(),
             dangers: self.operation.dangers.clone(),
         }
     }

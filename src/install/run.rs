@@ -55,7 +55,8 @@ impl Run<'_> {
 
     pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
         let inventory = self.earlier.map(Installation::inventoried).unwrap_or_default();
-        Site::new(target, inventory, self.operation.options.overrides, self.waiting(), observer)
+        let options = &self.operation.options;
+        Site::new(target, inventory, options.overrides, self.waiting(), observer).taking(options.take.clone())
     }
 
     pub(super) fn waiting(&self) -> Waiting {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, parameters};
 use crate::capability::Requests;
+use crate::capability::template::Names;
 use crate::digest::Digest;
 use crate::fetch::Fetched;
-use crate::grant::{Consent, LoweredGuard};
+use crate::grant::{Consent, LoweredGuard, Shortfall, shortfall};
 use crate::host::Supplied;
 use crate::install::{Mode, Operation, Outcome, act};
 use crate::reference::Reference;
@@ -137,12 +138,15 @@ impl<'a> Attempt<'a> {
         services: &Services<'_>,
     ) -> Result<Fetched, Error> {
         let Some(named) = &self.own_word.bundle else {
-            let lines = self.unsaid(installation, &kept)?;
-            return if lines.is_empty() {
-                Ok(services.state().load(kept.digest, kept.reference).await?)
-            } else {
-                Err(Error::Shared { name: installation.name.clone(), lines })
-            };
+            let mut lines = self.unsaid(installation, &kept)?;
+            let found = services.state().load(kept.digest, kept.reference).await;
+            if lines.is_empty() {
+                return Ok(found?);
+            }
+            lines.extend(
+                found.ok().and_then(|found| self.ungranted(installation, &found)).unwrap_or_default(),
+            );
+            return Err(Error::Shared { name: installation.name.clone(), lines });
         };
         let found = match named.digest() {
             Some(digest) if digest == kept.digest => {
@@ -168,6 +172,27 @@ impl<'a> Attempt<'a> {
         let mut lines = vec![CommandLine::of(self.bundle_flag).word(kept.as_word())];
         lines.extend(unsaid_place(installation, self.own_word.place.get()?.as_ref()));
         Ok(lines)
+    }
+
+    /// What the action would lack then, as flags, so that all is asked for at once. Nothing of the bundle is believed or run:
+    /// whoever asks decides from what they know themselves. None: it cannot be told yet.
+    fn ungranted(&self, installation: &Installation, found: &Fetched) -> Option<Vec<CommandLine>> {
+        let (bundle, component) = (found.bundle(), found.component().ok()?);
+        let requests = Requests::of(bundle).ok()?;
+        let grant = self.consent.get().ok()?.grant(found.digest(), &requests).ok()?;
+        let given = self.request.inputs.parameters.get().ok()?.read(bundle).ok()?;
+        let recorded = installation.last.as_ref().map(|last| last.parameters.clone()).unwrap_or_default();
+        let resolved = parameters::resolve(bundle, self.action, &given, &recorded).ok()?;
+        let is_own = |name: &String| given.contains_key(name) || !recorded.contains_key(name);
+        let names = Names {
+            installation: installation.name.clone(),
+            namespace: installation.namespace.clone(),
+            parameters: resolved.values.into_iter().filter(|(name, _)| is_own(name)).collect(),
+        };
+        match shortfall(bundle, component, &grant, &names) {
+            Err(Shortfall::Missing(missing)) => Some(missing),
+            _ => None,
+        }
     }
 
     /// Where the bundle is from, to be recorded: as the operator says, else as it is recorded.

@@ -9,7 +9,7 @@ use crate::grant::spec::{FileGrant, GrantSpec};
 use crate::grant::{Consent, LoweredGuard, RecordedGuard};
 use crate::plan::Plan;
 use crate::state::{RecordedFiles, Revision};
-use crate::targets::{Overrides, Protected};
+use crate::targets::{Overrides, Protected, Take};
 
 use super::{ChangeOptions, Deferred, Error, Parameters};
 
@@ -24,6 +24,7 @@ pub(super) struct EarlierDecisions {
     pub(super) consent: Consent,
     pub(super) overrides: Overrides,
     pub(super) delete: BTreeSet<Protected>,
+    pub(super) take: Vec<Take>,
     pub(super) plan: Option<Box<Plan>>,
     /// The operator's files as they were read.
     pub(super) files: RecordedFiles,
@@ -40,6 +41,7 @@ impl EarlierDecisions {
             consent: consent_to(inputs.grant, &inputs.dangers),
             overrides: inputs.overrides,
             delete: inputs.delete,
+            take: inputs.take,
             plan: Some(Box::new(plan.clone())),
             files: RecordedFiles::default(),
         }
@@ -57,6 +59,7 @@ impl EarlierDecisions {
             ),
             overrides: change.overrides,
             delete: change.delete.clone(),
+            take: change.take.clone(),
             plan: None,
             files: revision.files.clone().unwrap_or_default(),
         }
@@ -72,6 +75,7 @@ impl EarlierDecisions {
             consent: consent.clone(),
             overrides: change.overrides,
             delete: change.delete.clone(),
+            take: change.take.clone(),
             plan: None,
             files: revision.files.clone().unwrap_or_default(),
         }
@@ -79,7 +83,8 @@ impl EarlierDecisions {
 
     /// How the change is carried out: as it is asked for now, where that was not decided.
     pub(super) fn options(&self, change: &ChangeOptions) -> ChangeOptions {
-        ChangeOptions { overrides: self.overrides, delete: self.delete.clone(), ..change.clone() }
+        let (delete, take) = (self.delete.clone(), self.take.clone());
+        ChangeOptions { overrides: self.overrides, delete, take, ..change.clone() }
     }
 
     /// The grant.
@@ -160,6 +165,7 @@ mod tests {
             consent: consent_to(GrantSpec::default(), dangers),
             overrides: Overrides::default(),
             delete: BTreeSet::new(),
+            take: Vec::new(),
             plan: None,
             files: RecordedFiles::default(),
         }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::document::{chain, visible};
 use crate::kubernetes::object::ObjectRef;
-use crate::state::{Installation, Revision, State};
+use crate::state::{Revision, Revisions, State};
 use crate::targets::Recorded;
 
 use super::places::installation;
@@ -15,6 +16,10 @@ use super::{Document, Error};
 pub struct RevisionList {
     /// The actions.
     pub items: Vec<RevisionRow>,
+    /// The actions whose records cannot be read, a line each, which names the record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub unreadable: Vec<String>,
 }
 
 /// A revision, and what is on record of it.
@@ -33,21 +38,27 @@ impl Document for RevisionList {
     const KIND: &'static str = "RevisionList";
 }
 
-/// Lists the revisions of an installation.
+/// Lists the revisions of an installation. One whose record is spoiled hides no other.
 ///
 /// # Errors
 /// [`Error::State`] when the state cannot be read, or has no such installation.
 pub fn history(name: &str, namespace: Option<&str>, state: &State) -> Result<RevisionList, Error> {
-    let installation = installation(state, name, namespace)?;
-    let rows = state.history(name)?.into_iter().map(|revision| RevisionRow::of(revision, &installation));
-    Ok(RevisionList { items: rows.collect() })
+    let inventory = match installation(state, name, namespace) {
+        // The record of its last action may be the one that is spoiled.
+        Err(error) if error.is_of_a_record() => Vec::new(),
+        found => found?.inventory().to_vec(),
+    };
+    let Revisions { readable, unreadable } = state.revisions(name)?;
+    let rows = readable.into_iter().map(|revision| RevisionRow::of(revision, &inventory));
+    let unreadable = unreadable.iter().map(|error| visible(&chain(error))).collect();
+    Ok(RevisionList { items: rows.collect(), unreadable })
 }
 
 impl RevisionRow {
-    fn of(revision: Revision, installation: &Installation) -> Self {
+    fn of(revision: Revision, inventory: &[Recorded]) -> Self {
         let is_of_it =
             |it: &&Recorded| it.made_by.as_ref().is_some_and(|run| run.revision == revision.revision);
-        let made = installation.inventory().iter().filter(is_of_it);
+        let made = inventory.iter().filter(is_of_it);
         Self { objects: made.map(|recorded| recorded.object.clone()).collect(), revision }
     }
 }
@@ -56,7 +67,6 @@ impl RevisionRow {
 mod tests {
     use super::*;
     use crate::operations::revisions::tests::succeeded;
-    use crate::state::InstallationSettings;
     use crate::targets::MadeBy;
 
     #[test]
@@ -67,7 +77,6 @@ mod tests {
             Recorded { made_by: Some(Box::new(run)), ..Recorded::of(object(name)) }
         };
         let inventory = vec![Recorded::of(object("web")), made("monday", "1"), made("tuesday", "2")];
-        let installation = Installation::unrecorded(InstallationSettings::default(), None, inventory);
-        assert_eq!(RevisionRow::of(succeeded(), &installation).objects, [object("monday")]);
+        assert_eq!(RevisionRow::of(succeeded(), &inventory).objects, [object("monday")]);
     }
 }

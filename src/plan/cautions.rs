@@ -152,6 +152,7 @@ mod tests {
             placements: Placements::new(),
             marks: Marks::default(),
             immutable: Vec::new(),
+            conflicts: Vec::new(),
         }
     }
 

@@ -78,7 +78,9 @@ impl Plan {
 
 /// A row without what is for people.
 fn row(row: &PlannedChange) -> Members<'_> {
-    let PlannedChange { action, object, manifest, fields, delta, adopts, dry_run, immutable, .. } = row;
+    let PlannedChange {
+        action, object, manifest, fields, delta, adopts, dry_run, immutable, conflicts, ..
+    } = row;
     let bare = PlannedChange {
         action: *action,
         object: object.clone(),
@@ -90,6 +92,7 @@ fn row(row: &PlannedChange) -> Members<'_> {
         dry_run: *dry_run,
         not_tried: None,
         immutable: immutable.clone(),
+        conflicts: conflicts.clone(),
         warnings: Vec::new(),
     };
     let mut members = members_of(json!(bare));

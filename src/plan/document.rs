@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cluster::FieldConflict;
 use crate::digest::Digest;
 use crate::grant::LoweredGuard;
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::object::ObjectRef;
-use crate::targets::{Change, NotDryRun, Overrides, Protected};
+use crate::targets::{Change, NotDryRun, Overrides, Protected, Take};
 
 use super::powers::{CredentialReader, Power};
 use super::trace::Step;
@@ -83,6 +84,9 @@ pub struct PlanInputs {
     /// Protected kinds that may be removed, although their contents are deleted with them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub delete: BTreeSet<Protected>,
+    /// Fields and objects of others that are taken over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub take: Vec<Take>,
     /// Guards that are lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<LoweredGuard>,
@@ -142,9 +146,21 @@ pub struct PlannedChange {
     /// The immutable fields for which the object has to be replaced.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub immutable: Vec<String>,
+    /// The fields that other managers hold. A run takes them over only where it is told to.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub conflicts: Vec<FieldConflict>,
     /// Warnings of the server. For people: the digest of the plan does not cover it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+}
+
+/// Fields of an object that other managers hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldFields {
+    /// The object.
+    pub object: ObjectRef,
+    /// The fields.
+    pub fields: Vec<FieldConflict>,
 }
 
 /// Where a credential goes.

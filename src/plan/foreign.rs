@@ -98,6 +98,7 @@ fn change(object: &ObjectRef, before: Value, after: Value) -> ObjectChange {
         placements: Placements::new(),
         marks: Marks::default(),
         immutable: Vec::new(),
+        conflicts: Vec::new(),
     }
 }
 

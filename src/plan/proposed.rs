@@ -192,6 +192,7 @@ mod tests {
             placements: Placements::new(),
             marks: Marks::default(),
             immutable: Vec::new(),
+            conflicts: Vec::new(),
         };
         trace.changes.insert(object, row);
         let step = Step { delete: false, object: object.clone(), manifest: None };

@@ -101,6 +101,7 @@ impl Plan {
                 delta: None,
                 dry_run: None,
                 not_tried: None,
+                conflicts: Vec::new(),
                 ..row.clone()
             };
         }

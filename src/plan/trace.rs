@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::functions::Function;
+use crate::cluster::FieldConflict;
 use crate::digest::Digest;
 use crate::document;
 use crate::kubernetes::difference::without_bookkeeping;
@@ -90,6 +91,8 @@ pub struct ObjectChange {
     pub marks: Marks,
     /// The immutable fields for which the object has to be replaced.
     pub immutable: Vec<String>,
+    /// The fields that other managers hold, and that would be taken over.
+    pub conflicts: Vec<FieldConflict>,
 }
 
 impl Trace {
@@ -139,6 +142,7 @@ impl ObjectChange {
             placements: Placements::new(),
             marks: Marks::default(),
             immutable: Vec::new(),
+            conflicts: Vec::new(),
         }
     }
 
@@ -151,7 +155,7 @@ impl ObjectChange {
         manifest: Option<Value>,
         placements: Placements,
     ) -> Option<Self> {
-        let Preview { change, before, after, marks, immutable } = preview;
+        let Preview { change, before, after, marks, immutable, conflicts } = preview;
         let is_first = earlier.is_none();
         let was_there = earlier.as_ref().map_or(change, |row| row.change) != Change::Create;
         let in_doubt = marks.in_doubt || earlier.as_ref().is_some_and(|row| row.marks.in_doubt);
@@ -167,7 +171,8 @@ impl ObjectChange {
         };
         let after = (change != Change::Delete).then_some(after);
         let marks = Marks { adopts, in_doubt, ..marks };
-        Some(Self { object: object.clone(), change, before, after, manifest, placements, marks, immutable })
+        let object = object.clone();
+        Some(Self { object, change, before, after, manifest, placements, marks, immutable, conflicts })
     }
 
     /// Assumes of an object that is gone, and that its controller removes once it is done, that it was done.
@@ -299,6 +304,7 @@ mod tests {
             placements,
             marks: Marks::default(),
             immutable: Vec::new(),
+            conflicts: Vec::new(),
         };
         row.without_credentials();
         let after = json!({"data": {"password": "a"}, "metadata": {}});

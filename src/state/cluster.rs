@@ -38,7 +38,7 @@ use crate::kubernetes::rbac::{IdentityName, IdentityRecord};
 use crate::targets::Ledger;
 
 use super::{
-    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Installations, Revision,
+    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Installations, Revisions,
     StateError, ulid,
 };
 
@@ -165,12 +165,12 @@ impl ClusterState {
         })
     }
 
-    pub(super) fn history(&self, name: &str) -> Result<Vec<Revision>, StateError> {
+    pub(super) fn revisions(&self, name: &str) -> Result<Revisions, StateError> {
         let (store, name) = (self.store.clone(), name.to_owned());
         self.thread.wait(async move {
             match InstallationRecord::open(&store, &name).await? {
-                Some(record) => record.history(&store).await,
-                None => Ok(Vec::new()),
+                Some(record) => record.revisions(&store).await,
+                None => Ok(Revisions::default()),
             }
         })
     }

@@ -34,8 +34,8 @@ use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::{Ledger, Recorded};
 
 use super::{
-    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Revision, StateError, origin,
-    timestamp, ulid,
+    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Revision, Revisions,
+    StateError, origin, timestamp, ulid,
 };
 
 use database::Database;
@@ -127,28 +127,30 @@ impl DirectoryState {
             name: name.into(),
             namespace,
             settings: read(&settings)?,
-            last: self.history(name)?.into_iter().rev().find(|revision| revision.modifies),
+            last: self.revisions(name)?.whole()?.into_iter().rev().find(|revision| revision.modifies),
             inventory: self.inventory(id)?,
             is_shared: false,
         }))
     }
 
     /// The tracked actions of an installation, oldest first.
-    pub(super) fn history(&self, name: &str) -> Result<Vec<Revision>, StateError> {
+    pub(super) fn revisions(&self, name: &str) -> Result<Revisions, StateError> {
         self.database.using(|database| {
             let mut query = database.prepare(schema::HISTORY)?;
             let rows = query.query_map([name], |row| {
                 Ok((
+                    row.get::<_, String>(4)?,
                     row.get::<_, String>(0)?,
                     row.get::<_, Option<String>>(1)?,
                     row.get::<_, Option<String>>(2)?,
                     row.get::<_, bool>(3)?,
                 ))
             })?;
-            let mut revisions = Vec::new();
+            let mut revisions = Revisions::default();
             for row in rows {
-                let (claim, status, message, modifies) = row?;
-                revisions.push(Revision::read(&claim, status, message, modifies)?);
+                let (id, claim, status, message, modifies) = row?;
+                let read = Revision::read(&claim, status, message, modifies);
+                revisions.push(read.map_err(|error| of_claim(&id, error)))?;
             }
             Ok(revisions)
         })
@@ -275,6 +277,16 @@ impl DirectoryState {
 
 fn database_of(directory: &Path) -> PathBuf {
     directory.join("state.db")
+}
+
+/// A fault in the document of a claim, with the name of the claim.
+fn of_claim(id: &str, error: StateError) -> StateError {
+    match error {
+        StateError::Document(fault) => {
+            StateError::Corrupt { record: format!("claim {id}"), why: fault.to_string() }
+        }
+        other => other,
+    }
 }
 
 fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, StateError> {

@@ -133,6 +133,38 @@ pub struct Revision {
     pub dangers: Vec<RecordedGuard>,
 }
 
+/// Actions on an installation, oldest first, and why the records of others cannot be read.
+#[derive(Debug, Default)]
+pub struct Revisions {
+    /// Those whose records can be read.
+    pub readable: Vec<Revision>,
+    /// The faults of other records, each of which names its record.
+    pub unreadable: Vec<StateError>,
+}
+
+impl Revisions {
+    /// Adds one, or why it cannot be read.
+    ///
+    /// # Errors
+    /// Every fault that is not one of its record alone.
+    pub(super) fn push(&mut self, read: Result<Revision, StateError>) -> Result<(), StateError> {
+        match read {
+            Ok(revision) => self.readable.push(revision),
+            Err(error) if error.is_of_a_record() => self.unreadable.push(error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The actions, if all can be read.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn whole(self) -> Result<Vec<Revision>, StateError> {
+        self.unreadable.into_iter().next().map_or(Ok(self.readable), Err)
+    }
+}
+
 /// Installations, and why the records of others cannot be read.
 #[derive(Debug, Default)]
 pub struct Installations {

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cluster::FieldConflict;
 use crate::kubernetes::difference::{overlaid, without_bookkeeping};
 
 /// A change of an object.
@@ -100,6 +101,8 @@ pub struct Preview {
     pub marks: Marks,
     /// The immutable fields for which the object has to be replaced.
     pub immutable: Vec<String>,
+    /// The fields that other managers hold, and that would be taken over.
+    pub conflicts: Vec<FieldConflict>,
 }
 
 impl NotDryRun {
@@ -140,14 +143,21 @@ impl Preview {
             Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
             Some(_) => Change::Update,
         };
-        Self { change, before, after, marks: Marks::default(), immutable: Vec::new() }
+        Self { change, before, after, marks: Marks::default(), immutable: Vec::new(), conflicts: Vec::new() }
     }
 
     /// The replacement of `before` by `body`, because of these fields. The server's defaults for the new object are
     /// unknown until the old one is gone.
     pub fn replacing(before: Value, body: &Value, immutable: Vec<String>) -> Self {
         let after = overlaid(&before, body);
-        Self { change: Change::Replace, before: Some(before), after, marks: Marks::default(), immutable }
+        Self {
+            change: Change::Replace,
+            before: Some(before),
+            after,
+            marks: Marks::default(),
+            immutable,
+            conflicts: Vec::new(),
+        }
     }
 
     /// The object that takes the place of one that is being deleted. Nothing can be tried out on that one.
@@ -159,7 +169,14 @@ impl Preview {
 
     /// A change without the object's content.
     pub fn done(change: Change) -> Self {
-        Self { change, before: None, after: Value::Null, marks: Marks::default(), immutable: Vec::new() }
+        Self {
+            change,
+            before: None,
+            after: Value::Null,
+            marks: Marks::default(),
+            immutable: Vec::new(),
+            conflicts: Vec::new(),
+        }
     }
 }
 

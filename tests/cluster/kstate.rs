@@ -170,7 +170,12 @@ fn what_one_has_installed_others_see_upgrade_and_remove() {
     let said = bob.carnet(&["diff", "guestbook"]).refused(11, &["decides nothing"]);
     let line =
         format!("--bundle layout:{}@{}", example("bundles/guestbook").display(), text(&status["digest"]));
-    assert_eq!(said.document["details"], json!([line]));
+    // All of it at once: where the bundle is from, and what is granted to it.
+    let asked: Vec<_> = said.document["details"].as_array().unwrap().iter().map(text).collect();
+    assert_eq!(asked[0], line);
+    for flag in ["--allow-kube ", "--allow-file 'site.conf=", "--allow-credential db-password"] {
+        assert!(asked[1..].iter().any(|line| line.starts_with(flag)), "{flag}: {said}");
+    }
     let bundle = &bob.own_word()[..2].to_vec();
     let diff = ["diff", "guestbook", &bundle[0], &bundle[1]];
     bob.carnet(&diff).refused(11, &["site.conf", "granted again"]);

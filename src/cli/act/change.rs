@@ -8,7 +8,7 @@ use crate::install::Identity;
 use crate::operations::{ChangeOptions, InstallationRequest};
 use crate::plan::Waits;
 use crate::reference::Reference;
-use crate::targets::{Overrides, Protected};
+use crate::targets::{Overrides, Protected, Take};
 
 /// How a change is carried out.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,6 +30,8 @@ pub(in crate::cli) struct ChangeArgs {
     /// Take over objects that this installation did not make
     #[arg(long)]
     take_ownership: bool,
+    #[command(flatten)]
+    take: TakeArgs,
     #[command(flatten)]
     powers: PowerArgs,
     /// Remove and make anew what cannot be changed
@@ -75,6 +77,15 @@ pub(in crate::cli) struct TimeoutArgs {
     /// Wait for the target no longer than this, in all
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time)]
     pub(in crate::cli) timeout: Duration,
+}
+
+/// What is taken over from others.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Change")]
+pub(in crate::cli) struct TakeArgs {
+    /// Take over this from others and nothing else: a field (`.spec.replicas`) or an object (`apps/Deployment:prod/web`)
+    #[arg(long, value_name = "FIELD|OBJECT")]
+    pub(in crate::cli) take: Vec<Take>,
 }
 
 /// Who acts.
@@ -141,6 +152,7 @@ impl ChangeArgs {
             refuse_powers: self.powers.refuse_powers,
             delete: self.delete.iter().map(KeptArg::kind).collect(),
             keep_credentials: self.keep_credentials,
+            take: self.take.take.clone(),
             identity: self.identity.identity(),
             identity_namespace: self.identity.identity_namespace.clone(),
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::ui::{Page, Report, Tone, Ui, Words, mixed};
 use crate::install::Outcome;
 use crate::operations::OutcomeDocument;
-use crate::plan::{Plan, PlannedChange};
+use crate::plan::{HeldFields, Plan, PlannedChange};
 use crate::targets::{Change, NotDryRun};
 use crate::text::YamlText;
 
@@ -113,6 +113,7 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
         })
         .collect();
     page.rows(rows);
+    held(page, plan);
     if show != Show::Summary {
         for (object, diff) in plan.changes.iter().filter_map(|row| Some((&row.object, row.diff.as_ref()?))) {
             page.heading(Words::mixed(object));
@@ -150,6 +151,19 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
     if page.is_verbose() {
         for call in &plan.host_calls {
             page.line("  ", Tone::Quiet, mixed!("{} × {} {}", call.count, call.interface, call.function));
+        }
+    }
+}
+
+/// The fields that belong to others, with whom.
+fn held(page: &mut Page, plan: &Plan) {
+    let held = plan.conflicts(&[]);
+    if !held.is_empty() {
+        page.heading("Belongs to others, and would be taken over");
+    }
+    for HeldFields { object, fields } in held {
+        for field in fields {
+            page.line("  ", Tone::Caution, mixed!("{object}: {} ({})", field.path, field.manager));
         }
     }
 }

@@ -16,10 +16,11 @@ use crate::install;
 use crate::oci::OciError;
 use crate::oci::registry::RegistryError;
 use crate::operations;
+use crate::plan::HeldFields;
 use crate::plan::powers::{By, RefusedPowers};
 use crate::run::RunError;
 use crate::state::{DatabaseFault, StateError};
-use crate::targets;
+use crate::targets::{self, Take};
 use crate::text::CommandLine;
 use crate::verify::{PolicyError, Refusal};
 
@@ -420,6 +421,7 @@ fn of_install(error: &install::Error) -> Meaning {
             Meaning::from(ERROR).hint("put them back as they were, or roll them out with `carnet upgrade`")
         }
         install::Error::SetUp(error) => of_run(error),
+        install::Error::Conflicts(held) => of_held(held),
         install::Error::Replaces(_) => Meaning::from(ERROR).hint(REPLACE),
         install::Error::Shortfall(error) => of_shortfall(error),
         install::Error::State(error) => of_state(error),
@@ -432,6 +434,19 @@ fn of_install(error: &install::Error) -> Meaning {
             .hint("wait longer with `--timeout`, or not with `--no-wait`"),
         _ => ERROR.into(),
     }
+}
+
+/// Each field with its manager, then the flags that take the objects over.
+fn of_held(held: &[HeldFields]) -> Meaning {
+    let fields = held
+        .iter()
+        .flat_map(|held| held.fields.iter().map(|field| said(&format!("{}: {field}", held.object))));
+    let flag = |held: &HeldFields| Detail::Command(CommandLine::of("--take").word(Take::of(&held.object)));
+    let details = fields.chain(held.iter().map(flag)).collect();
+    Meaning { details, ..Meaning::from(ERROR) }.hint(
+        "`--take FIELD` takes over a field (`--take .spec.replicas`), `--take OBJECT` all of an object, and \
+         `--force-conflicts` whatever belongs to others",
+    )
 }
 
 /// Powers that a policy refuses are a matter of trust; those that the operator refuses for this run are a matter of

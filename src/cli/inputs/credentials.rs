@@ -117,7 +117,7 @@ impl Source {
             Self::Env(name) => super::variable(name)
                 .map(Into::into)
                 .with_context(|| format!("the environment has no variable `{name}`")),
-            Self::Path(path) => Ok(super::text(path)?.into()),
+            Self::Path(path) => Ok(super::text_or_pipe(path)?.into()),
             Self::Value(value) => Ok(value.clone()),
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::cluster;
 use crate::grant::recorded::RecordedObject;
 use crate::grant::{Apply, Delete, Generate, Get, Lend, Permitted, PlaceCredential, after_delete};
 use crate::kubernetes::definition;
@@ -17,7 +18,7 @@ use crate::plan::Waits;
 use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
     self, Awaited, Change, DryRunMode, Inventory, Listing, Looked, NotDryRun, Overrides, Prepared, Preview,
-    Reached, Recorded, Removed, Spared, Target,
+    Reached, Recorded, Removed, Spared, Take, Target, overrides_of, untaken,
 };
 
 use crate::host::progress::Observer;
@@ -29,6 +30,7 @@ pub struct Site {
     kinds: Kinds,
     inventory: Inventory,
     overrides: Overrides,
+    takes: Vec<Take>,
     waiting: Waiting,
     lent: LentCredentials,
     observer: Arc<dyn Observer>,
@@ -74,10 +76,17 @@ impl Site {
             kinds: Kinds::default(),
             inventory,
             overrides,
+            takes: Vec::new(),
             waiting,
             lent: LentCredentials::default(),
             observer,
         }
+    }
+
+    /// Names what is taken over from others.
+    #[must_use]
+    pub fn taking(self, takes: Vec<Take>) -> Self {
+        Self { takes, ..self }
     }
 
     /// Resets the site for another pass: no credential was lent in it yet.
@@ -274,8 +283,8 @@ impl Site {
         mode: DryRunMode,
         listing: &Listing,
     ) -> Result<Preview, targets::Error> {
-        let how = (mode, listing);
-        self.target.preview(prepared, &self.inventory, &self.kinds, self.overrides, how).await
+        let (how, overrides) = ((mode, listing), self.overrides_of(prepared));
+        self.target.preview(prepared, &self.inventory, &self.kinds, overrides, how).await
     }
 
     /// Previews the apply of an object by reads alone, for this reason.
@@ -284,15 +293,32 @@ impl Site {
         prepared: &Prepared,
         why: NotDryRun,
     ) -> Result<Preview, targets::Error> {
-        self.target.foretell(prepared, &self.inventory, &self.kinds, self.overrides, why).await
+        let overrides = self.overrides_of(prepared);
+        self.target.foretell(prepared, &self.inventory, &self.kinds, overrides, why).await
     }
 
+    /// Applies an object. What others hold of it is taken over only where all of it was named: somebody may have taken a
+    /// field since it was looked at.
     pub(super) async fn apply(
         &self,
         prepared: &Prepared,
         seen: Option<&Value>,
     ) -> Result<(Change, Recorded), targets::Error> {
-        self.target.apply(prepared, seen, &self.inventory, &self.kinds, self.overrides).await
+        use targets::Error::Cluster;
+        let overrides = self.overrides_of(prepared);
+        let apply = |overrides| self.target.apply(prepared, seen, &self.inventory, &self.kinds, overrides);
+        match apply(overrides).await {
+            Err(Cluster(cluster::Error::Conflict { fields, .. }))
+                if untaken(&self.takes, prepared.object(), &fields).next().is_none() =>
+            {
+                apply(Overrides { force_conflicts: true, ..overrides }).await
+            }
+            applied => applied,
+        }
+    }
+
+    fn overrides_of(&self, prepared: &Prepared) -> Overrides {
+        overrides_of(self.overrides, &self.takes, prepared.object())
     }
 
     /// The record of an object whose apply would be a no-op. None: it has to be applied.

@@ -36,6 +36,7 @@ fn row(manifest: &str) -> ObjectChange {
         placements: Placements::new(),
         marks: Marks::default(),
         immutable: Vec::new(),
+        conflicts: Vec::new(),
     }
 }
 
@@ -1185,6 +1186,7 @@ proptest! {
                 placements: [("password".to_owned(), ["x".to_owned()].into())].into(),
                 marks: Marks::default(),
                 immutable: Vec::new(),
+                conflicts: Vec::new(),
             })
             .collect();
         let mut there = ClusterContext::unknown(Coverage::All);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::metadata::is_record;
 use crate::state::{
-    Claim, ClaimResult, Installation, InstallationSettings, Installations, Revision, StateError,
+    Claim, ClaimResult, Installation, InstallationSettings, Installations, Revision, Revisions, StateError,
 };
 use crate::targets::{Inventory, Recorded};
 
@@ -23,6 +23,10 @@ use super::subject::RecordSubject;
 
 /// How many claims are asked for by name, a request each.
 const FEW: usize = 8;
+
+/// How many claims of an installation are kept, beside those that hold the last value of an output. Without it, its record
+/// would grow until none could be written any more.
+const MAX_CLAIMS: usize = 100;
 
 /// The record of an installation, as it was read or is about to be written.
 pub(super) struct InstallationRecord {
@@ -129,13 +133,16 @@ impl InstallationRecord {
         })
     }
 
-    /// The actions, oldest first.
-    pub(super) async fn history(&self, store: &RecordStore) -> Result<Vec<Revision>, StateError> {
+    /// The actions, oldest first, as far as the records of their claims can be read.
+    pub(super) async fn revisions(&self, store: &RecordStore) -> Result<Revisions, StateError> {
         let wanted = self.head.claims.iter().map(|entry| &*entry.claim).collect();
-        let mut claims = self.listed(store, &wanted).await?;
-        let mut claimed =
-            |entry: &ClaimEntry| Some(ClaimRecord { outputs: Vec::new(), ..claims.remove(&*entry.claim)? });
-        self.head.claims.iter().map(|entry| self.revision(entry, claimed(entry))).collect()
+        let (mut claims, mut revisions) = (self.found(store, &wanted).await?, Revisions::default());
+        for entry in &self.head.claims {
+            let claimed = claims.remove(&*entry.claim).transpose();
+            let bare = |claimed: ClaimRecord| ClaimRecord { outputs: Vec::new(), ..claimed };
+            revisions.push(claimed.and_then(|claimed| self.revision(entry, claimed.map(bare))))?;
+        }
+        Ok(revisions)
     }
 
     /// Those of these claims that there is a record of. Few are asked for by name; of many there is a list, so that a
@@ -162,14 +169,30 @@ impl InstallationRecord {
         store: &RecordStore,
         wanted: &BTreeSet<&'a str>,
     ) -> Result<BTreeMap<&'a str, ClaimRecord>, StateError> {
+        self.found(store, wanted).await?.into_iter().map(|(id, claimed)| Ok((id, claimed?))).collect()
+    }
+
+    /// Those of these claims that there is a record of, or why it is none. One that somebody spoiled hides no other.
+    async fn found<'a>(
+        &self,
+        store: &RecordStore,
+        wanted: &BTreeSet<&'a str>,
+    ) -> Result<BTreeMap<&'a str, Result<ClaimRecord, StateError>>, StateError> {
         let own = |id: &str| RecordSubject::Claim(self.head.name.clone(), id.into()).name(&store.namespace);
         let ids: BTreeMap<_, _> = wanted.iter().filter_map(|id| Some((own(id)?, *id))).collect();
         let mut claims = BTreeMap::new();
         for (name, found) in store.claims(&self.head.name).await? {
-            if let Some(id) = ids.get(&name) {
-                let record = store.whole(&found?).await?;
-                let read = ClaimRecord::read(&record, &self.head.name, id);
-                claims.insert(*id, read.map_err(|why| corrupt(&name, &why))?);
+            let Some(id) = ids.get(&name) else { continue };
+            let record = match found {
+                Ok(found) => store.whole(&found).await,
+                Err(error) => Err(corrupt(&name, &error)),
+            };
+            let read = |record: Record| {
+                ClaimRecord::read(&record, &self.head.name, id).map_err(|why| corrupt(&name, &why))
+            };
+            match record.and_then(read) {
+                Err(error) if !error.is_of_a_record() => return Err(error),
+                claimed => drop(claims.insert(*id, claimed)),
             }
         }
         Ok(claims)
@@ -245,6 +268,7 @@ impl InstallationRecord {
         let entry =
             ClaimEntry { claim: claim.id.clone(), action, modifies: claim.modifies, outputs: Vec::new() };
         self.head.claims.push(entry);
+        retire(&mut self.head.claims, MAX_CLAIMS);
         Ok(version)
     }
 
@@ -277,6 +301,21 @@ impl InstallationRecord {
     fn lines(&self) -> Result<Lines, UnreadableRecord> {
         written(&self.head, &self.inventory)
     }
+}
+
+/// Takes the oldest claims out of the list until it is so long. Their own records go with what the next run cleans up.
+fn retire(claims: &mut Vec<ClaimEntry>, most: usize) {
+    let mut holders: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, entry) in claims.iter().enumerate() {
+        holders.extend(entry.outputs.iter().map(|output| (&**output, at)));
+    }
+    let holders: BTreeSet<usize> = holders.into_values().collect();
+    let (mut at, mut spare) = (0, claims.len().saturating_sub(most));
+    claims.retain(|_| {
+        let goes = spare > 0 && !holders.contains(&at);
+        (at, spare) = (at + 1, spare - usize::from(goes));
+        !goes
+    });
 }
 
 /// The record of an installation as it is written after it was read.
@@ -321,4 +360,27 @@ fn settings_here(settings: InstallationSettings, store: &RecordStore) -> Install
     let settings = settings_for_all(settings);
     let place = settings.place.with_server(store.records.server().address().to_owned());
     InstallationSettings { place, grant: GrantSpec::default(), consent: None, ..settings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_claims_are_let_go_but_for_those_that_hold_outputs() {
+        let entry = |claim: usize, outputs: &[&str]| ClaimEntry {
+            claim: claim.to_string(),
+            action: "upgrade".into(),
+            modifies: true,
+            outputs: outputs.iter().map(ToString::to_string).collect(),
+        };
+        let claims = || {
+            vec![entry(0, &["a", "b"]), entry(1, &["a"]), entry(2, &["c"]), entry(3, &["c"]), entry(4, &[])]
+        };
+        for (most, left) in [(9, "01234"), (5, "01234"), (4, "0134"), (3, "013"), (1, "013"), (0, "013")] {
+            let mut kept = claims();
+            retire(&mut kept, most);
+            assert_eq!(kept.iter().map(|entry| &*entry.claim).collect::<String>(), left, "{most}");
+        }
+    }
 }

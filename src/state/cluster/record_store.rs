@@ -3,6 +3,7 @@
 //! It is a module so that nobody else sees a part of a record: one is read whole or not at all, and written so that
 //! whoever reads meanwhile finds the old one or the new one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -177,15 +178,15 @@ impl RecordStore {
     ) -> Result<(), StateError> {
         let claims =
             known.filter_map(|id| RecordSubject::Claim(name.into(), id.into()).name(&self.namespace));
-        let claims: Vec<RecordName> = claims.collect();
+        let claims: BTreeSet<RecordName> = claims.collect();
+        let marks: BTreeSet<String> = claims.iter().map(mark).collect();
         let installation = RecordSubject::Installation(name.into()).name(&self.namespace);
-        let current = installation.iter().map(|name| pieces_of(name, &version.header));
-        let pieces: Vec<String> =
-            claims.iter().map(|name| format!("carnet.piece.{}.", mark(name))).chain(current).collect();
+        let current = installation.as_ref().map(|name| pieces_of(name, &version.header));
         for (name, seen) in self.records.names(&self.namespace, &[(INSTALLATION, name)]).await? {
             let is_known = Some(&name) == installation.as_ref()
                 || claims.contains(&name)
-                || pieces.iter().any(|start| name.as_str().starts_with(start));
+                || mark_in(&name).is_some_and(|mark| marks.contains(mark))
+                || current.as_ref().is_some_and(|start| name.as_str().starts_with(start));
             if !is_known {
                 self.records.delete(&name, &seen).await?;
             }
@@ -253,6 +254,11 @@ fn piece(name: &RecordName, header: &Header, number: usize) -> Option<RecordName
 /// How the names of the pieces of a record begin.
 fn pieces_of(name: &RecordName, header: &Header) -> String {
     format!("carnet.piece.{}.{}.", mark(name), short(&header.digest))
+}
+
+/// The mark of the record that a piece belongs to.
+fn mark_in(piece: &RecordName) -> Option<&str> {
+    piece.as_str().strip_prefix("carnet.piece.")?.split('.').next()
 }
 
 /// The mark of a record in the names and labels of its pieces.

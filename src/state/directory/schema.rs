@@ -78,7 +78,7 @@ pub(super) const HISTORY: &str = "
 select c.document,
   (select status from results where claim = c.id order by id desc limit 1),
   (select message from results where claim = c.id order by id desc limit 1),
-  c.modifies
+  c.modifies, c.id
 from claims c join installations i on i.id = c.installation
 where i.name = ?1 order by c.id";
 

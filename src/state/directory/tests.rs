@@ -232,10 +232,10 @@ fn a_damaged_document_is_an_error_and_never_left_out() {
             "the state holds a record that cannot be read",
         ),
         ("update inventory set recorded = '{\"object\":{}}'", "the state holds a record that cannot be read"),
-        ("update claims set document = '[1'", "the state holds a record that cannot be read"),
+        ("update claims set document = '[1'", "the record `claim 01A` cannot be used: "),
         (
             "update claims set document = '{\"custom\":{\"dev.carnet.run\":{\"terms\":{\"more\":1}}}}'",
-            "the state holds a record that cannot be read",
+            "the record `claim 01A` cannot be used: ",
         ),
     ];
     for (damage, expected) in cases {
@@ -246,6 +246,18 @@ fn a_damaged_document_is_an_error_and_never_left_out() {
         assert!(text.starts_with(expected), "{damage}: {text}");
         assert!(reason(state.list()).starts_with(expected), "{damage}");
     }
+}
+
+#[test]
+fn a_spoiled_claim_hides_no_other_in_a_history() {
+    let (_folder, path) = written(VERSION_1);
+    let state = State::open(&path).unwrap();
+    let damage = "update claims set document = '{' where id = '01A'";
+    Connection::open(path.join("state.db")).unwrap().execute_batch(damage).unwrap();
+    let Revisions { readable, unreadable } = state.revisions("web").unwrap();
+    assert_eq!(readable.iter().map(|it| &*it.claim).collect::<Vec<_>>(), ["01C"]);
+    assert!(chain(&unreadable[0]).starts_with("the record `claim 01A` cannot be used: "));
+    assert!(reason(state.history("web")).contains("01A"), "who goes back must not choose among some");
 }
 
 #[test]
