@@ -25,9 +25,9 @@ mod repository;
 pub mod referrers;
 mod graph;
 
-pub use blob::BlobStream;
+pub use blob::{BlobStream, CopyObserver};
 pub use descriptor::{Descriptor, EMPTY_BLOB};
-pub use graph::{Absent, CopyObserver, CopySum, copy_graph};
+pub use graph::{Absent, CopySum, copy_graph};
 pub use index::{ImageIndex, MAX_ENTRIES};
 pub use layout::{Layout, LayoutEntry};
 pub use manifest::Manifest;

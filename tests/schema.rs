@@ -171,6 +171,8 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     let source = path("guestbook");
     site.prints("Build", &["build", &source, "--to", "layout"]);
     site.prints("Signature", &["sign", "layout:layout", "--key", "key.key"]);
+    site.prints("Copy", &["copy", "layout:layout", "layout:other"]);
+    site.prints("Login", &["logout", "registry.example"]);
 
     for (kind, file) in [
         ("Grant", example("guestbook/grants.yaml")),

@@ -16,6 +16,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`build`",
         "`reference`, `digest`, `name`, `version`, `tag`, `component`, `file`, `isMade`, `size`, `imports`, `warnings`",
     ),
+    ("Copy", "`push`, `pull`, `copy`", "`reference`, `digest`, `copied`, `bytes`, `present`, `missing`"),
     (
         "Diagnosis",
         "`doctor`",
@@ -47,6 +48,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("KeyPair", "`key generate`", "`keyId`, `private`, `public`"),
     ("Lint", "`lint`", "`faults`: each with `pointer`, `what`, `rule`, `severity`, `line`"),
     ("Lock", "`unlock`", "`name`, `holder`: `who`, `since`, `isOverdue`; `unlocked`"),
+    ("Login", "`login`, `logout`", "`registry`, `user`, `isKnown`"),
     (
         "Outcome",
         "`install`, `upgrade`, `apply`, `invoke`, `rollback`, `uninstall`, `drift --fix`",

@@ -10,8 +10,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 
-use super::{CopyObserver, Descriptor, OciError};
+use super::{Descriptor, OciError};
 use crate::digest::{Digest, Hasher, Mismatch};
+
+/// Follows a copy.
+pub trait CopyObserver: Send + Sync {
+    /// So much will be copied: blobs and bytes.
+    fn planned(&self, blobs: usize, bytes: u64);
+
+    /// So many bytes have passed.
+    fn moved(&self, bytes: u64);
+
+    /// A blob or document was there already.
+    fn skipped(&self, blob: &Descriptor);
+}
 
 /// The bytes of a blob, on their way.
 ///

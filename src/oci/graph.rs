@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::media_type::{is_index, is_manifest};
 use super::referrers;
-use super::{Descriptor, ImageIndex, MAX_DOCUMENT, Manifest, OciError, Repository};
+use super::{CopyObserver, Descriptor, ImageIndex, MAX_DOCUMENT, Manifest, OciError, Repository};
 use crate::digest::Digest;
 
 /// How many blobs are under way at once.
@@ -25,18 +25,6 @@ const MAX_DEPTH: usize = 8;
 
 /// The endings of the tags at which cosign keeps what belongs to a digest.
 const COMPANIONS: [&str; 3] = ["sig", "att", "sbom"];
-
-/// Follows a copy.
-pub trait CopyObserver: Send + Sync {
-    /// So much will be copied: blobs and bytes.
-    fn planned(&self, blobs: usize, bytes: u64);
-
-    /// So many bytes have passed.
-    fn moved(&self, bytes: u64);
-
-    /// A blob or document was there already.
-    fn skipped(&self, blob: &Descriptor);
-}
 
 /// What becomes of a document that another one names and that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

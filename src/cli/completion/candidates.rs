@@ -13,6 +13,7 @@ use clap::{Arg, Command, CommandFactory as _, Parser as _};
 
 use crate::bundle::Bundle;
 use crate::fetch;
+use crate::oci::registry::RegistryClient;
 use crate::reference::Reference;
 use crate::state::State;
 
@@ -155,7 +156,12 @@ impl Line {
     fn bundle(&self) -> Option<Bundle> {
         let named = self.positional.get(1).and_then(|reference| reference.parse::<Reference>().ok());
         let fetched = match named.filter(|_| self.takes_reference()) {
-            Some(reference) => runtime().ok()?.block_on(fetch::fetch(&reference)).ok()?,
+            // Nobody wants a registry to be asked while he types.
+            Some(reference) if !reference.is_local() => return None,
+            Some(reference) => {
+                let nobody = RegistryClient::anonymous();
+                runtime().ok()?.block_on(fetch::fetch(&reference, &nobody)).ok()?
+            }
             None => {
                 let state = self.state()?;
                 let settings = state.get(self.name()?).ok()?.settings;
