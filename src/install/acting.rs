@@ -72,7 +72,11 @@ impl Run<'_> {
         }
         let (claim, acted) = ended?;
         if let Some(claim) = claim {
-            self.conclude(&claim, &acted)?;
+            let concluded = self.conclude(&claim, &acted);
+            // Who lost the hold cannot write how it ended, and knows better than that why.
+            if !matches!(acted, Err(Error::Displaced { .. })) {
+                concluded?;
+            }
         }
         acted.map(|(outcome, _)| outcome)
     }
@@ -83,11 +87,15 @@ impl Run<'_> {
         lock: Option<&InstallationLock>,
     ) -> Result<Acted, Error> {
         let under_way = UnderWay::default();
-        tokio::select! {
+        let acted = tokio::select! {
             acted = self.act(planned, &under_way) => acted,
             () = self.environment.cancellation.canceled() => Err(Error::Canceled),
-            error = lost(lock) => Err(self.displaced(error, &under_way)),
-        }
+            error = lost(lock) => Err(error.into()),
+        };
+        acted.map_err(|error| match error {
+            Error::State(source @ StateError::Lost { .. }) => self.displaced(source, &under_way),
+            error => error,
+        })
     }
 
     /// The error of a run that lost its hold. What it has sent as the caller nobody refuses when it arrives.
