@@ -140,7 +140,9 @@ pub fn nearest(group: &str, kind: &str) -> Option<String> {
 /// Where Kubernetes has a kind of this very name, as `group/Kind`, if it is not in this group and nobody else has kinds
 /// in it: `Service` of `apps`, `Pod` of `core`.
 pub fn elsewhere(group: &str, kind: &str) -> Option<String> {
-    let is_ours = !group.is_empty() && is_reserved(group) && builtin(group, kind).is_none();
+    // An early Kubernetes had kinds in `extensions` that later ones have elsewhere: there the server decides.
+    let may_be_there = group.is_empty() || group == "extensions";
+    let is_ours = !may_be_there && is_reserved(group) && builtin(group, kind).is_none();
     let found = TABLE.iter().filter(|_| is_ours).find(|known| known.1 == kind);
     found.map(written)
 }
@@ -368,7 +370,7 @@ mod tests {
         for (group, kind, expected) in [
             ("apps", "Service", Some("Service")),
             ("core", "Pod", Some("Pod")),
-            ("extensions", "Ingress", Some("networking.k8s.io/Ingress")),
+            ("extensions", "Ingress", None),
             ("batch", "Deployment", Some("apps/Deployment")),
             ("apps", "Deployment", None),
             ("", "Deployment", None),
