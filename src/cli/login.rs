@@ -42,6 +42,9 @@ pub(super) struct Logout {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     checked(&args.registry)?;
+    if args.user.contains(':') {
+        return Err(Usage::new("the name of a user has no colon in it", "-u USER").into());
+    }
     let password = if args.password_stdin {
         inputs::secret_from_stdin()?
     } else {
@@ -64,7 +67,10 @@ pub(super) fn forget(args: &Logout, context: &Context) -> anyhow::Result<Code> {
 fn checked(registry: &str) -> Result<(), Usage> {
     let is_host =
         format!("{registry}/x:x").parse::<crate::reference::Reference>().is_ok_and(|it| !it.is_local());
-    if is_host && !registry.contains('/') {
+    // Two spellings of one host would be two registries here.
+    let port = registry.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_plain = registry == registry.to_ascii_lowercase() && !port.starts_with('0');
+    if is_host && is_plain && !registry.contains('/') {
         Ok(())
     } else {
         Err(Usage::new(

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
-use crate::plan::Plan;
+use crate::plan::{HeldFields, Plan};
 use crate::state::{Installation, RecordedFiles, StateError};
 use crate::targets::{self, Place, RecordedPlace};
 
@@ -131,6 +131,13 @@ impl Operation {
         match error {
             Error::Run { refusal: Some(refusal), .. } if self.plan.is_some() && is_in_the_way(&refusal) => {
                 Error::Stale(vec![refusal.to_string()])
+            }
+            Error::Conflicts(held) if self.plan.is_some() => {
+                let line = |held: &HeldFields| {
+                    let fields: Vec<_> = held.fields.iter().map(ToString::to_string).collect();
+                    format!("{}: {}", held.object, fields.join(", "))
+                };
+                Error::Stale(held.iter().map(line).collect())
             }
             error => error,
         }

@@ -38,6 +38,8 @@ pub struct Layout {
     directory: Arc<Dir>,
     /// The entries of `index.json` as they are there: those of others are kept as they wrote them.
     entries: Vec<Value>,
+    /// The entries that were added, by tag. Others may write the layout at the same time.
+    added: Vec<(String, Value)>,
 }
 
 /// An entry of `index.json`.
@@ -82,7 +84,7 @@ impl Layout {
         let directory = Arc::new(directory);
         let here = Arc::clone(&directory);
         let entries = blocking(move || entries(&here)).await?;
-        Ok(Self { directory, entries })
+        Ok(Self { directory, entries, added: Vec::new() })
     }
 
     /// Opens a layout, or creates one where there is none, or only an incomplete one of an interrupted process.
@@ -93,7 +95,7 @@ impl Layout {
         if directory.exists(INDEX) {
             Self::open(directory).await
         } else {
-            Ok(Self { directory: Arc::new(directory), entries: Vec::new() })
+            Ok(Self { directory: Arc::new(directory), entries: Vec::new(), added: Vec::new() })
         }
     }
 
@@ -144,6 +146,7 @@ impl Layout {
         self.entries.retain(|entry| tag_in(entry) != Some(tag));
         let mut entry = descriptor.to_value();
         entry["annotations"][REF_NAME] = tag.into();
+        self.added.push((tag.to_owned(), entry.clone()));
         self.entries.push(entry);
     }
 
@@ -165,15 +168,21 @@ impl Layout {
         Ok(BlobStream::new(blob, chunks(file, path(digest), blob.size.saturating_add(1))))
     }
 
-    /// Whether there is a plain file of this size for a blob.
+    /// Whether a blob is there whole. It is read for that: one that was damaged is written anew.
     pub(super) async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
-        let (directory, path, size) = (Arc::clone(&self.directory), path(blob.digest), blob.size);
-        blocking(move || match directory.symlink_metadata(&path) {
-            Ok(entry) => Ok(entry.is_file() && entry.len() == size),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(OciError::system(path)(error)),
-        })
-        .await
+        let mut stream = match self.stream(blob).await {
+            Ok(stream) => stream,
+            Err(OciError::Absent(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        loop {
+            match stream.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(true),
+                Err(OciError::Digest(_) | OciError::Size { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// All bytes of a blob that has no more than `limit`.
@@ -226,10 +235,20 @@ impl Layout {
     /// # Errors
     /// [`OciError::System`] when it cannot be written.
     pub async fn write(&self) -> Result<(), OciError> {
-        let (directory, index) = (Arc::clone(&self.directory), write_list(&self.entries));
+        let (directory, added) = (Arc::clone(&self.directory), self.added.clone());
         blocking(move || {
+            // Held until the end: whoever writes at the same time adds to what we wrote, and we to what he did.
+            let held = directory.open(".").map_err(OciError::system("."))?;
+            lock(&held).map_err(OciError::system("."))?;
+            let mut all = if directory.exists(INDEX) { entries(&directory)? } else { Vec::new() };
+            for (tag, entry) in added {
+                all.retain(|entry| tag_in(entry) != Some(&tag));
+                all.push(entry);
+            }
             file::write(&directory, LAYOUT, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-            file::write(&directory, INDEX, &index)
+            file::write(&directory, INDEX, &write_list(&all))?;
+            drop(held);
+            Ok(())
         })
         .await
     }
@@ -252,6 +271,17 @@ fn entries(directory: &Dir) -> Result<Vec<Value>, OciError> {
         return Err(OciError::Version);
     }
     list(&file::read(directory, INDEX, MAX_DOCUMENT)?, "`index.json`")
+}
+
+/// Waits until nobody else writes here, for as long as the handle is open.
+#[cfg(unix)]
+fn lock(directory: &File) -> io::Result<()> {
+    Ok(rustix::fs::flock(directory, rustix::fs::FlockOperation::LockExclusive)?)
+}
+
+#[cfg(not(unix))]
+fn lock(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 fn tag_in(entry: &Value) -> Option<&str> {

@@ -328,3 +328,30 @@ fn peak() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
+
+#[tokio::test]
+async fn those_who_write_a_layout_at_the_same_time_keep_what_the_others_added() {
+    let home = Home::new();
+    home.layout().await.write().await.unwrap();
+    let (mut first, mut second) = (home.layout().await, home.layout().await);
+    for (layout, tag) in [(&mut first, "one"), (&mut second, "two")] {
+        layout.add(tag.as_bytes()).await.unwrap();
+        layout.tag(tag, &Descriptor::of(OCI_MANIFEST, tag.as_bytes()));
+    }
+    first.write().await.unwrap();
+    second.write().await.unwrap();
+    let layout = home.layout().await;
+    assert!(layout.tagged("one").unwrap().is_some() && layout.tagged("two").unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_blob_that_was_damaged_is_not_there_already() {
+    let home = Home::new();
+    let layout = home.layout().await;
+    let blob = Descriptor::of("text/plain", b"a blob");
+    assert!(!layout.has(&blob).await.unwrap());
+    layout.add(b"a blob").await.unwrap();
+    assert!(layout.has(&blob).await.unwrap());
+    fs::write(home.blob(blob.digest), b"a blot").unwrap();
+    assert!(!layout.has(&blob).await.unwrap());
+}

@@ -47,8 +47,13 @@ pub async fn copy(
     registries: &Arc<RegistryClient>,
     observer: &Arc<dyn CopyObserver>,
 ) -> Result<Copied, Error> {
-    let fetched = fetch(from, registries).await?;
-    let Located { repository, tag, index, .. } = locate(from, registries).await?;
+    let Located { repository, reference, tag, index } = locate(from, registries).await?;
+    if let Some(expected) = to.digest().filter(|expected| *expected != index.digest) {
+        let tag = tag.unwrap_or_default();
+        return Err(FetchError::OtherDigest { tag, expected, found: index.digest }.into());
+    }
+    // What a tag means was settled above, once.
+    let fetched = fetch(&reference.pinned(index.digest), registries).await?;
     let mut target = open(to, registries).await?;
     let absent = match &target {
         Repository::Registry(_) => {
@@ -59,15 +64,11 @@ pub async fn copy(
     };
     let sum =
         copy_graph(&index, &repository, &mut target, absent, observer).await.map_err(FetchError::from)?;
-    let (wanted, pinned) = match to {
-        Reference::Layout(layout) => (layout.tag.clone().or(tag), layout.digest),
-        Reference::Registry(place) => (place.tag.clone(), place.digest),
-        _ => (tag, None),
+    let wanted = match to {
+        Reference::Layout(layout) => layout.tag.clone().or(tag),
+        Reference::Registry(place) => place.tag.clone(),
+        _ => tag,
     };
-    if let Some(expected) = pinned.filter(|expected| *expected != index.digest) {
-        let tag = wanted.unwrap_or_default();
-        return Err(FetchError::OtherDigest { tag, expected, found: index.digest }.into());
-    }
     if let Some(tag) = &wanted {
         target.tag(tag, &index).await.map_err(FetchError::from)?;
     }

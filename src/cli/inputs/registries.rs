@@ -33,9 +33,11 @@ pub fn settings(
     let named = entries.iter().filter(|(_, entry)| entry.plain_http).map(|(name, _)| name);
     let plain_http: BTreeSet<String> = named.chain(plain).cloned().collect();
     let token_hosts = entries.iter().map(|(name, entry)| (name.clone(), entry.token_hosts.clone())).collect();
-    let mut authorities = Vec::new();
-    for file in entries.values().filter_map(|entry| entry.ca.as_ref()) {
-        authorities.push(text(&path_in(directory, file)?)?);
+    let mut authorities = BTreeMap::new();
+    for (name, entry) in entries {
+        if let Some(file) = &entry.ca {
+            authorities.insert(name.clone(), vec![text(&path_in(directory, file)?)?]);
+        }
     }
     Ok(RegistrySettings {
         plain_http,

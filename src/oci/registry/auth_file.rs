@@ -67,27 +67,35 @@ impl AuthFiles {
     /// # Errors
     /// Why not, for people.
     pub fn forget(&self, registry: &str) -> Result<bool, String> {
-        let Some(path) = self.files.first() else { return Ok(false) };
-        let Some(mut file) = AuthFile::read(path)? else { return Ok(false) };
-        let was_helped = match file.helper(registry) {
-            Some(helper) => {
-                helper::get(&helper, key_of(registry))?.is_some() && {
-                    helper::erase(&helper, key_of(registry))?;
-                    true
-                }
-            }
-            None => false,
-        };
-        let was_listed = file.change(|auths| {
-            let before = auths.len();
-            auths.retain(|key, _| host_of(key) != registry);
-            auths.len() != before
-        });
-        if was_listed {
-            file.write(path)?;
+        let mut was_known = false;
+        for path in &self.files {
+            was_known |= forget_in(path, registry)?;
         }
-        Ok(was_helped || was_listed)
+        Ok(was_known)
     }
+}
+
+/// Forgets what one file keeps.
+fn forget_in(path: &Path, registry: &str) -> Result<bool, String> {
+    let Some(mut file) = AuthFile::read(path)? else { return Ok(false) };
+    let was_helped = match file.helper(registry) {
+        Some(helper) => {
+            helper::get(&helper, key_of(registry))?.is_some() && {
+                helper::erase(&helper, key_of(registry))?;
+                true
+            }
+        }
+        None => false,
+    };
+    let was_listed = file.change(|auths| {
+        let before = auths.len();
+        auths.retain(|key, _| host_of(key) != registry);
+        auths.len() != before
+    });
+    if was_listed {
+        file.write(path)?;
+    }
+    Ok(was_helped || was_listed)
 }
 
 impl AuthFile {

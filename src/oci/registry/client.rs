@@ -15,7 +15,7 @@ use super::challenge::{Challenge, challenges};
 use super::credential::RegistryCredential;
 use super::origin::{Bounds, Origin};
 use super::response::Answer;
-use super::settings::RegistrySettings;
+use super::settings::{self, RegistrySettings};
 use super::token::{self, Token, TokenRequest};
 use super::transport::{RequestBody, Transport, full, sensitive};
 use crate::sync::Mutex;
@@ -32,12 +32,13 @@ type Load = Box<dyn Fn() -> Result<RegistrySettings, String> + Send + Sync>;
 pub struct RegistryClient {
     settings: OnceLock<RegistrySettings>,
     load: Load,
-    /// Made when it is first used: reading the system's certificates takes some milliseconds.
-    transport: OnceLock<Transport>,
+    /// Made when they are first used: reading the system's certificates takes some milliseconds. Registries with
+    /// authorities of their own have their own; the others share that of no name.
+    transports: Mutex<BTreeMap<String, Arc<Transport>>>,
     /// By host and scope.
     tokens: Mutex<BTreeMap<(Origin, String), Token>>,
-    /// Repositories, by host and scope, that want user and password with each request.
-    basic: Mutex<BTreeMap<(Origin, String), RegistryCredential>>,
+    /// Credentials that are sent as they are with each request, by host and scope.
+    lasting: Mutex<BTreeMap<(Origin, String), RegistryCredential>>,
     introducing: tokio::sync::Mutex<()>,
 }
 
@@ -88,9 +89,9 @@ impl RegistryClient {
         Arc::new(Self {
             settings: OnceLock::new(),
             load: Box::new(load),
-            transport: OnceLock::new(),
+            transports: Mutex::default(),
             tokens: Mutex::default(),
-            basic: Mutex::default(),
+            lasting: Mutex::default(),
             introducing: tokio::sync::Mutex::default(),
         })
     }
@@ -102,7 +103,11 @@ impl RegistryClient {
     pub async fn check(self: &Arc<Self>, name: &str) -> Result<(), RegistryError> {
         let host = self.host(name)?;
         let ask = Ask::new(Method::GET, host.url("/v2/"), String::new());
-        host.expect(&ask, &[StatusCode::OK]).await.map(drop)
+        let answer = host.expect(&ask, &[StatusCode::OK]).await?;
+        if answer.secrets.is_empty() && host.identity(&ask.scope).is_none() {
+            return Err(host.broken("it asks nobody who they are, so that nothing was kept for it"));
+        }
+        Ok(())
     }
 
     fn settings(&self) -> Result<&RegistrySettings, RegistryError> {
@@ -113,13 +118,17 @@ impl RegistryClient {
         Ok(self.settings.get_or_init(|| read))
     }
 
-    fn transport(&self) -> Result<&Transport, RegistryError> {
-        if let Some(made) = self.transport.get() {
-            return Ok(made);
-        }
+    fn transport(&self, registry: &str) -> Result<Arc<Transport>, RegistryError> {
         let settings = self.settings()?;
-        let made = Transport::new(&settings.tls()?, &settings.proxies, settings.patience);
-        Ok(self.transport.get_or_init(|| made))
+        let authorities = settings.authorities.get(registry);
+        let name = authorities.map_or("", |_| registry);
+        if let Some(made) = self.transports.lock().get(name) {
+            return Ok(Arc::clone(made));
+        }
+        let tls = settings::tls(authorities.map_or(&[][..], Vec::as_slice))?;
+        let made = Arc::new(Transport::new(&tls, &settings.proxies, settings.patience));
+        self.transports.lock().insert(name.to_owned(), Arc::clone(&made));
+        Ok(made)
     }
 
     /// The registry that references name so.
@@ -182,8 +191,8 @@ impl Host {
         self.origin.to_string()
     }
 
-    pub(super) fn transport(&self) -> Result<&Transport, RegistryError> {
-        self.client.transport()
+    pub(super) fn transport(&self) -> Result<Arc<Transport>, RegistryError> {
+        self.client.transport(&self.name)
     }
 
     /// The place that an answer names, relative to `base`, if it is at this registry.
@@ -219,10 +228,9 @@ impl Host {
 
     /// The error that an answer is.
     pub(super) async fn refusal(&self, answer: Answer, ask: &Ask) -> RegistryError {
-        let identity = self.identity(&ask.scope);
         let (status, host) = (answer.status.as_u16(), answer.host.clone());
-        let secrets = identity.as_ref().map(|identity| identity.secrets.clone()).unwrap_or_default();
-        let said = answer.reason(&secrets).await;
+        let with_credential = !answer.secrets.is_empty();
+        let said = answer.reason().await;
         let is_push = ask.scope.ends_with("push");
         match status {
             401 | 403 => RegistryError::Denied {
@@ -231,7 +239,7 @@ impl Host {
                 repository: ask.scope.split(':').nth(1).unwrap_or_default().to_owned(),
                 status,
                 said,
-                with_credential: identity.is_some(),
+                with_credential,
             },
             status => RegistryError::Status { host, status, said },
         }
@@ -267,9 +275,12 @@ impl Host {
             let header = identity.filter(|_| is_own).map(|identity| &identity.header);
             let request =
                 ask.request(&url, header).ok_or_else(|| self.broken("an address cannot be used"))?;
-            let transport = self.client.transport()?;
-            let response = transport.send(request, !is_own).await?;
-            let answer = Answer::new(response, at.to_string(), transport.patience());
+            let transport = self.transport()?;
+            // A registry on this machine may send us on to this machine, by whatever name.
+            let response = transport.send(request, !is_own && !self.origin.is_loopback()).await?;
+            let sent = identity.filter(|_| is_own).map(|identity| identity.secrets.clone());
+            let answer =
+                Answer::new(response, at.to_string(), transport.patience()).to(sent.unwrap_or_default());
             if !is_redirect(answer.status) || !ask.is_repeatable() {
                 return Ok(answer);
             }
@@ -284,8 +295,8 @@ impl Host {
     /// Who we are known as here.
     fn identity(&self, scope: &str) -> Option<Identity> {
         let place = (self.origin.clone(), scope.to_owned());
-        if let Some(credential) = self.client.basic.lock().get(&place) {
-            return basic(credential);
+        if let Some(credential) = self.client.lasting.lock().get(&place) {
+            return lasting(credential);
         }
         let tokens = self.client.tokens.lock();
         let token = tokens.get(&place).filter(|token| token.is_fresh())?;
@@ -293,8 +304,8 @@ impl Host {
     }
 
     /// The header for a request that is sent once, such as an upload, after others were answered.
-    pub(super) fn known_as(&self, scope: &str) -> Option<HeaderValue> {
-        self.identity(scope).map(|identity| identity.header)
+    pub(super) fn known_as(&self, scope: &str) -> Option<(HeaderValue, Vec<String>)> {
+        self.identity(scope).map(|identity| (identity.header, identity.secrets))
     }
 
     /// Says who we are in the way that the registry wants; none where there is nothing new to say.
@@ -306,7 +317,11 @@ impl Host {
             Challenge::Basic => None,
         });
         match (bearer_realm, credential) {
-            (Some(_), Some(RegistryCredential::Token(token))) => Ok(bearer(token.expose_secret())),
+            (Some(_), Some(credential @ RegistryCredential::Token(_))) => {
+                let place = (self.origin.clone(), scope.to_owned());
+                self.client.lasting.lock().insert(place, credential.clone());
+                Ok(lasting(&credential))
+            }
             (Some((realm, service)), credential) => {
                 let (realm, at) = self.bounds.realm(realm)?;
                 let asked = TokenRequest {
@@ -316,15 +331,15 @@ impl Host {
                     scope,
                     credential: credential.as_ref(),
                 };
-                let token = token::make(self.client.transport()?, &asked).await?;
+                let token = token::make(&*self.transport()?, &asked).await?;
                 let identity = bearer(token.value.expose_secret());
                 self.client.tokens.lock().insert((self.origin.clone(), scope.to_owned()), token);
                 Ok(identity)
             }
             (None, Some(credential)) if offered.contains(&Challenge::Basic) => {
                 let place = (self.origin.clone(), scope.to_owned());
-                self.client.basic.lock().insert(place, credential.clone());
-                Ok(basic(&credential))
+                self.client.lasting.lock().insert(place, credential.clone());
+                Ok(lasting(&credential))
             }
             (None, _) => Ok(None),
         }
@@ -349,8 +364,9 @@ impl std::fmt::Display for Host {
     }
 }
 
-fn basic(credential: &RegistryCredential) -> Option<Identity> {
-    let header = sensitive(credential.basic()?.expose_secret())?;
+/// A credential that is sent as it is.
+fn lasting(credential: &RegistryCredential) -> Option<Identity> {
+    let header = sensitive(credential.header()?.expose_secret())?;
     Some(Identity { header, secrets: credential.secrets(), is_lasting: true })
 }
 

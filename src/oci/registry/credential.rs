@@ -34,6 +34,14 @@ impl RegistryCredential {
         }
     }
 
+    /// The value of `Authorization` with each request, where it is sent as it is.
+    pub(super) fn header(&self) -> Option<SecretString> {
+        match self {
+            Self::Token(token) => Some(format!("Bearer {}", token.expose_secret()).into()),
+            _ => self.basic(),
+        }
+    }
+
     /// The texts by which it could be known.
     pub(super) fn secrets(&self) -> Vec<String> {
         match self {

@@ -20,6 +20,9 @@ const MAX_ANSWER: u64 = 256 << 10;
 const LOOK: Duration = Duration::from_millis(2);
 const MAX_LOOKS: u32 = 30_000;
 
+/// How long the rest of an answer is waited for when the program has ended.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+
 /// The user name of answers that are tokens.
 const TOKEN: &str = "<token>";
 
@@ -92,10 +95,12 @@ fn answered(mut child: Child, given: &[u8]) -> io::Result<(bool, Vec<u8>)> {
         drop(input.write_all(given));
     }
     let output = child.stdout.take();
-    let reader = std::thread::spawn(move || {
-        let mut answer = Vec::new();
-        let read = output.map(|output| output.take(MAX_ANSWER).read_to_end(&mut answer));
-        read.transpose().map(|_| answer)
+    let (sender, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = output.map(|output| output.take(MAX_ANSWER).read_to_end(&mut bytes));
+        // Nobody may be waiting any more.
+        drop(sender.send(read.transpose().map(|_| bytes)));
     });
     let mut looks = 0;
     let status = loop {
@@ -112,6 +117,8 @@ fn answered(mut child: Child, given: &[u8]) -> io::Result<(bool, Vec<u8>)> {
             }
         }
     };
-    let answer = reader.join().map_err(|_| io::Error::other("the reader ended"))??;
+    // One that it started may hold its output open, and is not waited for.
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    let answer = answer.recv_timeout(AFTERWARDS).map_err(late)??;
     Ok((status.success(), answer))
 }

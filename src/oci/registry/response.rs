@@ -23,6 +23,8 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     /// Who answered: not the registry where it sent us on.
     pub(super) host: String,
+    /// The texts by which a credential could be known that was sent: the answer may repeat them.
+    pub(super) secrets: Vec<String>,
     body: Incoming,
     patience: Patience,
 }
@@ -36,7 +38,13 @@ pub(super) enum Unread {
 impl Answer {
     pub(super) fn new(response: Response<Incoming>, host: String, patience: Patience) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status, headers: parts.headers, host, body, patience }
+        let (status, headers) = (parts.status, parts.headers);
+        Self { status, headers, host, secrets: Vec::new(), body, patience }
+    }
+
+    /// The answer to a request that held these secrets.
+    pub(super) fn to(self, secrets: Vec<String>) -> Self {
+        Self { secrets, ..self }
     }
 
     pub(super) fn patience(&self) -> Patience {
@@ -100,8 +108,9 @@ impl Answer {
         tokio::time::timeout(allowed, reading).await.map_err(late)?
     }
 
-    /// The registry's reason for an error. `secrets` are what was sent: a registry may send them back.
-    pub(super) async fn reason(self, secrets: &[String]) -> Option<String> {
+    /// The registry's reason for an error, unless it repeats what it was sent.
+    pub(super) async fn reason(self) -> Option<String> {
+        let secrets = self.secrets.clone();
         let bytes = self.read(MAX_ERROR).await.ok()?;
         let answer = document::json(&bytes).ok()?;
         let first = answer.pointer("/errors/0")?;

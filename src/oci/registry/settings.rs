@@ -19,8 +19,8 @@ pub struct RegistrySettings {
     pub plain_http: BTreeSet<String>,
     /// Hosts that make the tokens of a registry, beside its own and those that are known.
     pub token_hosts: BTreeMap<String, Vec<String>>,
-    /// Authorities whose certificates count beside the system's: texts in PEM.
-    pub authorities: Vec<String>,
+    /// Authorities whose certificates count for a registry beside the system's: texts in PEM.
+    pub authorities: BTreeMap<String, Vec<String>>,
     /// Where credentials are looked up.
     pub credentials: Box<dyn CredentialSource>,
     /// The proxies.
@@ -34,7 +34,7 @@ impl Default for RegistrySettings {
         Self {
             plain_http: BTreeSet::new(),
             token_hosts: BTreeMap::new(),
-            authorities: Vec::new(),
+            authorities: BTreeMap::new(),
             credentials: Box::new(Anonymous),
             proxies: Proxies::default(),
             patience: Patience::default(),
@@ -63,23 +63,23 @@ impl RegistrySettings {
         let named = self.token_hosts.get(name).into_iter().flatten().cloned();
         Ok((origin, known.chain(named).collect()))
     }
+}
 
-    /// TLS that trusts the system's authorities, and those named.
-    pub(super) fn tls(&self) -> Result<ClientConfig, RegistryError> {
-        let unusable = |why: &str| RegistryError::Unreachable { host: "a registry".into(), why: why.into() };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut extra = Vec::new();
-        for text in &self.authorities {
-            let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-            extra.extend(read.ok().filter(|read| !read.is_empty()).ok_or_else(|| {
-                RegistryError::Configuration("a file with authorities holds no certificates in PEM".into())
-            })?);
-        }
-        let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider))
-            .map_err(|_| unusable("the certificates that are trusted cannot be used"))?;
-        let versions = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|_| unusable("TLS cannot be used"))?;
-        Ok(versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+/// TLS that trusts the system's authorities, and those named.
+pub(super) fn tls(authorities: &[String]) -> Result<ClientConfig, RegistryError> {
+    let unusable = |why: &str| RegistryError::Unreachable { host: "a registry".into(), why: why.into() };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut extra = Vec::new();
+    for text in authorities {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        extra.extend(read.ok().filter(|read| !read.is_empty()).ok_or_else(|| {
+            RegistryError::Configuration("a file with authorities holds no certificates in PEM".into())
+        })?);
     }
+    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider))
+        .map_err(|_| unusable("the certificates that are trusted cannot be used"))?;
+    let versions = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| unusable("TLS cannot be used"))?;
+    Ok(versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }

@@ -131,6 +131,59 @@ async fn a_token_is_made_once_by_the_registry_itself_and_sent_to_it_alone() {
     assert_eq!(basics.count(), 1, "the password goes to where tokens are made, and nowhere else");
 }
 
+/// Knows one token that is sent as it is.
+struct FixedToken;
+
+impl CredentialSource for FixedToken {
+    fn credential(&self, _: &str, _: &str) -> Result<Option<RegistryCredential>, String> {
+        Ok(Some(RegistryCredential::Token(PASSWORD.to_owned().into())))
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_a_registry_sends_back_is_not_shown_whatever_its_form() {
+    let server = Server::start().await;
+    let realm = format!("http://{}/token", server.host());
+    // A token that lives for so short that it is hardly one.
+    for life in [0, 5, 300] {
+        let realm = realm.clone();
+        server.answer(move |seen| match (&*seen.path, authorization(seen)) {
+            (path, _) if path.starts_with("/token") => {
+                Some(reply(200, json!({"token": "token-1", "expires_in": life}).to_string()))
+            }
+            (_, None) => wants_token(seen, &realm),
+            (_, Some(sent)) => {
+                let said = json!({"errors": [{"code": "DENIED", "message": format!("not for {sent}")}]});
+                Some(reply(403, said.to_string()))
+            }
+        });
+        let refused = Repository::Registry(open(&server)).tagged("1").await.unwrap_err();
+        assert!(!why(&refused).contains("token-1"), "{refused}");
+        let OciError::Registry(RegistryError::Denied { with_credential: true, .. }) = refused else {
+            panic!("{refused}")
+        };
+
+        let fixed = RegistrySettings { credentials: Box::new(FixedToken), ..settings(&server) };
+        let registry = Registry::to_write(&RegistryClient::new(fixed), &server.host(), "acme/web").unwrap();
+        let refused = Repository::Registry(registry).tagged("1").await.unwrap_err();
+        assert!(!why(&refused).contains(PASSWORD), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_fixed_token_goes_with_uploads_too() {
+    let server = Server::start().await;
+    server.answer(|seen| {
+        let is_known = authorization(seen) == Some(&format!("Bearer {PASSWORD}"));
+        (!is_known)
+            .then(|| reply(401, "").with("WWW-Authenticate", "Bearer realm=\"http://elsewhere.example/\""))
+    });
+    let fixed = RegistrySettings { credentials: Box::new(FixedToken), ..settings(&server) };
+    let registry = Registry::to_write(&RegistryClient::new(fixed), &server.host(), "acme/web").unwrap();
+    Repository::Registry(registry).add("text/plain", b"bytes").await.unwrap();
+    assert_eq!(server.contents().blobs.len(), 1);
+}
+
 #[tokio::test]
 async fn requests_at_once_are_introduced_once_and_all_of_them_answered() {
     for wants_basic in [true, false] {

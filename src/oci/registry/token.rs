@@ -55,11 +55,11 @@ pub(super) async fn make(transport: &Transport, asked: &TokenRequest<'_>) -> Res
     };
     let request = request.map_err(|_| broken("the address where tokens are made cannot be used"))?;
     let response = transport.send(request, false).await?;
-    let answer = Answer::new(response, asked.host.clone(), transport.patience());
+    let secrets = asked.credential.map(RegistryCredential::secrets).unwrap_or_default();
+    let answer = Answer::new(response, asked.host.clone(), transport.patience()).to(secrets);
     let status = answer.status;
     if !status.is_success() {
-        let secrets = asked.credential.map(RegistryCredential::secrets).unwrap_or_default();
-        let said = answer.reason(&secrets).await;
+        let said = answer.reason().await;
         return Err(match status.as_u16() {
             401 | 403 => RegistryError::Denied {
                 host: asked.host.clone(),
@@ -121,6 +121,7 @@ fn token(answer: &Value) -> Option<Token> {
     // It becomes a header.
     sensitive(&format!("Bearer {value}"))?;
     let life = answer.get("expires_in").and_then(Value::as_u64).map_or(USUAL_LIFE, Duration::from_secs);
-    let life = life.min(Duration::from_secs(3600)).saturating_sub(MARGIN);
-    Some(Token { value: value.to_owned().into(), until: Instant::now() + life })
+    let life = life.min(Duration::from_secs(3600));
+    let until = Instant::now() + life.saturating_sub(MARGIN.min(life / 2));
+    Some(Token { value: value.to_owned().into(), until })
 }

@@ -158,11 +158,12 @@ fn explained(error: &(dyn Error + 'static)) -> String {
 }
 
 fn wire(tls: &ClientConfig, matcher: Arc<Matcher>, patience: Patience, refuses_machine: bool) -> Wire {
-    let mut tcp = HttpConnector::new_with_resolver(Resolver { refuses_machine, system: GaiResolver::new() });
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(patience.connect));
-    let way = Way { tcp, matcher };
+    let way = Way {
+        tcp: connector(patience, refuses_machine),
+        // The proxy was named by the person who called us, and may well be this machine.
+        to_proxy: connector(patience, false),
+        matcher,
+    };
     let https = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -171,10 +172,19 @@ fn wire(tls: &ClientConfig, matcher: Arc<Matcher>, patience: Patience, refuses_m
         .build(https.enable_all_versions().wrap_connector(way))
 }
 
+fn connector(patience: Patience, refuses_machine: bool) -> HttpConnector<Resolver> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver { refuses_machine, system: GaiResolver::new() });
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(patience.connect));
+    tcp
+}
+
 /// Connects directly or through a proxy.
 #[derive(Clone)]
 struct Way {
     tcp: HttpConnector<Resolver>,
+    to_proxy: HttpConnector<Resolver>,
     matcher: Arc<Matcher>,
 }
 
@@ -195,9 +205,15 @@ impl Service<Uri> for Way {
                 let connecting = self.tcp.call(target);
                 Box::pin(async move { connecting.await.map_err(Into::into) })
             }
-            Some(proxy) => through(&proxy, self.tcp.clone(), target),
+            Some(proxy) => through(&proxy, self.to_proxy.clone(), with_port(target)),
         }
     }
+}
+
+/// The target with its port: a tunnel would go to that of TLS otherwise.
+fn with_port(target: Uri) -> Uri {
+    let host = target.host().filter(|_| target.port_u16().is_none() && target.scheme_str() == Some("http"));
+    host.and_then(|host| format!("http://{host}:80/").parse().ok()).unwrap_or(target)
 }
 
 fn through(proxy: &Intercept, tcp: HttpConnector<Resolver>, target: Uri) -> <Way as Service<Uri>>::Future {

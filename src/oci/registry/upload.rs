@@ -74,6 +74,7 @@ impl Registry {
     }
 
     async fn upload(&self, place: &str, blob: BlobStream) -> Result<(), OciError> {
+        let size = blob.size();
         let url = format!("{place}{}digest={}", if place.contains('?') { '&' } else { '?' }, blob.digest());
         let mut request = Request::builder()
             .method(Method::PUT)
@@ -82,7 +83,8 @@ impl Registry {
             .header(ACCEPT_ENCODING, "identity")
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, blob.size());
-        if let Some(identity) = self.host.known_as(&self.scope()) {
+        let (identity, secrets) = self.host.known_as(&self.scope()).unzip();
+        if let Some(identity) = identity {
             request = request.header(AUTHORIZATION, identity);
         }
         let (passed, fault) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
@@ -92,12 +94,14 @@ impl Registry {
         let body = StreamBody::new(body).boxed_unsync();
         let request = request.body(body).map_err(|_| self.host.broken("an address cannot be used"))?;
         let transport = self.host.transport()?;
-        let sent = transport.upload(request, stands_still(&passed, transport.patience().silence)).await;
+        let stalled = stands_still(&passed, size, transport.patience().silence);
+        let sent = transport.upload(request, stalled).await;
         // The reason why the bytes did not come is the reason, and not that the registry then got no further.
         if let Some(fault) = fault.lock().take() {
             return Err(fault);
         }
         let answer = Answer::new(sent?, self.host.to_string(), transport.patience());
+        let answer = answer.to(secrets.unwrap_or_default());
         match answer.status {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
             _ => Err(self.host.refusal(answer, &self.ask(Method::PUT, "")).await.into()),
@@ -105,11 +109,17 @@ impl Registry {
     }
 }
 
-/// Ends when nothing was passed on for so long.
-async fn stands_still(passed: &AtomicU64, silence: Duration) {
+/// How many times as long a registry that has all bytes may take to store them.
+const STORING: u32 = 20;
+
+/// Ends when nothing was passed on for so long, although there is more.
+async fn stands_still(passed: &AtomicU64, size: u64, silence: Duration) {
     let mut before = None;
     loop {
         let now = passed.load(Ordering::Relaxed);
+        if now >= size {
+            return tokio::time::sleep(silence.saturating_mul(STORING)).await;
+        }
         if before == Some(now) {
             return;
         }
