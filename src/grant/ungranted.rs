@@ -20,11 +20,11 @@ pub struct Ungranted {
     pub optional: Vec<CommandLine>,
 }
 
-/// Makes the checks of [`Granted::new`] for somebody who is still deciding, about a bundle that nobody vouches for:
+/// Makes the checks of [`Granted::new`](super::Granted::new) for somebody who is still deciding, about a bundle that nobody vouches for:
 /// nothing may be done by it. Returns what is not granted all the same.
 ///
 /// # Errors
-/// [`Shortfall`] as for [`Granted::new`].
+/// [`Shortfall`] as for [`Granted::new`](super::Granted::new).
 pub fn shortfall(
     bundle: &Bundle,
     component: &Component,

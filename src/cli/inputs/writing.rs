@@ -20,7 +20,7 @@ pub fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
     })
 }
 
-/// Writes a file as [`write`] does, and makes the directories on the way to it.
+/// Writes a file as [`write()`] does, and makes the directories on the way to it.
 ///
 /// # Errors
 /// When the file is there, or cannot be written.
