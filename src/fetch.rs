@@ -134,8 +134,7 @@ impl From<OciError> for FetchError {
 /// # Errors
 /// [`FetchError`] with the part that is missing, changed, too large or not understood.
 pub async fn fetch(reference: &Reference, registries: &Arc<RegistryClient>) -> Result<Fetched, FetchError> {
-    let Located { repository, reference, tag, index } = locate(reference, registries).await?;
-    whole(&repository, reference, tag, index).await
+    locate(reference, registries).await?.fetched().await
 }
 
 /// A bundle that was found, and of which nothing but its index was looked at.
@@ -148,6 +147,16 @@ pub struct Located {
     pub tag: Option<String>,
     /// Its index.
     pub index: Descriptor,
+}
+
+impl Located {
+    /// The bundle, after every byte of it was checked. What its tag meant was settled when it was found.
+    ///
+    /// # Errors
+    /// [`FetchError`] as for [`fetch`].
+    pub async fn fetched(&self) -> Result<Fetched, FetchError> {
+        whole(&self.repository, self.reference.clone(), self.tag.clone(), self.index.clone()).await
+    }
 }
 
 /// Finds a bundle, and resolves its tag.

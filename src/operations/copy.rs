@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::fetch::{FetchError, Fetched, Located, fetch, locate};
+use crate::fetch::{FetchError, Fetched, Located, locate};
 use crate::oci::file::make_directory;
 use crate::oci::registry::{Registry, RegistryClient};
 use crate::oci::{Absent, CopyObserver, Layout, OciError, Repository, copy_graph};
@@ -47,13 +47,13 @@ pub async fn copy(
     registries: &Arc<RegistryClient>,
     observer: &Arc<dyn CopyObserver>,
 ) -> Result<Copied, Error> {
-    let Located { repository, reference, tag, index } = locate(from, registries).await?;
-    if let Some(expected) = to.digest().filter(|expected| *expected != index.digest) {
-        let tag = tag.unwrap_or_default();
-        return Err(FetchError::OtherDigest { tag, expected, found: index.digest }.into());
+    let located = locate(from, registries).await?;
+    let found = located.index.digest;
+    if let Some(expected) = to.digest().filter(|expected| *expected != found) {
+        return Err(FetchError::OtherDigest { tag: located.tag.unwrap_or_default(), expected, found }.into());
     }
-    // What a tag means was settled above, once.
-    let fetched = fetch(&reference.pinned(index.digest), registries).await?;
+    let fetched = located.fetched().await?;
+    let Located { repository, tag, index, .. } = located;
     let mut target = open(to, registries).await?;
     let absent = match &target {
         Repository::Registry(_) => {
