@@ -11,7 +11,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::media_type::{is_index, is_manifest};
 use super::referrers;
-use super::{CopyObserver, Descriptor, ImageIndex, MAX_DOCUMENT, Manifest, OciError, Repository};
+use super::{
+    CopyObserver, Descriptor, DocumentMembers, ImageIndex, MAX_DOCUMENT, Manifest, OciError, Repository,
+};
 use crate::digest::Digest;
 
 /// How many blobs are under way at once.
@@ -66,6 +68,7 @@ pub async fn copy_graph(
         blobs: BTreeMap::new(),
         seen: BTreeSet::new(),
         left: MAX_DOCUMENT_BYTES,
+        named: BTreeMap::new(),
         to,
         if_absent: absent,
         absent: Vec::new(),
@@ -99,6 +102,8 @@ struct Graph<'a> {
     blobs: BTreeMap<Digest, Descriptor>,
     seen: BTreeSet<Digest>,
     left: u64,
+    /// The subjects of documents that may be referrers: in a layout, each of them may be one of each document.
+    named: BTreeMap<Digest, Option<Digest>>,
     to: &'a Repository,
     if_absent: Absent,
     absent: Vec<Digest>,
@@ -182,17 +187,22 @@ impl Graph<'_> {
     }
 
     /// Whether a document names another as its subject. One that cannot be read as one does not.
-    async fn refers_to(&self, candidate: &Descriptor, subject: Digest) -> Result<bool, OciError> {
+    async fn refers_to(&mut self, candidate: &Descriptor, subject: Digest) -> Result<bool, OciError> {
         if !is_manifest(&candidate.media_type) && !is_index(&candidate.media_type) {
             return Ok(false);
+        }
+        if let Some(named) = self.named.get(&candidate.digest) {
+            return Ok(*named == Some(subject));
         }
         let bytes = match self.from.read(candidate, MAX_DOCUMENT).await {
             Ok(bytes) => bytes,
             Err(OciError::Absent(_)) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let named = super::DocumentMembers::parse(&bytes).ok().and_then(|it| it.descriptor("subject").ok());
-        Ok(named.is_some_and(|named| named.digest == subject))
+        let members = DocumentMembers::parse(&bytes).ok();
+        let named = members.and_then(|it| it.descriptor("subject").ok()).map(|named| named.digest);
+        self.named.insert(candidate.digest, named);
+        Ok(named == Some(subject))
     }
 
     async fn send(&self, to: &Repository, observer: &Arc<dyn CopyObserver>) -> Result<CopySum, OciError> {
