@@ -47,7 +47,7 @@ pub struct Registry {
     /// Whether it is to be written: the registry is asked for that right.
     is_written: bool,
     /// Documents that were read or written, which a tag may be put on.
-    documents: Mutex<BTreeMap<Digest, (String, Bytes)>>,
+    documents: Mutex<BTreeMap<Digest, (Descriptor, Bytes)>>,
     /// Documents whose `subject` the registry noted by itself.
     noted: Mutex<BTreeSet<Digest>>,
 }
@@ -82,19 +82,12 @@ impl Registry {
         Ok(Self { host: client.host(host)?, name: name.to_owned(), is_written, documents, noted })
     }
 
-    /// The repository, as references name it.
-    pub fn place(&self) -> String {
-        format!("{}/{}", self.host.name, self.name)
-    }
-
     /// The descriptor of what is at `tag`.
     ///
     /// # Errors
     /// [`OciError`] when the registry does not answer, or against the rules.
     pub async fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
-        let Some((descriptor, bytes)) = self.document_at(tag, None).await? else { return Ok(None) };
-        self.keep(&descriptor, bytes);
-        Ok(Some(descriptor))
+        Ok(self.document_at(tag, None).await?.map(|(descriptor, _)| descriptor))
     }
 
     /// The descriptor of the document with this digest: registries tell its type and size.
@@ -102,11 +95,8 @@ impl Registry {
     /// # Errors
     /// [`OciError`] when the registry does not answer, or against the rules.
     pub async fn described(&self, digest: Digest) -> Result<Option<Descriptor>, OciError> {
-        let Some((descriptor, bytes)) = self.document_at(&digest.to_string(), Some(digest)).await? else {
-            return Ok(None);
-        };
-        self.keep(&descriptor, bytes);
-        Ok(Some(descriptor))
+        let found = self.document_at(&digest.to_string(), Some(digest)).await?;
+        Ok(found.map(|(descriptor, _)| descriptor))
     }
 
     /// The bytes of a blob or a document.
@@ -114,17 +104,13 @@ impl Registry {
         if !is_document(&blob.media_type) {
             return self.download(blob).await;
         }
-        let kept = self.documents.lock().get(&blob.digest).map(|(_, bytes)| bytes.clone());
-        let bytes = match kept {
-            Some(bytes) => bytes,
-            None => {
-                let found = self.document_at(&blob.digest.to_string(), Some(blob.digest)).await?;
-                let (found, bytes) = found.ok_or(OciError::Absent(blob.digest))?;
-                documents::same_type(blob, &found)?;
-                self.keep(&found, bytes.clone());
-                bytes
-            }
+        let kept = self.documents.lock().get(&blob.digest).cloned();
+        let found = match kept {
+            Some(kept) => Some(kept),
+            None => self.document_at(&blob.digest.to_string(), Some(blob.digest)).await?,
         };
+        let (found, bytes) = found.ok_or(OciError::Absent(blob.digest))?;
+        documents::same_type(blob, &found)?;
         Ok(BlobStream::new(blob, futures_util::stream::iter([Ok(bytes)])))
     }
 
@@ -150,11 +136,11 @@ impl Registry {
         self.noted.lock().contains(&document)
     }
 
-    fn keep(&self, document: &Descriptor, bytes: Bytes) {
+    fn keep(&self, document: &Descriptor, bytes: &Bytes) {
         let mut documents = self.documents.lock();
         let held: usize = documents.values().map(|(_, bytes)| bytes.len()).sum();
         if held + bytes.len() <= MAX_KEPT {
-            documents.insert(document.digest, (document.media_type.clone(), bytes));
+            documents.insert(document.digest, (document.clone(), bytes.clone()));
         }
     }
 

@@ -184,11 +184,7 @@ pub(super) fn agent() -> HeaderValue {
 impl Host {
     /// A URL at this registry. The path consists of checked names.
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}://{}{path}", if self.origin.is_tls { "https" } else { "http" }, self.authority())
-    }
-
-    fn authority(&self) -> String {
-        self.origin.to_string()
+        format!("{}://{}{path}", if self.origin.is_tls { "https" } else { "http" }, self.origin)
     }
 
     pub(super) fn transport(&self) -> Result<Arc<Transport>, RegistryError> {

@@ -35,7 +35,7 @@ pub(super) fn same_type(named: &Descriptor, found: &Descriptor) -> Result<(), Ma
 }
 
 impl Registry {
-    /// The document at a tag or digest.
+    /// The document at a tag or digest, which is kept for whoever asks for it next.
     pub(super) async fn document_at(
         &self,
         reference: &str,
@@ -61,13 +61,15 @@ impl Registry {
         let size = size_of(&bytes);
         let descriptor =
             Descriptor { media_type, digest, size, annotations: Default::default(), artifact_type: None };
-        Ok(Some((descriptor, bytes.into())))
+        let bytes = Bytes::from(bytes);
+        self.keep(&descriptor, &bytes);
+        Ok(Some((descriptor, bytes)))
     }
 
     /// Writes a document under its digest. What it names must be there before.
     pub(super) async fn put_document(&self, document: &Descriptor, bytes: Bytes) -> Result<(), OciError> {
         self.put(&document.digest.to_string(), &document.media_type, bytes.clone(), document.digest).await?;
-        self.keep(document, bytes);
+        self.keep(document, &bytes);
         Ok(())
     }
 

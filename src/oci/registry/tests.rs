@@ -489,6 +489,12 @@ async fn documents_that_readers_would_disagree_about_are_refused() {
     let named = Descriptor { media_type: OCI_INDEX.into(), ..Descriptor::of(OCI_MANIFEST, &manifest()) };
     let read = Repository::Registry(open(&server)).read(&named, 10_000).await;
     assert!(matches!(read, Err(OciError::Malformed(_))));
+    // Nor does it pass where it was read before, as what it is.
+    let answer = as_manifest(manifest());
+    server.answer(move |_| Some(answer.clone()));
+    let registry = Repository::Registry(open(&server));
+    registry.tagged("1").await.unwrap().unwrap();
+    assert!(matches!(registry.read(&named, 10_000).await, Err(OciError::Malformed(_))));
 }
 
 #[tokio::test]
