@@ -137,16 +137,7 @@ impl Plan {
 
     /// The namespaces that the plan makes.
     pub fn namespaces_made(&self) -> Vec<String> {
-        self.namespaces(|action| action == Change::Create)
-    }
-
-    /// The namespaces that the plan makes or removes.
-    pub fn namespaces_passing(&self) -> Vec<String> {
-        self.namespaces(|action| matches!(action, Change::Create | Change::Delete))
-    }
-
-    fn namespaces(&self, is_meant: impl Fn(Change) -> bool) -> Vec<String> {
-        let rows = self.changes.iter().filter(|row| is_meant(row.action));
+        let rows = self.changes.iter().filter(|row| row.action == Change::Create);
         rows.filter(|row| row.object.is(CORE, "Namespace")).map(|row| row.object.name.clone()).collect()
     }
 }
