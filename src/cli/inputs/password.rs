@@ -1,10 +1,11 @@
-//! The password of a key: from the environment, or typed without being shown.
+//! Passwords of keys and registries: from the environment, or typed without being shown.
 
 use std::io::IsTerminal as _;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::exit::Usage;
+use crate::document::visible;
 use crate::text::CommandLine;
 
 /// Where cosign looks for it. Set and empty, it means that there is none.
@@ -17,7 +18,7 @@ const VARIABLE: &str = "COSIGN_PASSWORD";
 pub fn known() -> anyhow::Result<SecretString> {
     match super::raw_variable(VARIABLE) {
         Some(password) => Ok(password.into()),
-        None => ask("Password of the key: "),
+        None => ask("Password of the key: ", &variable()),
     }
 }
 
@@ -29,12 +30,12 @@ pub fn new() -> anyhow::Result<SecretString> {
     if let Some(password) = super::raw_variable(VARIABLE) {
         return Ok(password.into());
     }
-    let first = ask("Password for the new key: ")?;
+    let first = ask("Password for the new key: ", &variable())?;
     anyhow::ensure!(
         !first.expose_secret().is_empty(),
         "the password is empty: set {VARIABLE} to nothing if you mean it"
     );
-    let second = ask("The same again: ")?;
+    let second = ask("The same again: ", &variable())?;
     anyhow::ensure!(first.expose_secret() == second.expose_secret(), "the two passwords differ");
     Ok(first)
 }
@@ -44,20 +45,21 @@ pub fn new() -> anyhow::Result<SecretString> {
 /// # Errors
 /// [`Usage`] when nobody can be asked.
 pub fn of_registry(registry: &str) -> anyhow::Result<SecretString> {
-    let terminal = console::Term::stderr();
-    if !terminal.is_term() || !std::io::stdin().is_terminal() {
-        let message = "a password is needed, and there is no terminal to ask on";
-        return Err(Usage::new(message, "--password-stdin").into());
-    }
-    ask(&format!("Password for {}: ", crate::document::visible(registry)))
+    ask(&format!("Password for {}: ", visible(registry)), &"--password-stdin".into())
 }
 
-fn ask(question: &str) -> anyhow::Result<SecretString> {
+/// Asks somebody at a terminal. `otherwise` is the hint where there is none.
+fn ask(question: &str, otherwise: &CommandLine) -> anyhow::Result<SecretString> {
     let terminal = console::Term::stderr();
     if !terminal.is_term() || !std::io::stdin().is_terminal() {
         let message = "a password is needed, and there is no terminal to ask on";
-        return Err(Usage::new(message, CommandLine::of("set").own(VARIABLE)).into());
+        return Err(Usage::new(message, otherwise.clone()).into());
     }
     terminal.write_str(question)?;
     Ok(terminal.read_secure_line()?.into())
+}
+
+/// The hint for the password of a key.
+fn variable() -> CommandLine {
+    CommandLine::of("set").own(VARIABLE)
 }
