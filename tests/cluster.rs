@@ -669,7 +669,7 @@ fn whatever_is_killed_can_be_finished_by_the_same_command() {
         let killed = delays.iter().take_while(|delay| !site.ends_within(site.begin(&[]), **delay)).count();
         if killed == delays.len() {
             let said = site.install(&[]);
-            assert_eq!(said.code, 0, "killed after {delays:?} ms: {said}");
+            assert!(said.code == 0 || was_installed_already(&said), "killed after {delays:?} ms: {said}");
         }
         assert_eq!(settled(&site), expected, "killed after {delays:?} ms");
         let status = site.carnet(&["status", "guestbook"]).done().document;
@@ -745,6 +745,12 @@ fn a_run_that_loses_its_server_has_failed_and_can_be_finished() {
     assert_eq!(pairs(&site.history()), [("install", "failed"), ("install", "succeeded")]);
 }
 
+/// Whether an `install` found that the one before it had come to its end.
+fn was_installed_already(said: &Said) -> bool {
+    said.code == 1
+        && text(&said.document["message"]).starts_with("the installation `guestbook` is there already")
+}
+
 impl Site {
     /// A plan of the guestbook.
     fn on_plan(&self) -> std::process::Command {
@@ -761,8 +767,10 @@ impl Site {
         std::thread::sleep(Duration::from_millis(delay));
         drop(run.kill());
         let said = Said::of(run.wait_with_output().unwrap());
-        assert!(said.code <= 0, "it failed before it was killed: {said}");
-        said.code == 0
+        // The run before was killed when all was done and recorded, and only the end of the program was cut off.
+        let is_over = said.code == 0 || was_installed_already(&said);
+        assert!(is_over || said.code < 0, "it failed before it was killed: {said}");
+        is_over
     }
 
     /// The address of the API server.
