@@ -4,6 +4,7 @@
 //! What a term means is said once, in the words and the glossary of `docs/design.md`.
 
 pub mod sync;
+mod subprocess;
 pub mod digest;
 pub mod reference;
 pub mod document;

@@ -272,6 +272,24 @@ fn a_run_that_is_stopped_ends_the_process_that_compiles() {
 }
 
 #[test]
+fn a_process_that_compiles_has_nothing_open_but_what_it_needs() {
+    let home = Home::new();
+    let open = home.path("open");
+    let list = format!("for it in /proc/$$/fd/*; do readlink $it >> {}; done; true", open.display());
+    let (_, compiler) = compiler(&home, &list);
+    let verified = unsigned(home.bundle("maps", &Script::new().log("a").component(), MAPS));
+    install_by(&home, verified, LimitTexts::default(), &compiler).unwrap();
+    let listed = std::fs::read_to_string(&open).unwrap();
+    assert!(listed.contains("pipe:"), "it reads the component: {listed}");
+    // The shell has its script open, and the list. In this process the state, its lock and the cache are.
+    let is_own = |it: &&str| [&open, &compiler].contains(&&PathBuf::from(it));
+    let (home, inherited) = (home.path(""), listed.lines().filter(|it| !is_own(it)));
+    let wrong: Vec<_> =
+        inherited.filter(|it| Path::new(it).starts_with(&home) || it.starts_with("socket:")).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
 fn a_process_that_takes_no_time_of_the_processor_is_not_waited_for_for_ever() {
     let home = Home::new();
     let ended = home.path("ended");

@@ -4,8 +4,9 @@
 //! carnet tells the program's name, its exit code, and what the kubeconfig says about installing it. What the program
 //! says on standard error is for the person at the terminal, if there is one, and for no log.
 
-use std::io::{self, IsTerminal as _, Read as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{self, IsTerminal as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::config::{ExecConfig, ExecInteractiveMode};
@@ -14,12 +15,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::document::{self, visible};
+use crate::subprocess::{self, Answered, AskError, Bounds, Given, Group};
 
 /// The interface of plugins, in the versions that kubectl knows.
 const API_VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
 /// The longest answer of a plugin that is read, in bytes. A token has a few thousand.
-const MAX_ANSWER: u64 = 1 << 20;
+const MAX_ANSWER: usize = 1 << 20;
+
+/// How long a plugin may take. One that can ask somebody waits for a person, who may have to log in elsewhere first.
+const TIME: Duration = Duration::from_secs(60);
+const TIME_OF_A_PERSON: Duration = Duration::from_secs(600);
 
 /// The longest hint that is shown, in characters.
 const MAX_HINT: usize = 500;
@@ -41,6 +47,9 @@ pub enum PluginError {
         /// The kubeconfig's hint on installing it.
         hint: Option<String>,
     },
+    /// It did not end in time, and was ended.
+    #[error("the credential plugin `{0}` did not come to an end within {1} s")]
+    NoEnd(String, u64),
     /// It wants to ask somebody, and nobody is there.
     #[error("the credential plugin `{0}` must be run on a terminal")]
     NoTerminal(String),
@@ -102,6 +111,10 @@ impl Plugin {
     /// # Ambient Authority
     /// Runs the program that the kubeconfig names, in the environment of this one.
     pub(super) fn run(&self) -> Result<Issued, PluginError> {
+        self.run_within(if io::stdin().is_terminal() { TIME_OF_A_PERSON } else { TIME })
+    }
+
+    fn run_within(&self, time: Duration) -> Result<Issued, PluginError> {
         let has_terminal = io::stdin().is_terminal();
         let is_interactive = match self.exec.interactive_mode {
             Some(ExecInteractiveMode::Always) if !has_terminal => {
@@ -110,8 +123,8 @@ impl Plugin {
             Some(ExecInteractiveMode::Never) => false,
             _ => has_terminal,
         };
-        let mut child = self.start(is_interactive).map_err(|error| self.not_started(&error))?;
-        let (status, answer) = answered(&mut child).map_err(|error| self.not_started(&error))?;
+        let Answered { status, answer } =
+            self.ask(is_interactive, time).map_err(|error| self.unanswered(&error))?;
         if !status.success() {
             let status = status.code().map_or("ended by a signal".into(), |code| format!("exit code {code}"));
             return Err(PluginError::Failed { command: self.name(), status, hint: self.hint() });
@@ -119,15 +132,15 @@ impl Plugin {
         self.issued(&answer).map_err(|why| PluginError::Answer(self.name(), why))
     }
 
-    fn start(&self, is_interactive: bool) -> io::Result<Child> {
+    fn ask(&self, is_interactive: bool, time: Duration) -> Result<Answered, AskError> {
         #[expect(clippy::disallowed_methods, reason = "kubectl's rules for credential plugins")]
         let mut command = Command::new(&self.command);
         command.args(self.exec.args.iter().flatten());
         command.envs(self.exec.env.iter().flatten().filter_map(variable));
         command.env("KUBERNETES_EXEC_INFO", self.info(is_interactive).to_string());
-        command.stdin(if is_interactive { Stdio::inherit() } else { Stdio::null() });
         command.stderr(if io::stderr().is_terminal() { Stdio::inherit() } else { Stdio::null() });
-        command.stdout(Stdio::piped()).spawn()
+        let given = if is_interactive { Given::Terminal } else { Given::Nothing };
+        subprocess::ask(command, given, &Bounds { answer: MAX_ANSWER, time, group: Group::here() })
     }
 
     fn info(&self, is_interactive: bool) -> Value {
@@ -166,11 +179,15 @@ impl Plugin {
         shown(&self.command)
     }
 
-    fn not_started(&self, error: &io::Error) -> PluginError {
-        let why = match error.kind() {
-            io::ErrorKind::NotFound => "it is not there",
-            io::ErrorKind::PermissionDenied => "it may not be executed",
-            _ => "it could not be started",
+    fn unanswered(&self, error: &AskError) -> PluginError {
+        let why = match error {
+            AskError::NoEnd(time) => return PluginError::NoEnd(self.name(), time.as_secs()),
+            AskError::TooLong(_) => return PluginError::Answer(self.name(), "it is too long"),
+            AskError::Start(error) => match error.kind() {
+                io::ErrorKind::NotFound => "it is not there",
+                io::ErrorKind::PermissionDenied => "it may not be executed",
+                _ => "it could not be started",
+            },
         };
         PluginError::Start { command: self.name(), why, hint: self.hint() }
     }
@@ -187,15 +204,6 @@ struct Status {
     token: Option<SecretString>,
     client_certificate_data: Option<String>,
     client_key_data: Option<SecretString>,
-}
-
-/// Reads what a child prints, and waits for its end.
-fn answered(child: &mut Child) -> io::Result<(ExitStatus, Vec<u8>)> {
-    let mut answer = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout.take(MAX_ANSWER).read_to_end(&mut answer)?;
-    }
-    Ok((child.wait()?, answer))
 }
 
 fn variable(entry: &std::collections::HashMap<String, String>) -> Option<(&String, &String)> {
@@ -273,6 +281,24 @@ mod tests {
         assert_eq!(issued.expires.unwrap().to_string(), "2030-01-01T00:00:00Z");
         // What it was asked has the shape of what it answers, but for the status.
         assert!(told(&plugin("printf '%s' \"$KUBERNETES_EXEC_INFO\"")).ends_with("it has no status"));
+    }
+
+    #[test]
+    fn a_plugin_that_hangs_or_prints_without_end_is_ended() {
+        for (script, expected) in [
+            ("sleep 1000", "the credential plugin `sh` did not come to an end within 0 s"),
+            ("sleep 1000 & yes", "printed no credentials that can be used: it is too long"),
+        ] {
+            let is_endless = script.ends_with("yes");
+            let time = if is_endless { TIME } else { Duration::from_millis(20) };
+            let told = plugin(script).run_within(time).err().unwrap().to_string();
+            assert!(told.ends_with(expected), "{told}");
+        }
+        // One that it leaves behind holds its output open.
+        let answer = r#"printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"abc"}}'"#;
+        let issued =
+            plugin(&format!("sleep 1000 & {answer}")).run().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(issued.token.unwrap().expose_secret(), "abc");
     }
 
     #[test]
