@@ -18,6 +18,7 @@ mod powers;
 mod removal;
 mod ledger;
 mod claims;
+mod by_hand;
 mod examining;
 mod planning;
 mod acting;

@@ -71,6 +71,7 @@ impl Plan {
             component: granted.map(|granted| granted.verified().component().digest()),
             installation: subject.installation.clone(),
             action: subject.action,
+            rollback_to: subject.rollback_to,
             revision: subject.revision,
             target: subject.target,
             inputs: subject.inputs,

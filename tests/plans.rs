@@ -44,6 +44,17 @@ impl Site {
         format!("layout:{}", self.0.path(name).display())
     }
 
+    /// The same of a bundle that carries out its upgrades itself.
+    fn bundle_that_upgrades(&self, name: &str, names: &[&str], succeeds: bool) -> String {
+        let manifests: Vec<_> = names.iter().map(|it| config_map(it, name)).collect();
+        let script = Script::new().apply(&manifests.iter().map(String::as_str).collect::<Vec<_>>());
+        let script = if succeeds { script.output("done", "\"yes\"") } else { script.log("not done") };
+        let rest =
+            format!("handles: [install, upgrade]\noutputs: {{done: {{schema: {{type: string}}}}}}{REQUESTS}");
+        self.0.bundle(name, &script.component(), &rest);
+        format!("layout:{}", self.0.path(name).display())
+    }
+
     fn carnet(&self, arguments: &[&str]) -> Said {
         self.carnet_in(self.0.root.path(), arguments)
     }
@@ -283,6 +294,35 @@ fn an_installation_goes_back_to_an_earlier_revision() {
 
     let said = site.carnet(&["rollback", "web", "nonsense", "-y", "--dangerous-unsigned"]).expect(2);
     assert!(said.document["message"].as_str().unwrap().contains("no revision"), "{}", said.document);
+}
+
+#[test]
+fn what_only_a_later_revision_has_goes_also_where_the_bundle_upgrades_itself() {
+    let site = Site::new();
+    let later = site.bundle_that_upgrades("later", &["web-a", "web-new"], true);
+    site.on("install", &site.bundle_that_upgrades("first", &["web-a", "web-old"], true), &["-y"]).expect(0);
+    let lean = site.bundle_that_upgrades("lean", &["web-a"], true);
+    let said = site.on("upgrade", &lean, &["-y"]).expect(0);
+    let untouched = |said: &Said| said.document["cautions"].to_string().contains("ConfigMap prod/web-old");
+    assert!(untouched(&said), "{}", said.document);
+    let before = site.0.rendered();
+    site.on("upgrade", &later, &["-y"]).expect(0);
+    assert!(site.file("web-new").exists());
+
+    let said = site.carnet(&["rollback", "web", "-y", "--dangerous-unsigned"]).expect(0);
+    assert_eq!(site.0.rendered(), before, "web-old was there at that revision, and nobody removes it");
+    let rows = said.document["changes"].as_array().unwrap();
+    let removed: Vec<_> =
+        rows.iter().filter(|row| row["action"] == "delete").map(|row| &row["name"]).collect();
+    assert_eq!(removed, ["web-new"]);
+    assert!(untouched(&said) && said.document["rollbackTo"].is_string(), "{}", said.document);
+    let drift = site.carnet(&["drift", "web", "--dangerous-unsigned", "--exit-code"]).expect(0).document;
+    assert_eq!((&drift["objects"], &drift["lookedAt"]), (&json!([]), &json!(2)));
+
+    let broken = site.bundle_that_upgrades("broken", &["web-a", "web-more"], false);
+    let said = site.on("upgrade", &broken, &["-y", "--rollback-on-failure"]).expect(1);
+    assert!(said.document["message"].to_string().contains("it is back at revision"), "{}", said.document);
+    assert_eq!(site.0.rendered(), before);
 }
 
 #[test]

@@ -139,8 +139,8 @@ impl Run<'_> {
     /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
     /// are the outputs that may be stored.
     async fn act(&self, planned: PlannedRun, under_way: &UnderWay) -> Result<Acted, Error> {
-        let PlannedRun { mut proposed, site, trace, script, files, removals, kept, kept_credentials, .. } =
-            planned;
+        let PlannedRun { mut proposed, site, trace, script, files, removals, kept, .. } = planned;
+        let (by_hand, kept_credentials) = (planned.by_hand, planned.kept_credentials);
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting_for(proposed.plan()), observer);
@@ -167,8 +167,8 @@ impl Run<'_> {
         let (write_only, stored) = self.split_outputs(&outputs);
         let denials = ended.denied.iter().map(Denied::explained).collect();
         let kept = [kept, kept_credentials].concat();
-        let outcome =
-            Outcome { proposed, outputs, write_only, log: ended.log, denials, kept, left, examined: None };
+        let (log, examined) = (ended.log, None);
+        let outcome = Outcome { proposed, outputs, write_only, log, denials, kept, by_hand, left, examined };
         Ok((outcome, stored))
     }
 }

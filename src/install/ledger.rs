@@ -1,35 +1,42 @@
-//! Where a run writes down what it does: what an action of the bundle's own makes is recorded as that action's.
+//! Where a run writes down what it does: which revision recorded an object first, and what an action of the bundle's own
+//! makes as that action's.
 
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::{Error, Ledger, MadeBy, Recorded};
 
 use super::run::Run;
 
-/// Records objects as those of an action.
-struct ActionLedger {
+/// Records objects with the run that they come of.
+struct MarkingLedger {
     ledger: Box<dyn Ledger>,
-    made_by: MadeBy,
+    /// The revision of the run.
+    revision: String,
+    /// The action of the bundle's own that it is.
+    action: Option<String>,
 }
 
 impl Run<'_> {
     /// The record of the installation's objects, as this action writes it.
     pub(super) fn marking(&self, ledger: Box<dyn Ledger>) -> Box<dyn Ledger> {
-        let action = self.operation.action.clone();
-        if ["install", "upgrade", "uninstall"].contains(&action.as_str()) {
-            return ledger;
-        }
-        Box::new(ActionLedger { ledger, made_by: MadeBy { action, revision: self.revision() } })
+        let action = &self.operation.action;
+        let is_own = !["install", "upgrade", "uninstall"].contains(&action.as_str());
+        Box::new(MarkingLedger { ledger, revision: self.revision(), action: is_own.then(|| action.clone()) })
     }
 }
 
-impl ActionLedger {
+impl MarkingLedger {
     fn marked(&self, objects: &[Recorded]) -> Vec<Recorded> {
-        let made_by = || Some(Box::new(self.made_by.clone()));
-        objects.iter().map(|recorded| Recorded { made_by: made_by(), ..recorded.clone() }).collect()
+        let run = |action: &String| MadeBy { action: action.clone(), revision: self.revision.clone() };
+        let mark = |recorded: &Recorded| Recorded {
+            made_by: self.action.as_ref().map(|action| Box::new(run(action))),
+            since: Some(self.revision.as_str().into()),
+            ..recorded.clone()
+        };
+        objects.iter().map(mark).collect()
     }
 }
 
-impl Ledger for ActionLedger {
+impl Ledger for MarkingLedger {
     fn intend(&mut self, objects: &[Recorded]) -> Result<(), Error> {
         let marked = self.marked(objects);
         self.ledger.intend(&marked)

@@ -42,6 +42,8 @@ pub struct Operation {
     pub reference: String,
     /// The revision that it goes back to, if it does.
     pub rollback_to: Option<String>,
+    /// The revisions that it goes back behind, or that the one before it has: what they brought is no part of it.
+    pub undone: BTreeSet<String>,
     /// Guards that were lowered.
     pub dangers: Vec<LoweredGuard>,
     /// The operator's files as they are to be read: where their content is known it is taken from here, and where only their
@@ -79,6 +81,7 @@ impl Operation {
             unsupplied: None,
             reference: String::new(),
             rollback_to: None,
+            undone: BTreeSet::new(),
             dangers: Vec::new(),
             files: RecordedFiles::default(),
             options: ChangeOptions::default(),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::host::progress::{LeftObject, LogEntry};
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::{Plan, Proposed};
+use crate::text::CommandLine;
 
 use super::examined::Examined;
 
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub denials: Vec<String>,
     /// Objects that were left in place.
     pub kept: Vec<ObjectRef>,
+    /// Commands that remove what an uninstall left in place: it is on record no longer.
+    pub by_hand: Vec<CommandLine>,
     /// Objects that were to be removed and could not be, each with the reason.
     pub left: Vec<LeftObject>,
     /// The comparison with what is there, where that was asked for.

@@ -13,17 +13,19 @@ use crate::host::gate::Ended;
 use crate::host::pass::{Planning, Script, Site};
 use crate::host::progress::{LogEntry, Observer, Unready};
 use crate::kubernetes::api::BATCH;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::plan::trace::{ObjectChange, Trace};
 use crate::plan::{
     Aftermath, BundleName, InstallationName, Noted, Plan, PlanInputs, Proposed, Subject, generated,
 };
 use crate::state::Installation;
 use crate::targets::{DryRunMode, Protected, Target};
+use crate::text::CommandLine;
 
+use super::by_hand::removing;
 use super::removal::{self, PlannedRemoval};
 use super::run::{Ran, Run, exceeded};
-use super::{Error, Examined, Mode, Outcome};
+use super::{Error, Examined, Mode, Outcome, Responsibilities};
 
 /// A planned action: what will be done, and the target to do it to.
 pub(super) struct PlannedRun {
@@ -36,6 +38,8 @@ pub(super) struct PlannedRun {
     pub(super) removals: Vec<PlannedRemoval>,
     /// Objects that are left in place, and belong to the installation no longer.
     pub(super) kept: Vec<ObjectRef>,
+    /// Commands that remove them once nothing here knows of them.
+    pub(super) by_hand: Vec<CommandLine>,
     /// Secrets that are left in place, and stay on record for the next installation of this name.
     pub(super) kept_credentials: Vec<ObjectRef>,
     /// The operator's files as the component read them, for both passes.
@@ -66,6 +70,7 @@ impl Run<'_> {
         removals.extend(claims);
         let aftermath = Aftermath {
             kept: kept.clone(),
+            untouched: self.untouched(&trace, &looked_for, &kept),
             claims: left,
             gone: absent(&removals),
             jobs: self.jobs_that_stay(&site, &trace, &removals).await,
@@ -73,6 +78,8 @@ impl Run<'_> {
         };
         let kept: Vec<_> =
             kept.into_iter().chain(aftermath.claims.iter().map(|(claim, _)| claim.clone())).collect();
+        let is_forgotten = self.responsibilities.remove;
+        let by_hand = if is_forgotten { removing(&kept, &self.operation.place) } else { Vec::new() };
         let rows: Vec<_> = removals.iter().filter_map(PlannedRemoval::row).collect();
         let context = self.cluster_context(&site, &trace, &rows).await;
         let granted = self.decided.granted.as_deref();
@@ -112,6 +119,7 @@ impl Run<'_> {
             denials,
             removals,
             kept,
+            by_hand,
             kept_credentials,
             examined,
         })
@@ -192,10 +200,11 @@ impl Run<'_> {
 
     /// Objects that the runtime removes after the component, last applied first, and those that it leaves in place.
     fn removable(&self, target: &Target, trace: &Trace) -> (Vec<RecordedObject>, Vec<ObjectRef>) {
-        if !self.responsibilities.prune && !self.responsibilities.remove {
+        let Responsibilities { prune, remove, .. } = self.responsibilities;
+        if !prune && !remove && self.operation.undone.is_empty() {
             return (Vec::new(), Vec::new());
         }
-        let touched: BTreeSet<_> = trace.steps.iter().map(|(step, _)| step.object.id()).collect();
+        let touched = self.touched(trace);
         let is_directory = matches!(target, Target::Directory(_));
         let is_removed = |recorded: &RecordedObject| {
             let kind = Protected::of(recorded.object());
@@ -205,12 +214,39 @@ impl Run<'_> {
         // What an action of the bundle made, a backup say, is not left out by an upgrade that does not know of it.
         let is_an_actions =
             |object: &ObjectRef| inventory.find(object).is_some_and(|recorded| recorded.made_by.is_some());
+        // A component that carries out upgrades itself removes what it knows of, and nothing of revisions after its own.
+        let is_left_out = |object: &ObjectRef| {
+            let since = inventory.find(object).and_then(|recorded| recorded.since.as_deref());
+            prune || since.is_some_and(|since| self.operation.undone.contains(since))
+        };
         let recorded = self.earlier.map(Installation::recorded).unwrap_or_default().into_iter().rev();
         let (removed, kept): (Vec<_>, Vec<_>) = recorded
             .filter(|it| !touched.contains(&it.object().id()))
-            .filter(|it| self.responsibilities.remove || !is_an_actions(it.object()))
+            .filter(|it| remove || !is_an_actions(it.object()) && is_left_out(it.object()))
             .partition(is_removed);
         (removed, kept.iter().map(|recorded| recorded.object().clone()).collect())
+    }
+
+    /// The objects that the component has seen to. One that it only reads or waits for is known to it as well, where it
+    /// is the component that decides what goes.
+    fn touched(&self, trace: &Trace) -> BTreeSet<ObjectId> {
+        let written = trace.steps.iter().map(|(step, _)| step.object.id());
+        let is_its_own = !self.responsibilities.prune && !self.responsibilities.remove;
+        let known = trace.reads.iter().chain(&trace.awaited).filter(|_| is_its_own).map(ObjectRef::id);
+        written.chain(known).collect()
+    }
+
+    /// The objects on record that stay as they are because the component carries out its upgrades itself, and does not
+    /// touch them. Whether they are there nobody has looked.
+    fn untouched(&self, trace: &Trace, removed: &[ObjectRef], kept: &[ObjectRef]) -> Vec<ObjectRef> {
+        if self.operation.action != "upgrade" || self.responsibilities.prune {
+            return Vec::new();
+        }
+        let written = trace.steps.iter().map(|(step, _)| &step.object);
+        let seen: BTreeSet<_> = written.chain(removed).chain(kept).map(ObjectRef::id).collect();
+        let recorded = self.earlier.map(Installation::inventory).unwrap_or_default().iter();
+        let recorded = recorded.filter(|it| it.made_by.is_none() && !seen.contains(&it.object.id()));
+        recorded.map(|it| it.object.clone()).collect()
     }
 
     /// Takes out what the operator wants to keep: without its password, a volume that stays could not be opened.
@@ -260,6 +296,7 @@ impl Run<'_> {
                 namespace: self.operation.namespace.clone(),
             },
             action: self.operation.action.clone(),
+            rollback_to: self.operation.rollback_to.clone(),
             revision: self.revision(),
             target: target.describe(),
             inputs: self.inputs(),
@@ -302,6 +339,7 @@ impl PlannedRun {
             log: self.log,
             denials: self.denials,
             kept: [self.kept, self.kept_credentials].concat(),
+            by_hand: self.by_hand,
             left: self.removals.iter().filter_map(PlannedRemoval::left).collect(),
             examined: self.examined,
         }

@@ -21,6 +21,7 @@ use crate::verify::Verified;
 
 use super::decided::EarlierDecisions;
 use super::places::{Located, installation, unsaid_place};
+use super::revisions::undone;
 use super::{ChangeOptions, Deferred, Error, InstallRequest, InstallationRequest, Notice, OwnWord, Services};
 
 /// One action of a request.
@@ -40,6 +41,8 @@ pub(super) struct Attempt<'a> {
     pub(super) mode: Mode,
     /// The revision that it goes back to, if it does.
     pub(super) rollback_to: Option<String>,
+    /// The revisions that it goes back behind, or that the one before it has.
+    pub(super) undone: BTreeSet<String>,
     /// Whether all that a source directory asks for is granted.
     pub(super) for_development: bool,
     /// Decisions of a plan or revision that replace grants, parameters and overrides of the request.
@@ -69,6 +72,7 @@ impl<'a> Attempt<'a> {
             bundle_flag: "--bundle",
             mode: Mode::Act,
             rollback_to: None,
+            undone: BTreeSet::new(),
             for_development: false,
             decided: None,
             files: RecordedFiles::default(),
@@ -105,7 +109,8 @@ impl<'a> Attempt<'a> {
         };
         let reference = self.reference_of(&revision.reference);
         let rollback_to = Some(revision.revision.clone());
-        let attempt = Self { reference, rollback_to, decided: Some(decided), ..self };
+        let undone = undone(&services.state().history(name)?, &revision.revision, None);
+        let attempt = Self { reference, rollback_to, undone, decided: Some(decided), ..self };
         Ok(Ready { attempt, verified, located })
     }
 
@@ -223,6 +228,7 @@ impl<'a> Attempt<'a> {
             options: decided.as_ref().map_or_else(|| change.clone(), |decided| decided.options(change)),
             reference: self.reference.clone(),
             rollback_to: self.rollback_to.clone(),
+            undone: self.undone.clone(),
             dangers: self.dangers(&consent, &place),
             consent,
             ..Operation::new(action, &request.name, namespace, place)

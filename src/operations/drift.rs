@@ -10,6 +10,7 @@ use crate::targets::Change;
 
 use super::act::Attempt;
 use super::examine::{Comparison, Findings, examine, files};
+use super::revisions::undone_by_last;
 use super::{Document, Error, InstallationRequest, Services, undo};
 
 /// The objects of an installation that have drifted.
@@ -74,6 +75,7 @@ pub async fn fix(request: &InstallationRequest, services: &Services<'_>) -> Resu
     attempt.change.overrides.force_conflicts = true;
     attempt.change.waits_for_changes_only = true;
     attempt.files = files(&request.name, services)?;
+    attempt.undone = undone_by_last(&services.state().history(&request.name)?);
     undo::run(attempt.on_installation(services).await?, services).await
 }
 

@@ -13,7 +13,7 @@ use crate::targets::{Change, Overrides};
 
 use super::act::Attempt;
 use super::places::installation;
-use super::revisions::bundled;
+use super::revisions::{bundled, undone_by_last};
 use super::{ChangeOptions, Error, InstallationRequest, Services};
 
 /// What a comparison found beside the changes.
@@ -117,7 +117,8 @@ pub(super) async fn examine(
     let overrides = Overrides { force_conflicts: true, take_ownership: true, replace: false };
     let change = ChangeOptions { overrides, ..ChangeOptions::default() };
     let files = files(&request.name, services)?;
-    let attempt = Attempt { change, files, mode: Mode::Examine, ..Attempt::new(action, request) };
+    let undone = undone_by_last(&services.state().history(&request.name)?);
+    let attempt = Attempt { change, files, undone, mode: Mode::Examine, ..Attempt::new(action, request) };
     let outcome = attempt.on_installation(services).await?.run(services).await?;
     let mut examined = outcome.examined.unwrap_or_default();
     let plan = outcome.proposed.into_plan();

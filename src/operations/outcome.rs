@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::host::progress::LeftObject;
 use crate::install::Outcome;
 use crate::plan::{BundleName, PlannedChange};
+use crate::text::CommandLine;
 
 use super::Document;
 
@@ -24,6 +25,9 @@ pub struct OutcomeDocument {
     pub namespace: String,
     /// The action.
     pub action: String,
+    /// The revision that it went back to, where it was a rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback_to: Option<String>,
     /// The bundle.
     pub bundle: BundleName,
     /// The revision that the action made.
@@ -43,6 +47,10 @@ pub struct OutcomeDocument {
     pub refused: Vec<String>,
     /// Objects that were left in place.
     pub kept: Vec<String>,
+    /// Commands that remove what an uninstall left in place, ready to be copied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub by_hand: Vec<CommandLine>,
     /// Objects that were to be removed and were left in place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftObject>,
@@ -63,6 +71,7 @@ impl OutcomeDocument {
             name: plan.installation.name.clone(),
             namespace: plan.installation.namespace.clone(),
             action: plan.action.clone(),
+            rollback_to: plan.rollback_to.clone(),
             bundle: plan.bundle.clone(),
             revision: plan.revision.clone(),
             result: "succeeded",
@@ -73,6 +82,7 @@ impl OutcomeDocument {
             refused: plan.refused.clone(),
             left: outcome.left.clone(),
             kept: outcome.kept.iter().map(ToString::to_string).collect(),
+            by_hand: outcome.by_hand.clone(),
             cautions: plan.cautions.clone(),
         }
     }

@@ -1,5 +1,7 @@
 //! The choice of a revision to go back to.
 
+use std::collections::BTreeSet;
+
 use crate::state::Revision;
 
 use super::Error;
@@ -24,6 +26,30 @@ pub(super) fn last_change(history: &[Revision]) -> Option<&Revision> {
 /// The last revision that ran the bundle to install something.
 pub(super) fn bundled(history: &[Revision]) -> Option<&Revision> {
     history.iter().rev().find(|revision| is_bundled(revision))
+}
+
+/// The revisions that a run goes back behind which goes back to this one: those after it, and those that it went back
+/// behind itself. `by` is the claim of the run, where it is on record.
+pub(super) fn undone(history: &[Revision], to: &str, by: Option<&str>) -> BTreeSet<String> {
+    let mut undone = BTreeSet::new();
+    let end = history.iter().position(|it| by == Some(&*it.claim)).unwrap_or(history.len());
+    let (mut rest, mut to) = (history.get(..end).unwrap_or_default(), Some(to));
+    while let Some(at) = to.and_then(|to| rest.iter().rposition(|it| is_bundled(it) && it.revision == to)) {
+        let (earlier, after) = rest.split_at(at);
+        let Some((reached, after)) = after.split_first() else { break };
+        // An action that changes nothing has the revision that it found.
+        undone
+            .extend(after.iter().filter(|it| it.revision != reached.revision).map(|it| it.revision.clone()));
+        (rest, to) = (earlier, reached.rollback_to.as_deref());
+    }
+    undone
+}
+
+/// The revisions that the last run of the bundle went back behind.
+pub(super) fn undone_by_last(history: &[Revision]) -> BTreeSet<String> {
+    let last = bundled(history);
+    let back = last.and_then(|last| Some((last.rollback_to.as_deref()?, &*last.claim)));
+    back.map(|(to, by)| undone(history, to, Some(by))).unwrap_or_default()
 }
 
 /// Whether a revision is one that can be gone back to.
@@ -113,6 +139,26 @@ pub(super) mod tests {
         assert_eq!(back(&twice).as_deref(), Some("01"));
         assert_eq!(back(&["install", "dev.carnet.web.backup"]), None);
         assert_eq!(back(&["install", "upgrade", "uninstall"]).as_deref(), Some("01"));
+    }
+
+    #[test]
+    fn what_came_after_a_revision_is_undone_by_going_back_to_it_and_what_that_had_undone_too() {
+        let back = |claim: &str, to: &str| Revision {
+            rollback_to: Some(to.into()),
+            ..revision(claim, "upgrade", "succeeded")
+        };
+        let up = |claim: &str| revision(claim, "upgrade", "succeeded");
+        let looked = Revision { modifies: false, claim: "x".into(), ..revision("1", "look", "succeeded") };
+        let mut history = vec![revision("1", "install", "succeeded"), looked, up("2"), back("3", "1")];
+        let set = |undone: &[&str]| undone.iter().map(|it| (*it).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(undone(&history, "2", None), set(&["3"]));
+        assert_eq!(undone(&history, "1", None), set(&["2", "3"]));
+        assert_eq!(undone_by_last(&history), set(&["2"]), "without what it is itself");
+        history.push(up("4"));
+        assert_eq!(undone_by_last(&history), set(&[]), "it is not behind anything any more");
+        history.push(back("5", "3"));
+        assert_eq!(undone_by_last(&history), set(&["2", "4"]));
+        assert_eq!(undone(&history, "0", None), set(&[]), "nothing says where that was");
     }
 
     #[test]

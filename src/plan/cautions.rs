@@ -7,15 +7,20 @@ use serde_json::Value;
 use crate::kubernetes::api::{APPS, BATCH, CORE};
 use crate::kubernetes::metadata::{self, GENERATED};
 use crate::kubernetes::object::ObjectRef;
-use crate::targets::Change;
+use crate::targets::{Change, Protected};
 
 use super::trace::ObjectChange;
+
+/// The most objects that one sentence names.
+const MAX_NAMED: usize = 20;
 
 /// What becomes of objects that are not rows of the plan.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Aftermath {
     /// Objects that are left in place.
     pub(crate) kept: Vec<ObjectRef>,
+    /// Objects on record that no step is about, and that nobody else removes.
+    pub(crate) untouched: Vec<ObjectRef>,
     /// Claims that are left in place, each with the StatefulSet that made it.
     pub(crate) claims: Vec<(ObjectRef, ObjectRef)>,
     /// Recorded objects that are not there any more.
@@ -29,6 +34,8 @@ pub(crate) struct Aftermath {
 /// The sentences about a plan with these rows.
 pub(super) fn cautions(changes: &[&ObjectChange], beside: &Aftermath) -> Vec<String> {
     let mut said = Vec::new();
+    said.extend(beside.kept.iter().map(stays));
+    said.extend(left_alone(&beside.untouched));
     for (claim, set) in &beside.claims {
         said.push(format!("{claim} stays, with what is in it: {set} made it (`--delete=pvcs` removes it)"));
     }
@@ -47,6 +54,29 @@ pub(super) fn cautions(changes: &[&ObjectChange], beside: &Aftermath) -> Vec<Str
         said.extend(changes.iter().flat_map(|row| not_undone(row)));
     }
     said
+}
+
+fn stays(object: &ObjectRef) -> String {
+    match Protected::of(object) {
+        Some(kind) => {
+            format!("{object} stays, with all that goes with it (`--delete={}` removes it)", kind.word())
+        }
+        None => format!("{object} stays"),
+    }
+}
+
+/// What a component that carries out its upgrades itself does not touch.
+fn left_alone(untouched: &[ObjectRef]) -> Option<String> {
+    if untouched.is_empty() {
+        return None;
+    }
+    let mut named: Vec<_> = untouched.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+    let more = untouched.len() - named.len();
+    named.extend((more > 0).then(|| format!("{more} more")));
+    Some(format!(
+        "what is on record and not touched stays where it is there, since the bundle does its upgrades itself: {}",
+        named.join(", ")
+    ))
 }
 
 /// A generated password goes, and a volume that only it opens stays.
@@ -175,6 +205,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_and_what_nobody_touches_is_named() {
+        let kept = vec![
+            object("PersistentVolumeClaim", "data"),
+            object("CustomResourceDefinition", "things.example.com"),
+        ];
+        let untouched = (0..22).map(|at| object("ConfigMap", &format!("n{at}"))).collect();
+        let said = cautions(&[], &Aftermath { kept, untouched, ..Aftermath::default() });
+        assert_eq!(
+            said[..2],
+            [
+                "PersistentVolumeClaim prod/data stays, with all that goes with it (`--delete=pvcs` removes it)",
+                "apiextensions.k8s.io/CustomResourceDefinition things.example.com stays, with all that goes with it \
+                 (`--delete=crds` removes it)",
+            ]
+        );
+        assert!(said[2].contains(": ConfigMap prod/n0, ConfigMap prod/n1, "), "{said:?}");
+        assert!(said[2].ends_with("ConfigMap prod/n19, 2 more") && said.len() == 3, "{said:?}");
+    }
+
+    #[test]
     fn a_password_that_goes_while_a_volume_stays_is_warned_about() {
         let secret = |annotation: Option<&str>| {
             let before = json!({ "metadata": { "annotations": { GENERATED: annotation } } });
@@ -194,10 +244,10 @@ mod tests {
             said[1].contains("makes `db-password` anew") && said[1].contains("--keep-credentials"),
             "{said:?}"
         );
-        assert_eq!(cautions(&[secret(generated)], &kept).len(), 1);
-        assert!(cautions(&[secret(Some("no JSON"))], &kept)[0].contains("makes a password anew"));
+        assert_eq!(cautions(&[secret(generated)], &kept).len(), 2);
+        assert!(cautions(&[secret(Some("no JSON"))], &kept)[1].contains("makes a password anew"));
         assert_eq!(cautions(&[secret(generated)], &Aftermath::default()), Vec::<String>::new());
-        assert_eq!(cautions(&[secret(None)], &kept), Vec::<String>::new());
+        assert_eq!(cautions(&[secret(None)], &kept).len(), 1, "the claim alone");
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Plan {
             component,
             installation,
             action,
+            rollback_to,
             revision: _,
             target,
             inputs,
@@ -68,6 +69,9 @@ impl Plan {
         members.insert("rbac".into(), Part::Objects(rbac));
         if let Some(component) = component {
             members.insert("component".into(), Part::Own(json!(component)));
+        }
+        if let Some(revision) = rollback_to {
+            members.insert("rollbackTo".into(), Part::Own(json!(revision)));
         }
         if !escalations.is_empty() {
             members.insert("escalations".into(), Part::Own(json!(escalations)));
@@ -119,7 +123,7 @@ mod tests {
             row
         };
         let plan = json!({
-            "digest": digest, "component": digest, "action": "install", "revision": "1", "target": "kube",
+            "digest": digest, "component": digest, "action": "install", "revision": "1", "rollbackTo": "0", "target": "kube",
             "bundle": {"name": "web", "version": "1.0.0", "digest": digest},
             "installation": {"name": "web", "namespace": "prod"},
             "inputs": {"reference": "layout:x", "parameters": {"b": 1, "a": {"z": 1, "y": 2}}, "grant": {},
@@ -164,7 +168,13 @@ mod tests {
     fn the_digest_is_that_of_all_that_a_plan_says_but_for_what_it_does_not_cover() {
         let whole = plan();
         assert_eq!(whole.computed(), defined(&whole));
-        let bare = Plan { component: None, escalations: Vec::new(), changes: Vec::new(), ..whole };
+        let bare = Plan {
+            component: None,
+            rollback_to: None,
+            escalations: Vec::new(),
+            changes: Vec::new(),
+            ..whole
+        };
         assert_eq!(bare.computed(), defined(&bare));
     }
 
@@ -176,7 +186,8 @@ mod tests {
             change(&mut plan);
             plan.computed() != digest
         };
-        let covered: [fn(&mut Plan); 4] = [
+        let covered: [fn(&mut Plan); 5] = [
+            |plan| plan.rollback_to = None,
             |plan| plan.changes[0].manifest = Some(json!({})),
             |plan| plan.rbac.clear(),
             |plan| plan.escalations.clear(),

@@ -31,6 +31,9 @@ pub struct Plan {
     pub installation: InstallationName,
     /// The action.
     pub action: String,
+    /// The revision that it goes back to, where it is a rollback.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rollback_to: Option<String>,
     /// The revision that the action makes, a ULID.
     pub revision: String,
     /// The target, as the command line writes it.
@@ -195,6 +198,8 @@ pub struct Subject {
     pub installation: InstallationName,
     /// The action.
     pub action: String,
+    /// The revision that it goes back to, where it is a rollback.
+    pub rollback_to: Option<String>,
     /// The revision.
     pub revision: String,
     /// The target.

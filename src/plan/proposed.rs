@@ -166,6 +166,7 @@ mod tests {
             bundle: BundleName { name: "web".into(), version: "1.0.0".into(), digest: Digest::of(b"") },
             installation: InstallationName { name: "web".into(), namespace: "prod".into() },
             action: "install".into(),
+            rollback_to: None,
             revision: "1".into(),
             target: "kube".into(),
             inputs: PlanInputs::default(),

@@ -27,6 +27,9 @@ pub struct Recorded {
     /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_by: Option<Box<MadeBy>>,
+    /// The revision whose run recorded it first. None: an earlier version of the program did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Box<str>>,
 }
 
 /// A run of an action of the bundle's own.
@@ -71,7 +74,7 @@ pub trait Ledger: Send {
 impl Recorded {
     /// An object of which nothing is known but that it may be there.
     pub fn of(object: ObjectRef) -> Self {
-        Self { object, uid: None, written: None, intended: None, made_by: None }
+        Self { object, uid: None, written: None, intended: None, made_by: None, since: None }
     }
 
     /// The digests that the object's file may have.
@@ -103,14 +106,15 @@ impl Inventory {
     }
 
     /// Records objects, in the place of what was recorded of them. What their files held stays known until they are
-    /// written, and what an install has made is not an action's for being applied by it.
+    /// written, and what an install has made is not an action's for being applied by it. Who recorded one first stays.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
             let old = self.objects.get(&new.object);
             let written = new.written.or(old.and_then(|old| old.written));
             let is_settled = old.is_some_and(|old| old.made_by.is_none());
             let made_by = new.made_by.clone().filter(|_| !is_settled);
-            self.objects.insert(&new.object, Recorded { written, made_by, ..new.clone() });
+            let since = old.map_or_else(|| new.since.clone(), |old| old.since.clone());
+            self.objects.insert(&new.object, Recorded { written, made_by, since, ..new.clone() });
         }
     }
 
@@ -159,10 +163,32 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_known_since_it_was_recorded_first() {
+        let object = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
+        let by = |revision: Option<&str>| Recorded {
+            since: revision.map(Into::into),
+            ..Recorded::of(object.clone())
+        };
+        let since = |inventory: &Inventory| inventory.find(&object).unwrap().since.clone();
+        let mut inventory = Inventory::default();
+        inventory.record(&[by(Some("1")), by(Some("2"))]);
+        assert_eq!(since(&inventory).as_deref(), Some("1"));
+        inventory.forget(&object);
+        inventory.record(&[by(Some("3"))]);
+        assert_eq!(since(&inventory).as_deref(), Some("3"), "it was gone in between");
+        // Of one that an earlier version of the program recorded nobody knows, whoever applies it now.
+        let mut old: Inventory = std::iter::once(by(None)).collect();
+        old.record(&[by(Some("3"))]);
+        assert_eq!(since(&old), None);
+    }
+
+    #[test]
     fn what_an_earlier_version_recorded_belongs_to_the_installation() {
         let text = r#"{"object": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "prod", "name": "a"}, "uid": "1"}"#;
         let recorded: Recorded = serde_json::from_str(text).unwrap();
         assert_eq!(recorded.made_by, None);
-        assert!(!serde_json::to_string(&recorded).unwrap().contains("madeBy"));
+        assert_eq!(recorded.since, None);
+        let written = serde_json::to_string(&recorded).unwrap();
+        assert!(!written.contains("madeBy") && !written.contains("since"), "{written}");
     }
 }

@@ -23,6 +23,15 @@ pub enum Protected {
 }
 
 impl Protected {
+    /// As `--delete` takes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Crds => "crds",
+            Self::Namespaces => "namespaces",
+            Self::Pvcs => "pvcs",
+        }
+    }
+
     /// The kind that an object is of, if it is one of these.
     pub fn of(object: &ObjectRef) -> Option<Self> {
         match (object.group(), &*object.kind) {

@@ -32,16 +32,20 @@ pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
 
 impl Report for Outcome {
     fn show(&self, page: &mut Page) {
-        let OutcomeDocument { action, name, kept, left, refused, outputs, .. } = OutcomeDocument::of(self);
-        page.heading(mixed!("Done: {action} of {name} in {}", self.plan().target));
+        let OutcomeDocument { name, kept, left, refused, outputs, by_hand, .. } = OutcomeDocument::of(self);
+        page.heading(mixed!("Done: {} in {}", action(self.plan(), Some(&name)), self.plan().target));
         page.line("  ", Tone::Good, Words::mixed(summary(self.plan())));
         for object in &kept {
-            let how = if object.starts_with("Secret ") {
-                "for the next installation of this name"
-            } else {
-                "remove it with --delete"
+            let how = match (object.starts_with("Secret "), by_hand.is_empty()) {
+                (true, _) => "for the next installation of this name",
+                (false, true) => "on record; an upgrade with `--delete` removes it",
+                (false, false) => "nobody's any more",
             };
             page.line("  ", Tone::Caution, mixed!("kept: {object} ({how})"));
+        }
+        if !by_hand.is_empty() {
+            page.line("  ", Tone::Plain, "What was kept is removed, with all that goes with it, by");
+            by_hand.iter().for_each(|line| page.command(line));
         }
         for left in &left {
             let record = if left.stays { ", and still on record" } else { "" };
@@ -96,7 +100,7 @@ impl Show {
 pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
     page.heading(mixed!(
         "Plan: {} into {}, namespace {}",
-        plan.action,
+        action(plan, None),
         plan.target,
         plan.installation.namespace
     ));
@@ -152,6 +156,15 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
         for call in &plan.host_calls {
             page.line("  ", Tone::Quiet, mixed!("{} × {} {}", call.count, call.interface, call.function));
         }
+    }
+}
+
+/// The action, as people call it: a rollback is an upgrade for everything else.
+fn action(plan: &Plan, of: Option<&str>) -> String {
+    let of = of.map(|name| format!(" of {name}")).unwrap_or_default();
+    match &plan.rollback_to {
+        Some(_) => format!("rollback{of} to {} {}", plan.bundle.name, plan.bundle.version),
+        None => format!("{}{of}", plan.action),
     }
 }
 
