@@ -18,14 +18,19 @@ pub mod canonical;
 pub mod definition;
 mod fault;
 mod validator;
+pub mod dependencies;
+pub mod parameter_sources;
+pub mod status;
+mod relocation;
 mod read;
+pub mod claim;
 mod lint;
 pub mod parameters;
 pub mod index;
 
 use fault::Purpose;
 pub use fault::{Fault, FaultSeverity};
-pub use lint::lint;
+pub use lint::{CnabKind, Whole, faults_on_reading, lint, lint_as};
 
 /// The actions that every bundle has.
 pub const BUILT_IN_ACTIONS: [&str; 3] = ["install", "uninstall", "upgrade"];
@@ -334,6 +339,19 @@ pub fn is_graphic(text: &str) -> bool {
 
 fn applies(apply_to: &[String], action: &str) -> bool {
     apply_to.is_empty() || apply_to.iter().any(|name| name == action)
+}
+
+/// Whether a text is a digest as OCI has them, of an algorithm that CNAB's documents may name. Of these only SHA-256 is
+/// computed here, where bytes are checked.
+fn is_digest(text: &str) -> bool {
+    let is_hex = |hex: &str, length| {
+        hex.len() == length && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    match text.split_once(':') {
+        Some(("sha256", hex)) => is_hex(hex, 64),
+        Some(("sha512", hex)) => is_hex(hex, 128),
+        _ => false,
+    }
 }
 
 fn list(faults: &[Fault]) -> String {

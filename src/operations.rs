@@ -47,6 +47,7 @@ pub mod outputs;
 pub mod unlock;
 pub mod doctor;
 pub mod schema;
+pub mod conform;
 
 use schemars::JsonSchema;
 use serde::Serialize;

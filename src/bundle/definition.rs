@@ -15,8 +15,8 @@ use crate::document;
 mod extent;
 mod patterns;
 
-pub(super) use extent::Budget;
-use extent::{Extent, MAX_MATCHING, children};
+pub(super) use extent::{Budget, children};
+use extent::{Extent, MAX_MATCHING};
 use patterns::Patterns;
 
 /// How many times a schema may be applied to a part of a value. Without it, ten thousand schemas for the items of a

@@ -6,10 +6,13 @@
 use semver::Version;
 use serde_json::{Map, Value};
 
-use super::definition::Definition;
-use super::fault::{Fault, Purpose};
+use super::definition::{Definition, children};
+use super::dependencies::DEPENDENCIES;
+use super::fault::{Fault, FaultSeverity, Purpose};
+use super::parameter_sources::PARAMETER_SOURCES;
 use super::validator::{Members, Validator, Weight, below};
-use super::{Action, BUILT_IN_ACTIONS, Content, Maintainer, is_graphic};
+use super::{Action, BUILT_IN_ACTIONS, Content, Maintainer, dependencies, is_graphic, parameter_sources};
+use crate::document;
 
 mod path;
 mod images;
@@ -175,12 +178,36 @@ impl Validator {
         if members.map.contains_key("title") {
             self.fault(Weight::Advice, members.below("title"), LOST, "CNAB 101 #87");
         }
-        Some(Action {
+        let action = Action {
             title: self.text(&members, "title", "CNAB 101 #87"),
             description: self.description(&members),
             modifies: self.flag(&members, "modifies", "CNAB 101 #86"),
             stateless: self.flag(&members, "stateless", "CNAB 101 #88"),
-        })
+        };
+        self.well_known(members.at, name, &action);
+        Some(action)
+    }
+
+    /// Whoever asks for one of these expects nothing to change (CNAB 804).
+    fn well_known(&mut self, at: String, name: &str, action: &Action) {
+        const RULE: &str = "CNAB 804 #162, #163";
+        let stateless = match name {
+            "io.cnab.dry-run" | "io.cnab.help" => true,
+            "io.cnab.log" | "io.cnab.status" => false,
+            _ => return,
+        };
+        if action.modifies {
+            self.fault(
+                Weight::Advice,
+                below(&at, "modifies"),
+                "should be false: it is asked for to look",
+                RULE,
+            );
+        }
+        if action.stateless != stateless {
+            let what = format!("should be {stateless}, as its users expect");
+            self.fault(Weight::Advice, below(&at, "stateless"), what, RULE);
+        }
     }
 
     fn definition(&mut self, at: String, _: &str, value: &Value) -> Option<Value> {
@@ -195,6 +222,9 @@ impl Validator {
                 }
             }
             Err(invalid) => self.fault(Weight::Must, at.clone(), invalid.to_string(), RULE),
+        }
+        if repeats_a_value(value) {
+            self.fault(Weight::Author, at.clone(), "has an `enum` with a value twice", RULE);
         }
         for name in ["maxItems", "maxProperties"] {
             if value.get(name).is_some() {
@@ -212,7 +242,28 @@ impl Validator {
         for name in custom.map.keys().filter(|name| !is_dotted(name)) {
             self.fault(Weight::Advice, custom.below(name), NOT_DOTTED, "CNAB 101 #98");
         }
+        self.extensions(&custom);
         custom.map.clone()
+    }
+
+    /// The extensions of CNAB's own. A bundle without them would do as well, so its readers are warned of their faults,
+    /// and whoever uses one of them refuses it.
+    fn extensions(&mut self, custom: &Members<'_>) {
+        let purpose = self.purpose;
+        for (name, value) in custom.map {
+            let faults = match name.as_str() {
+                DEPENDENCIES => dependencies::read(value, purpose).1,
+                PARAMETER_SOURCES => parameter_sources::read(value, purpose).1,
+                _ => continue,
+            };
+            let severity = |fault: &Fault| match purpose {
+                Purpose::Lint => fault.severity,
+                Purpose::Read => FaultSeverity::Warning,
+            };
+            let faults =
+                faults.into_iter().map(|fault| Fault { severity: severity(&fault), ..fault }).collect();
+            self.adopt(&custom.below(name), faults);
+        }
     }
 
     fn required_extensions(&mut self, members: &Members<'_>) -> Vec<String> {
@@ -252,6 +303,13 @@ fn parse_schema_version(text: &str) -> Option<Version> {
 fn is_dotted(name: &str) -> bool {
     name.contains('.')
         && name.split('.').all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphabetic() || c == '-'))
+}
+
+/// Whether an `enum` lists a value twice, at any depth (CNAB 101: its values are unique).
+fn repeats_a_value(schema: &Value) -> bool {
+    let values = schema.get("enum").and_then(Value::as_array);
+    let texts: std::collections::BTreeSet<_> = values.into_iter().flatten().map(document::written).collect();
+    texts.len() < values.map_or(0, Vec::len) || children(schema).any(|(_, child)| repeats_a_value(child))
 }
 
 /// The form of an SPDX expression. Whether the licence exists is not looked up.

@@ -38,7 +38,7 @@ pub(super) struct Members<'a> {
 
 /// Collects faults.
 pub(super) struct Validator {
-    purpose: Purpose,
+    pub(super) purpose: Purpose,
     pub(super) faults: Vec<Fault>,
     pub(super) refused: bool,
     /// The budget that is left for definitions.
@@ -67,11 +67,14 @@ impl Validator {
         rule: &'static str,
     ) {
         let Some(severity) = self.severity(weight) else { return };
-        self.refused |= severity == FaultSeverity::Error;
-        let fault = Fault { pointer: clip(pointer), what: clip(what.into()), rule, severity, line: None };
+        self.keep(Fault { pointer: clip(pointer), what: clip(what.into()), rule, severity, line: None });
+    }
+
+    fn keep(&mut self, fault: Fault) {
+        self.refused |= fault.is_error();
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
-        } else if severity == FaultSeverity::Error && !self.faults.iter().any(Fault::is_error) {
+        } else if fault.is_error() && !self.faults.iter().any(Fault::is_error) {
             // A refusal always says why, however many warnings came before.
             self.faults[MAX_FAULTS - 1] = fault;
         }
@@ -87,20 +90,35 @@ impl Validator {
 
     pub(super) fn object<'a>(&mut self, at: String, value: &'a Value, known: &[&str]) -> Option<Members<'a>> {
         let members = self.map(at, value, "CNAB 101 #16")?;
+        self.check_known(&members, known, Weight::Author, "CNAB 101 #17");
+        Some(members)
+    }
+
+    /// Members that the specification does not know, and those without a value.
+    pub(super) fn check_known(
+        &mut self,
+        members: &Members<'_>,
+        known: &[&str],
+        unknown: Weight,
+        rule: &'static str,
+    ) {
         for (name, value) in members.map {
             let pointer = members.below(name);
             if !known.contains(&name.as_str()) {
-                self.fault(
-                    Weight::Author,
-                    pointer,
-                    "is a member that CNAB does not know; it is ignored",
-                    "CNAB 101 #17",
-                );
+                let ignored = if matches!(unknown, Weight::Must) { "" } else { "; it is ignored" };
+                let what = format!("is a member that CNAB does not know{ignored}");
+                self.fault(unknown, pointer, what, rule);
             } else if value.is_null() {
-                self.fault(Weight::Form, pointer, "is null and should be left out", "CNAB 101 #16");
+                self.fault(Weight::Form, pointer, "is null and should be left out", rule);
             }
         }
-        Some(members)
+    }
+
+    /// Takes over the faults of a document that stands at this place inside another.
+    pub(super) fn adopt(&mut self, at: &str, faults: Vec<Fault>) {
+        for fault in faults {
+            self.keep(Fault { pointer: clip(format!("{at}{}", fault.pointer)), ..fault });
+        }
     }
 
     pub(super) fn map<'a>(

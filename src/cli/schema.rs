@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 }
 
 /// The kinds of the library, and those that only the command line knows.
-fn all() -> Vec<DocumentKind> {
+pub(super) fn all() -> Vec<DocumentKind> {
     let mut kinds = kinds();
     kinds.push(DocumentKind::foreign::<CredentialSetFile>("CredentialSet"));
     kinds.push(DocumentKind::printed_as::<Failure>("Error"));

@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::author::{bundle_faults, component_faults, source_faults};
-use crate::bundle::{Fault, FaultSeverity, lint as lint_bundle};
+use crate::bundle::{CnabKind, Fault, FaultSeverity, Whole, lint_as};
 use crate::capability::Requests;
-use crate::document;
 use crate::fetch::{FetchError, fetch};
 use crate::grant::spec::GrantFile;
 use crate::oci::registry::RegistryClient;
@@ -53,31 +51,15 @@ pub enum LintSeverity {
     Warning,
 }
 
-/// A kind of document that can be checked by itself.
+/// A kind of document that is read by rules of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LintKind {
-    /// A `bundle.json`.
-    Bundle,
+    /// A document that CNAB specifies.
+    Cnab(CnabKind),
     /// A grant.
     Grant,
     /// A trust policy.
     TrustPolicy,
-}
-
-impl LintKind {
-    /// The kind that a document says it is. None: it says none, or one that is not checked by itself.
-    ///
-    /// # Errors
-    /// [`InvalidDocument`](document::InvalidDocument) when the text is none.
-    pub fn of(text: &str) -> Result<Option<Self>, document::InvalidDocument> {
-        let value = document::yaml(text)?;
-        Ok(match value.get("kind").and_then(Value::as_str) {
-            Some("Grant") => Some(Self::Grant),
-            Some("TrustPolicy") => Some(Self::TrustPolicy),
-            Some(_) => None,
-            None => value.get("invocationImages").map(|_| Self::Bundle),
-        })
-    }
 }
 
 impl Document for Lint {
@@ -104,16 +86,17 @@ pub async fn lint(reference: &Reference, registries: &Arc<RegistryClient>) -> Re
     Ok(faults.into())
 }
 
-/// Checks one document.
-pub fn lint_document(kind: LintKind, text: &str) -> Lint {
-    let whole = |error: &(dyn StdError + 'static), rule| Lint { faults: vec![LintFault::whole(error, rule)] };
+/// Checks one document, which belongs to another if that is known.
+pub fn lint_document(kind: LintKind, text: &str, whole: &Whole) -> Lint {
+    let whole_text =
+        |error: &(dyn StdError + 'static), rule| Lint { faults: vec![LintFault::whole(error, rule)] };
     let sound = || Lint { faults: Vec::new() };
     match kind {
-        LintKind::Bundle => lint_bundle(text.as_bytes()).into(),
+        LintKind::Cnab(kind) => lint_as(kind, text.as_bytes(), whole).into(),
         LintKind::Grant => GrantFile::parse(text, Path::new(""))
-            .map_or_else(|error| whole(&error, "Grant of carnet.dev/v1alpha1"), |_| sound()),
+            .map_or_else(|error| whole_text(&error, "Grant of carnet.dev/v1alpha1"), |_| sound()),
         LintKind::TrustPolicy => TrustPolicy::parse(text)
-            .map_or_else(|error| whole(&error, "TrustPolicy of carnet.dev/v1alpha1"), |_| sound()),
+            .map_or_else(|error| whole_text(&error, "TrustPolicy of carnet.dev/v1alpha1"), |_| sound()),
     }
 }
 
@@ -126,7 +109,7 @@ impl Lint {
 
 impl LintFault {
     /// A document that could not be read as what it should be. A cause that repeats its effect is left out.
-    fn whole(error: &(dyn StdError + 'static), rule: &str) -> Self {
+    pub(super) fn whole(error: &(dyn StdError + 'static), rule: &str) -> Self {
         let causes =
             std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
         let mut texts: Vec<_> = causes.map(ToString::to_string).collect();

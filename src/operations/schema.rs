@@ -152,9 +152,19 @@ impl DocumentKind {
         Self { is_headed: false, ..Self::read::<T>(kind) }
     }
 
+    /// The kind in lower case: `GrantCheck` as `grant-check`.
+    pub fn hyphenated(&self) -> String {
+        hyphenated(self.kind)
+    }
+
+    /// Whether a document of this kind says so itself, with `apiVersion` and `kind`.
+    pub fn is_headed(&self) -> bool {
+        self.is_headed
+    }
+
     /// Whether a text names this kind: as `kind` has it, or in lower case with hyphens.
     pub fn is_named(&self, text: &str) -> bool {
-        text == self.kind || text == hyphenated(self.kind)
+        text == self.kind || text == self.hyphenated()
     }
 
     /// The schema.

@@ -122,7 +122,7 @@ fn spend(budget: &mut usize, amount: usize) -> Result<(), InvalidDefinition> {
 }
 
 /// The schemas directly inside a schema, each with the member that holds it.
-pub(super) fn children(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(in crate::bundle) fn children(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let members = schema.as_object().into_iter().flatten();
     members.flat_map(|(name, value)| inside(name, value).map(move |child| (name.as_str(), child)))
 }
