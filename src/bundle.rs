@@ -42,12 +42,12 @@ pub const OUTPUTS: &str = "/cnab/app/outputs";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidBundle {
-    /// A published `bundle.json` has other bytes than the canonical form of what it says.
-    #[error("the published bundle.json is not canonical JSON (RFC 8785)")]
-    NotCanonical,
     /// The text is not a JSON document that is read at all.
     #[error("bundle.json is not a JSON document that can be read")]
     Document(#[from] document::InvalidDocument),
+    /// A published `bundle.json` has other bytes than the canonical form of what it says.
+    #[error("the published bundle.json is not canonical JSON (RFC 8785)")]
+    NotCanonical,
     /// The document breaks rules of CNAB. At least one of the faults is an error.
     #[error("bundle.json breaks the rules of CNAB: {}", list(.0))]
     Rules(Vec<Fault>),

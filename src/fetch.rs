@@ -80,15 +80,15 @@ pub enum FetchError {
     /// The layout lists no bundle of this digest.
     #[error("the layout has no bundle {0}")]
     NoDigest(Digest),
-    /// The place cannot be read by this version.
-    #[error("{0} cannot be read by this version: use a layout (`layout:DIR`) or a registry")]
-    NotYet(&'static str),
-    /// The repository in a registry has nothing at this tag or digest.
-    #[error("`{0}` is not there: neither the registry nor the repository may have it")]
-    NotThere(String),
     /// The tag or digest names something that is no bundle.
     #[error("`{0}` is something else than a bundle")]
     NotABundle(String),
+    /// The repository in a registry has nothing at this tag or digest.
+    #[error("`{0}` is not there: neither the registry nor the repository may have it")]
+    NotThere(String),
+    /// The place cannot be read by this version.
+    #[error("{0} cannot be read by this version: use a layout (`layout:DIR`) or a registry")]
+    NotYet(&'static str),
     /// A blob or a document cannot be read or written, or is not what its digest says.
     #[error(transparent)]
     Oci(OciError),

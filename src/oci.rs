@@ -41,6 +41,9 @@ pub const MAX_DOCUMENT: u64 = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
+    /// A digest of an algorithm that is not read.
+    #[error("it is named by its {0} digest, and only sha256 is read: copy it by a program that names it so")]
+    Algorithm(&'static str),
     /// The bytes are not those that were asked for.
     #[error(transparent)]
     Bytes(#[from] digest::Mismatch),
@@ -50,9 +53,6 @@ pub enum Malformed {
     /// A document has another media type than it must have.
     #[error("the media type is `{}`", document::visible(.0))]
     MediaType(String),
-    /// A digest of an algorithm that is not read.
-    #[error("it is named by its {0} digest, and only sha256 is read: copy it by a program that names it so")]
-    Algorithm(&'static str),
     /// A member is missing or has the wrong type.
     #[error("the member `{}` is missing or of the wrong type", document::visible(.0))]
     Member(String),
@@ -85,9 +85,6 @@ pub enum OciError {
     /// A blob was changed or cut.
     #[error("a blob is not the one that its name says")]
     Digest(#[from] digest::Mismatch),
-    /// A link that leads out of the layout.
-    #[error("`{0}` is a link that leads out of the layout: copy it with its links resolved (`cp -rL`)")]
-    Outside(String),
     /// A file of the layout itself, or a list, cannot be read.
     #[error("{name} cannot be read as JSON")]
     Document {
@@ -102,12 +99,15 @@ pub enum OciError {
     /// A document breaks a rule.
     #[error("an OCI document is not valid")]
     Malformed(#[from] Malformed),
-    /// A registry could not be used.
-    #[error(transparent)]
-    Registry(#[from] registry::RegistryError),
     /// Something that should be a plain file is a link, a directory or a device.
     #[error("`{0}` is not a plain file")]
     NotAFile(String),
+    /// A link that leads out of the layout.
+    #[error("`{0}` is a link that leads out of the layout: copy it with its links resolved (`cp -rL`)")]
+    Outside(String),
+    /// A registry could not be used.
+    #[error(transparent)]
+    Registry(#[from] registry::RegistryError),
     /// A blob has another size than was promised.
     #[error("the blob {digest} has more or fewer bytes than the {expected} that were promised")]
     Size {

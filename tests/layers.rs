@@ -8,6 +8,8 @@
 mod claims;
 #[path = "layers/source.rs"]
 mod source;
+#[path = "layers/variants.rs"]
+mod variants;
 
 use claims::Claim;
 use source::{Source, Tree};
@@ -250,4 +252,29 @@ fn only_the_command_line_prints() {
         .map(|source| source.path)
         .collect();
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn variants_of_errors_stand_in_alphabetical_order() {
+    let wrong: Vec<_> = source::all().iter().flat_map(variants::out_of_order).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// The check itself is checked.
+#[test]
+fn a_variant_that_is_out_of_order_is_found() {
+    let found = |code: &str| variants::out_of_order(&Source::of("a.rs", code));
+    let error =
+        |variants: &str| format!("#[derive(Debug, thiserror::Error)]\n#[x]\npub enum Error {{ {variants} }}");
+    let wrong = [
+        "B, A",
+        r#"#[error("{0}, \"}")] B(#[from] X, (Y, Z)), #[error(transparent)] A"#,
+        "A { b: C }, C, B { a: A },",
+    ];
+    let named = ["A", "A", "B"];
+    for (variants, named) in wrong.into_iter().zip(named) {
+        assert_eq!(found(&error(variants)), [format!("a.rs: Error::{named}")], "{variants}");
+    }
+    assert_eq!(found(&error(r#"#[error("{0}: B, A")] A(B, A), B { b: X, a: Y }, C"#)), Vec::<String>::new());
+    assert_eq!(found("#[derive(Debug)] enum Verb { B, A }"), Vec::<String>::new());
 }

@@ -41,12 +41,12 @@ pub struct Definition<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidDefinition {
-    /// Written out, it is nested too deeply or has too many schemas or patterns.
-    #[error("is too large: with references written out, too many schemas, patterns or levels")]
-    Large,
     /// It moves the place that references start from.
     #[error("has an `$id` inside, so that its references would lead elsewhere")]
     Id,
+    /// Written out, it is nested too deeply or has too many schemas or patterns.
+    #[error("is too large: with references written out, too many schemas, patterns or levels")]
+    Large,
     /// `enum` allows nothing.
     #[error("has an `enum` without values")]
     NoValues,

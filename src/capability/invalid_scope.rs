@@ -16,6 +16,14 @@ pub enum InvalidScope {
     /// A text of the form `VERB:KIND:NAMESPACE/NAME` was expected.
     #[error("`{0}` is not of the form VERB:KIND:NAMESPACE/NAME (or VERB:KIND:NAME outside namespaces)")]
     Form(String),
+    /// A name that a generated credential cannot have.
+    #[error("`{0}` cannot name a generated credential: it must be a DNS label")]
+    Generated(String),
+    /// A rule without namespaces, for a kind that lives in them.
+    #[error(
+        "`{0}` lives in namespaces: write VERB:{0}:NAMESPACE/NAME, in a document a rule with `namespaces`"
+    )]
+    InNamespaces(String),
     /// A kind in another spelling than the API's, which would cover nothing.
     #[error("`{text}` names no kind: write `{kind}`")]
     Kind {
@@ -24,22 +32,6 @@ pub enum InvalidScope {
         /// The kind that it means, as `group/Kind`.
         kind: String,
     },
-    /// A name that a generated credential cannot have.
-    #[error("`{0}` cannot name a generated credential: it must be a DNS label")]
-    Generated(String),
-    /// A kind that nobody serves: of the core group, or of one that is no domain, and none of Kubernetes itself.
-    #[error(
-        "`{0}` names no kind: write `Kind` for the core group, else `group/Kind`, as in `apps/Deployment`"
-    )]
-    NoKind(String),
-    /// A rule with namespaces, for a kind that lives outside of them.
-    #[error("`{0}` lives outside namespaces: write VERB:{0}:NAME, in a document a rule without `namespaces`")]
-    OutsideNamespaces(String),
-    /// A rule without namespaces, for a kind that lives in them.
-    #[error(
-        "`{0}` lives in namespaces: write VERB:{0}:NAMESPACE/NAME, in a document a rule with `namespaces`"
-    )]
-    InNamespaces(String),
     /// A name that cannot be one of what it should name.
     #[error("`{text}` is not {what}")]
     Name {
@@ -48,6 +40,14 @@ pub enum InvalidScope {
         /// The text, made visible and cut.
         text: String,
     },
+    /// A kind that nobody serves: of the core group, or of one that is no domain, and none of Kubernetes itself.
+    #[error(
+        "`{0}` names no kind: write `Kind` for the core group, else `group/Kind`, as in `apps/Deployment`"
+    )]
+    NoKind(String),
+    /// A rule with namespaces, for a kind that lives outside of them.
+    #[error("`{0}` lives outside namespaces: write VERB:{0}:NAME, in a document a rule without `namespaces`")]
+    OutsideNamespaces(String),
     /// A pattern that is none.
     #[error(transparent)]
     Pattern(#[from] InvalidPattern),

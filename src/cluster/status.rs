@@ -43,6 +43,14 @@ pub enum Error {
     /// There is nothing to say who asks with any more.
     #[error("there is no credential for the cluster: {0}")]
     Credential(String),
+    /// Objects of this version are another server's matter, and that one is away.
+    #[error("`{api_version}` is served by another server, which is away (APIService `{service}`)")]
+    Delegated {
+        /// Group and version.
+        api_version: String,
+        /// The object that says which server it is.
+        service: String,
+    },
     /// The identity lacks a right, or the cluster's admission refuses.
     #[error("the server refuses to {verb} `{object}`: {text}")]
     Denied {
@@ -54,14 +62,6 @@ pub enum Error {
         text: String,
         /// Whether it is the identity that lacks a right.
         lacks_right: bool,
-    },
-    /// Objects of this version are another server's matter, and that one is away.
-    #[error("`{api_version}` is served by another server, which is away (APIService `{service}`)")]
-    Delegated {
-        /// Group and version.
-        api_version: String,
-        /// The object that says which server it is.
-        service: String,
     },
     /// The run may write no longer: somebody else has ended its hold.
     #[error("the run no longer holds `{name}`: {why}")]
@@ -108,14 +108,6 @@ pub enum Error {
         /// The server's reason.
         text: String,
     },
-    /// The server serves no such kind, or not in this version.
-    #[error("the server has no kind `{kind}` in `{api_version}`")]
-    NoKind {
-        /// Group and version.
-        api_version: String,
-        /// The kind.
-        kind: String,
-    },
     /// Another object does not exist, without which this one cannot be there: the role of a binding, say.
     #[error("`{object}` cannot be there: it names `{missing}`, which does not exist")]
     NoDependency {
@@ -123,6 +115,14 @@ pub enum Error {
         object: String,
         /// The missing object, such as `web` or `roles.rbac.authorization.k8s.io web`.
         missing: String,
+    },
+    /// The server serves no such kind, or not in this version.
+    #[error("the server has no kind `{kind}` in `{api_version}`")]
+    NoKind {
+        /// Group and version.
+        api_version: String,
+        /// The kind.
+        kind: String,
     },
     /// The namespace of the object does not exist.
     #[error("`{object}` cannot be there: its namespace does not exist")]
@@ -158,15 +158,15 @@ pub enum Error {
         /// The object.
         object: String,
     },
-    /// The server does not know the caller.
-    #[error("the server does not accept the credentials of the kubeconfig")]
-    Unauthenticated,
     /// An answer is longer than is read.
     #[error("the server's answer has more than the {} bytes that are read", document::MAX_BYTES)]
     TooLong,
     /// The server answers, and cannot do it at the moment: it is too busy, or a part of it is away.
     #[error("the server answers that it cannot do this now: {0}")]
     Troubled(String),
+    /// The server does not know the caller.
+    #[error("the server does not accept the credentials of the kubeconfig")]
+    Unauthenticated,
     /// The server cannot be reached.
     #[error("the cluster is not available: {0}")]
     Unavailable(String),

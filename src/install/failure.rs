@@ -24,6 +24,15 @@ pub enum Error {
     /// The operator stopped the run.
     #[error("the run was stopped")]
     Canceled,
+    /// Fields of its objects belong to others, and nobody said that they are to be taken over.
+    #[error("not without taking over what belongs to others: {}", held_text(.0))]
+    Conflicts(Vec<HeldFields>),
+    /// A credential that the action needs was not given.
+    #[error("the bundle needs the credential `{0}` for this action")]
+    Credential(String),
+    /// The values of the credentials cannot be read.
+    #[error(transparent)]
+    Credentials(Arc<dyn std::error::Error + Send + Sync>),
     /// The plan was rejected.
     #[error("nothing was done: the plan was not confirmed")]
     Declined,
@@ -47,6 +56,9 @@ pub enum Error {
         /// Where it is.
         place: String,
     },
+    /// Objects are being deleted, but finalizers delay it.
+    #[error("not gone: {}", unready_text(.0))]
+    Held(Vec<Unready>),
     /// No identity could be made for the run.
     #[error("no identity could be made for this run")]
     Identity {
@@ -59,29 +71,20 @@ pub enum Error {
     /// Objects that were to be removed are still there, or may be.
     #[error("left in place, and still on record: {}", some(&left_texts(.0)))]
     Left(Vec<LeftObject>),
-    /// Files that a component reads are not those that were read when it was decided what to do.
-    #[error("these files are not what they were, and what they held is not recorded: {}", some(.0))]
-    OtherFiles(Vec<String>),
-    /// A credential that the action needs was not given.
-    #[error("the bundle needs the credential `{0}` for this action")]
-    Credential(String),
-    /// The values of the credentials cannot be read.
-    #[error(transparent)]
-    Credentials(Arc<dyn std::error::Error + Send + Sync>),
     /// The name cannot be that of an installation.
     #[error(
         "`{0}` cannot name an installation: it must be a DNS label, as names of objects are made from it"
     )]
     Name(String),
+    /// Files that a component reads are not those that were read when it was decided what to do.
+    #[error("these files are not what they were, and what they held is not recorded: {}", some(.0))]
+    OtherFiles(Vec<String>),
     /// The component did not set an output that it must set.
     #[error("the component did not set the output `{0}`")]
     Output(String),
     /// The parameters cannot be used.
     #[error("the parameters cannot be used: {}", join(&.0.0))]
     Parameters(ParameterError),
-    /// Objects are being deleted, but finalizers delay it.
-    #[error("not gone: {}", unready_text(.0))]
-    Held(Vec<Unready>),
     /// The installation lives elsewhere.
     #[error("the installation `{name}` is in {recorded}, not in {asked}")]
     Place {
@@ -92,15 +95,6 @@ pub enum Error {
         /// Where it was looked for.
         asked: String,
     },
-    /// Fields of its objects belong to others, and nobody said that they are to be taken over.
-    #[error("not without taking over what belongs to others: {}", held_text(.0))]
-    Conflicts(Vec<HeldFields>),
-    /// Objects would have to be replaced, and that was not allowed.
-    #[error("not without replacing what cannot be changed: {}", join(.0))]
-    Replaces(Vec<String>),
-    /// Objects did not become ready.
-    #[error("not ready: {}", unready_text(.0))]
-    Unready(Vec<Unready>),
     /// The powers of its objects are refused.
     #[error("what it installs could do too much")]
     Powers {
@@ -110,9 +104,9 @@ pub enum Error {
         /// The plan, to be looked at.
         plan: Box<Plan>,
     },
-    /// The saved plan is stale.
-    #[error("the plan no longer holds")]
-    Stale(Vec<String>),
+    /// Objects would have to be replaced, and that was not allowed.
+    #[error("not without replacing what cannot be changed: {}", join(.0))]
+    Replaces(Vec<String>),
     /// The requests cannot be used.
     #[error("the bundle's requests cannot be used")]
     Requests(#[from] capability::InvalidRequests),
@@ -139,6 +133,9 @@ pub enum Error {
     /// The grant does not cover what is required.
     #[error(transparent)]
     Shortfall(#[from] Shortfall),
+    /// The saved plan is stale.
+    #[error("the plan no longer holds")]
+    Stale(Vec<String>),
     /// The state could not be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -156,6 +153,9 @@ pub enum Error {
         /// The actions that it has.
         known: Vec<String>,
     },
+    /// Objects did not become ready.
+    #[error("not ready: {}", unready_text(.0))]
+    Unready(Vec<Unready>),
 }
 
 impl Error {

@@ -52,15 +52,21 @@ pub enum Error {
     /// The action was not carried out.
     #[error(transparent)]
     Install(#[from] install::Error),
-    /// A key cannot be made.
-    #[error(transparent)]
-    Key(#[from] KeyError),
     /// The kubeconfig cannot be stored.
     #[error(transparent)]
     Keep(Box<dyn std::error::Error + Send + Sync>),
+    /// A key cannot be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A namespace has to be there before rights in it can be given.
     #[error("no rights can be given in the namespace `{0}`, which the plan makes itself")]
     NamespaceOfPlan(String),
+    /// A policy could not be loaded, so it was not written.
+    #[error("that would be no trust policy: {0}")]
+    NewPolicy(#[from] PolicyError),
+    /// There was no success to go back to.
+    #[error("`{0}` has no earlier revision that succeeded")]
+    NoEarlierRevision(String),
     /// An image of a bundle can be had nowhere.
     #[error("the image `{}` is not in the layout, and not to be had as `{}`: {}", visible(.name), visible(.image), visible(.why))]
     NoImage {
@@ -71,12 +77,6 @@ pub enum Error {
         /// Why it cannot be had.
         why: String,
     },
-    /// Nothing can be copied to there.
-    #[error("nothing can be copied to `{0}` by this version: name a registry or a layout (`layout:DIR`)")]
-    NotACopy(String),
-    /// There was no success to go back to.
-    #[error("`{0}` has no earlier revision that succeeded")]
-    NoEarlierRevision(String),
     /// The component set no such output.
     #[error("the installation `{name}` has no output `{output}` {}", slip::known(.output, .known.iter().map(String::as_str)))]
     NoOutput {
@@ -98,6 +98,9 @@ pub enum Error {
         /// How the revision begins.
         start: String,
     },
+    /// Nothing can be copied to there.
+    #[error("nothing can be copied to `{0}` by this version: name a registry or a layout (`layout:DIR`)")]
+    NotACopy(String),
     /// Only what is being developed here is approved unseen.
     #[error("`{0}` is not a source directory, and only what is developed on this machine is approved unseen")]
     NotASource(String),
@@ -154,6 +157,14 @@ pub enum Error {
     /// The trust policy cannot be used, so nothing is trusted.
     #[error(transparent)]
     Policy(Arc<dyn std::error::Error + Send + Sync>),
+    /// A file holds no public key.
+    #[error("`{}` is no public key: the file that ends in `.pub` is one", document::visible(.name))]
+    PublicKey {
+        /// What the policy would call it.
+        name: String,
+        /// Why it is none.
+        source: InvalidPublicKey,
+    },
     /// A record names no place, so nothing can be done there.
     #[error("the record of `{name}` does not say where its objects are")]
     RecordedPlace {
@@ -171,20 +182,12 @@ pub enum Error {
     /// A source directory has nowhere to be built.
     #[error("there is no place for temporary files")]
     Scratch(#[source] std::io::Error),
-    /// A policy could not be loaded, so it was not written.
-    #[error("that would be no trust policy: {0}")]
-    NewPolicy(#[from] PolicyError),
-    /// A file holds no public key.
-    #[error("`{}` is no public key: the file that ends in `.pub` is one", document::visible(.name))]
-    PublicKey {
-        /// What the policy would call it.
-        name: String,
-        /// Why it is none.
-        source: InvalidPublicKey,
-    },
     /// A grant was given although the revision has one.
     #[error("what is granted is settled already, but for files")]
     SettledGrant,
+    /// A parameter was given although the plan or revision has its value.
+    #[error("the parameter `{0}` is settled already")]
+    SettledParameter(String),
     /// The installation is recorded where others can write, and the record says what only the operator may.
     #[error("`{name}` is recorded where others can write, so the record decides nothing")]
     Shared {
@@ -193,9 +196,6 @@ pub enum Error {
         /// The flags that the operator has to give.
         lines: Vec<CommandLine>,
     },
-    /// A parameter was given although the plan or revision has its value.
-    #[error("the parameter `{0}` is settled already")]
-    SettledParameter(String),
     /// The grant does not cover what is required.
     #[error(transparent)]
     Shortfall(#[from] Shortfall),
@@ -205,6 +205,9 @@ pub enum Error {
     /// The target refused.
     #[error(transparent)]
     Target(#[from] targets::Error),
+    /// No cluster is configured.
+    #[error(transparent)]
+    Unconfigured(#[from] Unconfigured),
     /// A run failed, and a rollback was tried.
     #[error("{what}")]
     Undone {
@@ -213,9 +216,6 @@ pub enum Error {
         /// Why the run failed.
         source: install::Error,
     },
-    /// No cluster is configured.
-    #[error(transparent)]
-    Unconfigured(#[from] Unconfigured),
     /// The installation is not there any more.
     #[error("the installation `{0}` is uninstalled")]
     Uninstalled(String),

@@ -112,12 +112,12 @@ pub enum DatabaseFault {
     /// The disk failed.
     #[error("its disk cannot be read or written")]
     Failed,
-    /// There is no more room.
-    #[error("its disk is full")]
-    Full,
     /// It is no database, or has other tables.
     #[error("it is no state database of carnet's")]
     Foreign,
+    /// There is no more room.
+    #[error("its disk is full")]
+    Full,
     /// Anything else.
     #[error("SQLite fails with its code {0}")]
     Other(i32),

@@ -70,18 +70,18 @@ pub enum Misplaced {
     /// A generated credential that no key of its Secret holds by itself.
     #[error("the generated credential `{0}` must stand whole under one key of each Secret that it goes into")]
     Part(String),
-    /// A placeholder of a credential that was not lent in this run.
-    #[error("a placeholder names a credential that was not lent in this run (key `{0}`)")]
-    Unknown(String),
-    /// A credential that was not permitted to go into this Secret.
-    #[error("the credential `{0}` was not permitted to go there")]
-    Unpermitted(String),
     /// `data` or `stringData` is not a mapping of text to text.
     #[error("`data` and `stringData` of a Secret must map text to text")]
     Shape,
     /// A key that is in both.
     #[error("the key `{0}` is in `data` and in `stringData`")]
     Twice(String),
+    /// A placeholder of a credential that was not lent in this run.
+    #[error("a placeholder names a credential that was not lent in this run (key `{0}`)")]
+    Unknown(String),
+    /// A credential that was not permitted to go into this Secret.
+    #[error("the credential `{0}` was not permitted to go there")]
+    Unpermitted(String),
 }
 
 impl LentCredentials {

@@ -31,22 +31,6 @@ pub enum Error {
         /// Fields that the kind does not have, or that are of other types, by their places.
         faults: Vec<String>,
     },
-    /// An object that is to be made anew is not gone in time.
-    #[error("{object} cannot be made anew: {why}")]
-    Held {
-        /// Which object.
-        object: String,
-        /// The reason why it is still there.
-        why: String,
-    },
-    /// An object that would have to be replaced, although its data would be lost.
-    #[error("{object} cannot be changed in {}, and is never replaced, since what it holds would be lost", fields.join(", "))]
-    Irreplaceable {
-        /// Which object.
-        object: String,
-        /// The immutable fields.
-        fields: Vec<String>,
-    },
     /// An object that this installation did not make.
     #[error("{object} is already there and belongs to {}", owner.as_deref().unwrap_or("nobody that is known"))]
     Foreign {
@@ -55,6 +39,31 @@ pub enum Error {
         /// The installation it belongs to, if it says so.
         owner: Option<String>,
     },
+    /// An object that is to be made anew is not gone in time.
+    #[error("{object} cannot be made anew: {why}")]
+    Held {
+        /// Which object.
+        object: String,
+        /// The reason why it is still there.
+        why: String,
+    },
+    /// A file or directory that cannot be read or written.
+    #[error("{}", .0.display())]
+    Io(PathBuf, #[source] std::io::Error),
+    /// An object that would have to be replaced, although its data would be lost.
+    #[error("{object} cannot be changed in {}, and is never replaced, since what it holds would be lost", fields.join(", "))]
+    Irreplaceable {
+        /// Which object.
+        object: String,
+        /// The immutable fields.
+        fields: Vec<String>,
+    },
+    /// The record of the run cannot be written.
+    #[error("what the run does cannot be recorded: {0}")]
+    Ledger(String),
+    /// A credential stands where it may not.
+    #[error(transparent)]
+    Misplaced(#[from] Misplaced),
     /// A directory that is not the one that an installation wrote to, as where a file system is not mounted.
     #[error(
         "`{}` {}: nothing of it is removed or forgotten",
@@ -67,18 +76,6 @@ pub enum Error {
         /// Whether a directory is there.
         is_there: bool,
     },
-    /// A file or directory that cannot be read or written.
-    #[error("{}", .0.display())]
-    Io(PathBuf, #[source] std::io::Error),
-    /// The record of the run cannot be written.
-    #[error("what the run does cannot be recorded: {0}")]
-    Ledger(String),
-    /// A credential stands where it may not.
-    #[error(transparent)]
-    Misplaced(#[from] Misplaced),
-    /// An object was removed, and its replacement was refused.
-    #[error("{0} was removed, and could not be made anew")]
-    Unreplaced(String, #[source] Box<Self>),
     /// A file that holds another object, whose kind differs in case alone.
     #[error("{object} cannot be there: its file holds {other}")]
     Shared {
@@ -87,12 +84,15 @@ pub enum Error {
         /// The object in the file.
         other: String,
     },
-    /// A generated credential that cannot be found again.
-    #[error(transparent)]
-    Unrecoverable(#[from] Unrecoverable),
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
     Unreadable(String, String),
+    /// A generated credential that cannot be found again.
+    #[error(transparent)]
+    Unrecoverable(#[from] Unrecoverable),
+    /// An object was removed, and its replacement was refused.
+    #[error("{0} was removed, and could not be made anew")]
+    Unreplaced(String, #[source] Box<Self>),
 }
 
 /// How far the request that applies an object went.

@@ -74,12 +74,12 @@ pub enum Flaw {
     /// It is no signature of this digest, whoever made it.
     #[error(transparent)]
     Signature(SignatureFault),
-    /// The key is in the policy, but not in the rule.
-    #[error("key `{0}` signed it, which the rule does not list")]
-    Unlisted(String),
     /// No key of the policy made it. The id is what it claims.
     #[error("no key of the trust policy made it{}", .0.map(|id| format!(" (it claims key {})", id.short())).unwrap_or_default())]
     UnknownKey(Option<Digest>),
+    /// The key is in the policy, but not in the rule.
+    #[error("key `{0}` signed it, which the rule does not list")]
+    Unlisted(String),
 }
 
 impl From<SignatureFault> for Flaw {

@@ -19,12 +19,20 @@ const API_VERSION: &str = "carnet.dev/v1alpha1";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// The text breaks a rule of YAML or of the format.
-    #[error("the trust policy is not valid")]
-    Document(#[from] document::InvalidDocument),
     /// A refused digest is none.
     #[error("`refusedDigests` holds something else than digests")]
     Digest(#[from] digest::InvalidDigest),
+    /// The text breaks a rule of YAML or of the format.
+    #[error("the trust policy is not valid")]
+    Document(#[from] document::InvalidDocument),
+    /// The PEM text of a key is none.
+    #[error("key `{}` cannot be read", visible(.name))]
+    Key {
+        /// The key's name in the policy.
+        name: String,
+        /// The reason.
+        source: InvalidPublicKey,
+    },
     /// The file is something else.
     #[error(
         "the file is of `{}`, kind `{}`, not of `{API_VERSION}`, kind `TrustPolicy`",
@@ -35,14 +43,6 @@ pub enum PolicyError {
         api_version: String,
         /// Its `kind`.
         kind: String,
-    },
-    /// The PEM text of a key is none.
-    #[error("key `{}` cannot be read", visible(.name))]
-    Key {
-        /// The key's name in the policy.
-        name: String,
-        /// The reason.
-        source: InvalidPublicKey,
     },
     /// A pattern for names is empty, or has a `*` that is not at its end.
     #[error(
