@@ -65,6 +65,7 @@ mod trust;
 mod uninstall;
 mod unlock;
 mod version;
+mod one_verb;
 
 /// Install bundles that you do not have to trust
 ///
@@ -302,10 +303,13 @@ fn making_a_policy(file: &Path) -> CommandLine {
     CommandLine::of("carnet trust new --key RELEASE.pub --name BUNDLE --to").word(file.display())
 }
 
-/// Reads the arguments. The tree of all commands and flags is not taken apart afterwards: that takes a good part of the
-/// time in which a short command is done, and the process ends soon anyway.
+/// Reads the arguments. The tree of all commands and flags is not made where one verb is enough, and not taken apart
+/// afterwards: that takes a good part of the time in which a short command is done, and the process ends soon anyway.
 fn parsed(arguments: &[OsString]) -> Result<(Cli, Asked), clap::Error> {
-    let matches = ManuallyDrop::new(command()).try_get_matches_from_mut(arguments)?;
+    let matches = match one_verb::matches(arguments) {
+        Some(matches) => matches,
+        None => ManuallyDrop::new(command()).try_get_matches_from_mut(arguments)?,
+    };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
     Ok((cli, Asked::of(&matches)))
 }
