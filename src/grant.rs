@@ -196,10 +196,9 @@ impl Granted {
     /// # Errors
     /// [`Denied`] when it is not permitted.
     pub fn wait(&self, object: ObjectRef) -> Result<Permitted<Wait>, Denied> {
-        let read = self.kubernetes(Verb::read(&object), &object);
-        let either = self.kubernetes(Verb::Apply, &object).or(read);
-        let action = format!("wait for {object}");
-        either.map_err(|denied| denied.of(action))?;
+        let applied = self.kubernetes(Verb::Apply, &object);
+        let either = applied.or_else(|_| self.kubernetes(Verb::read(&object), &object));
+        either.map_err(|denied| denied.of(format!("wait for {object}")))?;
         Ok(Permitted::assertion(Wait(object)))
     }
 
@@ -208,10 +207,9 @@ impl Granted {
     /// # Errors
     /// [`Denied`] when it is not permitted.
     pub fn read(&self, name: &str) -> Result<Permitted<ReadFile>, Denied> {
-        let action = format!("read the file {name}");
         let bound = self.files.iter().find(|(pattern, _)| pattern.matches(name));
         self.decide(
-            action,
+            || format!("read the file {name}"),
             |by| by.files.allows(name),
             bound.is_some(),
             self.refused.files.allows(name),
@@ -231,7 +229,7 @@ impl Granted {
     /// [`Denied`] when it is not permitted.
     pub fn lend(&self, name: &str) -> Result<Permitted<Lend>, Denied> {
         self.decide(
-            format!("use the credential {name}"),
+            || format!("use the credential {name}"),
             |by| by.credentials.allows(name),
             self.allowed.credentials.allows(name),
             self.refused.credential(name),
@@ -248,7 +246,7 @@ impl Granted {
         let requested = &self.requested.generate;
         let secrets: Vec<_> = requested.intersect(&self.allowed.generate).secrets(name).cloned().collect();
         self.decide(
-            format!("make the credential {name}"),
+            || format!("make the credential {name}"),
             |by| by.generate.allows(name),
             !secrets.is_empty(),
             self.refused.credential(name),
@@ -266,7 +264,7 @@ impl Granted {
     /// [`Denied`] when it is not permitted.
     pub fn reveal(&self, name: &str) -> Result<Permitted<Reveal>, Denied> {
         self.decide(
-            format!("see the credential {name}"),
+            || format!("see the credential {name}"),
             |by| by.credentials.allows_reveal(name),
             self.allowed.credentials.allows_reveal(name),
             self.refused.reveal(name),
@@ -289,7 +287,7 @@ impl Granted {
             }
         };
         self.decide(
-            format!("place the credential {name} into {secret}"),
+            || format!("place the credential {name} into {secret}"),
             allows,
             allows(&self.allowed),
             self.refused.credential(name),
@@ -310,7 +308,7 @@ impl Granted {
             return Err(Denied::reading_only(format!("{verb} {object}")));
         }
         self.decide(
-            format!("{verb} {object}"),
+            || format!("{verb} {object}"),
             |by| by.kubernetes.allows(verb, object),
             self.allowed.kubernetes.allows(verb, object),
             self.refused.kubernetes.allows(verb, object),
@@ -326,7 +324,7 @@ impl Granted {
 
     fn decide(
         &self,
-        action: String,
+        action: impl FnOnce() -> String,
         is_in: impl Fn(&Capabilities) -> bool,
         granted: bool,
         refused: bool,
@@ -338,7 +336,7 @@ impl Granted {
             (false, ..) => Reason::NotRequested,
             (true, false, false) => Reason::NotGranted(line()),
         };
-        Err(Denied { action, reason, is_required: is_in(&self.required) })
+        Err(Denied { action: action(), reason, is_required: is_in(&self.required) })
     }
 }
 

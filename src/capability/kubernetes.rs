@@ -69,7 +69,8 @@ impl KubernetesScope {
 
     /// Whether the verb on this object is in the set.
     pub fn allows(&self, verb: Verb, object: &ObjectRef) -> bool {
-        self.0.iter().any(|rule| rule.allows(verb, object))
+        let kind = object.group_kind();
+        self.0.iter().any(|rule| rule.allows(verb, &kind, object))
     }
 
     /// Whether anything of this kind is in the set.

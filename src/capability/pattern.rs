@@ -4,9 +4,13 @@
 //! beginning. The whole algebra of scopes rests on that: intersecting is picking the narrower one, and whatever covers
 //! a pattern covers it alone, never together with others.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+
+/// How many patterns are compared one after the other. More are looked up.
+const FEW: usize = 8;
 
 /// A set of names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +66,16 @@ impl Pattern {
             Self::Exact(text) => text == name,
             Self::Prefix(stem) => name.starts_with(stem.as_str()),
         }
+    }
+
+    /// Whether `name` is in one of these sets. A grant may have thousands of names, and as many objects are checked.
+    pub(super) fn any(patterns: &BTreeSet<Self>, name: &str) -> bool {
+        if patterns.len() <= FEW {
+            return patterns.iter().any(|pattern| pattern.matches(name));
+        }
+        // Beginnings stand behind all whole names.
+        let mut beginnings = patterns.iter().rev().take_while(|pattern| matches!(pattern, Self::Prefix(_)));
+        beginnings.any(|pattern| pattern.matches(name)) || patterns.contains(&Self::Exact(name.to_owned()))
     }
 
     /// Whether every name of `other` is in this set.
@@ -125,6 +139,15 @@ mod tests {
         #[test]
         fn what_is_parsed_prints_as_it_was_written(pattern in pattern()) {
             prop_assert_eq!(Pattern::parse(&pattern.to_string()), Ok(pattern));
+        }
+
+        #[test]
+        fn a_name_is_in_many_sets_if_it_is_in_one(
+            patterns in proptest::collection::btree_set(pattern(), 0..3 * FEW),
+            name in "[ab]{0,4}",
+        ) {
+            let is_in_one = patterns.iter().any(|pattern| pattern.matches(&name));
+            prop_assert_eq!(Pattern::any(&patterns, &name), is_in_one);
         }
 
         #[test]

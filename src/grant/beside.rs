@@ -14,7 +14,7 @@ pub fn bindings() -> Permitted<ReadBindings> {
 /// Reading a role. None for anything else.
 pub fn role(object: ObjectRef) -> Option<Permitted<Get>> {
     let is_role = ["rbac.authorization.k8s.io/ClusterRole", "rbac.authorization.k8s.io/Role"]
-        .contains(&object.group_kind().as_str());
+        .contains(&&*object.group_kind());
     is_role.then(|| Permitted::assertion(Get(object)))
 }
 
@@ -24,7 +24,7 @@ pub fn policy(object: ObjectRef) -> Option<Permitted<Get>> {
         "admissionregistration.k8s.io/MutatingAdmissionPolicy",
         "admissionregistration.k8s.io/ValidatingAdmissionPolicy",
     ]
-    .contains(&object.group_kind().as_str());
+    .contains(&&*object.group_kind());
     is_policy.then(|| Permitted::assertion(Get(object)))
 }
 

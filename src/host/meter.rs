@@ -114,13 +114,14 @@ impl Meter {
     pub fn call(&mut self, function: Function, objects: usize, bytes: usize) -> Result<HostTime, LimitHit> {
         // A call for many objects is the work of many calls.
         self.work.take(objects.max(1))?;
+        let time = self.clock.host();
         // A component that does nothing but call need not give way in between.
-        if self.clock.spent() >= self.limits.timeout {
+        if time.before() >= self.limits.timeout {
             return Err(self.time_hit());
         }
         *self.calls.entry(function).or_default() += 1;
         self.hand_over(bytes)?;
-        Ok(self.clock.host())
+        Ok(time)
     }
 
     /// Counts memory that the host takes for the component.

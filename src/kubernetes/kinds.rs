@@ -1,7 +1,7 @@
 //! The kinds that are known in one run: those of Kubernetes itself, and those learned on the way.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::metadata;
 use super::object::{InvalidObjectRef, ObjectRef};
@@ -12,8 +12,8 @@ use super::resource::{Resource, builtin};
 #[derive(Debug, Clone, Default)]
 pub struct Kinds {
     learned: BTreeMap<String, Resource>,
-    /// How the kinds were written that this run had to do with, by how they are written in lower case.
-    spellings: BTreeMap<String, String>,
+    /// The kinds that this run had to do with, as they were written.
+    spelt: BTreeSet<String>,
 }
 
 /// A definition says that a kind is served in another way than is known already.
@@ -50,13 +50,19 @@ impl Kinds {
     /// [`InvalidObjectRef::Spelling`] when it was written in other letters before.
     pub fn spell(&mut self, object: &ObjectRef) -> Result<(), InvalidObjectRef> {
         let text = object.group_kind();
-        let known = self.spellings.entry(text.to_ascii_lowercase()).or_insert_with(|| text.clone());
-        if *known == text { Ok(()) } else { Err(InvalidObjectRef::Spelling { text, kind: known.clone() }) }
+        if self.spelt.contains(&*text) {
+            return Ok(());
+        }
+        if let Some(known) = self.spelt.iter().find(|known| known.eq_ignore_ascii_case(&text)) {
+            return Err(InvalidObjectRef::Spelling { text: text.into_owned(), kind: known.clone() });
+        }
+        self.spelt.insert(text.into_owned());
+        Ok(())
     }
 
     /// How the kind of `object` is served, if known.
     pub fn find(&self, object: &ObjectRef) -> Option<Resource> {
-        builtin(object.group(), &object.kind).or_else(|| self.learned.get(&object.group_kind()).cloned())
+        builtin(object.group(), &object.kind).or_else(|| self.learned.get(&*object.group_kind()).cloned())
     }
 
     /// Whether `object` lives in a namespace. A kind nobody knows is taken to: most do.
@@ -66,7 +72,7 @@ impl Kinds {
 
     /// Whether only a definition or the server's discovery told of the kind of `object`.
     pub fn is_learned(&self, object: &ObjectRef) -> bool {
-        builtin(object.group(), &object.kind).is_none() && self.learned.contains_key(&object.group_kind())
+        builtin(object.group(), &object.kind).is_none() && self.learned.contains_key(&*object.group_kind())
     }
 
     /// Checks every part of a reference, and puts an object without a namespace where it belongs: into `namespace`, or

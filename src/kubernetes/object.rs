@@ -1,5 +1,6 @@
 //! Names one Kubernetes object, by names that Kubernetes accepts.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -88,10 +89,10 @@ impl ObjectRef {
     }
 
     /// `group/Kind`, or the bare kind for the core group: how scopes write it.
-    pub fn group_kind(&self) -> String {
+    pub fn group_kind(&self) -> Cow<'_, str> {
         match self.group() {
-            "" => self.kind.clone(),
-            group => format!("{group}/{}", self.kind),
+            "" => Cow::Borrowed(&self.kind),
+            group => Cow::Owned(format!("{group}/{}", self.kind)),
         }
     }
 
@@ -142,21 +143,23 @@ impl ObjectRef {
             || group.is_empty())
             && is_label(version);
         fits("version of an API", &self.api_version, api_version_fits && !self.api_version.starts_with('/'))?;
-        if let Some(kind) = misspelt(group, &self.kind).or_else(|| elsewhere(group, &self.kind)) {
+        let is_builtin = builtin(group, &self.kind).is_some();
+        let other = || misspelt(group, &self.kind).or_else(|| elsewhere(group, &self.kind));
+        if let Some(kind) = if is_builtin { None } else { other() } {
             return Err(InvalidObjectRef::Spelling { text: shown(&self.group_kind()), kind });
         }
         fits("kind", &self.kind, is_kind(group, &self.kind))?;
-        fits("name of an object", &self.name, is_object_name(&self.name) && self.name_fits_kind())?;
+        fits("name of an object", &self.name, is_object_name(&self.name) && self.name_fits_kind(is_builtin))?;
         self.namespace
             .as_deref()
             .map_or(Ok(()), |namespace| fits("namespace", namespace, is_label(namespace)))
     }
 
     /// Most kinds of Kubernetes itself want a DNS subdomain. Of kinds that others define the server decides.
-    fn name_fits_kind(&self) -> bool {
+    fn name_fits_kind(&self, is_builtin: bool) -> bool {
         let is_lenient =
             self.group() == RBAC || ["ClusterTrustBundle", "IPAddress"].contains(&self.kind.as_str());
-        is_lenient || builtin(self.group(), &self.kind).is_none() || is_subdomain(&self.name)
+        !is_builtin || is_lenient || is_subdomain(&self.name)
     }
 }
 

@@ -48,18 +48,17 @@ impl Rule {
         self.verbs.iter().copied()
     }
 
-    /// Whether the verb on this object is in the product.
-    pub(super) fn allows(&self, verb: Verb, object: &ObjectRef) -> bool {
-        let any =
-            |patterns: &BTreeSet<Pattern>, name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+    /// Whether the verb on this object is in the product. `kind` is the object's, as `group/Kind`: it is the same for all
+    /// rules.
+    pub(super) fn allows(&self, verb: Verb, kind: &str, object: &ObjectRef) -> bool {
         let place = match &object.namespace {
-            Some(namespace) => any(&self.namespaces, namespace),
+            Some(namespace) => Pattern::any(&self.namespaces, namespace),
             None => self.namespaces.is_empty(),
         };
-        place
-            && self.verbs.contains(&verb)
-            && any(&self.kinds, &object.group_kind())
-            && any(&self.names, &object.name)
+        self.verbs.contains(&verb)
+            && place
+            && Pattern::any(&self.names, &object.name)
+            && Pattern::any(&self.kinds, kind)
     }
 
     /// The rule as a union of atoms: one verb, one pattern for each of the rest.

@@ -34,7 +34,11 @@ enum Mode {
 }
 
 /// The host works until this is dropped; then the component goes on.
-pub struct HostTime(Clock);
+pub struct HostTime {
+    clock: Clock,
+    /// The time of the run when it began.
+    before: Duration,
+}
 
 impl Clock {
     pub(super) fn stopped() -> Self {
@@ -44,8 +48,9 @@ impl Clock {
     /// Lets the component's time run.
     #[expect(clippy::disallowed_methods, reason = "the component's time is measured, never shown to it")]
     pub fn start(&self) {
-        self.switch(|| Mode::Component(Instant::now()));
-        if let Some(sleeper) = &self.0.lock().sleeper {
+        let mut running = self.0.lock();
+        running.switch(|| Mode::Component(Instant::now()));
+        if let Some(sleeper) = &running.sleeper {
             sleeper.unpark();
         }
     }
@@ -60,13 +65,14 @@ impl Clock {
 
     /// Stops all time.
     pub fn stop(&self) {
-        self.switch(|| Mode::Stopped);
+        self.0.lock().switch(|| Mode::Stopped);
     }
 
     /// Lets the host's time run, until the answer is dropped.
     pub fn host(&self) -> HostTime {
-        self.switch(|| Mode::Host(processor_time()));
-        HostTime(self.clone())
+        let mut running = self.0.lock();
+        running.switch(|| Mode::Host(processor_time()));
+        HostTime { clock: self.clone(), before: running.spent }
     }
 
     /// The time so far.
@@ -74,25 +80,38 @@ impl Clock {
         let running = self.0.lock();
         running.spent + running.mode.since()
     }
+}
 
-    fn switch(&self, mode: impl FnOnce() -> Mode) {
-        let mut running = self.0.lock();
-        let spent = running.mode.since();
-        running.spent += spent;
-        running.mode = mode();
+impl Running {
+    fn switch(&mut self, mode: impl FnOnce() -> Mode) {
+        self.spent += self.mode.since();
+        self.mode = mode();
+    }
+
+    /// Lets the host's time run in this thread, where nobody's does. A call that has just begun has it running here
+    /// already, and asking for the processor's time is much of what a short one takes.
+    fn go_on(&mut self) {
+        if matches!(self.mode, Mode::Stopped) {
+            self.mode = Mode::Host(processor_time());
+        }
     }
 }
 
 impl HostTime {
-    /// Carries out a part of the call that may wait. While it waits, no time runs.
+    /// The time of the run when the call began.
+    pub(super) fn before(&self) -> Duration {
+        self.before
+    }
+
+    /// Carries out a part of the call that may wait. While it waits, no time runs, and each turn after that has a thread
+    /// of its own. The first one is in the thread where the call began.
     pub(in crate::host) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
-            // Each turn has a thread of its own.
-            self.0.switch(|| Mode::Host(processor_time()));
+            self.clock.0.lock().go_on();
             let polled = work.as_mut().poll(context);
             if polled.is_pending() {
-                self.0.stop();
+                self.clock.stop();
             }
             polled
         })
@@ -102,7 +121,7 @@ impl HostTime {
 
 impl Drop for HostTime {
     fn drop(&mut self) {
-        self.0.start();
+        self.clock.start();
     }
 }
 

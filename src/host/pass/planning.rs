@@ -73,7 +73,7 @@ impl Planning {
 
     /// Reads an object, as the run would have left it.
     pub(super) async fn get(&mut self, permit: &Permitted<Get>) -> Result<Option<Value>, targets::Error> {
-        self.reads.insert(permit.0.clone());
+        note(&mut self.reads, &permit.0);
         match self.overlaid(&permit.0) {
             Some(overlaid) => Ok(overlaid.clone()),
             None => self.site.get(permit).await,
@@ -82,7 +82,7 @@ impl Planning {
 
     /// Returns at once: nothing was applied, so there is nothing to wait for.
     pub(super) fn wait(&mut self, permits: &[Permitted<Wait>]) {
-        self.awaited.extend(permits.iter().map(|permit| permit.0.clone()));
+        permits.iter().for_each(|permit| note(&mut self.awaited, &permit.0));
     }
 
     /// Notes what the acting pass may read.
@@ -165,7 +165,7 @@ impl Planning {
         let mode = self.mode_for(&item.prepared, together);
         let why = match self.site.preview(&item.prepared, mode, listing).await {
             Err(targets::Error::Cluster(cluster::Error::Invalid { .. }))
-                if self.redefined.contains(&object.group_kind()) =>
+                if self.redefined.contains(&*object.group_kind()) =>
             {
                 NotDryRun::Redefined
             }
@@ -317,4 +317,11 @@ impl Planning {
 /// Whether the server judges by more than the right to write it.
 fn is_guarded(object: &ObjectRef) -> bool {
     [RBAC, ADMISSION].contains(&object.group())
+}
+
+/// Notes an object. A component may name the same one over and over.
+fn note(objects: &mut BTreeSet<ObjectRef>, object: &ObjectRef) {
+    if !objects.contains(object) {
+        objects.insert(object.clone());
+    }
 }

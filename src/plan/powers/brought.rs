@@ -1,5 +1,6 @@
 //! What a plan brings itself, by kind and name: what its objects refer to beside that is somebody else's.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Item;
@@ -7,7 +8,7 @@ use super::untyped::{items, text};
 
 /// The objects of a plan, and the claims that its StatefulSets have made for them.
 pub(super) struct Brought<'a> {
-    objects: BTreeSet<(String, &'a str, &'a str)>,
+    objects: BTreeSet<(Cow<'a, str>, &'a str, &'a str)>,
     /// StatefulSets make claims that begin so.
     claims: Vec<(&'a str, String)>,
 }
@@ -29,7 +30,7 @@ impl<'a> Brought<'a> {
 
     /// Whether the plan brings an object of this kind, written `group/Kind`.
     pub(super) fn has(&self, group_kind: &str, namespace: &'a str, name: &'a str) -> bool {
-        self.objects.contains(&(group_kind.to_owned(), namespace, name))
+        self.objects.contains(&(Cow::Borrowed(group_kind), namespace, name))
     }
 
     /// Whether the plan brings a claim for a volume, or has it made.

@@ -29,7 +29,7 @@ const COUNTS: [(&str, &str); 9] = [
 /// Looks at one object.
 pub(super) fn look(item: &Item<'_>, found: &mut Found) {
     let kind = item.object.group_kind();
-    match kind.as_str() {
+    match &*kind {
         "ResourceQuota" => quota(item.body, found),
         "LimitRange" => limits(item.body, found),
         "policy/PodDisruptionBudget" => budget(item.body, found),

@@ -14,7 +14,7 @@ const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
 /// Looks at one object.
 pub(super) fn look(item: &Item<'_>, found: &mut Found) {
-    match item.object.group_kind().as_str() {
+    match &*item.object.group_kind() {
         "Namespace" => namespace(item, found),
         "Secret" if text(item.body, "/type") == Some("bootstrap.kubernetes.io/token") => {
             let what = "is a token by which machines join the cluster";

@@ -222,7 +222,7 @@ async fn apply(
     redefined: &BTreeSet<String>,
 ) -> Result<(Change, Recorded), targets::Error> {
     use cluster::Error as Refusal;
-    let mut pauses = SETTLING.iter().filter(|_| redefined.contains(&prepared.object().group_kind()));
+    let mut pauses = SETTLING.iter().filter(|_| redefined.contains(&*prepared.object().group_kind()));
     loop {
         match (site.apply(prepared, seen).await, pauses.next()) {
             (Err(targets::Error::Cluster(Refusal::Invalid { .. } | Refusal::NoKind { .. })), Some(pause)) => {
