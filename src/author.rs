@@ -32,7 +32,7 @@ pub use init::{Begun, Language, init};
 pub use lint::{bundle_faults, component_faults, source_faults};
 pub use sign::{Signed, sign};
 pub use source::SourceSpec;
-pub use watch::{Snapshot, snapshot};
+pub use watch::{Snapshot, is_there, snapshot};
 
 /// Why a bundle was not built or signed.
 #[derive(Debug, thiserror::Error)]

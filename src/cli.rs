@@ -112,7 +112,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "CARNET_TRUST", hide_env_values = true)]
     trust: Option<PathBuf>,
     /// Reach this registry without encryption (those on this machine are in any case)
-    #[arg(long, global = true, value_name = "HOST")]
+    #[arg(long, global = true, value_name = "HOST", value_parser = inputs::registries::named)]
     plain_http: Vec<String>,
 }
 
@@ -181,7 +181,7 @@ impl Context {
     /// # Errors
     /// When there is one that cannot be read.
     pub fn trust(&self) -> anyhow::Result<Trust> {
-        inputs::trust(self.global.trust.as_deref().filter(|file| !file.as_os_str().is_empty()))
+        inputs::trust(self.global.trust.as_deref())
     }
 
     /// The settings for registries.
@@ -266,7 +266,7 @@ impl Context {
     /// # Errors
     /// When no place is named and there is no home directory either.
     pub fn state(&self) -> anyhow::Result<StatePlace> {
-        inputs::state(self.global.state.as_deref().filter(|place| !place.is_empty()))
+        inputs::state(self.global.state.as_deref())
     }
 }
 

@@ -57,7 +57,7 @@ pub use crate::install::ChangeOptions;
 
 pub use bundles::Bundles;
 pub use deferred::Deferred;
-pub use failure::Error;
+pub use failure::{AbsentImage, Error};
 pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
 pub use request::{

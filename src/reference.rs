@@ -9,6 +9,10 @@ use std::str::FromStr;
 
 use crate::digest::Digest;
 
+mod host;
+
+pub use host::{InvalidHost, check_host, check_registry};
+
 /// Where a bundle is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
@@ -50,12 +54,21 @@ pub struct RegistryReference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidReference {
+    /// A reference is no address of the web.
+    #[error("`{0}` is an address, and not a reference: write `{1}`")]
+    Address(String, String),
     /// The part after `@` is not a digest.
     #[error(transparent)]
     Digest(#[from] crate::digest::InvalidDigest),
     /// Nothing follows `layout:` or `archive:`.
     #[error("`{0}` names no file or directory")]
     Empty(String),
+    /// A shell did not expand a home directory.
+    #[error(
+        "`{0}`: a shell expands a `~` only where a word begins, and nobody else does: write `$HOME` for it, or `./~` for a \
+         file of that name"
+    )]
+    Home(String),
     /// There is no registry host in front.
     #[error("`{0}` names no registry: write `HOST/{0}`, `layout:{0}` or `./{0}`")]
     Host(String),
@@ -65,6 +78,9 @@ pub enum InvalidReference {
     /// The repository is not a path of lower-case segments.
     #[error("`{0}` is not the name of a repository")]
     Repository(String),
+    /// The registry has another spelling.
+    #[error(transparent)]
+    Spelling(#[from] InvalidHost),
     /// The tag does not follow the distribution specification.
     #[error("`{0}` is not a tag")]
     Tag(String),
@@ -157,6 +173,9 @@ fn suffix(f: &mut fmt::Formatter<'_>, tag: Option<&str>, digest: Option<Digest>)
 }
 
 fn path(text: &str) -> Result<PathBuf, InvalidReference> {
+    if text.starts_with('~') {
+        return Err(InvalidReference::Home(text.into()));
+    }
     if text.is_empty() { Err(InvalidReference::Empty(text.into())) } else { Ok(text.into()) }
 }
 
@@ -171,10 +190,17 @@ fn layout(text: &str) -> Result<LayoutReference, InvalidReference> {
 }
 
 fn registry(text: &str) -> Result<RegistryReference, InvalidReference> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        // A user and password that stand before the host are told to nobody.
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        return Err(InvalidReference::Address(format!("{scheme}://…"), format!("{host}{path}")));
+    }
     let (rest, digest) = split_digest(text)?;
     let (host, rest) = rest.split_once('/').ok_or_else(|| InvalidReference::Host(text.into()))?;
-    if !is_host(host) {
-        return Err(InvalidReference::Host(text.into()));
+    if let Err(error) = check_registry(host) {
+        let is_named = error.right.is_some();
+        return Err(if is_named { error.into() } else { InvalidReference::Host(text.into()) });
     }
     let (repository, tag) = match rest.rsplit_once(':') {
         Some((repository, tag)) => (repository, Some(checked_tag(tag)?)),
@@ -194,17 +220,6 @@ fn split_digest(text: &str) -> Result<(&str, Option<Digest>), InvalidReference> 
         Some((rest, digest)) => Ok((rest, Some(digest.parse()?))),
         None => Ok((text, None)),
     }
-}
-
-/// A host has a dot or a port, or is `localhost`: that tells it from the first segment of a repository.
-fn is_host(host: &str) -> bool {
-    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    let name_fits = !name.is_empty()
-        && name
-            .split('.')
-            .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok());
-    name_fits && port_fits && (name.contains('.') || port.is_some() || name == "localhost")
 }
 
 /// A path segment of the distribution specification: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
@@ -239,6 +254,8 @@ mod tests {
             "registry.example/acme/web:1.2".to_owned(),
             format!("registry.example/acme/web@{DIGEST}"),
             format!("localhost:5000/web:1.2@{DIGEST}"),
+            "[::1]:5000/acme/web:1.2".into(),
+            format!("[fd00::1]/web@{DIGEST}"),
             "layout:bundles/web".into(),
             "layout:./a:b/web:1.0".into(),
             format!("layout:bundles/web:1.0@{DIGEST}"),
@@ -261,16 +278,25 @@ mod tests {
             ("registry.example/../b:1", InvalidReference::Repository("../b".into())),
             ("registry.example/web:-1", InvalidReference::Tag("-1".into())),
             ("layout:", InvalidReference::Empty(String::new())),
+            ("layout:~/web:1", InvalidReference::Home("~/web".into())),
+            ("archive:~me/web.tar", InvalidReference::Home("~me/web.tar".into())),
             ("layout:x:", InvalidReference::Tag(String::new())),
         ] {
             assert_eq!(text.parse::<Reference>(), Err(reason), "{text}");
+        }
+        for text in ["Registry.example/web:1", "registry.example:0500/web:1", "[::0]:5000/web:1"] {
+            assert!(matches!(text.parse::<Reference>(), Err(InvalidReference::Spelling(_))), "{text}");
+        }
+        for text in ["https://registry.example/web:1", "http://somebody:hunter2@registry.example/web:1"] {
+            let told = text.parse::<Reference>().unwrap_err().to_string();
+            assert!(told.ends_with("write `registry.example/web:1`") && !told.contains("hunter2"), "{told}");
         }
         assert!(matches!("a.b/c@sha256:xyz".parse::<Reference>(), Err(InvalidReference::Digest(_))));
     }
 
     /// Texts that look like references, right ones and wrong ones.
     fn text() -> impl Strategy<Value = String> {
-        let place = "(oci://|layout:|archive:|\\./|\\.\\./|/)?[a-zA-Z0-9.:_/@ -]{0,20}";
+        let place = "(oci://|layout:|archive:|\\./|\\.\\./|/)?[a-zA-Z0-9.:_/@ \\[\\]-]{0,20}";
         (place, "(:[a-zA-Z0-9._-]{0,6})?", proptest::bool::ANY).prop_map(|(place, tag, pinned)| {
             place + &tag + &if pinned { format!("@{DIGEST}") } else { String::new() }
         })

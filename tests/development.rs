@@ -164,6 +164,22 @@ fn the_cases_of_an_author_pass_or_say_what_differs() {
 }
 
 #[test]
+fn what_no_change_of_files_would_mend_is_told_once() {
+    let home = Home::new();
+    source(&home, &Script::new().apply(&[&config_map("dev-a")]));
+    for (arguments, code, told) in [
+        (["dev", "nowhere", "--target", "dir:out"], 1, "nowhere"),
+        (["dev", "web/web.wasm", "--target", "dir:out"], 1, ""),
+        (["dev", "web", "--target", "nowhere"], 2, "is no target"),
+        (["dev", "web", "--target", "dir:~/out"], 2, "did not expand the `~`"),
+    ] {
+        let (ended, document, said) = carnet(&home, &arguments);
+        assert_eq!(ended, code, "{said}");
+        assert!(document["message"].as_str().unwrap().contains(told), "{document}");
+    }
+}
+
+#[test]
 fn while_an_author_works_the_plan_is_made_again_after_each_change() {
     let home = Home::new();
     source(&home, &Script::new().apply(&[&config_map("dev-a")]));

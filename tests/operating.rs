@@ -359,3 +359,40 @@ fn a_run_that_ended_early_is_told_with_the_way_on_from_there() {
     assert_eq!(said.hint(), "nothing was done: the fault is in the bundle, for its author to mend");
     site.carnet(&["status", "web"]).expect(0).says(&["install succeeded"]);
 }
+
+#[test]
+fn a_home_directory_that_no_shell_expanded_and_an_empty_state_are_refused_with_what_to_type() {
+    let site = Site::new();
+    let home = site.0.path("home");
+    let at_home = |path: &str| home.join(path).display().to_string();
+    for (arguments, hint) in [
+        (&["list", "--state", ""][..], "hint: --state DIR".to_owned()),
+        (&["verify", "layout:one", "--trust", ""], "a value is required".to_owned()),
+        (&["list", "--state", "~/state"], format!("--state {}", at_home("state"))),
+        (&["list", "--state", "~somebody/state"], "--state './~somebody/state'".to_owned()),
+        (
+            &["plan", "web", "layout:one", "--dangerous-unsigned", "--target", "dir:~/out"],
+            format!("--target dir:{}", at_home("out")),
+        ),
+        (&["inspect", "layout:~/web"], "write `$HOME` for it".to_owned()),
+        (&["push", "layout:web", "archive:~/web.tar"], "write `$HOME` for it".to_owned()),
+    ] {
+        site.carnet(arguments).expect(2).says(&[&hint]);
+    }
+    let mut unset = site.command(env!("CARGO_BIN_EXE_carnet"));
+    Said::of(unset.arg("list").env("CARNET_STATE", "").output().unwrap()).expect(0);
+    let made: Vec<_> = fs::read_dir(site.0.root.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert!(made.iter().all(|name| !name.to_string_lossy().starts_with('~')), "{made:?}");
+}
+
+#[test]
+fn an_error_that_ends_with_its_cause_says_it_once() {
+    let site = Site::new();
+    let key = carnet::signature::PrivateKey::generate().unwrap().public().to_pem();
+    fs::write(site.0.path("release.pub"), key).unwrap();
+    let key = site.0.path("release.pub").display().to_string();
+    let said =
+        site.carnet(&["trust", "new", "--key", &key, "--name", "web", "--match", "Registry.example/**"]);
+    let said = said.expect(10).says(&["that would be no trust policy: "]);
+    assert_eq!(said.stderr.matches("is not a scope").count(), 1, "{}", said.stderr);
+}

@@ -24,6 +24,7 @@ const PASSWORD: &str = "hunter2-of-the-registry";
 /// A home with a signed bundle in a layout, and a trust policy for its key at any registry of this machine.
 struct Site {
     home: support::Home,
+    key: carnet::signature::PrivateKey,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -46,7 +47,28 @@ impl Site {
         std::fs::write(home.path("release.pub"), key.public().to_pem()).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { home, runtime }
+        Self { home, key, runtime }
+    }
+
+    /// A later version of the bundle in a layout of its own, signed by the same key, which makes this object alone.
+    fn later(&self, object: &str) -> String {
+        let manifest = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {object}}}, data: {{value: two}}}}"
+        );
+        let source = self.path("later-source");
+        std::fs::create_dir_all(&source).unwrap();
+        std::fs::write(source.join("component.wasm"), Script::new().apply(&[&manifest]).component()).unwrap();
+        let earlier = std::fs::read_to_string(self.path("web-source/carnet.yaml")).unwrap();
+        std::fs::write(source.join("carnet.yaml"), earlier.replace("version: 1.0.0", "version: 2.0.0"))
+            .unwrap();
+        self.home.built(&source, "later");
+        support::sign(&support::reference(&self.path("later")), &self.key).unwrap();
+        self.layout("later")
+    }
+
+    /// The files that an installation made, by name.
+    fn made(&self) -> Vec<String> {
+        self.home.rendered().into_keys().collect()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -158,9 +180,23 @@ fn a_bundle_is_installed_from_a_registry_and_rolled_back_without_it() {
     assert_eq!(refused.code, Some(11), "{}", refused.text);
     let digest = site.run(&["inspect", &at, "--trust", &trust]).well()["digest"].as_str().unwrap().to_owned();
     site.run(&[&install[..], &["--approve", &digest]].concat()).well();
+    let first = site.home.rendered();
+
+    let (later, at_later) = (site.later("web-b"), format!("{}/acme/web:2", server.host()));
+    let later = site.run(&["push", &later, &at_later]).well()["digest"].as_str().unwrap().to_owned();
+    let upgrade = ["upgrade", "web", &at_later, "--trust", &trust, "-n", "prod", "-y", "--approve", &later];
+    site.run(&upgrade).well();
+    assert_eq!(site.made(), ["prod/configmap_web-b.yaml"]);
+
     drop(server);
-    site.run(&["status", "web", "-n", "prod"]).well();
+    let status = site.run(&["status", "web", "-n", "prod"]).well();
+    assert_eq!(status["digest"], later, "{status}");
+    site.run(&["rollback", "web", "--trust", &trust, "-n", "prod", "-y"]).well();
+    assert_eq!(site.home.rendered(), first);
+    let status = site.run(&["status", "web", "-n", "prod"]).well();
+    assert_eq!(status["digest"], digest, "{status}");
     site.run(&["uninstall", "web", "-n", "prod", "-y"]).well();
+    assert!(site.made().is_empty());
 }
 
 #[test]
@@ -270,18 +306,72 @@ fn a_tag_that_moves_while_a_bundle_is_installed_changes_nothing() {
     let site = Site::new();
     let server = site.registry();
     let at = format!("{}/acme/web:1", server.host());
-    site.run(&["push", &site.layout("web"), &at]).well();
-    let honest = server.contents().tags["1"].clone();
-    let evil = server.document(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#);
+    let honest = site.run(&["push", &site.layout("web"), &at]).well()["digest"].as_str().unwrap().to_owned();
+    // The other one is as good: signed by the same key, and approved. It is just not the one that the tag meant.
+    let (later, elsewhere) = (site.later("web-b"), format!("{}/acme/web:2", server.host()));
+    let other = site.run(&["push", &later, &elsewhere]).well()["digest"].as_str().unwrap().to_owned();
+    let (media_type, bytes) = server.contents().documents[&other].clone();
     let mut asked = 0;
     server.answer(move |seen| {
         let is_tag = seen.path.ends_with("/manifests/1");
         asked += i32::from(is_tag);
-        (is_tag && asked > 1).then(|| {
-            reply(200, br#"{"schemaVersion":2,"manifests":[]}"#.to_vec()).with("Content-Type", OCI_INDEX)
-        })
+        (is_tag && asked > 1).then(|| reply(200, bytes.clone()).with("Content-Type", media_type.as_str()))
     });
-    let verified = site.run(&["verify", &at, "--trust", &site.trust(&server)]).well();
-    assert_eq!(verified["digest"], honest);
-    assert_ne!(honest, evil);
+    server.seen();
+    let trust = site.trust(&server);
+    let target = format!("dir:{}", site.path("rendered").display());
+    let install = ["install", "web", &at, "--trust", &trust, "--target", &target, "-n", "prod", "-y"];
+    site.run(&[&install[..], &["--approve", &honest]].concat()).well();
+    assert_eq!(site.made(), ["prod/configmap_web-a.yaml"]);
+    assert_eq!(site.run(&["status", "web", "-n", "prod"]).well()["digest"], honest);
+    let by_tag = server.seen().iter().filter(|it| it.path.ends_with("/manifests/1")).count();
+    assert_eq!(by_tag, 1, "a tag is resolved once");
+    // It had moved by then: whoever asks now gets the other one.
+    assert_eq!(site.run(&["verify", &at, "--trust", &trust]).well()["digest"], other);
+}
+
+#[test]
+fn what_is_not_developed_here_is_not_even_asked_for() {
+    let site = Site::new();
+    let server = site.registry();
+    let at = format!("{}/acme/web:1", server.host());
+    let target = format!("dir:{}", site.path("rendered").display());
+    for verb in ["install", "plan"] {
+        let refused = site.run(&[verb, "web", &at, "--target", &target, "--approve-all-for-development"]);
+        assert!(
+            refused.code == Some(2) && refused.text.contains("is not a source directory"),
+            "{}",
+            refused.text
+        );
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn images_that_are_nowhere_are_all_named_before_anything_is_written_with_a_way_on() {
+    let site = Site::new();
+    let server = site.registry();
+    let image = |name: &str| {
+        let digest = server::digest(name.as_bytes());
+        format!(
+            "  {name}: {{ image: '{}/elsewhere/{name}@{digest}', size: 3, description: x }}\n",
+            server.host()
+        )
+    };
+    let rest = format!("images:\n{}{}", image("one"), image("two"));
+    site.home.bundle("lacking", &Script::new().component(), &rest);
+    let refused = site.run(&["push", &site.layout("lacking"), &format!("{}/acme/lacking:1", server.host())]);
+    assert_eq!(refused.code, Some(1), "{}", refused.text);
+    assert!(refused.text.contains("2 images of the bundle can be had neither from"), "{}", refused.text);
+    let details = refused.document["details"].as_array().unwrap();
+    let names: Vec<_> = details.iter().map(|it| it.as_str().unwrap().split(':').next().unwrap()).collect();
+    assert_eq!(names, ["one", "two"]);
+    let hint = refused.document["hint"].as_str().unwrap();
+    let copied = format!("{}/elsewhere/one@{}", server.host(), server::digest(b"one"));
+    assert!(hint.starts_with("oras copy --to-oci-layout") && hint.contains(&copied), "{hint}");
+    assert!(hint.contains(&site.path("lacking").display().to_string()), "{hint}");
+    assert!(
+        server.seen().iter().all(|it| it.method == "GET"),
+        "no part of a bundle that cannot be whole is sent"
+    );
 }

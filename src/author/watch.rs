@@ -20,6 +20,11 @@ struct Stamp {
     modified: Option<SystemTime>,
 }
 
+/// Whether there is a directory that can be read, so that a change in it could be seen.
+pub fn is_there(path: &Path) -> bool {
+    open_directory(path).is_ok()
+}
+
 /// Looks at `carnet.yaml` and the component that it names. What is not there, or cannot be read, is a state like any other.
 pub fn snapshot(path: &Path) -> Snapshot {
     let Ok(directory) = open_directory(path) else { return Snapshot(Vec::new()) };

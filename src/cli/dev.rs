@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::operations::plan::plan;
-use crate::operations::watch::{Snapshot, snapshot};
+use crate::operations::watch::{Snapshot, is_there, snapshot};
 use crate::operations::{InstallRequest, InstallationRequest};
 use crate::plan::Plan;
 use crate::reference::Reference;
 
 use super::Context;
 use super::act::{self, InputArgs, Show, TargetArgs};
-use super::exit::{Code, Failure};
+use super::exit::{Code, Failure, USAGE};
 use super::ui::Page;
 
 /// How often the files are looked at.
@@ -43,7 +43,14 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         let seen = snapshot(&args.directory);
         match planned(args, context) {
             Ok(plan) => shown(&plan, context)?,
-            Err(error) => context.ui.explain(&Failure::of(&error)),
+            Err(error) => {
+                let failure = Failure::of(&error);
+                // Nothing that happens in the directory would change that.
+                if failure.code == USAGE || !is_there(&args.directory) {
+                    return Err(error);
+                }
+                context.ui.explain(&failure);
+            }
         }
         context.ui.status(format_args!("Waiting for a change in `{}`.", args.directory.display()));
         await_change(&args.directory, &seen);

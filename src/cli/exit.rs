@@ -169,8 +169,8 @@ impl Failure {
     /// The failure for an error of the library. Every text is made visible: it may quote a bundle.
     pub fn of(error: &anyhow::Error) -> Self {
         let mut texts = error.chain().map(|cause| visible(&cause.to_string())).collect::<Vec<_>>();
-        // An error that only passes its source on would say everything twice.
-        texts.dedup();
+        // An error that only passes its source on, or ends with it, would say everything twice.
+        texts.dedup_by(|cause, told| told.ends_with(cause.as_str()));
         let meaning = error.chain().find_map(meaning).unwrap_or_else(|| ERROR.into());
         Self {
             code: meaning.code,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -21,9 +22,10 @@ use crate::oci::file::open_named;
 use crate::oci::registry::RegistrySettings;
 use crate::operations::Deferred;
 use crate::state::{is_own, private_directory};
+use crate::text::CommandLine;
 use crate::verify::TrustPolicy;
 
-use super::exit::Untrusted;
+use super::exit::{Untrusted, Usage};
 
 pub mod consent;
 pub mod credentials;
@@ -132,8 +134,8 @@ pub fn path_in(directory: &Path, path: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When there is one that cannot be used: nothing is trusted by mistake.
 pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
-    let settled = match named {
-        Some(path) => Some(path.to_owned()),
+    let settled = match given(named.map(Path::as_os_str), "CARNET_TRUST", "--trust FILE")? {
+        Some(path) => Some(path.into()),
         None => Settings::load()?.trust,
     };
     if let Some(file) = settled {
@@ -166,17 +168,40 @@ pub fn usual_policies() -> Vec<PathBuf> {
 /// # Errors
 /// When nothing says where, not even the home directory.
 pub fn state(named: Option<&str>) -> anyhow::Result<StatePlace> {
-    let settled = match named {
+    let settled = match given(named.map(str::as_ref), "CARNET_STATE", "--state DIR")?.and(named) {
         Some(text) => Some(text.to_owned()),
         None => Settings::load()?.state,
     };
     match settled.as_deref() {
+        Some(path) if path.starts_with('~') => Err(unexpanded("--state", "", path)),
         Some("kube") => Ok(StatePlace::Kube),
         Some(path) => Ok(StatePlace::Directory(path.into())),
         None => directory("XDG_DATA_HOME", ".local/share")
             .map(StatePlace::Directory)
             .context("neither `--state`, CARNET_STATE nor HOME says where installations are recorded"),
     }
+}
+
+/// What a flag or its variable says. An empty variable is as good as none; a flag without a value is a mistake, such as a
+/// variable of a script's that is not set, and what is usual would not be what was meant.
+fn given<'a>(text: Option<&'a OsStr>, name: &str, flag: &'static str) -> anyhow::Result<Option<&'a OsStr>> {
+    let is_of_variable = raw_variable(name).is_some_and(|value| value.is_empty());
+    match text.filter(|text| text.is_empty()) {
+        Some(_) if is_of_variable => Ok(None),
+        Some(_) => Err(Usage::new("a flag is there whose value is empty", flag).into()),
+        None => Ok(text),
+    }
+}
+
+/// The error about a path that a shell should have expanded, with what to type. A directory of that name is made by
+/// mistake, and hardly ever meant.
+pub fn unexpanded(flag: &'static str, prefix: &str, path: &str) -> anyhow::Error {
+    let right = match path_in(Path::new("."), Path::new(path)) {
+        Ok(right) => right.display().to_string(),
+        Err(_) => format!("./{path}"),
+    };
+    let told = format!("`{prefix}{path}`: a shell did not expand the `~`, and nobody else does");
+    Usage::new(told, CommandLine::of(flag).word(format_args!("{prefix}{right}"))).into()
 }
 
 /// A part of a request that is read when it is needed, and not before the bundle was admitted.

@@ -19,7 +19,7 @@ Examples:
   pass show registry | carnet login registry.example -u somebody --password-stdin")]
 pub(super) struct Args {
     /// The registry
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", value_parser = inputs::registries::named)]
     registry: String,
     /// The user
     #[arg(short, long, value_name = "USER")]
@@ -36,12 +36,11 @@ Examples:
   carnet logout registry.example")]
 pub(super) struct Logout {
     /// The registry
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", value_parser = inputs::registries::named)]
     registry: String,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    checked(&args.registry)?;
     if args.user.contains(':') {
         return Err(Usage::new("the name of a user has no colon in it", "-u USER").into());
     }
@@ -57,27 +56,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 }
 
 pub(super) fn forget(args: &Logout, context: &Context) -> anyhow::Result<Code> {
-    checked(&args.registry)?;
     let forgotten = logout(&args.registry, &inputs::registries::auth_files()).map_err(anyhow::Error::from)?;
     context.ui.report(&forgotten)?;
     Ok(exit::DONE)
-}
-
-/// A host, as references name it.
-fn checked(registry: &str) -> Result<(), Usage> {
-    let is_host =
-        format!("{registry}/x:x").parse::<crate::reference::Reference>().is_ok_and(|it| !it.is_local());
-    // Two spellings of one host would be two registries here.
-    let port = registry.rsplit_once(':').map_or("", |(_, port)| port);
-    let is_plain = registry == registry.to_ascii_lowercase() && !port.starts_with('0');
-    if is_host && is_plain && !registry.contains('/') {
-        Ok(())
-    } else {
-        Err(Usage::new(
-            format!("`{registry}` is not the host of a registry"),
-            "carnet login registry.example",
-        ))
-    }
 }
 
 impl Report for Login {

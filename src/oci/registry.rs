@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::sync::Mutex;
 
 mod error;
+mod secrets;
 mod origin;
 mod challenge;
 mod credential;

@@ -67,6 +67,10 @@ impl Bundles {
     /// # Errors
     /// [`Error::NotASource`] for any other bundle, and as [`verified`](Self::verified).
     pub(super) async fn developed(&self, reference: &Reference) -> Result<Verified, Error> {
+        // Nothing else can be one, so nobody is asked for it.
+        if !matches!(reference, Reference::Path(_)) {
+            return Err(Error::NotASource(reference.to_string()));
+        }
         match fetch(reference, &self.registries).await {
             Err(FetchError::Source(directory)) => {
                 let verified = self.admitted(self.built(&directory).await?, true)?;

@@ -6,13 +6,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::digest::Digest;
+use crate::document;
 use crate::fetch::{FetchError, Fetched, Located, locate};
 use crate::oci::file::make_directory;
 use crate::oci::registry::{Registry, RegistryClient};
 use crate::oci::{Absent, CopyObserver, Layout, OciError, Repository, copy_graph};
-use crate::reference::{LayoutReference, Reference};
+use crate::reference::{LayoutReference, Reference, RegistryReference};
+use crate::text::CommandLine;
 
-use super::{Document, Error};
+use super::{AbsentImage, Document, Error};
 
 /// A bundle that was copied.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -57,7 +59,7 @@ pub async fn copy(
     let mut target = open(to, registries).await?;
     let absent = match &target {
         Repository::Registry(_) => {
-            fill_in(&fetched, &mut target, registries, observer).await?;
+            fill_in(from, &fetched, &mut target, registries, observer).await?;
             Absent::Refused
         }
         Repository::Layout(_) => Absent::LeftOut,
@@ -87,25 +89,61 @@ pub async fn copy(
 /// Copies the images that a layout lacks from where the bundle names them: a registry takes no index before all that
 /// it names.
 async fn fill_in(
+    from: &Reference,
     fetched: &Fetched,
     target: &mut Repository,
     registries: &Arc<RegistryClient>,
     observer: &Arc<dyn CopyObserver>,
 ) -> Result<(), Error> {
+    let (mut absent, mut copy) = (Vec::new(), None);
     for name in fetched.absent_images() {
         let Some(image) = fetched.bundle().images().get(name) else { continue };
-        let failed = |why: String| Error::NoImage { name: name.clone(), image: image.image.clone(), why };
-        let Ok(Reference::Registry(place)) = image.image.parse() else {
-            return Err(failed("its name says no registry".into()));
+        let place = match image.image.parse() {
+            Ok(Reference::Registry(place)) => {
+                Ok(RegistryReference { tag: None, digest: Some(image.digest), ..place })
+            }
+            _ => Err("its name says no registry".to_owned()),
         };
-        let copied = async {
-            let registry = Registry::to_read(registries, &place.host, &place.repository)?;
-            let root = registry.described(image.digest).await?.ok_or(OciError::Absent(image.digest))?;
-            copy_graph(&root, &Repository::Registry(registry), target, Absent::Refused, observer).await
+        let copied = match &place {
+            Ok(place) => image_from(place, target, registries, observer).await,
+            Err(why) => Err(why.clone()),
         };
-        copied.await.map_err(|error: OciError| failed(error.to_string()))?;
+        let Err(why) = copied else { continue };
+        absent.push(AbsentImage { name: name.clone(), image: image.image.clone(), why });
+        copy = copy.or_else(|| by_other_means(&place.ok()?, from));
     }
-    Ok(())
+    if absent.is_empty() {
+        return Ok(());
+    }
+    Err(Error::NoImages { from: from.to_string(), images: absent, copy })
+}
+
+async fn image_from(
+    place: &RegistryReference,
+    target: &mut Repository,
+    registries: &Arc<RegistryClient>,
+    observer: &Arc<dyn CopyObserver>,
+) -> Result<(), String> {
+    let copied = async {
+        let registry = Registry::to_read(registries, &place.host, &place.repository)?;
+        let digest = place.digest.unwrap_or_default();
+        let root = registry.described(digest).await?.ok_or(OciError::Absent(digest))?;
+        copy_graph(&root, &Repository::Registry(registry), target, Absent::Refused, observer).await
+    };
+    let told = |error: OciError| match error {
+        OciError::Absent(digest) => format!("{digest} is not there"),
+        error => document::chain(&error),
+    };
+    copied.await.map(drop).map_err(told)
+}
+
+/// What copies an image into the layout of a bundle for somebody who can reach it.
+fn by_other_means(image: &RegistryReference, from: &Reference) -> Option<CommandLine> {
+    let (Reference::Layout(LayoutReference { directory, .. }) | Reference::Path(directory)) = from else {
+        return None;
+    };
+    let line = CommandLine::of("oras copy --to-oci-layout").word(Reference::Registry(image.clone()));
+    Some(line.word(directory.display()))
 }
 
 /// The names of the images with these digests.

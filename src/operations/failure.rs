@@ -19,6 +19,18 @@ use crate::targets::{self, InvalidPlace};
 use crate::text::CommandLine;
 use crate::verify::{PolicyError, Refusal};
 
+/// An image that can be had nowhere.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}: {}: {}", visible(.name), visible(.image), visible(.why))]
+pub struct AbsentImage {
+    /// Its name in the bundle.
+    pub name: String,
+    /// Its name at a registry.
+    pub image: String,
+    /// Why it cannot be had from there.
+    pub why: String,
+}
+
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -67,15 +79,17 @@ pub enum Error {
     /// There was no success to go back to.
     #[error("`{0}` has no earlier revision that succeeded")]
     NoEarlierRevision(String),
-    /// An image of a bundle can be had nowhere.
-    #[error("the image `{}` is not in the layout, and not to be had as `{}`: {}", visible(.name), visible(.image), visible(.why))]
-    NoImage {
-        /// Its name in the bundle.
-        name: String,
-        /// Its name at a registry.
-        image: String,
-        /// Why it cannot be had.
-        why: String,
+    /// Images of a bundle can be had nowhere, and no registry takes a bundle without all of its images.
+    #[error("{} of the bundle can be had neither from `{from}` nor from where the bundle names {}",
+        if .images.len() == 1 { "an image".into() } else { format!("{} images", .images.len()) },
+        if .images.len() == 1 { "it" } else { "them" })]
+    NoImages {
+        /// Where the bundle was copied from.
+        from: String,
+        /// The images.
+        images: Vec<AbsentImage>,
+        /// What would copy the first of them to where the bundle is, where that is a layout.
+        copy: Option<CommandLine>,
     },
     /// The component set no such output.
     #[error("the installation `{name}` has no output `{output}` {}", slip::known(.output, .known.iter().map(String::as_str)))]

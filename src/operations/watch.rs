@@ -1,3 +1,3 @@
 //! Looks whether the files of a source directory change.
 
-pub use crate::author::{Snapshot, snapshot};
+pub use crate::author::{Snapshot, is_there, snapshot};

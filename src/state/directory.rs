@@ -75,6 +75,7 @@ impl DirectoryState {
             }
             made => made?,
         }
+        private::refuse_replaceable(directory)?;
         for folder in ["bundles", "locks"] {
             private_directory(&directory.join(folder))?;
         }

@@ -42,6 +42,9 @@ pub enum StateError {
     /// Others can write there.
     #[error("others can write to `{}`, so what it says is not yours alone", .0.display())]
     Exposed(PathBuf),
+    /// It belongs to somebody else.
+    #[error("`{}` belongs to another user, so what it says is not yours", .0.display())]
+    Foreign(PathBuf),
     /// A file or directory of the state.
     #[error("the state cannot use {}", .0.display())]
     Io(PathBuf, #[source] std::io::Error),
@@ -80,6 +83,17 @@ pub enum StateError {
     /// Nothing can be written to the state.
     #[error("the state in `{}` can be read, and not be written", .0.display())]
     ReadOnly(PathBuf, #[source] std::io::Error),
+    /// Others can put another directory in its place.
+    #[error(
+        "others can put another directory in the place of `{}`, since they can write to `{}`",
+        .state.display(), .exposed.display()
+    )]
+    Replaceable {
+        /// The state directory.
+        state: PathBuf,
+        /// The directory above it that is open to all.
+        exposed: PathBuf,
+    },
     /// A record is larger than what a cluster should be asked to hold.
     #[error("{what} has more than the {max} bytes that are kept in a cluster")]
     TooLarge {

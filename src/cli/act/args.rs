@@ -223,6 +223,9 @@ impl TargetArgs {
     }
 
     fn parse(&self, text: &str) -> anyhow::Result<Place> {
+        if let Some(path) = text.strip_prefix("dir:").filter(|path| path.starts_with('~')) {
+            return Err(inputs::unexpanded("--target", "dir:", path));
+        }
         let place: Place =
             text.parse().map_err(|error: InvalidPlace| Usage::new(error.to_string(), "dir:PATH or kube"))?;
         let Access { kubeconfig, context, .. } = self.home.cluster.access()?;

@@ -157,6 +157,14 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::NotASource(_) => {
             Meaning::from(USAGE).hint("grant it: carnet grant new REF --to FILE, or `--approve DIGEST`")
         }
+        Error::NoImages { images, copy, .. } => {
+            let images: Vec<_> = images.iter().map(ToString::to_string).collect();
+            let meaning = Meaning::from(ERROR).details(&images);
+            match copy {
+                Some(copy) => meaning.hint(copy.clone()),
+                None => meaning.hint("a private registry may want `carnet login HOST` first"),
+            }
+        }
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube").under(Circumstance::NothingThere),
         Error::PlanBundle { source, .. } => {
             let meaning = of_fetch(source);
@@ -359,6 +367,13 @@ fn of_state(error: &StateError) -> Meaning {
         StateError::Database { path, fault } => of_database(path, *fault),
         StateError::Exposed(path) => {
             Meaning::from(ERROR).hint(CommandLine::of("chmod go-rwx").word(path.display()))
+        }
+        StateError::Foreign(path) => {
+            let line = CommandLine::of("sudo chown -R \"$USER\"").word(path.display());
+            Meaning::from(ERROR).hint(line.own("# if it is yours, else name another `--state`"))
+        }
+        StateError::Replaceable { exposed, .. } => {
+            Meaning::from(ERROR).hint(CommandLine::of("chmod o-w").word(exposed.display()))
         }
         StateError::Missing(_) => {
             Meaning::from(ERROR).hint("carnet list --all-namespaces").under(Circumstance::NothingThere)

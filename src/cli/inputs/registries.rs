@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::oci::registry::{AuthFiles, Patience, Proxies, RegistrySettings};
+
+use crate::reference::{InvalidHost, check_host, check_registry};
 
 use super::{home, path_in, raw_variable, text, variable};
 
@@ -24,12 +27,16 @@ pub struct RegistryEntry {
 /// The settings of all registries. `plain` are those that a flag names as without encryption.
 ///
 /// # Errors
-/// When a file with certificates cannot be read.
+/// When a registry or a host is not named as references name it, so that the entry would be for nothing, and when a file
+/// with certificates cannot be read.
 pub fn settings(
     entries: &BTreeMap<String, RegistryEntry>,
     directory: &Path,
     plain: &[String],
 ) -> anyhow::Result<RegistrySettings> {
+    for (name, entry) in entries {
+        checked(name, entry).with_context(|| format!("`registries` in `{}`", configuration(directory)))?;
+    }
     let named = entries.iter().filter(|(_, entry)| entry.plain_http).map(|(name, _)| name);
     let plain_http: BTreeSet<String> = named.chain(plain).cloned().collect();
     let token_hosts = entries.iter().map(|(name, entry)| (name.clone(), entry.token_hosts.clone())).collect();
@@ -47,6 +54,23 @@ pub fn settings(
         proxies: proxies(),
         patience: Patience::default(),
     })
+}
+
+/// The name of a registry, on the command line.
+///
+/// # Errors
+/// [`InvalidHost`] with the right spelling.
+pub fn named(text: &str) -> Result<String, InvalidHost> {
+    check_registry(text).map(|()| text.to_owned())
+}
+
+fn checked(name: &str, entry: &RegistryEntry) -> Result<(), InvalidHost> {
+    check_registry(name)?;
+    entry.token_hosts.iter().try_for_each(|host| check_host(host))
+}
+
+fn configuration(directory: &Path) -> String {
+    directory.join("config.yaml").display().to_string()
 }
 
 /// Where container tools keep credentials: the file that REGISTRY_AUTH_FILE names alone, else those of Docker and of the
@@ -74,4 +98,42 @@ fn proxies() -> Proxies {
     let all = either("ALL_PROXY");
     let or_all = |name: &str| Some(either(name)).filter(|it| !it.is_empty()).unwrap_or_else(|| all.clone());
     Proxies { https: or_all("HTTPS_PROXY"), http: or_all("HTTP_PROXY"), none: either("NO_PROXY") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document;
+
+    fn read(text: &str) -> Result<RegistrySettings, String> {
+        let entries: BTreeMap<String, RegistryEntry> =
+            document::yaml_as(text).map_err(|error| error.to_string())?;
+        settings(&entries, Path::new("/etc/carnet"), &[]).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn an_entry_that_is_for_nothing_is_refused_with_the_right_spelling() {
+        for (text, right) in [
+            ("http://registry.example: { plainHttp: true }", "`registry.example`"),
+            ("registry.example/acme: { plainHttp: true }", "`registry.example`"),
+            ("Registry.Example: { plainHttp: true }", "`registry.example`"),
+            ("'*': { plainHttp: true }", "`registry.example:5000`"),
+            ("registry.example: { tokenHosts: ['https://auth.example/token'] }", "`auth.example`"),
+            ("registry.example: { tokenHosts: ['auth.example:443'] }", "`auth.example`"),
+            ("registry.example: { tokenHosts: ['*'] }", "`auth.example`"),
+        ] {
+            let told = read(text).err().unwrap_or_default();
+            assert!(told.starts_with("`registries` in `/etc/carnet/config.yaml`: "), "{text}: {told}");
+            assert!(
+                told.contains(&format!("write {right}"))
+                    || told.contains(&format!("such as {right}"))
+                    || told.contains(&format!("or {right}")),
+                "{text}: {told}"
+            );
+        }
+        let read =
+            read("{registry.example: {tokenHosts: [auth.example]}, 'lab:5000': {plainHttp: true}}").unwrap();
+        assert_eq!(read.plain_http, BTreeSet::from(["lab:5000".to_owned()]));
+        assert_eq!(read.token_hosts["registry.example"], ["auth.example"]);
+    }
 }

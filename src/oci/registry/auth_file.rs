@@ -54,11 +54,14 @@ impl AuthFiles {
         let path =
             self.files.first().ok_or("no file for credentials is known: set HOME or REGISTRY_AUTH_FILE")?;
         let mut file = AuthFile::read(path)?.unwrap_or_default();
-        if let Some(helper) = file.helper(registry) {
+        if let Some(helper) = file.helper(registry).map_err(at(path))? {
             return helper::store(&helper, key_of(registry), user, password);
         }
         let both = STANDARD.encode(format!("{user}:{}", password.expose_secret()));
-        file.change(|auths| auths.insert(key_of(registry).to_owned(), json!({ "auth": both })));
+        let change = |auths: &mut Map<String, Value>| {
+            auths.insert(key_of(registry).to_owned(), json!({ "auth": both }))
+        };
+        file.change(change).map_err(at(path))?;
         file.write(path)
     }
 
@@ -78,7 +81,7 @@ impl AuthFiles {
 /// Forgets what one file keeps.
 fn forget_in(path: &Path, registry: &str) -> Result<bool, String> {
     let Some(mut file) = AuthFile::read(path)? else { return Ok(false) };
-    let was_helped = match file.helper(registry) {
+    let was_helped = match file.helper(registry).map_err(at(path))? {
         Some(helper) => {
             helper::get(&helper, key_of(registry))?.is_some() && {
                 helper::erase(&helper, key_of(registry))?;
@@ -87,15 +90,21 @@ fn forget_in(path: &Path, registry: &str) -> Result<bool, String> {
         }
         None => false,
     };
-    let was_listed = file.change(|auths| {
+    let forget = |auths: &mut Map<String, Value>| {
         let before = auths.len();
         auths.retain(|key, _| host_of(key) != registry);
         auths.len() != before
-    });
+    };
+    let was_listed = file.change(forget).map_err(at(path))?;
     if was_listed {
         file.write(path)?;
     }
     Ok(was_helped || was_listed)
+}
+
+/// An error about a member of a file, with the file.
+fn at(path: &Path) -> impl Fn(String) -> String {
+    move |why| format!("`{}`: {why}", path.display())
 }
 
 impl AuthFile {
@@ -128,25 +137,25 @@ impl AuthFile {
         repository: &str,
         path: &Path,
     ) -> Result<Option<RegistryCredential>, String> {
-        if let Some(helper) = self.helper(registry)
+        if let Some(helper) = self.helper(registry).map_err(at(path))?
             && let Some(found) = helper::get(&helper, key_of(registry))?
         {
             return Ok(Some(found));
         }
-        self.listed(registry, repository).map_err(|why| format!("`{}`: the entry {why}", path.display()))
+        self.listed(registry, repository).map_err(at(path))
     }
 
     pub(super) fn listed(
         &self,
         registry: &str,
         repository: &str,
-    ) -> Result<Option<RegistryCredential>, &'static str> {
-        let Some(auths) = self.0.get("auths").and_then(Value::as_object) else { return Ok(None) };
+    ) -> Result<Option<RegistryCredential>, String> {
+        let Some(auths) = self.object("auths")? else { return Ok(None) };
         let mut place = format!("{registry}/{repository}");
         loop {
             let found = auths.iter().find(|(key, _)| **key == place);
-            if let Some((_, entry)) = found {
-                return credential_in(entry);
+            if let Some((key, entry)) = found {
+                return read_entry(key, entry);
             }
             match place.rsplit_once('/') {
                 Some((shorter, _)) => place.truncate(shorter.len()),
@@ -154,29 +163,38 @@ impl AuthFile {
             }
         }
         match auths.iter().find(|(key, _)| host_of(key) == registry) {
-            Some((_, entry)) => credential_in(entry),
+            Some((key, entry)) => read_entry(key, entry),
             None => Ok(None),
         }
     }
 
     /// The program that keeps credentials for a registry.
-    fn helper(&self, registry: &str) -> Option<String> {
-        let named =
-            |helpers: &Value| helpers.get(registry).or_else(|| helpers.get(key_of(registry))).cloned();
-        let own = self.0.get("credHelpers").and_then(named);
-        let name = own.or_else(|| self.0.get("credsStore").cloned())?;
-        name.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
+    fn helper(&self, registry: &str) -> Result<Option<String>, String> {
+        let own = self.object("credHelpers")?;
+        let own = own.and_then(|helpers| helpers.get(registry).or_else(|| helpers.get(key_of(registry))));
+        match own.or_else(|| self.0.get("credsStore")) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(name)) => Ok(Some(name.clone()).filter(|name| !name.is_empty())),
+            Some(_) if own.is_some() => Err("a member of `credHelpers` is no text".into()),
+            Some(_) => Err("the member `credsStore` is no text".into()),
+        }
     }
 
-    /// Changes the list of entries. One that is none is replaced.
-    fn change<T>(&mut self, change: impl FnOnce(&mut Map<String, Value>) -> T) -> T {
-        let mut auths = match self.0.remove("auths") {
-            Some(Value::Object(auths)) => auths,
-            _ => Map::new(),
-        };
+    /// A member that is an object, or not there. Anything else would be as if nothing was said, which is not what was meant.
+    fn object(&self, name: &str) -> Result<Option<&Map<String, Value>>, String> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(members)),
+            Some(_) => Err(format!("the member `{name}` is no object")),
+        }
+    }
+
+    /// Changes the list of entries.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Map<String, Value>) -> T) -> Result<T, String> {
+        let mut auths = self.object("auths")?.cloned().unwrap_or_default();
         let changed = change(&mut auths);
         self.0.insert("auths".into(), auths.into());
-        changed
+        Ok(changed)
     }
 
     fn write(&self, path: &Path) -> Result<(), String> {
@@ -206,7 +224,14 @@ fn host_of(key: &str) -> &str {
     }
 }
 
+fn read_entry(key: &str, entry: &Value) -> Result<Option<RegistryCredential>, String> {
+    credential_in(entry).map_err(|why| format!("the entry `{}` of `auths` {why}", document::visible(key)))
+}
+
 fn credential_in(entry: &Value) -> Result<Option<RegistryCredential>, &'static str> {
+    if !entry.is_object() && !entry.is_null() {
+        return Err("is no object: `carnet login` writes one");
+    }
     let text = |name: &str| match entry.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
@@ -251,7 +276,7 @@ mod tests {
             Ok(Some(RegistryCredential::Identity(token))) => format!("identity {}", token.expose_secret()),
             Ok(Some(RegistryCredential::Token(token))) => format!("token {}", token.expose_secret()),
             Ok(None) => "nobody".into(),
-            Err(why) => why.into(),
+            Err(why) => why,
         }
     }
 
@@ -296,6 +321,8 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_told_without_any_of_it() {
         for entry in [
+            json!("hunter2"),
+            json!(["hunter2"]),
             json!({"auth": "hunter2!"}),
             json!({"auth": STANDARD.encode("hunter2")}),
             json!({"auth": STANDARD.encode("user:hunter2\nX-Evil: 1")}),
@@ -304,7 +331,18 @@ mod tests {
             json!({"identitytoken": {"x": "hunter2"}}),
         ] {
             let told = found(&file(&json!({"auths": {"a.example": entry.clone()}})), "a.example", "x");
-            assert!(told.starts_with("has ") && !told.contains("hunter2"), "{entry} {told}");
+            assert!(told.starts_with("the entry `a.example` of `auths` "), "{entry} {told}");
+            assert!(!told.contains("hunter2"), "{entry} {told}");
+            // Entries that nobody asks for are nobody's matter.
+            assert_eq!(found(&file(&json!({"auths": {"a.example": entry}})), "b.example", "x"), "nobody");
+        }
+        for (other, told) in [
+            (json!({"auths": "hunter2"}), "the member `auths` is no object"),
+            (json!({"auths": [{"hunter2": {}}]}), "the member `auths` is no object"),
+            (json!({"auths": null}), "nobody"),
+            (json!({"auths": {"a.example": null}}), "nobody"),
+        ] {
+            assert_eq!(found(&file(&other), "a.example", "x"), told);
         }
         assert!(AuthFile::parse(b"[]").is_err() && AuthFile::parse(b"{").is_err());
         assert_eq!(AuthFile::parse(b" \n"), Ok(AuthFile::default()));
@@ -313,10 +351,18 @@ mod tests {
     #[test]
     fn a_program_is_named_for_one_registry_or_for_all() {
         let named = file(&json!({"credHelpers": {"a.example": "one"}, "credsStore": "all"}));
-        assert_eq!(named.helper("a.example").as_deref(), Some("one"));
-        assert_eq!(named.helper("b.example").as_deref(), Some("all"));
-        assert_eq!(file(&json!({"credHelpers": {"a.example": "one"}})).helper("b.example"), None);
-        assert_eq!(file(&json!({"credsStore": ""})).helper("b.example"), None);
+        assert_eq!(named.helper("a.example"), Ok(Some("one".into())));
+        assert_eq!(named.helper("b.example"), Ok(Some("all".into())));
+        assert_eq!(file(&json!({"credHelpers": {"a.example": "one"}})).helper("b.example"), Ok(None));
+        assert_eq!(file(&json!({"credsStore": ""})).helper("b.example"), Ok(None));
+        for wrong in [
+            json!({"credHelpers": "hunter2"}),
+            json!({"credHelpers": {"a.example": ["hunter2"]}, "credsStore": "all"}),
+            json!({"credsStore": {"hunter2": 1}}),
+        ] {
+            let told = file(&wrong).helper("a.example").unwrap_err();
+            assert!(told.contains("cred") && !told.contains("hunter2"), "{told}");
+        }
     }
 
     #[test]
@@ -340,6 +386,11 @@ mod tests {
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+        std::fs::write(home.path().join("odd.json"), r#"{"auths": ["x"]}"#).unwrap();
+        let odd = AuthFiles { files: vec![home.path().join("odd.json")] };
+        let kept = odd.keep("a.example", "somebody", &"hunter2".to_owned().into());
+        assert!(kept.unwrap_err().ends_with("odd.json`: the member `auths` is no object"));
+        assert_eq!(std::fs::read(home.path().join("odd.json")).unwrap(), br#"{"auths": ["x"]}"#);
         assert!(files.forget("a.example").unwrap());
         assert!(!files.forget("a.example").unwrap());
         let read = AuthFile::read(&path).unwrap().unwrap();

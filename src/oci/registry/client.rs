@@ -15,9 +15,11 @@ use super::challenge::{Challenge, challenges};
 use super::credential::RegistryCredential;
 use super::origin::{Bounds, Origin};
 use super::response::Answer;
+use super::secrets::Secrets;
 use super::settings::{self, RegistrySettings};
 use super::token::{self, Token, TokenRequest};
 use super::transport::{RequestBody, Transport, full, sensitive};
+use crate::oci::OciError;
 use crate::sync::Mutex;
 
 /// How often a request is sent again that failed and does no harm twice, and how long it is waited for at most.
@@ -40,6 +42,8 @@ pub struct RegistryClient {
     /// Credentials that are sent as they are with each request, by host and scope.
     lasting: Mutex<BTreeMap<(Origin, String), RegistryCredential>>,
     introducing: tokio::sync::Mutex<()>,
+    /// All of these, in whatever a server says.
+    secrets: Secrets,
 }
 
 /// One registry, and where it may send us.
@@ -52,10 +56,9 @@ pub(super) struct Host {
     bounds: Bounds,
 }
 
-/// Who we say that we are, and by which texts that could be known.
+/// Who we say that we are.
 struct Identity {
     header: HeaderValue,
-    secrets: Vec<String>,
     /// Whether it stays as it is when it is refused: a token may be made anew.
     is_lasting: bool,
 }
@@ -93,6 +96,7 @@ impl RegistryClient {
             tokens: Mutex::default(),
             lasting: Mutex::default(),
             introducing: tokio::sync::Mutex::default(),
+            secrets: Secrets::default(),
         })
     }
 
@@ -104,7 +108,7 @@ impl RegistryClient {
         let host = self.host(name)?;
         let ask = Ask::new(Method::GET, host.url("/v2/"), String::new());
         let answer = host.expect(&ask, &[StatusCode::OK]).await?;
-        if answer.secrets.is_empty() && host.identity(&ask.scope).is_none() {
+        if !answer.with_credential && host.identity(&ask.scope).is_none() {
             return Err(host.broken("it asks nobody who they are, so that nothing was kept for it"));
         }
         Ok(())
@@ -193,7 +197,18 @@ impl Host {
 
     /// The place that an answer names, relative to `base`, if it is at this registry.
     pub(super) fn own_place(&self, base: &str, place: &str) -> Result<String, RegistryError> {
-        Ok(self.bounds.own(&absolute(base, place)?)?.to_string())
+        let checked = absolute(base, place).and_then(|place| self.bounds.own(&place));
+        checked.map(|place| place.to_string()).map_err(|error| self.hushed(error))
+    }
+
+    /// An error without what a server may have put into it of a credential.
+    fn hushed(&self, error: RegistryError) -> RegistryError {
+        self.client.secrets.hush(&self.to_string(), error)
+    }
+
+    /// An error about a document of the registry, in the same way.
+    pub(super) fn hushed_document(&self, error: impl Into<OciError>) -> OciError {
+        self.client.secrets.hush_document(&self.to_string(), error.into())
     }
 
     pub(super) fn broken(&self, why: impl Into<String>) -> RegistryError {
@@ -206,12 +221,14 @@ impl Host {
         loop {
             let sent = self.send_as_known(ask).await;
             let wait = match &sent {
-                Ok(answer) => again_after(answer, ask),
-                Err(error) if ask.is_repeatable() && may_pass(error) => Some(None),
+                Ok(answer) => wait(answer.status, answer.retry_after(), ask.is_repeatable(), tries),
+                Err(error) if ask.is_repeatable() && may_pass(error) => Some(pause(tries)),
                 Err(_) => None,
             };
-            let Some(asked) = wait.filter(|_| tries < MAX_TRIES) else { return sent };
-            tokio::time::sleep(asked.unwrap_or_else(|| pause(tries)).min(MAX_WAIT)).await;
+            let Some(wait) = wait.filter(|_| tries < MAX_TRIES) else {
+                return sent.map_err(|error| self.hushed(error));
+            };
+            tokio::time::sleep(wait).await;
             tries += 1;
         }
     }
@@ -225,10 +242,10 @@ impl Host {
     /// The error that an answer is.
     pub(super) async fn refusal(&self, answer: Answer, ask: &Ask) -> RegistryError {
         let (status, host) = (answer.status.as_u16(), answer.host.clone());
-        let with_credential = !answer.secrets.is_empty();
+        let with_credential = answer.with_credential;
         let said = answer.reason().await;
         let is_push = ask.scope.ends_with("push");
-        match status {
+        self.hushed(match status {
             401 | 403 => RegistryError::Denied {
                 host,
                 action: if is_push { "a push to" } else { "a pull from" },
@@ -238,7 +255,7 @@ impl Host {
                 with_credential,
             },
             status => RegistryError::Status { host, status, said },
-        }
+        })
     }
 
     async fn send_as_known(&self, ask: &Ask) -> Result<Answer, RegistryError> {
@@ -274,9 +291,8 @@ impl Host {
             let transport = self.transport()?;
             // A registry on this machine may send us on to this machine, by whatever name.
             let response = transport.send(request, !is_own && !self.origin.is_loopback()).await?;
-            let sent = identity.filter(|_| is_own).map(|identity| identity.secrets.clone());
-            let answer =
-                Answer::new(response, at.to_string(), transport.patience()).to(sent.unwrap_or_default());
+            let answer = Answer::new(response, at.to_string(), transport.patience())
+                .asked_by_somebody(identity.is_some() && is_own);
             if !is_redirect(answer.status) || !ask.is_repeatable() {
                 return Ok(answer);
             }
@@ -300,8 +316,8 @@ impl Host {
     }
 
     /// The header for a request that is sent once, such as an upload, after others were answered.
-    pub(super) fn known_as(&self, scope: &str) -> Option<(HeaderValue, Vec<String>)> {
-        self.identity(scope).map(|identity| (identity.header, identity.secrets))
+    pub(super) fn known_as(&self, scope: &str) -> Option<HeaderValue> {
+        self.identity(scope).map(|identity| identity.header)
     }
 
     /// Says who we are in the way that the registry wants; none where there is nothing new to say.
@@ -328,6 +344,7 @@ impl Host {
                     credential: credential.as_ref(),
                 };
                 let token = token::make(&*self.transport()?, &asked).await?;
+                self.client.secrets.add(token.value.expose_secret());
                 let identity = bearer(token.value.expose_secret());
                 self.client.tokens.lock().insert((self.origin.clone(), scope.to_owned()), token);
                 Ok(identity)
@@ -350,7 +367,11 @@ impl Host {
             settings.credentials.credential(&name, &repository)
         });
         let found = found.await.unwrap_or_else(|_| Err("looking it up did not come to an end".into()));
-        found.map_err(|why| RegistryError::Credential { host: self.name.clone(), why })
+        let found = found.map_err(|why| RegistryError::Credential { host: self.name.clone(), why })?;
+        if let Some(found) = &found {
+            self.client.secrets.add(found.secret());
+        }
+        Ok(found)
     }
 }
 
@@ -363,12 +384,12 @@ impl std::fmt::Display for Host {
 /// A credential that is sent as it is.
 fn lasting(credential: &RegistryCredential) -> Option<Identity> {
     let header = sensitive(credential.header()?.expose_secret())?;
-    Some(Identity { header, secrets: credential.secrets(), is_lasting: true })
+    Some(Identity { header, is_lasting: true })
 }
 
 fn bearer(token: &str) -> Option<Identity> {
     let header = sensitive(&format!("Bearer {token}"))?;
-    Some(Identity { header, secrets: vec![token.to_owned()], is_lasting: false })
+    Some(Identity { header, is_lasting: false })
 }
 
 fn is_redirect(status: StatusCode) -> bool {
@@ -393,14 +414,16 @@ fn absolute(base: &str, place: &str) -> Result<String, RegistryError> {
     }
 }
 
-/// Whether an answer says that another try may help, and after how long.
-fn again_after(answer: &Answer, ask: &Ask) -> Option<Option<Duration>> {
-    match answer.status.as_u16() {
+/// How long a registry is left alone before another try, if its answer says that one may help: as long as it asks, and not
+/// for ever.
+fn wait(status: StatusCode, asked: Option<Duration>, is_repeatable: bool, tries: u32) -> Option<Duration> {
+    match status.as_u16() {
         // Nothing was done, whatever it was.
-        429 => Some(answer.retry_after()),
-        500 | 502 | 503 | 504 | 408 if ask.is_repeatable() => Some(answer.retry_after()),
-        _ => None,
+        429 => {}
+        500 | 502 | 503 | 504 | 408 if is_repeatable => {}
+        _ => return None,
     }
+    Some(asked.unwrap_or_else(|| pause(tries)).min(MAX_WAIT))
 }
 
 fn may_pass(error: &RegistryError) -> bool {
@@ -411,4 +434,28 @@ fn may_pass(error: &RegistryError) -> bool {
 fn pause(tries: u32) -> Duration {
     let jitter = u64::try_from(ulid::Ulid::generate().random() % 100).unwrap_or_default();
     Duration::from_millis((100_u64 << tries.min(6)) + jitter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_left_alone_for_as_long_as_it_asks_and_for_half_a_minute_at_most() {
+        let seconds = |count| Some(Duration::from_secs(count));
+        let waits = |status: u16, asked, is_repeatable| {
+            wait(StatusCode::from_u16(status).unwrap(), asked, is_repeatable, 1)
+        };
+        for status in [408, 429, 500, 502, 503, 504] {
+            assert_eq!(waits(status, seconds(7), true), seconds(7), "{status}");
+            assert_eq!(waits(status, seconds(0), true), seconds(0), "{status}");
+            assert_eq!(waits(status, seconds(86_400), true), seconds(30), "{status}");
+            assert_eq!(waits(status, seconds(7), false), seconds(7).filter(|_| status == 429), "{status}");
+            assert!(waits(status, None, true).is_some_and(|it| it >= Duration::from_millis(200)), "{status}");
+        }
+        for status in [200, 307, 400, 401, 403, 404, 416, 501] {
+            assert_eq!(waits(status, seconds(7), true), None, "{status}");
+        }
+        assert!((1..8).all(|tries| pause(tries) < pause(tries + 1) || tries >= 6));
+    }
 }

@@ -42,15 +42,12 @@ impl RegistryCredential {
         }
     }
 
-    /// The texts by which it could be known.
-    pub(super) fn secrets(&self) -> Vec<String> {
+    /// What of it nobody else may know.
+    pub(super) fn secret(&self) -> &str {
         match self {
-            Self::Password { password, .. } => {
-                let sent =
-                    self.basic().map(|basic| basic.expose_secret().trim_start_matches("Basic ").to_owned());
-                sent.into_iter().chain([password.expose_secret().to_owned()]).collect()
+            Self::Password { password: secret, .. } | Self::Identity(secret) | Self::Token(secret) => {
+                secret.expose_secret()
             }
-            Self::Identity(token) | Self::Token(token) => vec![token.expose_secret().to_owned()],
         }
     }
 }

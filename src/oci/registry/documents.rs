@@ -57,7 +57,7 @@ impl Registry {
         for promised in [expected, promised].into_iter().flatten() {
             promised.check(&bytes)?;
         }
-        let media_type = type_of(declared, &bytes)?;
+        let media_type = type_of(declared, &bytes).map_err(|error| self.host.hushed_document(error))?;
         let size = size_of(&bytes);
         let descriptor =
             Descriptor { media_type, digest, size, annotations: Default::default(), artifact_type: None };

@@ -31,6 +31,10 @@ enum Reach {
     Unclear,
 }
 
+/// Domains that lead to other places from each network (RFC 6761, 6762, 8375; `internal` is ICANN's, and clouds have their
+/// services for their machines there).
+const INNER_DOMAINS: [&str; 4] = ["localhost", "local", "internal", "home.arpa"];
+
 impl Origin {
     /// The origin of an absolute URL without user and password.
     pub(super) fn of(url: &Uri) -> Option<Self> {
@@ -56,6 +60,13 @@ impl Origin {
     /// Whether this is the machine that we run on, by its name alone.
     pub(super) fn is_loopback(&self) -> bool {
         self.reach() == Reach::Loopback
+    }
+
+    /// Whether the name is one that each network has for itself: of one word, or below a domain that is kept for that.
+    pub(super) fn is_inner_name(&self) -> bool {
+        let name = self.host.trim_end_matches('.');
+        let is_below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+        !name.contains(['.', ':']) || INNER_DOMAINS.into_iter().any(is_below)
     }
 
     fn reach(&self) -> Reach {
@@ -96,16 +107,18 @@ fn reach_of(address: IpAddr) -> Reach {
 }
 
 fn reach_of_v4(it: Ipv4Addr) -> Reach {
-    let [first, second, ..] = it.octets();
+    // "This network", networks of providers and of tests between networks (RFC 6598, 6890, 2544), and what is kept for
+    // later: nothing of it is reached through the internet.
+    let is_special = match it.octets() {
+        [0 | 240.., ..] | [192, 0, 0, _] | [198, 18 | 19, ..] => true,
+        [100, second, ..] => second & 0xc0 == 64,
+        _ => false,
+    };
     if it.is_loopback() || it.is_unspecified() {
         Reach::Loopback
     } else if it.is_link_local() {
         Reach::LinkLocal
-    } else if it.is_private()
-        || (first == 100 && second & 0xc0 == 64)
-        || it.is_broadcast()
-        || it.is_multicast()
-    {
+    } else if it.is_private() || it.is_multicast() || is_special {
         Reach::Private
     } else {
         Reach::Anywhere
@@ -113,22 +126,27 @@ fn reach_of_v4(it: Ipv4Addr) -> Reach {
 }
 
 fn reach_of_v6(it: Ipv6Addr) -> Reach {
-    let parts = it.segments();
-    let inner = || {
-        let [.., high, low] = parts;
-        reach_of_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-    };
+    let inner = |high: u16, low: u16| reach_of_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     if it.is_loopback() || it.is_unspecified() {
         Reach::Loopback
     } else if it.is_unicast_link_local() {
         Reach::LinkLocal
     } else if it.is_unique_local() || it.is_multicast() {
         Reach::Private
-    } else if parts[..6] == [0x64, 0xff9b, 0, 0, 0, 0] || parts[..6] == [0; 6] {
-        // An IPv4 address that a gateway translates, or in the form of old.
-        inner()
     } else {
-        Reach::Anywhere
+        // What is left may be a way to an IPv4 address.
+        match it.segments() {
+            // Translated by a gateway, in the form of old, or as it is within one network (ISATAP).
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => inner(high, low),
+            [.., 0 | 0x200, 0x5efe, high, low] => inner(high, low),
+            // 6to4.
+            [0x2002, high, low, ..] => inner(high, low),
+            // Teredo, whose addresses stand there inverted.
+            [0x2001, 0, .., high, low] => inner(!high, !low),
+            // A gateway of the own network; sites of old; what goes nowhere.
+            [0x64, 0xff9b, 1, ..] | [0xfec0..=0xfeff, ..] | [0x100, 0, 0, 0, ..] => Reach::Private,
+            _ => Reach::Anywhere,
+        }
     }
 }
 
@@ -162,7 +180,7 @@ impl Bounds {
         let url: Uri = realm.parse().map_err(|_| refused())?;
         let origin = Origin::of(&url).ok_or_else(refused)?;
         let is_known = origin.host == self.registry.host
-            || self.token_hosts.iter().any(|host| host.eq_ignore_ascii_case(&origin.host));
+            || self.token_hosts.iter().any(|host| host.trim_matches(['[', ']']) == origin.host);
         // A registry without encryption may have its tokens made without it, at its own host and port.
         let is_safe = origin.is_tls || origin == self.registry;
         if is_known && is_safe { Ok((url, origin)) } else { Err(refused()) }
@@ -229,7 +247,16 @@ mod tests {
     #[test]
     fn a_redirect_stays_encrypted_and_away_from_this_machine_and_private_networks() {
         let (here, from) = (bounds("https://registry.example"), origin("https://registry.example"));
-        for good in ["https://cdn.example/x?sig=1", "https://93.184.216.34/", "https://[2606:2800::1]/"] {
+        for good in [
+            "https://cdn.example/x?sig=1",
+            "https://93.184.216.34/",
+            "https://192.0.1.1/",
+            "https://198.17.255.255/",
+            "https://100.128.0.1/",
+            "https://[2606:2800::1]/",
+            "https://[2002:5db8:d822::1]/",
+            "https://[64:ff9b::5db8:d822]/",
+        ] {
             assert!(here.redirect(&from, good).is_ok(), "{good}");
         }
         for bad in [
@@ -249,6 +276,27 @@ mod tests {
             "https://169.254.169.254/",
             "https://100.64.0.1/",
             "https://255.255.255.255/",
+            "https://0.1.2.3/",
+            "https://192.0.0.192/",
+            "https://198.18.0.1/",
+            "https://198.19.255.255/",
+            "https://100.127.255.255/",
+            "https://240.0.0.1/",
+            "https://224.0.0.1/",
+            "https://[fec0::1]/",
+            "https://[feff::1]/",
+            "https://[febf::1]/",
+            "https://[ff02::1]/",
+            "https://[100::1]/",
+            "https://[2002:7f00:1::]/",
+            "https://[2002:a9fe:a9fe::1]/",
+            "https://[2001:0:4136:e378:8000:63bf:80ff:fffe]/",
+            "https://[64:ff9b:1::808:808]/",
+            "https://[64:ff9b::a9fe:a9fe]/",
+            "https://[2606:2800::5efe:a00:1]/",
+            "https://[2606:2800::200:5efe:7f00:1]/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://[::ffff:198.18.0.1]/",
             "https://[::1]/",
             "https://[::]/",
             "https://[::ffff:127.0.0.1]/",

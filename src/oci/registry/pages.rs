@@ -54,7 +54,7 @@ impl Registry {
             Unread::TooLong => OciError::TooMany(name),
             Unread::Failed(error) => error.into(),
         })?;
-        list(&bytes, name)
+        list(&bytes, name).map_err(|error| self.host.hushed_document(error))
     }
 
     /// The address of the next page (RFC 8288), which has to be another page of the same list.

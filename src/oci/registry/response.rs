@@ -13,9 +13,8 @@ use super::RegistryError;
 use super::transport::{Patience, failed};
 use crate::document;
 
-/// The longest document of an error that is read, in bytes, and the longest reason that is shown, in characters.
+/// The longest document of an error that is read, in bytes.
 const MAX_ERROR: u64 = 64 << 10;
-const MAX_REASON: usize = 200;
 
 /// The head of an answer, whose body is still to come.
 pub(super) struct Answer {
@@ -23,8 +22,8 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     /// Who answered: not the registry where it sent us on.
     pub(super) host: String,
-    /// The texts by which a credential could be known that was sent: the answer may repeat them.
-    pub(super) secrets: Vec<String>,
+    /// Whether it was told who asks.
+    pub(super) with_credential: bool,
     body: Incoming,
     patience: Patience,
 }
@@ -39,12 +38,12 @@ impl Answer {
     pub(super) fn new(response: Response<Incoming>, host: String, patience: Patience) -> Self {
         let (parts, body) = response.into_parts();
         let (status, headers) = (parts.status, parts.headers);
-        Self { status, headers, host, secrets: Vec::new(), body, patience }
+        Self { status, headers, host, with_credential: false, body, patience }
     }
 
-    /// The answer to a request that held these secrets.
-    pub(super) fn to(self, secrets: Vec<String>) -> Self {
-        Self { secrets, ..self }
+    /// As the answer to a request that said who asks, or did not.
+    pub(super) fn asked_by_somebody(self, with_credential: bool) -> Self {
+        Self { with_credential, ..self }
     }
 
     pub(super) fn patience(&self) -> Patience {
@@ -108,9 +107,8 @@ impl Answer {
         tokio::time::timeout(allowed, reading).await.map_err(late)?
     }
 
-    /// The registry's reason for an error, unless it repeats what it was sent.
+    /// The registry's reason for an error, as it gives it: what it says may repeat what it was sent.
     pub(super) async fn reason(self) -> Option<String> {
-        let secrets = self.secrets.clone();
         let bytes = self.read(MAX_ERROR).await.ok()?;
         let answer = document::json(&bytes).ok()?;
         let first = answer.pointer("/errors/0")?;
@@ -118,15 +116,10 @@ impl Answer {
             let text = first.get(name).and_then(Value::as_str)?;
             Some(document::visible_line(text)).filter(|text| !text.is_empty())
         };
-        let reason = match (text("code"), text("message")) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return None,
-        };
-        let is_secret = |secret: &String| !secret.is_empty() && reason.contains(secret.as_str());
-        if secrets.iter().any(is_secret) {
-            return Some("its reason repeats a credential, and is not shown".into());
+        match (text("code"), text("message")) {
+            (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+            (Some(one), None) | (None, Some(one)) => Some(one),
+            (None, None) => None,
         }
-        Some(reason.chars().take(MAX_REASON).collect())
     }
 }

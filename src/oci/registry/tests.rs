@@ -171,6 +171,50 @@ async fn a_credential_that_a_registry_sends_back_is_not_shown_whatever_its_form(
 }
 
 #[tokio::test]
+async fn no_text_of_a_registry_brings_a_credential_into_an_error_wherever_it_stands() {
+    use base64::Engine as _;
+    let hex: String = PASSWORD.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let sent = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    let of_type = |body: String| reply(200, body).with("Content-Type", OCI_MANIFEST);
+    let lead = |to: String| reply(307, "").with("Location", to);
+    for form in [PASSWORD.to_owned(), PASSWORD.to_uppercase(), hex, sent] {
+        let host = form.trim_end_matches('=');
+        let answers = [
+            ("a type", reply(200, "{}").with("Content-Type", format!("application/{form}"))),
+            ("a type in the document", of_type(json!({"schemaVersion": 2, "mediaType": form}).to_string())),
+            ("a member twice", of_type(format!(r#"{{"{form}": 1, "{form}": 2}}"#))),
+            ("a document that is none", of_type(form.clone())),
+            ("a host of old", lead(format!("http://{host}.0x7f/"))),
+            ("another scheme", lead(format!("ftp://{host}.example/"))),
+            ("no scheme", lead(format!("{form}://x"))),
+            ("a reason", reply(403, json!({"errors": [{"code": form}]}).to_string())),
+            (
+                "another host for tokens",
+                reply(401, "").with("WWW-Authenticate", format!("Bearer realm=\"https://{host}.example/\"")),
+            ),
+            (
+                "text for a host for tokens",
+                reply(401, "").with("WWW-Authenticate", format!("Bearer realm=\"{form}\"")),
+            ),
+        ];
+        for (place, answer) in answers {
+            let server = Server::start().await;
+            // The credential is known to the registry by then.
+            let registry = Repository::Registry(open(&server));
+            server.answer(|seen| match authorization(seen) {
+                Some(_) => Some(reply(404, "")),
+                None => Some(reply(401, "").with("WWW-Authenticate", "Basic realm=\"x\"")),
+            });
+            assert_eq!(registry.tagged("1").await.unwrap(), None);
+            server.answer(move |_| Some(answer.clone()));
+            let told = why(&registry.tagged("1").await.unwrap_err()).to_lowercase();
+            assert!(!told.contains(&form.to_lowercase()), "{place}: {told}");
+            assert!(!told.contains(&host.to_lowercase()), "{place}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_fixed_token_goes_with_uploads_too() {
     let server = Server::start().await;
     server.answer(|seen| {
@@ -415,6 +459,17 @@ async fn a_registry_that_stalls_is_given_up_at_each_stage_and_the_stage_is_named
 async fn a_tired_registry_is_asked_again_and_left_alone_for_as_long_as_it_wants() {
     let server = Server::start().await;
     server.blob(b"blob");
+    let (mut came, mut first) = (Vec::new(), true);
+    let (sender, times) = std::sync::mpsc::channel();
+    server.answer(move |_| {
+        came.push(std::time::Instant::now());
+        drop(sender.send(came.clone()));
+        std::mem::take(&mut first).then(|| reply(429, "").with("Retry-After", "1"))
+    });
+    Repository::Registry(open(&server)).read(&Descriptor::of("text/plain", b"blob"), 10).await.unwrap();
+    let came: Vec<_> = times.try_iter().last().unwrap();
+    assert!(came.len() == 2 && came[1].duration_since(came[0]) >= Duration::from_secs(1), "{came:?}");
+
     for status in [429, 500, 502, 503, 504] {
         let mut left = 2;
         server.answer(move |_| {

@@ -55,8 +55,7 @@ pub(super) async fn make(transport: &Transport, asked: &TokenRequest<'_>) -> Res
     };
     let request = request.map_err(|_| broken("the address where tokens are made cannot be used"))?;
     let response = transport.send(request, false).await?;
-    let secrets = asked.credential.map(RegistryCredential::secrets).unwrap_or_default();
-    let answer = Answer::new(response, asked.host.clone(), transport.patience()).to(secrets);
+    let answer = Answer::new(response, asked.host.clone(), transport.patience());
     let status = answer.status;
     if !status.is_success() {
         let said = answer.reason().await;

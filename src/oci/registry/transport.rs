@@ -1,7 +1,8 @@
 //! Sends one request to a host, and gets the head of its answer: through a proxy where one is named, and in time.
 //!
 //! Names are resolved here. What a registry elsewhere sends us on to may have any name, so such a request goes by a
-//! client that does not connect to this machine, whatever the name says.
+//! client that does not connect to this machine, whatever the name says. Where a proxy resolves the names, only those go
+//! to it that no network keeps for itself.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -163,6 +164,7 @@ fn wire(tls: &ClientConfig, matcher: Arc<Matcher>, patience: Patience, refuses_m
         // The proxy was named by the person who called us, and may well be this machine.
         to_proxy: connector(patience, false),
         matcher,
+        checks: refuses_machine.then(|| Resolver { refuses_machine: true, system: GaiResolver::new() }),
     };
     let https = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
     legacy::Client::builder(TokioExecutor::new())
@@ -186,6 +188,8 @@ struct Way {
     tcp: HttpConnector<Resolver>,
     to_proxy: HttpConnector<Resolver>,
     matcher: Arc<Matcher>,
+    /// Looks names up before a proxy does, where a registry named them.
+    checks: Option<Resolver>,
 }
 
 impl Service<Uri> for Way {
@@ -205,10 +209,36 @@ impl Service<Uri> for Way {
                 let connecting = self.tcp.call(target);
                 Box::pin(async move { connecting.await.map_err(Into::into) })
             }
-            Some(proxy) => through(&proxy, self.to_proxy.clone(), with_port(target)),
+            Some(proxy) => {
+                let checked = self.checks.clone().map(|resolver| checked(resolver, target.clone()));
+                let through = through(&proxy, self.to_proxy.clone(), with_port(target));
+                Box::pin(async move {
+                    if let Some(checked) = checked {
+                        checked.await?;
+                    }
+                    through.await
+                })
+            }
         }
     }
 }
+
+/// Checks a name that a proxy is to look up. It may find another address there, or one where there is none here; what is
+/// found here is all that can be told.
+async fn checked(mut resolver: Resolver, target: Uri) -> Result<(), BoxError> {
+    let origin = Origin::of(&target).ok_or("it is no address of the web")?;
+    if origin.is_inner_name() {
+        return Err(OfThisMachine.into());
+    }
+    let Ok(name) = origin.host.parse::<Name>() else { return Ok(()) };
+    match tokio::time::timeout(LOOK_UP, resolver.call(name)).await {
+        Ok(Err(error)) if error.is::<OfThisMachine>() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// How long a name is looked up before a proxy does so. Whoever needs a proxy often has nobody to ask.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// The target with its port: a tunnel would go to that of TLS otherwise.
 fn with_port(target: Uri) -> Uri {
@@ -284,4 +314,38 @@ pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test is a proxy")]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::oci::registry::settings;
+
+    #[tokio::test]
+    async fn a_proxy_is_not_asked_for_names_of_its_own_network_that_a_registry_gave() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut line = vec![0; 64];
+            let length = stream.read(&mut line).await.unwrap();
+            String::from_utf8_lossy(&line[..length]).lines().next().unwrap_or_default().to_owned()
+        });
+        let proxies = Proxies { https: proxy.clone(), http: proxy, none: String::new() };
+        let transport = Transport::new(&settings::tls(&[]).unwrap(), &proxies, Patience::default());
+        let to = |url: &str| Request::builder().uri(url).body(no_body()).unwrap();
+        for name in
+            ["metadata.google.internal", "printer.local", "metadata", "x.y.INTERNAL.", "nas.home.arpa"]
+        {
+            let refused = transport.send(to(&format!("http://{name}/")), true).await.unwrap_err();
+            assert!(refused.to_string().contains("no registry elsewhere may send us"), "{name}: {refused}");
+        }
+        // A person may name them, and the first request that came is this one.
+        drop(transport.send(to("http://registry.internal/"), false).await);
+        assert_eq!(asked.await.unwrap(), "CONNECT registry.internal:80 HTTP/1.1");
+    }
 }

@@ -83,7 +83,8 @@ impl Registry {
             .header(ACCEPT_ENCODING, "identity")
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, blob.size());
-        let (identity, secrets) = self.host.known_as(&self.scope()).unzip();
+        let identity = self.host.known_as(&self.scope());
+        let with_credential = identity.is_some();
         if let Some(identity) = identity {
             request = request.header(AUTHORIZATION, identity);
         }
@@ -101,7 +102,7 @@ impl Registry {
             return Err(fault);
         }
         let answer = Answer::new(sent?, self.host.to_string(), transport.patience());
-        let answer = answer.to(secrets.unwrap_or_default());
+        let answer = answer.asked_by_somebody(with_credential);
         match answer.status {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
             _ => Err(self.host.refusal(answer, &self.ask(Method::PUT, "")).await.into()),

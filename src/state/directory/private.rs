@@ -12,7 +12,7 @@ use super::StateError;
 /// Makes a directory that only its user can enter. One that was there before stays as it is.
 ///
 /// # Errors
-/// [`StateError::Exposed`] where others can write in it, and [`StateError::Io`] when it cannot be made.
+/// [`StateError::Exposed`] where others can write in it, [`StateError::Foreign`] where it is somebody else's, and [`StateError::Io`] when it cannot be made.
 #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
 pub fn private_directory(path: &Path) -> Result<(), StateError> {
     if path.is_dir() {
@@ -75,14 +75,44 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Refuses what others can write: they could put another record, or another program, in its place.
+/// Refuses what others can write, and what is somebody else's: they could put another record, or another program, in its
+/// place.
 #[cfg(unix)]
 #[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
 fn refuse_exposed(path: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::PermissionsExt as _;
     let metadata = path.metadata().map_err(|error| StateError::Io(path.to_owned(), error))?;
     let is_exposed = metadata.permissions().mode() & 0o022 != 0;
-    if is_exposed { Err(StateError::Exposed(path.to_owned())) } else { Ok(()) }
+    match (is_exposed, is_own(path)) {
+        (true, _) => Err(StateError::Exposed(path.to_owned())),
+        (false, false) => Err(StateError::Foreign(path.to_owned())),
+        (false, true) => Ok(()),
+    }
+}
+
+/// Refuses a directory that others can move away, to put their own in its place: one somewhere below a directory in which
+/// everybody may rename everything.
+///
+/// # Errors
+/// [`StateError::Replaceable`], and [`StateError::Io`] when it cannot be told.
+#[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "the state directory is the operator's own word")]
+pub(super) fn refuse_replaceable(path: &Path) -> Result<(), StateError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let io = |error| StateError::Io(path.to_owned(), error);
+    for above in path.canonicalize().map_err(io)?.ancestors().skip(1) {
+        let mode = above.metadata().map_err(io)?.permissions().mode();
+        // With the sticky bit only its owner may rename what is in there.
+        if mode & 0o1002 == 0o002 {
+            return Err(StateError::Replaceable { state: path.to_owned(), exposed: above.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn refuse_replaceable(_: &Path) -> Result<(), StateError> {
+    Ok(())
 }
 
 #[cfg(not(unix))]

@@ -370,6 +370,41 @@ fn what_others_can_write_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_directory_that_others_can_put_another_in_the_place_of_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let above = folder.path().join("above");
+    let path = above.join("deep/state");
+    std::fs::create_dir_all(&above).unwrap();
+    for (wide, is_refused) in [(0o777, true), (0o757, true), (0o1777, false), (0o755, false)] {
+        set_mode(&above, wide);
+        match State::open(&path).map(drop) {
+            Ok(()) => assert!(!is_refused, "{wide:o}"),
+            Err(StateError::Replaceable { state, exposed }) => {
+                assert!(is_refused, "{wide:o}");
+                assert_eq!((state, exposed), (path.clone(), above.canonicalize().unwrap()));
+            }
+            Err(error) => panic!("{wide:o}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_directory_of_another_user_is_refused() {
+    let (folder, state) = in_directory();
+    drop(state);
+    let path = folder.path().join("state");
+    // Only root can give something away; anybody else finds the directories of root.
+    for given in [path.clone(), path.join("locks")] {
+        let foreign = match std::os::unix::fs::chown(&given, Some(65_534), None) {
+            Ok(()) => State::open(&path).map(drop),
+            Err(_) => private_directory(Path::new("/usr")),
+        };
+        assert!(matches!(foreign, Err(StateError::Foreign(_))), "{foreign:?}");
+        drop(std::os::unix::fs::chown(&given, Some(rustix::process::geteuid().as_raw()), None));
+    }
+}
+
+#[test]
 fn what_cannot_be_written_can_be_read() {
     let (folder, state) = in_directory();
     let path = folder.path().join("state");
