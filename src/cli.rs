@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -220,7 +220,20 @@ impl Context {
             Some(Circumstance::NoPolicy) => {
                 let usual = inputs::usual_policies();
                 failure.details.push(looked_for(&usual));
-                failure.hint = failure.hint.or_else(|| usual.first().map(|file| making_a_policy(file)));
+                failure.hint = failure.hint.map(|line| match usual.first() {
+                    Some(file) => line.own("--to").word(file.display()),
+                    None => line,
+                });
+            }
+            Some(Circumstance::NoRule) => {
+                // What is there stays: a new policy would take its place.
+                let file = self.trust().ok().and_then(|trust| trust.file);
+                let into = file.map(|file| {
+                    CommandLine::of("add to")
+                        .word(file.display())
+                        .own("the rule and the key that this prints:")
+                });
+                failure.hint = failure.hint.map(|line| into.map_or(line.clone(), |into| into.and(&line)));
             }
             Some(Circumstance::CutShort) => {
                 let way_on = self.way_on().map(|hint| self.asked.completed(&hint));
@@ -296,11 +309,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn looked_for(usual: &[PathBuf]) -> Detail {
     let files = usual.iter().map(|file| format!("`{}`", file.display())).collect::<Vec<_>>().join(" and ");
     Detail::Said(visible(&format!("looked for {files}; `--trust FILE` and CARNET_TRUST name another one")))
-}
-
-/// The command that makes a policy where it is found.
-fn making_a_policy(file: &Path) -> CommandLine {
-    CommandLine::of("carnet trust new --key RELEASE.pub --name BUNDLE --to").word(file.display())
 }
 
 /// Reads the arguments. The tree of all commands and flags is not made where one verb is enough, and not taken apart

@@ -63,9 +63,11 @@ pub async fn act(
     let run = Run { operation: &operation, environment, earlier, responsibilities, decided, component, mode };
     let planned = run.plan(target).await.map_err(|error| operation.stale(error))?;
     // Invariant: what is applied is what was planned, or it stops.
-    let departures = operation.plan.as_ref().map(|plan| plan.departures(planned.plan())).unwrap_or_default();
-    if !departures.is_empty() {
-        return Err(Error::Stale(departures));
+    if let Some(saved) = &operation.plan {
+        let departures = saved.departures(planned.plan());
+        if !departures.is_empty() {
+            return Err(Error::Stale { departures, again: saved.again() });
+        }
     }
     if mode != Mode::Act {
         return Ok(planned.into_outcome());

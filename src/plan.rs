@@ -17,6 +17,7 @@ mod cautions;
 mod proposed;
 mod confirmed;
 mod requested;
+mod departures;
 mod saved;
 
 use std::collections::{BTreeMap, HashMap};

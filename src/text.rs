@@ -10,5 +10,5 @@ pub mod shell;
 pub mod url;
 pub mod yaml;
 
-pub use shell::{Blank, CommandLine};
+pub use shell::{Blank, CommandLine, Filling};
 pub use yaml::YamlText;

@@ -21,7 +21,6 @@ use crate::bundle::component::Component;
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
 use crate::fetch::Fetched;
-use crate::reference::Reference;
 use crate::signature::Evidence;
 
 mod refusal;
@@ -29,7 +28,7 @@ mod policy;
 
 pub use policy::{KeySummary, PolicyError, PolicySummary, RuleSummary, TrustPolicy};
 use policy::{TrustRule, TrustedKey};
-pub use refusal::{Flaw, Refusal};
+pub use refusal::{Flaw, Refusal, Unruled};
 
 /// A bundle that may run: a signature over its digest satisfied the trust policy.
 ///
@@ -120,7 +119,7 @@ impl TrustPolicy {
             let opened = self.open(evidence, fetched.digest());
             let signer = match (&opened, rule) {
                 (Ok((_, key)), Some(rule)) => self.signer(key, rule, now).map_err(|flaw| flaw.to_string()),
-                (Ok(_), None) => Err(self.without_rule(fetched.reference()).to_string()),
+                (Ok(_), None) => Err(self.without_rule(fetched).to_string()),
                 (Err(flaw), _) => Err(flaw.to_string()),
             };
             SignatureReport {
@@ -146,7 +145,7 @@ impl TrustPolicy {
     /// [`Refusal`] as for [`TrustPolicy::verify`].
     pub fn decide(&self, fetched: &Fetched, now: Timestamp) -> Result<TrustDecision, Refusal> {
         self.check_refused(fetched)?;
-        let rule = self.rule(fetched.reference()).ok_or_else(|| self.without_rule(fetched.reference()))?;
+        let rule = self.rule(fetched.reference()).ok_or_else(|| self.without_rule(fetched))?;
         let signers = self.signers(fetched, rule, now)?;
         // Invariant: what the bundle says about itself counts only after its signature did.
         let name = fetched.bundle().name();
@@ -222,8 +221,16 @@ impl TrustPolicy {
         }
     }
 
-    fn without_rule(&self, reference: &Reference) -> Refusal {
-        if self.is_configured { Refusal::NoRule(reference.to_string()) } else { Refusal::NoPolicy }
+    fn without_rule(&self, fetched: &Fetched) -> Refusal {
+        let (reference, name) = (fetched.reference(), fetched.bundle().name());
+        // In a rule a star stands for more than itself.
+        let is_plain = |name: &&str| !name.contains('*');
+        let unruled = Box::new(Unruled {
+            reference: reference.to_string(),
+            place: policy::place_of(reference),
+            name: Some(name).filter(is_plain).map(str::to_owned),
+        });
+        if self.is_configured { Refusal::NoRule(unruled) } else { Refusal::NoPolicy(Some(unruled)) }
     }
 }
 

@@ -146,7 +146,7 @@ fn a_plan_made_with_a_relative_reference_holds_elsewhere_or_says_what_to_add() {
     let said = site.carnet_in(&elsewhere, &apply).expect(1);
     let message = format!("the bundle of the plan cannot be fetched from `{reference}`");
     assert_eq!(said.document["message"], Value::from(message));
-    assert_eq!(said.document["hint"], "name where it is here: `carnet apply PLAN --bundle REF`");
+    assert_eq!(said.document["hint"], "name where it is here: carnet apply ../plan.json --bundle REF");
     site.carnet_in(&elsewhere, &[&apply[..], &["--bundle", "layout:../moved"]].concat()).expect(0);
     assert_eq!(site.value("web-a"), "first");
 

@@ -199,6 +199,50 @@ fn a_bundle_is_installed_from_a_registry_and_rolled_back_without_it() {
     assert!(site.made().is_empty());
 }
 
+/// The hint is pasted as it is, with the one thing in it that nobody else knows.
+#[test]
+fn whoever_has_no_rule_for_a_registry_is_told_the_one_that_is_missing() {
+    let site = Site::new();
+    let server = site.registry();
+    let at = format!("{}/acme/web:1", server.host());
+    site.run(&["push", &site.layout("web"), &at]).well();
+    let hint = |said: &Said| said.document["hint"].as_str().unwrap_or_default().to_owned();
+    let paste = |command: &str| {
+        let words: Vec<_> = command.split(' ').skip(1).collect();
+        let key = site.path("release.pub").display().to_string();
+        let words: Vec<_> =
+            words.iter().map(|word| if *word == "RELEASE.pub" { &*key } else { word }).collect();
+        site.run(&words).well()
+    };
+    let rule = format!("carnet trust new --key RELEASE.pub --name web --match {}/acme/web", server.host());
+    let said = site.run(&["install", "web", &at, "--target", "dir:rendered", "-y"]);
+    let file = site.path("config/carnet/trust.yaml");
+    assert_eq!(
+        (said.code, hint(&said)),
+        (Some(10), format!("{rule} --to {}", file.display())),
+        "{}",
+        said.text
+    );
+    paste(&hint(&said));
+    site.run(&["verify", &at]).well();
+
+    let said =
+        site.run(&["plan", "web", &format!("{}/acme/web:9", server.host()), "--target", "dir:rendered"]);
+    assert!(
+        said.code == Some(1) && said.text.contains(&format!("carnet login {}", server.host())),
+        "{}",
+        said.text
+    );
+    let elsewhere = format!("{}/more/web:1", server.host());
+    site.run(&["push", &site.layout("web"), &elsewhere]).well();
+    let said = site.run(&["plan", "web", &elsewhere, "--target", "dir:rendered"]);
+    let rule = rule.replace("/acme/web", "/more/web");
+    let expected = format!("add to {} the rule and the key that this prints: {rule}", file.display());
+    assert_eq!((said.code, hint(&said)), (Some(10), expected), "{}", said.text);
+    let printed = paste(&rule);
+    assert_eq!(printed["spec"]["rules"][0]["match"], format!("{}/more/web", server.host()));
+}
+
 #[test]
 fn what_a_registry_cannot_or_will_not_give_is_told_by_its_kind() {
     let site = Site::new();

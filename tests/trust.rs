@@ -424,7 +424,7 @@ fn without_policy_rule_or_signature_nothing_runs() {
     let key = key();
     let site = Site::built();
     let none = TrustPolicy::none().verify(site.fetch().unwrap(), now());
-    assert!(matches!(none, Err(Refusal::NoPolicy)));
+    assert!(matches!(none, Err(Refusal::NoPolicy(_))));
     assert!(matches!(site.verify(&policy(&[&key], RULE)), Err(Refusal::Unsigned(_))));
     sign(&site.reference(), &key).unwrap();
     let elsewhere = RULE.replace("layout", "registry.example/**");
@@ -672,7 +672,7 @@ fn a_stored_copy_is_judged_by_where_it_came_from() {
     };
     assert!(verify("registry.example/acme/**").is_ok());
     assert!(
-        matches!(verify("layout"), Err(Refusal::NoRule(place)) if place == "registry.example/acme/guestbook:1")
+        matches!(verify("layout"), Err(Refusal::NoRule(it)) if it.reference == "registry.example/acme/guestbook:1")
     );
     assert!(matches!(dangerously_unsigned(stored(), &TrustPolicy::none()), Err(Refusal::Remote(_))));
     fs::write(site.blob(stored().component_digest()), b"other").unwrap();

@@ -6,19 +6,26 @@
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _};
 
-use crate::text::{Blank, CommandLine};
+use crate::reference::Reference;
+use crate::text::{Blank, CommandLine, Filling};
 
 use super::act::HomeArgs;
 use super::exit::Failure;
 
-/// The flags that say where an installation is, by their names among the arguments.
-const PLACE: [(&str, &str); 5] = [
+/// The flags that say where an installation and a bundle are, by their names among the arguments.
+const PLACE: [(&str, &str); 8] = [
     ("state", "--state"),
     ("namespace", "-n"),
+    ("target", "--target"),
     ("kubeconfig", "--kubeconfig"),
     ("context", "--context"),
     ("as_user", "--as"),
+    ("trust", "--trust"),
+    ("plain_http", "--plain-http"),
 ];
+
+/// Those of them that `kubectl` has as well.
+const KUBECTL: [&str; 3] = ["--kubeconfig", "--context", "--as"];
 
 /// The verb to which a kubeconfig is no way to the cluster, but a file that it writes.
 const LENDING: &str = "rbac";
@@ -28,6 +35,7 @@ const LENDING: &str = "rbac";
 pub(super) struct Asked {
     name: Option<String>,
     reference: Option<String>,
+    plan: Option<String>,
     place: Vec<(&'static str, String)>,
     home: Option<HomeArgs>,
 }
@@ -46,6 +54,7 @@ impl Asked {
         Self {
             name: typed(innermost, "name"),
             reference: typed(innermost, "reference"),
+            plan: typed(innermost, "plan"),
             place: place.map(|(_, flag, value)| (flag, value)).collect(),
             home: has_home.then(|| HomeArgs::from_arg_matches(innermost).ok()).flatten(),
         }
@@ -70,14 +79,32 @@ impl Asked {
     /// ours that takes them.
     pub(super) fn completed(&self, hint: &CommandLine) -> CommandLine {
         let filled = hint.filled(|blank| match blank {
-            Blank::Name => self.name.clone(),
-            Blank::Reference => self.reference.clone(),
+            Blank::Host => self.host().map(Filling::Word),
+            Blank::Kubectl => self.kubectl().map(Filling::Line),
+            Blank::Name => self.name.clone().map(Filling::Word),
+            Blank::Plan => self.plan.clone().map(Filling::Word),
+            Blank::Reference => self.reference.clone().map(Filling::Word),
         });
         let takes = flags_of(hint.as_str());
         let is_said = |flag: &str| hint.as_str().split(' ').any(|word| word == flag);
         let is_settled = |flag: &str| is_said(flag) || flag == "-n" && is_said("--all-namespaces");
         let missing = self.place.iter().filter(|(flag, _)| takes.contains(flag) && !is_settled(flag));
         missing.fold(filled, |line, (flag, value)| line.own(flag).word(value))
+    }
+
+    /// The registry that the bundle is in which was asked about.
+    fn host(&self) -> Option<String> {
+        match self.reference.as_deref()?.parse() {
+            Ok(Reference::Registry(registry)) => Some(registry.host),
+            _ => None,
+        }
+    }
+
+    /// `kubectl`, with the flags for the cluster that was asked about. None: it finds it by itself.
+    fn kubectl(&self) -> Option<CommandLine> {
+        let mut said = self.place.iter().filter(|(flag, _)| KUBECTL.contains(flag)).peekable();
+        said.peek()?;
+        Some(said.fold(CommandLine::of("kubectl"), |line, (flag, value)| line.own(flag).word(value)))
     }
 }
 
@@ -106,9 +133,15 @@ fn flags_of(line: &str) -> Vec<&'static str> {
     let has = |id: &str| verb.get_arguments().any(|argument| argument.get_id() == id);
     // The state is a flag of all, and of use where there is an installation.
     let is_at_home = has("namespace") && has("context");
+    let has_bundle = has("reference");
+    let is_decided = has_bundle || has("dangerous_unsigned") || verb.get_name() == "show";
     let takes = |id: &str| match id {
         "kubeconfig" => has(id) && verb.get_name() != LENDING,
         "state" => is_at_home,
+        // An installation that is there says itself where it is.
+        "target" => has_bundle && has(id),
+        "trust" => is_decided,
+        "plain_http" => has_bundle || verb.get_name() == "login",
         _ => has(id),
     };
     PLACE.iter().filter(|(id, _)| takes(id)).map(|(_, flag)| *flag).collect()
@@ -130,16 +163,41 @@ mod tests {
         assert_eq!(completed(&typed, "carnet status NAME"), "carnet status web -n prod --context kind");
         assert_eq!(
             completed(&typed, "carnet rbac NAME REF -n dev"),
-            "carnet rbac web 'layout:a b' -n dev --context kind"
+            "carnet rbac web 'layout:a b' -n dev --target kube --context kind"
         );
         assert_eq!(
             completed(&typed, "carnet list --all-namespaces"),
             "carnet list --all-namespaces --context kind"
         );
-        assert_eq!(completed(&typed, "kubectl create namespace NAME"), "kubectl create namespace web");
         assert_eq!(
-            completed(&typed, "add these flags, or write a grant: carnet grant new REF --to FILE"),
-            "add these flags, or write a grant: carnet grant new 'layout:a b' --to FILE"
+            completed(&typed, "kubectl create namespace NAME && kubectl get ns"),
+            "kubectl --context kind create namespace web && kubectl --context kind get ns"
+        );
+        assert_eq!(
+            completed(&typed, "add these flags, or write a grant: carnet grant new REF --to grant.yaml"),
+            "add these flags, or write a grant: carnet grant new 'layout:a b' --to grant.yaml"
+        );
+        let typed = [
+            "plan",
+            "web",
+            "r.example:5000/acme/web:1",
+            "--trust",
+            "t.yaml",
+            "--plain-http",
+            "r.example:5000",
+        ];
+        assert_eq!(
+            completed(&typed, "carnet inspect REF"),
+            "carnet inspect r.example:5000/acme/web:1 --trust t.yaml --plain-http r.example:5000"
+        );
+        assert_eq!(
+            completed(&typed, "carnet login HOST -u USER"),
+            "carnet login r.example:5000 -u USER --plain-http r.example:5000"
+        );
+        assert_eq!(completed(&typed, "carnet status NAME"), "carnet status web");
+        assert_eq!(
+            completed(&["apply", "a b.json"], "carnet apply PLAN --bundle REF"),
+            "carnet apply 'a b.json' --bundle REF"
         );
         let typed = ["history", "web", "--state", "kube", "--kubeconfig=/k", "--as", "it's me"];
         let expected = r"carnet unlock web --state kube --kubeconfig /k --as 'it'\''s me'";

@@ -151,6 +151,8 @@ pub enum Circumstance {
     CutShort,
     /// There is no trust policy in any of the places where one is looked for.
     NoPolicy,
+    /// The trust policy has no rule for the place of a bundle.
+    NoRule,
     /// There is no installation, or nothing says where one is to be, in the state that was looked at.
     NothingThere,
 }
@@ -204,7 +206,7 @@ mod tests {
     use crate::oci::OciError;
     use crate::run::RunError;
     use crate::state::StateError;
-    use crate::verify::Refusal;
+    use crate::verify::{Refusal, Unruled};
 
     fn failure(error: impl Into<anyhow::Error>) -> Failure {
         Failure::of(&error.into())
@@ -276,7 +278,8 @@ mod tests {
 
     #[test]
     fn hostile_text_in_an_error_stays_on_its_line() {
-        let failure = failure(Refusal::NoRule("\u{1b}[2J\nhint: trust me".into()));
+        let (reference, place) = ("\u{1b}[2J\nhint: trust me".into(), "layout".into());
+        let failure = failure(Refusal::NoRule(Box::new(Unruled { reference, place, name: None })));
         assert!(failure.message.contains("\\u{1b}[2J\\u{a}hint"), "{}", failure.message);
     }
 

@@ -190,7 +190,7 @@ fn written(file: &Path) -> anyhow::Result<Option<IdentityRecord>> {
         Some(record) => Ok(Some(record)),
         None => Err(Usage::new(
             format!("`{}` was not written by `carnet rbac`: it stays as it is", file.display()),
-            "name another file; the cluster is found as kubectl finds it (KUBECONFIG, --context)",
+            "name another file; which cluster it is, KUBECONFIG or `--context` says",
         )
         .into()),
     }

@@ -13,6 +13,7 @@ use crate::plan::{HeldFields, Plan};
 use crate::run::RunError;
 use crate::state::StateError;
 use crate::targets;
+use crate::text::CommandLine;
 
 /// Why an action was not carried out, by stage.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +136,12 @@ pub enum Error {
     Shortfall(#[from] Shortfall),
     /// The saved plan is stale.
     #[error("the plan no longer holds")]
-    Stale(Vec<String>),
+    Stale {
+        /// What differs, a line each.
+        departures: Vec<String>,
+        /// The command that makes a new one.
+        again: CommandLine,
+    },
     /// The state could not be used.
     #[error(transparent)]
     State(#[from] StateError),

@@ -131,16 +131,17 @@ impl Operation {
                     | targets::Error::Foreign { .. }
             )
         };
+        let Some(plan) = &self.plan else { return error };
         match error {
-            Error::Run { refusal: Some(refusal), .. } if self.plan.is_some() && is_in_the_way(&refusal) => {
-                Error::Stale(vec![refusal.to_string()])
+            Error::Run { refusal: Some(refusal), .. } if is_in_the_way(&refusal) => {
+                Error::Stale { departures: vec![refusal.to_string()], again: plan.again() }
             }
-            Error::Conflicts(held) if self.plan.is_some() => {
+            Error::Conflicts(held) => {
                 let line = |held: &HeldFields| {
                     let fields: Vec<_> = held.fields.iter().map(ToString::to_string).collect();
                     format!("{}: {}", held.object, fields.join(", "))
                 };
-                Error::Stale(held.iter().map(line).collect())
+                Error::Stale { departures: held.iter().map(line).collect(), again: plan.again() }
             }
             error => error,
         }

@@ -245,7 +245,7 @@ async fn a_plan_that_no_longer_holds_is_not_asked_about() {
         let operation = Operation { plan, complete: true, ..home.operation("install") };
         acted(&home, Some(verified), operation, approver.clone(), Mode::Act)
     };
-    let Err(Error::Stale(departures)) = saved(bundle("two").await).await else {
+    let Err(Error::Stale { departures, .. }) = saved(bundle("two").await).await else {
         panic!("it is another bundle")
     };
     assert!(!departures.is_empty());

@@ -31,14 +31,12 @@ pub async fn apply(
     let fetched = fetched(plan, reference, services).await?;
     if fetched.digest() != plan.bundle.digest {
         let found = format!("bundle: {} was planned, now it is {}", plan.bundle.digest, fetched.digest());
-        return Err(install::Error::Stale(vec![found]).into());
+        return Err(stale(plan, found).into());
     }
     let verified = services.bundles.admitted(fetched, request.is_unsigned)?;
-    check_still(
-        &plan.action,
-        &plan.installation.name,
-        services.state().find(&plan.installation.name)?.as_ref(),
-    )?;
+    let earlier = services.state().find(&plan.installation.name)?;
+    check_still(&plan.action, &plan.installation.name, earlier.as_ref())
+        .map_err(|found| stale(plan, found))?;
     let located =
         Located { place: place(plan, request)?, namespace: Some(plan.installation.namespace.clone()) };
     let mut attempt = Attempt::new(&plan.action, request);
@@ -74,14 +72,17 @@ fn place(plan: &Plan, request: &InstallationRequest) -> Result<Place, Error> {
 }
 
 /// A plan is one of an install or an upgrade, and which of both is to be done must not have changed.
-fn check_still(action: &str, name: &str, earlier: Option<&Installation>) -> Result<(), install::Error> {
+fn check_still(action: &str, name: &str, earlier: Option<&Installation>) -> Result<(), String> {
     let is_installed = earlier.is_some_and(Installation::is_installed);
     if is_installed == (action == "upgrade") {
         return Ok(());
     }
     let now = if is_installed { "is there by now" } else { "is not there, or its last run failed" };
-    let found = format!("{action} was planned, and `{name}` {now}");
-    Err(install::Error::Stale(vec![found]))
+    Err(format!("{action} was planned, and `{name}` {now}"))
+}
+
+fn stale(plan: &Plan, found: String) -> install::Error {
+    install::Error::Stale { departures: vec![found], again: plan.again() }
 }
 
 #[cfg(test)]
@@ -96,12 +97,10 @@ mod tests {
         assert!(check_still("upgrade", "web", Some(&there)).is_ok());
         for earlier in [None, Some(&failed), Some(&gone)] {
             assert!(check_still("install", "web", earlier).is_ok());
-            let error = check_still("upgrade", "web", earlier).unwrap_err();
-            let install::Error::Stale(found) = error else { panic!("{error}") };
-            assert_eq!(found, ["upgrade was planned, and `web` is not there, or its last run failed"]);
+            let found = check_still("upgrade", "web", earlier).unwrap_err();
+            assert_eq!(found, "upgrade was planned, and `web` is not there, or its last run failed");
         }
-        let error = check_still("install", "web", Some(&there)).unwrap_err();
-        let install::Error::Stale(found) = error else { panic!("{error}") };
-        assert_eq!(found, ["install was planned, and `web` is there by now"]);
+        let found = check_still("install", "web", Some(&there)).unwrap_err();
+        assert_eq!(found, "install was planned, and `web` is there by now");
     }
 }

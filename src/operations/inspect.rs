@@ -226,7 +226,7 @@ impl Inspection {
             bundle: BundleSummary::of(bundle),
             level: Level::Component,
             trusted: refusal.is_none(),
-            has_policy: !matches!(refusal, Some(Refusal::NoPolicy)),
+            has_policy: !matches!(refusal, Some(Refusal::NoPolicy(_))),
             verdict: refusal.as_ref().map(verdict),
             reason: refusal.map(|refusal| refusal.to_string()),
             signatures,

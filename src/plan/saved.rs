@@ -8,8 +8,10 @@ use crate::digest::Digest;
 use crate::document::{self, visible};
 use crate::kubernetes::object::ObjectId;
 use crate::targets::Change;
+use crate::text::CommandLine;
 
-use super::{Plan, PlannedChange};
+use super::departures::{calls, credentials, parameters, rights};
+use super::{InstallationName, Plan, PlannedChange};
 
 /// The members that the command line adds around a plan.
 const ENVELOPE: [(&str, &str); 2] = [("apiVersion", "carnet.dev/v1alpha1"), ("kind", "Plan")];
@@ -75,6 +77,13 @@ impl Plan {
         }
     }
 
+    /// The command that makes a plan of the same once more, without what is granted and given.
+    pub fn again(&self) -> CommandLine {
+        let InstallationName { name, namespace } = &self.installation;
+        let line = CommandLine::of("carnet plan").word(name).word(&self.inputs.reference);
+        line.own("-n").word(namespace).own("--target").word(&self.target)
+    }
+
     /// Differences between this saved plan and `now`, a fresh one, a line each. Any of them means that this plan is
     /// stale.
     pub fn departures(&self, now: &Self) -> Vec<String> {
@@ -110,6 +119,13 @@ impl Plan {
 
     fn departures_of(&self, now: &Self) -> Vec<String> {
         let mut found = self.departing_objects(now);
+        found.extend(parameters(&self.inputs.parameters, &now.inputs.parameters));
+        found.extend(rights(&self.rbac, &now.rbac));
+        found.extend(credentials(&self.credentials, &now.credentials));
+        found.extend(calls(&self.host_calls, &now.host_calls));
+        if self.inputs.grant != now.inputs.grant {
+            found.push("the grant is another one".into());
+        }
         for (name, planned, actual) in self.members_beside(now) {
             if planned != actual {
                 found.push(format!("{name}: {} was planned, now it is {}", shown(&planned), shown(&actual)));
@@ -159,30 +175,14 @@ impl Plan {
             [
                 json!(plan.bundle.digest),
                 json!(plan.component),
-                json!(plan.installation),
+                json!(format!("{}/{}", plan.installation.namespace, plan.installation.name)),
                 json!(plan.action),
                 json!(plan.target),
-                json!(plan.inputs.grant),
-                json!(plan.inputs.parameters),
-                json!(plan.withheld),
-                json!(plan.rbac),
-                json!(plan.credentials),
-                json!(plan.host_calls),
+                json!(plan.withheld.join(" ")),
             ]
         };
-        const NAMES: [&str; 11] = [
-            "bundle",
-            "component",
-            "installation",
-            "action",
-            "target",
-            "grant",
-            "parameters",
-            "what is not granted",
-            "rights",
-            "credentials",
-            "calls to the host",
-        ];
+        const NAMES: [&str; 6] =
+            ["bundle", "component", "installation", "action", "target", "what is not granted"];
         NAMES
             .into_iter()
             .zip(of(self))
@@ -206,7 +206,10 @@ fn lines(row: &PlannedChange) -> Vec<String> {
 /// A value, short enough for one line.
 fn shown(value: &Value) -> String {
     const LONGEST: usize = 200;
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = match value {
+        Value::Null => "none".to_owned(),
+        value => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+    };
     if text.chars().count() <= LONGEST {
         return text;
     }

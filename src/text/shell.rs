@@ -28,18 +28,38 @@ pub struct CommandLine {
 /// A word in our own words that stands for one of the reader's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blank {
+    /// The host of the registry that a bundle is in.
+    Host,
+    /// The client of a cluster, which may have to be told which one.
+    Kubectl,
     /// The installation.
     Name,
+    /// The file of a plan.
+    Plan,
     /// Where a bundle is.
     Reference,
 }
 
-impl Blank {
-    const ALL: [Self; 2] = [Self::Name, Self::Reference];
+/// What stands in the place of a blank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filling {
+    /// More than one word, or words of ours.
+    Line(CommandLine),
+    /// A text from outside, as one word.
+    Word(String),
+}
 
-    fn word(self) -> &'static str {
+impl Blank {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Host, Self::Kubectl, Self::Name, Self::Plan, Self::Reference];
+
+    /// The word that stands for it.
+    pub fn word(self) -> &'static str {
         match self {
+            Self::Host => "HOST",
+            Self::Kubectl => "kubectl",
             Self::Name => "NAME",
+            Self::Plan => "PLAN",
             Self::Reference => "REF",
         }
     }
@@ -75,15 +95,20 @@ impl CommandLine {
 
     /// The line with these words in the place of its blanks, as far as they are known.
     #[must_use]
-    pub fn filled(&self, known: impl Fn(Blank) -> Option<String>) -> Self {
+    pub fn filled(&self, known: impl Fn(Blank) -> Option<Filling>) -> Self {
         let (mut line, mut copied) = (Self { text: String::new(), blanks: Vec::new() }, 0);
         for (at, blank) in &self.blanks {
-            let Some(text) = known(*blank) else { continue };
+            let Some(filling) = known(*blank) else { continue };
             line.text.push_str(self.text.get(copied..*at).unwrap_or_default());
-            let word = if is_plain(&text) { text } else { quoted(&text) };
-            // A text that begins with `-` must not be taken for a flag.
-            line.text.push_str(if word.starts_with('-') { "-- " } else { "" });
-            line.text.push_str(&word);
+            match filling {
+                Filling::Word(text) => {
+                    let word = if is_plain(&text) { text } else { quoted(&text) };
+                    // A text that begins with `-` must not be taken for a flag.
+                    line.text.push_str(if word.starts_with('-') { "-- " } else { "" });
+                    line.text.push_str(&word);
+                }
+                Filling::Line(more) => line.text.push_str(&more.text),
+            }
             copied = at + blank.word().len();
         }
         line.text.push_str(self.text.get(copied..).unwrap_or_default());
@@ -240,13 +265,19 @@ mod tests {
     fn blanks_of_ours_are_filled_and_words_of_others_stay() {
         let line = CommandLine::of("carnet upgrade").word("REF").own("REF -n").word("a NAME b").own("NAME");
         let known = |blank| match blank {
-            Blank::Reference => Some("layout:/a b".to_owned()),
-            Blank::Name => None,
+            Blank::Reference => Some(Filling::Word("layout:/a b".into())),
+            _ => None,
         };
         assert_eq!(line.filled(known), "carnet upgrade REF 'layout:/a b' -n 'a NAME b' NAME");
         let both = CommandLine::of("see:").and(&CommandLine::of("carnet plan NAME REF --to FILE"));
-        let filled = both.filled(|_| Some("-x".into()));
+        let filled = both.filled(|_| Some(Filling::Word("-x".into())));
         assert_eq!(filled, "see: carnet plan -- -x -- -x --to FILE");
-        assert_eq!(filled.filled(|_| Some("y".into())), filled.as_str());
+        assert_eq!(filled.filled(|_| Some(Filling::Word("y".into()))), filled.as_str());
+        let there = CommandLine::of("kubectl --context").word("a b");
+        let line = CommandLine::of("kubectl create namespace").word("kubectl").own("&& kubectl get ns");
+        assert_eq!(
+            line.filled(|_| Some(Filling::Line(there.clone()))),
+            "kubectl --context 'a b' create namespace kubectl && kubectl --context 'a b' get ns"
+        );
     }
 }

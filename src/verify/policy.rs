@@ -120,6 +120,11 @@ impl TrustPolicy {
     }
 }
 
+/// The `match` of a rule for the place that a reference is in, and for no other.
+pub(super) fn place_of(reference: &Reference) -> String {
+    RuleScope::of(reference).to_string()
+}
+
 impl TrustRule {
     /// Whether a bundle from here may call itself `name`.
     pub(super) fn admits(&self, name: &str) -> bool {
@@ -175,6 +180,21 @@ mod tests {
         ] {
             let found = policy.rule(&reference.parse().unwrap()).map(|rule| rule.scope.to_string());
             assert_eq!(found.as_deref(), scope, "{reference}");
+        }
+    }
+
+    #[test]
+    fn the_scope_of_a_place_covers_it() {
+        for (reference, place) in [
+            ("ghcr.io/acme/app:1", "ghcr.io/acme/app"),
+            ("localhost:5000/web:1", "localhost:5000/web"),
+            ("layout:x", "layout"),
+            ("./x", "layout"),
+            ("archive:x.tar", "archive"),
+        ] {
+            let reference = reference.parse().unwrap();
+            assert_eq!(place_of(&reference), place);
+            assert!(policy(&[A], &rule(place)).unwrap().rule(&reference).is_some(), "{place}");
         }
     }
 

@@ -22,12 +22,12 @@ pub enum Refusal {
         /// The rule's scope.
         rule: String,
     },
-    /// There is no trust policy.
+    /// There is no trust policy. It would need a rule for this, where a bundle was asked about.
     #[error("there is no trust policy, so nothing is trusted")]
-    NoPolicy,
+    NoPolicy(Option<Box<Unruled>>),
     /// No rule is about the place.
-    #[error("no rule of the trust policy matches `{0}`")]
-    NoRule(String),
+    #[error("no rule of the trust policy matches `{}`", .0.reference)]
+    NoRule(Box<Unruled>),
     /// The policy refuses this digest, whoever signed it.
     #[error("the trust policy refuses {0}")]
     RefusedDigest(Digest),
@@ -49,6 +49,17 @@ pub enum Refusal {
     /// There is no signature at all.
     #[error("{0} is not signed")]
     Unsigned(Digest),
+}
+
+/// A bundle that no rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unruled {
+    /// Where it is.
+    pub reference: String,
+    /// The place, as the `match` of a rule for it alone.
+    pub place: String,
+    /// The name that it gives itself, where nobody vouches for that. None: it is no plain one.
+    pub name: Option<String>,
 }
 
 /// Why one signature does not count.

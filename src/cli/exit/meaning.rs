@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::author::AuthorError;
 use crate::bundle::component::InvalidComponent;
+use crate::bundle::parameters::{ParameterError, ParameterFault};
 use crate::cluster;
 use crate::document::{chain, visible};
 use crate::fetch::FetchError;
@@ -22,7 +23,7 @@ use crate::run::RunError;
 use crate::state::{DatabaseFault, StateError};
 use crate::targets::{self, Take};
 use crate::text::CommandLine;
-use crate::verify::{PolicyError, Refusal};
+use crate::verify::{PolicyError, Refusal, Unruled};
 
 use super::{
     Circumstance, Code, Detail, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED,
@@ -49,8 +50,7 @@ const HELD: &str =
     "once what holds them has let go, the same command goes on; a longer `--timeout` waits longer";
 
 /// The hint for a namespace that goes.
-const TERMINATING: &str =
-    "wait until it is gone and make it anew; `kubectl get namespace NAMESPACE -o yaml` says what holds it";
+const TERMINATING: &str = "wait until it is gone and make it anew; what holds it: kubectl get namespace";
 
 /// The hint for a state that cannot be written.
 const OTHER_STATE: &str = "name a state that can be written: `--state DIR`";
@@ -155,7 +155,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
             Meaning::from(USAGE).hint(line.own("--kubeconfig FILE --revoke"))
         }
         Error::NotASource(_) => {
-            Meaning::from(USAGE).hint("grant it: carnet grant new REF --to FILE, or `--approve DIGEST`")
+            Meaning::from(USAGE).hint("grant it with `--approve DIGEST`, or: carnet grant new REF --to grant.yaml")
         }
         Error::NoImages { images, copy, .. } => {
             let images: Vec<_> = images.iter().map(ToString::to_string).collect();
@@ -168,17 +168,17 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube").under(Circumstance::NothingThere),
         Error::PlanBundle { source, .. } => {
             let meaning = of_fetch(source);
-            let elsewhere = "name where it is here: `carnet apply PLAN --bundle REF`";
+            let elsewhere = "name where it is here: carnet apply PLAN --bundle REF";
             if meaning.code == ERROR { meaning.hint(elsewhere) } else { meaning }
         }
         Error::Input(error) | Error::Policy(error) => return meaning(&**error),
         Error::Refused(error) => of_refusal(error),
-        Error::SettledGrant => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
+        Error::SettledGrant => Meaning::from(USAGE).hint("leave it out, or have it changed by an upgrade: carnet upgrade NAME REF"),
         Error::Shared { lines, .. } => Meaning::from(NOT_GRANTED).commands(lines).hint(
             "add these flags, and with `--grants FILE` what is granted, from what you know yourself: who can write the \
              record can write anything there",
         ),
-        Error::SettledParameter(_) => Meaning::from(USAGE).hint("leave it out, or use `carnet upgrade`"),
+        Error::SettledParameter(_) => Meaning::from(USAGE).hint("leave it out, or have it changed by an upgrade: carnet upgrade NAME REF"),
         Error::Shortfall(error) => of_shortfall(error),
         Error::State(error) => of_state(error),
         Error::Target(error) => of_target(error),
@@ -211,12 +211,29 @@ fn of_usage(usage: &Usage) -> Meaning {
 fn of_refusal(refusal: &Refusal) -> Meaning {
     let meaning = Meaning::from(NOT_TRUSTED);
     match refusal {
-        Refusal::NoPolicy => meaning.under(Circumstance::NoPolicy),
-        Refusal::NoRule(_) | Refusal::Signers { .. } => meaning.hint("carnet inspect REF"),
+        Refusal::NoPolicy(unruled) => {
+            meaning.hint(trusting(unruled.as_deref())).under(Circumstance::NoPolicy)
+        }
+        Refusal::NoRule(unruled) => meaning.hint(trusting(Some(unruled))).under(Circumstance::NoRule),
+        Refusal::Name { .. } => meaning
+            .hint("if it may have that name, write it into the `names` of that rule: carnet trust show"),
+        Refusal::Signers { .. } => meaning.hint("carnet inspect REF"),
         Refusal::Unsigned(_) => meaning.hint("carnet sign REF --key FILE"),
         Refusal::Component(fault) => of_component(fault),
         _ => meaning,
     }
+}
+
+/// The command that writes a policy for a bundle, as far as it is known.
+fn trusting(unruled: Option<&Unruled>) -> CommandLine {
+    let line = CommandLine::of("carnet trust new --key RELEASE.pub --name");
+    let Some(Unruled { place, name, .. }) = unruled else { return line.own("BUNDLE") };
+    let line = match name {
+        Some(name) => line.word(name),
+        None => line.own("BUNDLE"),
+    };
+    // What is in a layout is what a policy is about unless it says otherwise.
+    if place == "layout" { line } else { line.own("--match").word(place) }
 }
 
 /// A bundle that takes too much to look at has hit a limit; anything else is a fault of the bundle.
@@ -235,7 +252,7 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
         Shortfall::Missing(lines)
         | Shortfall::Shared(lines)
         | Shortfall::GivenToAnother { missing: lines, .. } => {
-            meaning.commands(lines).hint("add these flags, or write a grant: carnet grant new REF --to FILE")
+            meaning.commands(lines).hint("add these flags, or write a grant: carnet grant new REF --to grant.yaml")
         }
         Shortfall::Exceeded(lines) => meaning.commands(lines).hint(
             "add these flags, or the same to the grant, and plan again: what was denied may have stopped there",
@@ -244,7 +261,7 @@ fn of_shortfall(shortfall: &Shortfall) -> Meaning {
             "name the objects, or add `--dangerous-wildcards` to allow also those that nobody has thought of",
         ),
         Shortfall::OtherBundle { .. } => {
-            meaning.hint("another digest is another decision: carnet grant new REF --to FILE")
+            meaning.hint("another digest is another decision: carnet grant new REF --to grant.yaml")
         }
         Shortfall::Unprovided(_) | Shortfall::Unrequested(_) => meaning.hint("carnet inspect REF"),
         _ => meaning,
@@ -258,7 +275,7 @@ fn of_fetch(error: &FetchError) -> Meaning {
         FetchError::Oci(error) => of_oci(error),
         FetchError::OtherDigest { .. } => NOT_TRUSTED.into(),
         FetchError::NotThere(_) => Meaning::from(ERROR)
-            .hint("look for a misspelt name; a private repository may hide until `carnet login HOST`"),
+            .hint("look for a misspelt name; a private repository may hide from who is not logged in: carnet login HOST"),
         FetchError::Ambiguous(_) | FetchError::Tag { .. } => {
             Meaning::from(ERROR).hint("write `layout:DIR:TAG`")
         }
@@ -305,13 +322,23 @@ fn of_cluster(error: &cluster::Error) -> Meaning {
         }
         cluster::Error::NoDependency { .. } => Meaning::from(ERROR)
             .hint("what an object names has to be there first: apply it before, or in the same call"),
-        cluster::Error::Terminating { .. } => Meaning::from(ERROR).hint(TERMINATING),
+        cluster::Error::Terminating { object } => {
+            Meaning::from(ERROR).hint(CommandLine::of(TERMINATING).word(namespace_of(object)).own("-o yaml"))
+        }
         cluster::Error::Delegated { service, .. } => Meaning::from(ERROR).hint(
             CommandLine::of("see what is wrong with it: kubectl get apiservice").word(service).own("-o yaml"),
         ),
-        cluster::Error::NoNamespace { .. } => Meaning::from(ERROR).hint("kubectl create namespace NAMESPACE"),
+        cluster::Error::NoNamespace { object } => {
+            Meaning::from(ERROR).hint(CommandLine::of("kubectl create namespace").word(namespace_of(object)))
+        }
         _ => ERROR.into(),
     }
+}
+
+/// The namespace of an object that is written as `KIND NAMESPACE/NAME`, or which it is.
+fn namespace_of(object: &str) -> &str {
+    let named = object.rsplit(' ').next().unwrap_or(object);
+    named.split('/').next().unwrap_or(named)
 }
 
 /// The hint where a target directory is not the one that it was.
@@ -414,8 +441,17 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Displaced { source, under_way } => of_state(source).details(under_way),
         install::Error::Declined => Meaning::from(ERROR).hint(UNASKED),
         install::Error::Identity { source, missing } => of_identity(source, missing),
-        install::Error::Parameters(_) => {
-            Meaning::from(ERROR).hint("give them with `--param NAME=VALUE` or `-p FILE`")
+        install::Error::Parameters(ParameterError(faults)) => {
+            let missing = faults.iter().filter_map(|fault| match fault {
+                ParameterFault::Required(name) => {
+                    Some(CommandLine::of("--param").word(format_args!("{name}=VALUE")))
+                }
+                _ => None,
+            });
+            let missing: Vec<_> = missing.collect();
+            let how = "give each a value that its definition allows, with `--param` or in a file with `-p`";
+            let meaning = Meaning::from(ERROR).commands(&missing);
+            if missing.is_empty() { meaning.hint(how) } else { meaning.hint("add these flags, with their values") }
         }
         install::Error::Powers { refused, .. } => of_powers(refused),
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
@@ -433,7 +469,7 @@ fn of_install(error: &install::Error) -> Meaning {
              any more that it belongs to this installation",
         ),
         install::Error::OtherFiles(_) => {
-            Meaning::from(ERROR).hint("put them back as they were, or roll them out with `carnet upgrade`")
+            Meaning::from(ERROR).hint("put them back as they were, or roll them out: carnet upgrade NAME REF")
         }
         install::Error::SetUp(error) => of_run(error),
         install::Error::Conflicts(held) => of_held(held),
@@ -441,9 +477,9 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Shortfall(error) => of_shortfall(error),
         install::Error::State(error) => of_state(error),
         install::Error::Target(error) => of_target(error),
-        install::Error::Stale(departures) => Meaning::from(STALE)
+        install::Error::Stale { departures, again } => Meaning::from(STALE)
             .details(departures)
-            .hint("make a new plan with `carnet plan`, and look at it"),
+            .hint(CommandLine::of("make a new one, and look at it:").and(again)),
         install::Error::Unready(unready) => Meaning::from(NOT_READY)
             .unready(unready, install::MAX_SAID)
             .hint("wait longer with `--timeout`, or not with `--no-wait`"),
@@ -482,8 +518,8 @@ fn of_identity(source: &cluster::Error, missing: &[String]) -> Meaning {
     match source {
         cluster::Error::Home { .. } => of_cluster(source).details(missing),
         cluster::Error::Denied { .. } => Meaning::from(NO_RIGHTS).details(missing).hint(
-            "hand an administrator what `carnet rbac NAME REF` prints and use `--identity own` under it, \
-             or use `--identity own` with your own rights",
+            "use `--identity own` with your own rights, or under those that an administrator gives you by what this \
+             prints: carnet rbac NAME REF",
         ),
         _ => of_cluster(source),
     }
@@ -521,7 +557,7 @@ mod tests {
         for (error, expected) in [
             (Error::Refused(Refusal::Unsigned(Digest::of(b""))), 10),
             (Error::Shortfall(Shortfall::Missing(Vec::new())), 11),
-            (Error::Install(install::Error::Stale(Vec::new())), 13),
+            (Error::Install(install::Error::Stale { departures: Vec::new(), again: "x".into() }), 13),
             (Error::Install(install::Error::Unready(Vec::new())), 15),
             (Error::State(StateError::Locked { name: String::new(), holder: None }), 16),
             (Error::Install(install::Error::Canceled), 1),

@@ -18,7 +18,7 @@ pub(in crate::cli) struct Args {}
 
 pub(super) fn run(_: &Args, context: &Context) -> anyhow::Result<Code> {
     let found = context.trust()?;
-    let Some(file) = found.file else { return Err(Refusal::NoPolicy.into()) };
+    let Some(file) = found.file else { return Err(Refusal::NoPolicy(None).into()) };
     let trust = Trust { file: file.display().to_string(), policy: found.policy.summary() };
     context.ui.report(&trust)?;
     Ok(exit::DONE)

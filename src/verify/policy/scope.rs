@@ -37,6 +37,15 @@ impl RuleScope {
         }
     }
 
+    /// The scope of the place that a reference is in, and of no other.
+    pub(super) fn of(reference: &Reference) -> Self {
+        match reference {
+            Reference::Archive(_) => Self::Archive,
+            Reference::Layout(_) | Reference::Path(_) => Self::Layout,
+            Reference::Registry(found) => Self::Repository(format!("{}/{}", found.host, found.repository)),
+        }
+    }
+
     /// How many characters of `reference` the scope fixes, or none where it does not cover it.
     pub(super) fn covers(&self, reference: &Reference) -> Option<usize> {
         let place = match reference {
