@@ -64,6 +64,7 @@ mod test;
 mod trust;
 mod uninstall;
 mod unlock;
+mod claims;
 mod version;
 mod one_verb;
 
@@ -149,6 +150,7 @@ enum Verb {
     Drift(Box<drift::Args>),
     Outputs(outputs::Args),
     Unlock(unlock::Args),
+    Claims(Box<claims::Args>),
     Completion(completion::Args),
     Schema(schema::Args),
     Doctor(doctor::Args),
@@ -368,6 +370,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Drift(args) => drift::run(args, context),
         Verb::Outputs(args) => outputs::run(args, context),
         Verb::Unlock(args) => unlock::run(args, context),
+        Verb::Claims(args) => claims::run(args, context),
         Verb::Completion(args) => completion::run(args, context),
         Verb::Schema(args) => schema::run(args, context),
         Verb::Doctor(args) => doctor::run(args, context),

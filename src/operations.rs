@@ -45,6 +45,7 @@ pub mod list;
 pub mod history;
 pub mod outputs;
 pub mod unlock;
+pub mod claims;
 pub mod doctor;
 pub mod schema;
 pub mod conform;

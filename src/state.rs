@@ -11,8 +11,8 @@
 mod holder;
 mod error;
 mod recorded_files;
-mod installation;
 mod claim;
+mod installation;
 mod origin;
 mod directory;
 mod cluster;
@@ -32,7 +32,7 @@ use crate::fetch::Fetched;
 use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
 
-pub use claim::{Claim, ClaimResult, timestamp, ulid};
+pub use claim::{Claim, ClaimResult, IMPORTED, RecordedClaim, RecordedResult, ResultStamp, timestamp, ulid};
 pub use cluster::record_text;
 pub use directory::{is_own, private_directory};
 pub use error::{DatabaseFault, StateError};
@@ -281,6 +281,17 @@ impl State {
         match &self.0 {
             Backend::Cluster(cluster) => cluster.load(digest, origin).await,
             Backend::Directory(directory) => directory.load(digest, origin).await,
+        }
+    }
+
+    /// The claims of an installation, oldest first, with their results, as they are stored.
+    ///
+    /// # Errors
+    /// [`StateError`] when they cannot be read.
+    pub fn claims(&self, name: &str) -> Result<Vec<RecordedClaim>, StateError> {
+        match &self.0 {
+            Backend::Cluster(cluster) => cluster.claims(name),
+            Backend::Directory(directory) => directory.claims(name),
         }
     }
 

@@ -400,3 +400,43 @@ fn an_error_that_ends_with_its_cause_says_it_once() {
     let said = said.expect(10).says(&["that would be no trust policy: "]);
     assert_eq!(said.stderr.matches("is not a scope").count(), 1, "{}", said.stderr);
 }
+
+#[test]
+fn history_that_is_imported_is_no_right_to_anything() {
+    let site = Site::installed();
+    let here = site.value();
+    site.carnet(&["claims", "export", "web", "--to", "web.json"]).expect(0);
+    let written = fs::read_to_string(site.0.path("web.json")).unwrap();
+    assert!(!written.contains("1234"), "a value that must not be shown: {written}");
+    site.carnet(&["lint", "web.json"]).expect(0);
+
+    let there = ["--state", "there"];
+    let import = ["claims", "import", "web.json", "--target", "dir:rendered", "-n", "prod"];
+    site.carnet(&[&import[..], &there].concat()).expect(0).says(&["1 claims of web in prod were imported"]);
+    site.carnet(&[&import[..], &there].concat()).expect(0).says(&["web has all of these claims"]);
+    let history = site.carnet(&[&["history", "web", "-o", "json"][..], &there].concat()).expect(0).document();
+    assert_eq!(
+        (&history["items"][0]["imported"], &history["items"][0]["result"]),
+        (&json!(true), &json!("succeeded"))
+    );
+
+    // What was granted there is granted here once more, and what was written there is somebody else's.
+    let upgrade = [
+        "upgrade",
+        "web",
+        "layout:two",
+        "--target",
+        "dir:rendered",
+        "-n",
+        "prod",
+        "--dangerous-unsigned",
+        "-y",
+    ];
+    site.carnet(&[&upgrade[..], &there].concat()).expect(11);
+    site.carnet(&[&upgrade[..], &GRANT, &there].concat()).expect(1).says(&["--take-ownership"]);
+    site.carnet(&[&["uninstall", "web", "-y"][..], &there].concat()).expect(0);
+    assert_eq!(site.value(), here, "nothing that was not made here is removed");
+    site.carnet(&[&["claims", "import", "web.json"][..], &there].concat())
+        .expect(1)
+        .says(&["with other claims"]);
+}

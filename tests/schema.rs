@@ -17,8 +17,8 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use support::{Home, example};
 
-/// Members whose names are somebody else's: parameters, outputs, and objects of Kubernetes.
-const OPEN: [&str; 4] = ["outputs", "parameters", "rbac", "manifest"];
+/// Members whose names are somebody else's: parameters, outputs, objects of Kubernetes, and documents of CNAB.
+const OPEN: [&str; 6] = ["claim", "manifest", "outputs", "parameters", "rbac", "results"];
 
 struct Site {
     home: Home,
@@ -146,6 +146,17 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     let (name, value) = list["outputs"].as_object().unwrap().iter().next().unwrap();
     assert_eq!(&site.prints("Output", &["outputs", "guestbook", name])["value"], value);
     site.prints("Difference", &["diff", "guestbook"]);
+    let claims = site.prints("ClaimList", &["claims", "export", "guestbook"]);
+    for (kind, document) in
+        [("claim", &claims["items"][0]["claim"]), ("claim-result", &claims["items"][0]["results"][0])]
+    {
+        std::fs::write(site.home.path("document.json"), document.to_string()).unwrap();
+        let lint = site.printed(&["lint", "--kind", kind, "document.json"]);
+        assert_eq!(lint["faults"], json!([]), "{kind}");
+    }
+    std::fs::write(site.home.path("claims.json"), claims.to_string()).unwrap();
+    assert_eq!(site.printed(&["lint", "claims.json"])["faults"], json!([]));
+    site.prints("ClaimsImported", &["claims", "import", "claims.json", "--state", "elsewhere"]);
     let (file, text) = site.home.rendered().into_iter().next().unwrap();
     let file = site.home.path("rendered").join(file);
     std::fs::write(&file, "{apiVersion: v1, kind: Gone, metadata: {name: x}}").unwrap();

@@ -46,6 +46,33 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Reads a claim that anybody wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(value: &Value) -> Result<Self, Vec<Fault>> {
+        let (read, faults) = claim(value, Purpose::Read);
+        read.ok_or(faults)
+    }
+
+    /// Reads a claim that is about to be published, which has to be without any fault.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn checked(value: &Value) -> Result<Self, Vec<Fault>> {
+        let (read, faults) = claim(value, Purpose::Lint);
+        read.ok_or(faults)
+    }
+
+    /// Reads a result of this claim that anybody wrote.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn result(&self, value: &Value) -> Result<ClaimResult, Vec<Fault>> {
+        let (read, faults) = claim_result(value, Some(self), Purpose::Read);
+        read.ok_or(faults)
+    }
+
     /// Whether the action may have changed the installation: then there is a new revision.
     pub fn modifies(&self) -> bool {
         BUILT_IN_ACTIONS.contains(&self.action.as_str())

@@ -16,6 +16,8 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`build`",
         "`reference`, `digest`, `name`, `version`, `tag`, `component`, `file`, `isMade`, `size`, `imports`, `warnings`",
     ),
+    ("ClaimList", "`claims export`", "`items`: each with `claim`, `results` and `outputs`; `leftOut`"),
+    ("ClaimsImported", "`claims import`", "`name`, `namespace`, `claims`, `withheld`"),
     ("Copy", "`push`, `pull`, `copy`", "`reference`, `digest`, `copied`, `bytes`, `present`, `missing`"),
     (
         "Diagnosis",

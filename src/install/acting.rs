@@ -111,12 +111,13 @@ impl Run<'_> {
     fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
         let result = match acted {
             Ok((outcome, outputs)) => {
-                ClaimResult { status: "succeeded", message: outcome.message(), outputs }
+                ClaimResult { status: "succeeded", message: outcome.message(), outputs, stamp: None }
             }
             Err(error) => ClaimResult {
                 status: error.status(),
                 message: Some(error.summary()),
                 outputs: &BTreeMap::new(),
+                stamp: None,
             },
         };
         Ok(self.environment.state.finish(claim, &result)?)

@@ -60,7 +60,8 @@ pub(super) fn decide(
     let resolved =
         parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, &previous)
             .map_err(Error::Parameters)?;
-    let recorded = earlier.filter(|earlier| earlier.is_shared()).map(|_| previous).unwrap_or_default();
+    let recorded =
+        earlier.filter(|earlier| earlier.has_values_of_others()).map(|_| previous).unwrap_or_default();
     let is_given = |name: &String| operation.parameters.contains_key(name) || !recorded.contains_key(name);
     let is_own = |name: &String| is_given(name) && !operation.doubtful.contains(name);
     let requests = Requests::of(verified.bundle())?;

@@ -214,6 +214,7 @@ pub(in crate::install) mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
+            imported: false,
             rollback_to: None,
             files: None,
             grant: GrantSpec::default(),

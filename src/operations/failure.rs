@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::author::AuthorError;
+use crate::bundle::Fault;
 use crate::bundle::parameters::{ParameterError, ParameterFault};
 use crate::capability;
 use crate::cluster::{self, Unconfigured};
@@ -46,6 +47,12 @@ pub enum Error {
     /// A source directory is no bundle.
     #[error(transparent)]
     Author(#[from] AuthorError),
+    /// Claims break rules of CNAB, or contradict each other.
+    #[error("the claims cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Claims(Vec<Fault>),
+    /// The installation is there, and has a history of its own.
+    #[error("the installation `{0}` is recorded here already, with other claims")]
+    ClaimsThere(String),
     /// The cluster refused, or cannot be reached.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),

@@ -87,6 +87,7 @@ pub(super) mod tests {
             modifies: true,
             reference: String::new(),
             secret_parameters: Vec::new(),
+            imported: false,
             rollback_to: None,
             files: None,
             grant: crate::grant::spec::GrantSpec::default(),

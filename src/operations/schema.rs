@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::verify::TrustPolicy;
 
 use super::build::Build;
+use super::claims::{ClaimList, ClaimsImported};
 use super::copy::Copied;
 use super::diff::Difference;
 use super::doctor::Diagnosis;
@@ -85,6 +86,8 @@ pub fn kinds() -> Vec<DocumentKind> {
     vec![
         DocumentKind::printed::<Account>(),
         DocumentKind::printed::<Build>(),
+        DocumentKind::printed::<ClaimList>(),
+        DocumentKind::printed::<ClaimsImported>(),
         DocumentKind::printed::<Copied>(),
         DocumentKind::printed::<Diagnosis>(),
         DocumentKind::printed::<Difference>(),

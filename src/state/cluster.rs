@@ -38,8 +38,8 @@ use crate::kubernetes::rbac::{IdentityName, IdentityRecord};
 use crate::targets::Ledger;
 
 use super::{
-    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Installations, Revisions,
-    StateError, ulid,
+    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Installations, RecordedClaim,
+    Revisions, StateError, ulid,
 };
 
 use bundle::UnpackedBundle;
@@ -175,6 +175,16 @@ impl ClusterState {
         })
     }
 
+    pub(super) fn claims(&self, name: &str) -> Result<Vec<RecordedClaim>, StateError> {
+        let (store, name) = (self.store.clone(), name.to_owned());
+        self.thread.wait(async move {
+            match InstallationRecord::open(&store, &name).await? {
+                Some(record) => record.recorded_claims(&store).await,
+                None => Ok(Vec::new()),
+            }
+        })
+    }
+
     pub(super) fn outputs(&self, name: &str) -> Result<BTreeMap<String, Value>, StateError> {
         let (store, name) = (self.store.clone(), name.to_owned());
         self.thread.wait(async move {
@@ -237,9 +247,9 @@ impl ClusterState {
     pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
         let (store, writer, claim) = (self.store.clone(), Arc::clone(&self.writer), claim.clone());
         let (status, message) = (result.status.to_owned(), result.message.clone());
-        let outputs = result.outputs.clone();
+        let (outputs, stamp) = (result.outputs.clone(), result.stamp.clone());
         self.thread.wait(async move {
-            let result = ClaimResult { status: &status, message, outputs: &outputs };
+            let result = ClaimResult { status: &status, message, outputs: &outputs, stamp };
             writer.finish(&store, &claim, &result).await
         })
     }

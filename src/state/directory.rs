@@ -34,8 +34,8 @@ use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::{Ledger, Recorded};
 
 use super::{
-    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Revision, Revisions,
-    StateError, origin, timestamp, ulid,
+    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, RecordedClaim,
+    RecordedResult, ResultStamp, Revision, Revisions, StateError, origin, timestamp, ulid,
 };
 
 use database::Database;
@@ -157,6 +157,41 @@ impl DirectoryState {
         })
     }
 
+    /// The claims of an installation, oldest first, each with its last result.
+    pub(super) fn claims(&self, name: &str) -> Result<Vec<RecordedClaim>, StateError> {
+        self.database.using(|database| {
+            let mut claims = database.prepare(schema::CLAIMS)?;
+            let mut outputs = database.prepare("select name, value from outputs where result = ?1")?;
+            let rows = claims.query_map([name], |row| {
+                let stamp = |id| Ok::<_, rusqlite::Error>(ResultStamp { id, created: row.get(2)? });
+                let result = row.get::<_, Option<String>>(1)?.map(stamp).transpose()?;
+                let result = result.map(|stamp| {
+                    Ok::<_, rusqlite::Error>(RecordedResult {
+                        stamp,
+                        status: row.get(3)?,
+                        message: row.get(4)?,
+                    })
+                });
+                Ok((row.get::<_, String>(0)?, result.transpose()?))
+            })?;
+            let mut recorded = Vec::new();
+            for row in rows {
+                let (document, result) = row?;
+                let mut values = BTreeMap::new();
+                if let Some(result) = &result {
+                    let rows = outputs.query_map([&result.stamp.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    for row in rows {
+                        let (output, value): (String, String) = row?;
+                        values.insert(output, document::json(value.as_bytes())?);
+                    }
+                }
+                let document = document::json(document.as_bytes())?;
+                recorded.push(RecordedClaim { document, result, outputs: values });
+            }
+            Ok(recorded)
+        })
+    }
+
     /// The current outputs of an installation: of each, the last value.
     pub(super) fn outputs(&self, name: &str) -> Result<BTreeMap<String, Value>, StateError> {
         self.database.using(|database| {
@@ -211,11 +246,10 @@ impl DirectoryState {
     /// Records the result of an action.
     pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
         self.writable()?;
-        let id = ulid();
+        let ResultStamp { id, created } = result.stamp.clone().unwrap_or_else(ResultStamp::now);
         self.database.using(|database| {
             let write = database.transaction()?;
-            write
-                .execute(schema::RESULT, params![id, claim.id, timestamp(), result.status, result.message])?;
+            write.execute(schema::RESULT, params![id, claim.id, created, result.status, result.message])?;
             for (output, value) in result.outputs {
                 let value = value.to_string();
                 let digest = Digest::of(value.as_bytes()).to_string();

@@ -18,6 +18,7 @@ use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::{Inventory, Recorded, RecordedPlace};
 
 use super::StateError;
+use super::claim::IMPORTED;
 use super::recorded_files::RecordedFiles;
 
 /// An installation, as its last run left it.
@@ -122,6 +123,9 @@ pub struct Revision {
     /// The revision that it went back to, where it was a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_to: Option<String>,
+    /// Whether it was recorded elsewhere and imported: it says what was done, and decides nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// The grant.
     #[serde(skip)]
     pub grant: GrantSpec,
@@ -218,6 +222,11 @@ impl Installation {
         !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
     }
 
+    /// Whether values of its last action may be somebody else's choice.
+    pub fn has_values_of_others(&self) -> bool {
+        self.is_shared || self.last.as_ref().is_some_and(|last| last.imported)
+    }
+
     /// Whether others can write the record, so that it decides nothing.
     pub fn is_shared(&self) -> bool {
         self.is_shared
@@ -269,7 +278,11 @@ impl Revision {
         message: Option<String>,
         modifies: bool,
     ) -> Result<Self, StateError> {
-        let claim = document::json(claim.as_bytes())?;
+        let mut claim = document::json(claim.as_bytes())?;
+        let imported = claim.pointer("/custom").and_then(|custom| custom.get(IMPORTED)).is_some();
+        if imported {
+            without_decisions(&mut claim);
+        }
         let text =
             |pointer: &str| claim.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let corrupt = |why: &str| StateError::Corrupt { record: text("/id"), why: why.into() };
@@ -300,10 +313,24 @@ impl Revision {
             reference: text("/bundleReference"),
             secret_parameters: part(run("secretParameters"))?,
             rollback_to: part(run("rollbackTo"))?,
+            imported,
             grant: part(run("terms"))?,
             files: run("files").map(|files| part(Some(files))).transpose()?,
             dangers: part(run("dangers"))?,
         })
+    }
+}
+
+/// Takes from a claim of somebody else's what would decide something here: what was granted, the files that were read,
+/// and where a bundle is from, which trust is decided by.
+fn without_decisions(claim: &mut Value) {
+    if let Some(Value::Object(run)) = claim.pointer_mut("/custom/dev.carnet.run") {
+        for member in ["dangers", "files", "rollbackTo", "rule", "signers", "terms"] {
+            run.remove(member);
+        }
+    }
+    if let Value::Object(members) = claim {
+        members.remove("bundleReference");
     }
 }
 

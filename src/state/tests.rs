@@ -70,7 +70,7 @@ pub(in crate::state) fn recorded(name: &str, uid: Option<&str>) -> Recorded {
 }
 
 pub(in crate::state) fn succeeded(outputs: &BTreeMap<String, Value>) -> ClaimResult<'_> {
-    ClaimResult { status: "succeeded", message: None, outputs }
+    ClaimResult { status: "succeeded", message: None, outputs, stamp: None }
 }
 
 fn outputs(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
@@ -145,7 +145,9 @@ fn an_action_that_modifies_nothing_is_in_the_history_and_is_not_the_last_revisio
         let (state, looked, none) = (open(), claim("status", false), BTreeMap::new());
         state.begin("web", "prod", &settings(), &looked).unwrap();
         let message = Some("it broke".into());
-        state.finish(&looked, &ClaimResult { status: "failed", message, outputs: &none }).unwrap();
+        state
+            .finish(&looked, &ClaimResult { status: "failed", message, outputs: &none, stamp: None })
+            .unwrap();
         let found = state.get("web").unwrap();
         assert_eq!(found.last.unwrap().claim, installed.id);
         let history = state.history("web").unwrap();

@@ -138,6 +138,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
             Meaning::from(USAGE).hint(CommandLine::of("carnet history").word(name))
         }
         Error::Author(error) => return of_author(error),
+        Error::ClaimsThere(name) => Meaning::from(ERROR).hint(CommandLine::of("carnet history").word(name)),
         Error::Cluster(error) => of_cluster(error),
         Error::Keep(error) => return meaning(&**error),
         Error::Directory => Meaning::from(USAGE).hint("--target kube"),

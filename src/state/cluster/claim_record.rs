@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::state::{ClaimResult, StateError, timestamp, ulid};
+use crate::state::{ClaimResult, RecordedClaim, RecordedResult, ResultStamp, StateError, timestamp, ulid};
 
 use super::encoding::{Lines, RecordReader, UnreadableRecord};
 use super::record_store::{Record, RecordStore, RecordVersion, corrupt, lost, unwritable};
@@ -46,7 +46,7 @@ impl ClaimRecord {
         let output =
             |(name, value): (&String, &Value)| OutputRecord { name: name.clone(), value: value.clone() };
         Self {
-            result: Some(StoredResult::new(id, result.status, result.message.clone())),
+            result: Some(StoredResult::of(id, result)),
             outputs: result.outputs.iter().map(output).collect(),
             ..Self::begun(document)
         }
@@ -90,6 +90,17 @@ impl ClaimRecord {
         store.write(&subject, lines.bytes(), over).await.map_err(|error| lost(installation, error))
     }
 
+    /// The claim, for whoever wants it as it is stored.
+    pub(super) fn into_recorded(self) -> RecordedClaim {
+        let result = self.result.map(|it| RecordedResult {
+            stamp: ResultStamp { id: it.id, created: it.created },
+            status: it.status,
+            message: it.message,
+        });
+        let outputs = self.outputs.into_iter().map(|output| (output.name, output.value)).collect();
+        RecordedClaim { document: self.document, result, outputs }
+    }
+
     /// The names of its outputs.
     pub(super) fn output_names(&self) -> Vec<String> {
         self.outputs.iter().map(|output| output.name.clone()).collect()
@@ -105,6 +116,12 @@ impl ClaimRecord {
 }
 
 impl StoredResult {
+    /// The result of the claim of this id.
+    fn of(claim: &str, result: &ClaimResult<'_>) -> Self {
+        let ResultStamp { id, created } = result.stamp.clone().unwrap_or_else(ResultStamp::now);
+        Self { id, created, ..Self::new(claim, result.status, result.message.clone()) }
+    }
+
     /// A result of the claim of this id, made now.
     pub(super) fn new(claim: &str, status: &str, message: Option<String>) -> Self {
         Self { id: ulid(), claim_id: claim.into(), created: timestamp(), status: status.into(), message }

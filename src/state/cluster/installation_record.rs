@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::metadata::is_record;
 use crate::state::{
-    Claim, ClaimResult, Installation, InstallationSettings, Installations, Revision, Revisions, StateError,
+    Claim, ClaimResult, Installation, InstallationSettings, Installations, RecordedClaim, Revision,
+    Revisions, StateError,
 };
 use crate::targets::{Inventory, Recorded};
 
@@ -143,6 +144,17 @@ impl InstallationRecord {
             revisions.push(claimed.and_then(|claimed| self.revision(entry, claimed.map(bare))))?;
         }
         Ok(revisions)
+    }
+
+    /// The claims, oldest first, as they are stored.
+    pub(super) async fn recorded_claims(
+        &self,
+        store: &RecordStore,
+    ) -> Result<Vec<RecordedClaim>, StateError> {
+        let wanted = self.head.claims.iter().map(|entry| &*entry.claim).collect();
+        let mut claims = self.listed(store, &wanted).await?;
+        let claims = self.head.claims.iter().filter_map(|entry| claims.remove(&*entry.claim));
+        Ok(claims.map(ClaimRecord::into_recorded).collect())
     }
 
     /// Those of these claims that there is a record of. Few are asked for by name; of many there is a list, so that a

@@ -82,6 +82,13 @@ select c.document,
 from claims c join installations i on i.id = c.installation
 where i.name = ?1 order by c.id";
 
+/// The claims of an installation, oldest first, each with its last result.
+pub(super) const CLAIMS: &str = "
+select c.document, r.id, r.created, r.status, r.message
+from claims c join installations i on i.id = c.installation
+left join results r on r.id = (select id from results where claim = c.id order by id desc limit 1)
+where i.name = ?1 order by c.id";
+
 /// The last value of each output, last one last.
 pub(super) const OUTPUTS: &str = "
 select o.name, o.value
@@ -179,7 +186,7 @@ mod tests {
         let database = Connection::open_in_memory().unwrap();
         assert!(prepare(&database).is_ok());
         let inventory = "select recorded from inventory where installation = ?1 order by at";
-        for statement in [HISTORY, OUTPUTS, SETTLE, CLAIM, RECORDED, RECORD, FORGET, inventory] {
+        for statement in [HISTORY, CLAIMS, OUTPUTS, SETTLE, CLAIM, RECORDED, RECORD, FORGET, inventory] {
             let mut plan = database.prepare(&format!("explain query plan {statement}")).unwrap();
             let count = plan.parameter_count();
             let steps =

@@ -1,0 +1,288 @@
+//! Takes the history of an installation from elsewhere.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::bundle::claim::{Claim, ClaimResult};
+use crate::bundle::definition::Definition;
+use crate::bundle::parameters::text_of;
+use crate::bundle::{CnabKind, Fault};
+use crate::digest::Digest;
+use crate::document;
+use crate::state::{self, IMPORTED, InstallationSettings, ResultStamp, State};
+use crate::targets::Place;
+
+use super::super::{Document, Error};
+use super::{ClaimEntry, ClaimList, RUN, unread};
+
+const RULE: &str = "CNAB 400";
+
+/// The message of a claim that does not say how its action ended.
+const UNSAID: &str = "the imported claim does not say how the action ended";
+
+/// What was imported.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ClaimsImported {
+    /// The installation.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The claims that were recorded, by id; those that were there already are not among them.
+    pub claims: Vec<String>,
+    /// Values that were left out since they must not be stored.
+    pub withheld: Vec<String>,
+}
+
+impl Document for ClaimsImported {
+    const KIND: &'static str = "ClaimsImported";
+}
+
+/// A claim that may be recorded.
+struct Importable {
+    claim: Claim,
+    document: Value,
+    result: Option<ClaimResult>,
+    outputs: BTreeMap<String, Value>,
+}
+
+/// Records the claims of one installation as its history: those of a document of ours, a claim alone, or a list of claims
+/// and results. Nothing else comes of them. `place` says where the objects of the installation are, if that is known.
+///
+/// # Errors
+/// [`Error::Claims`] for claims that break the rules, [`Error::ClaimsThere`] where the installation has others.
+pub fn import(
+    text: &str,
+    place: Option<&Place>,
+    namespace: &str,
+    state: &State,
+) -> Result<ClaimsImported, Error> {
+    let entries = entries(&document::json(text.as_bytes()).map_err(|error| unread(&error))?)?;
+    let (mut claims, mut faults, mut withheld) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for (index, entry) in entries.into_iter().enumerate() {
+        match importable(entry, &mut withheld) {
+            Err(of_entry) => faults.extend(
+                of_entry
+                    .into_iter()
+                    .filter(Fault::is_error)
+                    .map(|fault| Fault { pointer: format!("/items/{index}{}", fault.pointer), ..fault }),
+            ),
+            Ok(found) => {
+                let (id, document) = (found.claim.id.to_uppercase(), found.document.clone());
+                let other = claims.insert(id, found);
+                if other.is_some_and(|other: Importable| other.document != document) {
+                    let at = format!("/items/{index}/claim/id");
+                    faults.push(Fault::error(at, "is the id of another claim too".into(), RULE));
+                }
+            }
+        }
+    }
+    let Some(name) = claims.values().next().map(|first| first.claim.installation.clone()) else {
+        let none = || Fault::error(String::new(), "has no claim".into(), RULE);
+        return Err(Error::Claims(if faults.is_empty() { vec![none()] } else { faults }));
+    };
+    if let Some(other) = claims.values().find(|it| it.claim.installation != name) {
+        let what =
+            format!("has claims of `{name}` and of `{}`: import them one by one", other.claim.installation);
+        faults.push(Fault::error(String::new(), what, RULE));
+    }
+    if !faults.is_empty() {
+        return Err(Error::Claims(faults));
+    }
+    let recorded = record(&name, namespace, place, claims.into_values().collect(), state)?;
+    withheld.sort();
+    withheld.dedup();
+    Ok(ClaimsImported { name, namespace: namespace.into(), claims: recorded, withheld })
+}
+
+/// The claims of a document, in whichever form it has them.
+fn entries(value: &Value) -> Result<Vec<ClaimEntry>, Error> {
+    let alone =
+        |claim: &Value| ClaimEntry { claim: claim.clone(), results: Vec::new(), outputs: BTreeMap::new() };
+    let wrong = |at: String, what: &str| Error::Claims(vec![Fault::error(at, what.into(), RULE)]);
+    if let Value::Array(items) = value {
+        let mut entries: Vec<_> =
+            items.iter().filter(|item| CnabKind::of(item) == Some(CnabKind::Claim)).map(alone).collect();
+        for (index, item) in items.iter().enumerate() {
+            match CnabKind::of(item) {
+                Some(CnabKind::Claim) => {}
+                Some(CnabKind::ClaimResult) => {
+                    let of = entries.iter_mut().find(|entry| entry.claim.get("id") == item.get("claimId"));
+                    let of =
+                        of.ok_or_else(|| wrong(format!("/{index}/claimId"), "is the id of no claim here"))?;
+                    of.results.push(item.clone());
+                }
+                _ => return Err(wrong(format!("/{index}"), "is neither a claim nor a result")),
+            }
+        }
+        return Ok(entries);
+    }
+    if CnabKind::of(value) == Some(CnabKind::Claim) {
+        return Ok(vec![alone(value)]);
+    }
+    if value.get("kind").and_then(Value::as_str) != Some(ClaimList::KIND) {
+        return Err(wrong(
+            String::new(),
+            "is neither a claim, a list of them, nor what `carnet claims export` writes",
+        ));
+    }
+    let Some(Value::Array(items)) = value.get("items") else {
+        return Err(wrong("/items".into(), "must be a list"));
+    };
+    items.iter().enumerate().map(|(index, item)| of_item(item, &format!("/items/{index}"), &wrong)).collect()
+}
+
+fn of_item(item: &Value, at: &str, wrong: &impl Fn(String, &str) -> Error) -> Result<ClaimEntry, Error> {
+    let claim = item.get("claim").ok_or_else(|| wrong(format!("{at}/claim"), "is missing"))?;
+    let results = match item.get("results") {
+        None => Vec::new(),
+        Some(Value::Array(results)) => results.clone(),
+        Some(_) => return Err(wrong(format!("{at}/results"), "must be a list")),
+    };
+    let outputs = match item.get("outputs") {
+        None => BTreeMap::new(),
+        Some(Value::Object(outputs)) => outputs.clone().into_iter().collect(),
+        Some(_) => return Err(wrong(format!("{at}/outputs"), "must be a mapping of names to values")),
+    };
+    Ok(ClaimEntry { claim: claim.clone(), results, outputs })
+}
+
+/// A claim as it is recorded, without values that must not be stored.
+fn importable(entry: ClaimEntry, withheld: &mut Vec<String>) -> Result<Importable, Vec<Fault>> {
+    let ClaimEntry { claim: mut document, results, mut outputs } = entry;
+    let under = |at: &str, faults: Vec<Fault>| {
+        let faults = faults.into_iter();
+        faults.map(|fault| Fault { pointer: format!("{at}{}", fault.pointer), ..fault }).collect::<Vec<_>>()
+    };
+    let claim = Claim::read(&document).map_err(|faults| under("/claim", faults))?;
+    let mut last: Option<ClaimResult> = None;
+    for (index, result) in results.iter().enumerate() {
+        let result = claim.result(result).map_err(|faults| under(&format!("/results/{index}"), faults))?;
+        if last.as_ref().is_none_or(|last| last.id.to_uppercase() < result.id.to_uppercase()) {
+            last = Some(result);
+        }
+    }
+    // A run elsewhere that went on when this was written is none of ours, and how it ended is not known.
+    let result = last.filter(|last| !["pending", "running"].contains(&last.status.as_str()));
+    check_outputs(&claim, result.as_ref(), &outputs)?;
+    outputs.retain(|name, _| {
+        let is_shown = !claim.bundle.is_write_only_output(name);
+        if !is_shown {
+            withheld.push(format!("output `{name}`"));
+        }
+        is_shown
+    });
+    withhold(&mut document, &claim, withheld);
+    Ok(Importable { claim, document, result, outputs })
+}
+
+/// The values are those that the last result names by their digests.
+fn check_outputs(
+    claim: &Claim,
+    result: Option<&ClaimResult>,
+    outputs: &BTreeMap<String, Value>,
+) -> Result<(), Vec<Fault>> {
+    let mut faults = Vec::new();
+    for (name, value) in outputs {
+        let what = match result.and_then(|result| result.outputs.get(name)) {
+            None => "is no output of the claim's last result".into(),
+            Some(metadata) => {
+                let digest = Digest::of(text_of(Some(value)).as_bytes()).to_string();
+                let definition =
+                    claim.bundle.outputs().get(name).and_then(|it| claim.bundle.definition(&it.definition));
+                let checked = definition.map(|schema| Definition::new(schema).map(|it| it.check(value)));
+                match checked {
+                    Some(Ok(Err(faults))) => faults.join("; "),
+                    Some(Err(invalid)) => format!("its definition {invalid}"),
+                    _ if metadata.digest.as_ref().is_some_and(|told| *told != digest) => {
+                        "is not what the digest of the result says".into()
+                    }
+                    _ => continue,
+                }
+            }
+        };
+        let at = format!("/outputs/{}", name.replace('~', "~0").replace('/', "~1"));
+        faults.push(Fault::error(at, what, "CNAB 400 #152"));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// Marks a claim as imported, and takes from it the values that are never stored.
+fn withhold(document: &mut Value, claim: &Claim, withheld: &mut Vec<String>) {
+    let secret = |name: &str| claim.bundle.is_write_only_parameter(name);
+    if let Some(Value::Object(parameters)) = document.get_mut("parameters") {
+        parameters.retain(|name, _| {
+            if secret(name) {
+                withheld.push(format!("parameter `{name}`"));
+            }
+            !secret(name)
+        });
+    }
+    let Some(members) = document.as_object_mut() else { return };
+    let custom = members.entry("custom").or_insert_with(|| json!({}));
+    if !custom.is_object() {
+        *custom = json!({ "dev.carnet.custom": custom.take() });
+    }
+    if let Value::Object(custom) = custom {
+        custom.insert(IMPORTED.into(), true.into());
+    }
+    let names: Vec<_> = claim.parameters.keys().filter(|name| secret(name)).cloned().collect();
+    if !names.is_empty() {
+        document["custom"][RUN]["secretParameters"] = names.into();
+    }
+}
+
+/// Records claims, oldest first. Where importing them was cut off, it goes on.
+fn record(
+    name: &str,
+    namespace: &str,
+    place: Option<&Place>,
+    claims: Vec<Importable>,
+    state: &State,
+) -> Result<Vec<String>, Error> {
+    let _lock = state.lock(name)?;
+    let there = match state.find(name)? {
+        Some(_) => state.claims(name)?,
+        None => Vec::new(),
+    };
+    let is_begun = there.len() <= claims.len()
+        && there.iter().zip(&claims).all(|(there, claim)| there.document == claim.document);
+    if !is_begun {
+        return Err(Error::ClaimsThere(name.into()));
+    }
+    let settings = settings(place, &claims);
+    let mut recorded = Vec::new();
+    for claim in claims.iter().skip(there.len()) {
+        let written = state::Claim {
+            id: claim.claim.id.clone(),
+            document: claim.document.clone(),
+            modifies: claim.claim.modifies(),
+        };
+        state.begin(name, namespace, &settings, &written)?;
+        let stamp = |it: &ClaimResult| ResultStamp { id: it.id.clone(), created: it.created.clone() };
+        let result = claim.result.as_ref();
+        let message = result.map_or_else(|| Some(UNSAID.to_owned()), |result| result.message.clone());
+        let status = result.map_or("unknown", |result| &result.status);
+        let outputs = &claim.outputs;
+        state.finish(&written, &state::ClaimResult { status, message, outputs, stamp: result.map(stamp) })?;
+        recorded.push(written.id);
+    }
+    Ok(recorded)
+}
+
+/// The settings of an installation of which nothing is known but its history: no grant, no signers, no lowered guard, and
+/// no place that its bundle is from, since trust is decided by that.
+fn settings(place: Option<&Place>, claims: &[Importable]) -> InstallationSettings {
+    let last = claims.iter().rev().find(|it| it.claim.modifies()).or(claims.last());
+    let Some(last) = last else { return InstallationSettings::default() };
+    let digest = last.claim.bundle_reference.as_deref().and_then(|text| text.split_once('@')?.1.parse().ok());
+    InstallationSettings {
+        place: place.cloned().map(Into::into).unwrap_or_default(),
+        bundle: digest.unwrap_or_default(),
+        bundle_name: last.claim.bundle.name().into(),
+        bundle_version: last.claim.bundle.version().to_string(),
+        ..InstallationSettings::default()
+    }
+}
