@@ -26,7 +26,7 @@ mod watch;
 mod build;
 mod sign;
 
-pub use build::{Built, build};
+pub use build::{BuildPlace, Built, build, build_to};
 pub use cases::{Case, CasesSpec, Expected, cases};
 pub use init::{Begun, Language, init};
 pub use lint::{bundle_faults, component_faults, source_faults};
@@ -70,9 +70,6 @@ pub enum AuthorError {
         /// What would make it, as far as the files beside `carnet.yaml` tell.
         build: Option<CommandLine>,
     },
-    /// A bundle is signed in a layout or a registry.
-    #[error("`{0}` is neither in a layout nor in a registry")]
-    NotALayout(String),
     /// A directory to start from would overwrite something.
     #[error("`{}` is not empty", .0.display())]
     NotEmpty(PathBuf),

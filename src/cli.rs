@@ -78,7 +78,7 @@ mod one_verb;
 Where a bundle is (REF):
   registry.example/acme/web:1.2   in a registry, with a tag, a digest or both
   layout:DIR[:TAG][@DIGEST]       in an OCI image layout
-  archive:FILE                    in an OCI image layout as one tar file
+  archive:FILE[:TAG][@DIGEST]     in an OCI image layout as one tar file
   ./PATH, /PATH                   source directory, layout or archive, whichever is there
 
 Start with:

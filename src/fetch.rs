@@ -18,11 +18,11 @@ use crate::bundle::index::{self, BundleIndex, IndexError, is_bundle_index};
 use crate::bundle::{self, Bundle, Fault};
 use crate::digest::Digest;
 use crate::document;
-use crate::oci::file::open_directory;
+use crate::oci::file::{make_directory, open_directory};
 use crate::oci::media_type::{BYTES, is_index};
 use crate::oci::registry::{Registry, RegistryClient};
-use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository};
-use crate::reference::{LayoutReference, Reference, RegistryReference};
+use crate::oci::{Archive, Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository};
+use crate::reference::{ArchiveReference, LayoutReference, Reference, RegistryReference};
 use crate::signature::{self, Evidence};
 
 mod entry;
@@ -86,9 +86,6 @@ pub enum FetchError {
     /// The repository in a registry has nothing at this tag or digest.
     #[error("`{0}` is not there: neither the registry nor the repository may have it")]
     NotThere(String),
-    /// The place cannot be read by this version.
-    #[error("{0} cannot be read by this version: use a layout (`layout:DIR`) or a registry")]
-    NotYet(&'static str),
     /// A blob or a document cannot be read or written, or is not what its digest says.
     #[error(transparent)]
     Oci(OciError),
@@ -103,7 +100,7 @@ pub enum FetchError {
         found: Digest,
     },
     /// Nothing that carnet knows is there.
-    #[error("`{}` is neither a layout (with `oci-layout`) nor a source directory (with `carnet.yaml`)", .0.display())]
+    #[error("`{}` is neither a layout (with `oci-layout`), an archive (`.tar`), nor a source directory (with `carnet.yaml`)", .0.display())]
     Place(PathBuf),
     /// There is a source directory, which has to be built first.
     #[error("`{}` is a source directory, which has to be built first", .0.display())]
@@ -165,9 +162,13 @@ impl Located {
 /// [`FetchError`] when there is none, or more than one.
 pub async fn locate(reference: &Reference, registries: &Arc<RegistryClient>) -> Result<Located, FetchError> {
     match reference {
-        Reference::Archive(_) => Err(FetchError::NotYet("archives")),
+        Reference::Archive(archive) => in_archive(archive).await,
         Reference::Layout(layout) => in_layout(layout).await,
-        Reference::Path(path) => in_layout(&found_at(path)?).await,
+        Reference::Path(path) => match found_at(path)? {
+            Reference::Archive(archive) => in_archive(&archive).await,
+            Reference::Layout(layout) => in_layout(&layout).await,
+            _ => Err(FetchError::Place(path.clone())),
+        },
         Reference::Registry(place) => in_registry(place, registries).await,
     }
 }
@@ -179,8 +180,9 @@ pub async fn locate(reference: &Reference, registries: &Arc<RegistryClient>) -> 
 /// [`FetchError`] as for [`fetch`].
 pub async fn load(from: &Dir, digest: Digest, origin: Reference) -> Result<Fetched, FetchError> {
     let layout = Layout::open(from.try_clone().map_err(system("."))?).await?;
-    let (tag, index) = entry::resolve(&layout, None, Some(digest)).await?;
-    whole(&Repository::Layout(layout), origin, tag, index).await
+    let repository = Repository::Layout(layout);
+    let (tag, index) = entry::resolve(&repository, None, Some(digest)).await?;
+    whole(&repository, origin, tag, index).await
 }
 
 impl Fetched {
@@ -271,17 +273,17 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// The layout at a path. Nothing else can be fetched as it is.
-fn found_at(path: &Path) -> Result<LayoutReference, FetchError> {
+/// The layout or archive at a path. Nothing else can be fetched as it is.
+fn found_at(path: &Path) -> Result<Reference, FetchError> {
     let directory = match open_directory(path) {
         Ok(directory) => directory,
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(FetchError::NotYet("archives"));
+            return Ok(Reference::Archive(ArchiveReference { file: path.into(), tag: None, digest: None }));
         }
         Err(error) => return Err(system(path.display())(error)),
     };
     if directory.exists("oci-layout") {
-        Ok(LayoutReference { directory: path.into(), tag: None, digest: None })
+        Ok(Reference::Layout(LayoutReference { directory: path.into(), tag: None, digest: None }))
     } else if directory.exists("carnet.yaml") {
         Err(FetchError::Source(path.into()))
     } else {
@@ -289,12 +291,59 @@ fn found_at(path: &Path) -> Result<LayoutReference, FetchError> {
     }
 }
 
-async fn in_layout(reference: &LayoutReference) -> Result<Located, FetchError> {
-    let directory = open_directory(&reference.directory).map_err(system(reference.directory.display()))?;
-    let layout = Layout::open(directory).await?;
-    let (tag, index) = entry::resolve(&layout, reference.tag.as_deref(), reference.digest).await?;
-    let reference = Reference::Layout(reference.clone());
-    Ok(Located { repository: Repository::Layout(layout), reference, tag, index })
+async fn in_archive(place: &ArchiveReference) -> Result<Located, FetchError> {
+    let repository = Repository::Archive(Archive::open(&place.file).await?);
+    let (tag, index) = entry::resolve(&repository, place.tag.as_deref(), place.digest).await?;
+    Ok(Located { repository, reference: Reference::Archive(place.clone()), tag, index })
+}
+
+async fn in_layout(place: &LayoutReference) -> Result<Located, FetchError> {
+    let directory = open_directory(&place.directory).map_err(system(place.directory.display()))?;
+    let repository = Repository::Layout(Layout::open(directory).await?);
+    let (tag, index) = entry::resolve(&repository, place.tag.as_deref(), place.digest).await?;
+    Ok(Located { repository, reference: Reference::Layout(place.clone()), tag, index })
+}
+
+/// Opens the place of a reference to write a bundle there. A layout or archive is made where there is none; of a path,
+/// whichever is there, else an archive where its name ends so.
+///
+/// # Ambient Authority
+/// The path is the operator's own word.
+///
+/// # Errors
+/// [`FetchError`] when something else is there, or it cannot be reached.
+pub async fn open_to_write(
+    reference: &Reference,
+    registries: &Arc<RegistryClient>,
+) -> Result<Repository, FetchError> {
+    match reference {
+        Reference::Archive(archive) => archive_to_write(&archive.file).await,
+        Reference::Layout(layout) => layout_to_write(&layout.directory).await,
+        Reference::Path(path) if is_archive(path) => archive_to_write(path).await,
+        Reference::Path(path) => layout_to_write(path).await,
+        Reference::Registry(place) => {
+            let registry = Registry::to_write(registries, &place.host, &place.repository);
+            Ok(Repository::Registry(registry.map_err(OciError::from)?))
+        }
+    }
+}
+
+async fn archive_to_write(file: &Path) -> Result<Repository, FetchError> {
+    Ok(Repository::Archive(Archive::open_or_new(file).await?))
+}
+
+async fn layout_to_write(directory: &Path) -> Result<Repository, FetchError> {
+    let opened = make_directory(directory).map_err(system(directory.display()))?;
+    Ok(Repository::Layout(Layout::open_or_new(opened).await?))
+}
+
+/// Whether a path is that of a file, or would be.
+fn is_archive(path: &Path) -> bool {
+    match open_directory(path) {
+        Ok(_) => false,
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => true,
+        Err(_) => path.extension().is_some_and(|ending| ending == "tar"),
+    }
 }
 
 /// A digest decides alone: what a tag means by now does not matter then.
@@ -319,16 +368,22 @@ async fn in_registry(
     Ok(Located { repository, reference, tag: place.tag.clone(), index })
 }
 
-/// The tags of the bundles in a layout.
+/// The tags of the bundles in a layout or archive. A registry is not asked, and a path has none to be named by.
 ///
 /// # Ambient Authority
 /// The path is the operator's own word.
 ///
 /// # Errors
 /// [`FetchError`] when it cannot be read.
-pub async fn tags(directory: &Path) -> Result<Vec<String>, FetchError> {
-    let opened = open_directory(directory).map_err(system(directory.display()))?;
-    Ok(entry::tags(&Layout::open(opened).await?))
+pub async fn tags(place: &Reference) -> Result<Vec<String>, FetchError> {
+    match place {
+        Reference::Archive(archive) => Ok(entry::tags(Archive::open(&archive.file).await?.listing())),
+        Reference::Layout(LayoutReference { directory, .. }) => {
+            let opened = open_directory(directory).map_err(system(directory.display()))?;
+            Ok(entry::tags(Layout::open(opened).await?.listing()))
+        }
+        Reference::Path(_) | Reference::Registry(_) => Ok(Vec::new()),
+    }
 }
 
 /// The bundle with this index, after every byte of it was checked.
@@ -353,7 +408,7 @@ async fn whole(
     let component = ComponentBytes { bytes, digest: layer.digest, read: OnceLock::new() };
 
     let absent_images = match repository {
-        Repository::Layout(_) => kept.images(&children).await?,
+        Repository::Archive(_) | Repository::Layout(_) => kept.images(&children).await?,
         // A registry takes no index before all that it names, and whoever installs needs no image.
         Repository::Registry(_) => Vec::new(),
     };

@@ -19,17 +19,21 @@ mod manifest;
 mod index;
 mod blob;
 pub(crate) mod file;
+mod listing;
 mod layout;
+mod archive;
 pub mod registry;
 mod repository;
 pub mod referrers;
 mod graph;
 
+pub use archive::{Archive, ArchiveFault};
 pub use blob::{BlobStream, CopyObserver};
 pub use descriptor::{Descriptor, EMPTY_BLOB};
 pub use graph::{Absent, CopySum, copy_graph};
 pub use index::{ImageIndex, MAX_ENTRIES};
-pub use layout::{Layout, LayoutEntry};
+pub use layout::Layout;
+pub use listing::{LayoutEntry, Listing};
 pub use manifest::Manifest;
 pub use members::DocumentMembers;
 pub use repository::{Repository, copy};
@@ -82,6 +86,14 @@ pub enum OciError {
     /// One tag names several blobs.
     #[error("the tag `{}` is there several times", document::visible(.0))]
     Ambiguous(String),
+    /// An archive is refused.
+    #[error("`{}` cannot be used as an archive", document::visible(.name))]
+    Archive {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        source: ArchiveFault,
+    },
     /// A blob was changed or cut.
     #[error("a blob is not the one that its name says")]
     Digest(#[from] digest::Mismatch),

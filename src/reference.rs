@@ -1,6 +1,7 @@
 //! References: where a bundle is, as a person types it, parsed once and kept.
 //!
-//! `registry.example/acme/web:1.2@sha256:…` · `layout:DIR[:TAG][@sha256:…]` · `archive:FILE` · a path. There is no
+//! `registry.example/acme/web:1.2@sha256:…` · `layout:DIR[:TAG][@sha256:…]` ·
+//! `archive:FILE[:TAG][@sha256:…]` · a path. There is no
 //! implicit registry and no implicit `latest`: what is not written is not guessed.
 
 use std::fmt;
@@ -16,14 +17,25 @@ pub use host::{InvalidHost, check_host, check_registry};
 /// Where a bundle is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// `archive:FILE`: an OCI image layout as one tar file.
-    Archive(PathBuf),
+    /// `archive:FILE[:TAG][@DIGEST]`: an OCI image layout as one tar file.
+    Archive(ArchiveReference),
     /// `layout:DIR[:TAG][@DIGEST]`: an OCI image layout.
     Layout(LayoutReference),
     /// `/…`, `./…` or `../…`: a source directory, layout or archive, whichever is found there.
     Path(PathBuf),
     /// `REGISTRY/REPOSITORY[:TAG][@DIGEST]`: a bundle in a registry.
     Registry(RegistryReference),
+}
+
+/// A bundle in an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveReference {
+    /// The tar file.
+    pub file: PathBuf,
+    /// The tag. None where the archive holds one bundle.
+    pub tag: Option<String>,
+    /// The digest that the bundle must have.
+    pub digest: Option<Digest>,
 }
 
 /// A bundle in an OCI image layout.
@@ -94,7 +106,8 @@ impl FromStr for Reference {
             return layout(rest).map(Self::Layout);
         }
         if let Some(file) = text.strip_prefix("archive:") {
-            return path(file).map(Self::Archive);
+            let LayoutReference { directory: file, tag, digest } = layout(file)?;
+            return Ok(Self::Archive(ArchiveReference { file, tag, digest }));
         }
         if [".", ".."].contains(&text) || ["/", "./", "../"].iter().any(|start| text.starts_with(start)) {
             return path(text).map(Self::Path);
@@ -112,9 +125,10 @@ impl Reference {
     /// The digest that the bundle must have, if the reference says so.
     pub fn digest(&self) -> Option<Digest> {
         match self {
+            Self::Archive(archive) => archive.digest,
             Self::Layout(layout) => layout.digest,
             Self::Registry(registry) => registry.digest,
-            Self::Archive(_) | Self::Path(_) => None,
+            Self::Path(_) => None,
         }
     }
 
@@ -124,7 +138,9 @@ impl Reference {
     /// Those of the change.
     pub fn try_map_path<E>(self, change: impl FnOnce(&Path) -> Result<PathBuf, E>) -> Result<Self, E> {
         Ok(match self {
-            Self::Archive(file) => Self::Archive(change(&file)?),
+            Self::Archive(archive) => {
+                Self::Archive(ArchiveReference { file: change(&archive.file)?, ..archive })
+            }
             Self::Layout(layout) => {
                 Self::Layout(LayoutReference { directory: change(&layout.directory)?, ..layout })
             }
@@ -137,13 +153,16 @@ impl Reference {
     #[must_use]
     pub fn pinned(self, digest: Digest) -> Self {
         match self {
+            Self::Archive(archive) => {
+                Self::Archive(ArchiveReference { tag: None, digest: Some(digest), ..archive })
+            }
             Self::Layout(layout) => {
                 Self::Layout(LayoutReference { tag: None, digest: Some(digest), ..layout })
             }
             Self::Registry(registry) => {
                 Self::Registry(RegistryReference { digest: Some(digest), ..registry })
             }
-            elsewhere => elsewhere,
+            path @ Self::Path(_) => path,
         }
     }
 }
@@ -151,7 +170,10 @@ impl Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Archive(file) => write!(f, "archive:{}", file.display()),
+            Self::Archive(archive) => {
+                write!(f, "archive:{}", archive.file.display())?;
+                suffix(f, archive.tag.as_deref(), archive.digest)
+            }
             Self::Layout(layout) => {
                 write!(f, "layout:{}", layout.directory.display())?;
                 suffix(f, layout.tag.as_deref(), layout.digest)
@@ -260,6 +282,8 @@ mod tests {
             "layout:./a:b/web:1.0".into(),
             format!("layout:bundles/web:1.0@{DIGEST}"),
             "archive:web.tar".into(),
+            "archive:./a:b/web.tar:1.0".into(),
+            format!("archive:web.tar@{DIGEST}"),
             "./web".into(),
             "/srv/web".into(),
         ] {

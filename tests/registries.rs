@@ -18,6 +18,7 @@ use serde_json::Value;
 use server::{Seen, Server, reply};
 use support::guest::Script;
 
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const PASSWORD: &str = "hunter2-of-the-registry";
 
@@ -38,16 +39,23 @@ struct Said {
 impl Site {
     fn new() -> Self {
         let home = support::Home::new();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let key = carnet::signature::PrivateKey::generate().unwrap();
+        std::fs::write(home.path("release.pub"), key.public().to_pem()).unwrap();
+        let site = Self { home, key, runtime };
+        site.sign_bundle("web", "");
+        site
+    }
+
+    /// Makes and signs one more bundle.
+    fn sign_bundle(&self, name: &str, rest: &str) {
         let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: web-a}, data: {value: one}}";
         let requests = "requests:\n  kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: \
                         ['${namespace}'], names: ['web-*']}]\n";
-        home.bundle("web", &Script::new().apply(&[manifest]).component(), requests);
-        let key = carnet::signature::PrivateKey::generate().unwrap();
-        support::sign(&support::reference(&home.path("web")), &key).unwrap();
-        std::fs::write(home.path("release.pub"), key.public().to_pem()).unwrap();
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { home, key, runtime }
+        let component = Script::new().apply(&[manifest]).component();
+        self.home.bundle(name, &component, &format!("{requests}{rest}"));
+        support::sign(&support::reference(&self.home.path(name)), &self.key).unwrap();
     }
 
     /// A later version of the bundle in a layout of its own, signed by the same key, which makes this object alone.
@@ -99,10 +107,14 @@ impl Site {
         format!("layout:{}", self.path(name).display())
     }
 
+    fn archive(&self, name: &str) -> String {
+        format!("archive:{}", self.path(name).display())
+    }
+
     /// Gives a policy that trusts the key wherever the bundle is.
     fn trust(&self, server: &Server) -> String {
         let pem = std::fs::read_to_string(self.path("release.pub")).unwrap().replace('\n', "\\n");
-        let rules: Vec<String> = [format!("{}/**", server.host()), "layout".to_owned()]
+        let rules: Vec<String> = [format!("{}/**", server.host()), "layout".to_owned(), "archive".to_owned()]
             .iter()
             .map(|scope| format!("  - {{ match: \"{scope}\", names: [\"*\"], require: {{ threshold: 1, anyOf: [release] }} }}\n"))
             .collect();
@@ -165,6 +177,120 @@ fn a_bundle_goes_to_registries_and_comes_back_as_it_was() {
         assert_eq!(blobs, first.contents().blobs.len());
         assert!(written[..tag].iter().filter(|it| it.path.contains("/blobs/")).count() == blobs);
     }
+}
+
+/// An image at a registry: its name there by digest, and the size of its manifest.
+fn image(server: &Server) -> (String, usize) {
+    let (config, layer) = (server.blob(b"{}"), server.blob(&[7; 300_000]));
+    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": layer, "size": 300_000}]});
+    let bytes = manifest.to_string().into_bytes();
+    (format!("{}/acme/app@{}", server.host(), server.document(OCI_MANIFEST, &bytes)), bytes.len())
+}
+
+#[test]
+fn a_bundle_is_carried_to_where_no_network_is_and_installed_there() {
+    let site = Site::new();
+    let outside = site.registry();
+    let (name, size) = image(&outside);
+    let images = format!("images:\n  app: {{ image: \"{name}\", size: {size} }}\n");
+    site.sign_bundle("web-with-image", &images);
+    let (at, archive) = (format!("{}/acme/web:1", outside.host()), site.archive("web.tar"));
+    let pushed = site.run(&["push", &site.layout("web-with-image"), &at]).well();
+    let copied = site.run(&["copy", &at, &archive]).well();
+    assert_eq!((&copied["digest"], &copied["missing"]), (&pushed["digest"], &serde_json::json!([])));
+    let first = std::fs::read(site.path("web.tar")).unwrap();
+    drop(outside);
+
+    // Inside: another registry, and nothing else.
+    let inside = site.registry();
+    let there = format!("{}/mirror/web:1", inside.host());
+    let carried = site.run(&["push", &archive, &there]).well();
+    assert_eq!((&carried["digest"], &carried["copied"]), (&pushed["digest"], &copied["copied"]));
+    let trust = site.trust(&inside);
+    let digest = pushed["digest"].as_str().unwrap().to_owned();
+    let target = format!("dir:{}", site.path("rendered").display());
+    let install = |name: &str, from: &str| {
+        let place = ["--target", &target, "-n", name, "--approve", &digest, "-y"];
+        site.run(&[&["install", name, from, "--trust", &trust][..], &place].concat()).well();
+        let rendered = site.path(&format!("rendered/{name}"));
+        assert!(std::fs::read_dir(rendered).unwrap().next().is_some());
+    };
+    install("from-registry", &there);
+    // And back: the same bytes, although another registry listed the signatures.
+    site.run(&["pull", &there, &site.archive("back.tar")]).well();
+    drop(inside);
+    install("from-archive", &archive);
+    assert!(std::fs::read(site.path("back.tar")).unwrap() == first);
+    assert!(std::fs::read(site.path("web.tar")).unwrap() == first, "reading changes nothing");
+}
+
+#[test]
+fn an_archive_is_signed_built_copied_and_found_like_a_layout() {
+    let site = Site::new();
+    site.sign_bundle("other", "parameters: {size: {schema: {type: integer, default: 1}}}\n");
+    let (archive, path) = (site.archive("a.tar"), site.path("a.tar").display().to_string());
+    let built = site.run(&["build", &site.path("web-source").display().to_string(), "--to", &archive]).well();
+    assert_eq!(built["reference"], format!("{archive}:1.0.0"));
+    let trust = site.trust(&site.registry());
+    let unsigned = site.run(&["verify", &path, "--trust", &trust]);
+    assert_eq!(unsigned.code, Some(10), "{}", unsigned.text);
+    let key = site.path("other");
+    site.run(&["key", "generate", &key.display().to_string()]).well();
+    let key = format!("{}.key", key.display());
+    for is_new in [true, false] {
+        let signed = site.run(&["sign", &path, "--key", &key]).well();
+        assert_eq!((&signed["digest"], &signed["isNew"]), (&built["digest"], &is_new.into()));
+    }
+    let public = key.replace(".key", ".pub");
+    site.run(&["verify", &format!("{archive}:1.0.0"), "--key", &public]).well();
+    // A second bundle in it, and back out by its tag.
+    site.run(&["copy", &site.layout("other"), &format!("{archive}:signed")]).well();
+    let several = site.run(&["inspect", &archive]);
+    assert!(several.code == Some(1) && several.text.contains("`1.0.0`, `signed`"), "{}", several.text);
+    let copy = site.path("copy.tar").display().to_string();
+    let copied = site.run(&["copy", &format!("{archive}:signed"), &copy]).well();
+    assert_eq!(copied["reference"], format!("archive:{copy}:signed"), "a path that ends so is an archive");
+    site.run(&["verify", &copy, "--trust", &trust]).well();
+    // What is recorded of a path that was an archive is that it was one.
+    let target = format!("dir:{}", site.path("rendered").display());
+    let digest = copied["digest"].as_str().unwrap();
+    let place = ["--target", &target, "-n", "prod", "--approve", digest, "-y", "--trust", &trust];
+    site.run(&[&["install", "web", &copy][..], &place].concat()).well();
+    std::fs::remove_file(&copy).unwrap();
+    let history = site.run(&["history", "web", "-n", "prod"]);
+    assert!(history.code == Some(0), "{}", history.text);
+    site.run(&["diff", "web", "-n", "prod", "--trust", &trust]).well();
+}
+
+#[test]
+fn an_archive_that_was_cut_changed_or_compressed_is_refused_for_its_reason() {
+    let site = Site::new();
+    let archive = site.archive("web.tar");
+    site.run(&["copy", &site.layout("web"), &archive]).well();
+    let whole = std::fs::read(site.path("web.tar")).unwrap();
+    let refused = |bytes: &[u8], code: i32, why: &str| {
+        std::fs::write(site.path("web.tar"), bytes).unwrap();
+        let said = site.run(&["inspect", &archive]);
+        assert!(said.code == Some(code) && said.text.contains(why), "{}", said.text);
+    };
+    refused(&whole[..whole.len() / 2], 10, "its end is missing");
+    // One bit in each blob; the one that says nothing is known without being read.
+    let names = whole.windows(77).enumerate().filter(|(at, name)| {
+        at % 512 == 0
+            && name.starts_with(b"blobs/sha256/")
+            && name[13] != 0
+            && !name[13..].starts_with(b"44136fa3")
+    });
+    for (position, _) in names {
+        let mut flipped = whole.clone();
+        flipped[position + 512] ^= 1;
+        refused(&flipped, 10, "not the one that its name says");
+    }
+    refused(&[&[0x1f, 0x8b][..], &whole].concat(), 1, "`gunzip`");
+    refused(b"no archive", 1, "it is no tar file");
+    refused(&[&whole[..], b"more"].concat(), 1, "something follows its end");
 }
 
 #[test]

@@ -18,8 +18,8 @@ use crate::capability::Requests;
 use crate::capability::functions::{unprovided, unrequested};
 use crate::digest::Digest;
 use crate::document;
-use crate::oci::media_type::{OCI_INDEX, OCI_MANIFEST};
-use crate::oci::{Descriptor, EMPTY_BLOB, Layout};
+use crate::oci::media_type::{BYTES, OCI_INDEX, OCI_MANIFEST};
+use crate::oci::{Archive, Descriptor, EMPTY_BLOB, Layout, Repository};
 use crate::reference::Reference;
 
 /// A bundle that was built.
@@ -47,12 +47,29 @@ pub struct Built {
     pub warnings: Vec<Fault>,
 }
 
+/// Where a bundle is built: a layout or an archive, which is made where there is none.
+#[derive(Debug, Clone, Copy)]
+pub enum BuildPlace<'a> {
+    /// A tar file.
+    Archive(&'a Path),
+    /// A directory.
+    Layout(&'a Path),
+}
+
 /// Builds the bundle of a source directory into an OCI layout, which is made where there is none. Other bundles of the
 /// layout stay. The tag is the bundle's version where none is given.
 ///
 /// # Errors
 /// [`AuthorError`] with the mistake in `carnet.yaml` or the component, or the file that cannot be written.
 pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Built, AuthorError> {
+    build_to(source, BuildPlace::Layout(layout), tag).await
+}
+
+/// Builds the bundle of a source directory, into an archive too.
+///
+/// # Errors
+/// As [`build`].
+pub async fn build_to(source: &Path, place: BuildPlace<'_>, tag: Option<&str>) -> Result<Built, AuthorError> {
     let directory = Source::open(source)?;
     let source = directory.parsed()?;
     let (component, is_made) = directory.component(&source)?;
@@ -67,14 +84,13 @@ pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Bu
     let index = index::write_index(&bundle, ConfigForm::Default, IndexForm::Oci)?;
 
     let tag = checked_tag(tag.map_or_else(|| index::tag_of(&source.version), Into::into))?;
-    let directory = create_directory(layout).map_err(AuthorError::system(layout))?;
-    let mut layout = Layout::open_or_new(directory).await?;
+    let mut to = open(place).await?;
     for blob in [EMPTY_BLOB, &config, component.bytes(), &manifest, bundle.bytes(), &config_manifest, &index]
     {
-        layout.add(blob).await?;
+        to.add(BYTES, blob).await?;
     }
-    layout.tag(&tag, &Descriptor::of(OCI_INDEX, &index));
-    layout.write().await?;
+    to.tag(&tag, &Descriptor::of(OCI_INDEX, &index)).await?;
+    to.finish().await?;
     Ok(Built {
         digest: Digest::of(&index),
         name: source.name,
@@ -86,6 +102,16 @@ pub async fn build(source: &Path, layout: &Path, tag: Option<&str>) -> Result<Bu
         size: component.bytes().len(),
         imports: component.imports().0.keys().cloned().collect(),
         warnings,
+    })
+}
+
+async fn open(place: BuildPlace<'_>) -> Result<Repository, AuthorError> {
+    Ok(match place {
+        BuildPlace::Archive(file) => Repository::Archive(Archive::open_or_new(file).await?),
+        BuildPlace::Layout(layout) => {
+            let directory = create_directory(layout).map_err(AuthorError::system(layout))?;
+            Repository::Layout(Layout::open_or_new(directory).await?)
+        }
     })
 }
 

@@ -1,13 +1,11 @@
-//! Turns a bundle in a layout or registry into a signed one.
+//! Turns a bundle in a layout, an archive or a registry into a signed one.
 
 use std::sync::Arc;
 
 use super::AuthorError;
 use crate::digest::Digest;
-use crate::fetch::{FetchError, fetch};
-use crate::oci::file::open_directory;
-use crate::oci::registry::{Registry, RegistryClient};
-use crate::oci::{Layout, OciError, Repository};
+use crate::fetch::{FetchError, fetch, open_to_write};
+use crate::oci::registry::RegistryClient;
 use crate::reference::Reference;
 use crate::signature::{NewSignature, PrivateKey};
 
@@ -22,10 +20,10 @@ pub struct Signed {
     pub is_new: bool,
 }
 
-/// Signs a bundle in a layout or registry.
+/// Signs a bundle in a layout, an archive or a registry.
 ///
 /// # Errors
-/// [`AuthorError`] for bundles that are elsewhere or not whole, and when the place cannot be written.
+/// [`AuthorError`] for bundles that are not whole, and when the place cannot be written.
 pub async fn sign(
     reference: &Reference,
     key: &PrivateKey,
@@ -39,17 +37,7 @@ pub async fn sign(
     if signatures.any(|signature| signature.signer(signed.digest, [((), key.public())]).is_ok()) {
         return Ok(Signed { is_new: false, ..signed });
     }
-    let mut repository = match fetched.reference() {
-        Reference::Layout(place) => {
-            let directory =
-                open_directory(&place.directory).map_err(AuthorError::system(&place.directory))?;
-            Repository::Layout(Layout::open(directory).await?)
-        }
-        Reference::Registry(place) => Repository::Registry(
-            Registry::to_write(registries, &place.host, &place.repository).map_err(OciError::from)?,
-        ),
-        _ => return Err(AuthorError::NotALayout(reference.to_string())),
-    };
+    let mut repository = open_to_write(fetched.reference(), registries).await?;
     NewSignature::of(fetched.descriptor(), key)?.write(signed.digest, &mut repository).await?;
     repository.finish().await?;
     Ok(signed)

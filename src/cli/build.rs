@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use crate::operations::build::{Build, build};
+use crate::operations::build::{Build, LocalReference, build};
 use crate::reference::{LayoutReference, Reference};
 
 use super::Context;
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report, Tone, Words, mixed};
 
-/// Build a bundle from a source directory into an OCI layout
+/// Build a bundle from a source directory into an OCI layout or an archive
 ///
 /// Builds are reproducible: a directory gives one digest on every machine. Bundles that the layout holds already stay
 /// in it.
@@ -17,21 +17,22 @@ use super::ui::{Page, Report, Tone, Words, mixed};
 #[command(after_help = "\
 Examples:
   carnet build web --to layout:bundles
-  carnet build --to ./bundles --tag edge")]
+  carnet build --to ./bundles --tag edge
+  carnet build web --to archive:web.tar")]
 pub(super) struct Args {
     /// The source directory, which holds `carnet.yaml`
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
-    /// The layout, which is made where there is none
+    /// The layout, or `archive:FILE`, which is made where there is none
     #[arg(long, value_name = "LAYOUT")]
     to: String,
-    /// The bundle's tag in the layout; its version where none is given
+    /// The bundle's tag there; its version where none is given
     #[arg(long)]
     tag: Option<String>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let built = context.wait(build(&args.directory, args.layout()?, args.tag.as_deref()))?;
+    let built = context.wait(build(&args.directory, args.place()?, args.tag.as_deref()))?;
     for warning in &built.warnings {
         context.ui.warning(warning);
     }
@@ -40,14 +41,18 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 }
 
 impl Args {
-    /// A layout, as a reference or a path.
-    fn layout(&self) -> Result<LayoutReference, Usage> {
+    /// A layout or an archive, as a reference or a path.
+    fn place(&self) -> Result<LocalReference, Usage> {
         let other = || Usage::new(format!("--to: `{}` is not a layout", self.to), "--to layout:DIR");
+        let layout = |directory| LayoutReference { directory, tag: None, digest: None };
         match self.to.parse() {
-            Ok(Reference::Layout(layout)) if layout.digest.is_none() => Ok(layout),
+            Ok(Reference::Archive(archive)) if archive.digest.is_none() => {
+                Ok(LocalReference::Archive(archive))
+            }
+            Ok(Reference::Layout(layout)) if layout.digest.is_none() => Ok(LocalReference::Layout(layout)),
             Ok(Reference::Layout(_) | Reference::Archive(_) | Reference::Registry(_)) => Err(other()),
-            Ok(Reference::Path(directory)) => Ok(LayoutReference { directory, tag: None, digest: None }),
-            Err(_) => Ok(LayoutReference { directory: self.to.as_str().into(), tag: None, digest: None }),
+            Ok(Reference::Path(directory)) => Ok(LocalReference::Layout(layout(directory))),
+            Err(_) => Ok(LocalReference::Layout(layout(self.to.as_str().into()))),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::ui::{Page, Report, Tone, Words, mixed};
 #[command(after_help = "\
 Examples:
   carnet push layout:bundles/web registry.example/acme/web:1.2
-  carnet push ./bundles localhost:5000/web:1.2")]
+  carnet push archive:web.tar localhost:5000/web:1.2")]
 pub(super) struct Push {
     #[command(flatten)]
     places: Places,
@@ -34,7 +34,7 @@ pub(super) struct Push {
 #[command(after_help = "\
 Examples:
   carnet pull registry.example/acme/web:1.2 layout:bundles/web
-  carnet pull registry.example/acme/web@sha256:… layout:bundles/web:1.2")]
+  carnet pull registry.example/acme/web@sha256:… archive:web.tar:1.2")]
 pub(super) struct Pull {
     #[command(flatten)]
     places: Places,
@@ -42,13 +42,14 @@ pub(super) struct Pull {
 
 /// Copy a bundle from one place to another, with its images and signatures
 ///
-/// Both places are registries or layouts. Within one registry, blobs are taken over from the other repository and not
+/// Places are registries, layouts and archives. Within one registry, blobs are taken over from the other repository and not
 /// sent at all.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   carnet copy registry.example/acme/web:1.2 mirror.example/acme/web:1.2
-  carnet copy layout:bundles/web layout:offline/web")]
+  carnet copy registry.example/acme/web:1.2 archive:web.tar
+  carnet copy archive:web.tar inside.example/acme/web:1.2")]
 pub(super) struct Copy {
     #[command(flatten)]
     places: Places,
@@ -59,7 +60,7 @@ struct Places {
     /// Where the bundle is
     #[arg(value_name = "SRC")]
     from: Reference,
-    /// Where it goes: a registry, or a layout, which is made where there is none
+    /// Where it goes: a registry, or a layout or archive, which is made where there is none
     #[arg(value_name = "DST")]
     to: Reference,
 }
@@ -126,7 +127,7 @@ impl Report for Copied {
             page.line(
                 "missing",
                 Tone::Caution,
-                mixed!("{name}: the layout lacks this image, as it did before"),
+                mixed!("{name}: this image is not there, as it was not before"),
             );
         }
     }

@@ -3,23 +3,29 @@
 //! A layout may hold bundles beside anything else: images, signatures, lists of referrers. What could mean two bundles
 //! is refused with their tags.
 
+use std::collections::BTreeSet;
+
 use super::FetchError;
 use crate::bundle::index::is_bundle_index;
 use crate::digest::Digest;
 use crate::document;
 use crate::oci::media_type::is_index;
-use crate::oci::{Descriptor, Layout, LayoutEntry, MAX_DOCUMENT, Malformed, OciError};
+use crate::oci::{Descriptor, LayoutEntry, Listing, MAX_DOCUMENT, Malformed, OciError, Repository};
+
+/// The most bytes of indexes that are looked at for the one that is a bundle's. A layout may list thousands.
+const MAX_LOOKED_AT: u64 = 64 << 20;
 
 /// The descriptor of the bundle's index, and its tag.
 pub(super) async fn resolve(
-    layout: &Layout,
+    repository: &Repository,
     tag: Option<&str>,
     digest: Option<Digest>,
 ) -> Result<(Option<String>, Descriptor), FetchError> {
-    let Some(tag) = tag else { return untagged(layout, digest).await };
-    let tagged = layout.entries_at(tag);
+    let listing = repository.listing().ok_or(FetchError::Empty)?;
+    let Some(tag) = tag else { return untagged(repository, listing, digest).await };
+    let tagged = listing.entries_at(tag);
     let entry = match tagged[..] {
-        [] => return Err(FetchError::Tag { tag: tag.into(), tags: tags(layout) }),
+        [] => return Err(FetchError::Tag { tag: tag.into(), tags: tags(listing) }),
         [entry] => entry,
         _ => return Err(FetchError::Ambiguous(vec![tag.into()])),
     };
@@ -37,12 +43,14 @@ pub(super) async fn resolve(
 
 /// The one bundle of the layout, or the one with this digest.
 async fn untagged(
-    layout: &Layout,
+    repository: &Repository,
+    listing: &Listing,
     digest: Option<Digest>,
 ) -> Result<(Option<String>, Descriptor), FetchError> {
     let mut found: Option<(Option<String>, Descriptor)> = None;
     let mut unread = None;
-    for entry in layout.entries().filter(|entry| may_be_bundle(*entry)) {
+    let (mut seen, mut left) = (BTreeSet::new(), MAX_LOOKED_AT);
+    for entry in listing.entries().filter(|entry| may_be_bundle(*entry)) {
         // An entry that cannot be read is not the one that is asked for; those of others may follow rules of theirs.
         let descriptor = match entry.descriptor() {
             Ok(descriptor) => descriptor,
@@ -52,14 +60,20 @@ async fn untagged(
             }
             Err(_) => continue,
         };
+        if !seen.insert(descriptor.digest) {
+            continue;
+        }
         let is_wanted = match digest {
             Some(digest) => descriptor.digest == digest,
-            None => is_bundle_index(&layout.read(&descriptor, MAX_DOCUMENT).await?),
+            None => {
+                left = left.checked_sub(descriptor.size).ok_or(OciError::TooMany("`index.json`"))?;
+                is_bundle_index(&repository.read(&descriptor, MAX_DOCUMENT).await?)
+            }
         };
         match &found {
             _ if !is_wanted => {}
             Some((_, other)) if other.digest != descriptor.digest => {
-                return Err(FetchError::Ambiguous(tags(layout)));
+                return Err(FetchError::Ambiguous(tags(listing)));
             }
             Some(_) => {}
             None => found = Some((entry.tag().map(Into::into), descriptor.plain())),
@@ -70,8 +84,8 @@ async fn untagged(
 }
 
 /// The tags of possible bundles.
-pub(super) fn tags(layout: &Layout) -> Vec<String> {
-    let bundles = layout.entries().filter(|entry| may_be_bundle(*entry));
+pub(super) fn tags(listing: &Listing) -> Vec<String> {
+    let bundles = listing.entries().filter(|entry| may_be_bundle(*entry));
     let mut tags: Vec<String> = bundles.filter_map(LayoutEntry::tag).map(Into::into).collect();
     tags.sort();
     tags

@@ -103,6 +103,29 @@ impl BlobStream {
         }
     }
 
+    /// The next pieces, `enough` bytes of them or as many as are left; none as for [`Self::next`].
+    pub(super) async fn next_pieces(&mut self, enough: usize) -> Result<Option<Vec<Bytes>>, OciError> {
+        let (mut pieces, mut length) = (Vec::new(), 0);
+        while length < enough {
+            let Some(piece) = self.next().await? else { break };
+            length += piece.len();
+            pieces.push(piece);
+        }
+        Ok(Some(pieces).filter(|pieces| !pieces.is_empty()))
+    }
+
+    /// Whether all bytes came and were the right ones.
+    pub(super) async fn holds(mut self) -> Result<bool, OciError> {
+        loop {
+            match self.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(true),
+                Err(OciError::Digest(_) | OciError::Size { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// All of the bytes.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Turns a name below a directory handle into the bytes of a plain file, and bytes into a file that is whole or absent.
 //!
 //! No name and no link leads out of the handle. What is not a regular file is never waited for: a pipe without a writer
-//! would block for ever. All calls block; asynchronous callers make them on a blocking thread.
+//! would block for ever. All calls block; asynchronous callers make them
+//! by [`blocking`], on a thread for that.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -9,6 +10,10 @@ use std::path::Path;
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::OciError;
+
+/// How many bytes are read or written at once: enough for a switch of threads not to count, and little beside what a
+/// blob may have.
+pub(super) const CHUNK: usize = 256 << 10;
 
 /// Opens a directory that a person named. The one place where bundles, sources and keys are reached by a path;
 /// everything below goes through the handle, which nothing inside the directory can lead out of.
@@ -79,7 +84,7 @@ fn is_dangling(path: &Path) -> bool {
 pub(crate) fn write_named_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "a link stays a link, and what it leads to is written")]
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(&target);
     #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
     std::fs::create_dir_all(folder)?;
     // A temporary file is its owner's alone, and stays so when it takes its place.
@@ -177,6 +182,89 @@ fn is_no_file(_: &io::Error) -> bool {
     false
 }
 
+/// Waits until nobody else writes here, for as long as the handle is open.
+#[cfg(unix)]
+pub(super) fn lock(directory: &File) -> io::Result<()> {
+    Ok(rustix::fs::flock(directory, rustix::fs::FlockOperation::LockExclusive)?)
+}
+
+#[cfg(not(unix))]
+pub(super) fn lock(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Runs a blocking call on a blocking thread.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OciError> + Send + 'static,
+) -> Result<T, OciError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| OciError::system("the layout")(io::Error::other(error)))?
+}
+
+/// Removes unfinished files that nobody writes any more: their writers were cut off. Which names they would have had,
+/// `is_ours` says.
+pub(super) fn remove_unfinished(directory: &Dir, is_ours: impl Fn(&str) -> bool) -> Result<(), OciError> {
+    for entry in directory.entries().map_err(OciError::system("."))? {
+        let Ok(name) = entry.map_err(OciError::system("."))?.file_name().into_string() else { continue };
+        let is_unfinished = name.rsplit_once('.').is_some_and(|(stem, own)| {
+            is_ours(stem) && own.len() == 26 && own.bytes().all(|it| it.is_ascii_alphanumeric())
+        });
+        if is_unfinished && open(directory, &name).is_ok_and(|file| is_free(&file)) {
+            // Somebody else may do the same at this moment.
+            drop(directory.remove_file(&name));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_free(file: &File) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_free(_: &File) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn is_named(file: &File) -> io::Result<bool> {
+    Ok(rustix::fs::fstat(file)?.st_nlink > 0)
+}
+
+#[cfg(not(unix))]
+fn is_named(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Has the system write down which names are in a directory: a file that was renamed is there under its name then.
+pub(super) fn sync(directory: &File) -> io::Result<()> {
+    if cfg!(unix) { directory.sync_all() } else { Ok(()) }
+}
+
+/// The directory of a file that a person named, which is made where it is not there, and the file's name in it. A link
+/// stays a link: what it leads to is meant.
+pub(super) fn home(path: &Path) -> io::Result<(Dir, String)> {
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let unusable = || io::Error::new(io::ErrorKind::InvalidInput, "it cannot be the name of a file");
+    let name = target.file_name().and_then(|name| name.to_str()).ok_or_else(unusable)?.to_owned();
+    Ok((make_directory(folder_of(&target))?, name))
+}
+
+/// A file without a name on the disk of a file that a person named. It is gone when nobody has it open.
+pub(super) fn nameless_beside(path: &Path) -> io::Result<File> {
+    let folder = folder_of(path);
+    make_directory(folder)?;
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    let file = tempfile::tempfile_in(folder)?;
+    Ok(File::from_std(file))
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A file that is being written under a name of its own. It takes its place when all of it is on the disk; until then
 /// it is nothing to anybody, and it is gone when it is given up.
 pub(super) struct Unfinished {
@@ -188,14 +276,33 @@ pub(super) struct Unfinished {
 
 impl Unfinished {
     pub(super) fn new(directory: &Dir, name: &str) -> Result<Self, OciError> {
-        // A name of its own keeps two writers of one blob apart. It need not be a secret: the cryptographic generator
-        // would take 40 ms to gather entropy before its first byte.
-        let temporary = format!("{name}.{}", ulid::Ulid::generate());
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        let file = directory.open_with(&temporary, &options).map_err(OciError::system(name))?;
-        let directory = directory.try_clone().map_err(OciError::system(name))?;
-        Ok(Self { directory, file, name: name.to_owned(), temporary: Some(temporary) })
+        Self::begun(directory, name).map_err(OciError::system(name))
+    }
+
+    /// One that may be read and written by those who may do so with what it takes the place of.
+    pub(super) fn like(directory: &Dir, name: &str) -> Result<Self, OciError> {
+        let begun = Self::new(directory, name)?;
+        if let Ok(before) = directory.metadata(name) {
+            begun.file.set_permissions(before.permissions()).map_err(OciError::system(name))?;
+        }
+        Ok(begun)
+    }
+
+    fn begun(directory: &Dir, name: &str) -> io::Result<Self> {
+        loop {
+            // A name of its own keeps two writers of one blob apart. It need not be a secret: the cryptographic
+            // generator would take 40 ms to gather entropy before its first byte.
+            let temporary = format!("{name}.{}", ulid::Ulid::generate());
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            let file = directory.open_with(&temporary, &options)?;
+            // Who clears away what others left behind takes only what nobody holds; it may have come first.
+            lock(&file)?;
+            if is_named(&file)? {
+                let directory = directory.try_clone()?;
+                return Ok(Self { directory, file, name: name.to_owned(), temporary: Some(temporary) });
+            }
+        }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), OciError> {

@@ -10,8 +10,8 @@ use super::media_type::{OCI_INDEX, is_index};
 use super::{Descriptor, DocumentMembers, Malformed, OciError};
 use crate::document;
 
-/// The most entries that are read of `index.json` and of a list of referrers. Each is a blob to open, so without it a
-/// few megabytes would cost hours.
+/// The most entries that are read of a list of referrers. Each is a blob to open, so without it a few megabytes would
+/// cost hours.
 pub const MAX_ENTRIES: usize = 1000;
 
 /// An index: a list of manifests, and of other indexes.
@@ -47,8 +47,15 @@ impl ImageIndex {
     }
 }
 
-/// The entries of a list that is an OCI index. Its name is for errors.
+/// The entries of a list of referrers. Its name is for errors.
 pub(super) fn list(bytes: &[u8], name: &'static str) -> Result<Vec<Value>, OciError> {
+    let entries = documents(bytes, name)?;
+    if entries.len() > MAX_ENTRIES { Err(OciError::TooMany(name)) } else { Ok(entries) }
+}
+
+/// The entries of an OCI index that lists documents for their own sake, such as `index.json`: as many as its bytes hold.
+/// Who opens them says how many of them, or how much.
+pub(super) fn documents(bytes: &[u8], name: &'static str) -> Result<Vec<Value>, OciError> {
     let index = ImageIndex::parse(bytes).map_err(|error| match error {
         Malformed::Document(source) => OciError::Document { name, source },
         _ => OciError::Form(name),
@@ -56,10 +63,7 @@ pub(super) fn list(bytes: &[u8], name: &'static str) -> Result<Vec<Value>, OciEr
     if index.0.get("mediaType").is_some_and(|found| found != OCI_INDEX) {
         return Err(OciError::Form(name));
     }
-    if index.entries().len() > MAX_ENTRIES {
-        return Err(OciError::TooMany(name));
-    }
-    Ok(index.entries().to_vec())
+    Ok(index.0.into_items("manifests"))
 }
 
 /// The bytes of an OCI index of these entries: of a list, not of an image, so their order and form are ours.

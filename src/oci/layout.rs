@@ -12,67 +12,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cap_std::fs::{Dir, File};
 use futures_util::stream::{self, Stream};
-use serde_json::Value;
 
-use super::file::{self, Unfinished};
-use super::index::{list, readable, write_list};
-use super::{BlobStream, Descriptor, MAX_DOCUMENT, Malformed, OciError};
+use super::file::{self, CHUNK, Unfinished, blocking};
+use super::listing::{BLOBS, INDEX, LAYOUT, Listing, MAX_VERSION, VERSION, path};
+use super::{BlobStream, Descriptor, MAX_DOCUMENT, OciError};
 use crate::digest::Digest;
-use crate::document;
-
-const INDEX: &str = "index.json";
-const LAYOUT: &str = "oci-layout";
-const BLOBS: &str = "blobs/sha256";
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
-
-/// How `cosign save` tells the entries of a layout apart, to which it gives no tags.
-const KIND: &str = "kind";
-const SIGNATURES: &str = "dev.cosignproject.cosign/sigs";
-
-/// How many bytes are read or written at once: enough for a switch of threads not to count, and little beside what a
-/// blob may have.
-const CHUNK: usize = 256 << 10;
 
 /// An OCI image layout.
 pub struct Layout {
     directory: Arc<Dir>,
-    /// The entries of `index.json` as they are there: those of others are kept as they wrote them.
-    entries: Vec<Value>,
-    /// The entries that were added, by tag. Others may write the layout at the same time.
-    added: Vec<(String, Value)>,
-}
-
-/// An entry of `index.json`.
-#[derive(Clone, Copy)]
-pub struct LayoutEntry<'a>(&'a Value);
-
-impl<'a> LayoutEntry<'a> {
-    /// The tag.
-    pub fn tag(self) -> Option<&'a str> {
-        tag_in(self.0)
-    }
-
-    /// Whether it has this tag: by itself, or behind the repository that the entry was copied from.
-    fn is_tagged(self, tag: &str) -> bool {
-        self.tag().is_some_and(|name| name == tag)
-    }
-
-    fn is_tagged_elsewhere(self, tag: &str) -> bool {
-        self.tag().and_then(tag_of_reference) == Some(tag)
-    }
-
-    /// The media type.
-    pub fn media_type(self) -> Option<&'a str> {
-        self.0.get("mediaType").and_then(Value::as_str)
-    }
-
-    /// The descriptor, which entries of others may not be.
-    ///
-    /// # Errors
-    /// [`Malformed::Member`].
-    pub fn descriptor(self) -> Result<Descriptor, Malformed> {
-        Descriptor::parse(self.0)
-    }
+    listing: Listing,
 }
 
 impl Layout {
@@ -83,8 +32,8 @@ impl Layout {
     pub async fn open(directory: Dir) -> Result<Self, OciError> {
         let directory = Arc::new(directory);
         let here = Arc::clone(&directory);
-        let entries = blocking(move || entries(&here)).await?;
-        Ok(Self { directory, entries, added: Vec::new() })
+        let listing = blocking(move || listing(&here)).await?;
+        Ok(Self { directory, listing })
     }
 
     /// Opens a layout, or creates one where there is none, or only an incomplete one of an interrupted process.
@@ -95,59 +44,18 @@ impl Layout {
         if directory.exists(INDEX) {
             Self::open(directory).await
         } else {
-            Ok(Self { directory: Arc::new(directory), entries: Vec::new(), added: Vec::new() })
+            Ok(Self { directory: Arc::new(directory), listing: Listing::default() })
         }
     }
 
-    /// The entries of `index.json`.
-    pub fn entries(&self) -> impl Iterator<Item = LayoutEntry<'_>> {
-        self.entries.iter().map(LayoutEntry)
-    }
-
-    /// The entries of `index.json` that are described well enough to be read.
-    pub fn descriptors(&self) -> impl Iterator<Item = Descriptor> {
-        readable(&self.entries)
-    }
-
-    /// The entries with this tag. Some programs write the whole reference of what they copied, `HOST/REPOSITORY:TAG`;
-    /// that counts where no entry has the tag alone.
-    pub fn entries_at(&self, tag: &str) -> Vec<LayoutEntry<'_>> {
-        let exact: Vec<_> = self.entries().filter(|entry| entry.is_tagged(tag)).collect();
-        if exact.is_empty() {
-            self.entries().filter(|entry| entry.is_tagged_elsewhere(tag)).collect()
-        } else {
-            exact
-        }
-    }
-
-    /// The entries that `cosign save` marked as signatures.
-    pub fn saved_signatures(&self) -> Vec<Descriptor> {
-        let is_marked =
-            |descriptor: &Descriptor| descriptor.annotations.get(KIND).is_some_and(|it| it == SIGNATURES);
-        self.descriptors().filter(is_marked).map(Descriptor::plain).collect()
-    }
-
-    /// The descriptor at `tag`, whatever it is.
-    ///
-    /// # Errors
-    /// [`OciError::Ambiguous`], and [`OciError::Malformed`] for an entry that is no descriptor.
-    pub fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
-        let mut tagged = self.entries_at(tag).into_iter();
-        let found = tagged.next().map(LayoutEntry::descriptor).transpose()?;
-        if tagged.next().is_some() {
-            Err(OciError::Ambiguous(tag.into()))
-        } else {
-            Ok(found.map(Descriptor::plain))
-        }
+    /// What `index.json` lists.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// Points `tag` at the blob of `descriptor`, in the place of its earlier one.
     pub fn tag(&mut self, tag: &str, descriptor: &Descriptor) {
-        self.entries.retain(|entry| tag_in(entry) != Some(tag));
-        let mut entry = descriptor.to_value();
-        entry["annotations"][REF_NAME] = tag.into();
-        self.added.push((tag.to_owned(), entry.clone()));
-        self.entries.push(entry);
+        self.listing.tag(tag, descriptor);
     }
 
     /// The bytes of a blob.
@@ -170,18 +78,10 @@ impl Layout {
 
     /// Whether a blob is there whole. It is read for that: one that was damaged is written anew.
     pub(super) async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
-        let mut stream = match self.stream(blob).await {
-            Ok(stream) => stream,
-            Err(OciError::Absent(_)) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        loop {
-            match stream.next().await {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(true),
-                Err(OciError::Digest(_) | OciError::Size { .. }) => return Ok(false),
-                Err(error) => return Err(error),
-            }
+        match self.stream(blob).await {
+            Ok(stream) => stream.holds().await,
+            Err(OciError::Absent(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -202,16 +102,9 @@ impl Layout {
     /// [`OciError`] when it is not the one that it should be, and when it cannot be written. Nothing of it stays then.
     pub async fn receive(&self, mut blob: BlobStream) -> Result<(), OciError> {
         let mut file = self.begin(blob.digest()).await?;
-        let (mut pieces, mut length) = (Vec::new(), 0);
-        while let Some(piece) = blob.next().await? {
-            length += piece.len();
-            pieces.push(piece);
-            if length >= CHUNK {
-                file = append(file, std::mem::take(&mut pieces)).await?;
-                length = 0;
-            }
+        while let Some(pieces) = blob.next_pieces(CHUNK).await? {
+            file = append(file, pieces).await?;
         }
-        let file = append(file, pieces).await?;
         blocking(|| file.finish()).await
     }
 
@@ -235,18 +128,18 @@ impl Layout {
     /// # Errors
     /// [`OciError::System`] when it cannot be written.
     pub async fn write(&self) -> Result<(), OciError> {
-        let (directory, added) = (Arc::clone(&self.directory), self.added.clone());
+        let (directory, added) = (Arc::clone(&self.directory), self.listing.additions());
         blocking(move || {
             // Held until the end: whoever writes at the same time adds to what we wrote, and we to what he did.
             let held = directory.open(".").map_err(OciError::system("."))?;
-            lock(&held).map_err(OciError::system("."))?;
-            let mut all = if directory.exists(INDEX) { entries(&directory)? } else { Vec::new() };
-            for (tag, entry) in added {
-                all.retain(|entry| tag_in(entry) != Some(&tag));
-                all.push(entry);
+            file::lock(&held).map_err(OciError::system("."))?;
+            let current = if directory.exists(INDEX) { listing(&directory)? } else { Listing::default() };
+            // Of those who were cut off, half a blob stayed.
+            if let Ok(blobs) = directory.open_dir(BLOBS) {
+                file::remove_unfinished(&blobs, |stem| stem.len() == 64)?;
             }
-            file::write(&directory, LAYOUT, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-            file::write(&directory, INDEX, &write_list(&all))?;
+            file::write(&directory, LAYOUT, VERSION)?;
+            file::write(&directory, INDEX, &current.with(&added).written())?;
             drop(held);
             Ok(())
         })
@@ -263,40 +156,10 @@ impl Layout {
     }
 }
 
-/// The entries of `index.json`, in a directory that is a layout.
-fn entries(directory: &Dir) -> Result<Vec<Value>, OciError> {
-    let layout = document::json(&file::read(directory, LAYOUT, 1024)?)
-        .map_err(|source| OciError::Document { name: LAYOUT, source })?;
-    if layout.get("imageLayoutVersion").and_then(Value::as_str) != Some("1.0.0") {
-        return Err(OciError::Version);
-    }
-    list(&file::read(directory, INDEX, MAX_DOCUMENT)?, "`index.json`")
-}
-
-/// Waits until nobody else writes here, for as long as the handle is open.
-#[cfg(unix)]
-fn lock(directory: &File) -> io::Result<()> {
-    Ok(rustix::fs::flock(directory, rustix::fs::FlockOperation::LockExclusive)?)
-}
-
-#[cfg(not(unix))]
-fn lock(_: &File) -> io::Result<()> {
-    Ok(())
-}
-
-fn tag_in(entry: &Value) -> Option<&str> {
-    entry.get("annotations")?.get(REF_NAME)?.as_str()
-}
-
-/// The tag in a whole reference: what follows the colon in its last segment.
-fn tag_of_reference(name: &str) -> Option<&str> {
-    let (before, last) = name.rsplit_once('/')?;
-    let (_, tag) = last.split_once(':')?;
-    Some(tag).filter(|_| !before.is_empty())
-}
-
-fn path(digest: Digest) -> String {
-    format!("{BLOBS}/{}", digest.hex())
+/// What is listed in a directory that is a layout.
+fn listing(directory: &Dir) -> Result<Listing, OciError> {
+    let layout = file::read(directory, LAYOUT, MAX_VERSION)?;
+    Listing::read(&layout, &file::read(directory, INDEX, MAX_DOCUMENT)?)
 }
 
 /// The bytes of a file, `left` of them at most.
@@ -335,12 +198,4 @@ async fn append(mut file: Unfinished, pieces: Vec<Bytes>) -> Result<Unfinished, 
         Ok(file)
     })
     .await
-}
-
-/// Runs a blocking call on a blocking thread.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, OciError> + Send + 'static,
-) -> Result<T, OciError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| OciError::system("the layout")(io::Error::other(error)))?
 }

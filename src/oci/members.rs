@@ -73,6 +73,14 @@ impl DocumentMembers {
         self.get(name).and_then(Value::as_array).ok_or_else(|| Malformed::Member(name.into()))
     }
 
+    /// A list that was found to be there.
+    pub(super) fn into_items(mut self, name: &str) -> Vec<Value> {
+        match self.0.remove(name) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        }
+    }
+
     /// Checks that this is a manifest of the version that is understood, and no index as well.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::index::{list, readable, write_list};
 use super::media_type::OCI_INDEX;
-use super::{Descriptor, MAX_DOCUMENT, OciError, Repository};
+use super::{Descriptor, Listing, MAX_DOCUMENT, OciError, Repository};
 use crate::digest::Digest;
 
 /// How often a list is written that others write at the same time.
@@ -30,14 +30,14 @@ pub async fn of(
 ) -> Result<Vec<Descriptor>, OciError> {
     let noted = match repository {
         Repository::Registry(registry) => registry.referrers(subject, name).await?,
-        Repository::Layout(_) => None,
+        Repository::Archive(_) | Repository::Layout(_) => None,
     };
     let entries = match noted {
         Some(noted) => noted,
         None => entries(repository, subject, name).await?,
     };
     let mut found = entries.iter().map(Descriptor::parse).collect::<Result<Vec<_>, _>>()?;
-    found.extend(repository.listed());
+    found.extend(repository.listing().into_iter().flat_map(Listing::descriptors));
     Ok(found)
 }
 
@@ -73,7 +73,7 @@ pub async fn add(
 fn is_noted(repository: &Repository, document: &Descriptor) -> bool {
     match repository {
         Repository::Registry(registry) => registry.has_noted(document.digest),
-        Repository::Layout(_) => false,
+        Repository::Archive(_) | Repository::Layout(_) => false,
     }
 }
 

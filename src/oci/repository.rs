@@ -5,12 +5,14 @@
 use bytes::Bytes;
 
 use super::registry::Registry;
-use super::{BlobStream, Descriptor, Layout, OciError};
+use super::{Archive, BlobStream, Descriptor, Layout, Listing, OciError};
 use crate::digest::Digest;
 
 /// A collection of blobs, manifests and tags.
 #[non_exhaustive]
 pub enum Repository {
+    /// The same in one tar file.
+    Archive(Archive),
     /// A directory in the OCI image layout.
     Layout(Layout),
     /// A repository in a registry.
@@ -24,25 +26,24 @@ impl Repository {
     /// [`OciError`] when the repository cannot tell.
     pub async fn tagged(&self, tag: &str) -> Result<Option<Descriptor>, OciError> {
         match self {
-            Self::Layout(layout) => layout.tagged(tag),
+            Self::Archive(archive) => archive.listing().tagged(tag),
+            Self::Layout(layout) => layout.listing().tagged(tag),
             Self::Registry(registry) => registry.tagged(tag).await,
         }
     }
 
-    /// The documents that the repository lists by itself, tagged or not.
-    pub(super) fn listed(&self) -> Vec<Descriptor> {
+    /// What it lists by itself, tagged or not. A registry lists nothing.
+    pub fn listing(&self) -> Option<&Listing> {
         match self {
-            Self::Layout(layout) => layout.descriptors().collect(),
-            Self::Registry(_) => Vec::new(),
+            Self::Archive(archive) => Some(archive.listing()),
+            Self::Layout(layout) => Some(layout.listing()),
+            Self::Registry(_) => None,
         }
     }
 
     /// Manifests that may be signatures in cosign's classic form, where a list of a repository says so by itself.
     pub fn saved_signatures(&self) -> Vec<Descriptor> {
-        match self {
-            Self::Layout(layout) => layout.saved_signatures(),
-            Self::Registry(_) => Vec::new(),
-        }
+        self.listing().map(Listing::saved_signatures).unwrap_or_default()
     }
 
     /// The bytes of a blob.
@@ -51,6 +52,7 @@ impl Repository {
     /// [`OciError::Absent`], and when the repository cannot be read.
     pub async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
         match self {
+            Self::Archive(archive) => archive.stream(blob).await,
             Self::Layout(layout) => layout.stream(blob).await,
             Self::Registry(registry) => registry.stream(blob).await,
         }
@@ -62,6 +64,7 @@ impl Repository {
     /// [`OciError::TooLong`], [`OciError::Absent`], and the faults of a blob.
     pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
         match self {
+            Self::Archive(archive) => archive.read(blob, limit).await,
             Self::Layout(layout) => layout.read(blob, limit).await,
             Self::Registry(registry) => registry.read(blob, limit).await,
         }
@@ -73,6 +76,7 @@ impl Repository {
     /// [`OciError`] when it is not the one that it should be, and when it cannot be written. Nothing of it stays then.
     pub async fn receive(&self, blob: BlobStream) -> Result<(), OciError> {
         match self {
+            Self::Archive(archive) => archive.receive(blob).await,
             Self::Layout(layout) => layout.receive(blob).await,
             Self::Registry(registry) => registry.receive(blob).await,
         }
@@ -84,6 +88,7 @@ impl Repository {
     /// [`OciError`] when it cannot be written.
     pub async fn add(&self, media_type: &str, bytes: &[u8]) -> Result<Digest, OciError> {
         match self {
+            Self::Archive(archive) => archive.add(bytes).await,
             Self::Layout(layout) => layout.add(bytes).await,
             Self::Registry(registry) => {
                 let blob = Descriptor::of(media_type, bytes);
@@ -99,6 +104,7 @@ impl Repository {
     /// [`OciError`] when the repository cannot tell.
     pub async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
         match self {
+            Self::Archive(archive) => archive.has(blob).await,
             Self::Layout(layout) => layout.has(blob).await,
             Self::Registry(registry) => registry.has(blob).await,
         }
@@ -118,6 +124,7 @@ impl Repository {
     /// [`OciError`] when it cannot be written.
     pub async fn tag(&mut self, tag: &str, descriptor: &Descriptor) -> Result<(), OciError> {
         match self {
+            Self::Archive(archive) => archive.tag(tag, descriptor),
             Self::Layout(layout) => layout.tag(tag, descriptor),
             Self::Registry(registry) => registry.tag(tag, descriptor).await?,
         }
@@ -130,6 +137,7 @@ impl Repository {
     /// [`OciError`] when it cannot be written.
     pub async fn finish(&self) -> Result<(), OciError> {
         match self {
+            Self::Archive(archive) => archive.write().await,
             Self::Layout(layout) => layout.write().await,
             Self::Registry(_) => Ok(()),
         }

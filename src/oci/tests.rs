@@ -72,8 +72,8 @@ async fn what_is_added_is_read_and_listed() {
     layout.tag("1.0", &blob);
     layout.write().await.unwrap();
     let layout = Layout::open(home.directory()).await.unwrap();
-    assert_eq!(layout.tagged("1.0").unwrap(), Some(blob.clone()));
-    assert_eq!(layout.tagged("2.0").unwrap(), None);
+    assert_eq!(layout.listing().tagged("1.0").unwrap(), Some(blob.clone()));
+    assert_eq!(layout.listing().tagged("2.0").unwrap(), None);
     assert_eq!(layout.read(&blob, 100).await.unwrap(), b"a blob");
     assert_eq!(home.names(), [blob.digest.hex()]);
 }
@@ -204,13 +204,13 @@ async fn a_tag_may_stand_behind_the_repository_that_it_was_copied_from() {
     let mut layout = home.layout().await;
     let (one, two) = (Descriptor::of(OCI_MANIFEST, b"one"), Descriptor::of(OCI_MANIFEST, b"two"));
     layout.tag("registry.example:5000/acme/web:1.2", &one);
-    assert_eq!(layout.tagged("1.2").unwrap(), Some(one.clone()));
-    assert_eq!(layout.tagged("registry.example:5000/acme/web:1.2").unwrap(), Some(one));
-    assert_eq!(layout.tagged("5000/acme/web:1.2").unwrap(), None);
+    assert_eq!(layout.listing().tagged("1.2").unwrap(), Some(one.clone()));
+    assert_eq!(layout.listing().tagged("registry.example:5000/acme/web:1.2").unwrap(), Some(one));
+    assert_eq!(layout.listing().tagged("5000/acme/web:1.2").unwrap(), None);
     layout.tag("other.example/web:1.2", &two);
-    assert!(matches!(layout.tagged("1.2"), Err(OciError::Ambiguous(_))));
+    assert!(matches!(layout.listing().tagged("1.2"), Err(OciError::Ambiguous(_))));
     layout.tag("1.2", &two);
-    assert_eq!(layout.tagged("1.2").unwrap(), Some(two), "the tag alone counts first");
+    assert_eq!(layout.listing().tagged("1.2").unwrap(), Some(two), "the tag alone counts first");
 }
 
 #[tokio::test]
@@ -259,14 +259,14 @@ async fn a_tag_that_is_there_twice_is_nobodys() {
     let index = json!({"schemaVersion": 2, "manifests": [entry(b"a"), {"not": "a descriptor"}, entry(b"b")]});
     fs::write(home.path("index.json"), index.to_string()).unwrap();
     let mut layout = Layout::open(home.directory()).await.unwrap();
-    assert!(matches!(layout.tagged("1.0"), Err(OciError::Ambiguous(tag)) if tag == "1.0"));
-    assert_eq!((layout.entries().count(), layout.descriptors().count()), (3, 2));
+    assert!(matches!(layout.listing().tagged("1.0"), Err(OciError::Ambiguous(tag)) if tag == "1.0"));
+    assert_eq!((layout.listing().entries().count(), layout.listing().descriptors().count()), (3, 2));
     // A tag that is written anew is there once, and entries of others stay as they are.
     layout.tag("1.0", &Descriptor::of(OCI_INDEX, b"c"));
     layout.write().await.unwrap();
     let layout = Layout::open(home.directory()).await.unwrap();
-    assert_eq!(layout.tagged("1.0").unwrap(), Some(Descriptor::of(OCI_INDEX, b"c")));
-    assert_eq!(layout.entries().count(), 2);
+    assert_eq!(layout.listing().tagged("1.0").unwrap(), Some(Descriptor::of(OCI_INDEX, b"c")));
+    assert_eq!(layout.listing().entries().count(), 2);
 }
 
 #[tokio::test]
@@ -341,7 +341,10 @@ async fn those_who_write_a_layout_at_the_same_time_keep_what_the_others_added() 
     first.write().await.unwrap();
     second.write().await.unwrap();
     let layout = home.layout().await;
-    assert!(layout.tagged("one").unwrap().is_some() && layout.tagged("two").unwrap().is_some());
+    assert!(
+        layout.listing().tagged("one").unwrap().is_some()
+            && layout.listing().tagged("two").unwrap().is_some()
+    );
 }
 
 #[tokio::test]

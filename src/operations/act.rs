@@ -336,13 +336,22 @@ pub(super) async fn on_bundle<'a>(
     let action = action.unwrap_or_else(|| usual(earlier.as_ref()));
     let located = Located::of_request(destination, asked, earlier.as_ref(), services.state())?;
     let attempt = Attempt {
-        reference: reference.to_string(),
+        reference: recorded(reference, verified.fetched().reference()),
         mode,
         consent,
         for_development: *for_development,
         ..Attempt::new(action, asked)
     };
     Ok(Ready { attempt, verified: Some(verified), located })
+}
+
+/// The reference as it is recorded: as it was typed, but for a path that turned out to be an archive. What the policy
+/// says of archives is said of it later on, too, when the file may be gone.
+fn recorded(typed: &Reference, found: &Reference) -> String {
+    match (typed, found) {
+        (Reference::Path(_), Reference::Archive(_)) => found.to_string(),
+        _ => typed.to_string(),
+    }
 }
 
 /// The action that brings a bundle to where it is, or is not yet.

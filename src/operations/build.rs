@@ -1,12 +1,12 @@
-//! Builds a bundle from a source directory into an OCI layout.
+//! Builds a bundle from a source directory into an OCI layout or an archive.
 
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::author;
-use crate::reference::{LayoutReference, Reference};
+use crate::author::{self, BuildPlace};
+use crate::reference::{ArchiveReference, LayoutReference, Reference};
 
 use super::{Document, Error};
 
@@ -22,7 +22,7 @@ pub struct Build {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Its tag in the layout.
+    /// Its tag there.
     pub tag: String,
     /// The digest of its component.
     pub component: String,
@@ -38,21 +38,47 @@ pub struct Build {
     pub warnings: Vec<String>,
 }
 
+/// A place on this machine that a bundle is built into.
+#[derive(Debug, Clone)]
+pub enum LocalReference {
+    /// A tar file.
+    Archive(ArchiveReference),
+    /// A directory.
+    Layout(LayoutReference),
+}
+
+impl LocalReference {
+    fn tagged(self, tag: &str) -> Reference {
+        let tag = Some(tag.to_owned());
+        match self {
+            Self::Archive(archive) => Reference::Archive(ArchiveReference { tag, ..archive }),
+            Self::Layout(layout) => Reference::Layout(LayoutReference { tag, ..layout }),
+        }
+    }
+}
+
 impl Document for Build {
     const KIND: &'static str = "Build";
 }
 
-/// Builds a bundle into a layout, under `tag`, else under that of the layout, else under its version. Other bundles of
-/// the layout stay.
+/// Builds a bundle into a layout or archive, under `tag`, else under that of the place, else under its version. Other
+/// bundles there stay.
 ///
 /// # Errors
 /// [`Error::Author`] with the mistake in the source, or the file that cannot be written.
-pub async fn build(source: &Path, layout: LayoutReference, tag: Option<&str>) -> Result<Build, Error> {
-    let tag = tag.or(layout.tag.as_deref());
-    let built = author::build(source, &layout.directory, tag).await?;
-    let reference = LayoutReference { tag: Some(built.tag.clone()), ..layout };
+pub async fn build(source: &Path, place: LocalReference, tag: Option<&str>) -> Result<Build, Error> {
+    let built = match &place {
+        LocalReference::Archive(archive) => {
+            let tag = tag.or(archive.tag.as_deref());
+            author::build_to(source, BuildPlace::Archive(&archive.file), tag).await?
+        }
+        LocalReference::Layout(layout) => {
+            let tag = tag.or(layout.tag.as_deref());
+            author::build(source, &layout.directory, tag).await?
+        }
+    };
     Ok(Build {
-        reference: Reference::Layout(reference).to_string(),
+        reference: place.tagged(&built.tag).to_string(),
         digest: built.digest.to_string(),
         name: built.name,
         version: built.version,

@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::document;
-use crate::fetch::{FetchError, Fetched, Located, locate};
-use crate::oci::file::make_directory;
+use crate::fetch::{FetchError, Fetched, Located, locate, open_to_write};
 use crate::oci::registry::{Registry, RegistryClient};
-use crate::oci::{Absent, CopyObserver, Layout, OciError, Repository, copy_graph};
-use crate::reference::{LayoutReference, Reference, RegistryReference};
+use crate::oci::{Absent, CopyObserver, OciError, Repository, copy_graph};
+use crate::reference::{ArchiveReference, LayoutReference, Reference, RegistryReference};
 use crate::text::CommandLine;
 
 use super::{AbsentImage, Document, Error};
@@ -30,7 +29,7 @@ pub struct Copied {
     pub bytes: u64,
     /// Blobs and documents that were there before.
     pub present: usize,
-    /// Images that are in neither place, by name. Only layouts may lack some.
+    /// Images that are in neither place, by name. Only layouts and archives may lack some.
     pub missing: Vec<String>,
 }
 
@@ -42,7 +41,7 @@ impl Document for Copied {
 /// runs; whoever uses it verifies it where it is then.
 ///
 /// # Errors
-/// [`Error::Fetch`] when it cannot be found, read or written, and [`Error::NotACopy`] where nothing can be copied to.
+/// [`Error::Fetch`] when it cannot be found, read or written, and [`Error::NoImage`].
 pub async fn copy(
     from: &Reference,
     to: &Reference,
@@ -56,17 +55,18 @@ pub async fn copy(
     }
     let fetched = located.fetched().await?;
     let Located { repository, tag, index, .. } = located;
-    let mut target = open(to, registries).await?;
+    let mut target = open_to_write(to, registries).await?;
     let absent = match &target {
         Repository::Registry(_) => {
             fill_in(from, &fetched, &mut target, registries, observer).await?;
             Absent::Refused
         }
-        Repository::Layout(_) => Absent::LeftOut,
+        _ => Absent::LeftOut,
     };
     let sum =
         copy_graph(&index, &repository, &mut target, absent, observer).await.map_err(FetchError::from)?;
     let wanted = match to {
+        Reference::Archive(archive) => archive.tag.clone().or(tag),
         Reference::Layout(layout) => layout.tag.clone().or(tag),
         Reference::Registry(place) => place.tag.clone(),
         _ => tag,
@@ -75,7 +75,7 @@ pub async fn copy(
         target.tag(tag, &index).await.map_err(FetchError::from)?;
     }
     target.finish().await.map_err(FetchError::from)?;
-    let reference = tagged(to, wanted, index.digest).to_string();
+    let reference = tagged(to, &target, wanted, index.digest).to_string();
     Ok(Copied {
         reference,
         digest: index.digest,
@@ -152,32 +152,17 @@ fn named(fetched: &Fetched, digests: &[Digest]) -> Vec<String> {
     images.filter(|(_, image)| digests.contains(&image.digest)).map(|(name, _)| name.clone()).collect()
 }
 
-/// The repository to write. A layout is made where there is none.
-async fn open(to: &Reference, registries: &Arc<RegistryClient>) -> Result<Repository, Error> {
-    let directory = match to {
-        Reference::Registry(place) => {
-            let registry = Registry::to_write(registries, &place.host, &place.repository);
-            return Ok(Repository::Registry(
-                registry.map_err(|error| FetchError::from(OciError::from(error)))?,
-            ));
-        }
-        Reference::Layout(layout) => &layout.directory,
-        Reference::Path(path) => path,
-        Reference::Archive(_) => return Err(Error::NotACopy(to.to_string())),
-    };
-    let opened = make_directory(directory).map_err(|source| {
-        FetchError::from(OciError::System { name: directory.display().to_string(), source })
-    })?;
-    Ok(Repository::Layout(Layout::open_or_new(opened).await.map_err(FetchError::from)?))
-}
-
 /// The place where the bundle is now, by its tag, or by its digest where it has none.
-fn tagged(to: &Reference, tag: Option<String>, digest: Digest) -> Reference {
-    let pinned = tag.is_none().then_some(digest);
-    match to.clone() {
-        Reference::Layout(LayoutReference { directory, .. }) | Reference::Path(directory) => {
-            Reference::Layout(LayoutReference { directory, tag, digest: pinned })
+fn tagged(to: &Reference, target: &Repository, tag: Option<String>, digest: Digest) -> Reference {
+    let digest = tag.is_none().then_some(digest);
+    match (to.clone(), target) {
+        (Reference::Path(file), Repository::Archive(_))
+        | (Reference::Archive(ArchiveReference { file, .. }), _) => {
+            Reference::Archive(ArchiveReference { file, tag, digest })
         }
-        other => other,
+        (Reference::Layout(LayoutReference { directory, .. }) | Reference::Path(directory), _) => {
+            Reference::Layout(LayoutReference { directory, tag, digest })
+        }
+        (registry @ Reference::Registry(_), _) => registry,
     }
 }

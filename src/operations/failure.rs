@@ -119,9 +119,6 @@ pub enum Error {
         /// How the revision begins.
         start: String,
     },
-    /// Nothing can be copied to there.
-    #[error("nothing can be copied to `{0}` by this version: name a registry or a layout (`layout:DIR`)")]
-    NotACopy(String),
     /// Only what is being developed here is approved unseen.
     #[error("`{0}` is not a source directory, and only what is developed on this machine is approved unseen")]
     NotASource(String),

@@ -205,11 +205,10 @@ fn flag_with_value<'a>(verb: &'a Command, word: &str) -> Option<&'a Arg> {
         .filter(|it| it.get_action().takes_values())
 }
 
-/// The tags of the layout that is typed before the last `:`.
+/// The tags of the layout or archive that is typed before the last `:`.
 fn tags(current: &str) -> Option<Vec<String>> {
-    let (place, _) = current.strip_prefix("layout:")?.rsplit_once(':')?;
-    let reference: Reference = format!("layout:{place}").parse().ok()?;
-    let Reference::Layout(layout) = reference else { return None };
-    let tags = runtime().ok()?.block_on(fetch::tags(&layout.directory)).ok()?;
-    Some(tags.into_iter().map(|tag| format!("layout:{place}:{tag}")).collect())
+    let (place, _) = current.rsplit_once(':')?;
+    let reference: Reference = place.parse().ok()?;
+    let tags = runtime().ok()?.block_on(fetch::tags(&reference)).ok()?;
+    Some(tags.into_iter().map(|tag| format!("{place}:{tag}")).collect())
 }

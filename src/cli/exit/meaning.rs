@@ -14,8 +14,8 @@ use crate::grant::spec::InvalidGrant;
 use crate::host::GuestError;
 use crate::host::progress::Unready;
 use crate::install;
-use crate::oci::OciError;
 use crate::oci::registry::RegistryError;
+use crate::oci::{ArchiveFault, OciError};
 use crate::operations;
 use crate::plan::HeldFields;
 use crate::plan::powers::{By, RefusedPowers};
@@ -278,7 +278,7 @@ fn of_fetch(error: &FetchError) -> Meaning {
         FetchError::NotThere(_) => Meaning::from(ERROR)
             .hint("look for a misspelt name; a private repository may hide from who is not logged in: carnet login HOST"),
         FetchError::Ambiguous(_) | FetchError::Tag { .. } => {
-            Meaning::from(ERROR).hint("write `layout:DIR:TAG`")
+            Meaning::from(ERROR).hint("write `layout:DIR:TAG` or `archive:FILE:TAG`")
         }
         FetchError::Source(path) => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet build").word(path.display()).own("--to LAYOUT"))
@@ -289,9 +289,12 @@ fn of_fetch(error: &FetchError) -> Meaning {
 
 fn of_oci(error: &OciError) -> Meaning {
     match error {
-        OciError::Absent(_) | OciError::Digest(_) | OciError::NotAFile(_) | OciError::Size { .. } => {
-            NOT_TRUSTED.into()
-        }
+        // An archive that was cut lacks blobs, whichever they are.
+        OciError::Absent(_)
+        | OciError::Archive { source: ArchiveFault::Cut, .. }
+        | OciError::Digest(_)
+        | OciError::NotAFile(_)
+        | OciError::Size { .. } => NOT_TRUSTED.into(),
         OciError::Registry(error) => of_registry(error),
         _ => ERROR.into(),
     }
