@@ -323,6 +323,26 @@ async fn a_kept_bundle_has_the_tag_that_it_came_with() {
 }
 
 #[tokio::test]
+async fn a_layout_may_list_thousands_of_documents() {
+    let site = Site::new().await;
+    let other = |media_type: &str, number: u32| {
+        let mut entry = Descriptor::of(media_type, &number.to_le_bytes()).to_value();
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": format!("other-{number}")});
+        entry
+    };
+    let mut entries: Vec<_> = (0..3000).map(|number| other(OCI_MANIFEST, number)).collect();
+    entries.insert(1500, site.entry());
+    entries.extend(vec![site.entry(); 2]);
+    site.write(&entries);
+    assert!(matches!(site.fetch(":1.0.0").await, Err(FetchError::Ambiguous(_))), "it is there three times");
+    entries.truncate(3001);
+    site.write(&entries);
+    for suffix in ["", ":1.0.0"] {
+        site.fetch(suffix).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_path_is_what_is_found_there() {
     let site = Site::new().await;
     let at = |path: PathBuf| async move { fetch(&Reference::Path(path)).await };
