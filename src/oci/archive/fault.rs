@@ -8,12 +8,12 @@ use crate::document::visible;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveFault {
-    /// A member is said to reach beyond the end of the file, or the end is missing.
-    #[error("it was cut: its end is missing")]
-    Cut,
     /// It is compressed.
     #[error("it is compressed, and an archive is read in place: unpack it first with `{0}`")]
     Compressed(&'static str),
+    /// A member is said to reach beyond the end of the file, or the end is missing.
+    #[error("it was cut: its end is missing")]
+    Cut,
     /// A name is there twice, and readers would disagree about which counts.
     #[error("`{}` is in it twice", visible(.0))]
     Duplicate(String),
@@ -34,12 +34,12 @@ pub enum ArchiveFault {
     /// A name leads out of the archive, or is not one.
     #[error("`{}` cannot be the name of something in it", visible(.0))]
     Name(String),
-    /// It is another kind of file.
-    #[error("it is no tar file")]
-    NotATar,
     /// It is a tar file of something else.
     #[error("it holds no `{0}` at its top: it is not an OCI image layout")]
     NotALayout(&'static str),
+    /// It is another kind of file.
+    #[error("it is no tar file")]
+    NotATar,
     /// The system did not let us read or write.
     #[error("it cannot be read or written")]
     System(#[from] io::Error),
