@@ -6,6 +6,7 @@
 
 pub mod slip;
 mod budget;
+mod strict;
 mod places;
 mod numbers;
 mod plain;
@@ -14,18 +15,17 @@ mod empty;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fmt;
 use std::io::BufWriter;
 
 use serde::Serialize;
-use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::de::{DeserializeOwned, DeserializeSeed as _};
+use serde_json::Value;
 
 use crate::digest::{Digest, Hasher};
 
 pub use budget::MemoryBudget;
-use budget::{MAPPING, MEMBER, VALUE};
 use numbers::ChangedNumber;
+use strict::Strict;
 
 /// The longest text that is parsed, in bytes: 4 MiB, the size that registries must accept for a manifest. A longer one
 /// could only be an attempt to use up memory.
@@ -305,273 +305,5 @@ fn step(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Builds a [`Value`] and refuses duplicate names, deep nesting and what takes too much memory on the way.
-#[derive(Clone, Copy)]
-struct Strict<'a> {
-    depth: usize,
-    budget: &'a MemoryBudget,
-}
-
-impl Strict<'_> {
-    fn below<E: serde::de::Error>(self) -> Result<Self, E> {
-        let depth =
-            self.depth.checked_sub(1).ok_or_else(|| E::custom("the document is nested too deeply"))?;
-        Ok(Self { depth, ..self })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.budget.take(VALUE)?;
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        self.deserialize(deserializer)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
-        self.budget.take(value.len())?;
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
-        self.budget.take(value.len())?;
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let below = self.below()?;
-        let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(below)? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let below = self.below()?;
-        let mut values = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let first = if values.is_empty() { MAPPING } else { 0 };
-            self.budget.take(name.len().saturating_add(MEMBER + first))?;
-            if values.contains_key(&name) {
-                return Err(A::Error::custom(format!("the member `{}` occurs twice", visible(&name))));
-            }
-            let value = members.next_value_seed(below)?;
-            values.insert(name, value);
-        }
-        Ok(Value::Object(values))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(text: &str) -> String {
-        json(text.as_bytes()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn duplicate_names_are_refused_at_every_depth() {
-        assert!(refusal(r#"{"a":1,"a":2}"#).contains("`a` occurs twice"));
-        assert!(refusal(r#"[{"a":{"b":1,"b":1}}]"#).contains("`b` occurs twice"));
-        assert!(yaml("a: 1\na: 2").unwrap_err().to_string().contains("`a` occurs twice"));
-    }
-
-    #[test]
-    fn members_are_sorted_whoever_wrote_them_and_in_whatever_order() {
-        let value = json(br#"{"b":{"d":1,"c":[{"f":1,"e":2}]},"a":2}"#).unwrap();
-        let sorted = r#"{"a":2,"b":{"c":[{"e":2,"f":1}],"d":1}}"#;
-        assert_eq!(written(&value), sorted);
-        let mut members = Map::new();
-        members.insert("b".into(), 1.into());
-        members.insert("a".into(), 2.into());
-        assert_eq!(written(&members.into()), r#"{"a":2,"b":1}"#);
-        assert_eq!(digest(&value), Digest::of(sorted.as_bytes()));
-    }
-
-    #[test]
-    fn deep_nesting_is_refused() {
-        let deep = "[".repeat(1000);
-        assert!(refusal(&deep).contains("nested too deeply"));
-        assert!(yaml(&deep).is_err());
-        assert!(json("[".repeat(60).as_bytes()).unwrap_err().to_string().contains("EOF"));
-    }
-
-    #[test]
-    fn what_a_parser_says_about_names_is_safe_to_show() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Nothing {}
-        let json = json_as::<Nothing>(br#"{"\u001b[2J": 1}"#).unwrap_err();
-        let yaml = yaml_as::<Nothing>("\"\\e[2J\": 1").unwrap_err();
-        for error in [json, yaml] {
-            let text = error.to_string();
-            assert!(text.starts_with("unknown field `\\u{1b}[2J`"), "{text}");
-            assert_eq!(chain(&error), text);
-        }
-        assert_eq!(chain(&std::io::Error::other("a\nb")), "a\\u{a}b");
-    }
-
-    #[test]
-    fn a_byte_order_mark_and_trailing_bytes_are_refused() {
-        assert!(refusal("\u{feff}{}").contains("expected value"));
-        assert!(refusal("{} {}").contains("trailing characters"));
-        assert!(yaml("a: 1\n---\nb: 2").is_err());
-    }
-
-    #[test]
-    fn what_a_reader_of_yaml_says_is_said_in_our_words() {
-        for (text, expected) in [
-            ("a: 1\n---\nb: 2\n", "there is more than one document, where one is read"),
-            ("a: 1\nb:\n  c: 1\n  c: 2\n", "line 4, column 3: the member `c` occurs twice"),
-            ("a: *b\n", "alias"),
-            ("a: .inf\n", "a number must be finite"),
-        ] {
-            let told = yaml(text).unwrap_err().to_string();
-            assert!(told.contains(expected), "{told}");
-            for word in ["budget", "Policy", "Options", "serde", "{"] {
-                assert!(!told.contains(word), "{told}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_expected_is_told_in_words_of_the_document() {
-        #[derive(Debug, serde::Deserialize)]
-        struct Settings {
-            _names: Vec<u16>,
-        }
-        let told = |text: &str| yaml_as::<Settings>(text).unwrap_err().to_string();
-        assert_eq!(told("text"), "invalid type: string \"text\", expected a mapping of names to values");
-        assert_eq!(told("_names: 7"), "invalid type: integer `7`, expected a list");
-    }
-
-    #[test]
-    fn lines_of_a_server_become_one() {
-        assert_eq!(visible_line("* one:\n\t* two\r\n\n  three\n"), "* one: * two three");
-        assert_eq!(visible_line("a\u{1b}[2J\nb"), "a\\u{1b}[2J b");
-    }
-
-    #[test]
-    fn whole_numbers_are_written_as_such() {
-        let value = serde_json::json!({"a": [1e3, 1.0, -2.0, 1.5, 1e21, "1.0"]});
-        assert_eq!(with_whole_numbers(value).to_string(), r#"{"a":[1000,1,-2,1.5,1e+21,"1.0"]}"#);
-    }
-
-    #[test]
-    fn members_and_items_are_found_on_their_lines() {
-        let text = "a: 1\nb:\n  - x\n  - c: { d/e: 1,\n        f: 2 }\n'g': [1,\n 2]\n";
-        let wanted = ["/a", "/b", "/b/0", "/b/1", "/b/1/c/d~1e", "/b/1/c/f", "/g/1", "/missing", ""];
-        let wanted = wanted.map(str::to_owned).into();
-        let lines: Vec<_> = lines_of(text, &wanted).into_iter().collect();
-        let expected = [
-            ("", 1),
-            ("/a", 1),
-            ("/b", 2),
-            ("/b/0", 3),
-            ("/b/1", 4),
-            ("/b/1/c/d~1e", 4),
-            ("/b/1/c/f", 5),
-            ("/g/1", 7),
-        ];
-        assert_eq!(lines, expected.map(|(at, line)| (at.to_owned(), line)));
-        assert!(lines_of("]", &["".to_owned()].into()).is_empty());
-    }
-
-    #[test]
-    fn an_alias_bomb_is_refused() {
-        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
-        for n in 1..10 {
-            let alias = vec![format!("*a{}", n - 1); 10].join(", ");
-            text.push_str(&format!("a{n}: &a{n} [{alias}]\n"));
-        }
-        assert!(yaml(&text).is_err());
-    }
-
-    #[test]
-    fn unknown_members_are_named_by_pointer() {
-        #[derive(serde::Deserialize)]
-        struct Known {
-            _list: Vec<BTreeMap<String, Inner>>,
-        }
-        #[derive(serde::Deserialize)]
-        struct Inner {}
-        let (_, unknown) = json_as::<Known>(br#"{"_list":[{"a/b":{"x":1}}],"y":2}"#).unwrap();
-        assert_eq!(unknown, ["/_list/0/a~1b/x", "/y"]);
-    }
-
-    #[test]
-    fn numbers_and_text_keep_their_types_in_yaml() {
-        let value = yaml("port: 8080\nratio: 0.5\nversion: '1.0'\non: true\nnone:\n").unwrap();
-        assert_eq!(value, serde_json::json!({"port":8080,"ratio":0.5,"version":"1.0","on":true,"none":null}));
-    }
-
-    #[test]
-    fn what_could_deceive_a_reader_is_made_visible() {
-        assert_eq!(visible("a\u{1b}[31mb\u{202e}c\u{200b}\n"), "a\\u{1b}[31mb\\u{202e}c\\u{200b}\\u{a}");
-        assert_eq!(visible("Grüße, 世界"), "Grüße, 世界");
-        for hidden in [
-            '\u{a0}',
-            '\u{1680}',
-            '\u{2003}',
-            '\u{202f}',
-            '\u{205f}',
-            '\u{2800}',
-            '\u{3000}',
-            '\u{3164}',
-            '\u{fe0f}',
-            '\u{ffa0}',
-            '\u{e0041}',
-            '\u{e0100}',
-            '\u{85}',
-            '\u{9b}',
-            '\u{2066}',
-            '\u{e000}',
-            '\u{ffff}',
-            '\u{7f}',
-        ] {
-            assert_eq!(visible(&hidden.to_string()), hidden.escape_unicode().to_string());
-        }
-        assert_eq!(
-            visible("e\u{301}\u{302}\u{303}\u{304}x\u{301}"),
-            "e\u{301}\u{302}\\u{303}\\u{304}x\u{301}"
-        );
-    }
-}
+mod tests;

@@ -1,0 +1,253 @@
+use super::*;
+use crate::kubernetes::kinds::Kinds;
+use crate::kubernetes::metadata::LAST_APPLIED;
+use crate::kubernetes::object::ObjectRef;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
+
+const VALUE: &str = "p\"ä/ss w:rd";
+
+fn lent() -> LentCredentials {
+    let mut lent = LentCredentials::default();
+    lent.lend(Permitted::for_tests(Lend("db".into())), VALUE.into());
+    lent
+}
+
+fn object(kind: &str, rest: Value) -> Object {
+    let mut body = json!({"apiVersion":"v1","kind":kind,"metadata":{"name":"a"}});
+    body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    Object::of(body, "prod", &Kinds::default()).unwrap()
+}
+
+/// The permit to place a credential into the Secret of these tests.
+fn placed(credential: &str) -> Vec<Permitted<PlaceCredential>> {
+    placed_into(credential, "prod", "a")
+}
+
+fn placed_into(credential: &str, namespace: &str, name: &str) -> Vec<Permitted<PlaceCredential>> {
+    let secret = ObjectRef::new("v1", "Secret", Some(namespace), name);
+    vec![Permitted::for_tests(PlaceCredential { credential: credential.into(), secret })]
+}
+
+#[test]
+fn a_credential_goes_only_where_a_permit_places_it() {
+    let secret = object("Secret", json!({"stringData": {"x": placeholder("db", Encoding::Raw)}}));
+    let refused = Misplaced::Unpermitted("db".into());
+    for permits in
+        [Vec::new(), placed("other"), placed_into("db", "prod", "b"), placed_into("db", "dev", "a")]
+    {
+        assert_eq!(lent().fill(&secret, &permits).err(), Some(refused.clone()), "{permits:?}");
+        assert_eq!(lent().omit(&secret, &permits).err(), Some(refused.clone()), "{permits:?}");
+    }
+    assert!(lent().fill(&secret, &placed("db")).is_ok() && lent().omit(&secret, &placed("db")).is_ok());
+    let without = object("Secret", json!({"stringData": {"x": "y"}}));
+    assert!(lent().fill(&without, &[]).is_ok(), "nothing is placed there");
+}
+
+fn decoded(filled: &Filled, key: &str) -> String {
+    let text = filled.body["data"][key].as_str().unwrap();
+    String::from_utf8(BASE64.decode(text).unwrap()).unwrap()
+}
+
+#[test]
+fn each_encoding_writes_the_credential_its_way() {
+    let url = format!("postgres://me:{}@db/x", placeholder("db", Encoding::Url));
+    let json = format!("{{\"password\":\"{}\"}}", placeholder("db", Encoding::Json));
+    let secret = object(
+        "Secret",
+        json!({
+            "stringData": {"raw": placeholder("db", Encoding::Raw), "url": url, "json": json},
+            "data": {"base64": placeholder("db", Encoding::Base64), "other": "eA=="},
+        }),
+    );
+    let filled = lent().fill(&secret, &placed("db")).unwrap();
+    assert_eq!(decoded(&filled, "raw"), VALUE);
+    assert_eq!(decoded(&filled, "base64"), VALUE);
+    assert_eq!(decoded(&filled, "url"), "postgres://me:p%22%C3%A4%2Fss%20w%3Ard@db/x");
+    let parsed: Value = serde_json::from_str(&decoded(&filled, "json")).unwrap();
+    assert_eq!(parsed["password"], VALUE);
+    assert_eq!(filled.body["data"]["other"], "eA==");
+    assert!(filled.is_secret && filled.body.get("stringData").is_none());
+}
+
+/// Secrets that hold this credential's placeholder so often, in each place and encoding.
+fn repeated(times: usize) -> Vec<Object> {
+    let text = |encoding| placeholder("db", encoding).repeat(times);
+    let keys: Map<_, _> =
+        (0..times).map(|key| (format!("k{key}"), placeholder("db", Encoding::Base64).into())).collect();
+    let texts = Encoding::ALL.map(|(encoding, _)| json!({"stringData": {"a": text(encoding)}}));
+    texts.into_iter().chain([json!({ "data": keys })]).map(|rest| object("Secret", rest)).collect()
+}
+
+#[test]
+fn what_would_be_more_than_a_secret_holds_is_never_filled() {
+    let mut lent = LentCredentials::default();
+    lent.lend(Permitted::for_tests(Lend("db".into())), "x".repeat(2 << 10).into());
+    for secret in repeated(1000) {
+        assert!(lent.placements(&secret).is_ok());
+        assert_eq!(lent.length(&secret), Err(Misplaced::Large));
+        assert_eq!(lent.fill(&secret, &placed("db")).err(), Some(Misplaced::Large));
+        assert!(lent.omit(&secret, &placed("db")).is_ok(), "what is left out takes no room");
+    }
+}
+
+#[test]
+fn the_length_that_is_foretold_is_that_of_what_is_filled() {
+    let lent = lent();
+    for secret in repeated(3) {
+        let filled = lent.fill(&secret, &placed("db")).unwrap();
+        let keys = filled.body["data"].as_object().unwrap().keys();
+        let length: usize = keys.map(|key| decoded(&filled, key).len()).sum();
+        assert_eq!(lent.length(&secret), Ok(length));
+    }
+    assert_eq!(lent.length(&object("Secret", json!({"stringData": {"a": "x"}}))), Ok(0));
+}
+
+#[test]
+fn a_credential_that_looks_like_a_placeholder_is_no_placeholder() {
+    let mut lent = lent();
+    lent.lend(Permitted::for_tests(Lend("odd".into())), placeholder("db", Encoding::Raw).into());
+    let text = placeholder("odd", Encoding::Raw) + &placeholder("db", Encoding::Url);
+    let permits: Vec<_> = placed("db").into_iter().chain(placed("odd")).collect();
+    let filled = lent.fill(&object("Secret", json!({"stringData": {"a": text}})), &permits).unwrap();
+    let expected = placeholder("db", Encoding::Raw) + &Encoding::Url.write(VALUE);
+    assert_eq!(decoded(&filled, "a"), expected);
+}
+
+#[test]
+fn a_placeholder_outside_a_secret_is_refused() {
+    let text = placeholder("db", Encoding::Raw);
+    for object in [
+        object("ConfigMap", json!({"data": {"a": text}})),
+        object("Secret", json!({"type": text})),
+        object("Secret", json!({"stringData": {(text.clone()): "x"}})),
+        object("ConfigMap", json!({(text.clone()): "x"})),
+    ] {
+        assert_eq!(lent().placements(&object), Err(Misplaced::Outside));
+    }
+}
+
+#[test]
+fn a_placeholder_of_what_was_not_lent_is_refused() {
+    let secret = object("Secret", json!({"stringData": {"a": placeholder("other", Encoding::Raw)}}));
+    assert_eq!(lent().placements(&secret), Err(Misplaced::Unknown("a".into())));
+}
+
+#[test]
+fn data_takes_nothing_but_a_whole_base64_placeholder() {
+    let raw = object("Secret", json!({"data": {"a": placeholder("db", Encoding::Raw)}}));
+    assert_eq!(lent().placements(&raw), Err(Misplaced::Data("a".into())));
+}
+
+#[test]
+fn what_is_omitted_is_named_and_not_there() {
+    let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
+    let filled = lent().omit(&secret, &placed("db")).unwrap();
+    assert_eq!(filled.body["stringData"], json!({"b": "x"}));
+    assert_eq!(filled.body["metadata"]["annotations"][CREDENTIALS], r#"{"a":["db"]}"#);
+    assert!(!filled.body.to_string().contains("ss w"));
+}
+
+#[test]
+fn a_component_reads_back_a_redacted_value() {
+    let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
+    let read = redacted(lent().fill(&secret, &placed("db")).unwrap().body);
+    assert_eq!(read["data"]["a"], BASE64.encode(REDACTED));
+    assert_eq!(read["data"]["b"], BASE64.encode("x"));
+}
+
+fn made() -> LentCredentials {
+    let mut made = LentCredentials::default();
+    let permit = Permitted::for_tests(Generate { name: "key".into(), secrets: Vec::new() });
+    made.generate(&permit, "letters".into());
+    made
+}
+
+fn found(secret: &Value, name: &str) -> Option<String> {
+    generated(secret, name).unwrap().map(|value| value.expose_secret().to_owned())
+}
+
+#[test]
+fn a_generated_credential_is_found_again_where_it_stands_whole() {
+    for (member, encoding) in [("stringData", Encoding::Raw), ("data", Encoding::Base64)] {
+        let url = format!("redis://:{}@cache", placeholder("key", Encoding::Url));
+        let mut text = json!({"stringData": {"a-url": url}});
+        text[member]["z"] = placeholder("key", encoding).into();
+        let filled = made().fill(&object("Secret", text), &placed("key")).unwrap();
+        assert_eq!(filled.body["metadata"]["annotations"][GENERATED], r#"{"key":"z"}"#);
+        assert_eq!(found(&filled.body, "key").as_deref(), Some("letters"));
+        assert_eq!(found(&filled.body, "other"), None);
+        assert_eq!(redacted(filled.body)["data"]["z"], BASE64.encode(REDACTED));
+    }
+}
+
+#[test]
+fn a_generated_credential_that_could_not_be_found_again_is_refused() {
+    let whole_but_twice_encoded = placeholder("key", Encoding::Base64);
+    let part = format!("x{}", placeholder("key", Encoding::Raw));
+    for text in [whole_but_twice_encoded, part, placeholder("key", Encoding::Json)] {
+        let secret = object("Secret", json!({"stringData": {"a": text}}));
+        assert_eq!(made().placements(&secret), Err(Misplaced::Part("key".into())));
+    }
+}
+
+#[test]
+fn a_lent_credential_is_never_taken_for_a_generated_one() {
+    let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw)}}));
+    let filled = lent().fill(&secret, &placed("db")).unwrap();
+    assert_eq!(filled.body["metadata"]["annotations"].get(GENERATED), None);
+    assert_eq!(found(&filled.body, "db"), None);
+}
+
+#[test]
+fn what_an_annotation_says_is_not_believed_blindly() {
+    let secret = |annotation: &str, value: &str| json!({"metadata": {"annotations": {GENERATED: annotation}}, "data": {"a": value}});
+    for (annotation, value) in
+        [(r#"{"key":"b"}"#, "eA=="), (r#"{"other":"a"}"#, "eA=="), (r#"{"key":"a"}"#, "")]
+    {
+        assert_eq!(found(&secret(annotation, value), "key"), None, "{annotation} {value}");
+    }
+    for annotation in [r#"{"key":["a"]}"#, r#"{"key":"a","key":"a"}"#, "key", ""] {
+        let error = generated(&secret(annotation, "eA=="), "key").err();
+        assert_eq!(error, Some(Unrecoverable::Annotation("key".into())), "{annotation}");
+    }
+    for value in ["no base64", "/w=="] {
+        let error = generated(&secret(r#"{"key":"a"}"#, value), "key").err();
+        assert_eq!(error, Some(Unrecoverable::NotText("key".into())));
+    }
+}
+
+#[test]
+fn where_it_cannot_be_told_which_values_are_credentials_none_is_shown() {
+    let long = format!("{{\"a\":[\"{}\"]}}", "x".repeat(crate::document::MAX_BYTES));
+    for annotations in [
+        json!({CREDENTIALS: "no document"}),
+        json!({CREDENTIALS: "{\"a\":"}),
+        json!({CREDENTIALS: "{\"a\":\"db\"}"}),
+        json!({CREDENTIALS: "[]"}),
+        json!({CREDENTIALS: 7}),
+        json!({CREDENTIALS: null}),
+        json!({ CREDENTIALS: long }),
+        json!("carnet.dev/credentials"),
+        json!([]),
+    ] {
+        let secret = json!({
+            "metadata": {"annotations": annotations},
+            "data": {"a": "aGVsbG8=", "b": "aGVsbG8="},
+            "stringData": {"c": "hello"},
+        });
+        let text = redacted(secret).to_string();
+        assert!(!text.contains("aGVsbG8=") && !text.contains("hello"), "{text}");
+    }
+    let odd = json!({"metadata": {"annotations": {CREDENTIALS: "{\"a\":[\"db\"]}"}}, "data": ["aGVsbG8="]});
+    assert!(!redacted(odd).to_string().contains("aGVsbG8="));
+    let plain = json!({"metadata": {}, "data": {"a": "aGVsbG8="}});
+    assert_eq!(redacted(plain.clone()), plain);
+}
+
+#[test]
+fn a_copy_that_kubectl_keeps_of_a_secret_is_not_shown() {
+    let kept = json!({"metadata": {"annotations": {LAST_APPLIED: "aGVsbG8="}}, "data": {}});
+    assert!(!redacted(kept).to_string().contains("aGVsbG8="));
+}
