@@ -134,7 +134,7 @@ impl Graph<'_> {
                 self.add_child(child, depth + 1).await?;
             }
         } else {
-            let manifest = Manifest::parse(&bytes)?;
+            let manifest = Manifest::parse_as(&document.media_type, &bytes)?;
             for blob in std::iter::once(manifest.config).chain(manifest.layers) {
                 self.blobs.insert(blob.digest, blob.plain());
             }
@@ -259,8 +259,8 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::Layout;
-    use super::super::media_type::{OCI_INDEX, OCI_MANIFEST};
+    use super::super::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+    use super::super::{Layout, Malformed};
     use super::*;
 
     /// Sees nothing.
@@ -350,6 +350,25 @@ mod tests {
         let mut to = there.open().await;
         let again = copy_graph(&root, &from, &mut to, Absent::Refused, &silent()).await.unwrap();
         assert_eq!((again.copied, again.bytes, again.present), (0, 0, sum.copied));
+    }
+
+    #[tokio::test]
+    async fn a_manifest_without_its_type_is_copied_as_what_it_was_named_and_no_other() {
+        let (here, there) = (Home::new(), Home::new());
+        let from = here.open().await;
+        from.add("text/plain", b"x").await.unwrap();
+        let bytes = json!({"schemaVersion": 2, "config": Descriptor::of("text/plain", b"x").to_value(), "layers": null});
+        let bytes = bytes.to_string().into_bytes();
+        from.add(OCI_MANIFEST, &bytes).await.unwrap();
+        let root = index(&from, &[Descriptor::of(OCI_MANIFEST, &bytes)]).await;
+        let mut to = there.open().await;
+        let sum = copy_graph(&root, &from, &mut to, Absent::Refused, &silent()).await.unwrap();
+        assert_eq!(sum.copied, 3, "the blob, the manifest, the index");
+
+        let typed = manifest(&from, "typed", None).await;
+        let misnamed = index(&from, &[Descriptor { media_type: DOCKER_MANIFEST.into(), ..typed }]).await;
+        let refused = copy_graph(&misnamed, &from, &mut to, Absent::Refused, &silent()).await;
+        assert!(matches!(refused, Err(OciError::Malformed(Malformed::MediaType(_)))), "{refused:?}");
     }
 
     #[tokio::test]

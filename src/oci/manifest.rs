@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::media_type::is_manifest;
 use super::{Descriptor, DocumentMembers, Malformed};
 
@@ -30,6 +32,32 @@ impl Manifest {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let members = DocumentMembers::parse(bytes)?;
         let media_type = members.text("mediaType")?;
+        let layers = members.descriptors("layers")?;
+        Self::read(&members, media_type, layers)
+    }
+
+    /// Reads a manifest that may leave out its type and have `null` for its layers, as that of the bundle's configuration does
+    /// which other tools for CNAB write: it is what it was named as then.
+    ///
+    /// # Errors
+    /// [`Malformed`] for everything else, also for one that says it is of another type than it was named as.
+    pub fn parse_as(named: &str, bytes: &[u8]) -> Result<Self, Malformed> {
+        let members = DocumentMembers::parse(bytes)?;
+        if let Some(other) = members.optional_text("mediaType")?.filter(|other| other != named) {
+            return Err(Malformed::MediaType(other));
+        }
+        let layers = match members.get("layers") {
+            Some(Value::Null) => Vec::new(),
+            _ => members.descriptors("layers")?,
+        };
+        Self::read(&members, named.to_owned(), layers)
+    }
+
+    fn read(
+        members: &DocumentMembers,
+        media_type: String,
+        layers: Vec<Descriptor>,
+    ) -> Result<Self, Malformed> {
         if !is_manifest(&media_type) {
             return Err(Malformed::MediaType(media_type));
         }
@@ -38,7 +66,7 @@ impl Manifest {
             media_type,
             artifact_type: members.optional_text("artifactType")?,
             config: members.descriptor("config")?,
-            layers: members.descriptors("layers")?,
+            layers,
             subject: members.get("subject").map(|_| members.descriptor("subject")).transpose()?,
             annotations: members.texts("annotations")?,
         })
@@ -47,7 +75,7 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::super::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
     use super::*;
@@ -90,6 +118,26 @@ mod tests {
             let refused = parse(|it| it[name] = value);
             assert!(matches!(refused, Err(Malformed::Member(found)) if found == name), "{name}");
         }
+        // One that leaves out its type is what it was named as.
+        let mut document = good();
+        document.as_object_mut().unwrap().remove("mediaType");
+        let untyped = document.to_string().into_bytes();
+        assert!(matches!(Manifest::parse(&untyped), Err(Malformed::Member(found)) if found == "mediaType"));
+        for (named, bytes, is_read) in [
+            (OCI_MANIFEST, untyped.clone(), true),
+            (DOCKER_MANIFEST, untyped.clone(), true),
+            (OCI_INDEX, untyped, false),
+            (OCI_MANIFEST, good().to_string().into_bytes(), true),
+            (DOCKER_MANIFEST, good().to_string().into_bytes(), false),
+        ] {
+            let read = Manifest::parse_as(named, &bytes);
+            assert_eq!(read.as_ref().is_ok_and(|read| read.media_type == named), is_read, "{named} {read:?}");
+        }
+        document["layers"] = Value::Null;
+        let read = Manifest::parse_as(OCI_MANIFEST, document.to_string().as_bytes()).unwrap();
+        assert!(read.layers.is_empty());
+        document["layers"] = json!({});
+        assert!(Manifest::parse_as(OCI_MANIFEST, document.to_string().as_bytes()).is_err());
         assert!(matches!(Manifest::parse(b"{"), Err(Malformed::Document(_))));
         assert!(matches!(Manifest::parse(b"[]"), Err(Malformed::Member(_))));
     }
