@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = |name: &str| std::fs::read_to_string(examples.join(name));
 
     let bundles = Bundles {
+        machine: Ok(None),
         policy: Ok(TrustPolicy::parse(&text("trust.yaml")?)?),
         now: jiff::Timestamp::now(),
         scratch: std::env::temp_dir(),

@@ -33,6 +33,7 @@ pub mod ui;
 mod act;
 mod asked;
 mod apply;
+mod approve;
 mod build;
 mod compile;
 mod completion;
@@ -139,6 +140,7 @@ enum Verb {
     Rbac(Box<rbac::Args>),
     Install(Box<install::Install>),
     Upgrade(Box<install::Upgrade>),
+    Approve(approve::Args),
     Apply(Box<apply::Args>),
     Invoke(Box<invoke::Args>),
     Rollback(Box<rollback::Args>),
@@ -207,6 +209,7 @@ impl Context {
         let unusable = |error| inputs::unreadable(error).into();
         Bundles {
             policy: self.trust().map(|trust| trust.policy).map_err(unusable),
+            machine: inputs::machine_policy().map_err(unusable),
             now: inputs::now(),
             scratch: inputs::scratch(),
             registries: self.registries(),
@@ -359,6 +362,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Rbac(args) => rbac::run(args, context),
         Verb::Install(args) => install::install(args, context),
         Verb::Upgrade(args) => install::upgrade(args, context),
+        Verb::Approve(args) => approve::run(args, context),
         Verb::Apply(args) => apply::run(args, context),
         Verb::Invoke(args) => invoke::run(args, context),
         Verb::Rollback(args) => rollback::run(args, context),

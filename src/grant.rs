@@ -350,6 +350,16 @@ fn check_imports(component: &Component, requests: &Requests) -> Result<(), Short
     if unrequested.is_empty() { Ok(()) } else { Err(Shortfall::Unrequested(unrequested)) }
 }
 
+/// Whether a grant allows anything that another one did not: more capabilities, or the same with less denied. What cannot
+/// be read is as wide as can be.
+pub fn is_wider(before: &GrantSpec, now: &GrantSpec, names: &Names) -> bool {
+    let is_covered = match (allowed(before, names), allowed(now, names)) {
+        (Ok(before), Ok(now)) => before.covers(&now),
+        _ => false,
+    };
+    !is_covered || before.deny != now.deny
+}
+
 fn allowed(grant: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGrant> {
     Ok(Capabilities {
         kubernetes: KubernetesScope::resolve(&grant.kubernetes, names)?,

@@ -5,6 +5,7 @@
 
 mod failure;
 mod approver;
+mod approval;
 mod environment;
 mod options;
 mod examined;
@@ -15,6 +16,7 @@ mod decide;
 mod run;
 mod claim;
 mod powers;
+mod approving;
 mod removal;
 mod ledger;
 mod claims;
@@ -27,6 +29,7 @@ mod identity;
 use crate::targets::Target;
 use crate::verify::Verified;
 
+pub use approval::Approvals;
 pub use approver::{Answer, Approver, Decision, Unattended};
 pub use environment::{Cancellation, Environment};
 pub use examined::{ChangedInput, Examined, ObjectReason};
@@ -72,8 +75,10 @@ pub async fn act(
     if mode != Mode::Act {
         return Ok(planned.into_outcome());
     }
+    // Invariant: whoever acts does not say yes alone where the policy wants somebody else's.
+    let approved = operation.approvals.check(&planned.to_approve)?;
     let confirmed = run.ask(&planned).await?;
-    run.carry_out(planned, &confirmed, lock.as_ref()).await
+    run.carry_out(planned.approved(approved), &confirmed, lock.as_ref()).await
 }
 
 #[cfg(test)]

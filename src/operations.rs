@@ -12,6 +12,7 @@ pub mod init;
 pub mod build;
 pub mod watch;
 pub mod sign;
+pub mod approve;
 mod request;
 mod listener;
 mod bundles;

@@ -25,6 +25,7 @@ pub use evidence::{Evidence, SignatureContent};
 pub use gather::gather;
 pub use private_key::{KeyError, PrivateKey};
 pub use public_key::{InvalidPublicKey, PublicKey};
+pub use statement::ApprovalStatement;
 
 /// The longest payload that is read, in bytes. One that names a digest has 200; more could only cost time.
 const MAX_PAYLOAD: usize = 64 << 10;
@@ -45,6 +46,9 @@ pub enum SignatureFault {
     /// The blob is something else.
     #[error("it is of media type `{}`, not a Sigstore bundle v0.3", document::visible(.0))]
     MediaType(String),
+    /// The key's holder stated something else than "I approve this plan".
+    #[error("it states `{}`, which is not the approval of a plan", document::visible(.0))]
+    NoApproval(String),
     /// It is a good signature of something else.
     #[error("it signs another digest")]
     OtherDigest,
@@ -60,6 +64,12 @@ pub enum SignatureFault {
     /// The payload is something else.
     #[error("it signs a document of type `{}`", document::visible(.0))]
     Statement(String),
+    /// An approval is about one plan.
+    #[error("it is about {0} documents, not about one plan")]
+    Subjects(usize),
+    /// A time is not one.
+    #[error("it has `{}` for a time", document::visible(.0))]
+    Time(String),
     /// It is longer than any signature.
     #[error("it has {0} bytes, more than are read")]
     TooLong(usize),

@@ -14,6 +14,8 @@
 //! 6. Only then is the component's binary read, within bounds.
 //! 7. What is recorded names the digest, the signers and the policy; everything later goes by the digest.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::bundle::Bundle;
@@ -25,8 +27,13 @@ use crate::signature::Evidence;
 
 mod refusal;
 mod policy;
+mod approval;
 
-pub use policy::{KeySummary, PolicyError, PolicySummary, RuleSummary, TrustPolicy};
+pub use approval::{ApprovedBy, PlanToApprove, Unapproved};
+pub use policy::{
+    ApprovalRuleSummary, Forbidden, KeySummary, PlanFacts, PolicyError, PolicySummary, RuleSummary,
+    TargetKind, TrustPolicy,
+};
 use policy::{TrustRule, TrustedKey};
 pub use refusal::{Flaw, Refusal, Unruled};
 
@@ -62,6 +69,30 @@ pub enum TrustDecision {
     Unsigned,
 }
 
+impl TrustDecision {
+    /// What two policies decided that both have to agree: the terms of both, and the lower of both bounds.
+    fn and(self, theirs: Self) -> Self {
+        match (self, theirs) {
+            (
+                Self::Signed { rule, signers, policy, terms, refuse_powers },
+                Self::Signed { policy: machine, terms: demanded, refuse_powers: refused, .. },
+            ) => Self::Signed {
+                rule,
+                signers,
+                policy: both(policy, machine),
+                terms: both(terms, demanded),
+                refuse_powers: [refuse_powers, refused].into_iter().flatten().min(),
+            },
+            _ => Self::Unsigned,
+        }
+    }
+}
+
+/// One digest for two.
+fn both(one: Digest, other: Digest) -> Digest {
+    Digest::of(format!("{one} {other}").as_bytes())
+}
+
 /// A key that signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signer {
@@ -95,6 +126,10 @@ pub struct SignatureReport {
 /// asks. [`Refusal::Component`] for a component that cannot be read.
 pub fn dangerously_unsigned(fetched: Fetched, policy: &TrustPolicy) -> Result<Verified, Refusal> {
     policy.check_refused(&fetched)?;
+    // Invariant: no flag widens what the machine's policy admits.
+    if policy.machine.is_some() {
+        return Err(Refusal::UnsignedHere);
+    }
     if fetched.reference().is_local() {
         Verified::assertion(fetched, TrustDecision::Unsigned)
     } else {
@@ -144,6 +179,15 @@ impl TrustPolicy {
     /// # Errors
     /// [`Refusal`] as for [`TrustPolicy::verify`].
     pub fn decide(&self, fetched: &Fetched, now: Timestamp) -> Result<TrustDecision, Refusal> {
+        let own = self.decide_alone(fetched, now)?;
+        let Some(machine) = &self.machine else { return Ok(own) };
+        let theirs =
+            machine.decide_alone(fetched, now).map_err(|refusal| Refusal::Machine(Box::new(refusal)))?;
+        Ok(own.and(theirs))
+    }
+
+    /// The decision of this policy, whatever the machine's says.
+    fn decide_alone(&self, fetched: &Fetched, now: Timestamp) -> Result<TrustDecision, Refusal> {
         self.check_refused(fetched)?;
         let rule = self.rule(fetched.reference()).ok_or_else(|| self.without_rule(fetched))?;
         let signers = self.signers(fetched, rule, now)?;
@@ -163,6 +207,7 @@ impl TrustPolicy {
 
     /// No flag and no signature makes up for a digest that is refused.
     fn check_refused(&self, fetched: &Fetched) -> Result<(), Refusal> {
+        self.machine.as_ref().map_or(Ok(()), |machine| machine.check_refused(fetched))?;
         if self.refused.contains(&fetched.digest()) {
             return Err(Refusal::RefusedDigest(fetched.digest()));
         }
@@ -200,8 +245,13 @@ impl TrustPolicy {
 
     /// The name under which the rule lists `key` for now.
     fn signer(&self, key: &TrustedKey, rule: &TrustRule, now: Timestamp) -> Result<String, Flaw> {
+        self.listed(key, &rule.any_of, now)
+    }
+
+    /// The one of `names` that `key` has for now.
+    fn listed(&self, key: &TrustedKey, names: &BTreeSet<String>, now: Timestamp) -> Result<String, Flaw> {
         let same = |name: &&String| self.keys.get(*name).is_some_and(|other| other.public == key.public);
-        let listed: Vec<&String> = rule.any_of.iter().filter(same).collect();
+        let listed: Vec<&String> = names.iter().filter(same).collect();
         let Some(last) = listed.last() else {
             let name = self.keys.keys().find(same).cloned();
             return Err(Flaw::Unlisted(name.unwrap_or_default()));

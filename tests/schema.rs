@@ -17,8 +17,8 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use support::{Home, example};
 
-/// Members whose names are somebody else's: parameters, outputs, objects of Kubernetes, and documents of CNAB.
-const OPEN: [&str; 6] = ["claim", "manifest", "outputs", "parameters", "rbac", "results"];
+/// Members whose names are somebody else's: parameters, outputs, objects of Kubernetes, documents of CNAB, signatures.
+const OPEN: [&str; 7] = ["claim", "manifest", "outputs", "parameters", "rbac", "results", "signature"];
 
 struct Site {
     home: Home,
@@ -182,6 +182,8 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     let source = path("guestbook");
     site.prints("Build", &["build", &source, "--to", "layout"]);
     site.prints("Signature", &["sign", "layout:layout", "--key", "key.key"]);
+    std::fs::write(site.home.path("plan.json"), plan.to_string()).unwrap();
+    site.prints("Approval", &["approve", "plan.json", "--key", "key.key", "--yes"]);
     site.prints("Copy", &["copy", "layout:layout", "layout:other"]);
     site.prints("Login", &["logout", "registry.example"]);
 

@@ -21,8 +21,8 @@ use crate::text::CommandLine;
 
 use atom::Atom;
 pub use rule::Rule;
-pub use text::RuleText;
 pub(super) use text::patterns;
+pub use text::{RuleText, kind_pattern, namespace_pattern};
 pub use verb::Verb;
 
 /// The flag that allows something, written `VERB:KIND:NAMESPACE/NAME`.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::operations::apply::apply;
+use crate::operations::approve::{self, Approval};
 use crate::operations::{ChangeOptions, InstallationRequest};
 use crate::plan::Plan;
 use crate::reference::Reference;
@@ -26,7 +27,8 @@ use super::exit::{self, Code};
 #[command(after_help = "\
 Examples:
   carnet plan web layout:bundles/web --target kube --grants grants.yaml -o json > plan.json
-  carnet apply plan.json -c credentials.yaml")]
+  carnet apply plan.json -c credentials.yaml
+  carnet apply plan.json --approval alice.json --approval bob.json")]
 pub(super) struct Args {
     /// The plan, as `carnet plan -o json` wrote it; `-` reads it from standard input
     #[arg(value_name = "PLAN")]
@@ -37,6 +39,9 @@ pub(super) struct Args {
     /// Fetch the bundle from there; it must be the one that was planned
     #[arg(long, value_name = "REF")]
     bundle: Option<Reference>,
+    /// An approval of the plan, as `carnet approve -o json` wrote it; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    approval: Vec<PathBuf>,
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -76,6 +81,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         change: args.wait.options(),
         rollback_on_failure: args.wait.rollback_on_failure,
         rollback_bundle: args.wait.rollback_bundle.clone(),
+        approvals: args.approval.iter().map(|file| approval(file)).collect::<anyhow::Result<_>>()?,
         ..home.request(&plan.installation.name)?
     };
     let reference = args.bundle.clone().map(|reference| reference.try_map_path(super::inputs::absolute));
@@ -100,7 +106,11 @@ impl WaitArgs {
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<Plan> {
+/// The plan in a file, or from standard input.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub(super) fn read(file: &Path) -> anyhow::Result<Plan> {
     let most = u64::try_from(Plan::MAX_BYTES).unwrap_or(u64::MAX);
     let bytes = if file == Path::new("-") {
         standard_input(most)?
@@ -108,6 +118,12 @@ fn read(file: &Path) -> anyhow::Result<Plan> {
         super::inputs::text_within(file, most)?.into_bytes()
     };
     Plan::read(&bytes).with_context(|| format!("`{}` cannot be carried out", file.display()))
+}
+
+fn approval(file: &Path) -> anyhow::Result<Approval> {
+    let most = u64::try_from(approve::MAX_BYTES).unwrap_or(u64::MAX);
+    let text = super::inputs::text_within(file, most)?;
+    Approval::read(text.as_bytes()).with_context(|| format!("`{}` is no approval", file.display()))
 }
 
 fn standard_input(most: u64) -> anyhow::Result<Vec<u8>> {

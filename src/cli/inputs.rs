@@ -37,7 +37,7 @@ mod writing;
 pub use writing::{remove, write, write_below, write_secret};
 
 /// The trust policy of the machine, where the user has none.
-const SYSTEM_TRUST: &str = "/etc/carnet/trust.yaml";
+pub const SYSTEM_TRUST: &str = "/etc/carnet/trust.yaml";
 
 /// The longest file of an operator's that is read, in bytes. Something longer was named by mistake.
 const MAX_FILE: u64 = 4 << 20;
@@ -134,6 +134,55 @@ pub fn path_in(directory: &Path, path: &Path) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When there is one that cannot be used: nothing is trusted by mistake.
 pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
+    let own = own_trust(named)?;
+    let Some(machine) = machine_policy()? else { return Ok(own) };
+    let file = own.file.filter(|file| file != Path::new(SYSTEM_TRUST));
+    // Whoever has no policy of their own has the machine's.
+    let policy = if file.is_some() { own.policy } else { machine.clone() };
+    Ok(Trust { policy: policy.below(machine), file: file.or_else(|| Some(SYSTEM_TRUST.into())) })
+}
+
+/// The machine's policy, where it binds: only root can have written it, so whatever is named or configured by somebody
+/// else can narrow it and not widen it. None: there is none, or it is a file like any other.
+///
+/// # Errors
+/// When it cannot be used, or others than root could have written it.
+pub fn machine_policy() -> anyhow::Result<Option<TrustPolicy>> {
+    let file = Path::new(SYSTEM_TRUST);
+    let unusable = |source| anyhow::Error::from(Untrusted::new(file.to_owned(), source));
+    let Some(text) = text_if_there(file).map_err(unusable)? else { return Ok(None) };
+    if !is_of_root(file).map_err(unusable)? {
+        return Ok(None);
+    }
+    TrustPolicy::parse(&text).map(Some).map_err(|error| unusable(error.into()))
+}
+
+/// Whether only root can write a file and its directory.
+///
+/// # Errors
+/// When the file is root's and others can write it: then nobody knows who wrote it.
+#[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "the place of the machine's policy is fixed")]
+fn is_of_root(file: &Path) -> anyhow::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    for path in file.parent().into_iter().chain([file]) {
+        let metadata = std::fs::metadata(path).with_context(|| cannot_use(path))?;
+        if metadata.uid() != 0 {
+            return Ok(false);
+        }
+        let is_private = metadata.mode() & 0o022 == 0;
+        anyhow::ensure!(is_private, "`{}` is root's, and others can write it", path.display());
+    }
+    Ok(true)
+}
+
+#[cfg(not(unix))]
+fn is_of_root(_: &Path) -> anyhow::Result<bool> {
+    Ok(false)
+}
+
+/// The policy that is named, else the configured one, else the user's, else the machine's.
+fn own_trust(named: Option<&Path>) -> anyhow::Result<Trust> {
     let settled = match given(named.map(Path::as_os_str), "CARNET_TRUST", "--trust FILE")? {
         Some(path) => Some(path.into()),
         None => Settings::load()?.trust,

@@ -11,6 +11,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`rbac --kubeconfig`",
         "`kubeconfig`, `name`, `owner`, `server`, `homes`, `scopes`, `expires`",
     ),
+    ("Approval", "`approve`", "`plan`, `keyId`, `approvedAt`, `expiresAt`, `signature`"),
     (
         "Build",
         "`build`",
@@ -75,7 +76,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
     ("SourceDirectory", "`init`", "`name`, `directory`, `language`, `attempt`, `publish`"),
     ("TestReport", "`test`", "`cases`: each with `name`, `differences`"),
-    ("Trust", "`trust show`", "`file`, `keys`, `rules`, `refusedDigests`"),
+    ("Trust", "`trust show`", "`file`, `keys`, `rules`, `refusedDigests`, `approvals`, `isBelowMachine`"),
     ("TrustPolicy", "`trust new`", "`spec`: the policy itself"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),
     ("Version", "`version`", "`version`, `cnab`, `hostInterfaces`"),

@@ -57,10 +57,17 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         ..ChangeOptions::default()
     };
     let planned = act::carry_out(args.bundle.home(), context, async |services| {
-        operations::plan::plan(&request, services).await
+        let outcome = operations::plan::plan(&request, services).await?;
+        let demands = services.bundles.demands(&outcome.to_approve)?;
+        Ok((outcome, demands))
     });
     let plan = match planned {
-        Ok(outcome) => outcome.proposed.into_plan(),
+        Ok((outcome, demands)) => {
+            demands.iter().for_each(|demand| {
+                context.ui.warning(format_args!("before it is carried out, it has to be {demand}"))
+            });
+            outcome.proposed.into_plan()
+        }
         Err(error) => return refused(&error, args, context).unwrap_or(Err(error)),
     };
     shown(&plan, args, &context.ui)?;

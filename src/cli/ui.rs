@@ -157,6 +157,11 @@ impl Ui {
         self.text(&page.into_text())
     }
 
+    /// Prints a page beside the result: on stderr, where stdout is for a document.
+    pub fn beside(&self, page: Page) {
+        self.put(page.into_text().trim_end());
+    }
+
     /// Prints a page that may be long: on a terminal as `git` does, a screen at a time.
     ///
     /// # Errors

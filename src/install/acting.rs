@@ -132,7 +132,7 @@ impl Run<'_> {
         let settings = self.settings();
         let credentials = &self.decided.credentials;
         let files = RecordedFiles::of(&planned.files, |text| credentials.occur_in(text));
-        let claim = claim::document(self, &settings, planned.plan(), &files).await;
+        let claim = claim::document(self, &settings, (planned.plan(), &planned.approved_by), &files).await;
         state.begin(&self.operation.name, &self.operation.namespace, &settings, &claim)?;
         Ok(claim)
     }
@@ -141,7 +141,8 @@ impl Run<'_> {
     /// are the outputs that may be stored.
     async fn act(&self, planned: PlannedRun, under_way: &UnderWay) -> Result<Acted, Error> {
         let PlannedRun { mut proposed, site, trace, script, files, removals, kept, .. } = planned;
-        let (by_hand, kept_credentials) = (planned.by_hand, planned.kept_credentials);
+        let (by_hand, kept_credentials, to_approve) =
+            (planned.by_hand, planned.kept_credentials, planned.to_approve);
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting_for(proposed.plan()), observer);
@@ -168,8 +169,18 @@ impl Run<'_> {
         let (write_only, stored) = self.split_outputs(&outputs);
         let denials = ended.denied.iter().map(Denied::explained).collect();
         let kept = [kept, kept_credentials].concat();
-        let (log, examined) = (ended.log, None);
-        let outcome = Outcome { proposed, outputs, write_only, log, denials, kept, by_hand, left, examined };
+        let outcome = Outcome {
+            proposed,
+            outputs,
+            write_only,
+            log: ended.log,
+            denials,
+            kept,
+            by_hand,
+            left,
+            to_approve,
+            examined: None,
+        };
         Ok((outcome, stored))
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::document;
 use crate::plan::Plan;
 use crate::state::{Claim, InstallationSettings, RecordedFiles, timestamp, ulid};
+use crate::verify::ApprovedBy;
 
 use super::run::Run;
 
@@ -18,7 +19,7 @@ const CUSTOM: &str = "dev.carnet.run";
 pub(super) async fn document(
     run: &Run<'_>,
     settings: &InstallationSettings,
-    plan: &Plan,
+    (plan, approved_by): (&Plan, &[ApprovedBy]),
     files: &RecordedFiles,
 ) -> Claim {
     let id = ulid();
@@ -38,6 +39,7 @@ pub(super) async fn document(
             "bundle": settings.bundle,
             "component": plan.component,
             "plan": plan.digest,
+            "approvals": approved_by.iter().map(approval).collect::<Vec<_>>(),
             "rule": settings.rule,
             "signers": settings.signers,
             "secretParameters": secret_parameters,
@@ -49,6 +51,16 @@ pub(super) async fn document(
         } },
     });
     Claim { id, document, modifies: run.responsibilities.modifies }
+}
+
+/// Who approved the plan, and until when that counted.
+fn approval(by: &ApprovedBy) -> Value {
+    json!({
+        "key": by.name,
+        "keyId": by.key_id,
+        "approvedAt": by.approved_at.to_string(),
+        "expiresAt": by.expires_at.to_string(),
+    })
 }
 
 /// The parameters of an action, and for one that installs nothing those of the last run that are for other actions: the

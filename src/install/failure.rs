@@ -14,6 +14,7 @@ use crate::run::RunError;
 use crate::state::StateError;
 use crate::targets;
 use crate::text::CommandLine;
+use crate::verify::Unapproved;
 
 /// Why an action was not carried out, by stage.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +149,9 @@ pub enum Error {
     /// The target refused.
     #[error(transparent)]
     Target(#[from] targets::Error),
+    /// Somebody else has to say yes to the plan.
+    #[error("the plan has not been approved")]
+    Unapproved(#[from] Unapproved),
     /// The bundle has no such action.
     #[error(
         "the bundle has no action `{}` {}",

@@ -12,7 +12,7 @@ use crate::plan::{HeldFields, Plan};
 use crate::state::{Installation, RecordedFiles, StateError};
 use crate::targets::{self, Place, RecordedPlace};
 
-use super::{ChangeOptions, Error, Identity};
+use super::{Approvals, ChangeOptions, Error, Identity};
 
 /// An action on an installation, with all decisions of the caller.
 pub struct Operation {
@@ -44,6 +44,8 @@ pub struct Operation {
     pub rollback_to: Option<String>,
     /// The revisions that it goes back behind, or that the one before it has: what they brought is no part of it.
     pub undone: BTreeSet<String>,
+    /// The approvals that are at hand, and the policy that may demand some.
+    pub approvals: Approvals,
     /// Guards that were lowered.
     pub dangers: Vec<LoweredGuard>,
     /// The operator's files as they are to be read: where their content is known it is taken from here, and where only their
@@ -82,6 +84,7 @@ impl Operation {
             reference: String::new(),
             rollback_to: None,
             undone: BTreeSet::new(),
+            approvals: Approvals::default(),
             dangers: Vec::new(),
             files: RecordedFiles::default(),
             options: ChangeOptions::default(),

@@ -8,6 +8,7 @@ use crate::host::progress::{LeftObject, LogEntry};
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::{Plan, Proposed};
 use crate::text::CommandLine;
+use crate::verify::PlanToApprove;
 
 use super::examined::Examined;
 
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub by_hand: Vec<CommandLine>,
     /// Objects that were to be removed and could not be, each with the reason.
     pub left: Vec<LeftObject>,
+    /// The plan, as far as somebody else has to approve it.
+    pub to_approve: PlanToApprove,
     /// The comparison with what is there, where that was asked for.
     pub examined: Option<Examined>,
 }

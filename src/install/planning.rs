@@ -21,6 +21,7 @@ use crate::plan::{
 use crate::state::Installation;
 use crate::targets::{DryRunMode, Protected, Target};
 use crate::text::CommandLine;
+use crate::verify::{ApprovedBy, PlanToApprove};
 
 use super::by_hand::removing;
 use super::removal::{self, PlannedRemoval};
@@ -46,6 +47,10 @@ pub(super) struct PlannedRun {
     pub(super) files: InputFiles,
     /// The comparison with what is there.
     examined: Option<Examined>,
+    /// The plan, as far as somebody else has to approve it.
+    pub(super) to_approve: PlanToApprove,
+    /// Who approved it.
+    pub(super) approved_by: Vec<ApprovedBy>,
 }
 
 impl Run<'_> {
@@ -110,6 +115,7 @@ impl Run<'_> {
             Mode::Act | Mode::Plan => None,
         };
         Ok(PlannedRun {
+            to_approve: self.to_approve(proposed.plan()),
             proposed,
             site,
             trace,
@@ -122,6 +128,7 @@ impl Run<'_> {
             by_hand,
             kept_credentials,
             examined,
+            approved_by: Vec::new(),
         })
     }
 
@@ -331,8 +338,14 @@ impl PlannedRun {
         self.site.target_mut()
     }
 
+    /// The plan, once it is known who approved it.
+    pub(super) fn approved(self, approved_by: Vec<ApprovedBy>) -> Self {
+        Self { approved_by, ..self }
+    }
+
     pub(super) fn into_outcome(self) -> Outcome {
         Outcome {
+            to_approve: self.to_approve,
             proposed: self.proposed,
             outputs: BTreeMap::new(),
             write_only: BTreeSet::new(),

@@ -306,6 +306,8 @@ impl Ready<'_> {
         let (target, namespace) = located.open(name, access).await?;
         let place = located.into_recorded(&target, access);
         let operation = attempt.operation(verified.as_ref().map(Verified::bundle), place, &namespace)?;
+        let approvals = services.bundles.approvals(&attempt.request.approvals)?;
+        let operation = Operation { approvals, ..operation };
         if attempt.mode == Mode::Act && operation.acts_as_caller() {
             services.tell(&Notice::OwnIdentity);
         }

@@ -9,16 +9,21 @@ use tempfile::TempDir;
 use crate::author::{self, Built};
 use crate::digest::Digest;
 use crate::fetch::{FetchError, Fetched, fetch};
+use crate::install::Approvals;
 use crate::oci::registry::RegistryClient;
 use crate::reference::{LayoutReference, Reference};
-use crate::verify::{TrustPolicy, Verified, dangerously_unsigned};
+use crate::verify::{PlanToApprove, TrustPolicy, Verified, dangerously_unsigned};
 
+use super::approve::Approval;
 use super::{Error, Listener, Notice};
 
 /// How bundles are fetched, and the policy that they are verified by.
 pub struct Bundles {
     /// The trust policy, or why there is none that can be used. It is used only where a bundle is verified.
     pub policy: Result<TrustPolicy, Arc<dyn std::error::Error + Send + Sync>>,
+    /// The machine's own policy, which no other can widen. None: there is none. It is part of `policy` as well, and is
+    /// looked at alone where that cannot be used.
+    pub machine: Result<Option<TrustPolicy>, Arc<dyn std::error::Error + Send + Sync>>,
     /// The time, which windows of trust are compared with.
     pub now: Timestamp,
     /// Where a source directory is built for inspection.
@@ -36,6 +41,29 @@ impl Bundles {
     /// [`Error::Policy`] when it cannot be used.
     pub fn policy(&self) -> Result<&TrustPolicy, Error> {
         self.policy.as_ref().map_err(|error| Error::Policy(Arc::clone(error)))
+    }
+
+    /// The approvals that are at hand, and the policy that may demand some. A policy of the user's that cannot be read
+    /// demands nothing: whoever can write it could take its demands out as well. The machine's has to be readable.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when the machine's cannot be used.
+    pub(super) fn approvals(&self, given: &[Approval]) -> Result<Approvals, Error> {
+        let policy = match (&self.policy, &self.machine) {
+            (_, Err(error)) => return Err(Error::Policy(Arc::clone(error))),
+            (Ok(policy), _) => Some(policy.clone()),
+            (Err(_), Ok(machine)) => machine.clone(),
+        };
+        let given = given.iter().map(Approval::signature).collect();
+        Ok(Approvals::new(policy.map(Arc::new), given, self.now))
+    }
+
+    /// What the policy demands before a plan is carried out, a sentence for each rule.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] when the machine's cannot be used.
+    pub fn demands(&self, plan: &PlanToApprove) -> Result<Vec<String>, Error> {
+        Ok(self.approvals(&[])?.demands(plan))
     }
 
     /// Fetches a bundle. A source directory is built first, into a place that is gone afterwards.

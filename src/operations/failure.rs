@@ -243,4 +243,7 @@ pub enum Error {
     /// The requests of the bundle cannot be written as a grant of exactly those.
     #[error("the requests cannot be written as a grant")]
     Unwritable,
+    /// An approval would be over at once, or last for ever.
+    #[error("an approval is valid for some time, such as `24h`")]
+    Validity,
 }

@@ -166,7 +166,10 @@ pub async fn make(
     keeper: &dyn AccountKeeper,
     services: &Services<'_>,
 ) -> Result<Account, Error> {
-    let Outcome { proposed, .. } = planned(request, services).await?;
+    let Outcome { proposed, to_approve, .. } = planned(request, services).await?;
+    // Invariant: nobody gets the rights of a plan that somebody else has to approve first.
+    let approvals = services.bundles.approvals(&request.installation().approvals)?;
+    approvals.check(&to_approve).map_err(install::Error::from)?;
     let requested = proposed.requested().map_err(Error::NamespaceOfPlan)?;
     let requested = match services.state().namespace() {
         Some(namespace) => requested.keeping_state(namespace, &request.installation().name),

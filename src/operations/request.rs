@@ -16,6 +16,7 @@ use crate::install::ChangeOptions;
 use crate::reference::Reference;
 use crate::targets::Place;
 
+use super::approve::Approval;
 use super::{Deferred, Error};
 
 /// An action on an installation: the part that all actions share.
@@ -35,6 +36,8 @@ pub struct InstallationRequest {
     pub inputs: GivenInputs,
     /// Whether an unsigned bundle of this machine may be used.
     pub is_unsigned: bool,
+    /// Approvals of a saved plan.
+    pub approvals: Vec<Approval>,
     /// How the change is carried out.
     pub change: ChangeOptions,
     /// Whether a failed run is rolled back.
@@ -139,6 +142,7 @@ impl InstallationRequest {
             own_word: OwnWord::default(),
             consent: Deferred::default(),
             inputs: GivenInputs::default(),
+            approvals: Vec::new(),
             is_unsigned: false,
             change: ChangeOptions::default(),
             rollback_on_failure: false,

@@ -16,6 +16,8 @@ use crate::install::Outcome;
 use crate::plan::Plan;
 use crate::verify::TrustPolicy;
 
+use super::approve::Approval;
+
 use super::build::Build;
 use super::claims::{ClaimList, ClaimsImported};
 use super::copy::Copied;
@@ -85,6 +87,7 @@ impl Document for SchemaList {
 pub fn kinds() -> Vec<DocumentKind> {
     vec![
         DocumentKind::printed::<Account>(),
+        DocumentKind::printed::<Approval>(),
         DocumentKind::printed::<Build>(),
         DocumentKind::printed::<ClaimList>(),
         DocumentKind::printed::<ClaimsImported>(),

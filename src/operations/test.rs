@@ -102,6 +102,7 @@ async fn run(directory: &Path, case: &Case, bench: &Bench) -> Result<Outcome, Er
     };
     let bundles = Bundles {
         policy: Ok(TrustPolicy::none()),
+        machine: Ok(None),
         now: bench.now,
         scratch: bench.scratch.clone(),
         registries: RegistryClient::anonymous(),

@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 use crate::digest::Digest;
 use crate::document::{self, visible};
 use crate::kubernetes::object::ObjectId;
-use crate::targets::Change;
+use crate::targets::credentials::Placements;
+use crate::targets::{Change, Marks};
 use crate::text::CommandLine;
 
 use super::departures::{calls, credentials, parameters, rights};
+use super::powers::{ClusterContext, Coverage, Powers};
+use super::trace::ObjectChange;
 use super::{InstallationName, Plan, PlannedChange};
 
 /// The members that the command line adds around a plan.
@@ -82,6 +85,23 @@ impl Plan {
         let InstallationName { name, namespace } = &self.installation;
         let line = CommandLine::of("carnet plan").word(name).word(&self.inputs.reference);
         line.own("-n").word(namespace).own("--target").word(&self.target)
+    }
+
+    /// The plan without whatever its digest does not cover, which anybody could have written into the document: powers are
+    /// read off the manifests again, differences and sentences for people are left out.
+    #[must_use]
+    pub fn vouched_for(&self) -> Self {
+        let mut plan = self.clone();
+        for row in &mut plan.changes {
+            *row = PlannedChange { diff: None, not_tried: None, warnings: Vec::new(), ..row.clone() };
+        }
+        for flow in &mut plan.credentials {
+            flow.readers.clear();
+        }
+        let rows: Vec<_> = plan.changes.iter().map(as_change).collect();
+        let context = ClusterContext::unknown(Coverage::NotAsked);
+        let (powers_gone, refused, cautions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { powers: Powers::of(&rows, None, None, &context).there, powers_gone, refused, cautions, ..plan }
     }
 
     /// Differences between this saved plan and `now`, a fresh one, a line each. Any of them means that this plan is
@@ -194,6 +214,21 @@ impl Plan {
     /// The manifest that each object is left with.
     fn manifests(&self) -> BTreeMap<ObjectId, Option<Digest>> {
         self.steps.iter().map(|step| (step.object.id(), step.manifest)).collect()
+    }
+}
+
+/// A row as a change from nothing to its manifest.
+fn as_change(row: &PlannedChange) -> ObjectChange {
+    ObjectChange {
+        object: row.object.clone(),
+        change: row.action,
+        before: None,
+        after: row.manifest.clone(),
+        manifest: row.manifest.clone(),
+        placements: Placements::new(),
+        marks: Marks::default(),
+        immutable: row.immutable.clone(),
+        conflicts: row.conflicts.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::dsse::{self, Envelope, pre_authentication_encoding};
-use super::statement::{self, PREDICATE};
+use super::statement::{self, ApprovalStatement, PREDICATE};
 use super::{KeyError, PrivateKey, PublicKey, SignatureFault};
 use crate::digest::Digest;
 use crate::document;
@@ -104,7 +104,18 @@ impl SigstoreBundle {
 /// # Errors
 /// [`KeyError`] when the key cannot sign.
 pub fn sign(digest: Digest, key: &PrivateKey) -> Result<Vec<u8>, KeyError> {
-    let payload = statement::signed(digest);
+    bundle_of(&statement::signed(digest), key)
+}
+
+/// The bytes of a bundle in which `key` approves a plan.
+///
+/// # Errors
+/// [`KeyError`] when the key cannot sign.
+pub fn approve(approval: &ApprovalStatement, key: &PrivateKey) -> Result<Vec<u8>, KeyError> {
+    bundle_of(&approval.written(), key)
+}
+
+fn bundle_of(payload: &str, key: &PrivateKey) -> Result<Vec<u8>, KeyError> {
     let signature = key.sign(&pre_authentication_encoding(payload.as_bytes()))?;
     let bundle = json!({
         "mediaType": MEDIA_TYPE,

@@ -14,11 +14,15 @@ use crate::digest::Digest;
 use crate::reference::Reference;
 use crate::signature::{InvalidPublicKey, PublicKey};
 
+mod error;
 mod scope;
+mod approvals;
 mod file;
 mod summary;
 
-pub use file::PolicyError;
+pub(super) use approvals::{ApprovalRule, Required};
+pub use approvals::{ApprovalRuleSummary, Forbidden, PlanFacts, TargetKind};
+pub use error::PolicyError;
 use scope::RuleScope;
 pub use summary::{KeySummary, PolicySummary, RuleSummary};
 
@@ -28,8 +32,12 @@ pub struct TrustPolicy {
     pub(super) keys: BTreeMap<String, TrustedKey>,
     pub(super) rules: Vec<TrustRule>,
     pub(super) refused: BTreeSet<Digest>,
+    /// Which plans somebody else has to approve.
+    pub(super) approvals: Vec<ApprovalRule>,
     digest: Digest,
     pub(super) is_configured: bool,
+    /// The machine's policy, which this one can only narrow.
+    pub(super) machine: Option<Box<Self>>,
 }
 
 /// A key and when it counts. A signature without a trusted time does not say when it was made, so the window is
@@ -62,8 +70,10 @@ impl TrustPolicy {
             keys: BTreeMap::new(),
             rules: Vec::new(),
             refused: BTreeSet::new(),
+            approvals: Vec::new(),
             digest: Digest::of(b""),
             is_configured: false,
+            machine: None,
         }
     }
 
@@ -85,8 +95,17 @@ impl TrustPolicy {
             keys: [(LONE_KEY.to_owned(), key)].into(),
             rules: vec![rule],
             refused: BTreeSet::new(),
+            approvals: Vec::new(),
             is_configured: true,
+            machine: None,
         })
+    }
+
+    /// This policy below that of the machine: whatever either of them refuses is refused, and what either demands is
+    /// demanded, so whoever writes this one can only narrow the other.
+    #[must_use]
+    pub fn below(self, machine: Self) -> Self {
+        Self { machine: Some(Box::new(machine)), ..self }
     }
 
     /// The digest of the text that the policy was read from. A changed policy means that everything is checked again.

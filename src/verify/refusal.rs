@@ -14,6 +14,9 @@ pub enum Refusal {
     /// It may run by its signatures, and its component cannot.
     #[error("the bundle's component cannot be used")]
     Component(#[source] InvalidComponent),
+    /// The machine's policy refuses it, whatever other policies say.
+    #[error("the trust policy of this machine refuses it: {0}")]
+    Machine(Box<Self>),
     /// The rule does not admit the name that the signed bundle gives itself.
     #[error("rule `{rule}` does not admit bundles named `{}`", document::visible(.name))]
     Name {
@@ -49,6 +52,9 @@ pub enum Refusal {
     /// There is no signature at all.
     #[error("{0} is not signed")]
     Unsigned(Digest),
+    /// The machine has a policy, which no flag widens.
+    #[error("this machine has a trust policy of its own, so nothing runs unsigned here")]
+    UnsignedHere,
 }
 
 /// A bundle that no rule is about.

@@ -122,6 +122,23 @@ fn check_scope(kinds: &BTreeSet<Pattern>, has_namespaces: bool) -> Result<(), In
     Ok(())
 }
 
+/// Reads `group/Kind` or a bare kind, perhaps with a `*` at its end. One that names nothing is refused, with the right
+/// spelling where it can be told.
+///
+/// # Errors
+/// [`InvalidScope`] with that.
+pub fn kind_pattern(text: &str) -> Result<Pattern, InvalidScope> {
+    kind(text)
+}
+
+/// Reads the name of a namespace, perhaps with a `*` at its end.
+///
+/// # Errors
+/// [`InvalidScope`] for a text that names none.
+pub fn namespace_pattern(text: &str) -> Result<Pattern, InvalidScope> {
+    Grammar::Namespace.pattern(text)
+}
+
 /// Reads a kind. One that is only spelled wrongly is told first: the grammar could not say how it is written.
 fn kind(text: &str) -> Result<Pattern, InvalidScope> {
     let meant = match Pattern::parse(text)? {

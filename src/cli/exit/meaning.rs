@@ -39,6 +39,9 @@ const MARK: &str = "carnet.dev/identities=true pod-security.kubernetes.io/enforc
 /// The hint where there is nobody to ask.
 const UNASKED: &str = "there is no terminal to ask on: add `--yes` to confirm the change";
 
+/// The hint where somebody else has to approve a plan.
+const UNAPPROVED: &str = "carnet plan NAME REF -o json > PLAN, carnet approve PLAN --key KEY --to FILE by each, carnet apply PLAN --approval FILE";
+
 /// The hint where a component trapped before anything was done.
 const TRAPPED: &str = "nothing was done: the fault is in the bundle, for its author to mend";
 
@@ -458,6 +461,7 @@ fn of_install(error: &install::Error) -> Meaning {
             if missing.is_empty() { meaning.hint(how) } else { meaning.hint("add these flags, with their values") }
         }
         install::Error::Powers { refused, .. } => of_powers(refused),
+        install::Error::Unapproved(_) => Meaning::from(NOT_TRUSTED).hint(UNAPPROVED),
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
         install::Error::Place { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet status").word(name))

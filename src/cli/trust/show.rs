@@ -2,9 +2,10 @@
 
 use crate::cli::Context;
 use crate::cli::exit::{self, Code};
+use crate::cli::inputs::SYSTEM_TRUST;
 use crate::cli::ui::{Page, Report, Tone, Words, mixed};
 use crate::operations::trust::Trust;
-use crate::verify::{KeySummary, Refusal, RuleSummary};
+use crate::verify::{ApprovalRuleSummary, KeySummary, Refusal, RuleSummary};
 
 /// Show the trust policy that decides here, and where it is
 ///
@@ -30,6 +31,17 @@ impl Report for Trust {
         page.rows(self.policy.rules.iter().map(rule_row));
         page.heading("Its keys");
         page.rows(self.policy.keys.iter().map(key_row));
+        if !self.policy.approvals.is_empty() {
+            page.heading("Plans that others approve");
+            page.rows(self.policy.approvals.iter().enumerate().map(approval_row));
+        }
+        if self.policy.is_below_machine {
+            page.line(
+                "",
+                Tone::Caution,
+                mixed!("the machine's policy ({SYSTEM_TRUST}) has to agree as well"),
+            );
+        }
         if !self.policy.refused_digests.is_empty() {
             page.heading("Bundles that never run");
             for digest in &self.policy.refused_digests {
@@ -49,6 +61,24 @@ fn rule_row(rule: &RuleSummary) -> (Tone, Words, Words) {
         refused.unwrap_or_default()
     );
     (Tone::Plain, Words::mixed(&rule.r#match), text)
+}
+
+fn approval_row((at, rule): (usize, &ApprovalRuleSummary)) -> (Tone, Words, Words) {
+    let listed = |lead: &str, items: Vec<String>, between: &str| match items.is_empty() {
+        true => String::new(),
+        false => format!("{lead}{}", items.join(between)),
+    };
+    let approvers =
+        rule.threshold.map(|threshold| format!("; approved by {threshold} of {}", rule.any_of.join(", ")));
+    let targets = rule.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let text = mixed!(
+        "{targets}, in {}{}{}{}",
+        rule.namespaces.join(", "),
+        listed("; where ", rule.when.clone(), " or "),
+        approvers.unwrap_or_default(),
+        listed("; without ", rule.forbid.iter().map(|it| it.words().to_owned()).collect(), ", ")
+    );
+    (Tone::Plain, Words::mixed(at + 1), text)
 }
 
 fn key_row(key: &KeySummary) -> (Tone, Words, Words) {

@@ -6,97 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
+use super::approvals::{ApprovalRule, ApprovalRuleSpec};
+use super::error::{API_VERSION, PolicyError};
 use super::scope::RuleScope;
 use super::{TrustPolicy, TrustRule, TrustedKey, literal};
 use crate::capability::severity::Severity;
-use crate::digest::{self, Digest};
-use crate::document::{self, visible};
-use crate::signature::{InvalidPublicKey, PublicKey};
-
-const API_VERSION: &str = "carnet.dev/v1alpha1";
-
-/// Why a trust policy was not loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// A refused digest is none.
-    #[error("`refusedDigests` holds something else than digests")]
-    Digest(#[from] digest::InvalidDigest),
-    /// The text breaks a rule of YAML or of the format.
-    #[error("the trust policy is not valid")]
-    Document(#[from] document::InvalidDocument),
-    /// The PEM text of a key is none.
-    #[error("key `{}` cannot be read", visible(.name))]
-    Key {
-        /// The key's name in the policy.
-        name: String,
-        /// The reason.
-        source: InvalidPublicKey,
-    },
-    /// The file is something else.
-    #[error(
-        "the file is of `{}`, kind `{}`, not of `{API_VERSION}`, kind `TrustPolicy`",
-        visible(.api_version), visible(.kind)
-    )]
-    Kind {
-        /// Its `apiVersion`.
-        api_version: String,
-        /// Its `kind`.
-        kind: String,
-    },
-    /// A pattern for names is empty, or has a `*` that is not at its end.
-    #[error(
-        "rule `{}` admits names by `{}`, where only a `*` or `**` at the end is understood",
-        visible(.rule), visible(.pattern)
-    )]
-    Name {
-        /// The rule's scope.
-        rule: String,
-        /// The pattern.
-        pattern: String,
-    },
-    /// Two rules have one scope, so that neither is the more specific.
-    #[error("there are two rules for `{}`", visible(.0))]
-    Overlap(String),
-    /// The scope of a rule is none.
-    #[error(
-        "`{}` is not a scope: write `HOST/REPOSITORY`, `HOST/**`, `HOST/REPOSITORY/**`, `layout` or `archive`",
-        visible(.0)
-    )]
-    Scope(String),
-    /// The threshold is 0, or more than the distinct keys that could meet it.
-    #[error("rule `{}` wants {threshold} signers of {signers}: write a number from 1 to {signers}", visible(.rule))]
-    Threshold {
-        /// The rule's scope.
-        rule: String,
-        /// The number that it demands.
-        threshold: usize,
-        /// How many distinct keys it lists.
-        signers: usize,
-    },
-    /// A time is not one.
-    #[error("key `{}` has `{}` for a time: write one such as `2026-01-31T00:00:00Z`", visible(.name), visible(.text))]
-    Time {
-        /// The key's name in the policy.
-        name: String,
-        /// The text.
-        text: String,
-    },
-    /// A rule names a key that is not in the policy.
-    #[error("rule `{}` names key `{}`, which `keys` does not hold", visible(.rule), visible(.key))]
-    UnknownKey {
-        /// The rule's scope.
-        rule: String,
-        /// The name.
-        key: String,
-    },
-    /// A rule admits no names, so it would admit nothing.
-    #[error("rule `{}` has no `names`", visible(.0))]
-    Unnamed(String),
-    /// A key's window ends before it begins.
-    #[error("key `{}` is valid until before it is valid from", visible(.0))]
-    Window(String),
-}
+use crate::digest::Digest;
+use crate::document;
+use crate::signature::PublicKey;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -124,6 +41,8 @@ struct Spec {
     #[serde(default)]
     #[schemars(with = "Vec<Digest>")]
     refused_digests: Vec<String>,
+    #[serde(default)]
+    approvals: Vec<ApprovalRuleSpec>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -197,7 +116,8 @@ impl TrustPolicy {
             rules.push(rule);
         }
         let refused = spec.refused_digests.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-        Ok(Self { keys, rules, refused, digest, is_configured: true })
+        let approvals = ApprovalRule::all(spec.approvals, &keys)?;
+        Ok(Self { keys, rules, refused, approvals, digest, is_configured: true, machine: None })
     }
 }
 

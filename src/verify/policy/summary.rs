@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{TrustPolicy, TrustRule, TrustedKey};
+use super::{ApprovalRule, ApprovalRuleSummary, TrustPolicy, TrustRule, TrustedKey};
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
 
@@ -17,6 +17,10 @@ pub struct PolicySummary {
     pub rules: Vec<RuleSummary>,
     /// Bundles that never run.
     pub refused_digests: Vec<Digest>,
+    /// Which plans somebody else has to approve, and what is forbidden.
+    pub approvals: Vec<ApprovalRuleSummary>,
+    /// Whether the machine's policy has to agree as well.
+    pub is_below_machine: bool,
 }
 
 /// A key of a policy.
@@ -59,6 +63,8 @@ impl TrustPolicy {
             keys: self.keys.iter().map(|(name, key)| KeySummary::of(name, key)).collect(),
             rules: self.rules.iter().map(RuleSummary::of).collect(),
             refused_digests: self.refused.iter().copied().collect(),
+            approvals: self.approvals.iter().map(ApprovalRule::described).collect(),
+            is_below_machine: self.machine.is_some(),
         }
     }
 

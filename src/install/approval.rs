@@ -1,0 +1,44 @@
+//! The approvals that are at hand, and the policy that may demand some.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::verify::{ApprovedBy, PlanToApprove, TrustPolicy, Unapproved};
+
+/// The approvals that are at hand, and the policy that may demand some. The default demands none.
+#[derive(Clone, Default)]
+pub struct Approvals {
+    policy: Option<Arc<TrustPolicy>>,
+    given: Vec<Vec<u8>>,
+    now: Timestamp,
+}
+
+impl Approvals {
+    /// These approvals, as bytes of Sigstore bundles, under a policy. None: nothing is demanded.
+    pub fn new(policy: Option<Arc<TrustPolicy>>, given: Vec<Vec<u8>>, now: Timestamp) -> Self {
+        Self { policy, given, now }
+    }
+
+    /// Who has approved a plan.
+    ///
+    /// # Errors
+    /// [`Unapproved`] where the policy wants more.
+    pub fn check(&self, plan: &PlanToApprove) -> Result<Vec<ApprovedBy>, Unapproved> {
+        self.policy
+            .as_ref()
+            .map_or_else(|| Ok(Vec::new()), |policy| policy.approved(plan, &self.given, self.now))
+    }
+
+    /// What the policy demands of a plan, a sentence for each rule.
+    pub fn demands(&self, plan: &PlanToApprove) -> Vec<String> {
+        self.policy.as_ref().map(|policy| policy.demands(plan)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Approvals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Approvals").field("given", &self.given.len()).finish_non_exhaustive()
+    }
+}
