@@ -1,6 +1,10 @@
 //! What people and scripts rely on changes only on purpose: the reference of the command line equals the committed one.
 
-#![expect(clippy::disallowed_methods, reason = "the test reads and writes a file of the repository")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the test reads and writes a file of the repository"
+)]
 
 use std::path::Path;
 
