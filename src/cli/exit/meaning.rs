@@ -166,7 +166,7 @@ fn of_operation(error: &operations::Error) -> Option<Meaning> {
             let meaning = Meaning::from(ERROR).details(&images);
             match copy {
                 Some(copy) => meaning.hint(copy.clone()),
-                None => meaning.hint("a private registry may want `carnet login HOST` first"),
+                None => meaning.hint("a private registry may want a login first: carnet login HOST"),
             }
         }
         Error::NoPlace => Meaning::from(USAGE).hint("--target dir:PATH or --target kube").under(Circumstance::NothingThere),

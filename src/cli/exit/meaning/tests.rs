@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
