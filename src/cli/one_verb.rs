@@ -9,9 +9,9 @@ use std::mem::ManuallyDrop;
 use clap::{ArgMatches, Args, Command};
 
 use super::{
-    Global, apply, build, completion, copy, dev, diff, doctor, drift, grant, history, init, inspect, install,
-    invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema, sign, status, test, trust,
-    uninstall, unlock, verify, version,
+    Global, apply, build, claims, completion, copy, dev, diff, doctor, drift, grant, history, init, inspect,
+    install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema, sign, status, test,
+    trust, uninstall, unlock, verify, version,
 };
 
 /// Gives a verb its arguments.
@@ -21,6 +21,7 @@ type Augment = fn(Command) -> Command;
 const VERBS: &[(&str, Augment)] = &[
     ("apply", apply::Args::augment_args),
     ("build", build::Args::augment_args),
+    ("claims", claims::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("copy", copy::Copy::augment_args),
     ("dev", dev::Args::augment_args),
