@@ -12,6 +12,7 @@ mod schema;
 mod database;
 mod file_lock;
 mod inventory_writer;
+mod reader;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,17 +32,18 @@ use crate::digest::Digest;
 use crate::document::{self, chain};
 use crate::fetch::{self, Fetched};
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::targets::{Ledger, Recorded};
+use crate::targets::Ledger;
 
 use super::{
     Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, RecordedClaim,
-    RecordedResult, ResultStamp, Revision, Revisions, StateError, origin, timestamp, ulid,
+    RecordedResult, ResultStamp, Revisions, StateError, origin, timestamp, ulid,
 };
 
 use database::Database;
 pub(super) use file_lock::FileLock;
 use inventory_writer::DirectoryInventoryWriter;
 pub use private::{is_own, private_directory};
+use reader::Reader;
 
 /// The state in a directory, with the connection to its database.
 #[derive(Clone)]
@@ -109,52 +111,22 @@ impl DirectoryState {
 
     /// All installations, by name.
     pub(super) fn list(&self) -> Result<Vec<Installation>, StateError> {
-        let names: Vec<String> = self.database.using(|database| {
+        self.database.using(|database| {
             let mut query = database.prepare("select name from installations order by name")?;
-            Ok(query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-        })?;
-        names.iter().filter_map(|name| self.find(name).transpose()).collect()
+            let names: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut reader = Reader::of(database)?;
+            names.iter().filter_map(|name| reader.find(name).transpose()).collect()
+        })
     }
 
     /// An installation, if there is one of this name.
     pub(super) fn find(&self, name: &str) -> Result<Option<Installation>, StateError> {
-        let row: Option<(i64, String, String)> = self.database.using(|database| {
-            let query = "select id, namespace, settings from installations where name = ?1";
-            let row = database.query_row(query, [name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-            Ok(row.optional()?)
-        })?;
-        let Some((id, namespace, settings)) = row else { return Ok(None) };
-        Ok(Some(Installation {
-            name: name.into(),
-            namespace,
-            settings: read(&settings)?,
-            last: self.revisions(name)?.whole()?.into_iter().rev().find(|revision| revision.modifies),
-            inventory: self.inventory(id)?,
-            is_shared: false,
-        }))
+        self.database.using(|database| Reader::of(database)?.find(name))
     }
 
     /// The tracked actions of an installation, oldest first.
     pub(super) fn revisions(&self, name: &str) -> Result<Revisions, StateError> {
-        self.database.using(|database| {
-            let mut query = database.prepare(schema::HISTORY)?;
-            let rows = query.query_map([name], |row| {
-                Ok((
-                    row.get::<_, String>(4)?,
-                    row.get::<_, String>(0)?,
-                    row.get::<_, Option<String>>(1)?,
-                    row.get::<_, Option<String>>(2)?,
-                    row.get::<_, bool>(3)?,
-                ))
-            })?;
-            let mut revisions = Revisions::default();
-            for row in rows {
-                let (id, claim, status, message, modifies) = row?;
-                let read = Revision::read(&claim, status, message, modifies);
-                revisions.push(read.map_err(|error| of_claim(&id, error)))?;
-            }
-            Ok(revisions)
-        })
+        self.database.using(|database| Reader::of(database)?.revisions(name))
     }
 
     /// The claims of an installation, oldest first, each with its last result.
@@ -294,15 +266,6 @@ impl DirectoryState {
     /// Where a run of this installation writes down what it does to its target.
     pub(super) fn ledger(&self, name: &str) -> Box<dyn Ledger> {
         Box::new(DirectoryInventoryWriter { database: Arc::clone(&self.database), name: name.into() })
-    }
-
-    fn inventory(&self, installation: i64) -> Result<Vec<Recorded>, StateError> {
-        self.database.using(|database| {
-            let query = "select recorded from inventory where installation = ?1 order by at";
-            let mut query = database.prepare(query)?;
-            let rows = query.query_map([installation], |row| row.get::<_, String>(0))?;
-            rows.map(|row| Ok(read(&row?)?)).collect()
-        })
     }
 
     fn bundle_directory(&self, digest: Digest) -> PathBuf {

@@ -1,6 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the files of the state")]
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 
 use rusqlite::Connection;
@@ -10,8 +11,16 @@ use super::*;
 use crate::grant::RecordedGuard;
 use crate::state::tests::{claim, example, in_directory, now, object, recorded, settings, succeeded};
 use crate::state::{Backend, State};
-use crate::targets::Place;
 use crate::targets::directory::Secrets;
+use crate::targets::{Place, Recorded};
+
+thread_local! {
+    static READS: Cell<usize> = const { Cell::new(0) };
+}
+
+pub(super) fn count_read() {
+    READS.set(READS.get() + 1);
+}
 
 /// A database as version 1 of the tables wrote it, which knew no identities: a run that ended, and one that was cut
 /// off.
@@ -519,7 +528,7 @@ fn an_identity_whose_record_is_unreadable_is_named_and_hides_no_other() {
         server: String::new(),
         namespaces: Vec::new(),
         is_apart: false,
-        scopes: std::collections::BTreeSet::new(),
+        scopes: BTreeSet::new(),
         expires: String::new(),
     };
     let (spoiled, sound) = (record(&ulid()), record(&ulid()));
@@ -532,4 +541,18 @@ fn an_identity_whose_record_is_unreadable_is_named_and_hides_no_other() {
     assert_eq!(found.readable, [sound]);
     let [fault] = &found.unreadable[..] else { panic!("{:?}", found.unreadable) };
     assert!(chain(fault).contains(&spoiled.name), "{fault}");
+}
+
+#[test]
+fn a_list_reads_each_record_of_each_installation_once() {
+    let (_folder, state) = in_directory();
+    let mut asked = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        state.begin(name, "prod", &settings(), &claim("install", true)).unwrap();
+        let before = READS.get();
+        assert!(state.readable(false).unwrap().unreadable.is_empty());
+        asked.push(READS.get() - before);
+    }
+    let more: BTreeSet<_> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(more, [3].into(), "its settings, its claims, its objects");
 }
