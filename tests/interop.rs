@@ -63,6 +63,10 @@ impl Registry {
         let configuration = home.path("registry.yml");
         let text = "{version: '0.1', storage: {inmemory: {}}, http: {addr: '127.0.0.1:0'}}";
         std::fs::write(&configuration, text).unwrap();
+        Self::configured(&configuration)
+    }
+
+    fn configured(configuration: &Path) -> Self {
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(configuration).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -106,18 +110,22 @@ impl Site {
         format!("{}/{repository}", self.registries[registry].host)
     }
 
-    #[track_caller]
-    fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> String {
-        let program = program.as_ref();
-        let mut command = Command::new(program);
+    fn command(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program.as_ref());
         command
             .env_clear()
             .env("HOME", self.path("home"))
             .env("COSIGN_PASSWORD", "")
             .env("PATH", "/usr/bin:/bin");
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop"));
-        let command = command.current_dir(self.home.root.path()).args(arguments).stdin(Stdio::null());
-        let output = command.output().unwrap();
+        command.current_dir(self.home.root.path()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> String {
+        let program = program.as_ref();
+        let output = self.command(program, arguments).output().unwrap();
         let (stdout, stderr) =
             (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{} {arguments:?}\n{stdout}{stderr}", program.display());
@@ -340,4 +348,49 @@ fn debian_s_registry_and_skopeo_take_what_carnet_pushed() {
         site.run("/usr/bin/skopeo", &["list-tags", "--tls-verify=false", &docker(&site.at(0, "acme/web"))]);
     let tags: Value = serde_json::from_str(&tags).unwrap();
     assert!(tags["Tags"].as_array().unwrap().contains(&json!("1")), "{tags}");
+}
+
+#[test]
+#[ignore = "needs Debian's docker-registry, and CARNET_TEST_PEERS"]
+fn debian_s_registry_knows_us_by_our_certificate() {
+    let site = Site::new(vec![Registry::small(false)]);
+    let openssl = |line: &str| site.run("/usr/bin/openssl", &line.split(' ').collect::<Vec<_>>());
+    std::fs::write(site.path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1").unwrap();
+    for name in ["authority", "server", "client"] {
+        openssl(&format!("ecparam -name prime256v1 -genkey -noout -out {name}.key"));
+    }
+    openssl("req -x509 -new -key authority.key -subj /CN=authority -days 2 -out authority.pem");
+    for name in ["server", "client"] {
+        openssl(&format!("req -new -key {name}.key -subj /CN={name} -out {name}.csr"));
+        let signed =
+            format!("x509 -req -in {name}.csr -CA authority.pem -CAkey authority.key -CAcreateserial");
+        openssl(&format!("{signed} -days 2 -extfile names -out {name}.pem"));
+    }
+    let at = |name: &str| site.path(name).display().to_string();
+    let text = format!(
+        "{{version: '0.1', storage: {{inmemory: {{}}}}, http: {{addr: '127.0.0.1:0', tls: {{certificate: '{}', key: '{}', clientcas: ['{}']}}}}}}",
+        at("server.pem"),
+        at("server.key"),
+        at("authority.pem")
+    );
+    std::fs::write(site.path("tls.yml"), text).unwrap();
+    let registry = Registry::configured(&site.path("tls.yml"));
+    let host = &registry.host;
+    let place = format!("{host}/acme/web:1");
+    let folder = site.path("home/.config/carnet");
+    std::fs::create_dir_all(&folder).unwrap();
+    let configured = |more: &str| {
+        let text = format!(
+            "registries: {{ '{host}': {{ plainHttp: false, ca: '{}'{more} }} }}",
+            at("authority.pem")
+        );
+        std::fs::write(folder.join("config.yaml"), text).unwrap();
+    };
+    configured("");
+    let refused =
+        site.command(env!("CARGO_BIN_EXE_carnet"), &["push", "layout:web", &place]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    configured(&format!(", clientCertificate: '{}', clientKey: '{}'", at("client.pem"), at("client.key")));
+    site.carnet(&["push", "layout:web", &place]);
+    site.assert_signed_at(&place);
 }

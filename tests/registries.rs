@@ -545,3 +545,88 @@ fn images_that_are_nowhere_are_all_named_before_anything_is_written_with_a_way_o
         "no part of a bundle that cannot be whole is sent"
     );
 }
+
+/// A configuration in which one registry has mirrors.
+fn mirrored(site: &Site, registry: &str, mirrors: &[&str]) {
+    std::fs::create_dir_all(site.path("config/carnet")).unwrap();
+    let text = format!("registries: {{ '{registry}': {{ mirrors: ['{}'] }} }}", mirrors.join("', '"));
+    std::fs::write(site.path("config/carnet/config.yaml"), text).unwrap();
+}
+
+#[test]
+fn mirrors_are_asked_in_their_order_by_those_who_read_and_never_written() {
+    let site = Site::new();
+    let (server, empty, mirror) = (site.registry(), site.registry(), site.registry());
+    let at = format!("{}/acme/web:1", server.host());
+    for host in [server.host(), format!("{}/cache", mirror.host())] {
+        site.run(&["push", &site.layout("web"), &format!("{host}/acme/web:1")]).well();
+    }
+    mirrored(&site, &server.host(), &[&empty.host(), &format!("{}/cache", mirror.host())]);
+    [&server, &empty, &mirror].map(Server::seen);
+    let trust = site.trust(&server);
+    let verified = site.run(&["verify", &at, "--trust", &trust]).well();
+    assert_eq!(verified["trusted"], true);
+    site.run(&["pull", &at, &site.layout("back")]).well();
+    let asked: Vec<_> = mirror.seen().into_iter().map(|it| it.path).collect();
+    assert!(asked.iter().all(|path| path.starts_with("/v2/cache/acme/web/")), "{asked:?}");
+    assert!(
+        asked.iter().any(|path| path.ends_with("/manifests/1"))
+            && asked.iter().any(|path| path.contains("/blobs/"))
+    );
+    assert!(
+        empty.seen().iter().any(|it| it.path == "/v2/acme/web/manifests/1"),
+        "the first one is asked first"
+    );
+    // Of the registry itself, only what no mirror has.
+    let own: Vec<_> = server.seen().into_iter().map(|it| it.path).collect();
+    assert!(
+        own.iter().all(|path| path.contains(".sig")
+            || path.contains(".att")
+            || path.contains(".sbom")
+            || path.contains("/referrers/")),
+        "{own:?}"
+    );
+
+    site.run(&["push", &site.later("web-b"), &format!("{}/acme/web:2", server.host())]).well();
+    assert!(server.contents().tags.contains_key("2"));
+    assert!(empty.seen().is_empty() && mirror.seen().is_empty(), "who writes, writes to the registry itself");
+    // What no mirror has comes from the registry.
+    site.run(&["inspect", &format!("{}/acme/web:2", server.host())]).well();
+}
+
+#[test]
+fn who_can_reach_a_mirror_alone_has_what_it_has() {
+    let site = Site::new();
+    let (server, mirror) = (site.registry(), site.registry());
+    let at = format!("{}/acme/web:1", server.host());
+    site.run(&["push", &site.layout("web"), &format!("{}/acme/web:1", mirror.host())]).well();
+    let trust = site.trust(&server);
+    mirrored(&site, &server.host(), &[&mirror.host()]);
+    drop(server);
+    assert_eq!(site.run(&["verify", &at, "--trust", &trust]).well()["trusted"], true);
+    // A mirror that fails is passed over; one that gives other bytes is not.
+    mirror.answer(|_| Some(reply(403, "")));
+    let unreachable = site.run(&["inspect", &at]);
+    assert!(
+        unreachable.code == Some(1) && unreachable.text.contains("cannot be reached"),
+        "{}",
+        unreachable.text
+    );
+    mirror.answer(|seen| seen.path.contains("/blobs/").then(|| reply(200, "other bytes")));
+    assert_eq!(site.run(&["inspect", &at]).code, Some(10));
+}
+
+#[test]
+fn a_mirror_is_told_no_credential_of_the_registry() {
+    let site = Site::new();
+    let (server, mirror) = (site.registry(), site.registry());
+    let at = format!("{}/acme/web:1", server.host());
+    server.answer(wants_password);
+    login(&site, &server.host(), PASSWORD).well();
+    site.run(&["push", &site.layout("web"), &at]).well();
+    mirror.answer(|_| Some(reply(401, "").with("WWW-Authenticate", "Basic realm=\"x\"")));
+    mirrored(&site, &server.host(), &[&mirror.host()]);
+    site.run(&["inspect", &at]).well();
+    let seen = mirror.seen();
+    assert!(!seen.is_empty() && seen.iter().all(|it| !it.headers.contains_key("authorization")), "{seen:?}");
+}

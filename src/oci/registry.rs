@@ -23,22 +23,26 @@ mod auth_file;
 mod transport;
 mod response;
 mod token;
+mod mirror;
 mod settings;
 mod client;
 mod documents;
 mod download;
 mod upload;
 mod pages;
+mod mirrors;
 
 pub use auth_file::AuthFiles;
 pub use client::RegistryClient;
 pub use credential::{Anonymous, CredentialSource, RegistryCredential};
 pub use error::RegistryError;
-pub use settings::RegistrySettings;
+pub use mirror::Mirror;
+pub use settings::{ClientIdentity, RegistrySettings};
 pub use transport::{Patience, Proxies};
 
 use client::{Ask, Host};
 use documents::is_document;
+use mirrors::Standing;
 
 /// A repository in a registry.
 pub struct Registry {
@@ -51,6 +55,9 @@ pub struct Registry {
     documents: Mutex<BTreeMap<Digest, (Descriptor, Bytes)>>,
     /// Documents whose `subject` the registry noted by itself.
     noted: Mutex<BTreeSet<Digest>>,
+    /// Registries that are asked before, where it is only read.
+    mirrors: Vec<Self>,
+    standing: Standing,
 }
 
 /// The most bytes of documents that are kept.
@@ -62,7 +69,11 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`] where `host` cannot be one.
     pub fn to_read(client: &Arc<RegistryClient>, host: &str, name: &str) -> Result<Self, RegistryError> {
-        Self::new(client, host, name, false)
+        let mut registry = Self::new(client, host, name, false)?;
+        for mirror in client.mirrors(host)? {
+            registry.mirrors.push(Self::new(client, &mirror.host, &mirror.repository(name), false)?);
+        }
+        Ok(registry)
     }
 
     /// A repository that is written, too. Nothing is sent yet.
@@ -79,8 +90,15 @@ impl Registry {
         name: &str,
         is_written: bool,
     ) -> Result<Self, RegistryError> {
-        let (documents, noted) = (Mutex::default(), Mutex::default());
-        Ok(Self { host: client.host(host)?, name: name.to_owned(), is_written, documents, noted })
+        Ok(Self {
+            host: client.host(host)?,
+            name: name.to_owned(),
+            is_written,
+            documents: Mutex::default(),
+            noted: Mutex::default(),
+            mirrors: Vec::new(),
+            standing: Standing::default(),
+        })
     }
 
     /// The descriptor of what is at `tag`.

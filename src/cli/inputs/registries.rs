@@ -1,14 +1,14 @@
 //! The settings for registries: from the configuration, flags and the environment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::oci::registry::{AuthFiles, Patience, Proxies, RegistrySettings};
+use crate::oci::registry::{AuthFiles, ClientIdentity, Mirror, Patience, Proxies, RegistrySettings};
 
-use crate::reference::{InvalidHost, check_host, check_registry};
+use crate::reference::{InvalidHost, Reference, RegistryReference, check_host, check_registry};
 
 use super::{home, path_in, raw_variable, text, variable};
 
@@ -16,12 +16,18 @@ use super::{home, path_in, raw_variable, text, variable};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RegistryEntry {
-    /// Whether it is reached without encryption.
-    plain_http: bool,
+    /// Whether it is reached without encryption. Without this, those of this machine are.
+    plain_http: Option<bool>,
     /// Hosts that make its tokens, beside its own.
     token_hosts: Vec<String>,
     /// A file with certificates of authorities, in PEM, that count beside the system's.
     ca: Option<PathBuf>,
+    /// A file with our certificate, in PEM, where the registry wants one.
+    client_certificate: Option<PathBuf>,
+    /// A file with the key of that certificate, in PEM.
+    client_key: Option<PathBuf>,
+    /// Registries that are asked before it for what is read, in their order: `HOST` or `HOST/PATH`.
+    mirrors: Vec<String>,
 }
 
 /// The settings of all registries. `plain` are those that a flag names as without encryption.
@@ -34,22 +40,36 @@ pub fn settings(
     directory: &Path,
     plain: &[String],
 ) -> anyhow::Result<RegistrySettings> {
-    for (name, entry) in entries {
-        checked(name, entry).with_context(|| format!("`registries` in `{}`", configuration(directory)))?;
-    }
-    let named = entries.iter().filter(|(_, entry)| entry.plain_http).map(|(name, _)| name);
-    let plain_http: BTreeSet<String> = named.chain(plain).cloned().collect();
+    let configured = entries.iter().filter_map(|(name, entry)| Some((name.clone(), entry.plain_http?)));
+    let plain_http = configured.chain(plain.iter().map(|name| (name.clone(), true))).collect();
     let token_hosts = entries.iter().map(|(name, entry)| (name.clone(), entry.token_hosts.clone())).collect();
     let mut authorities = BTreeMap::new();
+    let mut identities = BTreeMap::new();
+    let mut mirrors = BTreeMap::new();
     for (name, entry) in entries {
+        let place = || format!("`registries` in `{}`", directory.join("config.yaml").display());
+        checked(name, entry).with_context(place)?;
+        let read = |file: &PathBuf| text(&path_in(directory, file)?);
         if let Some(file) = &entry.ca {
-            authorities.insert(name.clone(), vec![text(&path_in(directory, file)?)?]);
+            authorities.insert(name.clone(), vec![read(file)?]);
         }
+        match (&entry.client_certificate, &entry.client_key) {
+            (None, None) => {}
+            (Some(certificate), Some(key)) => {
+                let identity = ClientIdentity { certificate: read(certificate)?, key: read(key)?.into() };
+                identities.insert(name.clone(), identity);
+            }
+            _ => anyhow::bail!("{}: `{name}` needs both `clientCertificate` and `clientKey`", place()),
+        }
+        let named: Result<_, _> = entry.mirrors.iter().map(|text| mirror(text)).collect();
+        mirrors.insert(name.clone(), named.with_context(place)?);
     }
     Ok(RegistrySettings {
         plain_http,
         token_hosts,
         authorities,
+        identities,
+        mirrors,
         credentials: Box::new(auth_files()),
         proxies: proxies(),
         patience: Patience::default(),
@@ -69,8 +89,16 @@ fn checked(name: &str, entry: &RegistryEntry) -> Result<(), InvalidHost> {
     entry.token_hosts.iter().try_for_each(|host| check_host(host))
 }
 
-fn configuration(directory: &Path) -> String {
-    directory.join("config.yaml").display().to_string()
+/// A mirror, by its host, or by its host and the path below which it has the repositories.
+fn mirror(text: &str) -> anyhow::Result<Mirror> {
+    let host = text.split('/').next().unwrap_or_default();
+    check_registry(if text.contains("://") { text } else { host })?;
+    match format!("{text}/x:x").parse()? {
+        Reference::Registry(RegistryReference { host, repository, .. }) => {
+            Ok(Mirror { host, below: repository.strip_suffix("/x").map(str::to_owned) })
+        }
+        other => anyhow::bail!("`{other}` is no mirror: name a registry"),
+    }
 }
 
 /// Where container tools keep credentials: the file that REGISTRY_AUTH_FILE names alone, else those of Docker and of the
@@ -131,9 +159,24 @@ mod tests {
                 "{text}: {told}"
             );
         }
+        for (text, told) in [
+            ("registry.example: { mirrors: ['https://mirror.example'] }", "write `mirror.example`"),
+            ("registry.example: { mirrors: ['Mirror.example/cache'] }", "write `mirror.example`"),
+            ("registry.example: { mirrors: ['mirror.example/UP'] }", "is not the name of a repository"),
+            ("registry.example: { mirrors: ['./mirror'] }", "is not how a registry is named"),
+            ("registry.example: { clientKey: key.pem }", "needs both `clientCertificate` and `clientKey`"),
+        ] {
+            let error = read(text).err().unwrap_or_default();
+            assert!(error.contains(told) && error.starts_with("`registries` in"), "{text}: {error}");
+        }
+        let mirrors =
+            read("registry.example: { mirrors: ['lab:5000', 'mirror.example/cache/a'] }").unwrap().mirrors;
+        let places: Vec<_> =
+            mirrors["registry.example"].iter().map(|it| (it.host.as_str(), it.below.as_deref())).collect();
+        assert_eq!(places, [("lab:5000", None), ("mirror.example", Some("cache/a"))]);
         let read =
             read("{registry.example: {tokenHosts: [auth.example]}, 'lab:5000': {plainHttp: true}}").unwrap();
-        assert_eq!(read.plain_http, BTreeSet::from(["lab:5000".to_owned()]));
+        assert_eq!(read.plain_http, BTreeMap::from([("lab:5000".to_owned(), true)]));
         assert_eq!(read.token_hosts["registry.example"], ["auth.example"]);
     }
 }

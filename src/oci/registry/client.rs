@@ -13,12 +13,13 @@ use secrecy::ExposeSecret as _;
 use super::RegistryError;
 use super::challenge::{Challenge, challenges};
 use super::credential::RegistryCredential;
+use super::mirror::Mirror;
 use super::origin::{Bounds, Origin};
 use super::response::Answer;
 use super::secrets::Secrets;
 use super::settings::{self, RegistrySettings};
 use super::token::{self, Token, TokenRequest};
-use super::transport::{RequestBody, Transport, full, sensitive};
+use super::transport::{Party, RequestBody, Transport, full, sensitive};
 use crate::oci::OciError;
 use crate::sync::Mutex;
 
@@ -124,15 +125,23 @@ impl RegistryClient {
 
     fn transport(&self, registry: &str) -> Result<Arc<Transport>, RegistryError> {
         let settings = self.settings()?;
-        let authorities = settings.authorities.get(registry);
-        let name = authorities.map_or("", |_| registry);
+        let (authorities, identity) = (settings.authorities.get(registry), settings.identities.get(registry));
+        let name = if authorities.is_some() || identity.is_some() { registry } else { "" };
         if let Some(made) = self.transports.lock().get(name) {
             return Ok(Arc::clone(made));
         }
-        let tls = settings::tls(authorities.map_or(&[][..], Vec::as_slice))?;
-        let made = Arc::new(Transport::new(&tls, &settings.proxies, settings.patience));
+        let authorities = authorities.map_or(&[][..], Vec::as_slice);
+        let tls = settings::tls(authorities, None)?;
+        let own = identity.map(|identity| settings::tls(authorities, Some(identity))).transpose()?;
+        let own = own.as_ref().unwrap_or(&tls);
+        let made = Arc::new(Transport::new(own, &tls, &settings.proxies, settings.patience));
         self.transports.lock().insert(name.to_owned(), Arc::clone(&made));
         Ok(made)
+    }
+
+    /// The registries that are asked before this one.
+    pub(super) fn mirrors(&self, name: &str) -> Result<&[Mirror], RegistryError> {
+        Ok(self.settings()?.mirrors.get(name).map_or(&[], Vec::as_slice))
     }
 
     /// The registry that references name so.
@@ -289,8 +298,13 @@ impl Host {
             let request =
                 ask.request(&url, header).ok_or_else(|| self.broken("an address cannot be used"))?;
             let transport = self.transport()?;
-            // A registry on this machine may send us on to this machine, by whatever name.
-            let response = transport.send(request, !is_own && !self.origin.is_loopback()).await?;
+            let party = match (is_own, self.origin.is_loopback()) {
+                (true, _) => Party::Registry,
+                // A registry on this machine may send us on to this machine, by whatever name.
+                (false, true) => Party::Trusted,
+                (false, false) => Party::Foreign,
+            };
+            let response = transport.send(request, party).await?;
             let answer = Answer::new(response, at.to_string(), transport.patience())
                 .asked_by_somebody(identity.is_some() && is_own);
             if !is_redirect(answer.status) || !ask.is_repeatable() {
@@ -336,9 +350,11 @@ impl Host {
             }
             (Some((realm, service)), credential) => {
                 let (realm, at) = self.bounds.realm(realm)?;
+                let party = if at == self.origin { Party::Registry } else { Party::Trusted };
                 let asked = TokenRequest {
                     realm,
                     host: at.to_string(),
+                    party,
                     service: service.as_deref(),
                     scope,
                     credential: credential.as_ref(),

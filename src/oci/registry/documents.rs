@@ -35,8 +35,8 @@ pub(super) fn same_type(named: &Descriptor, found: &Descriptor) -> Result<(), Ma
 }
 
 impl Registry {
-    /// The document at a tag or digest, which is kept for whoever asks for it next.
-    pub(super) async fn document_at(
+    /// The document that the registry itself has at a tag or digest.
+    pub(super) async fn own_document_at(
         &self,
         reference: &str,
         expected: Option<Digest>,
@@ -61,9 +61,7 @@ impl Registry {
         let size = size_of(&bytes);
         let descriptor =
             Descriptor { media_type, digest, size, annotations: Default::default(), artifact_type: None };
-        let bytes = Bytes::from(bytes);
-        self.keep(&descriptor, &bytes);
-        Ok(Some((descriptor, bytes)))
+        Ok(Some((descriptor, Bytes::from(bytes))))
     }
 
     /// Writes a document under its digest. What it names must be there before.

@@ -20,11 +20,12 @@ const MAX_BREAKS: u32 = 4;
 const SLOWEST: u64 = 4 << 10;
 
 impl Registry {
-    pub(super) async fn download(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
+    /// The bytes of a blob that the registry itself has.
+    pub(super) async fn own_download(&self, blob: &Descriptor) -> Result<Option<BlobStream>, OciError> {
         let ask = self.ask(Method::GET, &format!("blobs/{}", blob.digest));
         let answer = self.host.expect(&ask, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return Err(OciError::Absent(blob.digest));
+            return Ok(None);
         }
         if answer.length().is_some_and(|length| length != blob.size) {
             return Err(OciError::Size { digest: blob.digest, expected: blob.size });
@@ -39,7 +40,7 @@ impl Registry {
             breaks: 0,
             until: Instant::now() + allowed,
         };
-        Ok(BlobStream::new(blob, stream::try_unfold(download, Download::step)))
+        Ok(Some(BlobStream::new(blob, stream::try_unfold(download, Download::step))))
     }
 }
 

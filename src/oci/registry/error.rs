@@ -87,6 +87,13 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// Whether nobody answered at all.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::TimedOut { .. } | Self::Unreachable { .. })
+    }
+}
+
 fn quoted(repository: &str) -> String {
     if repository.is_empty() { " us".into() } else { format!(" `{repository}`") }
 }

@@ -15,9 +15,9 @@ use crate::oci::{MAX_DOCUMENT, MAX_ENTRIES, OciError};
 const MAX_PAGES: usize = 20;
 
 impl Registry {
-    /// The entries that the registry lists as referrers of a document; none where it has no list of that kind. That it
+    /// The entries that the registry itself lists as referrers of a document; none where it has no list of that kind. That it
     /// does not show us the list is an error, and never an empty one.
-    pub(in crate::oci) async fn referrers(
+    pub(super) async fn own_referrers(
         &self,
         subject: Digest,
         name: &'static str,

@@ -1,26 +1,42 @@
 //! What an operator says about registries: which are plain HTTP, who makes their tokens, whose certificates count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::Verifier;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::RegistryError;
 use super::credential::{Anonymous, CredentialSource};
+use super::mirror::Mirror;
 use super::origin::Origin;
 use super::transport::{Patience, Proxies};
 
+/// A certificate and its key, texts in PEM.
+#[derive(Debug, Clone)]
+pub struct ClientIdentity {
+    /// The certificate, with those between it and the authority.
+    pub certificate: String,
+    /// The private key.
+    pub key: SecretString,
+}
+
 /// The settings for all registries.
 pub struct RegistrySettings {
-    /// Registries without encryption, as references name them. Those of this machine are in any case.
-    pub plain_http: BTreeSet<String>,
+    /// Whether registries, as references name them, are without encryption. Of those that are not here, those of this machine
+    /// are.
+    pub plain_http: BTreeMap<String, bool>,
     /// Hosts that make the tokens of a registry, beside its own and those that are known.
     pub token_hosts: BTreeMap<String, Vec<String>>,
     /// Authorities whose certificates count for a registry beside the system's: texts in PEM.
     pub authorities: BTreeMap<String, Vec<String>>,
+    /// Who we are to a registry that wants a certificate.
+    pub identities: BTreeMap<String, ClientIdentity>,
+    /// Registries that are asked before another one, in their order.
+    pub mirrors: BTreeMap<String, Vec<Mirror>>,
     /// Where credentials are looked up.
     pub credentials: Box<dyn CredentialSource>,
     /// The proxies.
@@ -32,9 +48,11 @@ pub struct RegistrySettings {
 impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
-            plain_http: BTreeSet::new(),
+            plain_http: BTreeMap::new(),
             token_hosts: BTreeMap::new(),
             authorities: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
             credentials: Box::new(Anonymous),
             proxies: Proxies::default(),
             patience: Patience::default(),
@@ -56,7 +74,7 @@ impl RegistrySettings {
         let host = if name == DOCKER { DOCKER_HOST } else { name };
         let unusable = || RegistryError::Unreachable { host: name.to_owned(), why: "it is no host".into() };
         let encrypted = Origin::of_registry(host, true).ok_or_else(unusable)?;
-        let is_plain = self.plain_http.contains(name) || encrypted.is_loopback();
+        let is_plain = self.plain_http.get(name).copied().unwrap_or_else(|| encrypted.is_loopback());
         let origin = Origin::of_registry(host, !is_plain).ok_or_else(unusable)?;
         let known =
             TOKEN_HOSTS.iter().filter(|(registry, _)| *registry == name).map(|(_, host)| (*host).to_owned());
@@ -65,8 +83,11 @@ impl RegistrySettings {
     }
 }
 
-/// TLS that trusts the system's authorities, and those named.
-pub(super) fn tls(authorities: &[String]) -> Result<ClientConfig, RegistryError> {
+/// TLS that trusts the system's authorities, and those named, and shows a certificate where there is one to show.
+pub(super) fn tls(
+    authorities: &[String],
+    identity: Option<&ClientIdentity>,
+) -> Result<ClientConfig, RegistryError> {
     let unusable = |why: &str| RegistryError::Unreachable { host: "a registry".into(), why: why.into() };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut extra = Vec::new();
@@ -81,5 +102,15 @@ pub(super) fn tls(authorities: &[String]) -> Result<ClientConfig, RegistryError>
     let versions = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| unusable("TLS cannot be used"))?;
-    Ok(versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    let verified = versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    let Some(identity) = identity else { return Ok(verified.with_no_client_auth()) };
+    let wrong = |why: &str| RegistryError::Configuration(why.into());
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| wrong("the file of a client's certificate holds none in PEM"))?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes())
+        .map_err(|_| wrong("the file of a client's key holds no private key in PEM that is not encrypted"))?;
+    verified
+        .with_client_auth_cert(chain, key)
+        .map_err(|_| wrong("the certificate and the key of a client do not belong together"))
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::RegistryError;
 use super::credential::RegistryCredential;
 use super::response::{Answer, Unread};
-use super::transport::{RequestBody, Transport, full, no_body, sensitive};
+use super::transport::{Party, RequestBody, Transport, full, no_body, sensitive};
 use crate::document;
 use crate::text::url::percent_encoded;
 
@@ -40,6 +40,7 @@ impl Token {
 pub(super) struct TokenRequest<'a> {
     pub(super) realm: Uri,
     pub(super) host: String,
+    pub(super) party: Party,
     pub(super) service: Option<&'a str>,
     /// `repository:NAME:pull` and the like.
     pub(super) scope: &'a str,
@@ -54,7 +55,7 @@ pub(super) async fn make(transport: &Transport, asked: &TokenRequest<'_>) -> Res
         credential => get(asked, credential),
     };
     let request = request.map_err(|_| broken("the address where tokens are made cannot be used"))?;
-    let response = transport.send(request, false).await?;
+    let response = transport.send(request, asked.party).await?;
     let answer = Answer::new(response, asked.host.clone(), transport.patience());
     let status = answer.status;
     if !status.is_success() {

@@ -67,35 +67,49 @@ pub struct Proxies {
 
 type Wire = legacy::Client<HttpsConnector<Way>, RequestBody>;
 
+/// Whom a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Party {
+    /// The registry.
+    Registry,
+    /// Where its tokens are made, or where a registry on this machine sends us on to.
+    Trusted,
+    /// Where a registry sends us on to.
+    Foreign,
+}
+
 /// The clients of all registries of a command.
 pub(super) struct Transport {
-    /// For the hosts that a person named.
-    named: Wire,
+    /// For the registry itself, which may know us by a certificate.
+    own: Wire,
+    /// For other hosts that a person named, or that may be on this machine.
+    trusted: Wire,
     /// For those that a registry named.
     foreign: Wire,
     patience: Patience,
 }
 
 impl Transport {
-    pub(super) fn new(tls: &ClientConfig, proxies: &Proxies, patience: Patience) -> Self {
+    /// A transport that shows who we are to the registry alone, by `own`.
+    pub(super) fn new(own: &ClientConfig, tls: &ClientConfig, proxies: &Proxies, patience: Patience) -> Self {
         let matcher = Matcher::builder()
             .https(proxies.https.clone())
             .http(proxies.http.clone())
             .no(proxies.none.clone())
             .build();
         let matcher = Arc::new(matcher);
-        let wire = |refuses_machine| wire(tls, Arc::clone(&matcher), patience, refuses_machine);
-        Self { named: wire(false), foreign: wire(true), patience }
+        let wire = |tls, refuses_machine| wire(tls, Arc::clone(&matcher), patience, refuses_machine);
+        Self { own: wire(own, false), trusted: wire(tls, false), foreign: wire(tls, true), patience }
     }
 
     /// Sends a request whose body, if it has one, is in memory or none. Gives the head of the answer.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
-        is_foreign: bool,
+        party: Party,
     ) -> Result<Response<Incoming>, RegistryError> {
         let host = host(request.uri());
-        let answer = self.wire(is_foreign).request(request);
+        let answer = self.wire(party).request(request);
         match tokio::time::timeout(self.patience.connect + self.patience.silence, answer).await {
             Ok(answer) => answer.map_err(|error| failed(host, &error)),
             Err(_) => Err(RegistryError::TimedOut { host, stage: "no answer to a request" }),
@@ -110,7 +124,7 @@ impl Transport {
     ) -> Result<Response<Incoming>, RegistryError> {
         let host = host(request.uri());
         tokio::select! {
-            answer = self.named.request(request) => answer.map_err(|error| failed(host, &error)),
+            answer = self.own.request(request) => answer.map_err(|error| failed(host, &error)),
             () = is_moving => Err(RegistryError::TimedOut { host, stage: "it takes no more of an upload" }),
         }
     }
@@ -119,8 +133,12 @@ impl Transport {
         self.patience
     }
 
-    fn wire(&self, is_foreign: bool) -> &Wire {
-        if is_foreign { &self.foreign } else { &self.named }
+    fn wire(&self, party: Party) -> &Wire {
+        match party {
+            Party::Registry => &self.own,
+            Party::Trusted => &self.trusted,
+            Party::Foreign => &self.foreign,
+        }
     }
 }
 
@@ -336,16 +354,17 @@ mod tests {
             String::from_utf8_lossy(&line[..length]).lines().next().unwrap_or_default().to_owned()
         });
         let proxies = Proxies { https: proxy.clone(), http: proxy, none: String::new() };
-        let transport = Transport::new(&settings::tls(&[]).unwrap(), &proxies, Patience::default());
+        let tls = settings::tls(&[], None).unwrap();
+        let transport = Transport::new(&tls, &tls, &proxies, Patience::default());
         let to = |url: &str| Request::builder().uri(url).body(no_body()).unwrap();
         for name in
             ["metadata.google.internal", "printer.local", "metadata", "x.y.INTERNAL.", "nas.home.arpa"]
         {
-            let refused = transport.send(to(&format!("http://{name}/")), true).await.unwrap_err();
+            let refused = transport.send(to(&format!("http://{name}/")), Party::Foreign).await.unwrap_err();
             assert!(refused.to_string().contains("no registry elsewhere may send us"), "{name}: {refused}");
         }
         // A person may name them, and the first request that came is this one.
-        drop(transport.send(to("http://registry.internal/"), false).await);
+        drop(transport.send(to("http://registry.internal/"), Party::Registry).await);
         assert_eq!(asked.await.unwrap(), "CONNECT registry.internal:80 HTTP/1.1");
     }
 }
