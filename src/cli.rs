@@ -47,6 +47,7 @@ mod grant;
 mod init;
 mod history;
 mod verify;
+mod explain;
 mod inspect;
 mod install;
 mod invoke;
@@ -134,6 +135,7 @@ enum Verb {
     Logout(login::Logout),
     Verify(verify::Args),
     Inspect(inspect::Args),
+    Explain(explain::Args),
     Trust(trust::Args),
     Grant(Box<grant::Args>),
     Plan(Box<plan::Args>),
@@ -356,6 +358,7 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Logout(args) => login::forget(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),
+        Verb::Explain(args) => explain::run(args, context),
         Verb::Trust(args) => trust::run(args, context),
         Verb::Grant(args) => grant::run(args, context),
         Verb::Plan(args) => plan::run(args, context),

@@ -37,6 +37,7 @@ pub mod copy;
 pub mod login;
 pub mod verify;
 pub mod inspect;
+pub mod explain;
 pub mod trust;
 pub mod lint;
 pub mod grant;

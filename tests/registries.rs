@@ -562,7 +562,9 @@ fn mirrors_are_asked_in_their_order_by_those_who_read_and_never_written() {
         site.run(&["push", &site.layout("web"), &format!("{host}/acme/web:1")]).well();
     }
     mirrored(&site, &server.host(), &[&empty.host(), &format!("{}/cache", mirror.host())]);
-    [&server, &empty, &mirror].map(Server::seen);
+    for server in [&server, &empty, &mirror] {
+        server.seen();
+    }
     let trust = site.trust(&server);
     let verified = site.run(&["verify", &at, "--trust", &trust]).well();
     assert_eq!(verified["trusted"], true);
@@ -579,13 +581,8 @@ fn mirrors_are_asked_in_their_order_by_those_who_read_and_never_written() {
     );
     // Of the registry itself, only what no mirror has.
     let own: Vec<_> = server.seen().into_iter().map(|it| it.path).collect();
-    assert!(
-        own.iter().all(|path| path.contains(".sig")
-            || path.contains(".att")
-            || path.contains(".sbom")
-            || path.contains("/referrers/")),
-        "{own:?}"
-    );
+    let is_companion = |path: &String| path.contains("/referrers/") || path.contains("/manifests/sha256-");
+    assert!(own.iter().all(is_companion), "{own:?}");
 
     site.run(&["push", &site.later("web-b"), &format!("{}/acme/web:2", server.host())]).well();
     assert!(server.contents().tags.contains_key("2"));
@@ -629,4 +626,70 @@ fn a_mirror_is_told_no_credential_of_the_registry() {
     site.run(&["inspect", &at]).well();
     let seen = mirror.seen();
     assert!(!seen.is_empty() && seen.iter().all(|it| !it.headers.contains_key("authorization")), "{seen:?}");
+}
+
+/// Types what `explain` says about a bundle, in a directory that has the files that it names. What asks for a word is given
+/// it by a flag, as there is no terminal.
+fn typed(site: &Site, reference: &str, folder: &Path) -> Vec<String> {
+    let explained = site.run(&["explain", reference]).well();
+    let steps = explained["steps"].as_array().unwrap().iter();
+    let lines = steps.flat_map(|step| step["lines"].as_array().unwrap()).map(|line| line.as_str().unwrap());
+    let lines: Vec<String> = lines.map(str::to_owned).collect();
+    std::fs::create_dir_all(site.path("bin")).unwrap();
+    drop(std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_carnet"), site.path("bin/carnet")));
+    for line in &lines {
+        let asks =
+            ["carnet install", "carnet invoke", "carnet uninstall"].iter().any(|verb| line.starts_with(verb));
+        let usual = site.command(&[]);
+        let mut shell = Command::new("/bin/bash");
+        shell.env_clear().envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
+            .env("PATH", format!("{}:/usr/bin:/bin", site.path("bin").display()))
+            .env("DB_PASSWORD", "hunter2");
+        let shell =
+            shell.args(["-c", &format!("{line}{}", if asks { " -y" } else { "" })]).current_dir(folder);
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{line}\n{}", said(output).text);
+    }
+    lines
+}
+
+#[test]
+fn the_lines_that_explain_a_bundle_work_as_they_stand() {
+    let site = Site::new();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest-examples");
+    let folder = site.path("somewhere else's");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(examples.join("guestbook/site.conf"), folder.join("site.conf")).unwrap();
+    let policy = std::fs::read_to_string(examples.join("trust.yaml")).unwrap();
+    let start = policy.find("-----BEGIN").unwrap();
+    let pem: Vec<_> = policy[start..].lines().map(str::trim).take(4).collect();
+    std::fs::write(folder.join("release.pub"), pem.join("\n") + "\n").unwrap();
+    let reference = format!("layout:{}", examples.join("bundles/guestbook").display());
+    let lines = typed(&site, &reference, &folder);
+    let all = lines.join("\n");
+    for part in
+        ["--param replicas=2", "db-password", "dev.carnet.guestbook.backup", "carnet outputs guestbook"]
+    {
+        assert!(all.contains(part), "{part} is not in {all}");
+    }
+    assert!(!folder.join("rendered/default").exists(), "what was installed was removed again");
+
+    // From a registry, and by a policy that is there already.
+    let server = site.registry();
+    let at = format!("{}/acme/web:1", server.host());
+    site.run(&["push", &site.layout("web"), &at]).well();
+    let folder = site.path("there");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(site.path("release.pub"), folder.join("release.pub")).unwrap();
+    let lines = typed(&site, &at, &folder);
+    assert!(
+        lines.iter().any(|line| line.contains(&format!("--match '{}/acme/web'", server.host()))),
+        "{lines:?}"
+    );
+    std::fs::create_dir_all(site.path("config/carnet")).unwrap();
+    std::fs::copy(site.trust(&server), site.path("config/carnet/trust.yaml")).unwrap();
+    std::fs::remove_file(folder.join("grants.yaml")).unwrap();
+    let lines = typed(&site, &at, &folder);
+    assert!(lines.iter().all(|line| !line.contains("trust")), "{lines:?}");
 }

@@ -130,6 +130,7 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     site.prints("Version", &["version"]);
     site.prints("SchemaList", &["schema"]);
     site.prints("Inspection", &["inspect", &first]);
+    site.prints("Explanation", &["explain", &first]);
     site.prints("Verification", &["verify", &first]);
     site.prints("Trust", &["trust", "show"]);
     site.prints("Lint", &["lint", &first]);
@@ -203,6 +204,20 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     credentials["credentials"][0]["source"] = json!({"command": "rm"});
     assert!(!set.is_valid(&credentials), "nothing is run for a value");
     site.validated.insert("CredentialSet".into());
+    let configuration = site.schema("Configuration");
+    for (document, is_valid) in [
+        (json!({"target": "kube", "state": "kube", "trust": "./trust.yaml"}), true),
+        (
+            json!({"registries": {"a.example": {"mirrors": ["b.example/cache"], "plainHttp": false, "ca": "a.pem",
+            "clientCertificate": "c.pem", "clientKey": "k.pem", "tokenHosts": ["c.example"]}}}),
+            true,
+        ),
+        (json!({"registries": {"a.example": {"mirror": "b.example"}}}), false),
+        (json!({"registry": {}}), false),
+    ] {
+        assert_eq!(configuration.is_valid(&document), is_valid, "{document}");
+    }
+    site.validated.insert("Configuration".into());
 
     let list = site.printed(&["schema"]);
     let kinds =

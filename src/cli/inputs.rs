@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -50,7 +51,7 @@ const MAX_SECRET: u64 = 64 << 10;
 const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The user's configuration file, `config.yaml`. Paths in it are below its directory.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Settings {
     /// Where objects go: `dir:PATH` or `kube`.

@@ -28,6 +28,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Difference", "`diff`", "`name`, `changes`"),
     ("Drift", "`drift`", "`name`, `objects`: each with `state` (`changed`, `missing`, `extra`) and `fields`"),
     ("Error", "any", "`code`, `message`, `causes`, `details`, `unready`, `hint`"),
+    ("Explanation", "`explain`", "`digest`, `bundle`, `steps`: each with `purpose` and `lines`"),
     ("Grant", "`grant new`", "`metadata`, `spec`: the grant itself"),
     ("GrantCheck", "`grant check`", "`digest`, `covered`, `missing`, `optional`"),
     (

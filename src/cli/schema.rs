@@ -4,6 +4,7 @@ use crate::operations::schema::{DocumentKind, SchemaList, Writer, kinds, list};
 
 use super::Context;
 use super::exit::{self, Code, Failure, Usage};
+use super::inputs::Settings;
 use super::inputs::credentials::CredentialSetFile;
 use super::ui::{Page, Report, Tone};
 
@@ -39,6 +40,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 /// The kinds of the library, and those that only the command line knows.
 pub(super) fn all() -> Vec<DocumentKind> {
     let mut kinds = kinds();
+    kinds.push(DocumentKind::foreign::<Settings>("Configuration"));
     kinds.push(DocumentKind::foreign::<CredentialSetFile>("CredentialSet"));
     kinds.push(DocumentKind::printed_as::<Failure>("Error"));
     kinds

@@ -24,6 +24,7 @@ use super::copy::Copied;
 use super::diff::Difference;
 use super::doctor::Diagnosis;
 use super::drift::Drift;
+use super::explain::Explanation;
 use super::grant::check::GrantCheck;
 use super::history::RevisionList;
 use super::init::SourceDirectory;
@@ -95,6 +96,7 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::printed::<Diagnosis>(),
         DocumentKind::printed::<Difference>(),
         DocumentKind::printed::<Drift>(),
+        DocumentKind::printed::<Explanation>(),
         DocumentKind::read::<GrantFile>("Grant"),
         DocumentKind::printed::<GrantCheck>(),
         DocumentKind::printed::<Inspection>(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::oci::registry::{AuthFiles, ClientIdentity, Mirror, Patience, Proxies, RegistrySettings};
@@ -13,7 +14,7 @@ use crate::reference::{InvalidHost, Reference, RegistryReference, check_host, ch
 use super::{home, path_in, raw_variable, text, variable};
 
 /// One registry, in the section `registries` of the configuration.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct RegistryEntry {
     /// Whether it is reached without encryption. Without this, those of this machine are.
