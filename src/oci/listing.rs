@@ -173,3 +173,24 @@ fn tag_of_reference(name: &str) -> Option<&str> {
 pub(super) fn path(digest: Digest) -> String {
     format!("{BLOBS}/{}", digest.hex())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::media_type::OCI_INDEX;
+    use super::*;
+
+    #[test]
+    fn a_layout_may_say_more_than_is_read_and_hold_the_same_document_under_several_tags() {
+        let layout = br#"{"imageLayoutVersion": "1.0.0", "created": {"by": "another tool"}}"#;
+        let blob = Descriptor::of(OCI_INDEX, b"{}");
+        let mut listing = Listing::read(layout, br#"{"schemaVersion": 2, "manifests": [], "x": 1}"#).unwrap();
+        for tag in ["1.0", "latest", "registry.example/acme/web:1"] {
+            listing.tag(tag, &blob);
+        }
+        let again = Listing::read(layout, &listing.written_in_order()).unwrap();
+        for tag in ["1.0", "latest", "1", "registry.example/acme/web:1"] {
+            assert_eq!(again.tagged(tag).unwrap(), Some(blob.clone()), "{tag}");
+        }
+        assert!(matches!(Listing::read(b"{}", b"{}"), Err(OciError::Version)));
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::index::{list, readable, write_list};
 use super::media_type::OCI_INDEX;
-use super::{Descriptor, Listing, MAX_DOCUMENT, OciError, Repository};
+use super::{Descriptor, MAX_DOCUMENT, OciError, Repository};
 use crate::digest::Digest;
 
 /// How often a list is written that others write at the same time.
@@ -18,8 +18,8 @@ pub fn fallback_tag(subject: Digest) -> String {
     format!("sha256-{}", subject.hex())
 }
 
-/// The candidates for referrers of `subject`: whether a document refers to it, its `subject` member says. `name` is the
-/// list's name in errors.
+/// The candidates for referrers of `subject` by its own list: whether a document refers to it, its `subject` member says.
+/// `name` is the list's name in errors. A layout may list others in its `index.json`, which may belong to anything.
 ///
 /// # Errors
 /// [`OciError`] when the list cannot be read, or something in it is no descriptor.
@@ -36,9 +36,7 @@ pub async fn of(
         Some(noted) => noted,
         None => entries(repository, subject, name).await?,
     };
-    let mut found = entries.iter().map(Descriptor::parse).collect::<Result<Vec<_>, _>>()?;
-    found.extend(repository.listing().into_iter().flat_map(Listing::descriptors));
-    Ok(found)
+    Ok(entries.iter().map(Descriptor::parse).collect::<Result<Vec<_>, _>>()?)
 }
 
 /// Adds documents to the list of referrers of `subject`. `name` is the list's name in errors.

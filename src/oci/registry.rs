@@ -61,7 +61,7 @@ pub struct Registry {
 }
 
 /// The most bytes of documents that are kept.
-const MAX_KEPT: usize = 64 << 20;
+const MAX_KEPT: usize = 16 << 20;
 
 impl Registry {
     /// A repository that is only read. Nothing is sent yet.

@@ -283,7 +283,7 @@ async fn referrers_are_listed_once_and_found_again() {
     let repository = Repository::Layout(Layout::open(home.directory()).await.unwrap());
     let found = referrers::of(&repository, subject, "the list").await.unwrap();
     assert_eq!(found.iter().filter(|found| **found == referrer).count(), 1);
-    assert_eq!(referrers::of(&repository, Digest::of(b"other"), "the list").await.unwrap().len(), 1);
+    assert_eq!(referrers::of(&repository, Digest::of(b"other"), "the list").await.unwrap(), []);
     // The list is checked like any other blob.
     let list = repository.tagged(&referrers::fallback_tag(subject)).await.unwrap().unwrap();
     fs::write(home.blob(list.digest), b"{}").unwrap();
@@ -298,14 +298,67 @@ const LARGE: u64 = 300 << 20;
 
 #[test]
 fn a_copy_streams_and_never_holds_the_blob() {
+    alone("a_copy_streams_and_never_holds_the_blob", copy_alone);
+}
+
+#[test]
+fn a_copy_never_holds_all_documents_at_once() {
+    alone("a_copy_never_holds_all_documents_at_once", copy_documents_alone);
+}
+
+fn alone(name: &str, test: fn()) {
     if std::env::var_os(ALONE).is_some() {
-        return copy_alone();
+        return test();
     }
-    let name = "oci::tests::a_copy_streams_and_never_holds_the_blob";
-    let mut test = Command::new(std::env::current_exe().unwrap());
-    let output = test.args(["--exact", name]).env(ALONE, "1").output().unwrap();
+    let mut alone = Command::new(std::env::current_exe().unwrap());
+    let output = alone.args(["--exact", &format!("oci::tests::{name}")]).env(ALONE, "1").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+/// 120 referrers of 1 MiB each.
+fn copy_documents_alone() {
+    let (from, to) = (Home::new(), Home::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut source = from.repository().await;
+        let config = Descriptor::of("text/plain", b"c");
+        source.add("text/plain", b"c").await.unwrap();
+        let document = |subject: Option<&Descriptor>, note: String| {
+            let mut document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config.to_value(),
+                "layers": [], "annotations": {"note": note}});
+            if let Some(subject) = subject {
+                document["subject"] = subject.to_value();
+            }
+            document.to_string().into_bytes()
+        };
+        let bytes = document(None, String::new());
+        source.add(OCI_MANIFEST, &bytes).await.unwrap();
+        let root = Descriptor::of(OCI_MANIFEST, &bytes);
+        let mut listed = Vec::new();
+        for number in 0..120 {
+            let bytes = document(Some(&root), format!("{number}{}", "x".repeat(1 << 20)));
+            source.add(OCI_MANIFEST, &bytes).await.unwrap();
+            listed.push(Descriptor::of(OCI_MANIFEST, &bytes));
+        }
+        referrers::add(&mut source, root.digest, &listed, "the list").await.unwrap();
+        source.finish().await.unwrap();
+        drop((source, listed));
+        let (source, mut target) = (from.repository().await, to.repository().await);
+        let before = peak();
+        let observer: std::sync::Arc<dyn CopyObserver> = std::sync::Arc::new(Unseen);
+        let sum = copy_graph(&root, &source, &mut target, Absent::Refused, &observer).await.unwrap();
+        assert_eq!(sum.copied, 1 + 121);
+        assert!(peak() - before < 48 << 10, "{before} KiB, then {}", peak());
+    });
+}
+
+struct Unseen;
+
+impl CopyObserver for Unseen {
+    fn planned(&self, _: usize, _: u64) {}
+    fn moved(&self, _: u64) {}
+    fn skipped(&self, _: &Descriptor) {}
 }
 
 fn copy_alone() {

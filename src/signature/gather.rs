@@ -4,7 +4,7 @@
 //! That the lists themselves cannot be read is an error, and so is damage: bytes that are not what their digest says.
 //! That one signature is missing or cannot be understood is noted beside it, and does the others no harm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use super::classic::{SIGNATURE, SIMPLE_SIGNING};
@@ -12,7 +12,7 @@ use super::evidence::{Evidence, LIST, SignatureContent, classic_tag};
 use super::sigstore::{MEDIA_TYPE, is_bundle};
 use crate::digest::Digest;
 use crate::oci::media_type::{EMPTY, OCI_MANIFEST};
-use crate::oci::{Descriptor, MAX_DOCUMENT, MAX_ENTRIES, Manifest, OciError, Repository, referrers};
+use crate::oci::{Descriptor, Listing, MAX_DOCUMENT, MAX_ENTRIES, Manifest, OciError, Repository, referrers};
 
 /// The longest signature that is read, in bytes: a payload of 64 KiB in base64, and room for what stands around it.
 const MAX_SIGNATURE: u64 = 128 << 10;
@@ -27,12 +27,19 @@ const MAX_TOTAL: u64 = 16 << 20;
 pub async fn gather(repository: &Repository, subject: Digest) -> Result<Vec<Evidence>, OciError> {
     let mut found = BTreeMap::new();
     let mut reader = EvidenceReader { repository, subject, left: MAX_TOTAL };
-    for carrier in carriers(repository, subject).await? {
-        if found.contains_key(&carrier.digest) {
+    let named = carriers(referrers::of(repository, subject, LIST).await?);
+    let listed = repository.listing().into_iter().flat_map(Listing::descriptors).collect();
+    let (first, mut seen) = (named.len(), BTreeSet::new());
+    for (at, carrier) in named.into_iter().chain(carriers(listed)).enumerate() {
+        if !seen.insert(carrier.digest) {
             continue;
         }
-        if let Some(evidence) = reader.bundle(&carrier).await? {
-            found.insert(carrier.digest, evidence);
+        match reader.bundle(&carrier).await {
+            Ok(Some(evidence)) => drop(found.insert(carrier.digest, evidence)),
+            Ok(None) => {}
+            // What a layout lists by itself may belong to another bundle, and damage to that does this one no harm.
+            Err(OciError::Digest(_) | OciError::Size { .. }) if at >= first => {}
+            Err(error) => return Err(error),
         }
     }
     let mut all: Vec<Evidence> = found.into_values().collect();
@@ -48,15 +55,14 @@ pub async fn gather(repository: &Repository, subject: Digest) -> Result<Vec<Evid
 }
 
 /// The OCI manifests that may carry a Sigstore bundle.
-async fn carriers(repository: &Repository, subject: Digest) -> Result<Vec<Descriptor>, OciError> {
-    let mut carriers = referrers::of(repository, subject, LIST).await?;
+fn carriers(mut candidates: Vec<Descriptor>) -> Vec<Descriptor> {
     // Some tools leave the artifact type out of the list, or name the type of the configuration there. Of those, only
     // the OCI manifest itself can tell.
-    carriers.retain(|carrier| {
+    candidates.retain(|carrier| {
         carrier.media_type == OCI_MANIFEST
             && carrier.artifact_type.as_deref().is_none_or(|found| is_bundle(found) || found == EMPTY)
     });
-    Ok(carriers)
+    candidates
 }
 
 /// Reads signatures as long as they are not too much together.
