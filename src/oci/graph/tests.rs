@@ -93,7 +93,8 @@ async fn a_manifest_without_its_type_is_copied_as_what_it_was_named_and_no_other
     let (here, there) = (Home::new(), Home::new());
     let from = here.open().await;
     from.add("text/plain", b"x").await.unwrap();
-    let bytes = json!({"schemaVersion": 2, "config": Descriptor::of("text/plain", b"x").to_value(), "layers": null});
+    let bytes =
+        json!({"schemaVersion": 2, "config": Descriptor::of("text/plain", b"x").to_value(), "layers": null});
     let bytes = bytes.to_string().into_bytes();
     from.add(OCI_MANIFEST, &bytes).await.unwrap();
     let root = index(&from, &[Descriptor::of(OCI_MANIFEST, &bytes)]).await;
