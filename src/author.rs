@@ -29,7 +29,7 @@ mod sign;
 pub use build::{BuildPlace, Built, build, build_to};
 pub use cases::{Case, CasesSpec, Expected, cases};
 pub use init::{Begun, Language, init};
-pub use lint::{bundle_faults, component_faults, source_faults};
+pub use lint::{bundle_faults, component_faults, request_faults, source_faults};
 pub use sign::{Signed, sign};
 pub use source::SourceSpec;
 pub use watch::{Snapshot, is_there, snapshot};

@@ -53,6 +53,7 @@ mod install;
 mod invoke;
 mod key;
 mod list;
+mod misuse;
 mod login;
 mod outputs;
 mod plan;
@@ -395,16 +396,19 @@ fn failed(error: &anyhow::Error, context: &Context) -> anyhow::Result<Code> {
     Ok(failure.code)
 }
 
-/// Prints clap's text: help that was asked for, or a mistake in the arguments.
+/// Prints help that was asked for, or says what is wrong with the arguments.
 fn misused(error: &clap::Error, arguments: &[OsString]) -> Code {
-    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let ui = Ui::plain(wanted_format(arguments));
     // If the output is closed, the exit code stays the same.
-    drop(error.print());
-    if is_help {
-        return exit::DONE;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            drop(error.print());
+            return exit::DONE;
+        }
+        // Whoever types no verb wants to know which there are.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if ui.is_for_people() => drop(error.print()),
+        _ => drop(ui.failure(&misuse::failure(error, arguments))),
     }
-    let format = wanted_format(arguments);
-    drop(Ui::plain(format).failure_document(&Failure::of_arguments(&error.to_string())));
     exit::USAGE
 }
 

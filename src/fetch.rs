@@ -84,7 +84,9 @@ pub enum FetchError {
     #[error("`{0}` is something else than a bundle")]
     NotABundle(String),
     /// The repository in a registry has nothing at this tag or digest.
-    #[error("`{0}` is not there: neither the registry nor the repository may have it")]
+    #[error(
+        "`{0}` is not there: the registry has no such repository, or the repository no such tag or digest"
+    )]
     NotThere(String),
     /// A blob or a document cannot be read or written, or is not what its digest says.
     #[error(transparent)]

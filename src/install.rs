@@ -26,6 +26,7 @@ mod planning;
 mod acting;
 mod identity;
 
+use crate::state::Installation;
 use crate::targets::Target;
 use crate::verify::Verified;
 
@@ -72,7 +73,9 @@ pub async fn act(
             return Err(Error::Stale { departures, again: saved.again() });
         }
     }
-    if mode != Mode::Act {
+    // Where nothing is wrong, nothing is put right, and there is no revision of that.
+    let is_well = || earlier.is_some_and(Installation::is_installed) && planned.plan().is_empty();
+    if mode != Mode::Act || operation.options.waits_for_changes_only && is_well() {
         return Ok(planned.into_outcome());
     }
     // Invariant: whoever acts does not say yes alone where the policy wants somebody else's.

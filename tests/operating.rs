@@ -273,6 +273,15 @@ fn a_grant_is_not_overwritten_and_a_document_is_checked_as_what_it_says_it_is() 
     site.carnet(&["lint", "other.yaml"]).expect(2).says(&["does not say what it is"]);
     fs::write(site.0.path("other.yaml"), "kind: [\n").unwrap();
     site.carnet(&["lint", "other.yaml"]).expect(1).says(&["cannot use `other.yaml`"]);
+    fs::write(site.0.path("web.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
+    let said = site.carnet(&["lint", "web.wasm"]).expect(2).says(&["`web.wasm` is a WebAssembly component"]);
+    assert_eq!(said.hint(), "carnet lint DIR");
+    fs::create_dir(site.0.path("source")).unwrap();
+    let source =
+        "apiVersion: carnet.dev/v1alpha1\nkind: Source\nname: A b\nversion: 1.0.0\ncomponent: web.wasm\n";
+    fs::write(site.0.path("source/carnet.yaml"), source).unwrap();
+    let whole = site.carnet(&["lint", "source"]).expect(1).says(&["/name: has ` ` in it", "/component: "]);
+    assert_eq!(site.carnet(&["lint", "source/carnet.yaml"]).expect(1).stdout, whole.stdout);
 }
 
 #[test]
@@ -288,6 +297,35 @@ fn quiet_is_the_result_alone() {
         "{}",
         plain.stdout
     );
+}
+
+/// `script` is the terminal, and its standard input is what is typed there.
+#[test]
+fn ctrl_c_at_a_question_changes_nothing_and_leaves_the_terminal_as_it_was() {
+    let site = Site::new();
+    let line = format!("{} {INSTALL}; echo code=$?; stty -a", env!("CARGO_BIN_EXE_carnet"));
+    let key = format!("{} key generate new; echo code=$?; stty -a", env!("CARGO_BIN_EXE_carnet"));
+    for (line, question) in [(line, "[y/N] "), (key, "Password for the new key: ")] {
+        let mut terminal = site.command("script");
+        terminal.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = terminal.spawn().unwrap();
+        let (mut shown, mut typed) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        let mut seen = Vec::new();
+        let mut byte = [0];
+        // The key is pressed once the question is there.
+        while !String::from_utf8_lossy(&seen).ends_with(question) {
+            assert_eq!(shown.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
+            seen.push(byte[0]);
+        }
+        typed.write_all(b"\x03").unwrap();
+        shown.read_to_end(&mut seen).unwrap();
+        drop(typed);
+        child.wait().unwrap();
+        let seen = String::from_utf8_lossy(&seen).into_owned();
+        assert!(seen.contains("error: stopped: nothing was changed") && seen.contains("code=1"), "{seen}");
+        assert!(seen.contains(" echo ") && seen.contains(" icanon ") && seen.contains("isig "), "{seen}");
+    }
+    assert!(!site.0.path("rendered").exists() && !site.0.path("new.key").exists());
 }
 
 #[test]

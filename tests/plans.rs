@@ -371,8 +371,14 @@ fn drift_is_shown_and_put_back() {
             (&json!("web-b"), &json!("missing"), &Value::Null),
         ]
     );
-    site.carnet(&["drift", "web", "--fix", "-y", "--dangerous-unsigned"]).expect(0);
+    let fix = || site.carnet(&["drift", "web", "--fix", "-y", "--dangerous-unsigned"]).expect(0);
+    fix();
     assert_eq!(site.0.rendered(), installed);
+    // Where nothing is wrong, nothing is done, and there is no revision of that.
+    let revisions = || site.carnet(&["history", "web"]).expect(0).document["items"].as_array().unwrap().len();
+    assert_eq!(revisions(), 2);
+    fix();
+    assert_eq!((revisions(), site.0.rendered()), (2, installed));
 }
 
 #[test]

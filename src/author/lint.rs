@@ -4,9 +4,11 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use super::AuthorError;
 use super::directory::{Source, bundle_bytes};
-use super::source::{BundleSource, RULE, Reading};
+use super::source::{BundleSource, RULE, Reading, undeclared};
 use crate::bundle::component::Component;
 use crate::bundle::{Fault, lint};
 use crate::capability::functions::{unprovided, unrequested};
@@ -51,6 +53,16 @@ pub fn bundle_faults(bytes: &[u8]) -> Vec<Fault> {
     let is_ours = document::json(bytes).is_ok_and(|bundle| bundle["custom"].get(EXTENSION).is_some());
     faults.retain(|fault| !is_ours || fault.rule != NAMED_LIKE_VARIABLES);
     faults
+}
+
+/// What a `bundle.json` asks for and does not have itself.
+pub fn request_faults(bytes: &[u8]) -> Vec<Fault> {
+    let Ok(bundle) = document::json(bytes) else { return Vec::new() };
+    let declared = bundle.get("credentials").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    let requests = bundle.pointer(&format!("/custom/{EXTENSION}")).and_then(Value::as_object);
+    let found = requests.map(|requests| undeclared(requests, &declared.cloned().collect()));
+    let fault = |(at, what)| Fault::error(format!("/custom/{EXTENSION}{at}"), what, RULE);
+    found.unwrap_or_default().into_iter().map(fault).collect()
 }
 
 /// What a component imports and may not.

@@ -75,6 +75,10 @@ impl BundleSource {
                 misfits.fault(&below("", name), format!("must be `{expected}`"));
             }
         }
+        check_name(&members, &mut misfits);
+        for fault in misfits.faults.iter_mut().filter(|fault| fault.pointer == "/version") {
+            fault.what.push_str(", and as three numbers (`\"1.0.0\"`)");
+        }
         let requests = requests(&mut members, &mut misfits);
         replace_unusable(&mut members, &misfits);
         match document::typed::<SourceSpec>(Value::Object(members)) {
@@ -108,6 +112,17 @@ impl BundleSource {
     pub(super) fn parse(yaml: &str) -> Result<Self, Vec<Fault>> {
         let Reading { source, faults } = Self::read(yaml);
         source.filter(|_| faults.is_empty()).ok_or(faults)
+    }
+}
+
+/// The name goes into references, rules of trust and command lines, where a space would end it. CNAB allows more.
+fn check_name(members: &Map<String, Value>, misfits: &mut Misfits) {
+    let is_part = |c: char| c.is_alphanumeric() || "._-/".contains(c);
+    let Some(name) = members.get("name").and_then(Value::as_str) else { return };
+    if let Some(strange) = name.chars().find(|c| !is_part(*c)) {
+        let strange = document::visible(&strange.to_string());
+        let what = format!("has `{strange}` in it: a name is made of letters, digits and `.`, `_`, `-`, `/`");
+        misfits.fault("/name", what);
     }
 }
 
@@ -150,23 +165,29 @@ fn requests(members: &mut Map<String, Value>, misfits: &mut Misfits) -> Requests
         noted(&one, &names, &format!("/handles/{index}"), misfits);
         all.handles.push(action.to_owned());
     }
+    let declared: BTreeSet<_> = members
+        .get("credentials")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::keys)
+        .cloned()
+        .collect();
     let Some(Value::Object(sections)) = members.remove("requests") else { return all };
+    for (at, what) in undeclared(&sections, &declared) {
+        misfits.fault(&format!("/requests{at}"), what);
+    }
     for (section, items) in sections {
         for (index, item) in items.as_array().cloned().unwrap_or_default().into_iter().enumerate() {
             let at = format!("/requests/{section}/{index}");
             if misfits.has(&at) || misfits.has(&format!("/requests/{section}")) {
                 continue;
             }
-            let mut one = Map::new();
-            one.insert(section.clone(), Value::Array(vec![item]));
-            match document::typed::<Requests>(Value::Object(one)) {
-                Ok((one, _)) => {
-                    if noted(&one, &names, &at, misfits) {
-                        all.add(one);
-                    }
-                }
-                Err(error) => drop(misfits.fault(&at, error.to_string())),
-            }
+            // What is wrong with one text of a request is told at that text, and what is wrong with all of it at the request.
+            let parts = parts_of(&item, |below, part| {
+                read(&section, part, &names, &format!("{at}{below}"), misfits).is_some()
+            });
+            let whole = parts.then(|| read(&section, item, &names, &at, misfits)).flatten();
+            whole.into_iter().for_each(|one| all.add(one));
         }
     }
     // What is wrong with several of them together.
@@ -174,6 +195,60 @@ fn requests(members: &mut Map<String, Value>, misfits: &mut Misfits) -> Requests
         misfits.fault("/requests", error.to_string());
     }
     all
+}
+
+/// One request of a section, if it can be used.
+fn read(section: &str, item: Value, names: &Names, at: &str, misfits: &mut Misfits) -> Option<Requests> {
+    let one = Map::from_iter([(section.to_owned(), Value::Array(vec![item]))]);
+    match document::typed::<Requests>(Value::Object(one)) {
+        Ok((one, _)) => noted(&one, names, at, misfits).then_some(one),
+        Err(error) => {
+            misfits.fault(at, error.to_string());
+            None
+        }
+    }
+}
+
+/// Has each text of a request looked at alone, with something that is sound in the place of the others. Whether all are.
+fn parts_of(item: &Value, mut is_sound: impl FnMut(String, Value) -> bool) -> bool {
+    let mut all = true;
+    let mut sound = item.clone();
+    for (member, instead) in
+        [("kinds", "ConfigMap"), ("namespaces", "x"), ("names", "x"), ("into", "x/Secret/x")]
+    {
+        let Some(texts) = item.get(member).and_then(Value::as_array) else { continue };
+        let mut alone = sound.clone();
+        for (other, text) in [("namespaces", "x"), ("names", "x")] {
+            if other != member && item.get(other).is_some() {
+                alone[other] = json!([text]);
+            }
+        }
+        let mut are = true;
+        for (index, text) in texts.iter().enumerate() {
+            alone[member] = json!([text]);
+            are &= is_sound(format!("/{member}/{index}"), alone.clone());
+        }
+        if !are {
+            sound[member] = json!([instead]);
+        }
+        all &= are;
+    }
+    all
+}
+
+/// Requests for credentials that the bundle does not have, by their places below the requests.
+pub(super) fn undeclared(
+    requests: &Map<String, Value>,
+    declared: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let items = requests.get("credentials").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let found = items.filter_map(|(index, item)| {
+        let name = item.get("name")?.as_str().filter(|name| !declared.contains(*name))?;
+        let known = document::slip::known(name, declared.iter().map(String::as_str));
+        let what = format!("the bundle has no credential `{}` {known}", document::visible(name));
+        Some((format!("/credentials/{index}/name"), what))
+    });
+    found.collect()
 }
 
 /// Whether one request can be used.
@@ -245,7 +320,7 @@ mod tests {
     #[test]
     fn nothing_false_or_empty_is_written_but_descriptions_that_readers_rely_on() {
         let bundle = bundle(
-            "apiVersion: carnet.dev/v1alpha1\nkind: Source\nname: Web 2\nversion: 1.0.0\ncomponent: web.wasm\n",
+            "apiVersion: carnet.dev/v1alpha1\nkind: Source\nname: Web/2\nversion: 1.0.0\ncomponent: web.wasm\n",
         );
         let mut names: Vec<_> = bundle.as_object().unwrap().keys().map(String::as_str).collect();
         names.sort_unstable();
@@ -279,7 +354,8 @@ mod tests {
             ("license:", "licence:", "/licence: is not known here; is `license` meant?"),
             ("kind: Source", "kind: Grant", "/kind: must be `Source`"),
             ("handles: [install", "handles: [instal", "/handles/0: `handles` names `instal`, which"),
-            ("${installation}", "${instalation}", "/requests/kubernetes/0: `${instalation}"),
+            ("${installation}", "${instalation}", "/requests/kubernetes/0/names/0: `${instalation}"),
+            ("name: guestbook\n", "name: Guest Book\n", "/name: has ` ` in it: a name is made of letters"),
             (
                 "[apply]",
                 "[aply]",
@@ -294,6 +370,42 @@ mod tests {
         let missing = faults("size: 528", "sise: 528");
         assert_eq!(missing.len(), 2, "{missing:?}");
         assert!(missing[1].starts_with("/images/web: the member `size` is missing"), "{missing:?}");
+    }
+
+    #[test]
+    fn no_fault_of_a_request_hides_another() {
+        let text = "apiVersion: carnet.dev/v1alpha1
+kind: Source
+name: web
+version: 1.0
+component: web.wasm
+credentials: {known: {}}
+images: {a: {image: \"r.example/a:1\", size: 1}}
+requests:
+  kubernetes:
+  - {verbs: [apply], kinds: [configMap, Secret], namespaces: ['${namespac}', ok], names: ['${instalation}', ok, '${parameters.x}']}
+  - {verbs: [get-secret], kinds: [Secret], namespaces: ['${namespace}'], names: ['${installation}-x']}
+  - {verbs: [apply], kinds: [Namespace], names: ['${installation}', 'b*d']}
+  credentials:
+  - {name: knownn, into: ['${namespace}/secret/x', '${namespace}/Secret/y']}
+";
+        let faults = BundleSource::read(text).faults;
+        let at: BTreeSet<_> = faults.iter().map(|fault| &*fault.pointer).collect();
+        let expected = [
+            "/images/a/image",
+            "/requests/credentials/0/into/0",
+            "/requests/credentials/0/name",
+            "/requests/kubernetes/0/kinds/0",
+            "/requests/kubernetes/0/names/0",
+            "/requests/kubernetes/0/names/2",
+            "/requests/kubernetes/0/namespaces/0",
+            "/requests/kubernetes/2/names/1",
+            "/version",
+        ];
+        assert_eq!(at, expected.into(), "{faults:#?}");
+        let what = |at: &str| faults.iter().find(|fault| fault.pointer == at).unwrap().what.clone();
+        assert_eq!(what("/version"), "must be text: write it in quotes, and as three numbers (`\"1.0.0\"`)");
+        assert!(what("/requests/credentials/0/name").contains("did you mean `known`?"), "{faults:#?}");
     }
 
     #[test]

@@ -158,6 +158,21 @@ impl<'a> Definition<'a> {
         Ok(document::json(text.as_bytes()).ok().filter(|value| self.check(value).is_ok()).unwrap_or(plain))
     }
 
+    /// What a value must be, in words.
+    pub fn expected(&self) -> String {
+        let types = match self.schema.get("type") {
+            Some(Value::Array(types)) => {
+                types.iter().filter_map(Value::as_str).map(named).collect::<Vec<_>>().join(" or ")
+            }
+            Some(Value::String(one)) => named(one).to_owned(),
+            _ => return "as its definition says".into(),
+        };
+        let bound = |keyword, word| Some(format!("{word} {}", self.schema.get(keyword)?));
+        let bounds = [bound("minimum", "at least"), bound("maximum", "at most")];
+        let bounds: Vec<_> = bounds.into_iter().flatten().collect();
+        if bounds.is_empty() { types } else { format!("{types}, {}", bounds.join(" and ")) }
+    }
+
     /// Names of members can be as secret as values, so of a hidden value only the broken keyword is reported.
     fn tell(&self, error: &ValidationError<'_>) -> String {
         if self.is_write_only() {
@@ -165,6 +180,18 @@ impl<'a> Definition<'a> {
         }
         let (at, what) = (error.instance_path().to_string(), error.masked());
         if at.is_empty() { what.to_string() } else { format!("`{at}`: {what}") }
+    }
+}
+
+fn named(kind: &str) -> &str {
+    match kind {
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "`true` or `false`",
+        "array" => "a list (`[…]`)",
+        "object" => "a mapping (`{…}`)",
+        "null" => "`null`",
+        other => other,
     }
 }
 
@@ -212,6 +239,21 @@ mod tests {
 
     fn refusal(schema: &Value) -> InvalidDefinition {
         Definition::new(schema).unwrap_err()
+    }
+
+    #[test]
+    fn what_a_value_must_be_is_said_in_words() {
+        for (schema, expected) in [
+            (
+                json!({"type": "integer", "minimum": 1, "maximum": 20}),
+                "a whole number, at least 1 and at most 20",
+            ),
+            (json!({"type": ["boolean", "null"]}), "`true` or `false` or `null`"),
+            (json!({"type": "array"}), "a list (`[…]`)"),
+            (json!({"enum": [1]}), "as its definition says"),
+        ] {
+            assert_eq!(Definition::new(&schema).unwrap().expected(), expected);
+        }
     }
 
     #[test]

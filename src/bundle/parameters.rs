@@ -109,10 +109,11 @@ pub fn resolve(
 /// [`ParameterFault::Unknown`], and [`ParameterFault::Invalid`] for text that must be JSON and is not.
 pub fn value_from_text(bundle: &Bundle, name: &str, text: &str) -> Result<Value, ParameterFault> {
     let parameter = bundle.parameters().get(name).ok_or_else(|| unknown_parameter(bundle, name))?;
-    definition_of(bundle, name, parameter)?.value_of(text).map_err(|_| ParameterFault::Invalid {
+    let definition = definition_of(bundle, name, parameter)?;
+    definition.value_of(text).map_err(|_| ParameterFault::Invalid {
         name: name.into(),
         origin: Origin::Given,
-        faults: vec!["it must be written as JSON and is not".into()],
+        faults: vec![format!("what is written there is no JSON, and it must be {}", definition.expected())],
     })
 }
 
@@ -296,7 +297,10 @@ mod tests {
         let bundle = bundle(&json!({"type": "integer"}), &json!({}));
         assert_eq!(value_from_text(&bundle, "p", "8080"), Ok(json!(8080)));
         assert!(
-            value_from_text(&bundle, "p", "secret").unwrap_err().to_string().ends_with("as JSON and is not")
+            value_from_text(&bundle, "p", "secret")
+                .unwrap_err()
+                .to_string()
+                .contains("is no JSON, and it must be ")
         );
         let unknown = value_from_text(&bundle, "q", "1").unwrap_err().to_string();
         assert_eq!(unknown, "the bundle has no parameter `q` (there are: `p`)");

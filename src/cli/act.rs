@@ -17,6 +17,7 @@ use crate::state::State;
 use super::Context;
 use super::exit::{self, Code};
 use super::inputs;
+use super::inputs::prompt::Stopped;
 
 pub(super) use args::{
     BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs, namespace,
@@ -35,7 +36,11 @@ pub(super) fn carry_out<T>(
     let console = Arc::new(Console::new(context.ui.clone()));
     let ended = with_services(&state, &console, context, operation);
     console.done();
-    ended.map_err(|error| if console.was_told_no() && is_declined(&error) { SaidNo.into() } else { error })
+    ended.map_err(|error| match is_declined(&error) {
+        true if console.was_stopped() => Stopped.into(),
+        true if console.was_told_no() => SaidNo.into(),
+        _ => error,
+    })
 }
 
 /// A person looked at the plan and said no, so nothing is to be done about it.

@@ -10,6 +10,7 @@ use crate::signature::PrivateKey;
 use super::Context;
 use super::act::{Reply, Show, ask, plan_page, time};
 use super::exit::{self, Code, Unasked};
+use super::inputs::prompt::Stopped;
 use super::inputs::{self, password};
 use super::ui::{Page, Report, Tone, Words, mixed};
 
@@ -54,6 +55,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
             Reply::Yes => {}
             Reply::No => anyhow::bail!("the plan was not approved"),
             Reply::Unasked => return Err(Unasked("the plan was not approved".into()).into()),
+            Reply::Stopped => return Err(Stopped.into()),
         }
     }
     let key = PrivateKey::read(&args.key, &password::known()?)?;

@@ -46,6 +46,9 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     if args.fix {
         let outcome =
             act::carry_out(&args.installed.home, context, async |services| fix(&request, services).await)?;
+        if outcome.plan().is_empty() {
+            context.ui.status("Nothing had to be put back.");
+        }
         act::report(&outcome, &context.ui)?;
         return Ok(exit::DONE);
     }

@@ -185,10 +185,8 @@ impl Failure {
         }
     }
 
-    /// A mistake in the arguments, from clap's message.
-    pub fn of_arguments(text: &str) -> Self {
-        let message = text.lines().next().unwrap_or_default();
-        let message = visible(message.strip_prefix("error: ").unwrap_or(message));
+    /// A mistake in the arguments.
+    pub fn misuse(message: String) -> Self {
         let hint = Some(CommandLine::of("carnet --help"));
         let (causes, details, unready) = (Vec::new(), Vec::new(), Vec::new());
         Self { code: USAGE, message, causes, details, unready, hint, circumstance: None }

@@ -31,6 +31,7 @@ use super::exit::{Untrusted, Usage};
 pub mod consent;
 pub mod credentials;
 pub mod parameters;
+pub mod prompt;
 pub mod password;
 pub mod registries;
 mod writing;
@@ -415,6 +416,12 @@ pub fn text_if_there(path: &Path) -> anyhow::Result<Option<String>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the file is a component or module of WebAssembly, by its first bytes.
+pub fn is_component(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    open_named(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok()) && magic == *b"\0asm"
 }
 
 /// Whether something has this name, or a link that leads to no directory stands on the way to it.

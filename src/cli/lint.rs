@@ -51,7 +51,20 @@ enum Kind {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let file = Path::new(&args.subject);
     let lint = match args.kind {
+        // It is checked with what it stands for, which takes the files beside it.
+        None if file.file_name().is_some_and(|name| name == "carnet.yaml") && args.of.is_none() => {
+            let directory = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+            context.wait(lint(&Reference::Path(directory.to_owned()), &context.registries()))?
+        }
+        None if inputs::is_component(file) => {
+            let what = format!(
+                "`{}` is a WebAssembly component, which is checked as a part of its bundle",
+                file.display()
+            );
+            return Err(Usage::new(what, "carnet lint DIR").into());
+        }
         Some(kind) => kind.lint(&inputs::text(Path::new(&args.subject))?, args.of.as_deref())?,
         None => match document(Path::new(&args.subject))? {
             Some((kind, text)) => kind.lint(&text, args.of.as_deref())?,

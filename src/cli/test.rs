@@ -1,6 +1,7 @@
 //! `carnet test`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::operations::test::{Bench, TestReport, test};
 
@@ -25,7 +26,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let (scratch, now) = (inputs::scratch(), inputs::now());
-    let bench = Bench { scratch, now, cache: inputs::cache(), compiler: Some(inputs::this_program()?) };
+    let (cache, compiler) = (inputs::cache(), Some(inputs::this_program()?));
+    let bench = Bench { scratch, now, cache, compiler, listener: Arc::new(context.ui.clone()) };
     let report = context.wait(test(&args.directory, &bench))?;
     context.ui.report(&report)?;
     let (failed, all) = (report.failed(), report.cases.len());

@@ -5,6 +5,7 @@ use crate::operations::unlock::{LockReport, look, unlock};
 use super::Context;
 use super::act::{HomeArgs, Reply, ask};
 use super::exit::{self, Code, Unasked};
+use super::inputs::prompt::Stopped;
 use super::ui::{Page, Report, Tone, mixed};
 
 /// Show who holds an installation, and end that hold
@@ -46,6 +47,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     match reply {
         Reply::Yes => {}
         Reply::No => anyhow::bail!(stays),
+        Reply::Stopped => return Err(Stopped.into()),
         Reply::Unasked => return Err(Unasked(stays).into()),
     }
     context.ui.report(&unlock(lock, &state)?)?;

@@ -91,7 +91,9 @@ impl Examined {
                 }
                 Ok(Sight::Absent) => {
                     found.note(object, None);
-                    self.missing.push(object.clone());
+                    // What its controller removes is gone because it is done.
+                    let is_done = site.inventory().find(object).is_some_and(|it| it.passing);
+                    self.missing.extend((!is_done).then(|| object.clone()));
                     continue;
                 }
                 Ok(Sight::Unknown(why)) => format!("it may be there: {why}"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::author::{bundle_faults, component_faults, source_faults};
+use crate::author::{bundle_faults, component_faults, request_faults, source_faults};
 use crate::bundle::{CnabKind, Fault, FaultSeverity, Whole, lint_as};
 use crate::capability::Requests;
 use crate::fetch::{FetchError, fetch};
@@ -77,6 +77,7 @@ pub async fn lint(reference: &Reference, registries: &Arc<RegistryClient>) -> Re
             let fetched = fetched?;
             let component = fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
             let mut faults = bundle_faults(fetched.bundle().bytes());
+            faults.extend(request_faults(fetched.bundle().bytes()));
             if let Ok(requests) = Requests::of(fetched.bundle()) {
                 faults.extend(component_faults(component, &requests));
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::digest::Digest;
+use crate::host::progress::RunEvent;
 use crate::install::Unattended;
 use crate::state::Revision;
 
@@ -24,6 +25,8 @@ impl Listener for Unattended {
 pub enum Notice {
     /// A source directory is built, since it is no bundle yet.
     Building(PathBuf),
+    /// A component is compiled, which takes a while and is done once on each machine.
+    Compiling,
     /// Everything that a source directory asks for is granted.
     Development,
     /// A warning about the bundle, such as a member that is ignored.
@@ -55,6 +58,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Building(directory) => write!(f, "Building `{}`.", directory.display()),
+            Self::Compiling => RunEvent::Compiling.fmt(f),
             Self::Development => f.write_str("all that the bundle asks for is granted, whatever that is"),
             Self::Ignored(what) => write!(f, "bundle.json: {what}"),
             Self::FilesNotRecorded => {

@@ -113,11 +113,14 @@ async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectS
     let (target, _) = Located::of(installation, access, None)?.open(&installation.name, access).await?;
     let mut kinds = Kinds::default();
     let looked = target.look_all(installation.recorded(), &mut kinds).await?;
-    let (target, kinds) = (&target, &kinds);
+    let (target, kinds, inventory) = (&target, &kinds, &installation.inventoried());
     let judge = |looked: Looked| async move {
         let object = looked.recorded.object().clone();
         let (ready, reason) = match looked.sight {
             Ok(Sight::There(found)) => readiness(target.judged(&object, &found, kinds).await?),
+            Ok(Sight::Absent) if inventory.find(&object).is_some_and(|it| it.passing) => {
+                (Some(true), Some("finished and removed by its TTL".to_owned()))
+            }
             Ok(Sight::Absent) => (Some(false), Some("it is not there".to_owned())),
             Ok(Sight::Unknown(why)) => (Some(false), Some(format!("it may be there: {why}"))),
             Err(error @ targets::Error::Cluster(cluster::Error::Denied { .. })) => {

@@ -11,20 +11,24 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::author::{self, Case};
+use crate::author::{self, AuthorError, Case};
 use crate::capability::kubernetes::RuleText;
 use crate::document::chain;
 use crate::grant::spec::{Deny, FileGrant, GrantSpec};
 use crate::grant::{Consent, Shortfall};
-use crate::install::{self, Environment, Outcome, Unattended};
+use crate::host::progress::{LogEntry, Observer, RunEvent, Unready};
+use crate::install::{self, Answer, Approver, Decision, Environment, Outcome, Unattended};
 use crate::oci::registry::RegistryClient;
+use crate::plan::Plan;
 use crate::reference::Reference;
 use crate::state::State;
 use crate::targets::Place;
 use crate::verify::TrustPolicy;
 
 use super::install::install;
-use super::{Bundles, CredentialSource, Document, Error, InstallRequest, Parameters, Services};
+use super::{
+    Bundles, CredentialSource, Document, Error, InstallRequest, Listener, Notice, Parameters, Services,
+};
 
 /// What the cases of a source directory came to.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -52,6 +56,8 @@ pub struct Bench {
     pub cache: Option<PathBuf>,
     /// The program that compiles components.
     pub compiler: Option<PathBuf>,
+    /// Who is told that something takes a while.
+    pub listener: Arc<dyn Listener>,
 }
 
 impl Document for TestReport {
@@ -78,6 +84,27 @@ impl CredentialSource for MadeUp {
     }
 }
 
+/// Confirms whatever a case does, and passes on that a component is compiled. All else is the result of the case.
+struct Quiet(Arc<dyn Listener>);
+
+impl Observer for Quiet {
+    fn waiting(&self, _: &[Unready]) {}
+
+    fn logged(&self, _: &LogEntry) {}
+
+    fn noted(&self, event: &RunEvent) {
+        if let RunEvent::Compiling = event {
+            self.0.told(&Notice::Compiling);
+        }
+    }
+}
+
+impl Approver for Quiet {
+    fn confirm<'a>(&'a self, _: &'a Plan, _: &'a Decision) -> Answer<'a> {
+        Box::pin(std::future::ready(true))
+    }
+}
+
 /// Runs the cases of a source directory.
 ///
 /// # Errors
@@ -98,6 +125,7 @@ async fn run(directory: &Path, case: &Case, bench: &Bench) -> Result<Outcome, Er
     let environment = Environment {
         cache: bench.cache.clone(),
         compiler: bench.compiler.clone(),
+        approver: Arc::new(Quiet(Arc::clone(&bench.listener))),
         ..Environment::new(&state)
     };
     let bundles = Bundles {
@@ -155,6 +183,9 @@ fn differences(case: &Case, ended: Result<Outcome, Error>) -> Vec<String> {
 /// An error with all that an author may want to know of it.
 fn told(error: &Error) -> String {
     let mut texts = vec![chain(error)];
+    if let Error::Author(AuthorError::Faults(faults)) = error {
+        texts.extend(faults.iter().map(|fault| crate::document::visible(&fault.to_string())));
+    }
     if let Error::Install(install::Error::Run { refusal, denials, log, .. }) = error {
         texts.extend(refusal.as_ref().map(|refusal| chain(&**refusal)));
         texts.extend(denials.iter().cloned());

@@ -30,6 +30,9 @@ pub struct Recorded {
     /// The revision whose run recorded it first. None: an earlier version of the program did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Box<str>>,
+    /// Whether its controller removes it once it is done, as it was applied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passing: bool,
 }
 
 /// A run of an action of the bundle's own.
@@ -74,7 +77,7 @@ pub trait Ledger: Send {
 impl Recorded {
     /// An object of which nothing is known but that it may be there.
     pub fn of(object: ObjectRef) -> Self {
-        Self { object, uid: None, written: None, intended: None, made_by: None, since: None }
+        Self { object, uid: None, written: None, intended: None, made_by: None, since: None, passing: false }
     }
 
     /// The digests that the object's file may have.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::grant::{Apply, Permitted, Wait, after_apply};
 use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::readiness::removes_itself;
 
 use super::credentials::Filled;
 use super::directory::Rendered;
@@ -42,10 +43,11 @@ impl Prepared {
 
     /// The record that is written before the object is sent.
     pub fn recorded(&self) -> Recorded {
-        let intended = match &self.form {
-            Form::Body(_) => None,
-            Form::File(rendered) => Some(rendered.digest()),
+        // Nobody removes a file because a Job is done.
+        let (intended, passing) = match &self.form {
+            Form::Body(_) => (None, removes_itself(self.body())),
+            Form::File(rendered) => (Some(rendered.digest()), false),
         };
-        Recorded { intended, ..Recorded::of(self.object().clone()) }
+        Recorded { intended, passing, ..Recorded::of(self.object().clone()) }
     }
 }

@@ -44,6 +44,11 @@ fn a_job_that_its_controller_removed_is_done_and_not_missed() {
     eventually("it is gone", || !place.is_there("job/test-job"));
     let diff = place.site.carnet(&["diff", "test", "--exit-code", "--dangerous-unsigned"]).done();
     assert_eq!(diff.document["changes"], json!([]));
+    let status = place.site.carnet(&["status", "test"]).done().document;
+    let job = &status["objects"][0];
+    assert_eq!((&job["ready"], &job["reason"]), (&json!(true), &json!("finished and removed by its TTL")));
+    let drift = place.site.carnet(&["drift", "test", "--exit-code", "--dangerous-unsigned"]).done().document;
+    assert_eq!(drift["objects"], json!([]));
     place.uninstall(&[]).done();
 }
 

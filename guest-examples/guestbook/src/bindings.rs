@@ -1777,7 +1777,7 @@ pub mod carnet {
             /// not the run's own time.
             ///
             /// An object may be waited for if it may be read or applied. While a plan is made, on a directory, and when the
-            /// operator wants no waiting (`--no-wait`), every object counts as ready.
+            /// operator wants no waiting (`--no-wait=all`), every object counts as ready.
             ///
             /// Errors: `timeout` (not ready in time; for an object that cannot become ready any more, such as a Job that
             /// failed, at once; the reason is for those who may read it), `denied`, `not-found`, `invalid`, `unavailable`.

@@ -154,7 +154,10 @@ fn wrong(schema: &Value, value: &Value) -> Option<String> {
         _ => true,
     };
     let wanted = types.iter().find(|wanted| **wanted != "null")?;
-    (!types.iter().any(is_of)).then(|| format!("must be {}", word(wanted)))
+    // YAML takes `1.0` for a number and `no` for a truth.
+    let is_unquoted = *wanted == "string" && (value.is_number() || value.is_boolean());
+    let how = if is_unquoted { ": write it in quotes" } else { "" };
+    (!types.iter().any(is_of)).then(|| format!("must be {}{how}", word(wanted)))
 }
 
 /// The texts that are allowed, if only some are.

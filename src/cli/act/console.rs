@@ -1,12 +1,13 @@
 //! The approver at the terminal: is shown decisions and plan, is asked for confirmation, observes the run, and may stop
 //! it.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cli::inputs::prompt::{self, Typed};
 use crate::cli::ui::{Page, Tone, Ui, Words, mixed};
 use crate::host::progress::{Level, LogEntry, Observer, RunEvent, Unready};
 use crate::host::wait::now;
@@ -18,9 +19,6 @@ use crate::verify::TrustDecision;
 use super::outcome::{Show, plan_page};
 use super::{signals, waiting};
 
-/// The longest answer that is read: who sends more is no person.
-const MAX_ANSWER: u64 = 64;
-
 /// The console of the operator.
 pub(in crate::cli) struct Console {
     ui: Ui,
@@ -28,6 +26,7 @@ pub(in crate::cli) struct Console {
     said: Mutex<waiting::Said>,
     cancellation: Cancellation,
     told_no: AtomicBool,
+    stopped: AtomicBool,
 }
 
 /// What came of a question.
@@ -35,6 +34,8 @@ pub(in crate::cli) struct Console {
 pub(in crate::cli) enum Reply {
     /// Somebody said something else than yes.
     No,
+    /// Somebody pressed Ctrl-C.
+    Stopped,
     /// There is no terminal to ask on.
     Unasked,
     /// Somebody said yes.
@@ -50,6 +51,7 @@ impl Console {
             said: Mutex::default(),
             cancellation: Cancellation::new(),
             told_no: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +63,11 @@ impl Console {
     /// Whether a person saw the plan and did not say yes.
     pub(in crate::cli) fn was_told_no(&self) -> bool {
         self.told_no.load(Ordering::Relaxed)
+    }
+
+    /// Whether a person saw the plan and pressed Ctrl-C.
+    pub(in crate::cli) fn was_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     /// Nothing is waited for any more.
@@ -84,18 +91,15 @@ impl Console {
 
 /// Asks a question on the terminal. What was typed before the question is not an answer to it.
 pub(in crate::cli) fn ask(question: &str) -> Reply {
-    let mut terminal = console::Term::stderr();
-    if !terminal.is_term() || !std::io::stdin().is_terminal() {
+    if !console::Term::stderr().is_term() || !std::io::stdin().is_terminal() {
         return Reply::Unasked;
     }
-    if rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush).is_err() {
-        return Reply::Unasked;
+    match prompt::line(&format!("\n{question} [y/N] "), false) {
+        Typed::Line(answer) if is_yes(&answer) => Reply::Yes,
+        Typed::Line(_) => Reply::No,
+        Typed::Stopped => Reply::Stopped,
+        Typed::Unreadable => Reply::Unasked,
     }
-    drop(write!(terminal, "\n{question} [y/N] "));
-    let mut answer = String::new();
-    let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_ANSWER);
-    let is_confirmed = input.read_line(&mut answer).is_ok() && is_yes(&answer);
-    if is_confirmed { Reply::Yes } else { Reply::No }
 }
 
 fn is_yes(answer: &str) -> bool {
@@ -119,6 +123,7 @@ impl Approver for Console {
             }
             let reply = if is_settled { Reply::Yes } else { ask_about_the_plan().await };
             self.told_no.store(reply == Reply::No, Ordering::Relaxed);
+            self.stopped.store(reply == Reply::Stopped, Ordering::Relaxed);
             let is_confirmed = reply == Reply::Yes;
             if is_confirmed {
                 signals::listen(&self.cancellation);

@@ -198,13 +198,14 @@ fn note(row: &PlannedChange) -> &'static str {
 /// A difference, line by line.
 pub(in crate::cli) fn diff_lines(page: &mut Page, diff: &str) {
     for line in diff.lines() {
-        let tone = match line.as_bytes().first() {
-            Some(b'+') => Tone::Good,
-            Some(b'-') => Tone::Danger,
-            Some(b'@') => Tone::Quiet,
-            _ => Tone::Plain,
+        // A line that is wrapped is added or removed as a whole.
+        let (tone, mark) = match line.as_bytes().first() {
+            Some(b'+') => (Tone::Good, "+"),
+            Some(b'-') => (Tone::Danger, "-"),
+            Some(b'@') => (Tone::Quiet, " "),
+            _ => (Tone::Plain, " "),
         };
-        page.verbatim("  ", tone, line);
+        page.verbatim("  ", tone, line, mark);
     }
 }
 
@@ -213,7 +214,7 @@ fn manifest_lines(page: &mut Page, manifest: &Value) {
     let mut text = YamlText::default();
     text.document(manifest);
     for line in text.as_str().lines() {
-        page.verbatim("  ", Tone::Plain, line);
+        page.verbatim("  ", Tone::Plain, line, "");
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) fn section(page: &mut Page, plan: &Plan) {
     let hidden = plan.powers.len() - rows.len();
     page.rows(rows);
     if hidden > 0 {
-        page.line("  ", Tone::Quiet, mixed!("and {hidden} of low severity (-v shows them)"));
+        let (what, them) = if hidden == 1 { ("power", "it") } else { ("powers", "them") };
+        page.line("  ", Tone::Quiet, mixed!("{hidden} {what} of low severity (-v shows {them})"));
     }
     if plan.powers.is_empty() {
         page.line("  ", Tone::Plain, mixed!("Nothing was found. Looked at: {LOOKED_FOR}."));

@@ -463,6 +463,8 @@ fn of_install(error: &install::Error) -> Meaning {
         install::Error::Powers { refused, .. } => of_powers(refused),
         install::Error::Unapproved(_) => Meaning::from(NOT_TRUSTED).hint(UNAPPROVED),
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
+        install::Error::Name(_) => Meaning::from(USAGE)
+            .hint("up to 63 lower-case letters, digits and `-`, with no `-` at either end"),
         install::Error::Place { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet status").word(name))
         }

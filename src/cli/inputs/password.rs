@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::prompt::{self, Stopped, Typed};
 use crate::cli::exit::Usage;
 use crate::document::visible;
 use crate::text::CommandLine;
@@ -55,8 +56,11 @@ fn ask(question: &str, otherwise: &CommandLine) -> anyhow::Result<SecretString> 
         let message = "a password is needed, and there is no terminal to ask on";
         return Err(Usage::new(message, otherwise.clone()).into());
     }
-    terminal.write_str(question)?;
-    Ok(terminal.read_secure_line()?.into())
+    match prompt::line(question, true) {
+        Typed::Line(password) => Ok(password.into()),
+        Typed::Stopped => Err(Stopped.into()),
+        Typed::Unreadable => anyhow::bail!("what was typed cannot be read"),
+    }
 }
 
 /// The hint for the password of a key.

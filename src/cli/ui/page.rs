@@ -125,15 +125,15 @@ impl Page {
         self.push(line.as_str());
     }
 
-    /// A line of a text from outside whose white space means something. What does not fit goes on below.
-    pub fn verbatim(&mut self, indent: &'static str, tone: Tone, text: &str) {
+    /// A line of a text from outside whose white space means something. What does not fit goes on below, behind `mark`.
+    pub fn verbatim(&mut self, indent: &'static str, tone: Tone, text: &str, mark: &'static str) {
         let width = self.width - columns(indent) - columns(MARGIN);
         let (mut line, mut used) = (String::new(), 0);
         for c in visible(text).chars() {
             let taken = columns(c.encode_utf8(&mut [0; 4]));
             if used + taken > width {
                 self.push(&format!("{indent}{MARGIN}{}", tone.paint(&line)));
-                (line, used) = (String::new(), 0);
+                (line, used) = (mark.to_owned(), columns(mark));
             }
             line.push(c);
             used += taken;
@@ -250,7 +250,7 @@ mod tests {
         let long = "x".repeat(300);
         page.heading(Words::outside(&long));
         page.line("  ", Tone::Plain, Words::mixed(format_args!("{long} {long}")));
-        page.verbatim("  ", Tone::Plain, &long);
+        page.verbatim("  ", Tone::Plain, &long, "");
         page.rows([
             (Tone::Danger, Words::outside(&long), Words::mixed(&long)),
             (Tone::Plain, "a".into(), Words::outside("b c".repeat(90))),
@@ -271,12 +271,22 @@ mod tests {
             page.rows([(Tone::Plain, "", Words::mixed(&digest))]);
             page.table(&["DIGEST"], &[vec![digest.clone()]]);
             page.whole("", Tone::Plain, Words::mixed(&digest));
-            page.verbatim("", Tone::Plain, &digest);
+            page.verbatim("", Tone::Plain, &digest, "");
             let text = plain(&page.into_text());
             let lines: Vec<_> = text.lines().map(str::trim).collect();
             let whole = format!("{MARGIN}{digest}");
             assert_eq!(lines, [expected, expected, expected, "DIGEST", expected, &*digest, &*whole]);
         }
+    }
+
+    #[test]
+    fn what_goes_on_below_bears_the_mark_of_its_line() {
+        let mut page = Page::of_width(30, false);
+        page.verbatim("  ", Tone::Good, &format!("+  image: {}", "x".repeat(40)), "+");
+        let text = plain(&page.into_text());
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.lines().all(|line| line.starts_with("  │ +")), "{text}");
+        assert_eq!(text.matches('x').count(), 40);
     }
 
     #[test]
@@ -298,7 +308,7 @@ mod tests {
         let mut page = Page::of_width(width, false);
         page.line("", Tone::Plain, Words::outside(text));
         page.line("  ", Tone::Plain, Words::mixed(format_args!("the author says {text}")));
-        page.verbatim("  ", Tone::Plain, text);
+        page.verbatim("  ", Tone::Plain, text, "+");
         page.rows([
             (Tone::Good, "required", Words::outside(text)),
             (Tone::Good, "image", Words::mixed(text)),

@@ -17,6 +17,7 @@ fn an_operation_means_what_stopped_it() {
         (Error::Install(install::Error::Unready(Vec::new())), 15),
         (Error::State(StateError::Locked { name: String::new(), holder: None }), 16),
         (Error::Install(install::Error::Canceled), 1),
+        (Error::Install(install::Error::Name("A b".into())), 2),
         (Error::NoEarlierRevision("web".into()), 1),
         (Error::Uninstalled("web".into()), 1),
         (Error::NoPlace, 2),
