@@ -67,34 +67,35 @@ pub struct RegistryReference {
 #[non_exhaustive]
 pub enum InvalidReference {
     /// A reference is no address of the web.
-    #[error("`{0}` is an address, and not a reference: write `{1}`")]
+    #[error("`{}` is an address, and not a reference: write `{}`", .0.escape_debug(), .1.escape_debug())]
     Address(String, String),
     /// The part after `@` is not a digest.
     #[error(transparent)]
     Digest(#[from] crate::digest::InvalidDigest),
     /// Nothing follows `layout:` or `archive:`.
-    #[error("`{0}` names no file or directory")]
+    #[error("`{}` names no file or directory", .0.escape_debug())]
     Empty(String),
     /// A shell did not expand a home directory.
     #[error(
-        "`{0}`: a shell expands a `~` only where a word begins, and nobody else does: write `$HOME` for it, or `./~` for a \
-         file of that name"
+        "`{}`: a shell expands a `~` only where a word begins, and nobody else does: write `$HOME` for it, or `./~` for a \
+         file of that name",
+        .0.escape_debug()
     )]
     Home(String),
     /// There is no registry host in front.
-    #[error("`{0}` names no registry: write `HOST/{0}`, `layout:{0}` or `./{0}`")]
+    #[error("`{text}` names no registry: write `HOST/{text}`, `layout:{text}` or `./{text}`", text = .0.escape_debug())]
     Host(String),
     /// Neither tag nor digest.
-    #[error("`{0}` has neither a tag nor a digest")]
+    #[error("`{}` has neither a tag nor a digest", .0.escape_debug())]
     Open(String),
     /// The repository is not a path of lower-case segments.
-    #[error("`{0}` is not the name of a repository")]
+    #[error("`{}` is not the name of a repository", .0.escape_debug())]
     Repository(String),
     /// The registry has another spelling.
     #[error(transparent)]
     Spelling(#[from] InvalidHost),
     /// The tag does not follow the distribution specification.
-    #[error("`{0}` is not a tag")]
+    #[error("`{}` is not a tag", .0.escape_debug())]
     Tag(String),
 }
 
@@ -175,7 +176,13 @@ impl fmt::Display for Reference {
                 suffix(f, archive.tag.as_deref(), archive.digest)
             }
             Self::Layout(layout) => {
-                write!(f, "layout:{}", layout.directory.display())?;
+                let directory = layout.directory.display().to_string();
+                write!(f, "layout:{directory}")?;
+                // A colon in its last part would begin a tag.
+                let ends = directory.rsplit('/').next().is_some_and(|part| part.contains(':'));
+                if ends && layout.tag.is_none() {
+                    f.write_str("/")?;
+                }
                 suffix(f, layout.tag.as_deref(), layout.digest)
             }
             Self::Path(path) => write!(f, "{}", path.display()),
@@ -239,8 +246,9 @@ fn registry(text: &str) -> Result<RegistryReference, InvalidReference> {
 
 fn split_digest(text: &str) -> Result<(&str, Option<Digest>), InvalidReference> {
     match text.rsplit_once('@') {
-        Some((rest, digest)) => Ok((rest, Some(digest.parse()?))),
-        None => Ok((text, None)),
+        // One before a `/` belongs to a path.
+        Some((rest, digest)) if !digest.contains('/') => Ok((rest, Some(digest.parse()?))),
+        _ => Ok((text, None)),
     }
 }
 
@@ -281,6 +289,8 @@ mod tests {
             "layout:bundles/web".into(),
             "layout:./a:b/web:1.0".into(),
             format!("layout:bundles/web:1.0@{DIGEST}"),
+            "layout:/home/a@b/web:1.0".into(),
+            format!("layout:a:b/@{DIGEST}"),
             "archive:web.tar".into(),
             "archive:./a:b/web.tar:1.0".into(),
             format!("archive:web.tar@{DIGEST}"),
@@ -290,6 +300,8 @@ mod tests {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
         assert_eq!("oci://a.b/c:1".parse::<Reference>(), "a.b/c:1".parse());
+        let odd = "layout:a:b:c".parse::<Reference>().unwrap().pinned(DIGEST.parse().unwrap());
+        assert_eq!(odd.to_string().parse(), Ok(odd));
     }
 
     #[test]
@@ -333,6 +345,26 @@ mod tests {
                 prop_assert_eq!(reference.to_string().parse(), Ok(reference.clone()), "{}", text);
                 let written = text.strip_prefix("oci://").unwrap_or(&text);
                 prop_assert_eq!(reference.to_string(), written);
+            }
+        }
+
+        #[test]
+        fn what_the_grammar_has_is_read_and_printed_as_it_is(
+            host in "(localhost|([a-z0-9]{1,4}\\.){1,2}[a-z]{1,4}|\\[fd00::[1-9]\\])(:[1-9][0-9]{0,3})?",
+            repository in "[a-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z]{1,3}){0,2}",
+            tag in proptest::option::of("[A-Za-z0-9_][A-Za-z0-9._-]{0,9}"),
+            is_pinned: bool,
+        ) {
+            let tag = tag.or_else(|| (!is_pinned).then(|| "1".to_owned())).map(|tag| format!(":{tag}"));
+            let pin = if is_pinned { format!("@{DIGEST}") } else { String::new() };
+            let text = format!("{host}/{repository}{}{pin}", tag.unwrap_or_default());
+            prop_assert_eq!(text.parse::<Reference>().map(|read| read.to_string()), Ok(text));
+        }
+
+        #[test]
+        fn an_error_is_plain(text in "\\PC{0,8}[\u{0}-\u{1f}\u{7f}-\u{9f}\u{202e}]{1,3}\\PC{0,8}") {
+            if let Err(error) = text.parse::<Reference>() {
+                prop_assert!(!error.to_string().chars().any(char::is_control), "{error}");
             }
         }
 

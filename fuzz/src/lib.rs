@@ -15,6 +15,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "the file is a crate of its own and a module of a test")]
 
 mod kubeconfig;
+mod oci;
 mod policy;
 
 use std::error::Error;
@@ -34,19 +35,22 @@ use carnet::state::record_text::{installation_record, packed_record, unpacked_re
 use serde_json::Value;
 
 pub use kubeconfig::kubeconfig;
+pub use oci::{oci, reference};
 pub use policy::policy;
 
 /// A target: a function of bytes, whatever they are.
 pub type FuzzTarget = fn(&[u8]);
 
 /// The readers by the names of their targets and of their folders in `corpus`.
-pub const TARGETS: [(&str, FuzzTarget); 8] = [
+pub const TARGETS: [(&str, FuzzTarget); 10] = [
     ("component", component),
     ("grant", grant),
     ("index", index),
     ("kubeconfig", kubeconfig),
     ("manifest", manifest),
+    ("oci", oci),
     ("policy", policy),
+    ("reference", reference),
     ("signature", signature),
     ("state", state),
 ];

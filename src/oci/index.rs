@@ -79,11 +79,28 @@ pub(super) fn readable(entries: &[Value]) -> impl Iterator<Item = Descriptor> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::media_type::{DOCKER_LIST, OCI_MANIFEST};
     use super::*;
 
     fn entry(bytes: &[u8]) -> Value {
         Descriptor::of(OCI_MANIFEST, bytes).to_value()
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_that_is_written_is_read(
+            blobs in proptest::collection::vec((".{0,8}", proptest::collection::vec(any::<u8>(), 0..8)), 0..6),
+        ) {
+            let entries: Vec<_> = blobs.iter().map(|(kind, bytes)| Descriptor::of(kind, bytes)).collect();
+            let values: Vec<_> = entries.iter().map(Descriptor::to_value).collect();
+            let bytes = write_list(&values);
+            prop_assert_eq!(&list(&bytes, "it").unwrap(), &values);
+            prop_assert_eq!(readable(&values).collect::<Vec<_>>(), entries);
+            let index = ImageIndex::parse(&bytes).unwrap();
+            prop_assert_eq!(write_list(index.entries()), bytes);
+        }
     }
 
     #[test]

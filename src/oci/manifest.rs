@@ -75,6 +75,7 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::super::media_type::{DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
@@ -93,6 +94,41 @@ mod tests {
         let mut manifest = good();
         change(&mut manifest);
         Manifest::parse(manifest.to_string().as_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_manifest_holds_is_read(
+            config in proptest::collection::vec(any::<u8>(), 0..8),
+            layers in proptest::collection::vec((".{0,8}", proptest::collection::vec(any::<u8>(), 0..8)), 0..4),
+            artifact_type in proptest::option::of(".{0,8}"),
+            annotations in proptest::collection::btree_map(".{0,4}", ".{0,4}", 0..3),
+            is_of_docker: bool,
+            has_subject: bool,
+        ) {
+            let expected = Manifest {
+                media_type: if is_of_docker { DOCKER_MANIFEST } else { OCI_MANIFEST }.to_owned(),
+                artifact_type,
+                config: Descriptor::of("text/plain", &config),
+                layers: layers.iter().map(|(kind, bytes)| Descriptor::of(kind, bytes)).collect(),
+                subject: has_subject.then(|| Descriptor::of(OCI_INDEX, &config)),
+                annotations,
+            };
+            let mut document = json!({
+                "schemaVersion": 2,
+                "mediaType": expected.media_type,
+                "config": expected.config.to_value(),
+                "layers": expected.layers.iter().map(Descriptor::to_value).collect::<Vec<_>>(),
+                "annotations": expected.annotations,
+            });
+            if let Some(artifact_type) = &expected.artifact_type {
+                document["artifactType"] = json!(artifact_type);
+            }
+            if let Some(subject) = &expected.subject {
+                document["subject"] = subject.to_value();
+            }
+            prop_assert_eq!(Manifest::parse(document.to_string().as_bytes()).unwrap(), expected);
+        }
     }
 
     #[test]
