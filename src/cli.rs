@@ -59,6 +59,7 @@ mod outputs;
 mod plan;
 mod rbac;
 mod rollback;
+mod sets;
 mod schema;
 mod lint;
 mod sign;
@@ -156,6 +157,8 @@ enum Verb {
     Outputs(outputs::Args),
     Unlock(unlock::Args),
     Claims(Box<claims::Args>),
+    Params(sets::Params),
+    Credentials(sets::Credentials),
     Completion(completion::Args),
     Schema(schema::Args),
     Doctor(doctor::Args),
@@ -378,6 +381,8 @@ fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Drift(args) => drift::run(args, context),
         Verb::Outputs(args) => outputs::run(args, context),
         Verb::Unlock(args) => unlock::run(args, context),
+        Verb::Params(args) => sets::run_params(args, context),
+        Verb::Credentials(args) => sets::run_credentials(args, context),
         Verb::Claims(args) => claims::run(args, context),
         Verb::Completion(args) => completion::run(args, context),
         Verb::Schema(args) => schema::run(args, context),

@@ -478,3 +478,42 @@ fn history_that_is_imported_is_no_right_to_anything() {
         .expect(1)
         .says(&["with other claims"]);
 }
+
+#[test]
+fn sets_are_made_of_a_bundle_changed_in_an_editor_and_taken_by_name() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    site.carnet(&["params", "list"]).expect(0).says(&["There are none"]);
+    site.carnet(&["params", "generate", "prod", "layout:one"]).expect(0).says(&["Written: "]);
+    site.carnet(&["params", "generate", "prod", "layout:one"]).expect(1).says(&["is there already"]);
+    let file = site.0.path("home/.config/carnet/params/prod.yaml");
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+    assert!(fs::read_to_string(&file).unwrap().contains("# How many (integer)"), "the author's words");
+
+    let edit = |editor: &str| {
+        let mut command = site.command(env!("CARGO_BIN_EXE_carnet"));
+        command.env("EDITOR", editor).args(["params", "edit", "prod"]).stdin(Stdio::null());
+        Said::of(command.output().unwrap())
+    };
+    let before = fs::read_to_string(&file).unwrap();
+    edit("echo '- no map' >").expect(1).says(&["is as it was"]);
+    edit("false").expect(1).says(&["ended with an error"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    edit("true").expect(0).says(&["Nothing was changed"]);
+    edit("echo 'pin: hunter2' >").expect(0).says(&["Kept: "]);
+    let shown = site.carnet(&["params", "show", "prod"]).expect(0).says(&["pin", "a text"]);
+    assert!(!shown.stdout.contains("hunter2"));
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "no copy is left");
+    assert_eq!(mode(&file), 0o600);
+
+    site.on("install", "layout:one", &["-y", "-p", "prod"]).expect(0);
+    let here = site.0.path("home/.config/carnet/params/none.yaml").display().to_string();
+    site.on("upgrade", "layout:one", &["-y", "-p", "none"])
+        .expect(2)
+        .says(&["there is no set `none`", &here]);
+    site.carnet(&["params", "delete", "prod"]).expect(1).says(&["was not removed"]);
+    site.carnet(&["params", "delete", "prod", "-y"]).expect(0);
+    site.carnet(&["params", "show", "prod"]).expect(2).says(&["there is no set `prod`"]);
+    site.carnet(&["params", "show", "../prod"]).expect(2).says(&["is not the name of a set"]);
+}

@@ -164,6 +164,16 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     site.prints("Drift", &["drift", "guestbook"]);
     std::fs::write(&file, text).unwrap();
     site.prints("Lock", &["unlock", "guestbook"]);
+    let made = Command::new(env!("CARGO_BIN_EXE_carnet"))
+        .env_clear()
+        .env("HOME", site.home.path("home"))
+        .args(["credentials", "generate", "prod", &first])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(site.prints("SetList", &["credentials", "list"])["items"], json!(["prod"]));
+    site.prints("Set", &["credentials", "show", "prod"]);
     site.prints("Diagnosis", &["doctor"]);
     let failed = site.prints("Error", &["upgrade", "guestbook", &next, "-c", &credentials, "--yes"]);
     assert_eq!(failed["code"], 11);
@@ -201,8 +211,8 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     assert!(set.is_valid(&credentials));
     credentials["created"] = json!("other programs have members of their own");
     assert!(set.is_valid(&credentials));
-    credentials["credentials"][0]["source"] = json!({"command": "rm"});
-    assert!(!set.is_valid(&credentials), "nothing is run for a value");
+    credentials["credentials"][0]["source"] = json!({"run": "rm"});
+    assert!(!set.is_valid(&credentials));
     site.validated.insert("CredentialSet".into());
     let configuration = site.schema("Configuration");
     for (document, is_valid) in [

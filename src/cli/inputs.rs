@@ -28,15 +28,16 @@ use crate::verify::TrustPolicy;
 
 use super::exit::{Untrusted, Usage};
 
+mod writing;
+pub mod sets;
 pub mod consent;
 pub mod credentials;
 pub mod parameters;
 pub mod prompt;
 pub mod password;
 pub mod registries;
-mod writing;
 
-pub use writing::{remove, write, write_below, write_secret};
+pub use writing::{private_copy, remove, write, write_below, write_secret};
 
 /// The trust policy of the machine, where the user has none.
 pub const SYSTEM_TRUST: &str = "/etc/carnet/trust.yaml";
@@ -431,6 +432,23 @@ fn has_entry(path: &Path) -> bool {
     path.symlink_metadata().is_ok() || path.ancestors().skip(1).any(blocks)
 }
 
+/// A line that somebody types at the terminal, without what surrounds it. None: there is no terminal to ask on.
+///
+/// # Errors
+/// When it cannot be read, or is at its end.
+pub fn line(question: &str) -> anyhow::Result<Option<String>> {
+    let terminal = console::Term::stderr();
+    if !terminal.is_term() || !io::IsTerminal::is_terminal(&io::stdin()) {
+        return Ok(None);
+    }
+    terminal.write_str(question)?;
+    let mut line = String::new();
+    let mut input = io::BufReader::new(io::stdin().lock().take(MAX_SECRET));
+    let read = io::BufRead::read_line(&mut input, &mut line).context("the answer cannot be read")?;
+    anyhow::ensure!(read > 0, "there was no answer, so nothing was written");
+    Ok(Some(line.trim().to_owned()))
+}
+
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -452,7 +470,7 @@ fn home() -> Option<PathBuf> {
 }
 
 /// A variable of the environment; none where it is empty or no text.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     raw_variable(name).filter(|value| !value.is_empty())
 }
 

@@ -74,6 +74,8 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Rights", "`rbac`", "`name`, `namespace`, `plan`, `objects`, `escalations`, `later`"),
     ("RightsCheck", "`rbac --check`", "`name`, `missing`"),
     ("SchemaList", "`schema`", "`items`: each with `name` and `writtenBy` (`carnet`, `person`)"),
+    ("Set", "`params show`, `credentials show`", "`name`, `file`, `items`: each with `name` and `source`"),
+    ("SetList", "`params list`, `credentials list`", "`directory`, `items`"),
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
     ("SourceDirectory", "`init`", "`name`, `directory`, `language`, `attempt`, `publish`"),
     ("TestReport", "`test`", "`cases`: each with `name`, `differences`"),

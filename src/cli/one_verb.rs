@@ -10,7 +10,7 @@ use clap::{ArgMatches, Args, Command};
 
 use super::{
     Global, apply, build, claims, completion, copy, dev, diff, doctor, drift, grant, history, init, inspect,
-    install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema, sign, status, test,
+    install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema, sets, sign, status, test,
     trust, uninstall, unlock, verify, version,
 };
 
@@ -24,6 +24,7 @@ const VERBS: &[(&str, Augment)] = &[
     ("claims", claims::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("copy", copy::Copy::augment_args),
+    ("credentials", sets::Credentials::augment_args),
     ("dev", dev::Args::augment_args),
     ("diff", diff::Args::augment_args),
     ("doctor", doctor::Args::augment_args),
@@ -40,6 +41,7 @@ const VERBS: &[(&str, Augment)] = &[
     ("login", login::Args::augment_args),
     ("logout", login::Logout::augment_args),
     ("outputs", outputs::Args::augment_args),
+    ("params", sets::Params::augment_args),
     ("plan", plan::Args::augment_args),
     ("pull", copy::Pull::augment_args),
     ("push", copy::Push::augment_args),

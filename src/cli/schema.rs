@@ -6,6 +6,7 @@ use super::Context;
 use super::exit::{self, Code, Failure, Usage};
 use super::inputs::Settings;
 use super::inputs::credentials::CredentialSetFile;
+use super::sets::{Set, SetList};
 use super::ui::{Page, Report, Tone};
 
 /// Print the JSON Schema of a kind of document, or the kinds that have one
@@ -43,6 +44,8 @@ pub(super) fn all() -> Vec<DocumentKind> {
     kinds.push(DocumentKind::foreign::<Settings>("Configuration"));
     kinds.push(DocumentKind::foreign::<CredentialSetFile>("CredentialSet"));
     kinds.push(DocumentKind::printed_as::<Failure>("Error"));
+    kinds.push(DocumentKind::printed::<Set>());
+    kinds.push(DocumentKind::printed::<SetList>());
     kinds
 }
 

@@ -91,6 +91,11 @@ pub enum Shortfall {
 }
 
 impl Shortfall {
+    /// Whether requests are missing, which grants would mend.
+    pub fn names_requests(&self) -> bool {
+        matches!(self, Self::GivenToAnother { .. } | Self::Missing(_) | Self::Shared(_))
+    }
+
     /// With a flag that is missing as well, where any is.
     #[must_use]
     pub fn with(mut self, flag: Option<CommandLine>) -> Self {

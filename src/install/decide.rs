@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
-use crate::bundle::parameters;
+use crate::bundle::parameters::{self, Resolved};
 use crate::capability::Requests;
 use crate::capability::template::Names;
 use crate::digest::Digest;
@@ -58,8 +58,13 @@ pub(super) fn decide(
     let previous = there.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
     let previous = previous.unwrap_or_default();
     let resolved =
-        parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, &previous)
-            .map_err(Error::Parameters)?;
+        parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, &previous);
+    // What is missing is said all at once, so none of it ends this before the grant is looked at.
+    let credentials = credentials(verified.bundle(), operation, responsibilities, mode);
+    let (resolved, unresolved) = match resolved {
+        Ok(resolved) => (resolved, None),
+        Err(error) => (Resolved::default(), Some(Error::Parameters(error))),
+    };
     let recorded =
         earlier.filter(|earlier| earlier.has_values_of_others()).map(|_| previous).unwrap_or_default();
     let is_given = |name: &String| operation.parameters.contains_key(name) || !recorded.contains_key(name);
@@ -82,11 +87,9 @@ pub(super) fn decide(
     let context = context(verified.bundle(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
     let guard = operation.consent.unsaid_guard(&requests);
-    let granted =
-        Granted::new(verified, &grant, names).map_err(|shortfall| earlier.explain(shortfall.with(guard)))?;
-    // After the grant, of which all that is missing is told at once: whoever decides has no use for a credential
-    // before.
-    let credentials = credentials(granted.verified().bundle(), operation, responsibilities, mode)?;
+    let granted = Granted::new(verified, &grant, names);
+    let granted = granted.map_err(|shortfall| Error::from(earlier.explain(shortfall.with(guard))));
+    let (granted, credentials) = all_there(granted, unresolved, credentials)?;
     let granted = if responsibilities.modifies { granted } else { granted.reading_only() };
     let decision = Decision {
         trust,
@@ -96,6 +99,35 @@ pub(super) fn decide(
         warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
     Ok(DecidedRun { granted: Some(Arc::new(granted)), grant, context, credentials, decision })
+}
+
+/// What a run needs, or everything of it that is missing. What has to be granted decides about the exit code.
+fn all_there(
+    granted: Result<Granted, Error>,
+    unresolved: Option<Error>,
+    credentials: Result<Supplied, Error>,
+) -> Result<(Granted, Supplied), Error> {
+    // A scope that a parameter fills cannot be looked at without its value.
+    let is_told =
+        |error: &Error| unresolved.is_none() || matches!(error, Error::Shortfall(it) if it.names_requests());
+    let (granted, ungranted) = match granted {
+        Ok(granted) => (Some(granted), None),
+        Err(error) => (None, Some(error).filter(is_told)),
+    };
+    let (credentials, unsupplied) = match credentials {
+        Ok(credentials) => (Some(credentials), None),
+        Err(error) => (None, Some(error)),
+    };
+    let mut missing = [ungranted, unresolved, unsupplied].into_iter().flatten();
+    match (missing.next(), granted, credentials) {
+        (None, Some(granted), Some(credentials)) => Ok((granted, credentials)),
+        (Some(first), ..) => {
+            let more: Vec<_> = missing.collect();
+            Err(if more.is_empty() { first } else { Error::Missing { first: Box::new(first), more } })
+        }
+        // Each of them is there, or its error is.
+        (None, ..) => Err(Error::Declined),
+    }
 }
 
 /// Waits for what is compiled, and says so when it takes a while.
@@ -190,12 +222,14 @@ fn check_credentials(
     if responsibilities.stateless {
         return Ok(());
     }
-    let missing = bundle.credentials().iter().find(|(name, credential)| {
+    let missing = bundle.credentials().iter().filter(|(name, credential)| {
         credential.required
             && credential.applies_to(&operation.action)
             && !operation.credentials.names().any(|given| given == *name)
     });
-    missing.map_or(Ok(()), |(name, _)| Err(Error::Credential(name.clone())))
+    let missing: Vec<_> =
+        missing.map(|(name, credential)| (name.clone(), credential.description.clone())).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Credential(missing)) }
 }
 
 /// Placeholder credentials for a comparison, which leaves out every field that holds one.

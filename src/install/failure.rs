@@ -29,9 +29,9 @@ pub enum Error {
     /// Fields of its objects belong to others, and nobody said that they are to be taken over.
     #[error("not without taking over what belongs to others: {}", held_text(.0))]
     Conflicts(Vec<HeldFields>),
-    /// A credential that the action needs was not given.
-    #[error("the bundle needs the credential `{0}` for this action")]
-    Credential(String),
+    /// Credentials that the action needs were not given: the name of each, and its author's words.
+    #[error("the bundle needs the credential{} {} for this action", if .0.len() == 1 { "" } else { "s" }, credentials_text(.0))]
+    Credential(Vec<(String, String)>),
     /// The values of the credentials cannot be read.
     #[error(transparent)]
     Credentials(Arc<dyn std::error::Error + Send + Sync>),
@@ -73,6 +73,14 @@ pub enum Error {
     /// Objects that were to be removed are still there, or may be.
     #[error("left in place, and still on record: {}", some(&left_texts(.0)))]
     Left(Vec<LeftObject>),
+    /// Several things that the action needs are missing.
+    #[error("{first}; {}", more.iter().map(|error| document::chain(error)).collect::<Vec<_>>().join("; "))]
+    Missing {
+        /// The one that decides about the exit code.
+        first: Box<Self>,
+        /// The others.
+        more: Vec<Self>,
+    },
     /// The name cannot be that of an installation.
     #[error(
         "`{0}` cannot name an installation: it must be a DNS label, as names of objects are made from it"
@@ -169,6 +177,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error that decides about the exit code, where several things are missing.
+    pub fn deciding(&self) -> &Self {
+        match self {
+            Self::Missing { first, .. } => first.deciding(),
+            error => error,
+        }
+    }
+
     /// The result status of CNAB Claims.
     pub(super) fn status(&self) -> &'static str {
         if matches!(self, Self::Canceled) { "canceled" } else { "failed" }
@@ -216,6 +232,18 @@ fn unready_text(rows: &[Unready]) -> String {
     let said = rows.iter().take(MAX_SAID).map(|row| format!("{}: {}", row.object, row.why));
     let more = rows.len().checked_sub(MAX_SAID).filter(|more| *more > 0);
     said.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join("; ")
+}
+
+/// The most of an author's words that are said about a credential, in characters.
+const MAX_WORDS: usize = 200;
+
+fn credentials_text(missing: &[(String, String)]) -> String {
+    let one = |(name, words): &(String, String)| {
+        let words: String = document::visible(words).chars().take(MAX_WORDS).collect();
+        let name = document::visible(name);
+        if words.is_empty() { format!("`{name}`") } else { format!("`{name}` ({words})") }
+    };
+    missing.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

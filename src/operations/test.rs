@@ -191,8 +191,9 @@ fn told(error: &Error) -> String {
         texts.extend(denials.iter().cloned());
         texts.extend(log.iter().map(|entry| crate::document::visible(&entry.text)));
     }
-    if let Error::Install(install::Error::Shortfall(Shortfall::Exceeded(lines) | Shortfall::Missing(lines))) =
-        error
+    if let Error::Install(error) = error
+        && let install::Error::Shortfall(Shortfall::Exceeded(lines) | Shortfall::Missing(lines)) =
+            error.deciding()
     {
         texts.extend(lines.iter().map(ToString::to_string));
     }

@@ -443,7 +443,13 @@ fn of_install(error: &install::Error) -> Meaning {
             Meaning::from(STALE).hint("another run was still at work: the same command removes them")
         }
         install::Error::Canceled => Meaning::from(ERROR).under(Circumstance::CutShort),
-        install::Error::Credential(_) => Meaning::from(ERROR).hint("name a credential set with `-c FILE`"),
+        install::Error::Credential(_) => Meaning::from(ERROR)
+            .hint("name a credential set with `-c`, or make one: carnet credentials generate NAME REF"),
+        install::Error::Missing { first, more } => {
+            let (mut first, more) = (of_install(first), more.iter().map(of_install));
+            first.details.extend(more.flat_map(|it| it.details));
+            first
+        }
         install::Error::Credentials(error) => meaning(&**error).unwrap_or_else(|| ERROR.into()),
         install::Error::Displaced { source, under_way } => of_state(source).details(under_way),
         install::Error::Declined => Meaning::from(ERROR).hint(UNASKED),

@@ -40,6 +40,20 @@ pub fn write_secret(path: &Path, text: &SecretString, force: bool) -> anyhow::Re
     write_as(path, text.expose_secret(), force, 0o600)
 }
 
+/// A copy of what a file is to hold, beside it and for its user alone, which is removed when it is dropped.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn private_copy(path: &Path, text: &SecretString) -> anyhow::Result<tempfile::NamedTempFile> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let cannot_write = || format!("cannot write beside `{}`", path.display());
+    let mut builder = tempfile::Builder::new();
+    #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+    let mut copy = builder.suffix(".yaml").tempfile_in(directory).with_context(cannot_write)?;
+    copy.write_all(text.expose_secret().as_bytes()).with_context(cannot_write)?;
+    Ok(copy)
+}
+
 /// Removes a file.
 ///
 /// # Errors

@@ -242,11 +242,16 @@ async fn a_required_credential_must_be_given_to_whoever_acts() {
     let site = Site::new().await;
     let bare = granting(operation("install"));
     let refused = decided(site.unsigned().await, &bare, None, Mode::Act).map(|decided| decided.decision);
-    assert!(matches!(&refused, Err(Error::Credential(name)) if name == "db-password"), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::Credential(missing)) if missing[0].0 == "db-password"),
+        "{refused:?}"
+    );
 
     let ungranted =
         decided(site.unsigned().await, &operation("install"), None, Mode::Act).map(|run| run.decision);
-    assert!(matches!(&ungranted, Err(Error::Shortfall(Shortfall::Missing(_)))), "{ungranted:?}");
+    let Err(Error::Missing { first, more }) = ungranted else { panic!("{ungranted:?}") };
+    assert!(matches!(*first, Error::Shortfall(Shortfall::Missing(_))), "the grant decides: {first:?}");
+    assert!(matches!(more.as_slice(), [Error::Credential(_)]), "{more:?}");
     let unreadable = |granted: bool| {
         let operation = if granted { granting(operation("install")) } else { operation("install") };
         let error: Box<dyn std::error::Error + Send + Sync> = "no such file".into();
@@ -258,7 +263,10 @@ async fn a_required_credential_must_be_given_to_whoever_acts() {
         "{refused:?}"
     );
     let refused = decided(site.unsigned().await, &unreadable(false), None, Mode::Act).map(|run| run.decision);
-    assert!(matches!(&refused, Err(Error::Shortfall(_))), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::Missing { first, .. }) if matches!(**first, Error::Shortfall(_))),
+        "{refused:?}"
+    );
 
     let examined = decided(site.unsigned().await, &bare, None, Mode::Examine).unwrap();
     assert_eq!(examined.credentials.names().collect::<Vec<_>>(), ["db-password"], "any value will do");
@@ -284,6 +292,13 @@ async fn parameters_of_the_last_run_count_unless_all_are_given() {
     let asked = granting(Operation { parameters: unknown, ..with_credential("install") });
     let refused = decided(site.unsigned().await, &asked, None, Mode::Act).map(|decided| decided.decision);
     assert!(matches!(refused, Err(Error::Parameters(_))), "{refused:?}");
+    let unknown = [("colour".to_owned(), json!("red"))].into();
+    let nothing = Operation { parameters: unknown, ..operation("install") };
+    let refused = decided(site.unsigned().await, &nothing, None, Mode::Act).map(|decided| decided.decision);
+    let told = refused.unwrap_err().to_string();
+    for part in ["requests what is not granted", "`colour`", "`db-password`"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }
 
 #[test]
