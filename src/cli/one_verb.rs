@@ -9,9 +9,9 @@ use std::mem::ManuallyDrop;
 use clap::{ArgMatches, Args, Command};
 
 use super::{
-    Global, apply, build, claims, completion, copy, dev, diff, doctor, drift, grant, history, init, inspect,
-    install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema, sets, sign, status, test,
-    trust, uninstall, unlock, verify, version,
+    Global, apply, approve, build, claims, completion, copy, dev, diff, doctor, drift, grant, history, init,
+    inspect, install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema, sets, sign,
+    status, test, trust, uninstall, unlock, verify, version,
 };
 
 /// Gives a verb its arguments.
@@ -20,6 +20,7 @@ type Augment = fn(Command) -> Command;
 /// Every verb.
 const VERBS: &[(&str, Augment)] = &[
     ("apply", apply::Args::augment_args),
+    ("approve", approve::Args::augment_args),
     ("build", build::Args::augment_args),
     ("claims", claims::Args::augment_args),
     ("completion", completion::Args::augment_args),
