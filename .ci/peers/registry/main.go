@@ -1,5 +1,5 @@
-// registry: a registry in memory on a free port of the loopback address, for tests. It prints its port and ends when its
-// standard input does, so that it never outlives the test that started it.
+// registry: a registry in memory on a free port of the loopback address, for tests. It prints its port and ends when
+// its standard input does, so that it never outlives the test that started it.
 package main
 
 import (

@@ -29,17 +29,16 @@ impl CredentialSource for Known {
     }
 }
 
-/// Knows one password, and no patience.
+/// Knows one password.
 fn settings(server: &Server) -> RegistrySettings {
-    RegistrySettings {
-        credentials: Box::new(Known(server.host())),
-        patience: Patience {
-            connect: Duration::from_millis(500),
-            silence: Duration::from_millis(300),
-            document: Duration::from_millis(600),
-        },
-        ..RegistrySettings::default()
-    }
+    RegistrySettings { credentials: Box::new(Known(server.host())), ..RegistrySettings::default() }
+}
+
+/// Opens a repository with little patience: enough of it for this machine, however busy that is.
+fn open_impatiently(server: &Server, silence: Duration) -> Repository {
+    let patience = Patience { connect: Duration::from_secs(3), silence, document: silence * 2 };
+    let client = RegistryClient::new(RegistrySettings { patience, ..settings(server) });
+    Repository::Registry(Registry::to_write(&client, &server.host(), "acme/web").unwrap())
 }
 
 fn open(server: &Server) -> Registry {
@@ -441,17 +440,18 @@ async fn a_registry_that_stalls_is_given_up_at_each_stage_and_the_stage_is_named
         (Sends::Drips, "too slowly"),
     ] {
         server.answer(move |_| Some(document().with("Content-Length", "1000000").sends(sends)));
-        let error = Repository::Registry(open(&server)).tagged("1").await.unwrap_err();
+        let error = open_impatiently(&server, Duration::from_secs(1)).tagged("1").await.unwrap_err();
         assert!(matches!(error, OciError::Registry(RegistryError::TimedOut { .. })), "{sends:?} {error}");
         assert!(error.to_string().contains(stage), "{sends:?} {error}");
     }
     server.answer(|_| Some(reply(200, "0123456789").sends(Sends::Stops(3))));
-    let error =
-        Repository::Registry(open(&server)).read(&Descriptor::of("text/plain", b"0123456789"), 100).await;
+    let registry = open_impatiently(&server, Duration::from_millis(300));
+    let error = registry.read(&Descriptor::of("text/plain", b"0123456789"), 100).await;
     assert!(matches!(error, Err(OciError::Registry(RegistryError::TimedOut { .. }))));
     // An upload that it takes no more of.
     server.answer(|seen| (seen.method == "PUT").then(|| reply(201, "").sends(Sends::Nothing)));
-    let error = Repository::Registry(open(&server)).add("text/plain", b"bytes").await.unwrap_err();
+    let registry = open_impatiently(&server, Duration::from_millis(300));
+    let error = registry.add("text/plain", b"bytes").await.unwrap_err();
     assert!(matches!(error, OciError::Registry(RegistryError::TimedOut { .. })), "{error}");
 }
 
