@@ -269,6 +269,7 @@ fn delete(kind: SetKind, args: &Delete, context: &Context) -> anyhow::Result<Cod
             Ok(exit::DONE)
         }
         Reply::No => Ok(exit::ERROR),
+        Reply::Stopped => Err(exit::Stopped.into()),
         Reply::Unasked => Err(exit::Unasked(format!("`{}` was not removed", file.display())).into()),
     }
 }
