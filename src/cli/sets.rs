@@ -16,6 +16,7 @@ use crate::text::CommandLine;
 use super::Context;
 use super::act::{Reply, ask};
 use super::exit::{self, Code, Usage};
+use super::inputs::prompt::Stopped;
 use super::inputs::sets::SetKind;
 use super::inputs::{self, credentials, parameters};
 use super::ui::{Page, Report, Tone, Words, mixed};
@@ -269,7 +270,7 @@ fn delete(kind: SetKind, args: &Delete, context: &Context) -> anyhow::Result<Cod
             Ok(exit::DONE)
         }
         Reply::No => Ok(exit::ERROR),
-        Reply::Stopped => Err(exit::Stopped.into()),
+        Reply::Stopped => Err(Stopped.into()),
         Reply::Unasked => Err(exit::Unasked(format!("`{}` was not removed", file.display())).into()),
     }
 }
