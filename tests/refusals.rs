@@ -536,6 +536,25 @@ fn below_a_granted_directory_no_name_and_no_link_leads_out() {
     assert_eq!(told_of_files(&home, &absent), expected);
 }
 
+#[test]
+fn a_file_may_be_as_large_as_the_grant_lets_it() {
+    let home = Home::new();
+    let path = home.path("mine");
+    std::fs::write(&path, "x".repeat((1 << 20) + 1)).unwrap();
+    let guest = Script::new().tolerant().read("mine").log("read").component();
+    let bundle = || unsigned(home.bundle("large", &guest, "requests: {files: [{name: mine}]}\n"));
+    let told = |bytes: &str| {
+        let verified = bundle();
+        let mut consent = approving(&verified);
+        consent.grant.files.push(FileGrant { name: "mine".into(), path: path.clone() });
+        consent.grant.limits.bytes = Some(bytes.into());
+        let outcome = home.plan(Some(verified), Operation { consent, ..home.operation("install") }).unwrap();
+        outcome.log.into_iter().map(|entry| entry.text).collect::<Vec<_>>()
+    };
+    assert_eq!(told("4Mi"), ["read"]);
+    assert_eq!(told("1Mi"), ["the file mine has more than the 1048576 bytes of the limit", "read"]);
+}
+
 /// Changes a file whenever the component says something.
 struct Meddling(std::path::PathBuf);
 

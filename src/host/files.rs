@@ -12,9 +12,6 @@ use crate::oci::file::{open_directory, open_named, open_plain};
 use super::told::CallError;
 use super::{GuestError, check_name};
 
-/// The largest file, in bytes: 1 MiB. A larger one could not go into an object anyway.
-const MAX_FILE: u64 = 1 << 20;
-
 /// The operator's files, each as it was first read, so that they read the same all through one run. Their bytes count
 /// towards the same limit as bytes handed over. No `Debug`: they are the operator's.
 #[derive(Clone, Default)]
@@ -58,22 +55,24 @@ impl InputFiles {
     }
 }
 
-/// The content of a file as it is now. None: it cannot be read.
-pub fn current(permit: &Permitted<ReadFile>) -> Option<String> {
-    text(permit).ok()
+/// The content of a file of at most so many bytes, as it is now. None: it cannot be read.
+pub fn current(permit: &Permitted<ReadFile>, most: u64) -> Option<String> {
+    text(permit, most).ok()
 }
 
 impl Files<'_> {
     pub(super) fn read(&mut self, name: String) -> Result<String, CallError> {
         check_name(&name)?;
         let permit = self.granted.read(&name)?;
-        let read = self.kept.0.entry(name).or_insert_with(|| text(&permit));
+        // What may not be handed over is not even read.
+        let most = self.granted.limits().bytes;
+        let read = self.kept.0.entry(name).or_insert_with(|| text(&permit, most));
         read.clone().map_err(|Unread { told, explained }| CallError::Unread { told, explained })
     }
 }
 
 /// The texts for the component name the file as it knows it, never the path. The operator is told which one was tried.
-fn text(permit: &Permitted<ReadFile>) -> Result<String, Unread> {
+fn text(permit: &Permitted<ReadFile>, most: u64) -> Result<String, Unread> {
     let name = &permit.name;
     let unread = |told: GuestError, why: String| {
         let path = match &permit.path {
@@ -82,17 +81,20 @@ fn text(permit: &Permitted<ReadFile>) -> Result<String, Unread> {
         };
         Unread { told, explained: format!("file {name}: `{}`: {why}", path.display()) }
     };
-    let bytes = bytes(&permit.path).map_err(|error| {
+    let bytes = bytes(&permit.path, most).map_err(|error| {
         let told = match error.kind() {
             io::ErrorKind::FileTooLarge => {
-                GuestError::Invalid(format!("the file {name} is larger than 1 MiB"))
+                GuestError::Invalid(format!("the file {name} has more than the {most} bytes of the limit"))
             }
             io::ErrorKind::InvalidFilename => {
                 GuestError::Invalid(format!("the file {name} is not below a directory"))
             }
             _ => GuestError::NotFound(format!("file {name}")),
         };
-        unread(told, error.to_string())
+        let is_large = error.kind() == io::ErrorKind::FileTooLarge;
+        let limit =
+            || format!("it has more than the {most} bytes that may be handed over (limits: {{ bytes: … }})");
+        unread(told, if is_large { limit() } else { error.to_string() })
     })?;
     String::from_utf8(bytes).map_err(|_| {
         let told = GuestError::Invalid(format!("the file {name} is not UTF-8 text"));
@@ -100,10 +102,10 @@ fn text(permit: &Permitted<ReadFile>) -> Result<String, Unread> {
     })
 }
 
-fn bytes(path: &BoundPath) -> io::Result<Vec<u8>> {
+fn bytes(path: &BoundPath, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+    open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)

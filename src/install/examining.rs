@@ -56,7 +56,8 @@ impl Run<'_> {
     fn changed_inputs(&self, files: &InputFiles) -> Vec<ChangedInput> {
         let Some(granted) = self.decided.granted.as_deref() else { return Vec::new() };
         let now = |file: &RecordedFile| {
-            let content = granted.read(&file.name).ok().and_then(|permit| current(&permit));
+            let content =
+                granted.read(&file.name).ok().and_then(|permit| current(&permit, granted.limits().bytes));
             content.map(|content| Digest::of(content.as_bytes()))
         };
         let changed = |file: &RecordedFile| {

@@ -295,7 +295,7 @@ extern bool carnet_kubernetes_wait_wait(carnet_kubernetes_wait_list_object_ref_t
 // Imported Functions from `carnet:files/read@0.1.0`
 // The UTF-8 text of the file with this logical name, the one that the bundle requests. Which file that is on the
 // operator's machine is the grant's business, and the component never learns it. Where the grant binds the name to
-// a directory, `NAME/PATH` is a file in it. A file has at most 1 MiB (2^20 bytes), and reads the same all through
+// a directory, `NAME/PATH` is a file in it. A file has at most the limit of `bytes`, and reads the same all through
 // one run.
 // 
 // Errors: `denied` (no grant for this name), `not-found` (granted, but not there), `invalid` (not UTF-8, too long,
