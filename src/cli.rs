@@ -36,7 +36,6 @@ mod apply;
 mod approve;
 mod build;
 mod compile;
-mod completion;
 mod copy;
 mod findings;
 mod dev;
@@ -70,6 +69,7 @@ mod uninstall;
 mod unlock;
 mod claims;
 mod version;
+mod completion;
 mod one_verb;
 
 /// Install bundles that you do not have to trust

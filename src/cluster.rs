@@ -27,7 +27,7 @@ mod diagnosis;
 pub mod identity;
 
 pub use bindings::Bindings;
-pub use connect::{ConnectOptions, Unconfigured};
+pub use connect::{ConnectOptions, Unconfigured, contexts};
 pub use credential::CredentialError;
 pub use identity::{Leftover, ScopedIdentity, is_ours, written_for};
 pub use kubeconfig::{InvalidKubeconfig, check_kubeconfig};

@@ -271,6 +271,8 @@ fn installed() -> Site {
         outputs:\n  url: { schema: { type: string } }\n";
     let script = Script::new().output("url", "\"http://a\"");
     site.home.bundle("app", &script.component(), source);
+    let contexts = "contexts: [{name: other, context: {cluster: a}}, {name: our, context: {cluster: a}}]\n";
+    std::fs::write(site.home.path("config"), format!("apiVersion: v1\nkind: Config\n{contexts}")).unwrap();
     for name in ["web", "other"] {
         let line =
             format!("carnet install {name} layout:app --target dir:out -n prod --dangerous-unsigned -y");
@@ -281,7 +283,7 @@ fn installed() -> Site {
 }
 
 /// What is completed in each place, the same in every shell.
-const PLACES: [(&str, &[&str]); 8] = [
+const PLACES: [(&str, &[&str]); 15] = [
     ("carnet status ", &["other", "web"]),
     ("carnet uninstall -y w", &["web"]),
     ("carnet --state .local/share/carnet status w", &["web"]),
@@ -290,6 +292,13 @@ const PLACES: [(&str, &[&str]); 8] = [
     ("carnet invoke web ", &["dev.carnet.test.backup"]),
     ("carnet install x layout:app --param t", &["team="]),
     ("carnet install x layout:app:", &["layout:app:1.0.0"]),
+    ("carnet install x layout:ap", &["layout:app", "layout:app-source"]),
+    ("carnet install x layout:app --target k", &["kube"]),
+    ("carnet install x layout:app --target dir:ap", &["dir:app-source/", "dir:app/"]),
+    ("carnet status web -n p", &["prod"]),
+    ("carnet status web --kubeconfig config --context o", &["other", "our"]),
+    ("carnet schema Installation", &["Installation", "InstallationList"]),
+    ("carnet lint --kind relo", &["relocation-mapping"]),
 ];
 
 /// Runs a program that has the script of its shell, and `carnet` in its path.

@@ -9,8 +9,8 @@ use super::exit::{self, Code};
 
 /// Print a completion script for a shell
 ///
-/// In bash, zsh and fish it also completes what is there: installations, revisions, outputs, actions, parameters and
-/// the tags of a layout. To do so it asks `carnet`, which reads the state that the line names.
+/// In bash, zsh and fish it also completes what is there: installations, revisions, outputs, actions, parameters,
+/// tags of a layout, places of bundles and targets, namespaces, contexts and kinds of documents. To do so it asks `carnet`, which reads the state that the line names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -67,6 +67,10 @@ end
 complete -c carnet -a '(__carnet_words)'
 complete -c carnet -n '__fish_prev_arg_in --param' -l param -x -a '(__carnet_words)'
 complete -c carnet -n '__fish_prev_arg_in --bundle' -l bundle -x -a '(__carnet_words)'
+complete -c carnet -n '__fish_prev_arg_in --context' -l context -x -a '(__carnet_words)'
+complete -c carnet -n '__fish_prev_arg_in --kind' -l kind -x -a '(__carnet_words)'
+complete -c carnet -n '__fish_prev_arg_in -n --namespace' -s n -l namespace -x -a '(__carnet_words)'
+complete -c carnet -n '__fish_prev_arg_in --target' -l target -x -a '(__carnet_words)'
 "#;
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {

@@ -111,7 +111,7 @@ fn reference(text: &str) -> Result<Reference, Usage> {
 }
 
 /// The names of all kinds: those of CNAB, and those of ours, in which `Status` would mean two things.
-fn names() -> Vec<String> {
+pub(super) fn names() -> Vec<String> {
     let ours = schema::all().iter().map(DocumentKind::hyphenated).collect::<Vec<_>>();
     let cnab = CnabKind::ALL.iter().map(|kind| kind.name().to_owned());
     cnab.chain(ours).collect()

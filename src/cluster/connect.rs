@@ -185,6 +185,12 @@ fn at_fault(error: &KubeconfigError) -> &'static str {
     }
 }
 
+/// The contexts that can be named: of this kubeconfig, or of those that are found. None of one that cannot be read.
+pub fn contexts(kubeconfig: Option<PathBuf>) -> Vec<String> {
+    let files = kubeconfig.map_or_else(default_files, |file| vec![file]);
+    Kubeconfigs::read(files).map(|read| read.contexts()).unwrap_or_default()
+}
+
 /// The files to merge. Like kubectl, those of the list that do not exist are skipped.
 #[expect(clippy::disallowed_methods, reason = "kubectl's rules for finding the kubeconfig")]
 fn default_files() -> Vec<PathBuf> {

@@ -87,6 +87,11 @@ pub fn check_kubeconfig(text: &str) -> Result<(), InvalidKubeconfig> {
 }
 
 impl Kubeconfigs {
+    /// The names of all contexts.
+    pub(super) fn contexts(&self) -> Vec<String> {
+        self.0.iter().flat_map(|(_, file)| &file.contexts).map(|context| context.name.clone()).collect()
+    }
+
     /// Reads these files.
     ///
     /// # Errors

@@ -5,13 +5,15 @@
 //! this. Whatever goes wrong, there is nothing to offer. What is offered goes into a shell, and others may have written it:
 //! only words that mean nothing to a shell are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, Command, CommandFactory as _, Parser as _};
 
 use crate::bundle::Bundle;
+use crate::cluster::contexts;
 use crate::fetch;
 use crate::oci::registry::RegistryClient;
 use crate::reference::Reference;
@@ -19,6 +21,8 @@ use crate::state::State;
 
 use super::super::act::HomeArgs;
 use super::super::asked::Asked;
+use super::super::lint::names;
+use super::super::schema::all;
 use super::super::ui::Ui;
 use super::super::{Cli, Context, Global, exit, runtime};
 
@@ -52,7 +56,16 @@ fn candidates(words: &[String]) -> Option<Vec<String>> {
         Place::Positional("REVISION") => line.revisions()?,
         Place::Positional("OUTPUT") => line.outputs()?,
         Place::Positional("ACTION") => line.bundle()?.actions().keys().cloned().collect(),
-        Place::Positional("REF") | Place::Value("bundle") => tags(current)?,
+        Place::Positional("REF" | "DIR|REF|FILE" | "SRC" | "DST") | Place::Value("bundle" | "to") => {
+            tags(current).into_iter().flatten().chain(places(current, &["layout:", "archive:"])).collect()
+        }
+        Place::Positional("KIND") => all().iter().map(|kind| kind.kind.to_owned()).collect(),
+        Place::Value("kind") => names(),
+        Place::Value("target") => {
+            std::iter::once("kube".to_owned()).chain(places(current, &["dir:"])).collect()
+        }
+        Place::Value("namespace") => line.namespaces()?,
+        Place::Value("context") => contexts(line.flags.get("kubeconfig").map(PathBuf::from)),
         Place::Value("param") if !current.contains('=') => {
             line.bundle()?.parameters().keys().map(|name| format!("{name}=")).collect()
         }
@@ -143,6 +156,12 @@ impl Line {
         Some(readable.into_iter().filter(|it| !it.is_deleted()).map(|it| it.name).collect())
     }
 
+    fn namespaces(&self) -> Option<Vec<String>> {
+        let readable = self.state()?.readable(true).ok()?.readable;
+        let namespaces: BTreeSet<_> = readable.into_iter().map(|it| it.namespace).collect();
+        Some(namespaces.into_iter().collect())
+    }
+
     fn revisions(&self) -> Option<Vec<String>> {
         let revisions = self.state()?.revisions(self.name()?).ok()?.readable;
         Some(revisions.into_iter().rev().map(|it| it.revision).collect())
@@ -203,6 +222,27 @@ fn flag_with_value<'a>(verb: &'a Command, word: &str) -> Option<&'a Arg> {
         .filter(|flag| !flag.is_positional())
         .find(is_it)
         .filter(|it| it.get_action().takes_values())
+}
+
+/// What may stand behind a scheme: directories, and files where it takes one. Of what is hidden nothing is offered.
+fn places(current: &str, schemes: &[&str]) -> Vec<String> {
+    let Some(scheme) = schemes.iter().find(|scheme| current.starts_with(**scheme)) else {
+        return schemes.iter().map(|scheme| (*scheme).to_owned()).collect();
+    };
+    let typed = current.get(scheme.len()..).unwrap_or_default();
+    let folder = typed.rfind('/').and_then(|at| typed.get(..=at)).unwrap_or_default();
+    #[expect(clippy::disallowed_methods, reason = "who types the path may read it")]
+    let entries =
+        std::fs::read_dir(if folder.is_empty() { "." } else { folder }).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let is_directory = entry.path().is_dir();
+        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'))?;
+        let end = if is_directory && *scheme != "layout:" { "/" } else { "" };
+        (is_directory || *scheme == "archive:").then(|| format!("{scheme}{folder}{name}{end}"))
+    });
+    let mut found: Vec<_> = named.collect();
+    found.sort();
+    found
 }
 
 /// The tags of the layout or archive that is typed before the last `:`.
