@@ -238,6 +238,15 @@ impl Fetched {
         &self.absent_images
     }
 
+    /// Where the images are, beside a copy of the bundle at a registry: reference in the bundle to reference there, by digest.
+    /// Nothing where no registry has it, since an image is pulled from one.
+    pub fn relocation_map(&self, copy: &Reference) -> Option<BTreeMap<String, String>> {
+        let Reference::Registry(RegistryReference { host, repository, .. }) = copy else { return None };
+        // It was read before, and names what the bundle names.
+        let index = BundleIndex::parse(&self.index_bytes).ok()?;
+        Some(index::relocation_map(&index, &self.bundle, &format!("{host}/{repository}")))
+    }
+
     /// Faults that do not make the bundle unusable.
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings

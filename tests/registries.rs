@@ -53,7 +53,8 @@ impl Site {
         let manifest = "{apiVersion: v1, kind: ConfigMap, metadata: {name: web-a}, data: {value: one}}";
         let requests = "requests:\n  kubernetes: [{verbs: [apply], kinds: [ConfigMap], namespaces: \
                         ['${namespace}'], names: ['web-*']}]\n";
-        let component = Script::new().apply(&[manifest]).component();
+        let script = if rest.starts_with("images:") { Script::new().image("app") } else { Script::new() };
+        let component = script.apply(&[manifest]).component();
         self.home.bundle(name, &component, &format!("{requests}{rest}"));
         support::sign(&support::reference(&self.home.path(name)), &self.key).unwrap();
     }
@@ -213,15 +214,33 @@ fn a_bundle_is_carried_to_where_no_network_is_and_installed_there() {
     let target = format!("dir:{}", site.path("rendered").display());
     let install = |name: &str, from: &str| {
         let place = ["--target", &target, "-n", name, "--approve", &digest, "-y"];
-        site.run(&[&["install", name, from, "--trust", &trust][..], &place].concat()).well();
+        let said = site.run(&[&["install", name, from, "--trust", &trust][..], &place].concat());
+        assert_eq!(said.code, Some(0), "{}", said.text);
         let rendered = site.path(&format!("rendered/{name}"));
         assert!(std::fs::read_dir(rendered).unwrap().next().is_some());
+        said.text
     };
-    install("from-registry", &there);
+    // The component is told where the image is inside: nobody there reaches the other place.
+    let (_, by_digest) = name.split_once('@').unwrap();
+    let relocated = format!("{}/mirror/web@{by_digest}", inside.host());
+    let told = install("from-registry", &there);
+    assert!(told.contains(&relocated) && !told.contains(&name), "{told}");
+    let map = site.path("map.json").display().to_string();
+    let verbs: [&[&str]; 3] =
+        [&["inspect", &there], &["copy", &archive, &there], &["pull", &there, &site.archive("mapped.tar")]];
+    for verb in verbs {
+        site.run(&[verb, &["--relocation-map", &map]].concat()).well();
+        let written: Value = serde_json::from_slice(&std::fs::read(&map).unwrap()).unwrap();
+        assert_eq!(written[&name], relocated, "{verb:?}");
+        assert_eq!(written.as_object().unwrap().len(), 2, "the component is one of them");
+        std::fs::remove_file(&map).unwrap();
+    }
+    let local = site.run(&["inspect", &archive, "--relocation-map", &map]);
+    assert!(local.code == Some(2) && !Path::new(&map).exists(), "{}", local.text);
     // And back: the same bytes, although another registry listed the signatures.
     site.run(&["pull", &there, &site.archive("back.tar")]).well();
     drop(inside);
-    install("from-archive", &archive);
+    assert!(install("from-archive", &archive).contains(&name), "no registry is known that has a copy");
     assert!(std::fs::read(site.path("back.tar")).unwrap() == first);
     assert!(std::fs::read(site.path("web.tar")).unwrap() == first, "reading changes nothing");
 }

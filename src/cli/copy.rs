@@ -1,16 +1,19 @@
 //! `carnet push`, `carnet pull` and `carnet copy`: the same, by the names that people look for.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::bundle::canonical::canonical;
 use crate::oci::{CopyObserver, Descriptor};
 use crate::operations::copy::{Copied, copy};
 use crate::reference::Reference;
 
-use super::Context;
-use super::exit::{self, Code};
+use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report, Tone, Words, mixed};
+use super::{Context, inputs};
 
 /// Copy a bundle into a registry, with its images and signatures
 ///
@@ -63,6 +66,34 @@ struct Places {
     /// Where it goes: a registry, or a layout or archive, which is made where there is none
     #[arg(value_name = "DST")]
     to: Reference,
+    #[command(flatten)]
+    map: RelocationMap,
+}
+
+/// The relocation mapping of CNAB, to be written to a file.
+#[derive(Debug, clap::Args)]
+pub(super) struct RelocationMap {
+    /// Write where the images are to be pulled from, by their names in the bundle (a relocation mapping, CNAB 103)
+    #[arg(long, value_name = "FILE")]
+    relocation_map: Option<PathBuf>,
+}
+
+impl RelocationMap {
+    /// Checks that one of the places can have a map, before anything is done.
+    pub(super) fn check(&self, places: &[&Reference]) -> Result<(), Usage> {
+        if self.relocation_map.is_none() || places.iter().any(|place| !place.is_local()) {
+            return Ok(());
+        }
+        let message = "--relocation-map: images are pulled from a registry, and none is named";
+        Err(Usage::new(message, "name a registry, or leave the flag out"))
+    }
+
+    /// Writes the map, in canonical form as other tools for CNAB do.
+    pub(super) fn write(&self, map: Option<&BTreeMap<String, String>>) -> anyhow::Result<()> {
+        let (Some(file), Some(map)) = (&self.relocation_map, map) else { return Ok(()) };
+        let text = String::from_utf8(canonical(&serde_json::json!(map))?)?;
+        inputs::write(file, &text, true)
+    }
 }
 
 pub(super) fn push(args: &Push, context: &Context) -> anyhow::Result<Code> {
@@ -78,11 +109,14 @@ pub(super) fn copy_verb(args: &Copy, context: &Context) -> anyhow::Result<Code> 
 }
 
 fn run(places: &Places, context: &Context) -> anyhow::Result<Code> {
+    places.map.check(&[&places.from, &places.to])?;
     let bar = Arc::new(Bar(context.ui.has_progress().then(|| ProgressBar::new(0))));
     let observer: Arc<dyn CopyObserver> = bar.clone();
     let copied = context.wait(copy(&places.from, &places.to, &context.registries(), &observer));
     bar.show(ProgressBar::finish_and_clear);
-    context.ui.report(&copied?)?;
+    let copied = copied?;
+    places.map.write(copied.relocation_map.as_ref())?;
+    context.ui.report(&copied)?;
     Ok(exit::DONE)
 }
 

@@ -14,6 +14,7 @@ use crate::operations::inspect::{
 use crate::reference::Reference;
 
 use super::Context;
+use super::copy::RelocationMap;
 use super::exit::{self, Code};
 use super::ui::{Page, Report, Tone, Words, mixed};
 use super::verify::signature_row;
@@ -32,10 +33,14 @@ pub(super) struct Args {
     /// Where the bundle is
     #[arg(value_name = "REF")]
     reference: Reference,
+    #[command(flatten)]
+    map: RelocationMap,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    args.map.check(&[&args.reference])?;
     let inspection = context.wait(inspect(&args.reference, &context.bundles()))?;
+    args.map.write(inspection.relocation_map.as_ref())?;
     context.ui.report(&inspection)?;
     Ok(exit::DONE)
 }

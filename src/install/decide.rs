@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bundle::Bundle;
 use crate::bundle::parameters::{self, Resolved};
+use crate::bundle::{Bundle, Image};
 use crate::capability::Requests;
 use crate::capability::template::Names;
 use crate::digest::Digest;
+use crate::fetch::Fetched;
 use crate::grant::spec::GrantSpec;
 use crate::grant::{ConsentKey, Granted, Shortfall};
 use crate::host::progress::{Observer, RunEvent};
@@ -84,7 +85,7 @@ pub(super) fn decide(
         // A value that others may have chosen fills no scope: it would choose what the grant is for.
         parameters: resolved.values.clone().into_iter().filter(|(name, _)| is_own(name)).collect(),
     };
-    let context = context(verified.bundle(), operation, resolved.values);
+    let context = context(verified.fetched(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
     let guard = operation.consent.unsaid_guard(&requests);
     let granted = Granted::new(verified, &grant, names);
@@ -240,10 +241,14 @@ fn stand_ins(bundle: &Bundle, operation: &Operation) -> Supplied {
 }
 
 fn context(
-    bundle: &Bundle,
+    fetched: &Fetched,
     operation: &Operation,
     parameters: BTreeMap<String, Value>,
 ) -> InstallationContext {
+    let bundle = fetched.bundle();
+    // A registry that has the bundle has its images beside it, and may be the only one that can be reached.
+    let relocated = fetched.relocation_map(fetched.reference()).unwrap_or_default();
+    let there = |image: &Image| relocated.get(&image.image).cloned();
     let outputs = bundle.outputs().iter().filter(|(_, output)| output.applies_to(&operation.action));
     let schema = |definition: &str| bundle.definition(definition).cloned().unwrap_or_default();
     InstallationContext {
@@ -257,7 +262,10 @@ fn context(
         images: bundle
             .images()
             .iter()
-            .map(|(name, image)| (name.clone(), pinned(&image.image, image.digest)))
+            .map(|(name, image)| {
+                let reference = there(image).unwrap_or_else(|| pinned(&image.image, image.digest));
+                (name.clone(), reference)
+            })
             .collect(),
         outputs: outputs.map(|(name, output)| (name.clone(), schema(&output.definition))).collect(),
     }

@@ -1,5 +1,6 @@
 //! Copies a bundle from one place to another, with its images, signatures and all else that belongs to it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -31,6 +32,10 @@ pub struct Copied {
     pub present: usize,
     /// Images that are in neither place, by name. Only layouts and archives may lack some.
     pub missing: Vec<String>,
+    /// Where the images are to be pulled from: beside the copy, else beside the original. None where neither is at a
+    /// registry.
+    #[serde(skip)]
+    pub relocation_map: Option<BTreeMap<String, String>>,
 }
 
 impl Document for Copied {
@@ -83,6 +88,7 @@ pub async fn copy(
         bytes: sum.bytes,
         present: sum.present,
         missing: named(&fetched, &sum.absent),
+        relocation_map: fetched.relocation_map(to).or_else(|| fetched.relocation_map(fetched.reference())),
     })
 }
 

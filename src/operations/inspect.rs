@@ -6,7 +6,7 @@
 
 mod inputs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -67,6 +67,9 @@ pub struct Inspection {
     pub unprovided_imports: Vec<String>,
     /// The images that come with it.
     pub images: Vec<ImageSummary>,
+    /// Where they are to be pulled from, where the bundle is at a registry.
+    #[serde(skip)]
+    pub relocation_map: Option<BTreeMap<String, String>>,
     /// The inputs that may be set.
     pub parameters: Vec<ParameterSummary>,
     /// The credentials that it takes. Where they may go is in `requests`.
@@ -238,6 +241,7 @@ impl Inspection {
             unprovided_imports: unprovided(imports),
             inert: inert(imports),
             images: images(fetched),
+            relocation_map: fetched.relocation_map(fetched.reference()),
             parameters: ParameterSummary::of(bundle),
             credentials: CredentialSummary::of(bundle),
             outputs: OutputSummary::of(bundle),

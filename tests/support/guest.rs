@@ -127,6 +127,16 @@ impl Script {
         self
     }
 
+    /// Looks up an image; its reference goes to the log.
+    pub fn image(mut self, name: &str) -> Self {
+        let [at, length] = self.text(name);
+        self.import("carnet:installation/context@0.1.0", "image", "$image", "i32 i32 i32");
+        self.import("carnet:installation/log@0.1.0", "log", "$log", "i32 i32 i32");
+        writeln!(self.body, "(call $image (i32.const {at}) (i32.const {length}) (i32.const 16))").unwrap();
+        self.body += "(call $log (i32.const 1) (i32.load (i32.const 20)) (i32.load (i32.const 24)))\n";
+        self
+    }
+
     pub fn lend(mut self, name: &str) -> Self {
         let [at, length] = self.text(name);
         self.import("carnet:credentials/lend@0.1.0", "lend", "$lend", "i32 i32 i32");
