@@ -40,7 +40,8 @@ const MARK: &str = "carnet.dev/identities=true pod-security.kubernetes.io/enforc
 const UNASKED: &str = "there is no terminal to ask on: add `--yes` to confirm the change";
 
 /// The hint where somebody else has to approve a plan.
-const UNAPPROVED: &str = "carnet plan NAME REF -o json > PLAN, carnet approve PLAN --key KEY --to FILE by each, carnet apply PLAN --approval FILE";
+const UNAPPROVED: &str =
+    "save the plan (`-o json`), have it approved, and carry that out: carnet apply PLAN --approval FILE";
 
 /// The hint where a component trapped before anything was done.
 const TRAPPED: &str = "nothing was done: the fault is in the bundle, for its author to mend";
