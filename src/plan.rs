@@ -41,7 +41,7 @@ pub use document::{
 pub(crate) use proposed::Noted;
 pub use proposed::Proposed;
 pub use requested::Requested;
-pub(crate) use rights::policies_beside;
+pub(crate) use rights::{namespaces_among, of_manifests, policies_beside};
 pub use saved::Unusable;
 pub use waits::Waits;
 

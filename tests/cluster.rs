@@ -21,6 +21,8 @@ mod hostile;
 mod kstate;
 #[path = "cluster/lists.rs"]
 mod lists;
+#[path = "cluster/manifests.rs"]
+mod manifests;
 #[path = "cluster/plans.rs"]
 mod plans;
 #[path = "cluster/powers.rs"]

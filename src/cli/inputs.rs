@@ -32,6 +32,7 @@ mod writing;
 pub mod sets;
 pub mod consent;
 pub mod credentials;
+pub mod manifests;
 pub mod parameters;
 pub mod prompt;
 pub mod password;

@@ -1,7 +1,7 @@
 //! `carnet rbac`.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -9,7 +9,9 @@ use secrecy::SecretString;
 use crate::cluster::written_for;
 use crate::document;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::operations::rbac::{self, Account, AccountKeeper, RightsCheck, RightsReport, RightsRequest};
+use crate::operations::rbac::{
+    self, Account, AccountKeeper, Manifests, RightsCheck, RightsReport, RightsRequest,
+};
 use crate::operations::{Document as _, InstallRequest, InstallationRequest, OwnWord};
 use crate::reference::Reference;
 use crate::text::YamlText;
@@ -17,8 +19,8 @@ use crate::text::YamlText;
 use super::Context;
 use super::act::{self, HomeArgs, InputArgs, TargetArgs, UnsignedArgs};
 use super::exit::{self, Code, Usage};
-use super::inputs;
 use super::inputs::consent::ConsentArgs;
+use super::inputs::{self, manifests};
 use super::ui::{Page, Report, Tone, Words, mixed};
 
 /// Print the rights in a cluster that an install, an upgrade or a rollback takes
@@ -39,14 +41,20 @@ Examples:
   carnet apply plan.json --kubeconfig run.kubeconfig --identity own
   carnet rbac web --rollback --kubeconfig back.kubeconfig
   carnet rollback web --kubeconfig back.kubeconfig --identity own
-  carnet rbac web --target kube --kubeconfig run.kubeconfig --revoke")]
+  carnet rbac web --target kube --kubeconfig run.kubeconfig --revoke
+  helm template web chart | carnet rbac web -n prod --from - | kubectl apply -f -
+  carnet rbac --from manifests/ crds.yaml -n prod")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
-    name: String,
+    #[arg(value_name = "NAME", required_unless_present = "from")]
+    name: Option<String>,
     /// Where the bundle is
-    #[arg(value_name = "REF", required_unless_present_any = ["revoke", "rollback"])]
+    #[arg(value_name = "REF", required_unless_present_any = ["from", "revoke", "rollback"])]
     reference: Option<Reference>,
+    /// The rights to apply, wait for, change and remove these manifests, without a bundle: files, directories (all `.yaml`,
+    /// `.yml` and `.json` in them), or `-` for standard input. Kinds that others define have to be defined among them
+    #[arg(long, value_name = "FILE|DIR|-", num_args = 1.., conflicts_with_all = ["reference", "rollback", "check", "kubeconfig", "revoke"])]
+    from: Vec<PathBuf>,
     /// The rights to go back to a revision, or else to the last one that succeeded before the current one
     #[arg(long, value_name = "REVISION", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "revoke")]
     rollback: Option<String>,
@@ -73,13 +81,18 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// The name of the installation, or of an account for manifests.
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("manifests")
+    }
+
     /// The request for a plan's rights.
     fn request(&self, target: TargetArgs) -> anyhow::Result<RightsRequest> {
         let mut installation = InstallationRequest {
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
             is_unsigned: self.unsigned.dangerous_unsigned,
-            ..target.home.request(&self.name)?
+            ..target.home.request(self.name())?
         };
         installation.change.identity_namespace.clone_from(&self.identity_namespace);
         let destination = target.destination();
@@ -104,6 +117,9 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    if !args.from.is_empty() {
+        return of_manifests(args, context);
+    }
     let mut target = args.target.clone();
     let file = target.take_kubeconfig();
     let home = target.home.clone();
@@ -117,12 +133,27 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 
 fn print((home, request): (&HomeArgs, &RightsRequest), context: &Context) -> anyhow::Result<Code> {
     let report = act::carry_out(home, context, async |services| rbac::rights(request, services).await)?;
+    printed(&report, context)
+}
+
+fn printed(report: &RightsReport, context: &Context) -> anyhow::Result<Code> {
     if context.ui.is_for_people() {
-        context.ui.yaml(&yaml(&report))?;
+        context.ui.yaml(&yaml(report))?;
     } else {
-        context.ui.document(RightsReport::KIND, &report)?;
+        context.ui.document(RightsReport::KIND, report)?;
     }
     Ok(exit::DONE)
+}
+
+/// Prints the rights that manifests take. The cluster is not asked, and nothing is made.
+fn of_manifests(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    let report = rbac::rights_of_manifests(&Manifests {
+        files: manifests::read(&args.from)?,
+        name: args.name().to_owned(),
+        namespace: args.target.home.namespace().unwrap_or("default").to_owned(),
+        home: args.identity_namespace.clone(),
+    })?;
+    printed(&report, context)
 }
 
 fn check(
@@ -157,7 +188,7 @@ fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> a
     let Some(account) = written(file)? else {
         anyhow::bail!("`{}` is not there", file.display());
     };
-    let (destination, request) = (target.destination_in_cluster(), target.home.request(&args.name)?);
+    let (destination, request) = (target.destination_in_cluster(), target.home.request(args.name())?);
     act::carry_out(&target.home, context, async |services| {
         rbac::revoke(&account, &destination, &request, services).await
     })?;

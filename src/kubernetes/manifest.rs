@@ -126,6 +126,28 @@ pub fn read(manifest: &str, memory: &MemoryBudget) -> Result<Value, InvalidManif
     Ok(document::with_whole_numbers(value))
 }
 
+/// The documents of a stream of YAML, each with the number of its first line, without those that hold nothing but
+/// comments. A line that begins with `---` separates them wherever it stands (YAML 1.2.2, 9.1.2).
+pub fn documents(text: &str) -> Vec<(usize, &str)> {
+    let (mut found, mut begin, mut first, mut at) = (Vec::new(), 0, 1, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if is_separator(line) {
+            found.push((first, &text[begin..at]));
+            (begin, first) = (at, number + 1);
+        }
+        at += line.len();
+    }
+    found.push((first, &text[begin..]));
+    let is_nothing =
+        |line: &str| is_separator(line) || line.trim().is_empty() || line.trim_start().starts_with('#');
+    found.retain(|(_, document)| !document.lines().all(is_nothing));
+    found
+}
+
+fn is_separator(line: &str) -> bool {
+    line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+}
+
 /// The objects of a document: its items, if it is a list (`List`, `ConfigMapList`), and those of lists among them, else
 /// itself. An item of a typed list need not say what it is.
 ///

@@ -1,5 +1,7 @@
 //! The rights in a cluster that an install, an upgrade or a rollback takes, and accounts that have just these.
 
+mod manifests;
+
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -24,7 +26,7 @@ use super::plan::plan;
 use super::rollback::returning;
 use super::{Document, Error, InstallRequest, InstallationRequest, RequestedPlace, Services};
 
-/// The rights that a plan takes, as objects for `kubectl apply`.
+/// The rights that a plan or some manifests take, as objects for `kubectl apply`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RightsReport {
@@ -32,8 +34,9 @@ pub struct RightsReport {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// The digest of the plan.
-    pub plan: Digest,
+    /// The digest of the plan. None: they are those of manifests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
     /// A ServiceAccount, and roles that are bound to it; what is in namespaces that the plan makes itself comes last.
     pub objects: Vec<Value>,
     /// How the run grants rights to others, a sentence each.
@@ -61,6 +64,8 @@ pub struct Account {
     #[serde(flatten)]
     pub record: IdentityRecord,
 }
+
+pub use manifests::{ManifestFile, Manifests, UnusableManifest, rights_of_manifests};
 
 /// The action whose rights are asked for.
 #[derive(Debug)]
@@ -272,31 +277,49 @@ impl RightsReport {
         if let Some(state) = state {
             rights.keeps_state(state, &installation.name);
         }
-        let is_apart = home.is_some() || install::goes_beyond(&rights, &installation.namespace);
-        let account = match home.unwrap_or(HOME) {
-            home if is_apart => {
-                account(home, &format!("carnet-{}-{}", installation.namespace, installation.name))
-            }
-            _ => account(&installation.namespace, &format!("carnet-{}", installation.name)),
-        };
         let later = plan.namespaces_made();
-        let places = is_apart.then(|| namespace_body(account.namespace.as_deref().unwrap_or_default()));
         // Marked as the installation's own, a namespace that is made beforehand is what the plan makes of it.
-        let made = later.iter().map(|name| owned_namespace(name, installation));
-        let name = role_name(installation);
+        let made = later.iter().map(|name| owned_namespace(name, installation)).collect();
+        let escalations = plan.escalations.clone();
+        let report = Self::granting(&rights, installation, home, made);
+        Self { plan: Some(plan.digest), escalations, later, ..report }.in_order()
+    }
+
+    /// An account, and roles with these rights that are bound to it. `made` are namespaces that have to be there before.
+    fn granting(
+        rights: &Rights,
+        installation: &InstallationName,
+        home: Option<&str>,
+        made: Vec<Value>,
+    ) -> Self {
+        let InstallationName { name, namespace } = installation;
+        let is_apart = home.is_some() || install::goes_beyond(rights, namespace);
+        let account = match home.unwrap_or(HOME) {
+            home if is_apart => account(home, &format!("carnet-{namespace}-{name}")),
+            _ => account(namespace, &format!("carnet-{name}")),
+        };
+        let places = is_apart.then(|| namespace_body(account.namespace.as_deref().unwrap_or_default()));
+        let role = role_name(installation);
         let granted = rights
             .scopes()
-            .flat_map(|scope| [rights.role(scope, &name), Rights::binding(scope, &name, &account)]);
-        let objects = places.into_iter().chain(made).chain([body(&account)]).chain(granted);
-        let (second, first): (Vec<_>, Vec<_>) = objects.partition(|object| is_in(object, &later));
+            .flat_map(|scope| [rights.role(scope, &role), Rights::binding(scope, &role, &account)]);
         Self {
-            name: installation.name.clone(),
-            namespace: installation.namespace.clone(),
-            plan: plan.digest,
-            objects: first.into_iter().chain(second).collect(),
-            escalations: plan.escalations.clone(),
-            later,
+            name: name.clone(),
+            namespace: namespace.clone(),
+            plan: None,
+            objects: places.into_iter().chain(made).chain([body(&account)]).chain(granted).collect(),
+            escalations: rights.escalations().map(ToString::to_string).collect(),
+            later: Vec::new(),
         }
+    }
+
+    /// What takes namespaces that are made later comes last.
+    fn in_order(mut self) -> Self {
+        let later = &self.later;
+        let (second, first): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.objects).into_iter().partition(|object| is_in(object, later));
+        self.objects = first.into_iter().chain(second).collect();
+        self
     }
 
     /// The objects that can be applied at once, and those that take the namespaces which the plan makes itself.

@@ -5,6 +5,7 @@
 //! an object that the plan found is gone meanwhile, no right here allows creating it: the run stops.
 
 mod steps;
+mod manifests;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::targets::{Change, NotDryRun};
 use super::trace::{ObjectChange, Trace};
 use super::waits::Waits;
 
+pub(crate) use manifests::{namespaces_among, of_manifests};
 use steps::{Standing, Steps, Write};
 
 /// The parts of a plan that its rights depend on, beside what was traced.

@@ -17,6 +17,7 @@ use crate::install;
 use crate::oci::registry::RegistryError;
 use crate::oci::{ArchiveFault, OciError};
 use crate::operations;
+use crate::operations::rbac::UnusableManifest;
 use crate::plan::HeldFields;
 use crate::plan::powers::{By, RefusedPowers};
 use crate::run::RunError;
@@ -124,6 +125,7 @@ pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
         .or_else(|| {
             error.downcast_ref().map(|_: &Occupied| Meaning::from(ERROR).hint("`--force` overwrites it"))
         })
+        .or_else(|| error.downcast_ref().map(of_manifests))
         .or_else(|| error.downcast_ref().map(|_: &Unasked| Meaning::from(ERROR).hint(UNASKED)))
         .or_else(|| error.downcast_ref().map(of_shortfall))
         .or_else(|| error.downcast_ref().map(of_state))
@@ -211,6 +213,14 @@ fn of_author(error: &AuthorError) -> Option<Meaning> {
 
 fn of_usage(usage: &Usage) -> Meaning {
     Meaning { hint: usage.hint.clone(), ..USAGE.into() }
+}
+
+fn of_manifests(error: &UnusableManifest) -> Meaning {
+    match error {
+        UnusableManifest::UnknownKinds(_) => Meaning::from(ERROR)
+            .hint("name the files of their CustomResourceDefinitions as well: carnet rbac --from FILE FILE"),
+        _ => ERROR.into(),
+    }
 }
 
 fn of_refusal(refusal: &Refusal) -> Meaning {
