@@ -82,7 +82,8 @@ fn the_rights_of_manifests_are_enough_for_them_and_for_nothing_else() {
     let acting = |arguments: &[&str]| site.kubectl_said(&[arguments, &["--as", &account]].concat());
     let apply = ["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"];
     acting(&[&apply[..], &[&app]].concat()).unwrap();
-    let definition = format!("customresourcedefinition/{}s.rights.carnet.test", kind(&namespace).to_lowercase());
+    let definition =
+        format!("customresourcedefinition/{}s.rights.carnet.test", kind(&namespace).to_lowercase());
     site.kubectl(&["wait", "--for=condition=Established", &definition, "--timeout=60s"]);
     acting(&[&apply[..], &[&more]].concat()).unwrap();
     fs::write(&app, application(&namespace, "2")).unwrap();
