@@ -235,6 +235,7 @@ fn places(current: &str, schemes: &[&str]) -> Vec<String> {
     let entries =
         std::fs::read_dir(if folder.is_empty() { "." } else { folder }).into_iter().flatten().flatten();
     let named = entries.filter_map(|entry| {
+        #[expect(clippy::disallowed_methods, reason = "who types the path may read it")]
         let is_directory = entry.path().is_dir();
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'))?;
         let end = if is_directory && *scheme != "layout:" { "/" } else { "" };
