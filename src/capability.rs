@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::bundle::Bundle;
+use crate::bundle::parameter_sources::PARAMETER_SOURCES;
 use crate::document;
 use crate::text::CommandLine;
 
@@ -95,6 +96,9 @@ pub struct Capabilities {
     pub generate: GenerateScope,
 }
 
+/// The extensions that a bundle may require.
+const SUPPORTED: [&str; 2] = [EXTENSION, PARAMETER_SOURCES];
+
 /// Why requests cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -120,6 +124,9 @@ pub enum InvalidRequests {
     /// A request asks for something that carnet does not know.
     #[error("`custom[\"{EXTENSION}\"]` has members that carnet does not know: {0}")]
     Unknown(String),
+    /// The bundle must not be run by who does not know an extension (CNAB 101), and carnet does not.
+    #[error("the bundle requires extensions that carnet does not support: {0}")]
+    Unsupported(String),
 }
 
 impl Requests {
@@ -132,6 +139,13 @@ impl Requests {
         let value = bundle.custom(EXTENSION).ok_or(InvalidRequests::Missing)?;
         if !bundle.required_extensions().iter().any(|name| name == EXTENSION) {
             return Err(InvalidRequests::NotRequired);
+        }
+        let is_unsupported = |name: &&String| !SUPPORTED.contains(&name.as_str());
+        let unsupported: Vec<_> = bundle.required_extensions().iter().filter(is_unsupported).collect();
+        if !unsupported.is_empty() {
+            let names: Vec<_> =
+                unsupported.iter().map(|name| format!("`{}`", document::visible(name))).collect();
+            return Err(InvalidRequests::Unsupported(names.join(", ")));
         }
         let (requests, unknown) = document::typed::<Self>(value.clone())?;
         if !unknown.is_empty() {

@@ -58,6 +58,14 @@ struct ComponentBytes {
     read: OnceLock<Result<Component, InvalidComponent>>,
 }
 
+impl ComponentBytes {
+    /// A container image in the place of a component: nothing of it is read but its manifest, and nothing ever runs.
+    fn opaque(image: &Descriptor, manifest: Vec<u8>) -> Self {
+        let read = OnceLock::from(Err(InvalidComponent::Opaque));
+        Self { bytes: manifest.into(), digest: image.digest, read }
+    }
+}
+
 /// Why a bundle could not be fetched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -217,7 +225,12 @@ impl Fetched {
         self.component.read.get_or_init(|| Component::read(self.component.bytes.clone())).as_ref()
     }
 
-    /// The bytes of the component.
+    /// Whether the program of the bundle is a container image: it can be carried, and is never run.
+    pub fn is_opaque(&self) -> bool {
+        matches!(self.component.read.get(), Some(Err(InvalidComponent::Opaque)))
+    }
+
+    /// The bytes of the component; of a container image those of its manifest.
     pub fn component_bytes(&self) -> &[u8] {
         &self.component.bytes
     }
@@ -412,11 +425,15 @@ async fn whole(
     children.check(&bundle)?;
 
     let manifest = kept.read(children.invocation(), MAX_DOCUMENT).await?;
-    let (wasm_config, layer) = index::component_of(children.invocation(), &manifest)?;
-    kept.read(&wasm_config, MAX_DOCUMENT).await?;
-    let limit = u64::try_from(component::MAX_COMPONENT).unwrap_or(u64::MAX);
-    let bytes = repository.read(&layer, limit).await?.into();
-    let component = ComponentBytes { bytes, digest: layer.digest, read: OnceLock::new() };
+    let component = if index::is_container_image(children.invocation(), &manifest)? {
+        ComponentBytes::opaque(children.invocation(), manifest)
+    } else {
+        let (wasm_config, layer) = index::component_of(children.invocation(), &manifest)?;
+        kept.read(&wasm_config, MAX_DOCUMENT).await?;
+        let limit = u64::try_from(component::MAX_COMPONENT).unwrap_or(u64::MAX);
+        let bytes = repository.read(&layer, limit).await?.into();
+        ComponentBytes { bytes, digest: layer.digest, read: OnceLock::new() }
+    };
 
     let absent_images = match repository {
         Repository::Archive(_) | Repository::Layout(_) => kept.images(&children).await?,

@@ -30,8 +30,10 @@ pub async fn sign(
     registries: &Arc<RegistryClient>,
 ) -> Result<Signed, AuthorError> {
     let fetched = fetch(reference, registries).await?;
-    // A signature says that the bundle may run, so it has to be one that can.
-    fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
+    // A signature says that the bundle may run, so it has to be one that can. One that is carried alone is signed as well.
+    if !fetched.is_opaque() {
+        fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
+    }
     let signed = Signed { digest: fetched.digest(), key_id: key.public().id(), is_new: true };
     let mut signatures = fetched.signatures().iter().filter(|signature| signature.is_sigstore());
     if signatures.any(|signature| signature.signer(signed.digest, [((), key.public())]).is_ok()) {

@@ -86,6 +86,11 @@ pub enum InvalidComponent {
     /// Neither a component nor a core module.
     #[error("this is not a WebAssembly component")]
     NotWasm,
+    /// The bundle's program is no component at all: a container image, as other tools of CNAB run them.
+    #[error(
+        "the program of this bundle is a container image, which could do anything: it is carried and never run"
+    )]
+    Opaque,
     /// More than [`MAX_COMPONENT`] bytes.
     #[error("the component has {0} bytes, more than the {MAX_COMPONENT} that are read")]
     TooLarge(usize),

@@ -20,7 +20,7 @@ mod component;
 mod write;
 mod relocation;
 
-pub use component::{WASM, WASM_CONFIG, component_manifest, component_of};
+pub use component::{WASM, WASM_CONFIG, component_manifest, component_of, is_container_image};
 pub use config::{CNAB_BUNDLE_CONFIG, CNAB_CONFIG, ConfigForm, config_manifest, config_of};
 pub use relocation::relocation_map;
 pub use write::{IndexForm, write_index};

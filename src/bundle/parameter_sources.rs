@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::Bundle;
 use super::fault::{Fault, Purpose};
 use super::validator::{Members, Validator, Weight};
 
@@ -30,6 +31,16 @@ pub enum ParameterSource {
     },
     /// An output of the installation itself, as an earlier action left it.
     Output(String),
+}
+
+/// The sources that a bundle names; none where it names none.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn of(bundle: &Bundle) -> Result<ParameterSources, Vec<Fault>> {
+    let Some(value) = bundle.custom(PARAMETER_SOURCES) else { return Ok(ParameterSources::new()) };
+    let (sources, faults) = read(value, Purpose::Read);
+    sources.ok_or(faults)
 }
 
 /// Reads the value of the extension.

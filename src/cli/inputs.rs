@@ -442,12 +442,11 @@ pub fn line(question: &str) -> anyhow::Result<Option<String>> {
     if !terminal.is_term() || !io::IsTerminal::is_terminal(&io::stdin()) {
         return Ok(None);
     }
-    terminal.write_str(question)?;
-    let mut line = String::new();
-    let mut input = io::BufReader::new(io::stdin().lock().take(MAX_SECRET));
-    let read = io::BufRead::read_line(&mut input, &mut line).context("the answer cannot be read")?;
-    anyhow::ensure!(read > 0, "there was no answer, so nothing was written");
-    Ok(Some(line.trim().to_owned()))
+    match prompt::line(question, false) {
+        prompt::Typed::Line(line) => Ok(Some(line.trim().to_owned())),
+        prompt::Typed::Stopped => Err(prompt::Stopped.into()),
+        prompt::Typed::Unreadable => anyhow::bail!("there was no answer, so nothing was written"),
+    }
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -8,7 +8,7 @@ use crate::capability::credentials::CredentialText;
 use crate::capability::functions::Risk;
 use crate::capability::kubernetes::Verb;
 use crate::operations::inspect::{
-    ActionSummary, CallablePower, CredentialSummary, ImageSummary, Inspection, OutputSummary,
+    ActionSummary, CallablePower, CredentialSummary, ImageSummary, Inspection, Level, OutputSummary,
     ParameterSummary, inspect,
 };
 use crate::reference::Reference;
@@ -52,8 +52,10 @@ impl Report for Inspection {
     fn show(&self, page: &mut Page) {
         self.who(page);
         self.can(page);
-        self.asks(page);
-        self.destinations(page);
+        if self.level == Level::Component {
+            self.asks(page);
+            self.destinations(page);
+        }
         self.disagreements(page);
         self.inputs(page);
         self.images(page);
@@ -91,7 +93,37 @@ impl Inspection {
         }
     }
 
+    /// What an image of containers would be handed by a tool that runs it.
+    fn handed(&self, page: &mut Page) {
+        page.heading("What it could do (level: opaque)");
+        let clear = |what: &str, names: Vec<&str>| mixed!("{what}: {}", names.join(", "));
+        let mut rows: Vec<Row> = vec![
+            (
+                Tone::Danger,
+                "ANYTHING".into(),
+                "that whoever runs it may do: what it would do cannot be told".into(),
+            ),
+            (
+                Tone::Caution,
+                "NEVER RUN".into(),
+                "its program is a container image; here it can be looked at and carried".into(),
+            ),
+        ];
+        if !self.credentials.is_empty() {
+            let names = self.credentials.iter().map(|it| it.name.as_str()).collect();
+            rows.push((Tone::Danger, "SEES".into(), clear("credentials in clear", names)));
+        }
+        if !self.parameters.is_empty() {
+            let names = self.parameters.iter().map(|it| it.name.as_str()).collect();
+            rows.push((Tone::Plain, "sees".into(), clear("parameters", names)));
+        }
+        page.rows(rows);
+    }
+
     fn can(&self, page: &mut Page) {
+        if self.level == Level::Opaque {
+            return self.handed(page);
+        }
         page.heading("What it can call (read from the binary)");
         if let Some(reason) = &self.component.unread {
             let unknown = "what it can do: it was not looked at, and will not run".into();
@@ -207,7 +239,11 @@ impl Inspection {
     fn images(&self, page: &mut Page) {
         page.heading("What comes with it");
         let size = mixed!("{} bytes, sha256:{}", self.component.size, self.component.digest.short());
-        page.rows([(Tone::Plain, "component", size)]);
+        let digest = mixed!("sha256:{}", self.component.digest.short());
+        page.rows([match self.level {
+            Level::Component => (Tone::Plain, "component", size),
+            Level::Opaque => (Tone::Caution, "container image", digest),
+        }]);
         page.rows(self.images.iter().map(image_row));
     }
 
@@ -217,6 +253,9 @@ impl Inspection {
     }
 
     fn cannot(&self, page: &mut Page) {
+        if self.cannot.is_empty() {
+            return;
+        }
         page.heading("What it cannot do");
         for what in &self.cannot {
             page.line("  ", Tone::Good, Words::mixed(what));
@@ -247,6 +286,7 @@ fn image_row(image: &ImageSummary) -> (Tone, Words, Words) {
 fn action_rows(action: &ActionSummary) -> Vec<(Tone, Words, Words)> {
     let notes = match (action.by, action.modifies, action.stateless) {
         ("carnet", ..) => Words::mixed(&action.description),
+        ("container", ..) => "the container would carry it out".into(),
         (_, _, true) => "the component carries it out, without installation or credentials".into(),
         (_, false, _) => "the component carries it out, said to change nothing".into(),
         _ => "the component carries it out".into(),

@@ -9,9 +9,9 @@ use std::mem::ManuallyDrop;
 use clap::{ArgMatches, Args, Command};
 
 use super::{
-    Global, apply, approve, build, claims, completion, copy, dev, diff, doctor, drift, grant, history, init,
-    inspect, install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema, sets, sign,
-    status, test, trust, uninstall, unlock, verify, version,
+    Global, apply, approve, build, claims, completion, copy, dev, diff, doctor, drift, explain, grant,
+    history, init, inspect, install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema,
+    sets, sign, status, test, trust, uninstall, unlock, verify, version,
 };
 
 /// Gives a verb its arguments.
@@ -30,6 +30,7 @@ const VERBS: &[(&str, Augment)] = &[
     ("diff", diff::Args::augment_args),
     ("doctor", doctor::Args::augment_args),
     ("drift", drift::Args::augment_args),
+    ("explain", explain::Args::augment_args),
     ("grant", grant::Args::augment_args),
     ("history", history::Args::augment_args),
     ("init", init::Args::augment_args),

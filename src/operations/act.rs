@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::bundle::parameter_sources::{self, ParameterSource};
 use crate::bundle::{Bundle, parameters};
 use crate::capability::Requests;
 use crate::capability::template::Names;
@@ -235,6 +236,39 @@ impl<'a> Attempt<'a> {
         })
     }
 
+    /// The operation with outputs of its installation as values of parameters that nobody gives (CNAB 810). A component chose
+    /// them, so they are checked as any value, and fill no scope.
+    fn with_sources(
+        &self,
+        mut operation: Operation,
+        bundle: &Bundle,
+        services: &Services<'_>,
+    ) -> Result<Operation, Error> {
+        let sources = parameter_sources::of(bundle).map_err(Error::ParameterSources)?;
+        let is_open = |name: &String| {
+            let is_asked = bundle.parameters().get(name).is_some_and(|it| it.applies_to(self.action));
+            is_asked && !operation.parameters.contains_key(name)
+        };
+        let mut sources: Vec<_> = sources.into_iter().filter(|(name, _)| is_open(name)).collect();
+        sources.retain(|(_, sources)| !sources.is_empty());
+        if sources.is_empty() || self.decided.is_some() {
+            return Ok(operation);
+        }
+        let outputs = services.state().outputs(&self.request.name)?;
+        for (name, sources) in sources {
+            let value = sources.iter().find_map(|source| match source {
+                ParameterSource::Output(output) => outputs.get(output),
+                // No dependency is installed from here.
+                ParameterSource::DependencyOutput { .. } => None,
+            });
+            if let Some(value) = value {
+                operation.doubtful.insert(name.clone());
+                operation.parameters.insert(name, value.clone());
+            }
+        }
+        Ok(operation)
+    }
+
     /// The parameters that others may have recorded, and that are not given again.
     fn doubtful(&self) -> Result<BTreeSet<String>, Error> {
         let Some(decided) = &self.decided else { return Ok(BTreeSet::new()) };
@@ -306,6 +340,10 @@ impl Ready<'_> {
         let (target, namespace) = located.open(name, access).await?;
         let place = located.into_recorded(&target, access);
         let operation = attempt.operation(verified.as_ref().map(Verified::bundle), place, &namespace)?;
+        let operation = match &verified {
+            Some(verified) => attempt.with_sources(operation, verified.bundle(), services)?,
+            None => operation,
+        };
         let approvals = services.bundles.approvals(&attempt.request.approvals)?;
         let operation = Operation { approvals, ..operation };
         if attempt.mode == Mode::Act && operation.acts_as_caller() {

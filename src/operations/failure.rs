@@ -155,6 +155,9 @@ pub enum Error {
     /// A parameter cannot have the text that it was given.
     #[error(transparent)]
     Parameter(#[from] ParameterFault),
+    /// The bundle names sources of parameters that cannot be used.
+    #[error("the bundle's `io.cnab.parameter-sources` cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    ParameterSources(Vec<Fault>),
     /// The parameters cannot be used.
     #[error(transparent)]
     Parameters(#[from] ParameterError),

@@ -91,12 +91,14 @@ pub struct Inspection {
     pub inert: Vec<(String, &'static str)>,
 }
 
-/// How much of what the publisher wrote runs. Bundles of other levels are not fetched.
+/// How much of what the publisher wrote runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// The publisher's program, within what is granted to it.
     Component,
+    /// A container image, of which nothing can be told. It is carried, and never run.
+    Opaque,
 }
 
 /// A bundle's name, and what its author says of it.
@@ -176,7 +178,7 @@ pub struct ImageSummary {
 pub struct ActionSummary {
     /// The action.
     pub name: String,
-    /// Who carries it out: `component` or `carnet`.
+    /// Who carries it out: `component` or `carnet`; of a bundle that is opaque `container`, and nobody here.
     pub by: &'static str,
     /// Whether it may change anything.
     pub modifies: bool,
@@ -217,6 +219,8 @@ impl Inspection {
         let refusal = policy.decide(fetched, now).err();
         let signatures = policy.examine(fetched, now).into_iter().map(Into::into).collect();
         let (requests, requests_fault) = match Requests::of(bundle) {
+            // It asks for nothing, and would be given everything.
+            _ if fetched.is_opaque() => (Requests::default(), None),
             Ok(requests) => (requests, None),
             Err(fault) => (Requests::default(), Some(fault.to_string())),
         };
@@ -227,7 +231,7 @@ impl Inspection {
         Ok(Self {
             digest: fetched.digest(),
             bundle: BundleSummary::of(bundle),
-            level: Level::Component,
+            level: if fetched.is_opaque() { Level::Opaque } else { Level::Component },
             trusted: refusal.is_none(),
             has_policy: !matches!(refusal, Some(Refusal::NoPolicy(_))),
             verdict: refusal.as_ref().map(verdict),
@@ -245,7 +249,7 @@ impl Inspection {
             parameters: ParameterSummary::of(bundle),
             credentials: CredentialSummary::of(bundle),
             outputs: OutputSummary::of(bundle),
-            actions: actions(bundle, &requests),
+            actions: if fetched.is_opaque() { opaque_actions(bundle) } else { actions(bundle, &requests) },
             warnings: fetched.warnings().iter().map(ToString::to_string).collect(),
             requests: requests.into(),
             requests_fault,
@@ -279,9 +283,9 @@ impl ComponentSummary {
 fn imports(fetched: &Fetched) -> Result<(Option<&Imports>, Option<String>), Error> {
     match fetched.component() {
         Ok(component) => Ok((Some(component.imports()), None)),
-        Err(fault @ (InvalidComponent::Costly { .. } | InvalidComponent::Handed)) => {
-            Ok((None, Some(fault.to_string())))
-        }
+        Err(
+            fault @ (InvalidComponent::Costly { .. } | InvalidComponent::Handed | InvalidComponent::Opaque),
+        ) => Ok((None, Some(fault.to_string()))),
         Err(fault) => Err(FetchError::Component(fault.clone()).into()),
     }
 }
@@ -365,6 +369,16 @@ fn images(fetched: &Fetched) -> Vec<ImageSummary> {
             present: !fetched.absent_images().contains(name),
         })
         .collect()
+}
+
+/// Actions of a container image, as other tools would have it carry them out.
+fn opaque_actions(bundle: &Bundle) -> Vec<ActionSummary> {
+    let all = actions(bundle, &Requests::default()).into_iter();
+    all.map(|action| {
+        let description = if action.by == "carnet" { String::new() } else { action.description };
+        ActionSummary { by: "container", description, ..action }
+    })
+    .collect()
 }
 
 fn actions(bundle: &Bundle, requests: &Requests) -> Vec<ActionSummary> {

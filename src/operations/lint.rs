@@ -75,8 +75,11 @@ pub async fn lint(reference: &Reference, registries: &Arc<RegistryClient>) -> Re
         Err(FetchError::Source(directory)) => source_faults(&directory)?,
         fetched => {
             let fetched = fetched?;
-            let component = fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
             let mut faults = bundle_faults(fetched.bundle().bytes());
+            if fetched.is_opaque() {
+                return Ok(faults.into());
+            }
+            let component = fetched.component().map_err(|fault| FetchError::Component(fault.clone()))?;
             faults.extend(request_faults(fetched.bundle().bytes()));
             if let Ok(requests) = Requests::of(fetched.bundle()) {
                 faults.extend(component_faults(component, &requests));

@@ -75,6 +75,13 @@ pub async fn verify(reference: &Reference, bundles: &Bundles) -> Result<Verifica
     let (policy, now) = (bundles.policy()?, bundles.now);
     let (digest, signatures) = (fetched.digest(), policy.examine(&fetched, now));
     let signatures = signatures.into_iter().map(Into::into).collect();
+    if fetched.is_opaque() {
+        // It is not to be run, so whoever is trusted to have made it is all there is to say.
+        return Ok(match policy.decide(&fetched, now) {
+            Ok(decision) => Verification::by(digest, &decision, signatures),
+            Err(refusal) => Verification::refused(digest, refusal, signatures),
+        });
+    }
     Ok(match policy.verify(fetched, now) {
         Ok(verified) => Verification::admitted(&verified, signatures),
         // That a component cannot be used is no matter of trust.
@@ -108,13 +115,17 @@ impl Verification {
     }
 
     fn admitted(verified: &Verified, signatures: Vec<SignatureVerdict>) -> Self {
-        let (rule, by) = match verified.decision() {
+        Self::by(verified.digest(), verified.decision(), signatures)
+    }
+
+    fn by(digest: Digest, decision: &TrustDecision, signatures: Vec<SignatureVerdict>) -> Self {
+        let (rule, by) = match decision {
             TrustDecision::Signed { rule, signers, .. } => {
                 (Some(rule.clone()), signers.iter().map(Into::into).collect())
             }
             TrustDecision::Unsigned => (None, Vec::new()),
         };
-        let (digest, trusted) = (verified.digest(), rule.is_some());
+        let trusted = rule.is_some();
         Self { digest, trusted, by, rule, reason: None, signatures, refusal: None }
     }
 }

@@ -2,8 +2,8 @@
 //! descriptors of what it consists of.
 
 use super::IndexError;
-use crate::oci::media_type::OCI_MANIFEST;
-use crate::oci::{Descriptor, Malformed, Manifest};
+use crate::oci::media_type::{DOCKER_CONFIG, OCI_CONFIG, OCI_MANIFEST, is_index};
+use crate::oci::{Descriptor, ImageIndex, Malformed, Manifest};
 
 /// Media type of a component's configuration.
 pub const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
@@ -48,13 +48,30 @@ pub fn component_of(child: &Descriptor, manifest: &[u8]) -> Result<(Descriptor, 
     }
 }
 
+/// Whether the program of a bundle is an image of containers (CNAB 102), for one platform or several. `child` is the
+/// index's entry for it.
+///
+/// # Errors
+/// [`IndexError`] where the bytes are not those of `child`, or are no manifest.
+pub fn is_container_image(child: &Descriptor, bytes: &[u8]) -> Result<bool, IndexError> {
+    child.check(bytes)?;
+    if is_index(&child.media_type) {
+        ImageIndex::parse(bytes)?;
+        return Ok(true);
+    }
+    let Manifest { media_type, config, layers, .. } = Manifest::parse(bytes)?;
+    let is_wasm = |layer: &Descriptor| WASM_LAYERS.contains(&layer.media_type.as_str());
+    let is_container = [OCI_CONFIG, DOCKER_CONFIG].contains(&config.media_type.as_str());
+    Ok(media_type == child.media_type && is_container && !layers.iter().any(is_wasm))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
     use crate::document;
-    use crate::oci::media_type::DOCKER_MANIFEST;
+    use crate::oci::media_type::{DOCKER_LIST, DOCKER_MANIFEST};
 
     fn component_refusal(change: impl FnOnce(&mut Value)) -> String {
         let bytes = component_manifest(&Descriptor::of(WASM_CONFIG, b"{}"), &Descriptor::of(WASM, b"\0asm"));
@@ -62,6 +79,26 @@ mod tests {
         change(&mut manifest);
         let bytes = manifest.to_string().into_bytes();
         component_of(&Descriptor::of(OCI_MANIFEST, &bytes), &bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_image_of_containers_is_told_from_a_component_and_from_what_is_neither() {
+        let layer = |media_type: &str| json!({ "mediaType": media_type, "digest": crate::digest::Digest::of(b"l"), "size": 1 });
+        let tar = "application/vnd.oci.image.layer.v1.tar+gzip";
+        let is_one = |media_type: &str, config: &str, layers: Value| {
+            let manifest = json!({ "schemaVersion": 2, "mediaType": media_type, "config": layer(config), "layers": layers });
+            let bytes = manifest.to_string().into_bytes();
+            is_container_image(&Descriptor::of(media_type, &bytes), &bytes).unwrap()
+        };
+        assert!(is_one(OCI_MANIFEST, OCI_CONFIG, json!([layer(tar)])));
+        assert!(is_one(DOCKER_MANIFEST, DOCKER_CONFIG, json!([layer(tar), layer(tar)])));
+        assert!(!is_one(OCI_MANIFEST, WASM_CONFIG, json!([layer(WASM)])));
+        assert!(!is_one(OCI_MANIFEST, OCI_CONFIG, json!([layer(WASM)])));
+        assert!(!is_one(OCI_MANIFEST, "text/plain", json!([layer(tar)])));
+        let bytes = json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [] }).to_string();
+        let list = Descriptor::of(DOCKER_LIST, bytes.as_bytes());
+        assert!(is_container_image(&list, bytes.as_bytes()).unwrap(), "for several platforms");
+        assert!(is_container_image(&list, b"{}").is_err(), "other bytes");
     }
 
     #[test]

@@ -57,6 +57,9 @@ const HELD: &str =
 /// The hint for a namespace that goes.
 const TERMINATING: &str = "wait until it is gone and make it anew; what holds it: kubectl get namespace";
 
+/// The hint for a bundle whose program is a container image.
+const OPAQUE: &str = "run it with a tool of CNAB that runs containers, or ask its author for a component";
+
 /// The hint for a state that cannot be written.
 const OTHER_STATE: &str = "name a state that can be written: `--state DIR`";
 
@@ -257,6 +260,7 @@ fn of_component(fault: &InvalidComponent) -> Meaning {
         InvalidComponent::Costly { .. } | InvalidComponent::Handed | InvalidComponent::TooLarge(_) => {
             LIMIT.into()
         }
+        InvalidComponent::Opaque => Meaning::from(ERROR).hint(OPAQUE),
         _ => ERROR.into(),
     }
 }
