@@ -409,7 +409,7 @@ fn a_home_directory_that_no_shell_expanded_and_an_empty_state_are_refused_with_w
     let at_home = |path: &str| home.join(path).display().to_string();
     for (arguments, hint) in [
         (&["list", "--state", ""][..], "hint: --state DIR".to_owned()),
-        (&["verify", "layout:one", "--trust", ""], "a value is required".to_owned()),
+        (&["verify", "layout:one", "--trust", ""], "--trust FILE needs a value".to_owned()),
         (&["list", "--state", "~/state"], format!("--state {}", at_home("state"))),
         (&["list", "--state", "~somebody/state"], "--state './~somebody/state'".to_owned()),
         (

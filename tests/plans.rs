@@ -169,7 +169,7 @@ fn a_flag_that_names_no_namespace_is_the_one_at_fault() {
     for name in ["Prod", "a/b", "", "-a", "a.b", "*"] {
         let said = site.carnet(&["status", "web", &format!("--namespace={name}")]).expect(2);
         let message = said.document["message"].as_str().unwrap();
-        assert!(message.contains(&format!("'{name}' for '--namespace <NAMESPACE>'")), "{message}");
+        assert!(message.starts_with("--namespace NAMESPACE") && message.contains(name), "{message}");
     }
 }
 

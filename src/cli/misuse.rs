@@ -63,7 +63,13 @@ fn message(error: &clap::Error, verbs: &[String]) -> String {
             Some(why) if why.is::<std::num::ParseIntError>() => {
                 format!("{argument} is a whole number, and cannot be `{}`", visible(&value))
             }
-            Some(why) => format!("{argument}: {}", chain(why)),
+            Some(why) => {
+                let why = chain(why);
+                // Most reasons name the value themselves.
+                let named = value.is_empty() || why.contains(&value);
+                let value = if named { String::new() } else { format!(" cannot be `{}`", visible(&value)) };
+                format!("{argument}{value}: {why}")
+            }
             None => format!("{argument} cannot be `{}`", visible(&value)),
         },
         ErrorKind::MissingRequiredArgument => {
@@ -180,7 +186,7 @@ mod tests {
         assert!(message.starts_with("REF: `bogus` names no registry: write `HOST/bogus`"), "{message}");
         let (message, _) = told("plan web layout:x -n Default");
         assert!(
-            message.starts_with("--namespace NAMESPACE: a namespace has lower-case letters"),
+            message.starts_with("--namespace NAMESPACE cannot be `Default`: a namespace has lower-case"),
             "{message}"
         );
         let (message, _) = told("install web layout:x --no-wait=foo");
