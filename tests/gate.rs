@@ -19,6 +19,7 @@ use wit_parser::abi::{AbiVariant, WasmType};
 
 /// Requests for every function, and no object.
 const ALL: &str = r#"
+credentials: {db: {required: false}}
 requests:
   kubernetes:
   - {verbs: [apply, delete, get], kinds: [ConfigMap], namespaces: [nowhere], names: [nothing], optional: true}

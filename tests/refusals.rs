@@ -592,7 +592,7 @@ fn a_file_reads_the_same_all_through_one_run() {
 fn a_refusal_repeats_no_megabytes_to_the_operator() {
     let home = Home::new();
     let long = "x".repeat(1 << 20);
-    let requests = "requests: {files: [{name: mine, optional: true}], credentials: [{name: c, into: [a/Secret/b], optional: true}]}\n";
+    let requests = "credentials: {c: {required: false}}\nrequests: {files: [{name: mine, optional: true}], credentials: [{name: c, into: [a/Secret/b], optional: true}]}\n";
     let guest = Script::new().tolerant().read(&long).lend(&long).component();
     let outcome = install(&home, home.bundle("long", &guest, requests)).unwrap();
     let told: Vec<_> = outcome.log.iter().map(|entry| entry.text.as_str()).collect();

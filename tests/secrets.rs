@@ -264,7 +264,7 @@ fn a_placeholder_in_any_other_place_is_refused() {
 fn edited(home: &Home) -> PathBuf {
     let guest = Script::new().apply(&[&config_map("web-a"), &config_map("web-b")]).component();
     let verified =
-        unsigned(home.bundle("secrets", &guest, SECRETS.split_at(SECRETS.find("requests").unwrap()).1));
+        unsigned(home.bundle("secrets", &guest, &SECRETS.replace("required: true", "required: false")));
     let operation = Operation { consent: approving(&verified), ..home.operation("install") };
     home.act(Some(verified), operation).unwrap();
     let file = home.path("rendered/prod/configmap_web-a.yaml");
@@ -274,7 +274,7 @@ fn edited(home: &Home) -> PathBuf {
 
 fn upgrade(home: &Home, overrides: Overrides) -> Result<Outcome, Error> {
     let guest = Script::new().apply(&[&config_map("web-a").replace("a: b", "a: c"), &config_map("web-b")]);
-    let requests = SECRETS.split_at(SECRETS.find("requests").unwrap()).1;
+    let requests = &SECRETS.replace("required: true", "required: false");
     let verified = unsigned(home.bundle("secrets", &guest.component(), requests));
     let mut operation = Operation { consent: approving(&verified), ..home.operation("upgrade") };
     operation.options.overrides = overrides;

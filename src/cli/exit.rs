@@ -95,6 +95,16 @@ impl Usage {
     }
 }
 
+/// A set of parameters or credentials is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct NoSet {
+    /// Which one, and where it was looked for.
+    pub message: String,
+    /// The command that helps.
+    pub hint: CommandLine,
+}
+
 /// A file is there already, and was not to be overwritten.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` is there already", .0.display())]

@@ -15,7 +15,7 @@ use crate::text::CommandLine;
 
 use super::Context;
 use super::act::{Reply, ask};
-use super::exit::{self, Code, Usage};
+use super::exit::{self, Code, NoSet};
 use super::inputs::prompt::Stopped;
 use super::inputs::sets::SetKind;
 use super::inputs::{self, credentials, parameters};
@@ -203,8 +203,8 @@ fn check(kind: SetKind, text: &str) -> anyhow::Result<()> {
 fn there(kind: SetKind, name: &str) -> anyhow::Result<(std::path::PathBuf, String)> {
     let file = kind.file(name)?;
     let none = || {
-        let what = format!("there is no set `{name}`: `{}` is not there", file.display());
-        Usage::new(what, CommandLine::of("carnet").own(kind.folder()).own("list"))
+        let message = format!("there is no set `{name}`: `{}` is not there", file.display());
+        NoSet { message, hint: CommandLine::of("carnet").own(kind.folder()).own("list") }
     };
     let text = inputs::text_if_there(&file)?.ok_or_else(none)?;
     Ok((file, text))

@@ -28,7 +28,7 @@ use crate::verify::{PolicyError, Refusal, Unruled};
 
 use super::{
     Circumstance, Code, Detail, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED,
-    Occupied, STALE, USAGE, Unasked, Untrusted, Usage,
+    NoSet, Occupied, STALE, USAGE, Unasked, Untrusted, Usage,
 };
 
 /// The most powers that an error lists.
@@ -128,6 +128,7 @@ pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
         .or_else(|| {
             error.downcast_ref().map(|_: &Occupied| Meaning::from(ERROR).hint("`--force` overwrites it"))
         })
+        .or_else(|| error.downcast_ref().map(|none: &NoSet| Meaning::from(ERROR).hint(none.hint.clone())))
         .or_else(|| error.downcast_ref().map(of_manifests))
         .or_else(|| error.downcast_ref().map(|_: &Unasked| Meaning::from(ERROR).hint(UNASKED)))
         .or_else(|| error.downcast_ref().map(of_shortfall))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use secrecy::SecretString;
 
-use crate::cli::exit::Usage;
+use crate::cli::exit::{NoSet, Usage};
 use crate::text::CommandLine;
 
 /// What a set is of.
@@ -87,12 +87,12 @@ impl SetKind {
         if super::has_entry(text) {
             return Ok(text.to_owned());
         }
-        let what = format!(
+        let message = format!(
             "there is no set `{name}`: neither `{}` nor a file `{name}` in this directory is there",
             set.display()
         );
-        let verb = CommandLine::of("carnet").own(self.folder()).own("generate").word(name).own("REF");
-        Err(Usage::new(what, verb).into())
+        let hint = CommandLine::of("carnet").own(self.folder()).own("generate").word(name).own("REF");
+        Err(NoSet { message, hint }.into())
     }
 
     /// Keeps a set, for its user alone.
