@@ -159,7 +159,7 @@ impl Report for Copied {
         page.line("", Tone::Plain, sum);
         for name in &self.missing {
             page.line(
-                "missing",
+                "missing ",
                 Tone::Caution,
                 mixed!("{name}: this image is not there, as it was not before"),
             );
