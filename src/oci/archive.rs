@@ -83,6 +83,11 @@ impl Archive {
         self.listing.tag(tag, descriptor);
     }
 
+    /// Lists the blob of `descriptor` without a tag, if nothing lists it yet.
+    pub fn list(&mut self, descriptor: &Descriptor) {
+        self.listing.list(descriptor);
+    }
+
     /// The bytes of a blob.
     ///
     /// # Errors

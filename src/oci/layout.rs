@@ -58,6 +58,11 @@ impl Layout {
         self.listing.tag(tag, descriptor);
     }
 
+    /// Lists the blob of `descriptor` without a tag, if nothing lists it yet.
+    pub fn list(&mut self, descriptor: &Descriptor) {
+        self.listing.list(descriptor);
+    }
+
     /// The bytes of a blob.
     ///
     /// # Errors

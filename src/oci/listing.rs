@@ -33,9 +33,12 @@ pub struct Listing {
     tags: BTreeMap<String, Vec<usize>>,
     /// The same for tags that stand behind a whole reference.
     behind: BTreeMap<String, Vec<usize>>,
-    /// The entries that were added, by tag. Others may write the layout at the same time.
-    added: Vec<(String, Value)>,
+    /// The entries that were added. Others may write the layout at the same time.
+    added: Vec<AddedEntry>,
 }
+
+/// An entry that was added, by its tag where it has one.
+pub(super) type AddedEntry = (Option<String>, Value);
 
 /// An entry of `index.json`.
 #[derive(Clone, Copy)]
@@ -125,21 +128,34 @@ impl Listing {
     pub(super) fn tag(&mut self, tag: &str, descriptor: &Descriptor) {
         let mut entry = descriptor.to_value();
         entry["annotations"][REF_NAME] = tag.into();
-        let added = (tag.to_owned(), entry);
+        self.add((Some(tag.to_owned()), entry));
+    }
+
+    /// Lists the blob of `descriptor` without a tag, if nothing lists it yet.
+    pub(super) fn list(&mut self, descriptor: &Descriptor) {
+        self.add((None, descriptor.to_value()));
+    }
+
+    fn add(&mut self, added: AddedEntry) {
         *self = std::mem::take(self).with(std::slice::from_ref(&added));
         self.added.push(added);
     }
 
     /// What was added, to be added to a later reading of the same index.
-    pub(super) fn additions(&self) -> Vec<(String, Value)> {
+    pub(super) fn additions(&self) -> Vec<AddedEntry> {
         self.added.clone()
     }
 
-    /// The listing with these entries in the place of those of the same tags.
-    pub(super) fn with(self, added: &[(String, Value)]) -> Self {
+    /// The listing with these entries: in the place of those of the same tags, and without a tag where nothing lists the
+    /// same blob.
+    pub(super) fn with(self, added: &[AddedEntry]) -> Self {
         let mut entries = self.entries;
         for (tag, entry) in added {
-            entries.retain(|entry| tag_in(entry) != Some(tag));
+            match tag {
+                Some(tag) => entries.retain(|entry| tag_in(entry) != Some(tag)),
+                None if entries.iter().any(|other| other.get("digest") == entry.get("digest")) => continue,
+                None => {}
+            }
             entries.push(entry.clone());
         }
         Self { added: self.added, ..Self::of(entries) }
@@ -178,6 +194,20 @@ pub(super) fn path(digest: Digest) -> String {
 mod tests {
     use super::super::media_type::OCI_INDEX;
     use super::*;
+
+    #[test]
+    fn what_has_no_tag_is_listed_once_and_stays_where_a_tag_lists_it() {
+        let blob = Descriptor::of(OCI_INDEX, b"{}");
+        let other = Descriptor::of(OCI_INDEX, b"{ }");
+        let mut listing = Listing::default();
+        listing.list(&blob);
+        listing.list(&blob);
+        listing.tag("1.0", &other);
+        listing.list(&other);
+        let found: Vec<_> =
+            listing.entries().map(|it| (it.descriptor().unwrap().digest, it.tag().map(str::to_owned))).collect();
+        assert_eq!(found, [(blob.digest, None), (other.digest, Some("1.0".to_owned()))]);
+    }
 
     #[test]
     fn a_layout_may_say_more_than_is_read_and_hold_the_same_document_under_several_tags() {

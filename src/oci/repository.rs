@@ -131,6 +131,15 @@ impl Repository {
         Ok(())
     }
 
+    /// Lists the blob of `descriptor` without a tag, so that it is found there. A registry finds whatever it holds.
+    pub fn list(&mut self, descriptor: &Descriptor) {
+        match self {
+            Self::Archive(archive) => archive.list(descriptor),
+            Self::Layout(layout) => layout.list(descriptor),
+            Self::Registry(_) => {}
+        }
+    }
+
     /// Commits a change of the repository: from here on at the latest, others see the added blobs and tags.
     ///
     /// # Errors

@@ -76,8 +76,9 @@ pub async fn copy(
         Reference::Registry(place) => place.tag.clone(),
         _ => tag,
     };
-    if let Some(tag) = &wanted {
-        target.tag(tag, &index).await.map_err(FetchError::from)?;
+    match &wanted {
+        Some(tag) => target.tag(tag, &index).await.map_err(FetchError::from)?,
+        None => target.list(&index),
     }
     target.finish().await.map_err(FetchError::from)?;
     let reference = tagged(to, &target, wanted, index.digest).to_string();
