@@ -248,24 +248,24 @@ fn on_a_machine_of_its_own(site: &Site, script: &str) -> Said {
 }
 
 #[test]
-fn neither_flag_nor_environment_nor_file_widens_the_policy_of_the_machine() {
+#[ignore = "needs `unshare -m` or `unshare -rm`"]
+fn on_a_machine_neither_flag_nor_environment_nor_file_widens_its_policy() {
     let site = Site::new();
     site.policy("machine.yaml", "  approvals:\n  - require: { threshold: 1, anyOf: [bob] }\n");
     let install =
         "$CARNET install web $REFERENCE -n prod --allow-kube 'apply:ConfigMap:prod/web-*' -y -o json";
+    let wants = "of this machine wants 1 of bob";
     let ways = [
-        install.to_owned(),
-        format!("{install} --trust trust.yaml"),
-        format!("env -u CARNET_TRUST {install}"),
-        format!("{install} --trust /nowhere"),
-        format!("{install} --dangerous-unsigned"),
-        format!(
-            "CARNET_TRUST=trust.yaml XDG_CONFIG_HOME=home/config XDG_CONFIG_DIRS=home {install} --state other"
-        ),
+        (install.to_owned(), wants),
+        (format!("{install} --trust trust.yaml"), wants),
+        (format!("env -u CARNET_TRUST {install}"), wants),
+        (format!("{install} --trust /nowhere"), "`/nowhere` cannot be used"),
+        (format!("{install} --dangerous-unsigned"), "this machine has a trust policy of its own"),
+        (format!("unshare -U {install}"), "is not root's"),
+        (format!("CARNET_TRUST=trust.yaml XDG_CONFIG_HOME=home/config {install} --state other"), wants),
     ];
-    for way in ways {
-        let said = on_a_machine_of_its_own(&site, &way);
-        assert_eq!(said.code, 10, "{way}: {}", said.stderr);
+    for (way, why) in ways {
+        on_a_machine_of_its_own(&site, &way).ends(10, why);
         assert!(site.is_untouched(), "{way}");
     }
     site.plan();
@@ -275,16 +275,19 @@ fn neither_flag_nor_environment_nor_file_widens_the_policy_of_the_machine() {
 }
 
 #[test]
-fn a_policy_of_the_machine_that_others_can_write_stops_everything() {
+#[ignore = "needs `unshare -m` or `unshare -rm`"]
+fn on_a_machine_a_policy_that_others_can_write_stops_everything() {
     let site = Site::new();
     site.policy("machine.yaml", "");
     let install =
         "$CARNET install web $REFERENCE -n prod --allow-kube 'apply:ConfigMap:prod/web-*' -y -o json";
-    for spoil in
-        ["chmod 666 /etc/carnet/trust.yaml", "chmod 777 /etc/carnet", "echo '[' > /etc/carnet/trust.yaml"]
-    {
-        let said = on_a_machine_of_its_own(&site, &format!("{spoil} && {install}"));
-        assert_eq!(said.code, 10, "{spoil}: {}", said.stderr);
+    for (spoil, why) in [
+        ("chmod 666 /etc/carnet/trust.yaml", "can be written by others"),
+        ("chmod 777 /etc/carnet", "can be written by others"),
+        ("echo '[' > /etc/carnet/trust.yaml", "the trust policy `/etc/carnet/trust.yaml` cannot be used"),
+        ("rm /etc/carnet/trust.yaml && ln -s /nowhere /etc/carnet/trust.yaml", "cannot be used"),
+    ] {
+        on_a_machine_of_its_own(&site, &format!("{spoil} && {install}")).ends(10, why);
         assert!(site.is_untouched(), "{spoil}");
     }
     // The same policy, as it should be, has nothing against it.

@@ -474,9 +474,45 @@ fn history_that_is_imported_is_no_right_to_anything() {
     site.carnet(&[&upgrade[..], &GRANT, &there].concat()).expect(1).says(&["--take-ownership"]);
     site.carnet(&[&["uninstall", "web", "-y"][..], &there].concat()).expect(0);
     assert_eq!(site.value(), here, "nothing that was not made here is removed");
-    site.carnet(&[&["claims", "import", "web.json"][..], &there].concat())
+    site.carnet(&[&import[..], &there].concat()).expect(1).says(&["with other claims"]);
+    site.carnet(&["claims", "import", "web.json", "--state", "nowhere"])
+        .expect(2)
+        .says(&["no target is named"]);
+}
+
+#[test]
+fn history_that_somebody_made_up_spoils_no_state() {
+    let site = Site::installed();
+    let text = site.carnet(&["claims", "export", "web", "-o", "json"]).expect(0).stdout;
+    let exported: Value = serde_json::from_str(&text).unwrap();
+    let runs = [
+        json!("x"),
+        json!(1),
+        json!(["x"]),
+        json!({"bundle": 7}),
+        json!({"bundle": "x", "terms": 1, "dangers": {}}),
+    ];
+    for (at, run) in runs.into_iter().enumerate() {
+        let mut list = exported.clone();
+        list["items"][0]["claim"]["custom"]["dev.carnet.run"] = run.clone();
+        fs::write(site.0.path("made-up.json"), list.to_string()).unwrap();
+        let state = format!("state-{at}");
+        let import =
+            ["claims", "import", "made-up.json", "--target", "dir:rendered", "-n", "prod", "--state", &state];
+        site.carnet(&import).expect(0);
+        for verb in [&["list"][..], &["status", "web"], &["history", "web"], &["claims", "export", "web"]] {
+            let said = site.carnet(&[verb, &["--state", &state]].concat());
+            assert_eq!(said.code, 0, "{run} {verb:?}: {}", said.stderr);
+        }
+    }
+    let mut list = exported;
+    list["items"][0]["claim"]["installation"] = json!("@_x");
+    list["items"][0]["results"] = json!([]);
+    list["items"][0]["outputs"] = json!({});
+    fs::write(site.0.path("made-up.json"), list.to_string()).unwrap();
+    site.carnet(&["claims", "import", "made-up.json", "--target", "dir:rendered", "--state", "named"])
         .expect(1)
-        .says(&["with other claims"]);
+        .says(&["cannot name an installation here"]);
 }
 
 #[test]

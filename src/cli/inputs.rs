@@ -146,43 +146,40 @@ pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
     Ok(Trust { policy: policy.below(machine), file: file.or_else(|| Some(SYSTEM_TRUST.into())) })
 }
 
-/// The machine's policy, where it binds: only root can have written it, so whatever is named or configured by somebody
-/// else can narrow it and not widen it. None: there is none, or it is a file like any other.
+/// The machine's policy, which binds: only root can have written it, so whatever is named or configured by somebody else
+/// can narrow it and not widen it. None: there is none.
 ///
 /// # Errors
-/// When it cannot be used, or others than root could have written it.
+/// When it cannot be used, or others than root could have written it: then nobody knows whose it is.
 pub fn machine_policy() -> anyhow::Result<Option<TrustPolicy>> {
     let file = Path::new(SYSTEM_TRUST);
     let unusable = |source| anyhow::Error::from(Untrusted::new(file.to_owned(), source));
     let Some(text) = text_if_there(file).map_err(unusable)? else { return Ok(None) };
-    if !is_of_root(file).map_err(unusable)? {
-        return Ok(None);
-    }
+    check_of_root(file).map_err(unusable)?;
     TrustPolicy::parse(&text).map(Some).map_err(|error| unusable(error.into()))
 }
 
-/// Whether only root can write a file and its directory.
-///
-/// # Errors
-/// When the file is root's and others can write it: then nobody knows who wrote it.
+/// Checks that only root can write a file and its directory. In a user namespace root's files are nobody's, and that is
+/// refused like any other owner.
 #[cfg(unix)]
 #[expect(clippy::disallowed_methods, reason = "the place of the machine's policy is fixed")]
-fn is_of_root(file: &Path) -> anyhow::Result<bool> {
+fn check_of_root(file: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
     for path in file.parent().into_iter().chain([file]) {
         let metadata = std::fs::metadata(path).with_context(|| cannot_use(path))?;
-        if metadata.uid() != 0 {
-            return Ok(false);
-        }
-        let is_private = metadata.mode() & 0o022 == 0;
-        anyhow::ensure!(is_private, "`{}` is root's, and others can write it", path.display());
+        let shown = path.display();
+        anyhow::ensure!(metadata.uid() == 0, "`{shown}` is not root's: chown root:root {shown}");
+        anyhow::ensure!(
+            metadata.mode() & 0o022 == 0,
+            "`{shown}` can be written by others: chmod go-w {shown}"
+        );
     }
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn is_of_root(_: &Path) -> anyhow::Result<bool> {
-    Ok(false)
+fn check_of_root(_: &Path) -> anyhow::Result<()> {
+    Ok(())
 }
 
 /// The policy that is named, else the configured one, else the user's, else the machine's.

@@ -204,8 +204,10 @@ mod tests {
         listing.list(&blob);
         listing.tag("1.0", &other);
         listing.list(&other);
-        let found: Vec<_> =
-            listing.entries().map(|it| (it.descriptor().unwrap().digest, it.tag().map(str::to_owned))).collect();
+        let found: Vec<_> = listing
+            .entries()
+            .map(|it| (it.descriptor().unwrap().digest, it.tag().map(str::to_owned)))
+            .collect();
         assert_eq!(found, [(blob.digest, None), (other.digest, Some("1.0".to_owned()))]);
     }
 

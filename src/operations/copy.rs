@@ -46,7 +46,7 @@ impl Document for Copied {
 /// runs; whoever uses it verifies it where it is then.
 ///
 /// # Errors
-/// [`Error::Fetch`] when it cannot be found, read or written, and [`Error::NoImage`].
+/// [`Error::Fetch`] when it cannot be found, read or written, and [`Error::NoImages`].
 pub async fn copy(
     from: &Reference,
     to: &Reference,

@@ -1,17 +1,18 @@
 //! Takes the history of an installation from elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::bundle::claim::{Claim, ClaimResult};
 use crate::bundle::definition::Definition;
 use crate::bundle::parameters::text_of;
 use crate::bundle::{CnabKind, Fault};
 use crate::digest::Digest;
-use crate::document;
+use crate::document::{self, visible};
+use crate::kubernetes::object::is_label;
 use crate::state::{self, IMPORTED, InstallationSettings, ResultStamp, State};
 use crate::targets::Place;
 
@@ -49,10 +50,10 @@ struct Importable {
 }
 
 /// Records the claims of one installation as its history: those of a document of ours, a claim alone, or a list of claims
-/// and results. Nothing else comes of them. `place` says where the objects of the installation are, if that is known.
+/// and results. Nothing else comes of them. `place` says where the objects of the installation are.
 ///
 /// # Errors
-/// [`Error::Claims`] for claims that break the rules, [`Error::ClaimsThere`] where the installation has others.
+/// [`Error::NoPlace`] where nobody says that, [`Error::Claims`] for claims that break the rules, [`Error::ClaimsThere`] where the installation has others.
 pub fn import(
     text: &str,
     place: Option<&Place>,
@@ -88,9 +89,14 @@ pub fn import(
             format!("has claims of `{name}` and of `{}`: import them one by one", other.claim.installation);
         faults.push(Fault::error(String::new(), what, RULE));
     }
+    if !is_label(&name) {
+        let what = format!("`{}` cannot name an installation here: it must be a DNS label", visible(&name));
+        faults.push(Fault::error("/claim/installation".into(), what, "carnet"));
+    }
     if !faults.is_empty() {
         return Err(Error::Claims(faults));
     }
+    let place = place.ok_or(Error::NoPlace)?;
     let recorded = record(&name, namespace, place, claims.into_values().collect(), state)?;
     withheld.sort();
     withheld.dedup();
@@ -228,17 +234,37 @@ fn withhold(document: &mut Value, claim: &Claim, withheld: &mut Vec<String>) {
     if let Value::Object(custom) = custom {
         custom.insert(IMPORTED.into(), true.into());
     }
-    let names: Vec<_> = claim.parameters.keys().filter(|name| secret(name)).cloned().collect();
-    if !names.is_empty() {
-        document["custom"][RUN]["secretParameters"] = names.into();
+    if let Value::Object(custom) = custom {
+        let told = custom.remove(RUN).unwrap_or_default();
+        let run = run(&told, claim);
+        if !run.is_empty() {
+            custom.insert(RUN.into(), run.into());
+        }
     }
+}
+
+/// What is kept of how another carnet says that it ran the action: which documents it was about, and which parameters
+/// have to be given again. All else would be somebody else's decision, or could have any shape.
+fn run(told: &Value, claim: &Claim) -> Map<String, Value> {
+    let mut kept = Map::new();
+    for member in ["bundle", "component", "plan"] {
+        let digest = told.get(member).and_then(Value::as_str).filter(|text| text.parse::<Digest>().is_ok());
+        kept.extend(digest.map(|digest| (member.to_owned(), digest.into())));
+    }
+    let named = told.get("secretParameters").and_then(Value::as_array).into_iter().flatten();
+    let named = named.filter_map(Value::as_str).map(str::to_owned).chain(claim.parameters.keys().cloned());
+    let secret: BTreeSet<_> = named.filter(|name| claim.bundle.is_write_only_parameter(name)).collect();
+    if !secret.is_empty() {
+        kept.insert("secretParameters".into(), secret.into_iter().collect());
+    }
+    kept
 }
 
 /// Records claims, oldest first. Where importing them was cut off, it goes on.
 fn record(
     name: &str,
     namespace: &str,
-    place: Option<&Place>,
+    place: &Place,
     claims: Vec<Importable>,
     state: &State,
 ) -> Result<Vec<String>, Error> {
@@ -274,12 +300,12 @@ fn record(
 
 /// The settings of an installation of which nothing is known but its history: no grant, no signers, no lowered guard, and
 /// no place that its bundle is from, since trust is decided by that.
-fn settings(place: Option<&Place>, claims: &[Importable]) -> InstallationSettings {
+fn settings(place: &Place, claims: &[Importable]) -> InstallationSettings {
     let last = claims.iter().rev().find(|it| it.claim.modifies()).or(claims.last());
     let Some(last) = last else { return InstallationSettings::default() };
     let digest = last.claim.bundle_reference.as_deref().and_then(|text| text.split_once('@')?.1.parse().ok());
     InstallationSettings {
-        place: place.cloned().map(Into::into).unwrap_or_default(),
+        place: place.clone().into(),
         bundle: digest.unwrap_or_default(),
         bundle_name: last.claim.bundle.name().into(),
         bundle_version: last.claim.bundle.version().to_string(),

@@ -483,7 +483,8 @@ async fn a_misspelt_member_is_refused_and_not_tried_again() {
         matches!(&error, Error::Invalid { text, .. } if text.contains(".dta: field not declared in schema")),
         "{error}"
     );
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    // A request that is tried again goes on for minutes.
+    assert!(begin.elapsed() < Duration::from_secs(20));
     let old = reference("batch/v1beta1", "CronJob", Some(&live.namespace), "x");
     let error = live.cluster.get(&Permitted::for_tests(Get(old)), &live.kinds).await.unwrap_err();
     assert_eq!(error.to_string(), "the server has no kind `CronJob` in `batch/v1beta1`");
@@ -512,10 +513,14 @@ async fn workloads_become_ready_or_fail() {
     assert!(matches!(&readiness, Readiness::Failed(why) if why.starts_with("it failed: ")), "{readiness:?}");
     let stuck = live.workload("Deployment", "stuck", json!({}), "stuck");
     live.apply(&stuck).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let permit = Permitted::for_tests(Wait(live.reference(&stuck)));
-    let readiness = live.cluster.readiness(&permit, &live.kinds).await.unwrap();
-    assert_eq!(readiness, Readiness::NotReady("0 of 1 available".into()));
+    let expected = Readiness::NotReady("0 of 1 available".into());
+    let mut found = Vec::new();
+    while found.last() != Some(&expected) {
+        assert!(found.len() < 100, "{:?}", found.last());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let permit = Permitted::for_tests(Wait(live.reference(&stuck)));
+        found.push(live.cluster.readiness(&permit, &live.kinds).await.unwrap());
+    }
     let absent = Permitted::for_tests(Wait(live.reference(&live.config_map("absent", json!({})))));
     let error = live.cluster.readiness(&absent, &live.kinds).await.unwrap_err();
     assert_eq!(error, Error::NotFound(format!("ConfigMap {}/absent", live.namespace)));
