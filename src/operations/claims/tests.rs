@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make directories")]
 
 use super::*;
+use crate::targets::Place;
 
 const CLAIM: &str = "01E5G8ZYP714JVM8NHTJQ4FH15";
 const RESULT: &str = "01E5G8ZYP7ZZZZZZZZZZZZZZZZ";
@@ -59,7 +60,9 @@ fn list() -> Value {
 
 fn refusal(value: &Value) -> String {
     let (_directory, state) = state();
-    let refused = import(&value.to_string(), None, "prod", &state).unwrap_err().to_string();
+    let refused = import(&value.to_string(), Some(&Place::directory("/rendered")), "prod", &state)
+        .unwrap_err()
+        .to_string();
     assert!(state.find("web").unwrap().is_none(), "nothing was recorded");
     refused
 }
@@ -67,7 +70,7 @@ fn refusal(value: &Value) -> String {
 #[test]
 fn an_imported_installation_has_a_history_and_nothing_else() {
     let (directory, state) = state();
-    let imported = import(&list().to_string(), None, "prod", &state).unwrap();
+    let imported = import(&list().to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap();
     assert_eq!(imported.claims, [CLAIM]);
     assert_eq!(imported.withheld, ["output `token`", "parameter `KEY`"]);
     let there = state.get("web").unwrap();
@@ -92,7 +95,7 @@ fn an_imported_installation_has_a_history_and_nothing_else() {
 #[test]
 fn what_is_exported_is_valid_and_comes_back_as_it_was() {
     let (_directory, first) = state();
-    drop(import(&list().to_string(), None, "prod", &first).unwrap());
+    drop(import(&list().to_string(), Some(&Place::directory("/rendered")), "prod", &first).unwrap());
     let exported = export(Some("web"), None, &first).unwrap();
     assert_eq!(exported.left_out, Vec::<String>::new());
     let text = exported.document().unwrap().to_string();
@@ -104,7 +107,7 @@ fn what_is_exported_is_valid_and_comes_back_as_it_was() {
     assert_eq!(entry.results[0]["created"], "2026-01-02T03:05:05Z");
     assert_eq!(entry.claim["bundle"], bundle());
     let (_directory, second) = state();
-    drop(import(&text, None, "prod", &second).unwrap());
+    drop(import(&text, Some(&Place::directory("/rendered")), "prod", &second).unwrap());
     let again = export(None, Some("prod"), &second).unwrap();
     assert_eq!(again.document().unwrap().to_string(), text);
     assert!(export(None, Some("other"), &second).unwrap().items.is_empty());
@@ -123,11 +126,11 @@ fn every_status_comes_back_and_one_that_was_to_pass_is_unknown() {
     ] {
         let (_directory, state) = state();
         let items = json!([claim(), result(status)]);
-        drop(import(&items.to_string(), None, "prod", &state).unwrap());
+        drop(import(&items.to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());
         assert_eq!(state.get("web").unwrap().last.unwrap().result, expected, "{status}");
     }
     let (_directory, state) = state();
-    drop(import(&claim().to_string(), None, "prod", &state).unwrap());
+    drop(import(&claim().to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());
     assert!(state.get("web").unwrap().is_interrupted());
 }
 
@@ -137,16 +140,22 @@ fn importing_goes_on_where_it_was_cut_off_and_never_changes_what_is_there() {
     (second["id"], second["action"]) = ("01E5G8ZYP8AAAAAAAAAAAAAAAA".into(), "upgrade".into());
     let whole = json!([second, claim(), result("succeeded")]).to_string();
     let (_directory, state) = state();
-    drop(import(&claim().to_string(), None, "prod", &state).unwrap());
-    assert_eq!(import(&whole, None, "prod", &state).unwrap().claims, ["01E5G8ZYP8AAAAAAAAAAAAAAAA"]);
-    assert_eq!(import(&whole, None, "prod", &state).unwrap().claims, Vec::<String>::new());
+    drop(import(&claim().to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());
+    assert_eq!(
+        import(&whole, Some(&Place::directory("/rendered")), "prod", &state).unwrap().claims,
+        ["01E5G8ZYP8AAAAAAAAAAAAAAAA"]
+    );
+    assert_eq!(
+        import(&whole, Some(&Place::directory("/rendered")), "prod", &state).unwrap().claims,
+        Vec::<String>::new()
+    );
     let actions = state.revisions("web").unwrap().whole().unwrap();
     assert_eq!(actions.iter().map(|it| it.action.as_str()).collect::<Vec<_>>(), ["install", "upgrade"]);
     let mut changed = claim();
     changed["parameters"]["HOST"] = "evil.example".into();
     for others in [changed.to_string(), claim().to_string()] {
         assert!(
-            matches!(import(&others, None, "prod", &state), Err(Error::ClaimsThere(name)) if name == "web")
+            matches!(import(&others, Some(&Place::directory("/rendered")), "prod", &state), Err(Error::ClaimsThere(name)) if name == "web")
         );
     }
 }
