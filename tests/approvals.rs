@@ -144,8 +144,8 @@ fn a_plan_is_carried_out_once_enough_others_have_approved_it() {
     site.apply(&[]).ends(10, "nobody has");
     let approved = site.approve("alice", &[]).ends(0, "").document;
     assert_eq!((&approved["kind"], &approved["plan"]), (&json!("Approval"), &plan["digest"]));
-    site.apply(&["alice.json"]).ends(10, "1 has");
-    site.apply(&["alice.json", "alice.json"]).ends(10, "1 has");
+    site.apply(&["alice.json"]).ends(10, "only alice has");
+    site.apply(&["alice.json", "alice.json"]).ends(10, "only alice has");
     site.approve("release", &[]).ends(0, "");
     site.apply(&["alice.json", "release.json"]).ends(10, "which the rule does not list");
     assert!(site.is_untouched());
@@ -202,6 +202,10 @@ fn a_plan_that_was_written_up_is_shown_as_its_digest_has_it() {
     plan["changes"][0]["warnings"] = json!(["all is well"]);
     fs::write(site.0.path("plan.json"), plan.to_string()).unwrap();
     let said = site.approve("alice", &[]).ends(0, "web-a");
+    // Also what is granted, which the digest covers.
+    for granted in ["kubernetes:", "- apply", "prod", "web-*"] {
+        assert!(said.stderr.contains(granted), "{}", said.stderr);
+    }
     for text in ["nothing to see", "harmless", "all is well"] {
         assert!(!said.stderr.contains(text), "{}", said.stderr);
     }
@@ -219,11 +223,35 @@ fn nobody_is_taken_to_have_approved_without_saying_so() {
 }
 
 #[test]
+fn who_signed_the_bundle_does_not_approve_its_plan_whatever_rule_lists_the_key() {
+    let site = Site::new();
+    site.carnet(&["sign", &site.reference(), "--key", "alice.key"]).ends(0, "");
+    site.policy("trust.yaml", "  approvals:\n  - require: { threshold: 1, anyOf: [alice, bob] }\n");
+    site.plan();
+    site.approve("alice", &[]).ends(0, "");
+    site.apply(&["alice.json"]).ends(10, "key `alice` signed the bundle");
+    site.approve("bob", &[]).ends(0, "");
+    site.apply(&["bob.json"]).ends(0, "");
+}
+
+#[test]
+fn an_approval_is_written_somewhere_and_nothing_is_overwritten() {
+    let site = Site::new();
+    site.plan();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    site.environment(&mut command).args(["approve", "plan.json", "--key", "alice.key", "-y"]);
+    Said::of(&command.output().unwrap()).ends(2, "`--to FILE`");
+    site.approve("alice", &[]).ends(0, "");
+    let again = ["approve", "plan.json", "--key", "alice.key", "--to", "alice.json", "-y"];
+    site.carnet(&again).ends(1, "is there already");
+}
+
+#[test]
 fn what_a_rule_forbids_is_refused_with_the_rule() {
     let site = Site::new();
     site.policy("trust.yaml", "  approvals:\n  - { namespaces: [prod], forbid: [yes, grantFlags] }\n");
     site.on("install", &["-y"])
-        .ends(10, "rule 1 of `approvals` in the trust policy forbids to grant by flags");
+        .ends(10, "rule 1 of `approvals` in the trust policy forbids granting by flags");
     assert!(site.is_untouched());
     site.plan();
     site.apply(&[]).ends(0, "");
@@ -238,7 +266,7 @@ fn on_a_machine_of_its_own(site: &Site, script: &str) -> Said {
     };
     let flags = ["-m", "-rm"].into_iter().find(may).unwrap();
     let setup = format!(
-        "mount -t tmpfs none /etc && mkdir -m 755 /etc/carnet && cp machine.yaml /etc/carnet/trust.yaml && \
+        "mount -t tmpfs -o mode=755 none /etc && mkdir -m 755 /etc/carnet && cp machine.yaml /etc/carnet/trust.yaml && \
          chmod 644 /etc/carnet/trust.yaml && {script}"
     );
     let mut command = Command::new("unshare");
@@ -285,6 +313,10 @@ fn on_a_machine_a_policy_that_others_can_write_stops_everything() {
         ("chmod 666 /etc/carnet/trust.yaml", "can be written by others"),
         ("chmod 777 /etc/carnet", "can be written by others"),
         ("echo '[' > /etc/carnet/trust.yaml", "the trust policy `/etc/carnet/trust.yaml` cannot be used"),
+        (
+            "mkdir -m 777 /etc/open && mv /etc/carnet/trust.yaml /etc/open && ln -s /etc/open/trust.yaml /etc/carnet",
+            "can be written by others",
+        ),
         ("rm /etc/carnet/trust.yaml && ln -s /nowhere /etc/carnet/trust.yaml", "cannot be used"),
     ] {
         on_a_machine_of_its_own(&site, &format!("{spoil} && {install}")).ends(10, why);

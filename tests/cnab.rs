@@ -255,6 +255,14 @@ fn an_output_comes_back_as_a_parameter_that_nobody_gives_and_is_checked_then() {
     assert_eq!((upgraded.code, address()), (Some(0), json!("https://web")), "{}", upgraded.text);
     let given = act("upgrade", "layout:long", &["--param", "address=mine"]);
     assert_eq!((given.code, address()), (Some(0), json!("mine")), "{}", given.text);
+    // What was installed is compared, and put back, as it was: an output since then is no reason to change it.
+    for verb in [
+        &["drift", "web", "--dangerous-unsigned"][..],
+        &["drift", "web", "--fix", "-y", "--dangerous-unsigned"],
+    ] {
+        let said = in_home(&home, verb);
+        assert_eq!((said.code, address()), (Some(0), json!("mine")), "{verb:?}: {}", said.text);
+    }
     let too_long = act("upgrade", "layout:long", &[]);
     assert_eq!(too_long.code, Some(1), "{}", too_long.text);
     assert!(too_long.text.contains("the parameter `address` is not allowed"), "{}", too_long.text);

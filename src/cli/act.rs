@@ -24,7 +24,9 @@ pub(super) use args::{
 };
 pub(super) use change::{ChangeArgs, IdentityArgs, NoWaitArgs, PowerArgs, TakeArgs, TimeoutArgs, time};
 pub(super) use console::{Console, Reply, ask};
-pub(super) use outcome::{Show, diff_lines, output_text, plan_page, report, show_outputs, show_parameters};
+pub(super) use outcome::{
+    Show, diff_lines, manifest_lines, output_text, plan_page, report, show_outputs, show_parameters,
+};
 
 /// Has an operation done that works with installations. The console follows it.
 pub(super) fn carry_out<T>(

@@ -8,8 +8,8 @@ use crate::plan::Plan;
 use crate::signature::PrivateKey;
 
 use super::Context;
-use super::act::{Reply, Show, ask, plan_page, time};
-use super::exit::{self, Code, Unasked};
+use super::act::{Reply, Show, ask, manifest_lines, plan_page, time};
+use super::exit::{self, Code, Occupied, Unasked, Usage};
 use super::inputs::prompt::Stopped;
 use super::inputs::{self, password};
 use super::ui::{Page, Report, Tone, Words, mixed};
@@ -24,7 +24,7 @@ use super::ui::{Page, Report, Tone, Words, mixed};
 #[command(after_help = "\
 Examples:
   carnet plan web layout:bundles/web --target kube --grants grants.yaml -o json > plan.json
-  carnet approve plan.json --key keys/alice.key -o json > alice.json
+  carnet approve plan.json --key keys/alice.key --to alice.json
   carnet apply plan.json --approval alice.json")]
 pub(super) struct Args {
     /// The plan, as `carnet plan -o json` wrote it; `-` reads it from standard input
@@ -48,7 +48,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
+    if args.to.is_none() && context.ui.is_for_people() {
+        let what = "an approval that is written nowhere is none";
+        return Err(Usage::new(what, "name a file with `--to FILE`, or print it with `-o json`").into());
+    }
+    if let Some(file) = args.to.as_ref().filter(|file| !args.force && inputs::has_entry(file)) {
+        return Err(Occupied(file.clone()).into());
+    }
     let plan = super::apply::read(&args.plan)?;
+    let key = PrivateKey::read(&args.key, &password::known()?)?;
     show(&plan.vouched_for(), context)?;
     if !args.yes {
         match ask("Approve this plan?") {
@@ -58,7 +66,6 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
             Reply::Stopped => return Err(Stopped.into()),
         }
     }
-    let key = PrivateKey::read(&args.key, &password::known()?)?;
     let approval = approve(&plan, &key, inputs::now(), args.valid_for)?;
     if let Some(file) = &args.to {
         let text = format!("{:#}\n", crate::operations::Document::document(&approval)?);
@@ -73,6 +80,8 @@ fn show(plan: &Plan, context: &Context) -> anyhow::Result<()> {
     let mut page = Page::new(context.ui.is_verbose());
     page.heading(mixed!("{} {}", plan.bundle.name, plan.bundle.version));
     page.line("  ", Tone::Quiet, mixed!("{}, from {}", plan.bundle.digest, plan.inputs.reference));
+    page.heading("What is granted and given, and which guards are lowered");
+    manifest_lines(&mut page, &serde_json::to_value(&plan.inputs)?);
     plan_page(&mut page, plan, Show::Manifests);
     if context.ui.is_for_people() {
         return context.ui.page(page);

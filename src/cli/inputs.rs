@@ -159,13 +159,14 @@ pub fn machine_policy() -> anyhow::Result<Option<TrustPolicy>> {
     TrustPolicy::parse(&text).map(Some).map_err(|error| unusable(error.into()))
 }
 
-/// Checks that only root can write a file and its directory. In a user namespace root's files are nobody's, and that is
+/// Checks that only root can write a file and all directories on the way to it, also where a link leads to it. In a user namespace root's files are nobody's, and that is
 /// refused like any other owner.
 #[cfg(unix)]
 #[expect(clippy::disallowed_methods, reason = "the place of the machine's policy is fixed")]
 fn check_of_root(file: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
-    for path in file.parent().into_iter().chain([file]) {
+    let real = std::fs::canonicalize(file).with_context(|| cannot_use(file))?;
+    for path in file.ancestors().chain(real.ancestors()) {
         let metadata = std::fs::metadata(path).with_context(|| cannot_use(path))?;
         let shown = path.display();
         anyhow::ensure!(metadata.uid() == 0, "`{shown}` is not root's: chown root:root {shown}");
@@ -425,7 +426,7 @@ pub fn is_component(path: &Path) -> bool {
 
 /// Whether something has this name, or a link that leads to no directory stands on the way to it.
 #[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
-fn has_entry(path: &Path) -> bool {
+pub fn has_entry(path: &Path) -> bool {
     let blocks = |path: &Path| path.is_symlink() && !path.is_dir();
     path.symlink_metadata().is_ok() || path.ancestors().skip(1).any(blocks)
 }

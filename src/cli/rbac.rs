@@ -230,20 +230,28 @@ fn written(file: &Path) -> anyhow::Result<Option<IdentityRecord>> {
 /// One document for each object; what else there is to say are comments.
 fn yaml(report: &RightsReport) -> YamlText {
     let mut text = YamlText::default();
+    if report.plan.is_none() {
+        text.comment(
+            "",
+            "For `kubectl apply --server-side` of the manifests: only that creates objects by their names.",
+        );
+    }
+    if report.objects.iter().any(|object| object["kind"] == "Namespace") {
+        text.comment("", "Namespaces below are shared: `kubectl delete -f` of this would remove them with all that is in them.");
+    }
     for escalation in &report.escalations {
         text.comment("", escalation);
     }
     let (first, second) = report.steps();
     if !second.is_empty() {
         let later = report.later.join(", ");
-        text.comment(
-            "",
-            "Step 1 of 2: what can be applied at once. The plan makes namespaces itself; they are among this",
-        );
-        text.comment(
-            "",
-            &format!("with the mark of the installation, so the plan takes them as its own: {later}"),
-        );
+        let what = match report.plan {
+            Some(_) => {
+                "The plan makes namespaces itself; they are among this\nwith the mark of the installation, so the plan takes them as its own"
+            }
+            None => "Namespaces among the manifests are made first",
+        };
+        text.comment("", &format!("Step 1 of 2: what can be applied at once. {what}: {later}"));
     }
     for object in first {
         text.own("---\n");

@@ -1,5 +1,6 @@
 //! `carnet params` and `carnet credentials`: the user's own sets.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -250,7 +251,13 @@ fn edit(kind: SetKind, name: &str, context: &Context) -> anyhow::Result<()> {
 
 /// Runs the editor of the user's environment, as other programs do: as words of a shell, with the file after them.
 fn run_editor(file: &Path) -> anyhow::Result<()> {
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(inputs::variable).unwrap_or_else(|| "vi".into());
+    let named = ["VISUAL", "EDITOR"].into_iter().find_map(inputs::variable);
+    let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    anyhow::ensure!(
+        named.is_some() || has_terminal,
+        "there is no terminal to edit on: set EDITOR to a program that needs none, or write the file"
+    );
+    let editor = named.unwrap_or_else(|| "vi".into());
     #[expect(clippy::disallowed_methods, reason = "the user's own editor, on a file of theirs")]
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(file);

@@ -1,10 +1,12 @@
 //! The approvals that are at hand, and the policy that may demand some.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::fetch::Fetched;
 use crate::verify::{ApprovedBy, PlanToApprove, TrustPolicy, Unapproved};
 
 /// The approvals that are at hand, and the policy that may demand some. The default demands none.
@@ -29,6 +31,11 @@ impl Approvals {
         self.policy
             .as_ref()
             .map_or_else(|| Ok(Vec::new()), |policy| policy.approved(plan, &self.given, self.now))
+    }
+
+    /// The ids of the policy's keys that signed a bundle.
+    pub(super) fn signers(&self, fetched: &Fetched) -> BTreeSet<String> {
+        self.policy.as_ref().map(|policy| policy.signers_of(fetched)).unwrap_or_default()
     }
 
     /// What the policy demands of a plan, a sentence for each rule.

@@ -6,7 +6,7 @@ use crate::grant;
 use crate::plan::{Plan, PlannedChange};
 use crate::state::Installation;
 use crate::targets::Change;
-use crate::verify::{Forbidden, PlanFacts, PlanToApprove, TargetKind, TrustDecision};
+use crate::verify::{Forbidden, PlanFacts, PlanToApprove, TargetKind};
 
 use super::Operation;
 use super::run::Run;
@@ -20,6 +20,7 @@ impl Run<'_> {
             target: if self.operation.place.is_cluster() { TargetKind::Kube } else { TargetKind::Dir },
             changes_anything: !plan.is_empty(),
             facts: PlanFacts {
+                has_grant: self.component.is_some(),
                 has_wider_grant: self.has_wider_grant(),
                 signers: self.signers(),
                 ..facts(plan)
@@ -28,14 +29,12 @@ impl Run<'_> {
         }
     }
 
+    /// The keys that signed the bundle, whether or not the rule that admitted it lists them.
     fn signers(&self) -> BTreeSet<String> {
         let granted = self.decided.granted.as_ref();
-        match granted.map(|granted| granted.verified().decision()) {
-            Some(TrustDecision::Signed { signers, .. }) => {
-                signers.iter().map(|signer| signer.key_id.clone()).collect()
-            }
-            Some(TrustDecision::Unsigned) | None => BTreeSet::new(),
-        }
+        granted
+            .map(|granted| self.operation.approvals.signers(granted.verified().fetched()))
+            .unwrap_or_default()
     }
 
     /// Whether more is granted than to the installation as it is. A record that others can write counts for nothing.

@@ -158,7 +158,7 @@ pub enum Error {
     #[error(transparent)]
     Target(#[from] targets::Error),
     /// Somebody else has to say yes to the plan.
-    #[error("the plan has not been approved")]
+    #[error(transparent)]
     Unapproved(#[from] Unapproved),
     /// The bundle has no such action.
     #[error(

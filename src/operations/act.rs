@@ -245,6 +245,10 @@ impl<'a> Attempt<'a> {
         services: &Services<'_>,
     ) -> Result<Operation, Error> {
         let sources = parameter_sources::of(bundle).map_err(Error::ParameterSources)?;
+        // A comparison, and what corrects by it, goes by what was recorded.
+        if self.mode == Mode::Examine || self.change.waits_for_changes_only {
+            return Ok(operation);
+        }
         let is_open = |name: &String| {
             let is_asked = bundle.parameters().get(name).is_some_and(|it| it.applies_to(self.action));
             is_asked && !operation.parameters.contains_key(name)

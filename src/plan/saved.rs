@@ -84,7 +84,10 @@ impl Plan {
     pub fn again(&self) -> CommandLine {
         let InstallationName { name, namespace } = &self.installation;
         let line = CommandLine::of("carnet plan").word(name).word(&self.inputs.reference);
-        line.own("-n").word(namespace).own("--target").word(&self.target)
+        line.own("-n")
+            .word(namespace)
+            .own("--target")
+            .word(self.target.split(" (").next().unwrap_or_default())
     }
 
     /// The plan without whatever its digest does not cover, which anybody could have written into the document: powers are

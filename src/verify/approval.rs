@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
+use crate::fetch::Fetched;
 use crate::signature::sigstore::SigstoreBundle;
 use crate::signature::{ApprovalStatement, SignatureFault};
 
@@ -64,7 +65,7 @@ pub enum Unapproved {
     /// Too few have approved it.
     #[error(
         "rule {rule} of `approvals` in the trust policy{origin} wants {threshold} of {} to approve this plan{}, and {}{}",
-        .any_of.join(", "), because(.reasons), have(*.found), list(.flaws)
+        .any_of.join(", "), because(.reasons), have(.found), list(.flaws)
     )]
     Missing {
         /// Where the rule stands, from 1.
@@ -77,8 +78,8 @@ pub enum Unapproved {
         any_of: Vec<String>,
         /// Why the rule is about the plan.
         reasons: Vec<String>,
-        /// How many have approved it.
-        found: usize,
+        /// Who has approved it.
+        found: Vec<String>,
         /// Why the other approvals do not count, a clause each.
         flaws: Vec<String>,
     },
@@ -116,6 +117,7 @@ impl TrustPolicy {
     ) -> Result<Vec<ApprovedBy>, Unapproved> {
         let mut all = Vec::<ApprovedBy>::new();
         for (policy, origin) in self.each() {
+            let plan = &policy.seen(plan, origin);
             for rule in &policy.approvals {
                 for by in policy.meets(rule, origin, plan, given, now)? {
                     if all.iter().all(|known| known.key_id != by.key_id) {
@@ -131,6 +133,7 @@ impl TrustPolicy {
     pub fn demands(&self, plan: &PlanToApprove) -> Vec<String> {
         let mut said = Vec::new();
         for (policy, origin) in self.each() {
+            let plan = &policy.seen(plan, origin);
             for rule in policy.approvals.iter().filter(|rule| is_demanded(rule, plan)) {
                 let Some(required) = &rule.required else { continue };
                 let names: Vec<_> = required.any_of.iter().cloned().collect();
@@ -145,9 +148,26 @@ impl TrustPolicy {
         said
     }
 
+    /// The ids of the keys of either policy that signed a bundle, whichever rules list them.
+    pub fn signers_of(&self, fetched: &Fetched) -> BTreeSet<String> {
+        let signed = |policy: &Self| {
+            let opened = fetched.signatures().iter().filter_map(|it| policy.open(it, fetched.digest()).ok());
+            opened.map(|(_, key)| key.public.id().hex()).collect::<Vec<_>>()
+        };
+        self.each().flat_map(|(policy, _)| signed(policy)).collect()
+    }
+
     /// The policies that have to agree, each with the words that tell it from the other.
     fn each(&self) -> impl Iterator<Item = (&Self, &'static str)> {
         self.machine.as_deref().map(|machine| (machine, " of this machine")).into_iter().chain([(self, "")])
+    }
+
+    /// The plan as this policy believes it. The state is a file of the user's, who could write a wider grant into it
+    /// before; to the machine's policy every grant is a wider one.
+    fn seen(&self, plan: &PlanToApprove, origin: &str) -> PlanToApprove {
+        let mut plan = plan.clone();
+        plan.facts.has_wider_grant |= !origin.is_empty() && plan.facts.has_grant;
+        plan
     }
 
     fn meets(
@@ -183,7 +203,7 @@ impl TrustPolicy {
             threshold: required.threshold,
             any_of: required.any_of.iter().cloned().collect(),
             reasons: rule.reasons(&plan.facts),
-            found: found.len(),
+            found: found.into_iter().map(|by| by.name).collect(),
             flaws,
         })
     }
@@ -229,11 +249,11 @@ fn because(reasons: &[String]) -> String {
     if reasons.is_empty() { String::new() } else { format!(", since {}", reasons.join(", and ")) }
 }
 
-fn have(found: usize) -> String {
+fn have(found: &[String]) -> String {
     match found {
-        0 => "nobody has".into(),
-        1 => "1 has".into(),
-        more => format!("{more} have"),
+        [] => "nobody has".into(),
+        [one] => format!("only {one} has"),
+        more => format!("only {} have", more.join(", ")),
     }
 }
 

@@ -210,7 +210,8 @@ pub(in crate::cli) fn diff_lines(page: &mut Page, diff: &str) {
 }
 
 /// A manifest, line by line.
-fn manifest_lines(page: &mut Page, manifest: &Value) {
+/// A document as lines of YAML.
+pub(in crate::cli) fn manifest_lines(page: &mut Page, manifest: &Value) {
     let mut text = YamlText::default();
     text.document(manifest);
     for line in text.as_str().lines() {

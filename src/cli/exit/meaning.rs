@@ -24,7 +24,7 @@ use crate::run::RunError;
 use crate::state::{DatabaseFault, StateError};
 use crate::targets::{self, Take};
 use crate::text::CommandLine;
-use crate::verify::{PolicyError, Refusal, Unruled};
+use crate::verify::{PolicyError, Refusal, Unapproved, Unruled};
 
 use super::{
     Circumstance, Code, Detail, ERROR, FAILED, LIMIT, LOCKED, NO_RIGHTS, NOT_GRANTED, NOT_READY, NOT_TRUSTED,
@@ -41,8 +41,7 @@ const MARK: &str = "carnet.dev/identities=true pod-security.kubernetes.io/enforc
 const UNASKED: &str = "there is no terminal to ask on: add `--yes` to confirm the change";
 
 /// The hint where somebody else has to approve a plan.
-const UNAPPROVED: &str =
-    "save the plan (`-o json`), have it approved, and carry that out: carnet apply PLAN --approval FILE";
+const UNAPPROVED: &str = "the plan of an install or upgrade can be saved (`-o json`), approved, and carried out: carnet apply PLAN --approval FILE";
 
 /// The hint where a component trapped before anything was done.
 const TRAPPED: &str = "nothing was done: the fault is in the bundle, for its author to mend";
@@ -483,7 +482,8 @@ fn of_install(error: &install::Error) -> Meaning {
             if missing.is_empty() { meaning.hint(how) } else { meaning.hint("add these flags, with their values") }
         }
         install::Error::Powers { refused, .. } => of_powers(refused),
-        install::Error::Unapproved(_) => Meaning::from(NOT_TRUSTED).hint(UNAPPROVED),
+        install::Error::Unapproved(Unapproved::Missing { .. }) => Meaning::from(NOT_TRUSTED).hint(UNAPPROVED),
+        install::Error::Unapproved(_) => NOT_TRUSTED.into(),
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
         install::Error::Name(_) => Meaning::from(USAGE)
             .hint("up to 63 lower-case letters, digits and `-`, with no `-` at either end"),

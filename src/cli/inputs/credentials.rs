@@ -210,7 +210,14 @@ fn load(file: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
 }
 
 fn parse(text: &str, directory: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
-    let (set, _) = document::typed::<CredentialSetFile>(document::yaml(text)?)?;
+    // A fault of shape is told without what stands there: it may be a secret in the wrong place.
+    let set = document::typed::<CredentialSetFile>(document::yaml(text)?);
+    let (set, _) = set.map_err(|_| {
+        anyhow::anyhow!(
+            "it is no credential set: each of its `credentials` has a `name`, and a `source` with one of `env`, `path`, \
+             `value` and `command`"
+        )
+    })?;
     let mut sources = BTreeMap::new();
     for entry in set.credentials {
         let source = Source::of(&entry, directory)?;

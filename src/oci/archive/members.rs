@@ -12,6 +12,9 @@ use super::header::{BLOCK, BLOCK_SIZE, Block, Header, Kind, checked_name};
 /// The most members. Each takes memory, and a header takes no more than 512 bytes in the file.
 pub(super) const MAX_MEMBERS: usize = 65_536;
 
+/// A file that is named as directories are.
+const DOUBTFUL: &str = "file with the name of a directory";
+
 /// The longest extended header.
 const MAX_EXTENDED: u64 = 64 << 10;
 
@@ -110,9 +113,14 @@ impl<F: Read + Seek> Pass<'_, F> {
                 }
                 Kind::LongName | Kind::Extended => return Err(ArchiveFault::Header(start)),
                 Kind::File | Kind::Directory | Kind::Other(_) => {
-                    let name = checked_name(&long_name.take().unwrap_or(header.name))?;
+                    let written = long_name.take().unwrap_or(header.name);
+                    let name = checked_name(&written)?;
                     is_extended = false;
-                    self.add(name, header.kind, extent, start)?;
+                    // Some programs take such a file for a directory, and what is in it for more members.
+                    let is_doubtful =
+                        header.kind == Kind::File && written.ends_with(b"/") && !name.is_empty();
+                    let kind = if is_doubtful { Kind::Other(DOUBTFUL) } else { header.kind };
+                    self.add(name, kind, extent, start)?;
                 }
             }
         }

@@ -303,7 +303,9 @@ fn record(
 fn settings(place: &Place, claims: &[Importable]) -> InstallationSettings {
     let last = claims.iter().rev().find(|it| it.claim.modifies()).or(claims.last());
     let Some(last) = last else { return InstallationSettings::default() };
-    let digest = last.claim.bundle_reference.as_deref().and_then(|text| text.split_once('@')?.1.parse().ok());
+    let told = last.document.pointer("/custom").and_then(|custom| custom.get(RUN)?.get("bundle")?.as_str());
+    let referred = last.claim.bundle_reference.as_deref().and_then(|text| Some(text.split_once('@')?.1));
+    let digest = told.or(referred).and_then(|text| text.parse().ok());
     InstallationSettings {
         place: place.clone().into(),
         bundle: digest.unwrap_or_default(),

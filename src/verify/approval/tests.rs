@@ -76,7 +76,7 @@ impl Case {
 
 fn missing(result: Result<Vec<ApprovedBy>, Unapproved>) -> (usize, Vec<String>) {
     match result.unwrap_err() {
-        Unapproved::Missing { found, flaws, .. } => (found, flaws),
+        Unapproved::Missing { found, flaws, .. } => (found.len(), flaws),
         other => panic!("{other}"),
     }
 }
@@ -210,6 +210,20 @@ fn each_rule_of_both_policies_has_to_be_met() {
     assert!(error.contains("of this machine"), "{error}");
     assert!(check(&narrowed, &[by(&case.bob)]).is_ok());
     assert_eq!(narrowed.demands(&plan()).len(), 1);
+}
+
+#[test]
+fn to_the_policy_of_a_machine_every_grant_is_a_wider_one() {
+    let case = Case::new();
+    let wider = || case.wanting(1, "    when: { widerGrant: true }\n");
+    let granted = PlanToApprove { facts: PlanFacts { has_grant: true, ..plan().facts }, ..plan() };
+    assert!(wider().approved(&granted, &[], now()).is_ok(), "it is the grant of before");
+    let narrowed = || TrustPolicy::none().below(wider());
+    assert!(
+        narrowed().approved(&granted, &[], now()).is_err(),
+        "the record of before is a file of the user's"
+    );
+    assert!(narrowed().approved(&plan(), &[], now()).is_ok(), "nothing is granted");
 }
 
 #[test]

@@ -90,7 +90,9 @@ pub struct PlanFacts {
     pub deletes: BTreeSet<String>,
     /// The most severe power of what it installs.
     pub powers: Option<Severity>,
-    /// Whether more is granted than to the installation before.
+    /// Whether anything is granted, to a component that runs.
+    pub has_grant: bool,
+    /// Whether more is granted than to the installation before, by this state.
     pub has_wider_grant: bool,
     /// The ids of the keys that signed the bundle.
     pub signers: BTreeSet<String>,
@@ -277,8 +279,8 @@ impl Forbidden {
     /// What it is on a command line.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Dangerous => "to lower a guard (`--dangerous-…` and the like)",
-            Self::GrantFlags => "to grant by flags instead of a file",
+            Self::Dangerous => "lowering a guard (`--dangerous-…`, `--no-wait=all` and the like)",
+            Self::GrantFlags => "granting by flags instead of a file",
             Self::OwnIdentity => "`--identity own`",
             Self::Yes => "`--yes` on a plan that nobody has seen",
         }

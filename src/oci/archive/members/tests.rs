@@ -131,6 +131,17 @@ fn links_devices_pipes_and_sparse_files_are_refused_as_what_they_are() {
 }
 
 #[test]
+fn a_file_that_others_would_take_for_a_directory_is_refused() {
+    let hidden = Tar::default().file("index.json", b"{}").ended();
+    let refused = Tar::default().with("dd/", b'0', &hidden).read();
+    assert!(
+        matches!(&refused, Err(ArchiveFault::Kind { kind, .. }) if kind.starts_with("file with")),
+        "{:?}",
+        refused.err()
+    );
+}
+
+#[test]
 fn names_that_lead_elsewhere_or_are_there_twice_are_refused() {
     for odd in ["/etc/passwd", "../x", "blobs/../../x", "a//b", "blobs/.", ".."] {
         assert!(
