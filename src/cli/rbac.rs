@@ -236,22 +236,29 @@ fn yaml(report: &RightsReport) -> YamlText {
             "For `kubectl apply --server-side` of the manifests: only that creates objects by their names.",
         );
     }
-    if report.objects.iter().any(|object| object["kind"] == "Namespace") {
-        text.comment("", "Namespaces below are shared: `kubectl delete -f` of this would remove them with all that is in them.");
-    }
     for escalation in &report.escalations {
         text.comment("", escalation);
     }
     let (first, second) = report.steps();
     if !second.is_empty() {
         let later = report.later.join(", ");
-        let what = match report.plan {
-            Some(_) => {
-                "The plan makes namespaces itself; they are among this\nwith the mark of the installation, so the plan takes them as its own"
-            }
-            None => "Namespaces among the manifests are made first",
-        };
-        text.comment("", &format!("Step 1 of 2: what can be applied at once. {what}: {later}"));
+        if report.plan.is_some() {
+            text.comment(
+                "",
+                "Step 1 of 2: what can be applied at once. The plan makes namespaces itself; they are among this",
+            );
+            text.comment(
+                "",
+                &format!("with the mark of the installation, so the plan takes them as its own: {later}"),
+            );
+        } else {
+            let what =
+                "Step 1 of 2: what can be applied at once, with namespaces that are among the manifests";
+            text.comment("", &format!("{what}: {later}"));
+        }
+    }
+    if report.objects.iter().any(|object| object["kind"] == "Namespace") {
+        text.comment("", "Namespaces below are shared: `kubectl delete -f` of this would remove them with all that is in them.");
     }
     for object in first {
         text.own("---\n");
