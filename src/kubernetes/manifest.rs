@@ -120,7 +120,15 @@ pub fn read(manifest: &str, memory: &MemoryBudget) -> Result<Value, InvalidManif
     if manifest.len() > MAX_MANIFEST {
         return Err(InvalidManifest::TooLong(manifest.len()));
     }
-    let value = document::yaml_within(manifest, memory);
+    read_list(manifest, memory)
+}
+
+/// Reads a document which may be a list, and so longer than any object, within a budget of memory.
+///
+/// # Errors
+/// [`InvalidManifest`] for what is no document or takes too much memory.
+pub fn read_list(text: &str, memory: &MemoryBudget) -> Result<Value, InvalidManifest> {
+    let value = document::yaml_within(text, memory);
     let value = value.map_err(|error| InvalidManifest::Text(error.to_string()))?;
     // Servers take `1.0` for no whole number, and what programs of Kubernetes send of it is `1`.
     Ok(document::with_whole_numbers(value))

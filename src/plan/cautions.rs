@@ -169,21 +169,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::targets::Marks;
-    use crate::targets::credentials::Placements;
 
     fn row(object: &ObjectRef, change: Change, before: Option<Value>, after: Option<Value>) -> ObjectChange {
-        ObjectChange {
-            object: object.clone(),
-            change,
-            before,
-            after,
-            manifest: None,
-            placements: Placements::new(),
-            marks: Marks::default(),
-            immutable: Vec::new(),
-            conflicts: Vec::new(),
-        }
+        ObjectChange::bare(object.clone(), change, before, after)
     }
 
     fn object(kind: &str, name: &str) -> ObjectRef {

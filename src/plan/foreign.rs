@@ -10,8 +10,7 @@ use serde_json::Value;
 use crate::capability::severity::Severity;
 use crate::kubernetes::foreign_fields::{self, ForeignField, Part};
 use crate::kubernetes::object::ObjectRef;
-use crate::targets::credentials::Placements;
-use crate::targets::{Change, Marks};
+use crate::targets::Change;
 
 use super::powers::{ClusterContext, Coverage, Power, Powers};
 use super::trace::ObjectChange;
@@ -48,7 +47,8 @@ impl Foreign {
                 continue;
             }
             powers.extend(found.iter().filter_map(|field| container(object, field)));
-            rows.push(change(object, foreign_fields::without(live, &found), live.clone()));
+            let before = foreign_fields::without(live, &found);
+            rows.push(ObjectChange::bare(object.clone(), Change::Update, Some(before), Some(live.clone())));
             fields.extend(by_manager(object, found));
         }
         let by_rules = Powers::of(&rows, None, None, &ClusterContext::unknown(Coverage::NotAsked)).there;
@@ -86,20 +86,6 @@ fn container(object: &ObjectRef, field: &ForeignField) -> Option<Power> {
         rule: "foreign/container".into(),
         new: true,
     })
-}
-
-fn change(object: &ObjectRef, before: Value, after: Value) -> ObjectChange {
-    ObjectChange {
-        object: object.clone(),
-        change: Change::Update,
-        before: Some(before),
-        after: Some(after),
-        manifest: None,
-        placements: Placements::new(),
-        marks: Marks::default(),
-        immutable: Vec::new(),
-        conflicts: Vec::new(),
-    }
 }
 
 #[cfg(test)]

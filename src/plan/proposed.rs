@@ -158,8 +158,6 @@ mod tests {
     use crate::plan::powers::Coverage;
     use crate::plan::trace::Step;
     use crate::plan::{BundleName, InstallationName, PlanInputs};
-    use crate::targets::Marks;
-    use crate::targets::credentials::Placements;
 
     fn subject() -> Subject {
         Subject {
@@ -184,17 +182,8 @@ mod tests {
         (waits, shows_waits): (Waits, bool),
     ) -> Proposed {
         let mut trace = Trace::default();
-        let row = ObjectChange {
-            object: object.clone(),
-            change: Change::Create,
-            before: None,
-            after: Some(json!({ "apiVersion": "v1", "kind": object.kind })),
-            manifest: None,
-            placements: Placements::new(),
-            marks: Marks::default(),
-            immutable: Vec::new(),
-            conflicts: Vec::new(),
-        };
+        let body = json!({ "apiVersion": "v1", "kind": object.kind });
+        let row = ObjectChange::bare(object.clone(), Change::Create, None, Some(body));
         trace.changes.insert(object, row);
         let step = Step { delete: false, object: object.clone(), manifest: None };
         trace.steps.push((step, Some(Change::Create)));

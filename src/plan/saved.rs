@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use crate::digest::Digest;
 use crate::document::{self, visible};
 use crate::kubernetes::object::ObjectId;
-use crate::targets::credentials::Placements;
-use crate::targets::{Change, Marks};
+use crate::targets::Change;
 use crate::text::CommandLine;
 
 use super::departures::{calls, credentials, parameters, rights};
@@ -223,15 +222,10 @@ impl Plan {
 /// A row as a change from nothing to its manifest.
 fn as_change(row: &PlannedChange) -> ObjectChange {
     ObjectChange {
-        object: row.object.clone(),
-        change: row.action,
-        before: None,
-        after: row.manifest.clone(),
         manifest: row.manifest.clone(),
-        placements: Placements::new(),
-        marks: Marks::default(),
         immutable: row.immutable.clone(),
         conflicts: row.conflicts.clone(),
+        ..ObjectChange::bare(row.object.clone(), row.action, None, row.manifest.clone())
     }
 }
 

@@ -131,19 +131,24 @@ impl Step {
 }
 
 impl ObjectChange {
-    /// The removal of an object that is there.
-    pub fn removal(object: ObjectRef, before: Value) -> Self {
+    /// A change of which nothing else is known than the two states.
+    pub fn bare(object: ObjectRef, change: Change, before: Option<Value>, after: Option<Value>) -> Self {
         Self {
             object,
-            change: Change::Delete,
-            before: Some(before),
-            after: None,
+            change,
+            before,
+            after,
             manifest: None,
             placements: Placements::new(),
             marks: Marks::default(),
             immutable: Vec::new(),
             conflicts: Vec::new(),
         }
+    }
+
+    /// The removal of an object that is there.
+    pub fn removal(object: ObjectRef, before: Value) -> Self {
+        Self::bare(object, Change::Delete, Some(before), None)
     }
 
     /// Merges a step into the change that `earlier` steps made: from the first state to the last. None: the object
@@ -295,17 +300,10 @@ mod tests {
     #[test]
     fn a_credential_alone_is_no_difference() {
         let placements = [("password".to_owned(), std::iter::once("db".to_owned()).collect())].into();
-        let mut row = ObjectChange {
-            object: object(),
-            change: Change::Update,
-            before: Some(json!({"data": {"password": "a"}, "metadata": {"resourceVersion": "1"}})),
-            after: Some(json!({"data": {"password": "b"}, "metadata": {}})),
-            manifest: None,
-            placements,
-            marks: Marks::default(),
-            immutable: Vec::new(),
-            conflicts: Vec::new(),
-        };
+        let before = json!({"data": {"password": "a"}, "metadata": {"resourceVersion": "1"}});
+        let after = json!({"data": {"password": "b"}, "metadata": {}});
+        let row = ObjectChange::bare(object(), Change::Update, Some(before), Some(after));
+        let mut row = ObjectChange { placements, ..row };
         row.without_credentials();
         let after = json!({"data": {"password": "a"}, "metadata": {}});
         assert_eq!((row.change, row.after), (Change::Unchanged, Some(after)));

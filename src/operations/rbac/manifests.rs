@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::document::{self, MemoryBudget, visible};
+use crate::document::{MemoryBudget, visible};
 use crate::kubernetes::definition;
 use crate::kubernetes::kinds::{Kinds, Redefined};
 use crate::kubernetes::manifest::{self, InvalidManifest};
@@ -102,7 +102,7 @@ fn documents(files: &[ManifestFile]) -> Result<Vec<ManifestDocument<'_>>, Unusab
     for file in files {
         for (line, text) in manifest::documents(&file.text) {
             let of = |value| ManifestDocument { file: &file.name, line, value };
-            let read = read(text, &memory).and_then(manifest::taken_apart);
+            let read = manifest::read_list(text, &memory).and_then(manifest::taken_apart);
             let values = read.map_err(|source| of(Value::Null).fault(source))?;
             found.extend(values.into_iter().map(of));
             if found.len() > MAX_OBJECTS {
@@ -111,13 +111,6 @@ fn documents(files: &[ManifestFile]) -> Result<Vec<ManifestDocument<'_>>, Unusab
         }
     }
     if found.is_empty() { Err(UnusableManifest::Empty) } else { Ok(found) }
-}
-
-/// The text of a document, which may hold a list that is longer than any object.
-fn read(text: &str, memory: &MemoryBudget) -> Result<Value, InvalidManifest> {
-    let value = document::yaml_within(text, memory);
-    let value = value.map_err(|error| InvalidManifest::Text(error.to_string()))?;
-    Ok(document::with_whole_numbers(value))
 }
 
 /// The kinds of Kubernetes itself, and those that definitions among the documents bring.

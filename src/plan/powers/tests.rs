@@ -15,8 +15,7 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::resource::Resource;
-use crate::targets::credentials::Placements;
-use crate::targets::{Change, Marks};
+use crate::targets::Change;
 
 use Severity::{Critical, High, Low, Medium};
 
@@ -27,17 +26,7 @@ fn row(manifest: &str) -> ObjectChange {
     kinds.learn("example.org/ClusterThing", cluster_wide);
     let object = Object::parse(manifest, "prod", &kinds).unwrap();
     let (object, after) = (object.reference().clone(), object.body().clone());
-    ObjectChange {
-        object,
-        change: Change::Create,
-        before: None,
-        after: Some(after),
-        manifest: None,
-        placements: Placements::new(),
-        marks: Marks::default(),
-        immutable: Vec::new(),
-        conflicts: Vec::new(),
-    }
+    ObjectChange::bare(object, Change::Create, None, Some(after))
 }
 
 fn rows(manifests: &[&str]) -> Vec<ObjectChange> {
@@ -1178,15 +1167,8 @@ proptest! {
         let changes: Vec<_> = objects
             .into_iter()
             .map(|(object, after, before)| ObjectChange {
-                object,
-                change: Change::Update,
-                before,
-                after: Some(after),
-                manifest: None,
                 placements: [("password".to_owned(), ["x".to_owned()].into())].into(),
-                marks: Marks::default(),
-                immutable: Vec::new(),
-                conflicts: Vec::new(),
+                ..ObjectChange::bare(object, Change::Update, before, Some(after))
             })
             .collect();
         let mut there = ClusterContext::unknown(Coverage::All);

@@ -11,8 +11,7 @@ use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::{ApiVerb, Rights};
 use crate::plan::trace::{GuardedStep, ObjectChange, Step, Trace};
 use crate::plan::waits::Waits;
-use crate::targets::credentials::Placements;
-use crate::targets::{Change, Marks};
+use crate::targets::Change;
 
 use super::{Circumstances, needed};
 
@@ -24,7 +23,9 @@ pub(crate) fn of_manifests(objects: &[(ObjectRef, Value)], kinds: &Kinds) -> Rig
         trace.guarded.push(guarded(object, body));
         let step = Step { delete: false, object: object.clone(), manifest: None };
         trace.steps.push((step, Some(Change::Create)));
-        trace.changes.insert(object, made(object, body));
+        trace
+            .changes
+            .insert(object, ObjectChange::bare(object.clone(), Change::Create, None, Some(body.clone())));
     }
     let readable = KubernetesScope::default();
     let beside =
@@ -52,19 +53,5 @@ fn guarded(object: &ObjectRef, body: &Value) -> GuardedStep {
         before: None,
         after: Some(body.clone()),
         in_doubt: false,
-    }
-}
-
-fn made(object: &ObjectRef, body: &Value) -> ObjectChange {
-    ObjectChange {
-        object: object.clone(),
-        change: Change::Create,
-        before: None,
-        after: Some(body.clone()),
-        manifest: None,
-        placements: Placements::new(),
-        marks: Marks::default(),
-        immutable: Vec::new(),
-        conflicts: Vec::new(),
     }
 }
