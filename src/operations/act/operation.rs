@@ -1,0 +1,156 @@
+//! What was asked for, and what was decided earlier, into one operation for the pipeline.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::bundle::parameter_sources::{self, ParameterSource};
+use crate::grant::{Consent, LoweredGuard};
+use crate::host::Supplied;
+use crate::install::{Mode, Operation};
+use crate::targets::Place;
+
+use super::super::{Error, Services};
+use super::Attempt;
+
+impl Attempt<'_> {
+    pub(super) fn operation(
+        &self,
+        bundle: Option<&Bundle>,
+        place: Place,
+        namespace: &str,
+    ) -> Result<Operation, Error> {
+        let Self { action, request, change, decided, .. } = self;
+        let parameters = bundle.map(|bundle| self.parameters(bundle)).transpose()?.unwrap_or_default();
+        let credentials = bundle.map(|bundle| self.credentials(bundle)).transpose();
+        let (credentials, unsupplied) = match credentials {
+            Ok(credentials) => (credentials.unwrap_or_default(), None),
+            Err(error) => (Supplied::default(), Some(Arc::from(error))),
+        };
+        let consent = match decided {
+            Some(decided) => decided.consent(),
+            None => self.consent.get()?.clone(),
+        };
+        Ok(Operation {
+            parameters,
+            doubtful: self.doubtful()?,
+            complete: decided.is_some(),
+            files: decided.as_ref().map_or(&self.files, |decided| &decided.files).clone(),
+            plan: decided.as_ref().and_then(|decided| decided.plan.clone()),
+            credentials,
+            unsupplied,
+            options: decided.as_ref().map_or_else(|| change.clone(), |decided| decided.options(change)),
+            reference: self.reference.clone(),
+            rollback_to: self.rollback_to.clone(),
+            undone: self.undone.clone(),
+            dangers: self.dangers(&consent, &place),
+            consent,
+            ..Operation::new(action, &request.name, namespace, place)
+        })
+    }
+
+    /// The operation with outputs of its installation as values of parameters that nobody gives (CNAB 810). A component chose
+    /// them, so they are checked as any value, and fill no scope.
+    pub(super) fn with_sources(
+        &self,
+        mut operation: Operation,
+        bundle: &Bundle,
+        services: &Services<'_>,
+    ) -> Result<Operation, Error> {
+        let sources = parameter_sources::of(bundle).map_err(Error::ParameterSources)?;
+        // A comparison, and what corrects by it, goes by what was recorded.
+        if self.mode == Mode::Examine || self.change.waits_for_changes_only {
+            return Ok(operation);
+        }
+        let is_open = |name: &String| {
+            let is_asked = bundle.parameters().get(name).is_some_and(|it| it.applies_to(self.action));
+            is_asked && !operation.parameters.contains_key(name)
+        };
+        let mut sources: Vec<_> = sources.into_iter().filter(|(name, _)| is_open(name)).collect();
+        sources.retain(|(_, sources)| !sources.is_empty());
+        if sources.is_empty() || self.decided.is_some() {
+            return Ok(operation);
+        }
+        let outputs = services.state().outputs(&self.request.name)?;
+        for (name, sources) in sources {
+            let value = sources.iter().find_map(|source| match source {
+                ParameterSource::Output(output) => outputs.get(output),
+                // No dependency is installed from here.
+                ParameterSource::DependencyOutput { .. } => None,
+            });
+            if let Some(value) = value {
+                operation.doubtful.insert(name.clone());
+                operation.parameters.insert(name, value.clone());
+            }
+        }
+        Ok(operation)
+    }
+
+    /// The parameters that others may have recorded, and that are not given again.
+    fn doubtful(&self) -> Result<BTreeSet<String>, Error> {
+        let Some(decided) = &self.decided else { return Ok(BTreeSet::new()) };
+        let given = self.request.inputs.parameters.get()?;
+        let is_given = |name: &String| given.values.contains_key(name) || given.texts.contains_key(name);
+        Ok(decided.doubtful.iter().filter(|name| !is_given(name)).cloned().collect())
+    }
+
+    /// The parameters that are given, or those that were decided.
+    fn parameters(&self, bundle: &Bundle) -> Result<BTreeMap<String, Value>, Error> {
+        let given = self.request.inputs.parameters.get()?;
+        match &self.decided {
+            Some(decided) => decided.parameters(given, bundle),
+            None => given.read(bundle),
+        }
+    }
+
+    /// The values of the credentials that the action may use. Whether a required one is missing is checked by
+    /// `install`.
+    fn credentials(&self, bundle: &Bundle) -> Result<Supplied, Box<dyn std::error::Error + Send + Sync>> {
+        let Some(source) = self.request.inputs.credentials.as_ref().filter(|_| self.mode != Mode::Examine)
+        else {
+            return Ok(Supplied::default());
+        };
+        let wanted = bundle.credentials().iter().filter(|(_, credential)| credential.applies_to(self.action));
+        let names: Vec<_> = wanted.map(|(name, _)| name.as_str()).collect();
+        source.values(&names).map(Supplied::new)
+    }
+
+    /// The guards that are lowered.
+    fn dangers(&self, consent: &Consent, place: &Place) -> Vec<LoweredGuard> {
+        [
+            (self.for_development, LoweredGuard::Development),
+            (self.request.is_unsigned || self.for_development, LoweredGuard::Unsigned),
+            (consent.dangerous_wildcards, LoweredGuard::Wildcards),
+            (place.has_plain_secrets(), LoweredGuard::PlainSecrets),
+        ]
+        .into_iter()
+        .filter_map(|(is_set, guard)| is_set.then_some(guard))
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::InstallationRequest;
+    use crate::operations::decided::EarlierDecisions;
+
+    #[test]
+    fn lowered_guards_are_those_of_this_request_unless_they_were_decided_earlier() {
+        let consent = Consent { dangerous_wildcards: true, ..Consent::default() };
+        let mut request = InstallationRequest::new("web");
+        (request.is_unsigned, request.consent) = (true, consent.clone().into());
+        let dangers = |attempt: &Attempt<'_>| {
+            attempt.operation(None, Place::directory("/rendered"), "prod").unwrap().dangers
+        };
+        let attempt = Attempt::new("install", &request);
+        let expected = [LoweredGuard::Unsigned, LoweredGuard::Wildcards];
+        assert_eq!(dangers(&attempt), expected);
+        let revision = crate::operations::revisions::tests::succeeded();
+        let decided = EarlierDecisions::by_revision(&revision, &consent, &request.change);
+        let attempt = Attempt { decided: Some(decided), ..attempt };
+        assert_eq!(dangers(&attempt), [LoweredGuard::Unsigned]);
+    }
+}
