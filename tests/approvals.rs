@@ -6,12 +6,13 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use carnet::signature::PrivateKey;
 use serde_json::{Value, json};
 use support::Home;
 use support::guest::Script;
+use support::said::Said;
 
 const REQUESTS: &str = "
 requests:
@@ -20,29 +21,6 @@ requests:
 
 /// A home with keys, a signed bundle, and a directory as target.
 struct Site(Home);
-
-struct Said {
-    code: i32,
-    document: Value,
-    stderr: String,
-}
-
-impl Said {
-    fn of(output: &Output) -> Self {
-        Self {
-            code: output.status.code().unwrap(),
-            document: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    #[track_caller]
-    fn ends(self, code: i32, said: &str) -> Self {
-        assert_eq!(self.code, code, "{}", self.stderr);
-        assert!(self.stderr.contains(said), "{}", self.stderr);
-        self
-    }
-}
 
 impl Site {
     /// A bundle signed by `release`, and keys of `alice` and `bob`.
@@ -55,7 +33,7 @@ impl Site {
         let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web-a"}, "data": {"a": "1"}});
         let script = Script::new().apply(&[&manifest.to_string()]);
         site.0.bundle("web", &script.component(), REQUESTS);
-        site.carnet(&["sign", &site.reference(), "--key", "release.key"]).ends(0, "");
+        site.carnet(&["sign", &site.reference(), "--key", "release.key"]).expect(0);
         site.policy("trust.yaml", "");
         site
     }
@@ -102,7 +80,7 @@ impl Site {
     }
 
     fn carnet(&self, arguments: &[&str]) -> Said {
-        Said::of(&self.command(arguments).output().unwrap())
+        Said::of(self.command(arguments).output().unwrap())
     }
 
     fn on(&self, verb: &str, more: &[&str]) -> Said {
@@ -113,7 +91,7 @@ impl Site {
 
     /// A plan, as a file.
     fn plan(&self) -> Value {
-        let said = self.on("plan", &[]).ends(0, "");
+        let said = self.on("plan", &[]).expect(0);
         fs::write(self.0.path("plan.json"), said.document.to_string()).unwrap();
         said.document
     }
@@ -140,17 +118,19 @@ fn a_plan_is_carried_out_once_enough_others_have_approved_it() {
     let site = Site::new();
     site.wants_two();
     let plan = site.plan();
-    site.on("install", &["-y"]).ends(10, "wants 2 of alice, bob to approve this plan, and nobody has");
-    site.apply(&[]).ends(10, "nobody has");
-    let approved = site.approve("alice", &[]).ends(0, "").document;
+    site.on("install", &["-y"])
+        .expect(10)
+        .says(&["wants 2 of alice, bob to approve this plan, and nobody has"]);
+    site.apply(&[]).expect(10).says(&["nobody has"]);
+    let approved = site.approve("alice", &[]).expect(0).document;
     assert_eq!((&approved["kind"], &approved["plan"]), (&json!("Approval"), &plan["digest"]));
-    site.apply(&["alice.json"]).ends(10, "only alice has");
-    site.apply(&["alice.json", "alice.json"]).ends(10, "only alice has");
-    site.approve("release", &[]).ends(0, "");
-    site.apply(&["alice.json", "release.json"]).ends(10, "which the rule does not list");
+    site.apply(&["alice.json"]).expect(10).says(&["only alice has"]);
+    site.apply(&["alice.json", "alice.json"]).expect(10).says(&["only alice has"]);
+    site.approve("release", &[]).expect(0);
+    site.apply(&["alice.json", "release.json"]).expect(10).says(&["which the rule does not list"]);
     assert!(site.is_untouched());
-    site.approve("bob", &[]).ends(0, "");
-    site.apply(&["alice.json", "bob.json"]).ends(0, "");
+    site.approve("bob", &[]).expect(0);
+    site.apply(&["alice.json", "bob.json"]).expect(0);
     let recorded = site.claim();
     let names: Vec<_> = recorded.iter().map(|by| by["key"].as_str().unwrap()).collect();
     assert_eq!(names, ["alice", "bob"]);
@@ -173,13 +153,13 @@ fn an_approval_holds_for_its_plan_and_its_time_alone() {
     let site = Site::new();
     site.policy("trust.yaml", "  approvals:\n  - require: { threshold: 1, anyOf: [alice] }\n");
     site.plan();
-    site.approve("alice", &[]).ends(0, "");
+    site.approve("alice", &[]).expect(0);
     let reference = site.reference();
     let other = ["plan", "other", &reference, "-n", "prod", "--allow-kube", "apply:ConfigMap:prod/web-*"];
-    let other = site.carnet(&other).ends(0, "has to be approved by 1 of alice").document;
+    let other = site.carnet(&other).expect(0).says(&["has to be approved by 1 of alice"]).document;
     fs::write(site.0.path("plan.json"), other.to_string()).unwrap();
-    site.apply(&["alice.json"]).ends(10, "approves another plan");
-    site.approve("alice", &["--valid-for", "1s"]).ends(0, "");
+    site.apply(&["alice.json"]).expect(10).says(&["approves another plan"]);
+    site.approve("alice", &["--valid-for", "1s"]).expect(0);
     let ends: jiff::Timestamp = {
         let text = fs::read_to_string(site.0.path("alice.json")).unwrap();
         serde_json::from_str::<Value>(&text).unwrap()["expiresAt"].as_str().unwrap().parse().unwrap()
@@ -187,8 +167,8 @@ fn an_approval_holds_for_its_plan_and_its_time_alone() {
     while jiff::Timestamp::now() < ends {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    site.apply(&["alice.json"]).ends(10, "it ended at");
-    site.approve("alice", &["--valid-for", "0s"]).ends(1, "valid for some time");
+    site.apply(&["alice.json"]).expect(10).says(&["it ended at"]);
+    site.approve("alice", &["--valid-for", "0s"]).expect(1).says(&["valid for some time"]);
     assert!(site.is_untouched());
 }
 
@@ -201,7 +181,7 @@ fn a_plan_that_was_written_up_is_shown_as_its_digest_has_it() {
     plan["changes"][0]["diff"] = json!("+ something harmless");
     plan["changes"][0]["warnings"] = json!(["all is well"]);
     fs::write(site.0.path("plan.json"), plan.to_string()).unwrap();
-    let said = site.approve("alice", &[]).ends(0, "web-a");
+    let said = site.approve("alice", &[]).expect(0).says(&["web-a"]);
     // Also what is granted, which the digest covers.
     for granted in ["kubernetes:", "- apply", "prod", "web-*"] {
         assert!(said.stderr.contains(granted), "{}", said.stderr);
@@ -211,27 +191,29 @@ fn a_plan_that_was_written_up_is_shown_as_its_digest_has_it() {
     }
     plan["changes"][0]["manifest"]["data"]["a"] = json!("2");
     fs::write(site.0.path("plan.json"), plan.to_string()).unwrap();
-    site.approve("alice", &[]).ends(1, "it was changed after it was made");
+    site.approve("alice", &[]).expect(1).says(&["it was changed after it was made"]);
 }
 
 #[test]
 fn nobody_is_taken_to_have_approved_without_saying_so() {
     let site = Site::new();
     site.plan();
-    site.carnet(&["approve", "plan.json", "--key", "alice.key"]).ends(1, "the plan was not approved");
-    site.carnet(&["approve", "trust.yaml", "--key", "alice.key", "-y"]).ends(1, "");
+    site.carnet(&["approve", "plan.json", "--key", "alice.key"])
+        .expect(1)
+        .says(&["the plan was not approved"]);
+    site.carnet(&["approve", "trust.yaml", "--key", "alice.key", "-y"]).expect(1);
 }
 
 #[test]
 fn who_signed_the_bundle_does_not_approve_its_plan_whatever_rule_lists_the_key() {
     let site = Site::new();
-    site.carnet(&["sign", &site.reference(), "--key", "alice.key"]).ends(0, "");
+    site.carnet(&["sign", &site.reference(), "--key", "alice.key"]).expect(0);
     site.policy("trust.yaml", "  approvals:\n  - require: { threshold: 1, anyOf: [alice, bob] }\n");
     site.plan();
-    site.approve("alice", &[]).ends(0, "");
-    site.apply(&["alice.json"]).ends(10, "key `alice` signed the bundle");
-    site.approve("bob", &[]).ends(0, "");
-    site.apply(&["bob.json"]).ends(0, "");
+    site.approve("alice", &[]).expect(0);
+    site.apply(&["alice.json"]).expect(10).says(&["key `alice` signed the bundle"]);
+    site.approve("bob", &[]).expect(0);
+    site.apply(&["bob.json"]).expect(0);
 }
 
 #[test]
@@ -240,10 +222,10 @@ fn an_approval_is_written_somewhere_and_nothing_is_overwritten() {
     site.plan();
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     site.environment(&mut command).args(["approve", "plan.json", "--key", "alice.key", "-y"]);
-    Said::of(&command.output().unwrap()).ends(2, "`--to FILE`");
-    site.approve("alice", &[]).ends(0, "");
+    Said::of(command.output().unwrap()).expect(2).says(&["`--to FILE`"]);
+    site.approve("alice", &[]).expect(0);
     let again = ["approve", "plan.json", "--key", "alice.key", "--to", "alice.json", "-y"];
-    site.carnet(&again).ends(1, "is there already");
+    site.carnet(&again).expect(1).says(&["is there already"]);
 }
 
 #[test]
@@ -251,10 +233,11 @@ fn what_a_rule_forbids_is_refused_with_the_rule() {
     let site = Site::new();
     site.policy("trust.yaml", "  approvals:\n  - { namespaces: [prod], forbid: [yes, grantFlags] }\n");
     site.on("install", &["-y"])
-        .ends(10, "rule 1 of `approvals` in the trust policy forbids granting by flags");
+        .expect(10)
+        .says(&["rule 1 of `approvals` in the trust policy forbids granting by flags"]);
     assert!(site.is_untouched());
     site.plan();
-    site.apply(&[]).ends(0, "");
+    site.apply(&[]).expect(0);
 }
 
 /// Runs a script on a machine whose policy is `machine.yaml`: with an `/etc` of its own, which takes a namespace of the
@@ -272,7 +255,7 @@ fn on_a_machine_of_its_own(site: &Site, script: &str) -> Said {
     let mut command = Command::new("unshare");
     site.environment(&mut command).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
     command.env("CARNET", env!("CARGO_BIN_EXE_carnet")).env("REFERENCE", site.reference());
-    Said::of(&command.args([flags, "sh", "-c", &setup]).output().unwrap())
+    Said::of(command.args([flags, "sh", "-c", &setup]).output().unwrap())
 }
 
 #[test]
@@ -293,13 +276,13 @@ fn on_a_machine_neither_flag_nor_environment_nor_file_widens_its_policy() {
         (format!("CARNET_TRUST=trust.yaml XDG_CONFIG_HOME=home/config {install} --state other"), wants),
     ];
     for (way, why) in ways {
-        on_a_machine_of_its_own(&site, &way).ends(10, why);
+        on_a_machine_of_its_own(&site, &way).expect(10).says(&[why]);
         assert!(site.is_untouched(), "{way}");
     }
     site.plan();
-    site.approve("bob", &[]).ends(0, "");
+    site.approve("bob", &[]).expect(0);
     let apply = "$CARNET apply plan.json --approval bob.json -o json";
-    on_a_machine_of_its_own(&site, apply).ends(0, "");
+    on_a_machine_of_its_own(&site, apply).expect(0);
 }
 
 #[test]
@@ -319,9 +302,9 @@ fn on_a_machine_a_policy_that_others_can_write_stops_everything() {
         ),
         ("rm /etc/carnet/trust.yaml && ln -s /nowhere /etc/carnet/trust.yaml", "cannot be used"),
     ] {
-        on_a_machine_of_its_own(&site, &format!("{spoil} && {install}")).ends(10, why);
+        on_a_machine_of_its_own(&site, &format!("{spoil} && {install}")).expect(10).says(&[why]);
         assert!(site.is_untouched(), "{spoil}");
     }
     // The same policy, as it should be, has nothing against it.
-    on_a_machine_of_its_own(&site, install).ends(0, "");
+    on_a_machine_of_its_own(&site, install).expect(0);
 }

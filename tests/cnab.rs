@@ -16,16 +16,11 @@ use carnet::oci::media_type::{DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_I
 use carnet::oci::{Descriptor, EMPTY_BLOB};
 use serde_json::{Value, json};
 use support::guest::Script;
+use support::said::Said;
 
 const TAR: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 struct Site(tempfile::TempDir);
-
-struct Said {
-    code: Option<i32>,
-    text: String,
-    document: Value,
-}
 
 impl Site {
     /// A home with a bundle in `layout:porter`, whose image is for one platform or for several.
@@ -50,9 +45,7 @@ impl Site {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let document = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        Said { code: output.status.code(), text: text(&output.stdout) + &text(&output.stderr), document }
+        Said::of(output)
     }
 }
 
@@ -124,7 +117,7 @@ fn a_container_image_is_shown_as_what_could_do_anything() {
     for platforms in [1, 2] {
         let (site, digest) = Site::new(platforms);
         let said = site.carnet(&["inspect", "layout:porter", "-o", "json"]);
-        assert_eq!(said.code, Some(0), "{}", said.text);
+        assert_eq!(said.code, 0, "{}", said.text());
         let found = said.document;
         assert_eq!((&found["level"], &found["digest"]), (&json!("opaque"), &json!(digest)));
         assert_eq!(found["bundle"]["name"], "mysql");
@@ -134,7 +127,7 @@ fn a_container_image_is_shown_as_what_could_do_anything() {
             assert_eq!(found[nothing], json!([]), "nothing can be said about it");
         }
         assert!(found["component"]["unread"].as_str().unwrap().contains("never run"), "{found}");
-        let page = site.carnet(&["inspect", "layout:porter"]).text;
+        let page = site.carnet(&["inspect", "layout:porter"]).text();
         for told in ["level: opaque", "ANYTHING", "NEVER RUN", "credentials in clear: kubeconfig"] {
             assert!(page.contains(told), "{told}: {page}");
         }
@@ -145,20 +138,15 @@ fn a_container_image_is_shown_as_what_could_do_anything() {
 #[test]
 fn a_container_image_is_signed_verified_and_carried_with_its_digest() {
     let (site, digest) = Site::new(2);
-    assert_eq!(site.carnet(&["key", "generate", "key"]).code, Some(0));
+    assert_eq!(site.carnet(&["key", "generate", "key"]).code, 0);
     let signed = site.carnet(&["sign", "layout:porter", "--key", "key.key"]);
-    assert_eq!(signed.code, Some(0), "{}", signed.text);
+    assert_eq!(signed.code, 0, "{}", signed.text());
     for place in ["layout:copied", "layout:copied-again"] {
         let from = if place == "layout:copied" { "layout:porter" } else { "layout:copied" };
         let copied = site.carnet(&["copy", from, place, "-o", "json"]);
-        assert_eq!((copied.code, &copied.document["digest"]), (Some(0), &json!(digest)), "{}", copied.text);
+        assert_eq!((copied.code, &copied.document["digest"]), (0, &json!(digest)), "{}", copied.text());
         let verified = site.carnet(&["verify", place, "--key", "key.pub", "-o", "json"]);
-        assert_eq!(
-            (verified.code, &verified.document["trusted"]),
-            (Some(0), &json!(true)),
-            "{}",
-            verified.text
-        );
+        assert_eq!((verified.code, &verified.document["trusted"]), (0, &json!(true)), "{}", verified.text());
     }
     for blob in fs::read_dir(site.path("porter/blobs/sha256")).unwrap().map(|blob| blob.unwrap().file_name())
     {
@@ -167,8 +155,8 @@ fn a_container_image_is_signed_verified_and_carried_with_its_digest() {
         assert!(is_carried || blob.to_str() == Some(Digest::of(EMPTY_BLOB).hex().as_str()), "{blob:?}");
     }
     let other = site.carnet(&["key", "generate", "other"]);
-    assert_eq!(other.code, Some(0));
-    assert_eq!(site.carnet(&["verify", "layout:copied", "--key", "other.pub"]).code, Some(10));
+    assert_eq!(other.code, 0);
+    assert_eq!(site.carnet(&["verify", "layout:copied", "--key", "other.pub"]).code, 10);
 }
 
 #[test]
@@ -178,16 +166,16 @@ fn a_container_image_is_never_run() {
     for verb in ["plan", "install", "upgrade"] {
         let yes: &[&str] = if verb == "plan" { &[] } else { &["-y"] };
         let said = site.carnet(&[&[verb, "db", "layout:porter"][..], &place, yes].concat());
-        assert_eq!(said.code, Some(1), "{verb}: {}", said.text);
+        assert_eq!(said.code, 1, "{verb}: {}", said.text());
         for told in
             ["is a container image", "never run", "hint: run it with a tool of CNAB that runs containers"]
         {
-            assert!(said.text.contains(told), "{verb}, {told}: {}", said.text);
+            assert!(said.text().contains(told), "{verb}, {told}: {}", said.text());
         }
     }
     assert!(!site.path("rendered/prod").exists());
     let unsigned = site.carnet(&["install", "db", "layout:porter", "--target", "dir:rendered", "-y"]);
-    assert_eq!(unsigned.code, Some(10), "who made it is asked first: {}", unsigned.text);
+    assert_eq!(unsigned.code, 10, "who made it is asked first: {}", unsigned.text());
 }
 
 const REST: &str = "\
@@ -218,9 +206,7 @@ fn in_home(home: &support::Home, arguments: &[&str]) -> Said {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let document = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    Said { code: output.status.code(), text: text(&output.stdout) + &text(&output.stderr), document }
+    Said::of(output)
 }
 
 const INSTALLED: [&str; 9] = [
@@ -250,22 +236,22 @@ fn an_output_comes_back_as_a_parameter_that_nobody_gives_and_is_checked_then() {
     };
     let address = || in_home(&home, &["status", "web"]).document["parameters"]["address"].clone();
     let installed = act("install", "layout:short", &[]);
-    assert_eq!((installed.code, address()), (Some(0), Value::Null), "{}", installed.text);
+    assert_eq!((installed.code, address()), (0, Value::Null), "{}", installed.text());
     let upgraded = act("upgrade", "layout:short", &[]);
-    assert_eq!((upgraded.code, address()), (Some(0), json!("https://web")), "{}", upgraded.text);
+    assert_eq!((upgraded.code, address()), (0, json!("https://web")), "{}", upgraded.text());
     let given = act("upgrade", "layout:long", &["--param", "address=mine"]);
-    assert_eq!((given.code, address()), (Some(0), json!("mine")), "{}", given.text);
+    assert_eq!((given.code, address()), (0, json!("mine")), "{}", given.text());
     // What was installed is compared, and put back, as it was: an output since then is no reason to change it.
     for verb in [
         &["drift", "web", "--dangerous-unsigned"][..],
         &["drift", "web", "--fix", "-y", "--dangerous-unsigned"],
     ] {
         let said = in_home(&home, verb);
-        assert_eq!((said.code, address()), (Some(0), json!("mine")), "{verb:?}: {}", said.text);
+        assert_eq!((said.code, address()), (0, json!("mine")), "{verb:?}: {}", said.text());
     }
     let too_long = act("upgrade", "layout:long", &[]);
-    assert_eq!(too_long.code, Some(1), "{}", too_long.text);
-    assert!(too_long.text.contains("the parameter `address` is not allowed"), "{}", too_long.text);
+    assert_eq!(too_long.code, 1, "{}", too_long.text());
+    assert!(too_long.text().contains("the parameter `address` is not allowed"), "{}", too_long.text());
     assert_eq!(address(), "mine");
 }
 
@@ -278,11 +264,11 @@ fn an_extension_that_is_required_and_not_known_is_refused() {
         bundle["requiredExtensions"].as_array_mut().unwrap().push("org.example.more".into());
     });
     let refused = in_home(&home, &[&["install", "web", "layout:web"][..], &INSTALLED].concat());
-    assert_eq!(refused.code, Some(1), "{}", refused.text);
-    assert!(refused.text.contains("does not support: `org.example.more`"), "{}", refused.text);
+    assert_eq!(refused.code, 1, "{}", refused.text());
+    assert!(refused.text().contains("does not support: `org.example.more`"), "{}", refused.text());
     home.assert_untouched();
     let inspected = in_home(&home, &["inspect", "layout:web"]);
-    assert_eq!(inspected.code, Some(0));
+    assert_eq!(inspected.code, 0);
     let fault = inspected.document["requestsFault"].as_str().unwrap().to_owned();
     assert!(fault.contains("`org.example.more`") && !fault.contains("optional"), "{fault}");
 }

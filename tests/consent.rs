@@ -9,19 +9,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use carnet::signature::PrivateKey;
-use serde_json::Value;
 use support::Home;
 use support::guest::Script;
+use support::said::Said;
 
 const GRANT: &str = "apply:ConfigMap:prod/web-*";
 
 /// The program's document (`-o json`).
-struct Said {
-    code: i32,
-    document: Value,
-    stderr: String,
-}
-
 /// A home with two keys, a trust policy for both, and a directory as target.
 struct Site {
     home: Home,
@@ -81,11 +75,7 @@ impl Site {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        Said {
-            code: output.status.code().unwrap(),
-            document: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Said::of(output)
     }
 
     fn install(&self, reference: &str) {
@@ -116,14 +106,6 @@ impl Site {
         let said = said.expect(0);
         assert!(said.stderr.contains(why), "{}", said.stderr);
         assert_eq!(self.value(), value);
-    }
-}
-
-impl Said {
-    #[track_caller]
-    fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{}\n{}", self.document, self.stderr);
-        self
     }
 }
 

@@ -7,11 +7,12 @@ mod support;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use support::Home;
 use support::guest::{Script, written};
+use support::said::Said;
 
 const REST: &str = "\
 parameters:
@@ -32,43 +33,6 @@ const GRANT: [&str; 2] = ["--allow-kube", "apply:ConfigMap:prod/web-*"];
 struct Site(Home);
 
 /// What the program said, and its code.
-struct Said {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Said {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    #[track_caller]
-    fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
-        self
-    }
-
-    #[track_caller]
-    fn says(self, texts: &[&str]) -> Self {
-        let all = format!("{}{}", self.stdout, self.stderr);
-        for text in texts {
-            assert!(all.contains(text), "`{text}` is not in: {all}");
-        }
-        self
-    }
-
-    /// The command that the hint of an error is.
-    fn hint(&self) -> &str {
-        self.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap_or_default()
-    }
-
-    fn document(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap()
-    }
-}
-
 impl Site {
     /// With two versions of a bundle, in `layout:one` and `layout:two`.
     fn new() -> Self {
@@ -156,7 +120,7 @@ fn a_bare_rollback_goes_over_actions_of_the_bundle_and_history_says_what_it_was(
         site.carnet(&["rollback", "web", "-y", "--param", "pin=1234", "--dangerous-unsigned"]).expect(0);
     assert!(site.value().contains("v: a"), "it is back at what was there before the upgrade");
 
-    let items = site.carnet(&["history", "web", "-o", "json"]).expect(0).document()["items"].clone();
+    let items = site.carnet(&["history", "web", "-o", "json"]).expect(0).document["items"].clone();
     let first = items[0]["revision"].as_str().unwrap();
     said.says(&[&format!("Going back to revision {first}")]);
     assert_eq!((&items[3]["action"], &items[3]["rollbackTo"]), (&json!("upgrade"), &json!(first)));
@@ -176,7 +140,7 @@ fn a_bare_rollback_goes_over_actions_of_the_bundle_and_history_says_what_it_was(
 fn parameters_outlive_actions_that_are_not_for_them_and_sensitive_ones_are_never_shown() {
     let site = Site::installed();
     let shown =
-        |verb: &str| site.carnet(&[verb, "web", "-o", "json"]).expect(0).document()["parameters"].clone();
+        |verb: &str| site.carnet(&[verb, "web", "-o", "json"]).expect(0).document["parameters"].clone();
     assert_eq!(shown("status"), json!({"replicas": 3}));
     site.carnet(&["invoke", "web", "dev.carnet.web.backup", "--dangerous-unsigned", "-y"]).expect(0);
     assert_eq!(shown("outputs"), json!({"replicas": 3, "label": "none"}));
@@ -384,7 +348,7 @@ fn whoever_has_no_policy_is_told_how_to_make_one() {
         site.carnet(&[&new[..], &["--to", &file]].concat()).expect(1).hint(),
         "`--force` overwrites it"
     );
-    let printed = site.carnet(&[&new[..], &["-o", "json"]].concat()).expect(0).document();
+    let printed = site.carnet(&[&new[..], &["-o", "json"]].concat()).expect(0).document;
     assert_eq!(
         (&printed["kind"], &printed["spec"]["rules"][0]["names"]),
         (&json!("TrustPolicy"), &json!(["one"]))
@@ -452,7 +416,7 @@ fn history_that_is_imported_is_no_right_to_anything() {
     let import = ["claims", "import", "web.json", "--target", "dir:rendered", "-n", "prod"];
     site.carnet(&[&import[..], &there].concat()).expect(0).says(&["1 claims of web in prod were imported"]);
     site.carnet(&[&import[..], &there].concat()).expect(0).says(&["web has all of these claims"]);
-    let history = site.carnet(&[&["history", "web", "-o", "json"][..], &there].concat()).expect(0).document();
+    let history = site.carnet(&[&["history", "web", "-o", "json"][..], &there].concat()).expect(0).document;
     assert_eq!(
         (&history["items"][0]["imported"], &history["items"][0]["result"]),
         (&json!(true), &json!("succeeded"))

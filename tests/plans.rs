@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use support::Home;
 use support::guest::Script;
+use support::said::Said;
 
 const REQUESTS: &str = "
 requests:
@@ -19,12 +20,6 @@ requests:
 ";
 
 /// The program's document (`-o json`).
-struct Said {
-    code: i32,
-    document: Value,
-    stderr: String,
-}
-
 /// A home with a directory as target.
 struct Site(Home);
 
@@ -71,12 +66,7 @@ impl Site {
             .args(arguments)
             .current_dir(directory)
             .stdin(Stdio::null());
-        let output = command.output().unwrap();
-        Said {
-            code: output.status.code().unwrap(),
-            document: serde_json::from_slice(&output.stdout).unwrap_or_default(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Said::of(command.output().unwrap())
     }
 
     /// A verb on a bundle that nobody signed, with all that it may need granted.
@@ -103,14 +93,6 @@ impl Site {
     fn value(&self, name: &str) -> String {
         let text = fs::read_to_string(self.file(name)).unwrap();
         text.lines().find_map(|line| line.trim().strip_prefix("value: ")).unwrap().to_owned()
-    }
-}
-
-impl Said {
-    #[track_caller]
-    fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{}\n{}", self.document, self.stderr);
-        self
     }
 }
 

@@ -12,11 +12,12 @@ mod support;
 mod server;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use server::{Seen, Server, reply};
 use support::guest::Script;
+use support::said::Said;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -30,12 +31,6 @@ struct Site {
 }
 
 /// What a command said.
-struct Said {
-    code: Option<i32>,
-    text: String,
-    document: Value,
-}
-
 impl Site {
     fn new() -> Self {
         let home = support::Home::new();
@@ -101,7 +96,7 @@ impl Site {
     }
 
     fn run(&self, arguments: &[&str]) -> Said {
-        said(self.command(arguments).output().unwrap())
+        Said::of(self.command(arguments).output().unwrap())
     }
 
     fn layout(&self, name: &str) -> String {
@@ -129,20 +124,6 @@ impl Site {
     }
 }
 
-fn said(output: Output) -> Said {
-    let document = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    Said { code: output.status.code(), text, document }
-}
-
-impl Said {
-    fn well(self) -> Value {
-        assert_eq!(self.code, Some(0), "{}", self.text);
-        self.document
-    }
-}
-
 #[test]
 fn a_bundle_goes_to_registries_and_comes_back_as_it_was() {
     let site = Site::new();
@@ -154,20 +135,20 @@ fn a_bundle_goes_to_registries_and_comes_back_as_it_was() {
         }
         let (at_first, at_second) =
             (format!("{}/acme/web:1", first.host()), format!("{}/other/web:2", second.host()));
-        let pushed = site.run(&["push", &site.layout("web"), &at_first]).well();
+        let pushed = site.run(&["push", &site.layout("web"), &at_first]).expect(0).document;
         assert_eq!((&pushed["digest"], &pushed["kind"]), (&digest.clone().into(), &"Copy".into()));
-        let again = site.run(&["push", &site.layout("web"), &at_first]).well();
+        let again = site.run(&["push", &site.layout("web"), &at_first]).expect(0).document;
         assert_eq!((&again["copied"], &again["bytes"]), (&0.into(), &0.into()));
-        site.run(&["copy", &at_first, &at_second]).well();
+        site.run(&["copy", &at_first, &at_second]).expect(0);
         let back = format!("back-{has_api}");
-        let pulled = site.run(&["pull", &at_second, &site.layout(&back)]).well();
+        let pulled = site.run(&["pull", &at_second, &site.layout(&back)]).expect(0).document;
         assert_eq!(pulled["digest"], digest.clone());
 
         let trust = site.trust(&second);
         for place in [&at_second, &site.layout(&back)] {
-            let verified = site.run(&["verify", place, "--trust", &trust]).well();
+            let verified = site.run(&["verify", place, "--trust", &trust]).expect(0).document;
             assert_eq!((&verified["digest"], &verified["trusted"]), (&digest.clone().into(), &true.into()));
-            let inspected = site.run(&["inspect", place, "--trust", &trust]).well();
+            let inspected = site.run(&["inspect", place, "--trust", &trust]).expect(0).document;
             assert_eq!(inspected["signatures"][0]["trusted"], true);
         }
         // No blob was sent to the first registry twice, and a tag came after all else.
@@ -198,8 +179,8 @@ fn a_bundle_is_carried_to_where_no_network_is_and_installed_there() {
     let images = format!("images:\n  app: {{ image: \"{name}\", size: {size} }}\n");
     site.sign_bundle("web-with-image", &images);
     let (at, archive) = (format!("{}/acme/web:1", outside.host()), site.archive("web.tar"));
-    let pushed = site.run(&["push", &site.layout("web-with-image"), &at]).well();
-    let copied = site.run(&["copy", &at, &archive]).well();
+    let pushed = site.run(&["push", &site.layout("web-with-image"), &at]).expect(0).document;
+    let copied = site.run(&["copy", &at, &archive]).expect(0).document;
     assert_eq!((&copied["digest"], &copied["missing"]), (&pushed["digest"], &serde_json::json!([])));
     let first = std::fs::read(site.path("web.tar")).unwrap();
     drop(outside);
@@ -207,7 +188,7 @@ fn a_bundle_is_carried_to_where_no_network_is_and_installed_there() {
     // Inside: another registry, and nothing else.
     let inside = site.registry();
     let there = format!("{}/mirror/web:1", inside.host());
-    let carried = site.run(&["push", &archive, &there]).well();
+    let carried = site.run(&["push", &archive, &there]).expect(0).document;
     assert_eq!((&carried["digest"], &carried["copied"]), (&pushed["digest"], &copied["copied"]));
     let trust = site.trust(&inside);
     let digest = pushed["digest"].as_str().unwrap().to_owned();
@@ -215,10 +196,10 @@ fn a_bundle_is_carried_to_where_no_network_is_and_installed_there() {
     let install = |name: &str, from: &str| {
         let place = ["--target", &target, "-n", name, "--approve", &digest, "-y"];
         let said = site.run(&[&["install", name, from, "--trust", &trust][..], &place].concat());
-        assert_eq!(said.code, Some(0), "{}", said.text);
+        assert_eq!(said.code, 0, "{}", said.text());
         let rendered = site.path(&format!("rendered/{name}"));
         assert!(std::fs::read_dir(rendered).unwrap().next().is_some());
-        said.text
+        said.text()
     };
     // The component is told where the image is inside: nobody there reaches the other place.
     let (_, by_digest) = name.split_once('@').unwrap();
@@ -229,16 +210,16 @@ fn a_bundle_is_carried_to_where_no_network_is_and_installed_there() {
     let verbs: [&[&str]; 3] =
         [&["inspect", &there], &["copy", &archive, &there], &["pull", &there, &site.archive("mapped.tar")]];
     for verb in verbs {
-        site.run(&[verb, &["--relocation-map", &map]].concat()).well();
+        site.run(&[verb, &["--relocation-map", &map]].concat()).expect(0);
         let written: Value = serde_json::from_slice(&std::fs::read(&map).unwrap()).unwrap();
         assert_eq!(written[&name], relocated, "{verb:?}");
         assert_eq!(written.as_object().unwrap().len(), 2, "the component is one of them");
         std::fs::remove_file(&map).unwrap();
     }
     let local = site.run(&["inspect", &archive, "--relocation-map", &map]);
-    assert!(local.code == Some(2) && !Path::new(&map).exists(), "{}", local.text);
+    assert!(local.code == 2 && !Path::new(&map).exists(), "{}", local.text());
     // And back: the same bytes, although another registry listed the signatures.
-    site.run(&["pull", &there, &site.archive("back.tar")]).well();
+    site.run(&["pull", &there, &site.archive("back.tar")]).expect(0);
     drop(inside);
     assert!(install("from-archive", &archive).contains(&name), "no registry is known that has a copy");
     assert!(std::fs::read(site.path("back.tar")).unwrap() == first);
@@ -250,49 +231,52 @@ fn an_archive_is_signed_built_copied_and_found_like_a_layout() {
     let site = Site::new();
     site.sign_bundle("other", "parameters: {size: {schema: {type: integer, default: 1}}}\n");
     let (archive, path) = (site.archive("a.tar"), site.path("a.tar").display().to_string());
-    let built = site.run(&["build", &site.path("web-source").display().to_string(), "--to", &archive]).well();
+    let built = site
+        .run(&["build", &site.path("web-source").display().to_string(), "--to", &archive])
+        .expect(0)
+        .document;
     assert_eq!(built["reference"], format!("{archive}:1.0.0"));
     let trust = site.trust(&site.registry());
     let unsigned = site.run(&["verify", &path, "--trust", &trust]);
-    assert_eq!(unsigned.code, Some(10), "{}", unsigned.text);
+    assert_eq!(unsigned.code, 10, "{}", unsigned.text());
     let key = site.path("other");
-    site.run(&["key", "generate", &key.display().to_string()]).well();
+    site.run(&["key", "generate", &key.display().to_string()]).expect(0);
     let key = format!("{}.key", key.display());
     for is_new in [true, false] {
-        let signed = site.run(&["sign", &path, "--key", &key]).well();
+        let signed = site.run(&["sign", &path, "--key", &key]).expect(0).document;
         assert_eq!((&signed["digest"], &signed["isNew"]), (&built["digest"], &is_new.into()));
     }
     let public = key.replace(".key", ".pub");
-    site.run(&["verify", &format!("{archive}:1.0.0"), "--key", &public]).well();
+    site.run(&["verify", &format!("{archive}:1.0.0"), "--key", &public]).expect(0);
     // A second bundle in it, and back out by its tag.
-    site.run(&["copy", &site.layout("other"), &format!("{archive}:signed")]).well();
+    site.run(&["copy", &site.layout("other"), &format!("{archive}:signed")]).expect(0);
     let several = site.run(&["inspect", &archive]);
-    assert!(several.code == Some(1) && several.text.contains("`1.0.0`, `signed`"), "{}", several.text);
+    assert!(several.code == 1 && several.text().contains("`1.0.0`, `signed`"), "{}", several.text());
     let copy = site.path("copy.tar").display().to_string();
-    let copied = site.run(&["copy", &format!("{archive}:signed"), &copy]).well();
+    let copied = site.run(&["copy", &format!("{archive}:signed"), &copy]).expect(0).document;
     assert_eq!(copied["reference"], format!("archive:{copy}:signed"), "a path that ends so is an archive");
-    site.run(&["verify", &copy, "--trust", &trust]).well();
+    site.run(&["verify", &copy, "--trust", &trust]).expect(0);
     // What is recorded of a path that was an archive is that it was one.
     let target = format!("dir:{}", site.path("rendered").display());
     let digest = copied["digest"].as_str().unwrap();
     let place = ["--target", &target, "-n", "prod", "--approve", digest, "-y", "--trust", &trust];
-    site.run(&[&["install", "web", &copy][..], &place].concat()).well();
+    site.run(&[&["install", "web", &copy][..], &place].concat()).expect(0);
     std::fs::remove_file(&copy).unwrap();
     let history = site.run(&["history", "web", "-n", "prod"]);
-    assert!(history.code == Some(0), "{}", history.text);
-    site.run(&["diff", "web", "-n", "prod", "--trust", &trust]).well();
+    assert!(history.code == 0, "{}", history.text());
+    site.run(&["diff", "web", "-n", "prod", "--trust", &trust]).expect(0);
 }
 
 #[test]
 fn an_archive_that_was_cut_changed_or_compressed_is_refused_for_its_reason() {
     let site = Site::new();
     let archive = site.archive("web.tar");
-    site.run(&["copy", &site.layout("web"), &archive]).well();
+    site.run(&["copy", &site.layout("web"), &archive]).expect(0);
     let whole = std::fs::read(site.path("web.tar")).unwrap();
     let refused = |bytes: &[u8], code: i32, why: &str| {
         std::fs::write(site.path("web.tar"), bytes).unwrap();
         let said = site.run(&["inspect", &archive]);
-        assert!(said.code == Some(code) && said.text.contains(why), "{}", said.text);
+        assert!(said.code == code && said.text().contains(why), "{}", said.text());
     };
     refused(&whole[..whole.len() / 2], 10, "its end is missing");
     // One bit in each blob; the one that says nothing is known without being read.
@@ -317,30 +301,34 @@ fn a_bundle_is_installed_from_a_registry_and_rolled_back_without_it() {
     let site = Site::new();
     let server = site.registry();
     let at = format!("{}/acme/web:1", server.host());
-    site.run(&["push", &site.layout("web"), &at]).well();
+    site.run(&["push", &site.layout("web"), &at]).expect(0);
     let trust = site.trust(&server);
     let target = format!("dir:{}", site.path("rendered").display());
     let install = ["install", "web", &at, "--trust", &trust, "--target", &target, "-n", "prod", "-y"];
     let refused = site.run(&install);
-    assert_eq!(refused.code, Some(11), "{}", refused.text);
-    let digest = site.run(&["inspect", &at, "--trust", &trust]).well()["digest"].as_str().unwrap().to_owned();
-    site.run(&[&install[..], &["--approve", &digest]].concat()).well();
+    assert_eq!(refused.code, 11, "{}", refused.text());
+    let digest = site.run(&["inspect", &at, "--trust", &trust]).expect(0).document["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    site.run(&[&install[..], &["--approve", &digest]].concat()).expect(0);
     let first = site.home.rendered();
 
     let (later, at_later) = (site.later("web-b"), format!("{}/acme/web:2", server.host()));
-    let later = site.run(&["push", &later, &at_later]).well()["digest"].as_str().unwrap().to_owned();
+    let later =
+        site.run(&["push", &later, &at_later]).expect(0).document["digest"].as_str().unwrap().to_owned();
     let upgrade = ["upgrade", "web", &at_later, "--trust", &trust, "-n", "prod", "-y", "--approve", &later];
-    site.run(&upgrade).well();
+    site.run(&upgrade).expect(0);
     assert_eq!(site.made(), ["prod/configmap_web-b.yaml"]);
 
     drop(server);
-    let status = site.run(&["status", "web", "-n", "prod"]).well();
+    let status = site.run(&["status", "web", "-n", "prod"]).expect(0).document;
     assert_eq!(status["digest"], later, "{status}");
-    site.run(&["rollback", "web", "--trust", &trust, "-n", "prod", "-y"]).well();
+    site.run(&["rollback", "web", "--trust", &trust, "-n", "prod", "-y"]).expect(0);
     assert_eq!(site.home.rendered(), first);
-    let status = site.run(&["status", "web", "-n", "prod"]).well();
+    let status = site.run(&["status", "web", "-n", "prod"]).expect(0).document;
     assert_eq!(status["digest"], digest, "{status}");
-    site.run(&["uninstall", "web", "-n", "prod", "-y"]).well();
+    site.run(&["uninstall", "web", "-n", "prod", "-y"]).expect(0);
     assert!(site.made().is_empty());
 }
 
@@ -350,40 +338,35 @@ fn whoever_has_no_rule_for_a_registry_is_told_the_one_that_is_missing() {
     let site = Site::new();
     let server = site.registry();
     let at = format!("{}/acme/web:1", server.host());
-    site.run(&["push", &site.layout("web"), &at]).well();
+    site.run(&["push", &site.layout("web"), &at]).expect(0);
     let hint = |said: &Said| said.document["hint"].as_str().unwrap_or_default().to_owned();
     let paste = |command: &str| {
         let words: Vec<_> = command.split(' ').skip(1).collect();
         let key = site.path("release.pub").display().to_string();
         let words: Vec<_> =
             words.iter().map(|word| if *word == "RELEASE.pub" { &*key } else { word }).collect();
-        site.run(&words).well()
+        site.run(&words).expect(0).document
     };
     let rule = format!("carnet trust new --key RELEASE.pub --name web --match {}/acme/web", server.host());
     let said = site.run(&["install", "web", &at, "--target", "dir:rendered", "-y"]);
     let file = site.path("config/carnet/trust.yaml");
-    assert_eq!(
-        (said.code, hint(&said)),
-        (Some(10), format!("{rule} --to {}", file.display())),
-        "{}",
-        said.text
-    );
+    assert_eq!((said.code, hint(&said)), (10, format!("{rule} --to {}", file.display())), "{}", said.text());
     paste(&hint(&said));
-    site.run(&["verify", &at]).well();
+    site.run(&["verify", &at]).expect(0);
 
     let said =
         site.run(&["plan", "web", &format!("{}/acme/web:9", server.host()), "--target", "dir:rendered"]);
     assert!(
-        said.code == Some(1) && said.text.contains(&format!("carnet login {}", server.host())),
+        said.code == 1 && said.text().contains(&format!("carnet login {}", server.host())),
         "{}",
-        said.text
+        said.text()
     );
     let elsewhere = format!("{}/more/web:1", server.host());
-    site.run(&["push", &site.layout("web"), &elsewhere]).well();
+    site.run(&["push", &site.layout("web"), &elsewhere]).expect(0);
     let said = site.run(&["plan", "web", &elsewhere, "--target", "dir:rendered"]);
     let rule = rule.replace("/acme/web", "/more/web");
     let expected = format!("add to {} the rule and the key that this prints: {rule}", file.display());
-    assert_eq!((said.code, hint(&said)), (Some(10), expected), "{}", said.text);
+    assert_eq!((said.code, hint(&said)), (10, expected), "{}", said.text());
     let printed = paste(&rule);
     assert_eq!(printed["spec"]["rules"][0]["match"], format!("{}/more/web", server.host()));
 }
@@ -394,24 +377,24 @@ fn what_a_registry_cannot_or_will_not_give_is_told_by_its_kind() {
     let server = site.registry();
     let at = format!("{}/acme/web:1", server.host());
     let absent = site.run(&["inspect", &at]);
-    assert!(absent.code == Some(1) && absent.text.contains("is not there"), "{}", absent.text);
-    site.run(&["push", &site.layout("web"), &at]).well();
+    assert!(absent.code == 1 && absent.text().contains("is not there"), "{}", absent.text());
+    site.run(&["push", &site.layout("web"), &at]).expect(0);
     // Bytes that are not what their digest says.
     server.answer(|seen| seen.path.contains("/blobs/").then(|| reply(200, "other bytes")));
     let damaged = site.run(&["inspect", &at]);
-    assert_eq!(damaged.code, Some(10), "{}", damaged.text);
+    assert_eq!(damaged.code, 10, "{}", damaged.text());
     // Signatures that are not shown are an error, and not a bundle without any.
     server.answer(|seen| seen.path.contains("/referrers/").then(|| reply(403, "")));
     let hidden = site.run(&["verify", &at, "--trust", &site.trust(&server)]);
-    assert!(hidden.code == Some(1) && hidden.text.contains("403"), "{}", hidden.text);
+    assert!(hidden.code == 1 && hidden.text().contains("403"), "{}", hidden.text());
     server.answer(|_| Some(reply(401, "").with("WWW-Authenticate", "Basic realm=\"x\"")));
     let denied = site.run(&["inspect", &at]);
-    assert!(denied.code == Some(1) && denied.text.contains("carnet login"), "{}", denied.text);
+    assert!(denied.code == 1 && denied.text().contains("carnet login"), "{}", denied.text());
     // Something that is no bundle.
     let other = site.registry();
     let index = other.document(OCI_INDEX, br#"{"schemaVersion":2,"manifests":[]}"#);
     other.tag("1", &index);
-    let text = site.run(&["inspect", &format!("{}/x:1", other.host())]).text;
+    let text = site.run(&["inspect", &format!("{}/x:1", other.host())]).text();
     assert!(text.contains("something else than a bundle"), "{text}");
 }
 
@@ -433,7 +416,7 @@ fn login(site: &Site, host: &str, password: &str) -> Said {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
-    said(child.wait_with_output().unwrap())
+    Said::of(child.wait_with_output().unwrap())
 }
 
 #[test]
@@ -443,17 +426,16 @@ fn one_logs_in_with_a_password_that_the_registry_knows_and_out_again() {
     server.answer(wants_password);
     let at = format!("{}/acme/web:1", server.host());
     let wrong = login(&site, &server.host(), "hunter3");
-    assert!(wrong.code == Some(1) && !wrong.text.contains("hunter3"), "{}", wrong.text);
+    assert!(wrong.code == 1 && !wrong.text().contains("hunter3"), "{}", wrong.text());
     assert!(!site.path(".docker/config.json").exists());
-    assert_eq!(site.run(&["push", &site.layout("web"), &at]).code, Some(1));
+    assert_eq!(site.run(&["push", &site.layout("web"), &at]).code, 1);
 
-    let known = login(&site, &server.host(), PASSWORD);
-    assert!(!known.text.contains(PASSWORD));
-    known.well();
-    site.run(&["push", &site.layout("web"), &at]).well();
-    site.run(&["logout", &server.host()]).well();
+    let known = login(&site, &server.host(), PASSWORD).expect(0);
+    assert!(!known.text().contains(PASSWORD));
+    site.run(&["push", &site.layout("web"), &at]).expect(0);
+    site.run(&["logout", &server.host()]).expect(0);
     let denied = site.run(&["inspect", &at]);
-    assert!(denied.code == Some(1) && !denied.text.contains(PASSWORD), "{}", denied.text);
+    assert!(denied.code == 1 && !denied.text().contains(PASSWORD), "{}", denied.text());
 }
 
 /// A program that keeps one credential in a file beside it, and tells nobody else.
@@ -475,19 +457,19 @@ fn a_program_that_keeps_credentials_is_used_and_nothing_is_in_the_file() {
     let server = site.registry();
     server.answer(wants_password);
     let at = format!("{}/acme/web:1", server.host());
-    login(&site, &server.host(), PASSWORD).well();
+    login(&site, &server.host(), PASSWORD).expect(0);
     assert!(std::fs::read_to_string(site.path("bin/kept")).unwrap().contains(PASSWORD));
     assert_eq!(
         std::fs::read_to_string(site.path(".docker/config.json")).unwrap(),
         r#"{"credsStore": "test"}"#
     );
-    site.run(&["push", &site.layout("web"), &at]).well();
-    site.run(&["logout", &server.host()]).well();
+    site.run(&["push", &site.layout("web"), &at]).expect(0);
+    site.run(&["logout", &server.host()]).expect(0);
     assert!(!site.path("bin/kept").exists());
     // One that is named and not there is an error: nobody asks as nobody instead.
     std::fs::write(site.path(".docker/config.json"), r#"{"credsStore": "absent"}"#).unwrap();
     let absent = site.run(&["inspect", &at]);
-    assert!(absent.code == Some(1) && absent.text.contains("docker-credential-absent"), "{}", absent.text);
+    assert!(absent.code == 1 && absent.text().contains("docker-credential-absent"), "{}", absent.text());
 }
 
 #[test]
@@ -495,10 +477,14 @@ fn a_tag_that_moves_while_a_bundle_is_installed_changes_nothing() {
     let site = Site::new();
     let server = site.registry();
     let at = format!("{}/acme/web:1", server.host());
-    let honest = site.run(&["push", &site.layout("web"), &at]).well()["digest"].as_str().unwrap().to_owned();
+    let honest = site.run(&["push", &site.layout("web"), &at]).expect(0).document["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     // The other one is as good: signed by the same key, and approved. It is just not the one that the tag meant.
     let (later, elsewhere) = (site.later("web-b"), format!("{}/acme/web:2", server.host()));
-    let other = site.run(&["push", &later, &elsewhere]).well()["digest"].as_str().unwrap().to_owned();
+    let other =
+        site.run(&["push", &later, &elsewhere]).expect(0).document["digest"].as_str().unwrap().to_owned();
     let (media_type, bytes) = server.contents().documents[&other].clone();
     let mut asked = 0;
     server.answer(move |seen| {
@@ -510,13 +496,13 @@ fn a_tag_that_moves_while_a_bundle_is_installed_changes_nothing() {
     let trust = site.trust(&server);
     let target = format!("dir:{}", site.path("rendered").display());
     let install = ["install", "web", &at, "--trust", &trust, "--target", &target, "-n", "prod", "-y"];
-    site.run(&[&install[..], &["--approve", &honest]].concat()).well();
+    site.run(&[&install[..], &["--approve", &honest]].concat()).expect(0);
     assert_eq!(site.made(), ["prod/configmap_web-a.yaml"]);
-    assert_eq!(site.run(&["status", "web", "-n", "prod"]).well()["digest"], honest);
+    assert_eq!(site.run(&["status", "web", "-n", "prod"]).expect(0).document["digest"], honest);
     let by_tag = server.seen().iter().filter(|it| it.path.ends_with("/manifests/1")).count();
     assert_eq!(by_tag, 1, "a tag is resolved once");
     // It had moved by then: whoever asks now gets the other one.
-    assert_eq!(site.run(&["verify", &at, "--trust", &trust]).well()["digest"], other);
+    assert_eq!(site.run(&["verify", &at, "--trust", &trust]).expect(0).document["digest"], other);
 }
 
 #[test]
@@ -528,9 +514,9 @@ fn what_is_not_developed_here_is_not_even_asked_for() {
     for verb in ["install", "plan"] {
         let refused = site.run(&[verb, "web", &at, "--target", &target, "--approve-all-for-development"]);
         assert!(
-            refused.code == Some(2) && refused.text.contains("is not a source directory"),
+            refused.code == 2 && refused.text().contains("is not a source directory"),
             "{}",
-            refused.text
+            refused.text()
         );
     }
     assert!(server.seen().is_empty());
@@ -550,8 +536,8 @@ fn images_that_are_nowhere_are_all_named_before_anything_is_written_with_a_way_o
     let rest = format!("images:\n{}{}", image("one"), image("two"));
     site.home.bundle("lacking", &Script::new().component(), &rest);
     let refused = site.run(&["push", &site.layout("lacking"), &format!("{}/acme/lacking:1", server.host())]);
-    assert_eq!(refused.code, Some(1), "{}", refused.text);
-    assert!(refused.text.contains("2 images of the bundle can be had neither from"), "{}", refused.text);
+    assert_eq!(refused.code, 1, "{}", refused.text());
+    assert!(refused.text().contains("2 images of the bundle can be had neither from"), "{}", refused.text());
     let details = refused.document["details"].as_array().unwrap();
     let names: Vec<_> = details.iter().map(|it| it.as_str().unwrap().split(':').next().unwrap()).collect();
     assert_eq!(names, ["one", "two"]);
@@ -578,16 +564,16 @@ fn mirrors_are_asked_in_their_order_by_those_who_read_and_never_written() {
     let (server, empty, mirror) = (site.registry(), site.registry(), site.registry());
     let at = format!("{}/acme/web:1", server.host());
     for host in [server.host(), format!("{}/cache", mirror.host())] {
-        site.run(&["push", &site.layout("web"), &format!("{host}/acme/web:1")]).well();
+        site.run(&["push", &site.layout("web"), &format!("{host}/acme/web:1")]).expect(0);
     }
     mirrored(&site, &server.host(), &[&empty.host(), &format!("{}/cache", mirror.host())]);
     for server in [&server, &empty, &mirror] {
         server.seen();
     }
     let trust = site.trust(&server);
-    let verified = site.run(&["verify", &at, "--trust", &trust]).well();
+    let verified = site.run(&["verify", &at, "--trust", &trust]).expect(0).document;
     assert_eq!(verified["trusted"], true);
-    site.run(&["pull", &at, &site.layout("back")]).well();
+    site.run(&["pull", &at, &site.layout("back")]).expect(0);
     let asked: Vec<_> = mirror.seen().into_iter().map(|it| it.path).collect();
     assert!(asked.iter().all(|path| path.starts_with("/v2/cache/acme/web/")), "{asked:?}");
     assert!(
@@ -603,11 +589,11 @@ fn mirrors_are_asked_in_their_order_by_those_who_read_and_never_written() {
     let is_companion = |path: &String| path.contains("/referrers/") || path.contains("/manifests/sha256-");
     assert!(own.iter().all(is_companion), "{own:?}");
 
-    site.run(&["push", &site.later("web-b"), &format!("{}/acme/web:2", server.host())]).well();
+    site.run(&["push", &site.later("web-b"), &format!("{}/acme/web:2", server.host())]).expect(0);
     assert!(server.contents().tags.contains_key("2"));
     assert!(empty.seen().is_empty() && mirror.seen().is_empty(), "who writes, writes to the registry itself");
     // What no mirror has comes from the registry.
-    site.run(&["inspect", &format!("{}/acme/web:2", server.host())]).well();
+    site.run(&["inspect", &format!("{}/acme/web:2", server.host())]).expect(0);
 }
 
 #[test]
@@ -615,21 +601,21 @@ fn who_can_reach_a_mirror_alone_has_what_it_has() {
     let site = Site::new();
     let (server, mirror) = (site.registry(), site.registry());
     let at = format!("{}/acme/web:1", server.host());
-    site.run(&["push", &site.layout("web"), &format!("{}/acme/web:1", mirror.host())]).well();
+    site.run(&["push", &site.layout("web"), &format!("{}/acme/web:1", mirror.host())]).expect(0);
     let trust = site.trust(&server);
     mirrored(&site, &server.host(), &[&mirror.host()]);
     drop(server);
-    assert_eq!(site.run(&["verify", &at, "--trust", &trust]).well()["trusted"], true);
+    assert_eq!(site.run(&["verify", &at, "--trust", &trust]).expect(0).document["trusted"], true);
     // A mirror that fails is passed over; one that gives other bytes is not.
     mirror.answer(|_| Some(reply(403, "")));
     let unreachable = site.run(&["inspect", &at]);
     assert!(
-        unreachable.code == Some(1) && unreachable.text.contains("cannot be reached"),
+        unreachable.code == 1 && unreachable.text().contains("cannot be reached"),
         "{}",
-        unreachable.text
+        unreachable.text()
     );
     mirror.answer(|seen| seen.path.contains("/blobs/").then(|| reply(200, "other bytes")));
-    assert_eq!(site.run(&["inspect", &at]).code, Some(10));
+    assert_eq!(site.run(&["inspect", &at]).code, 10);
 }
 
 #[test]
@@ -638,11 +624,11 @@ fn a_mirror_is_told_no_credential_of_the_registry() {
     let (server, mirror) = (site.registry(), site.registry());
     let at = format!("{}/acme/web:1", server.host());
     server.answer(wants_password);
-    login(&site, &server.host(), PASSWORD).well();
-    site.run(&["push", &site.layout("web"), &at]).well();
+    login(&site, &server.host(), PASSWORD).expect(0);
+    site.run(&["push", &site.layout("web"), &at]).expect(0);
     mirror.answer(|_| Some(reply(401, "").with("WWW-Authenticate", "Basic realm=\"x\"")));
     mirrored(&site, &server.host(), &[&mirror.host()]);
-    site.run(&["inspect", &at]).well();
+    site.run(&["inspect", &at]).expect(0);
     let seen = mirror.seen();
     assert!(!seen.is_empty() && seen.iter().all(|it| !it.headers.contains_key("authorization")), "{seen:?}");
 }
@@ -650,7 +636,7 @@ fn a_mirror_is_told_no_credential_of_the_registry() {
 /// Types what `explain` says about a bundle, in a directory that has the files that it names. What asks for a word is given
 /// it by a flag, as there is no terminal.
 fn typed(site: &Site, reference: &str, folder: &Path) -> Vec<String> {
-    let explained = site.run(&["explain", reference]).well();
+    let explained = site.run(&["explain", reference]).expect(0).document;
     let steps = explained["steps"].as_array().unwrap().iter();
     let lines = steps.flat_map(|step| step["lines"].as_array().unwrap()).map(|line| line.as_str().unwrap());
     let lines: Vec<String> = lines.map(str::to_owned).collect();
@@ -668,7 +654,7 @@ fn typed(site: &Site, reference: &str, folder: &Path) -> Vec<String> {
         let shell =
             shell.args(["-c", &format!("{line}{}", if asks { " -y" } else { "" })]).current_dir(folder);
         let output = shell.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{line}\n{}", said(output).text);
+        assert!(output.status.success(), "{line}\n{}", Said::of(output).text());
     }
     lines
 }
@@ -697,7 +683,7 @@ fn the_lines_that_explain_a_bundle_work_as_they_stand() {
     // From a registry, and by a policy that is there already.
     let server = site.registry();
     let at = format!("{}/acme/web:1", server.host());
-    site.run(&["push", &site.layout("web"), &at]).well();
+    site.run(&["push", &site.layout("web"), &at]).expect(0);
     let folder = site.path("there");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(site.path("release.pub"), folder.join("release.pub")).unwrap();

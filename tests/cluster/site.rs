@@ -10,17 +10,17 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt;
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::example;
+pub use crate::support::said::Said;
 
 /// How long anything may take that happens soon, however busy the machine is.
 const SOON: Duration = Duration::from_secs(60);
@@ -35,14 +35,6 @@ pub struct Site {
     pub namespace: String,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
-}
-
-/// The program's document (`-o json`).
-pub struct Said {
-    pub code: i32,
-    pub document: Value,
-    pub stdout: String,
-    pub stderr: String,
 }
 
 impl Site {
@@ -331,16 +323,6 @@ impl Drop for Site {
 }
 
 impl Said {
-    pub fn of(output: Output) -> Self {
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            document: serde_json::from_str(&stdout).unwrap_or_default(),
-            stdout,
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
     /// Asserts that all went well.
     pub fn done(self) -> Self {
         assert_eq!(self.code, 0, "{self}");
@@ -366,12 +348,6 @@ impl Said {
         let rows = self.document["changes"].as_array().unwrap_or_else(|| panic!("no changes in {self}"));
         let rows = rows.iter().filter(|row| actions.contains(&row["action"].as_str().unwrap()));
         rows.map(|row| format!("{}/{}", text(&row["kind"]), text(&row["name"]))).collect()
-    }
-}
-
-impl fmt::Display for Said {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "code {}\n{}\n{}", self.code, self.stdout, self.stderr)
     }
 }
 

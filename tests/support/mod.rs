@@ -9,6 +9,7 @@
 )]
 
 pub mod guest;
+pub mod said;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
