@@ -13,17 +13,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-use crate::document::visible;
 use crate::oci::registry::{RegistryClient, RegistrySettings};
 use crate::operations::{self, Bundles};
-use crate::text::CommandLine;
 
 use asked::Asked;
-use exit::{Circumstance, Code, Detail, Failure};
+use exit::Code;
 use inputs::{StatePlace, Trust};
 use ui::{Color, Format, Ui};
+use verbs::{Verb, dispatch};
 
 pub mod exit;
 pub mod inputs;
@@ -71,6 +70,8 @@ mod claims;
 mod version;
 mod completion;
 mod one_verb;
+mod failure;
+mod verbs;
 
 /// Install bundles that you do not have to trust
 ///
@@ -119,50 +120,6 @@ pub struct Global {
     /// Reach this registry without encryption (those on this machine are in any case)
     #[arg(long, global = true, value_name = "HOST", value_parser = inputs::registries::named)]
     plain_http: Vec<String>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Init(init::Args),
-    Build(build::Args),
-    Lint(lint::Args),
-    Test(test::Args),
-    Dev(Box<dev::Args>),
-    Key(key::Args),
-    Sign(sign::Args),
-    Push(copy::Push),
-    Pull(copy::Pull),
-    Copy(copy::Copy),
-    Login(login::Args),
-    Logout(login::Logout),
-    Verify(verify::Args),
-    Inspect(inspect::Args),
-    Explain(explain::Args),
-    Trust(trust::Args),
-    Grant(Box<grant::Args>),
-    Plan(Box<plan::Args>),
-    Rbac(Box<rbac::Args>),
-    Install(Box<install::Install>),
-    Upgrade(Box<install::Upgrade>),
-    Approve(approve::Args),
-    Apply(Box<apply::Args>),
-    Invoke(Box<invoke::Args>),
-    Rollback(Box<rollback::Args>),
-    Uninstall(Box<uninstall::Args>),
-    List(list::Args),
-    Status(status::Args),
-    History(history::Args),
-    Diff(Box<diff::Args>),
-    Drift(Box<drift::Args>),
-    Outputs(outputs::Args),
-    Unlock(unlock::Args),
-    Claims(Box<claims::Args>),
-    Params(sets::Params),
-    Credentials(sets::Credentials),
-    Completion(completion::Args),
-    Schema(schema::Args),
-    Doctor(doctor::Args),
-    Version(version::Args),
 }
 
 /// All that a verb works with.
@@ -223,68 +180,6 @@ impl Context {
         }
     }
 
-    /// An error as it is told, with hints for what was typed, and with the place that was looked at where nothing was there.
-    pub fn failure(&self, error: &anyhow::Error) -> Failure {
-        let mut failure = self.asked.explained(Failure::of(error));
-        match failure.circumstance {
-            Some(Circumstance::NothingThere) => failure.details.extend(self.looked_at()),
-            Some(Circumstance::NoPolicy) => {
-                let usual = inputs::usual_policies();
-                failure.details.push(looked_for(&usual));
-                failure.hint = failure.hint.map(|line| match usual.first() {
-                    Some(file) => line.own("--to").word(file.display()),
-                    None => line,
-                });
-            }
-            Some(Circumstance::NoRule) => {
-                // What is there stays: a new policy would take its place.
-                let file = self.trust().ok().and_then(|trust| trust.file);
-                let into = file.map(|file| {
-                    CommandLine::of("add to")
-                        .word(file.display())
-                        .own("the rule and the key that this prints:")
-                });
-                failure.hint = failure.hint.map(|line| into.map_or(line.clone(), |into| into.and(&line)));
-            }
-            Some(Circumstance::CutShort) => {
-                let way_on = self.way_on().map(|hint| self.asked.completed(&hint));
-                failure.hint = way_on.or(failure.hint);
-            }
-            None => {}
-        }
-        failure
-    }
-
-    /// What can be done about a run that was cut short. None: nothing was done yet. A cluster is not asked once more: the
-    /// run may have been stopped because it does not answer.
-    fn way_on(&self) -> Option<CommandLine> {
-        let (name, home) = (self.asked.name()?, self.asked.home()?);
-        if self.state().is_ok_and(|place| place == StatePlace::Kube) {
-            return Some("carnet status NAME".into());
-        }
-        let state = home.state(self).ok()?;
-        let last = state.find(name).ok()??.last.filter(|last| last.result != "succeeded")?;
-        let has_success =
-            state.history(name).is_ok_and(|history| history.iter().any(|it| it.result == "succeeded"));
-        Some(match &*last.action {
-            "upgrade" if has_success => {
-                "the same command goes on where it was; to go back: carnet rollback NAME".into()
-            }
-            "install" | "upgrade" => {
-                "the same command goes on where it was; to undo it: carnet uninstall NAME".into()
-            }
-            _ => "the same command goes on where it was; to look at it: carnet status NAME".into(),
-        })
-    }
-
-    /// Which installations the command line is about.
-    fn looked_at(&self) -> Option<Detail> {
-        let home = self.asked.home()?;
-        let state = home.state(self).ok()?;
-        let place = state.looked_at(home.namespace(), false);
-        Some(Detail::Said(visible(&format!("looked at: {place}"))))
-    }
-
     /// Where installations are recorded.
     ///
     /// # Errors
@@ -316,12 +211,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ended.unwrap_or_else(|error| if is_closed_pipe(&error) { exit::DONE } else { exit::ERROR }).into()
 }
 
-/// Where a trust policy would have been found.
-fn looked_for(usual: &[PathBuf]) -> Detail {
-    let files = usual.iter().map(|file| format!("`{}`", file.display())).collect::<Vec<_>>().join(" and ");
-    Detail::Said(visible(&format!("looked for {files}; `--trust FILE` and CARNET_TRUST name another one")))
-}
-
 /// Reads the arguments. The tree of all commands and flags is not made where one verb is enough, and not taken apart
 /// afterwards: that takes a good part of the time in which a short command is done, and the process ends soon anyway.
 fn parsed(arguments: &[OsString]) -> Result<(Cli, Asked), clap::Error> {
@@ -344,51 +233,6 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// The command line as clap sees it, from which completions and the reference are made.
 pub fn command() -> clap::Command {
     Cli::command()
-}
-
-fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
-    match verb {
-        Verb::Init(args) => init::run(args, context),
-        Verb::Build(args) => build::run(args, context),
-        Verb::Lint(args) => lint::run(args, context),
-        Verb::Test(args) => test::run(args, context),
-        Verb::Dev(args) => dev::run(args, context),
-        Verb::Key(args) => key::run(args, context),
-        Verb::Sign(args) => sign::run(args, context),
-        Verb::Push(args) => copy::push(args, context),
-        Verb::Pull(args) => copy::pull(args, context),
-        Verb::Copy(args) => copy::copy_verb(args, context),
-        Verb::Login(args) => login::run(args, context),
-        Verb::Logout(args) => login::forget(args, context),
-        Verb::Verify(args) => verify::run(args, context),
-        Verb::Inspect(args) => inspect::run(args, context),
-        Verb::Explain(args) => explain::run(args, context),
-        Verb::Trust(args) => trust::run(args, context),
-        Verb::Grant(args) => grant::run(args, context),
-        Verb::Plan(args) => plan::run(args, context),
-        Verb::Rbac(args) => rbac::run(args, context),
-        Verb::Install(args) => install::install(args, context),
-        Verb::Upgrade(args) => install::upgrade(args, context),
-        Verb::Approve(args) => approve::run(args, context),
-        Verb::Apply(args) => apply::run(args, context),
-        Verb::Invoke(args) => invoke::run(args, context),
-        Verb::Rollback(args) => rollback::run(args, context),
-        Verb::Uninstall(args) => uninstall::run(args, context),
-        Verb::List(args) => list::run(args, context),
-        Verb::Status(args) => status::run(args, context),
-        Verb::History(args) => history::run(args, context),
-        Verb::Diff(args) => diff::run(args, context),
-        Verb::Drift(args) => drift::run(args, context),
-        Verb::Outputs(args) => outputs::run(args, context),
-        Verb::Unlock(args) => unlock::run(args, context),
-        Verb::Params(args) => sets::run_params(args, context),
-        Verb::Credentials(args) => sets::run_credentials(args, context),
-        Verb::Claims(args) => claims::run(args, context),
-        Verb::Completion(args) => completion::run(args, context),
-        Verb::Schema(args) => schema::run(args, context),
-        Verb::Doctor(args) => doctor::run(args, context),
-        Verb::Version(args) => version::run(args, context),
-    }
 }
 
 /// Says what went wrong, and with which code the program ends.

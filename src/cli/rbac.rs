@@ -230,36 +230,8 @@ fn written(file: &Path) -> anyhow::Result<Option<IdentityRecord>> {
 /// One document for each object; what else there is to say are comments.
 fn yaml(report: &RightsReport) -> YamlText {
     let mut text = YamlText::default();
-    if report.plan.is_none() {
-        text.comment(
-            "",
-            "For `kubectl apply --server-side` of the manifests: only that creates objects by their names.",
-        );
-    }
-    for escalation in &report.escalations {
-        text.comment("", escalation);
-    }
     let (first, second) = report.steps();
-    if !second.is_empty() {
-        let later = report.later.join(", ");
-        if report.plan.is_some() {
-            text.comment(
-                "",
-                "Step 1 of 2: what can be applied at once. The plan makes namespaces itself; they are among this",
-            );
-            text.comment(
-                "",
-                &format!("with the mark of the installation, so the plan takes them as its own: {later}"),
-            );
-        } else {
-            let what =
-                "Step 1 of 2: what can be applied at once, with namespaces that are among the manifests";
-            text.comment("", &format!("{what}: {later}"));
-        }
-    }
-    if report.objects.iter().any(|object| object["kind"] == "Namespace") {
-        text.comment("", "Namespaces below are shared: `kubectl delete -f` of this would remove them with all that is in them.");
-    }
+    preface(&mut text, report, !second.is_empty());
     for object in first {
         text.own("---\n");
         text.document(object);
@@ -272,6 +244,39 @@ fn yaml(report: &RightsReport) -> YamlText {
         text.document(object);
     }
     text
+}
+
+/// What whoever applies the objects has to know before.
+fn preface(text: &mut YamlText, report: &RightsReport, has_second: bool) {
+    let mut comment = |line: &str| text.comment("", line);
+    if report.plan.is_none() {
+        comment(
+            "For `kubectl apply --server-side` of the manifests: only that creates objects by their names.",
+        );
+    }
+    report.escalations.iter().for_each(|escalation| comment(escalation));
+    let later = report.later.join(", ");
+    match (has_second, &report.plan) {
+        (false, _) => {}
+        (true, Some(_)) => {
+            comment(
+                "Step 1 of 2: what can be applied at once. The plan makes namespaces itself; they are among this",
+            );
+            comment(&format!(
+                "with the mark of the installation, so the plan takes them as its own: {later}"
+            ));
+        }
+        (true, None) => {
+            let what =
+                "Step 1 of 2: what can be applied at once, with namespaces that are among the manifests";
+            comment(&format!("{what}: {later}"));
+        }
+    }
+    if report.objects.iter().any(|object| object["kind"] == "Namespace") {
+        comment(
+            "Namespaces below are shared: `kubectl delete -f` of this would remove them with all that is in them.",
+        );
+    }
 }
 
 impl Report for RightsCheck {

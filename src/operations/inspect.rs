@@ -4,21 +4,21 @@
 //! come first; then the binary is read, unless that would cost too much, which is said. What the component can call is
 //! read from its binary; what the author says about it is marked as such.
 
+mod actions;
 mod inputs;
+mod powers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::bundle::Bundle;
-use crate::bundle::component::{Imports, InvalidComponent, unversioned};
+use crate::bundle::component::{Imports, InvalidComponent};
 use crate::capability::credentials::CredentialText;
 use crate::capability::credentials::generate::GenerateText;
 use crate::capability::files::FileText;
-use crate::capability::functions::{
-    INTERFACES, Interface, Provision, Risk, provision, unprovided, unrequested, unused,
-};
+use crate::capability::functions::{unprovided, unrequested, unused};
 use crate::capability::kubernetes::RuleText;
 use crate::capability::{Requests, ScopeRequest};
 use crate::digest::Digest;
@@ -26,7 +26,12 @@ use crate::fetch::{FetchError, Fetched};
 use crate::reference::Reference;
 use crate::verify::Refusal;
 
+pub use actions::ActionSummary;
 pub use inputs::{CredentialSummary, OutputSummary, ParameterSummary};
+pub use powers::CallablePower;
+
+use actions::{actions, opaque_actions};
+use powers::{cannot, inert, powers};
 
 use super::verify::{SignatureVerdict, verdict};
 use super::{Bundles, Document, Error};
@@ -128,22 +133,6 @@ pub struct ComponentSummary {
     pub unread: Option<String>,
 }
 
-/// An interface that the binary imports, in plain words.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct CallablePower {
-    /// The interface.
-    pub interface: String,
-    /// Its functions that the binary names.
-    pub functions: Vec<String>,
-    /// How much they can do, in a word.
-    pub danger: &'static str,
-    /// The meaning of the functions in plain words.
-    pub meaning: &'static str,
-    /// How much they can do.
-    #[serde(skip)]
-    pub level: Risk,
-}
-
 /// The requests, each list there even where it is empty.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct RequestSummary {
@@ -172,23 +161,6 @@ pub struct ImageSummary {
     pub present: bool,
 }
 
-/// Something that can be done with a bundle.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ActionSummary {
-    /// The action.
-    pub name: String,
-    /// Who carries it out: `component` or `carnet`; of a bundle that is opaque `container`, and nobody here.
-    pub by: &'static str,
-    /// Whether it may change anything.
-    pub modifies: bool,
-    /// Whether it leaves no record.
-    pub stateless: bool,
-    /// The author's description of the action.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub description: String,
-}
-
 impl Document for Inspection {
     const KIND: &'static str = "Inspection";
 }
@@ -202,15 +174,6 @@ pub async fn inspect(reference: &Reference, bundles: &Bundles) -> Result<Inspect
     let fetched = bundles.fetched(reference).await?;
     Inspection::of(&fetched, bundles)
 }
-
-/// Powers that no component has, since no host interface gives them.
-const NEVER: [&str; 5] = [
-    "reach the network",
-    "open files that you did not hand to it",
-    "read your environment variables",
-    "tell the time",
-    "start processes",
-];
 
 impl Inspection {
     fn of(fetched: &Fetched, bundles: &Bundles) -> Result<Self, Error> {
@@ -297,68 +260,6 @@ impl From<Requests> for RequestSummary {
     }
 }
 
-/// Powers of the host interfaces that the component imports, the most dangerous first.
-fn powers(imports: &Imports) -> Vec<CallablePower> {
-    let mut powers: Vec<_> = provided(imports).collect();
-    powers.sort_by(|a, b| (a.level, &a.interface).cmp(&(b.level, &b.interface)));
-    powers
-}
-
-fn provided(imports: &Imports) -> impl Iterator<Item = CallablePower> {
-    let power = |(name, functions): (&String, &BTreeSet<String>)| match provide(name, functions) {
-        // An interface with types alone gives no power.
-        Provision::Provided(interface) if !functions.is_empty() => {
-            Some(CallablePower::of(name, functions, interface))
-        }
-        _ => None,
-    };
-    imports.0.iter().filter_map(power)
-}
-
-fn provide(name: &str, functions: &BTreeSet<String>) -> Provision {
-    provision(name, functions.iter().map(String::as_str))
-}
-
-impl CallablePower {
-    fn of(name: &str, functions: &BTreeSet<String>, interface: &Interface) -> Self {
-        Self {
-            interface: name.into(),
-            functions: functions.iter().cloned().collect(),
-            danger: word(interface.risk),
-            meaning: interface.meaning,
-            level: interface.risk,
-        }
-    }
-}
-
-fn word(danger: Risk) -> &'static str {
-    match danger {
-        Risk::Reveals => "reveals",
-        Risk::Removes => "removes",
-        Risk::Changes => "changes",
-        Risk::Places => "places",
-        Risk::Reads => "reads",
-        Risk::None => "harmless",
-    }
-}
-
-/// Powers that the component lacks, because its binary imports no function for them.
-fn cannot(imports: &Imports) -> Vec<String> {
-    let called = |interface: &Interface| {
-        imports.0.iter().any(|(name, calls)| unversioned(name) == interface.name && !calls.is_empty())
-    };
-    let uncalled = INTERFACES.iter().filter(|interface| !called(interface));
-    uncalled.filter_map(|interface| interface.without).chain(NEVER).map(Into::into).collect()
-}
-
-fn inert(imports: &Imports) -> Vec<(String, &'static str)> {
-    let meaning = |(name, functions): (&String, &BTreeSet<String>)| match provide(name, functions) {
-        Provision::Inert(meaning) => Some((name.clone(), meaning)),
-        _ => None,
-    };
-    imports.0.iter().filter_map(meaning).collect()
-}
-
 fn images(fetched: &Fetched) -> Vec<ImageSummary> {
     let images = fetched.bundle().images().iter();
     images
@@ -369,42 +270,4 @@ fn images(fetched: &Fetched) -> Vec<ImageSummary> {
             present: !fetched.absent_images().contains(name),
         })
         .collect()
-}
-
-/// Actions of a container image, as other tools would have it carry them out.
-fn opaque_actions(bundle: &Bundle) -> Vec<ActionSummary> {
-    let all = actions(bundle, &Requests::default()).into_iter();
-    all.map(|action| {
-        let description = if action.by == "carnet" { String::new() } else { action.description };
-        ActionSummary { by: "container", description, ..action }
-    })
-    .collect()
-}
-
-fn actions(bundle: &Bundle, requests: &Requests) -> Vec<ActionSummary> {
-    let built_in = ["install", "upgrade", "uninstall"].map(|name| ActionSummary {
-        name: name.into(),
-        by: if requests.handle(name) { "component" } else { "carnet" },
-        modifies: true,
-        stateless: false,
-        description: usual(name, requests).into(),
-    });
-    let declared = bundle.actions().iter().map(|(name, action)| ActionSummary {
-        name: name.clone(),
-        by: "component",
-        modifies: action.modifies,
-        stateless: action.stateless,
-        description: action.description.clone(),
-    });
-    built_in.into_iter().chain(declared).collect()
-}
-
-/// The runtime's default for a built-in action that the component does not handle.
-fn usual(action: &str, requests: &Requests) -> &'static str {
-    match action {
-        _ if requests.handle(action) => "",
-        "upgrade" => "runs install, then removes what is no longer applied",
-        "uninstall" => "removes what was applied, without running anything of the bundle",
-        _ => "",
-    }
 }

@@ -61,5 +61,5 @@ fn is_directory(path: &Path) -> bool {
 fn from_stdin(most: u64) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes).context("standard input")?;
-    super::checked_text(Path::new("-"), bytes, most)
+    super::files::checked_text(Path::new("-"), bytes, most)
 }

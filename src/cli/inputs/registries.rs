@@ -11,7 +11,8 @@ use crate::oci::registry::{AuthFiles, ClientIdentity, Mirror, Patience, Proxies,
 
 use crate::reference::{InvalidHost, Reference, RegistryReference, check_host, check_registry};
 
-use super::{home, path_in, raw_variable, text, variable};
+use super::environment::{home, path_in, raw_variable, variable};
+use super::files::text;
 
 /// One registry, in the section `registries` of the configuration.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

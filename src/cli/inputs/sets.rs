@@ -33,7 +33,7 @@ impl SetKind {
     /// # Errors
     /// Where nothing says which directory that is.
     pub fn directory(self) -> anyhow::Result<PathBuf> {
-        let directory = super::directory("XDG_CONFIG_HOME", ".config");
+        let directory = super::environment::directory("XDG_CONFIG_HOME", ".config");
         Ok(directory
             .context("neither XDG_CONFIG_HOME nor HOME says where your sets are")?
             .join(self.folder()))

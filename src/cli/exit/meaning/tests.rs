@@ -1,7 +1,13 @@
+use super::runs::{MAX_POWERS, of_powers};
 use super::*;
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
-use crate::plan::powers::Power;
+use crate::grant::Shortfall;
+use crate::grant::spec::InvalidGrant;
+use crate::operations;
+use crate::plan::powers::{By, Power, RefusedPowers};
+use crate::state::StateError;
+use crate::verify::Refusal;
 
 fn code(error: operations::Error) -> u8 {
     meaning(&error).unwrap_or_else(|| ERROR.into()).code.number()
