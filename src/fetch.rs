@@ -6,26 +6,31 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use cap_std::fs::Dir;
 
 use crate::bundle::component::{self, Component, InvalidComponent};
-use crate::bundle::index::{self, BundleIndex, IndexError, is_bundle_index};
-use crate::bundle::{self, Bundle, Fault};
+use crate::bundle::index::{self, BundleIndex};
+use crate::bundle::{Bundle, Fault};
 use crate::digest::Digest;
-use crate::document;
-use crate::oci::file::{make_directory, open_directory};
-use crate::oci::media_type::{BYTES, is_index};
-use crate::oci::registry::{Registry, RegistryClient};
-use crate::oci::{Archive, Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository};
-use crate::reference::{ArchiveReference, LayoutReference, Reference, RegistryReference};
+use crate::oci::media_type::BYTES;
+use crate::oci::registry::RegistryClient;
+use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository};
+use crate::reference::{Reference, RegistryReference};
 use crate::signature::{self, Evidence};
 
+mod error;
 mod entry;
+mod place;
+mod destination;
+
+pub use destination::open_to_write;
+pub use error::FetchError;
+pub use place::{Located, locate, tags};
+
+use error::system;
 
 /// The most bytes that the OCI manifests of all images may have together. A bundle could name thousands of them, and
 /// all are held in memory.
@@ -66,121 +71,12 @@ impl ComponentBytes {
     }
 }
 
-/// Why a bundle could not be fetched.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FetchError {
-    /// More than one bundle fits the reference.
-    #[error("there are several bundles: name one by its tag ({})", list(.0))]
-    Ambiguous(Vec<String>),
-    /// `bundle.json` breaks a rule.
-    #[error("the bundle is not valid")]
-    Bundle(#[from] bundle::InvalidBundle),
-    /// The component breaks a rule.
-    #[error("the bundle's component is not valid")]
-    Component(#[from] InvalidComponent),
-    /// The layout holds no bundle.
-    #[error("the layout holds no bundle")]
-    Empty,
-    /// A document around the bundle breaks a rule.
-    #[error("the documents around the bundle are not valid")]
-    Index(#[from] IndexError),
-    /// The layout lists no bundle of this digest.
-    #[error("the layout has no bundle {0}")]
-    NoDigest(Digest),
-    /// The tag or digest names something that is no bundle.
-    #[error("`{0}` is something else than a bundle")]
-    NotABundle(String),
-    /// The repository in a registry has nothing at this tag or digest.
-    #[error(
-        "`{0}` is not there: the registry has no such repository, or the repository no such tag or digest"
-    )]
-    NotThere(String),
-    /// A blob or a document cannot be read or written, or is not what its digest says.
-    #[error(transparent)]
-    Oci(OciError),
-    /// The tag names another digest than the reference.
-    #[error("`{tag}` is {found} now, not {expected}")]
-    OtherDigest {
-        /// The tag.
-        tag: String,
-        /// The digest of the reference.
-        expected: Digest,
-        /// The digest that the tag names.
-        found: Digest,
-    },
-    /// Nothing that carnet knows is there.
-    #[error("`{}` is neither a layout (with `oci-layout`), an archive (`.tar`), nor a source directory (with `carnet.yaml`)", .0.display())]
-    Place(PathBuf),
-    /// There is a source directory, which has to be built first.
-    #[error("`{}` is a source directory, which has to be built first", .0.display())]
-    Source(PathBuf),
-    /// The layout does not have the tag.
-    #[error("the layout has no tag `{tag}`{}", known(.tags))]
-    Tag {
-        /// The tag.
-        tag: String,
-        /// The tags that it has.
-        tags: Vec<String>,
-    },
-}
-
-/// Mistakes in the documents around a bundle are reported as mistakes of the bundle.
-impl From<OciError> for FetchError {
-    fn from(error: OciError) -> Self {
-        match error {
-            OciError::Ambiguous(tag) => Self::Ambiguous(vec![tag]),
-            OciError::Malformed(malformed) => Self::Index(malformed.into()),
-            error => Self::Oci(error),
-        }
-    }
-}
-
 /// Fetches a bundle.
 ///
 /// # Errors
 /// [`FetchError`] with the part that is missing, changed, too large or not understood.
 pub async fn fetch(reference: &Reference, registries: &Arc<RegistryClient>) -> Result<Fetched, FetchError> {
     locate(reference, registries).await?.fetched().await
-}
-
-/// A bundle that was found, and of which nothing but its index was looked at.
-pub struct Located {
-    /// Where it is.
-    pub repository: Repository,
-    /// The same, as it is recorded. For a path, what was found there.
-    pub reference: Reference,
-    /// The tag by which it is known there.
-    pub tag: Option<String>,
-    /// Its index.
-    pub index: Descriptor,
-}
-
-impl Located {
-    /// The bundle, after every byte of it was checked. What its tag meant was settled when it was found.
-    ///
-    /// # Errors
-    /// [`FetchError`] as for [`fetch`].
-    pub async fn fetched(&self) -> Result<Fetched, FetchError> {
-        whole(&self.repository, self.reference.clone(), self.tag.clone(), self.index.clone()).await
-    }
-}
-
-/// Finds a bundle, and resolves its tag.
-///
-/// # Errors
-/// [`FetchError`] when there is none, or more than one.
-pub async fn locate(reference: &Reference, registries: &Arc<RegistryClient>) -> Result<Located, FetchError> {
-    match reference {
-        Reference::Archive(archive) => in_archive(archive).await,
-        Reference::Layout(layout) => in_layout(layout).await,
-        Reference::Path(path) => match found_at(path)? {
-            Reference::Archive(archive) => in_archive(&archive).await,
-            Reference::Layout(layout) => in_layout(&layout).await,
-            _ => Err(FetchError::Place(path.clone())),
-        },
-        Reference::Registry(place) => in_registry(place, registries).await,
-    }
 }
 
 /// Reads a bundle that [`Fetched::save`] wrote, and checks all of it again. `origin` is where it came from when it was
@@ -297,119 +193,6 @@ impl fmt::Debug for Fetched {
     }
 }
 
-/// The layout or archive at a path. Nothing else can be fetched as it is.
-fn found_at(path: &Path) -> Result<Reference, FetchError> {
-    let directory = match open_directory(path) {
-        Ok(directory) => directory,
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Ok(Reference::Archive(ArchiveReference { file: path.into(), tag: None, digest: None }));
-        }
-        Err(error) => return Err(system(path.display())(error)),
-    };
-    if directory.exists("oci-layout") {
-        Ok(Reference::Layout(LayoutReference { directory: path.into(), tag: None, digest: None }))
-    } else if directory.exists("carnet.yaml") {
-        Err(FetchError::Source(path.into()))
-    } else {
-        Err(FetchError::Place(path.into()))
-    }
-}
-
-async fn in_archive(place: &ArchiveReference) -> Result<Located, FetchError> {
-    let repository = Repository::Archive(Archive::open(&place.file).await?);
-    let (tag, index) = entry::resolve(&repository, place.tag.as_deref(), place.digest).await?;
-    Ok(Located { repository, reference: Reference::Archive(place.clone()), tag, index })
-}
-
-async fn in_layout(place: &LayoutReference) -> Result<Located, FetchError> {
-    let directory = open_directory(&place.directory).map_err(system(place.directory.display()))?;
-    let repository = Repository::Layout(Layout::open(directory).await?);
-    let (tag, index) = entry::resolve(&repository, place.tag.as_deref(), place.digest).await?;
-    Ok(Located { repository, reference: Reference::Layout(place.clone()), tag, index })
-}
-
-/// Opens the place of a reference to write a bundle there. A layout or archive is made where there is none; of a path,
-/// whichever is there, else an archive where its name ends so.
-///
-/// # Ambient Authority
-/// The path is the operator's own word.
-///
-/// # Errors
-/// [`FetchError`] when something else is there, or it cannot be reached.
-pub async fn open_to_write(
-    reference: &Reference,
-    registries: &Arc<RegistryClient>,
-) -> Result<Repository, FetchError> {
-    match reference {
-        Reference::Archive(archive) => archive_to_write(&archive.file).await,
-        Reference::Layout(layout) => layout_to_write(&layout.directory).await,
-        Reference::Path(path) if is_archive(path) => archive_to_write(path).await,
-        Reference::Path(path) => layout_to_write(path).await,
-        Reference::Registry(place) => {
-            let registry = Registry::to_write(registries, &place.host, &place.repository);
-            Ok(Repository::Registry(registry.map_err(OciError::from)?))
-        }
-    }
-}
-
-async fn archive_to_write(file: &Path) -> Result<Repository, FetchError> {
-    Ok(Repository::Archive(Archive::open_or_new(file).await?))
-}
-
-async fn layout_to_write(directory: &Path) -> Result<Repository, FetchError> {
-    let opened = make_directory(directory).map_err(system(directory.display()))?;
-    Ok(Repository::Layout(Layout::open_or_new(opened).await?))
-}
-
-/// Whether a path is that of a file, or would be.
-fn is_archive(path: &Path) -> bool {
-    match open_directory(path) {
-        Ok(_) => false,
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => true,
-        Err(_) => path.extension().is_some_and(|ending| ending == "tar"),
-    }
-}
-
-/// A digest decides alone: what a tag means by now does not matter then.
-async fn in_registry(
-    place: &RegistryReference,
-    registries: &Arc<RegistryClient>,
-) -> Result<Located, FetchError> {
-    let registry = Registry::to_read(registries, &place.host, &place.repository).map_err(OciError::from)?;
-    let reference = Reference::Registry(place.clone());
-    let found = match (place.digest, &place.tag) {
-        (Some(digest), _) => registry.described(digest).await?,
-        (None, Some(tag)) => registry.tagged(tag).await?,
-        (None, None) => None,
-    };
-    let index = found.ok_or_else(|| FetchError::NotThere(reference.to_string()))?;
-    let repository = Repository::Registry(registry);
-    let is_bundle =
-        is_index(&index.media_type) && is_bundle_index(&repository.read(&index, MAX_DOCUMENT).await?);
-    if !is_bundle {
-        return Err(FetchError::NotABundle(reference.to_string()));
-    }
-    Ok(Located { repository, reference, tag: place.tag.clone(), index })
-}
-
-/// The tags of the bundles in a layout or archive. A registry is not asked, and a path has none to be named by.
-///
-/// # Ambient Authority
-/// The path is the operator's own word.
-///
-/// # Errors
-/// [`FetchError`] when it cannot be read.
-pub async fn tags(place: &Reference) -> Result<Vec<String>, FetchError> {
-    match place {
-        Reference::Archive(archive) => Ok(entry::tags(Archive::open(&archive.file).await?.listing())),
-        Reference::Layout(LayoutReference { directory, .. }) => {
-            let opened = open_directory(directory).map_err(system(directory.display()))?;
-            Ok(entry::tags(Layout::open(opened).await?.listing()))
-        }
-        Reference::Path(_) | Reference::Registry(_) => Ok(Vec::new()),
-    }
-}
-
 /// The bundle with this index, after every byte of it was checked.
 async fn whole(
     repository: &Repository,
@@ -479,19 +262,6 @@ impl KeptBlobs<'_> {
         }
         Ok(absent)
     }
-}
-
-fn system(name: impl fmt::Display) -> impl FnOnce(io::Error) -> FetchError {
-    let name = name.to_string();
-    move |source| FetchError::Oci(OciError::System { name, source })
-}
-
-fn list(tags: &[String]) -> String {
-    tags.iter().map(|tag| format!("`{}`", document::visible(tag))).collect::<Vec<_>>().join(", ")
-}
-
-fn known(tags: &[String]) -> String {
-    if tags.is_empty() { String::new() } else { format!(", but {}", list(tags)) }
 }
 
 #[cfg(test)]

@@ -4,13 +4,17 @@
 
 use std::error::Error as _;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bundle::index::IndexError;
+use crate::document;
 use crate::oci::ArchiveFault;
+use crate::oci::file::open_directory;
 use crate::oci::media_type::{DOCKER_LIST, OCI_INDEX, OCI_MANIFEST};
 
 const SOURCE: &str = "\

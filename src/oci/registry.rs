@@ -25,7 +25,10 @@ mod response;
 mod token;
 mod mirror;
 mod settings;
+mod ask;
+mod retry;
 mod client;
+mod host;
 mod documents;
 mod download;
 mod upload;
@@ -40,8 +43,9 @@ pub use mirror::Mirror;
 pub use settings::{ClientIdentity, RegistrySettings};
 pub use transport::{Patience, Proxies};
 
-use client::{Ask, Host};
+use ask::Ask;
 use documents::is_document;
+use host::Host;
 use mirrors::Standing;
 
 /// A repository in a registry.
@@ -131,14 +135,6 @@ impl Registry {
         let (found, bytes) = found.ok_or(OciError::Absent(blob.digest))?;
         documents::same_type(blob, &found)?;
         Ok(BlobStream::new(blob, futures_util::stream::iter([Ok(bytes)])))
-    }
-
-    /// All bytes of a blob or document that has no more than `limit`.
-    pub(super) async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
-        if blob.size > limit {
-            return Err(OciError::TooLong { what: blob.digest.to_string(), limit });
-        }
-        self.stream(blob).await?.read(limit).await
     }
 
     /// Whether a blob or document is there already.

@@ -8,7 +8,8 @@ use http::header::CONTENT_RANGE;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-use super::client::{Ask, Host};
+use super::ask::Ask;
+use super::host::Host;
 use super::response::Answer;
 use super::{Registry, RegistryError};
 use crate::oci::{BlobStream, Descriptor, OciError};

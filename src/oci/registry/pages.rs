@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::Registry;
-use super::client::Ask;
+use super::ask::Ask;
 use super::response::{Answer, Unread};
 use crate::digest::Digest;
 use crate::oci::index::list;

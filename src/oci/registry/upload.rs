@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 
 use super::Registry;
-use super::client::agent;
+use super::ask::agent;
 use super::documents::is_document;
 use super::response::Answer;
 use super::transport::BoxError;
