@@ -100,26 +100,6 @@ impl Archive {
         Ok(BlobStream::new(blob, pieces(file, extent, self.name())))
     }
 
-    /// Whether a blob is there whole. It is read for that: one that was damaged is written anew.
-    pub(super) async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
-        match self.stream(blob).await {
-            Ok(stream) => stream.holds().await,
-            Err(OciError::Absent(_) | OciError::Size { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// All bytes of a blob that has no more than `limit`.
-    ///
-    /// # Errors
-    /// [`OciError::TooLong`], [`OciError::Absent`], and the faults of a blob.
-    pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
-        if blob.size > limit {
-            return Err(OciError::TooLong { what: blob.digest.to_string(), limit });
-        }
-        self.stream(blob).await?.read(limit).await
-    }
-
     /// Takes a blob in. It is in the archive once that is [written](Self::write).
     ///
     /// # Errors

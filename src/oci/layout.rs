@@ -81,26 +81,6 @@ impl Layout {
         Ok(BlobStream::new(blob, chunks(file, path(digest), blob.size.saturating_add(1))))
     }
 
-    /// Whether a blob is there whole. It is read for that: one that was damaged is written anew.
-    pub(super) async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
-        match self.stream(blob).await {
-            Ok(stream) => stream.holds().await,
-            Err(OciError::Absent(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// All bytes of a blob that has no more than `limit`.
-    ///
-    /// # Errors
-    /// [`OciError::TooLong`], [`OciError::Absent`], and the faults of a blob.
-    pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
-        if blob.size > limit {
-            return Err(OciError::TooLong { what: blob.digest.to_string(), limit });
-        }
-        self.stream(blob).await?.read(limit).await
-    }
-
     /// Stores a blob as it comes in.
     ///
     /// # Errors

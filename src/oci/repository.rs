@@ -63,11 +63,10 @@ impl Repository {
     /// # Errors
     /// [`OciError::TooLong`], [`OciError::Absent`], and the faults of a blob.
     pub async fn read(&self, blob: &Descriptor, limit: u64) -> Result<Vec<u8>, OciError> {
-        match self {
-            Self::Archive(archive) => archive.read(blob, limit).await,
-            Self::Layout(layout) => layout.read(blob, limit).await,
-            Self::Registry(registry) => registry.read(blob, limit).await,
+        if blob.size > limit {
+            return Err(OciError::TooLong { what: blob.digest.to_string(), limit });
         }
+        self.stream(blob).await?.read(limit).await
     }
 
     /// Stores a blob as it comes in.
@@ -98,15 +97,19 @@ impl Repository {
         }
     }
 
-    /// Whether a blob or document is there already. Its bytes are not looked at.
+    /// Whether a blob or document is there whole. A registry is believed; of files all bytes are read, so that one
+    /// that was damaged is written anew.
     ///
     /// # Errors
     /// [`OciError`] when the repository cannot tell.
     pub async fn has(&self, blob: &Descriptor) -> Result<bool, OciError> {
-        match self {
-            Self::Archive(archive) => archive.has(blob).await,
-            Self::Layout(layout) => layout.has(blob).await,
-            Self::Registry(registry) => registry.has(blob).await,
+        if let Self::Registry(registry) = self {
+            return registry.has(blob).await;
+        }
+        match self.stream(blob).await {
+            Ok(stream) => stream.holds().await,
+            Err(OciError::Absent(_) | OciError::Size { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
