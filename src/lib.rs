@@ -1,7 +1,11 @@
 //! **carnet** runs installers that you do not have to trust.
 //!
 //! The modules stand in the order in which a bundle passes through them, and each uses only modules above it.
-//! What a term means is said once, in the words and the glossary of `docs/design.md`.
+//! Terms are explained once, in the words and the glossary of `docs/design.md`.
+
+#[cfg(all(doc, not(doctest)))]
+#[doc = include_str!("../docs/design.md")]
+pub mod design {}
 
 pub mod sync;
 mod subprocess;

@@ -1,4 +1,4 @@
-//! The program from outside: what it prints and which code it ends with, for every verb.
+//! The program from outside: pages and exit codes of the verbs that need neither a cluster nor a state.
 //!
 //! The cases are in `cli/`, one verb each, and run in a directory that is made here. `TRYCMD=overwrite` writes what is
 //! printed into them.
@@ -53,7 +53,7 @@ fn hostile() -> String {
 }
 
 #[test]
-fn every_verb_prints_what_it_should() {
+fn pages_and_exit_codes_are_as_recorded() {
     let root = tempfile::tempdir().unwrap();
     let site = Site { root: root.path().to_owned() };
     let hello = site.layout("hello", HELLO);

@@ -21,11 +21,22 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["main.rs", "cli"]),
     ("clap_complete", &["main.rs", "cli"]),
     ("console", &["main.rs", "cli"]),
+    ("crypto_secretbox", &["signature"]),
+    ("granit_parser", &["document"]),
+    ("hyper", &["oci/registry"]),
+    ("hyper_rustls", &["cluster", "oci/registry"]),
+    ("hyper_util", &["cluster", "oci/registry"]),
     ("indicatif", &["main.rs", "cli"]),
-    ("kube", &["cluster", "operator"]),
+    ("kube", &["cluster"]),
     ("rusqlite", &["state"]),
+    ("rustls", &["oci/registry"]),
+    ("rustls_platform_verifier", &["oci/registry"]),
+    ("scrypt", &["signature"]),
+    ("serde_json_canonicalizer", &["bundle"]),
+    ("similar", &["plan"]),
     ("wasmtime", &["host", "run"]),
     ("wasmtime_wasi", &["host", "run"]),
+    ("zstd", &["state"]),
 ];
 
 /// Where requests to an API server may be made: prefixes of files below `src/`. Everybody else needs a permit.

@@ -209,7 +209,6 @@ pub(in crate::cli) fn diff_lines(page: &mut Page, diff: &str) {
     }
 }
 
-/// A manifest, line by line.
 /// A document as lines of YAML.
 pub(in crate::cli) fn manifest_lines(page: &mut Page, manifest: &Value) {
     let mut text = YamlText::default();
