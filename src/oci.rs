@@ -81,7 +81,7 @@ pub enum Malformed {
 #[non_exhaustive]
 pub enum OciError {
     /// A blob is not there.
-    #[error("the layout does not hold {0}")]
+    #[error("{0} is not there")]
     Absent(Digest),
     /// One tag names several blobs.
     #[error("the tag `{}` is there several times", document::visible(.0))]

@@ -24,14 +24,14 @@ pub enum FetchError {
     /// The component breaks a rule.
     #[error("the bundle's component is not valid")]
     Component(#[from] InvalidComponent),
-    /// The layout holds no bundle.
-    #[error("the layout holds no bundle")]
+    /// No bundle is in the layout or archive.
+    #[error("no bundle is there")]
     Empty,
     /// A document around the bundle breaks a rule.
     #[error("the documents around the bundle are not valid")]
     Index(#[from] IndexError),
-    /// The layout lists no bundle of this digest.
-    #[error("the layout has no bundle {0}")]
+    /// No bundle of this digest is in the layout or archive.
+    #[error("no bundle {0} is there")]
     NoDigest(Digest),
     /// The tag or digest names something that is no bundle.
     #[error("`{0}` is something else than a bundle")]
@@ -60,8 +60,8 @@ pub enum FetchError {
     /// There is a source directory, which has to be built first.
     #[error("`{}` is a source directory, which has to be built first", .0.display())]
     Source(PathBuf),
-    /// The layout does not have the tag.
-    #[error("the layout has no tag `{tag}`{}", known(.tags))]
+    /// The tag is not in the layout or archive.
+    #[error("no tag `{tag}` is there{}", known(.tags))]
     Tag {
         /// The tag.
         tag: String,

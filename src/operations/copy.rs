@@ -137,11 +137,7 @@ async fn image_from(
         let root = registry.described(digest).await?.ok_or(OciError::Absent(digest))?;
         copy_graph(&root, &Repository::Registry(registry), target, Absent::Refused, observer).await
     };
-    let told = |error: OciError| match error {
-        OciError::Absent(digest) => format!("{digest} is not there"),
-        error => document::chain(&error),
-    };
-    copied.await.map(drop).map_err(told)
+    copied.await.map(drop).map_err(|error: OciError| document::chain(&error))
 }
 
 /// What copies an image into the layout of a bundle for somebody who can reach it.
