@@ -1,7 +1,7 @@
 //! Permits for what an installation's own record names. They are the runtime's, for what the operator asks of an
 //! installation (uninstall, prune, status); a component gets none of them.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::kubernetes::api::APPS;
 use crate::kubernetes::object::ObjectRef;
@@ -44,9 +44,14 @@ impl RecordedObject {
         Permitted::assertion(Delete(self.0.clone()))
     }
 
-    /// A claim that this StatefulSet, as it was found, has made, and that nothing removes with it: the one of a
+    /// A claim that this StatefulSet, as it was found, may have made, and that nothing removes with it: the one of a
     /// template for an ordinal. None: it makes no such claim.
-    pub fn claim(&self, found: &Value, template: usize, ordinal: u64) -> Option<Self> {
+    pub fn possible_claim<'a>(
+        &self,
+        found: &'a Value,
+        template: usize,
+        ordinal: u64,
+    ) -> Option<PossibleClaim<'a>> {
         let set = &self.0;
         let goes = found.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted");
         if !set.is(APPS, "StatefulSet") || goes.is_some_and(|policy| policy == "Delete") {
@@ -59,12 +64,44 @@ impl RecordedObject {
             .as_str()?;
         let name = format!("{name}-{}-{ordinal}", set.name);
         let claim = ObjectRef::new("v1", "PersistentVolumeClaim", set.namespace.as_deref(), name);
-        claim.check().is_ok().then_some(Self(claim))
+        let labels = found.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+        claim.check().is_ok().then_some(PossibleClaim { claim, labels })
     }
 
     /// Asking about its readiness.
     pub fn wait(&self) -> Permitted<Wait> {
         Permitted::assertion(Wait(self.0.clone()))
+    }
+}
+
+/// A claim that has the name of one which a recorded StatefulSet makes. It may be looked at; somebody could have made it by
+/// hand, so it counts as recorded only once its labels were seen.
+///
+/// Nobody else can claim that they were:
+/// ```compile_fail
+/// let forged = carnet::grant::recorded::PossibleClaim { ..panic!() };
+/// ```
+#[derive(Debug, Clone)]
+pub struct PossibleClaim<'a> {
+    claim: ObjectRef,
+    /// The labels that the set selects by.
+    labels: Option<&'a Map<String, Value>>,
+}
+
+impl PossibleClaim<'_> {
+    /// Reading it.
+    pub fn get(&self) -> Permitted<Get> {
+        Permitted::assertion(Get(self.claim.clone()))
+    }
+
+    /// The claim, if what was found is this object and has all labels of the set. None: it is not the set's. Labels that
+    /// say nothing prove nothing.
+    pub fn recognized(self, found: &Value) -> Option<RecordedObject> {
+        let has = |(name, value): (&String, &Value)| {
+            found.pointer("/metadata/labels").and_then(|labels| labels.get(name)) == Some(value)
+        };
+        let is_its = self.labels.is_some_and(|labels| !labels.is_empty() && labels.iter().all(has));
+        (is_its && self.claim.names(found)).then_some(RecordedObject(self.claim))
     }
 }
 
@@ -74,25 +111,67 @@ mod tests {
 
     use super::*;
 
-    fn claim(api_version: &str, found: &Value, template: usize) -> Option<String> {
-        let set = ObjectRef::new(api_version, "StatefulSet", Some("prod"), "db");
-        Some(RecordedObject(set).claim(found, template, 2)?.object().to_string())
+    fn recorded(api_version: &str) -> RecordedObject {
+        RecordedObject(ObjectRef::new(api_version, "StatefulSet", Some("prod"), "db"))
+    }
+
+    fn possible(api_version: &str, found: &Value, template: usize) -> Option<String> {
+        Some(recorded(api_version).possible_claim(found, template, 2)?.claim.to_string())
     }
 
     #[test]
-    fn only_what_a_recorded_set_makes_and_leaves_is_a_claim_of_it() {
+    fn only_what_a_recorded_set_makes_and_leaves_may_be_a_claim_of_it() {
         let set = |more: Value| {
             let mut spec = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}}, {"metadata": {"name": "A/b"}}]});
             spec["persistentVolumeClaimRetentionPolicy"] = more;
             json!({ "spec": spec })
         };
         let kept = set(json!({"whenDeleted": "Retain", "whenScaled": "Delete"}));
-        assert_eq!(claim("apps/v1", &kept, 0).as_deref(), Some("PersistentVolumeClaim prod/data-db-2"));
-        assert_eq!(claim("apps/v1", &set(Value::Null), 0), claim("apps/v1", &kept, 0));
-        assert_eq!(claim("apps/v1", &set(json!({"whenDeleted": "Delete"})), 0), None, "it goes by itself");
-        assert_eq!(claim("apps/v1", &kept, 1), None, "no name of an object");
-        assert_eq!(claim("apps/v1", &kept, 2), None, "no such template");
-        assert_eq!(claim("example.com/v1", &kept, 0), None, "another kind");
-        assert_eq!(claim("apps/v1", &json!({}), 0), None);
+        assert_eq!(possible("apps/v1", &kept, 0).as_deref(), Some("PersistentVolumeClaim prod/data-db-2"));
+        assert_eq!(possible("apps/v1", &set(Value::Null), 0), possible("apps/v1", &kept, 0));
+        assert_eq!(possible("apps/v1", &set(json!({"whenDeleted": "Delete"})), 0), None, "it goes by itself");
+        assert_eq!(possible("apps/v1", &kept, 1), None, "no name of an object");
+        assert_eq!(possible("apps/v1", &kept, 2), None, "no such template");
+        assert_eq!(possible("example.com/v1", &kept, 0), None, "another kind");
+        assert_eq!(possible("apps/v1", &json!({}), 0), None);
+    }
+
+    #[test]
+    fn a_claim_is_a_sets_only_under_its_name_and_with_all_of_its_labels() {
+        let set = |labels: Value| {
+            json!({ "spec": {
+                "selector": { "matchLabels": labels },
+                "volumeClaimTemplates": [{ "metadata": { "name": "data" } }],
+            } })
+        };
+        let claim = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": "data-db-2", "namespace": "prod", "labels": { "app": "db", "tier": "x", "more": "y" },
+            },
+        });
+        let recognized = |set: &Value, found: &Value| {
+            let possible = recorded("apps/v1").possible_claim(set, 0, 2).unwrap();
+            assert_eq!(possible.get().0.name, "data-db-2");
+            possible.recognized(found).map(|claim| claim.delete().0.to_string())
+        };
+        let db = set(json!({ "app": "db", "tier": "x" }));
+        let named = Some("PersistentVolumeClaim prod/data-db-2".to_owned());
+        assert_eq!(recognized(&db, &claim), named);
+        for labels in [json!({ "app": "other" }), json!({ "app": "db", "zone": "a" }), json!({}), Value::Null]
+        {
+            assert_eq!(recognized(&set(labels.clone()), &claim), None, "{labels}");
+        }
+        assert_eq!(recognized(&db, &json!({})), None);
+        for (pointer, value) in [
+            ("/metadata/name", "data-db-3"),
+            ("/metadata/namespace", "dev"),
+            ("/kind", "Secret"),
+            ("/apiVersion", "example.com/v1"),
+        ] {
+            let mut other = claim.clone();
+            *other.pointer_mut(pointer).unwrap() = json!(value);
+            assert_eq!(recognized(&db, &other), None, "{pointer}: another object than was asked for");
+        }
     }
 }

@@ -67,48 +67,24 @@ async fn claims_of(
     let size = number("/spec/replicas").unwrap_or(1);
     let mut claims = Vec::new();
     for template in 0.. {
-        if recorded.claim(set, template, start).is_none() {
+        if recorded.possible_claim(set, template, start).is_none() {
             return Ok(claims);
         }
         for ordinal in (start..).take(usize::try_from(MAX_CLAIMS).unwrap_or(usize::MAX)) {
-            let Some(claim) = recorded.claim(set, template, ordinal) else { break };
-            let found = site.get(&claim.get()).await?;
-            // A set that was larger once has left more of them.
-            if found.is_none() && ordinal >= start.saturating_add(size) {
-                break;
-            }
-            let is_its = found.as_ref().is_some_and(|found| is_of(set, found));
-            if is_its && site.inventory().find(claim.object()).is_none() {
-                claims.push(PlannedRemoval::found(claim, found));
+            let Some(claim) = recorded.possible_claim(set, template, ordinal) else { break };
+            let Some(found) = site.get(&claim.get()).await? else {
+                // A set that was larger once has left more of them.
+                if ordinal >= start.saturating_add(size) {
+                    break;
+                }
+                continue;
+            };
+            if let Some(claim) = claim.recognized(&found)
+                && site.inventory().find(claim.object()).is_none()
+            {
+                claims.push(PlannedRemoval::found(claim, Some(found)));
             }
         }
     }
     Ok(claims)
-}
-
-/// Whether a claim is labelled as those of a set are: it could also have been made by hand under such a name.
-fn is_of(set: &Value, claim: &Value) -> bool {
-    let labels = set.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-    let has = |(name, value): (&String, &Value)| {
-        claim.pointer("/metadata/labels").and_then(|labels| labels.get(name)) == Some(value)
-    };
-    labels.is_some_and(|labels| !labels.is_empty() && labels.iter().all(has))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_claim_is_a_sets_only_with_all_of_its_labels() {
-        let set = |labels: Value| json!({ "spec": { "selector": { "matchLabels": labels } } });
-        let claim = json!({ "metadata": { "labels": { "app": "db", "tier": "x", "more": "y" } } });
-        assert!(is_of(&set(json!({ "app": "db", "tier": "x" })), &claim));
-        assert!(!is_of(&set(json!({ "app": "other" })), &claim));
-        assert!(!is_of(&set(json!({ "app": "db", "zone": "a" })), &claim));
-        assert!(!is_of(&set(json!({})), &claim), "labels that say nothing prove nothing");
-        assert!(!is_of(&json!({}), &claim) && !is_of(&set(json!({ "app": "db" })), &json!({})));
-    }
 }
