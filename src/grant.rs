@@ -211,8 +211,7 @@ impl Granted {
         self.decide(
             || format!("read the file {name}"),
             |by| by.files.allows(name),
-            bound.is_some(),
-            self.refused.files.allows(name),
+            |refused| refused.files.allows(name),
             || files::flag(name),
         )?;
         let Some((pattern, path)) = bound else { return Err(Denied::unbound(name)) };
@@ -231,8 +230,7 @@ impl Granted {
         self.decide(
             || format!("use the credential {name}"),
             |by| by.credentials.allows(name),
-            self.allowed.credentials.allows(name),
-            self.refused.credential(name),
+            |refused| refused.credential(name),
             || credentials::flag(name),
         )?;
         Ok(Permitted::assertion(Lend(name.into())))
@@ -244,18 +242,19 @@ impl Granted {
     /// [`Denied`] when it is not permitted.
     pub fn generate(&self, name: &str) -> Result<Permitted<Generate>, Denied> {
         let requested = &self.requested.generate;
-        let secrets: Vec<_> = requested.intersect(&self.allowed.generate).secrets(name).cloned().collect();
+        let secrets = |by: &Capabilities| -> Vec<ObjectRef> {
+            requested.intersect(&by.generate).secrets(name).cloned().collect()
+        };
         self.decide(
             || format!("make the credential {name}"),
-            |by| by.generate.allows(name),
-            !secrets.is_empty(),
-            self.refused.credential(name),
+            |by| !secrets(by).is_empty(),
+            |refused| refused.credential(name),
             || {
                 let lines = requested.secrets(name).map(|secret| generate::flag(name, secret));
                 lines.reduce(|line, more| line.and(&more)).unwrap_or_else(|| generate::flag_of(name))
             },
         )?;
-        Ok(Permitted::assertion(Generate { name: name.into(), secrets }))
+        Ok(Permitted::assertion(Generate { name: name.into(), secrets: secrets(&self.allowed) }))
     }
 
     /// Decides about showing a credential to the component.
@@ -266,8 +265,7 @@ impl Granted {
         self.decide(
             || format!("see the credential {name}"),
             |by| by.credentials.allows_reveal(name),
-            self.allowed.credentials.allows_reveal(name),
-            self.refused.reveal(name),
+            |refused| refused.reveal(name),
             || credentials::reveal_flag(name),
         )?;
         Ok(Permitted::assertion(Reveal(name.into())))
@@ -289,8 +287,7 @@ impl Granted {
         self.decide(
             || format!("place the credential {name} into {secret}"),
             allows,
-            allows(&self.allowed),
-            self.refused.credential(name),
+            |refused| refused.credential(name),
             || {
                 let namespace = secret.namespace.as_deref().unwrap_or("?");
                 if is_made {
@@ -310,8 +307,7 @@ impl Granted {
         self.decide(
             || format!("{verb} {object}"),
             |by| by.kubernetes.allows(verb, object),
-            self.allowed.kubernetes.allows(verb, object),
-            self.refused.kubernetes.allows(verb, object),
+            |refused| refused.kubernetes.allows(verb, object),
             || {
                 let (kind, name) = (object.group_kind(), &object.name);
                 match &object.namespace {
@@ -322,15 +318,15 @@ impl Granted {
         )
     }
 
+    /// What grants and what refuses are questions to different types, so that one cannot be taken for the other.
     fn decide(
         &self,
         action: impl FnOnce() -> String,
         is_in: impl Fn(&Capabilities) -> bool,
-        granted: bool,
-        refused: bool,
+        is_refused: impl FnOnce(&Refused) -> bool,
         line: impl FnOnce() -> CommandLine,
     ) -> Result<(), Denied> {
-        let reason = match (is_in(&self.requested), granted, refused) {
+        let reason = match (is_in(&self.requested), is_in(&self.allowed), is_refused(&self.refused)) {
             (true, true, false) => return Ok(()),
             (_, _, true) => Reason::Refused,
             (false, ..) => Reason::NotRequested,
