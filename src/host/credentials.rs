@@ -12,7 +12,7 @@ use crate::targets::credentials::{self, Encoding};
 
 use super::bindings::carnet::credentials::handles as wit;
 use super::installation::{Log, MIN_HIDDEN};
-use super::pass::Pass;
+use super::pass::CredentialPass;
 use super::told::CallError;
 use super::{GuestError, check_name};
 
@@ -66,13 +66,13 @@ impl Supplied {
     }
 }
 
-/// The functions' view: the grant, the supplied credentials, the component's handles, the pass that finds credentials
-/// again and places them, and the log, which redacts revealed credentials.
+/// The functions' view: the grant, the supplied credentials, the component's handles, the pass as far as it
+/// lends credentials and finds them again, and the log, which redacts revealed credentials.
 pub(super) struct Credentials<'a> {
     pub(super) granted: &'a Granted,
     pub(super) supplied: &'a Supplied,
     pub(super) table: &'a mut ResourceTable,
-    pub(super) pass: &'a mut Pass,
+    pub(super) pass: CredentialPass<'a>,
     pub(super) log: &'a Log,
 }
 
@@ -95,7 +95,7 @@ impl Credentials<'_> {
         check_name(&name)?;
         let permit = self.granted.lend(&name)?;
         let value = self.supplied.lent(&permit)?;
-        self.pass.site_mut().lend(permit, value);
+        self.pass.lend(permit, value);
         self.handle(name)
     }
 
@@ -122,12 +122,12 @@ impl Credentials<'_> {
 
     /// Ensures that there is a value: that of this run, that of an earlier run, or a new one.
     async fn settle(&mut self, permit: &Permitted<Generate>, length: u32) -> Result<(), CallError> {
-        if self.pass.site().holds(&permit.name) {
+        if self.pass.holds(&permit.name) {
             return Ok(());
         }
         let kept = self.pass.generated(permit, &self.granted.names().owner()).await?;
         let value = kept.map_or_else(|| drawn(length), Ok)?;
-        self.pass.site_mut().lend_generated(permit, value);
+        self.pass.lend_generated(permit, value);
         Ok(())
     }
 

@@ -191,7 +191,8 @@ impl Host {
         bytes: usize,
     ) -> Result<Call<'_, Kubernetes<'_>>, LimitHit> {
         let Self { granted, pass, meter, refusals, .. } = self;
-        let view = Kubernetes { granted, pass, memory: meter.memory(), work: meter.work() };
+        let view =
+            Kubernetes { granted, pass: pass.for_objects(), memory: meter.memory(), work: meter.work() };
         Call::enter(function, objects, bytes, view, meter, refusals)
     }
 
@@ -212,7 +213,8 @@ impl Host {
         bytes: usize,
     ) -> Result<Call<'_, Credentials<'_>>, LimitHit> {
         let Self { granted, supplied, table, pass, log, meter, refusals, .. } = self;
-        Call::enter(function, 1, bytes, Credentials { granted, supplied, table, pass, log }, meter, refusals)
+        let view = Credentials { granted, supplied, table, pass: pass.for_credentials(), log };
+        Call::enter(function, 1, bytes, view, meter, refusals)
     }
 
     /// A call of `carnet:installation`.

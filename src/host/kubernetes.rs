@@ -17,7 +17,7 @@ use crate::targets::credentials::{self, Placements};
 use super::GuestError;
 use super::bindings::carnet::kubernetes as wit;
 use super::meter::{Memory, Work};
-use super::pass::{ApplyItem, Pass};
+use super::pass::{ApplyItem, ObjectPass};
 use super::told::CallError;
 
 /// The most objects in one call. Without it one call could start more requests than all the others together may.
@@ -27,10 +27,10 @@ const MAX_OBJECTS: usize = 500;
 /// request, in what the target would make of it, and in the trace.
 const COPIES: u64 = 4;
 
-/// The functions' view: the grant and the pass.
+/// The functions' view: the grant, and the pass as far as it is about objects.
 pub(super) struct Kubernetes<'a> {
     pub(super) granted: &'a Granted,
-    pub(super) pass: &'a mut Pass,
+    pub(super) pass: ObjectPass<'a>,
     pub(super) memory: Memory,
     pub(super) work: Work,
 }
@@ -48,7 +48,7 @@ impl Kubernetes<'_> {
         let object = self.all_resolved(vec![object]).await?.into_iter().next();
         let object = object.ok_or_else(|| CallError::invalid("no object"))?;
         let permit = self.granted.get(object)?;
-        self.pass.site_mut().spell(&permit.0)?;
+        self.pass.spell(&permit.0)?;
         let Some(value) = self.pass.get(&permit).await? else {
             return Err(GuestError::NotFound(permit.0.to_string()).into());
         };
@@ -60,10 +60,10 @@ impl Kubernetes<'_> {
         &mut self,
         manifests: &[String],
     ) -> Result<Vec<wit::apply::Applied>, CallError> {
-        let known = self.pass.site().kinds().clone();
+        let known = self.pass.kinds().clone();
         let applied = self.apply_all(manifests).await;
         if applied.is_err() {
-            self.pass.site_mut().unlearn(known);
+            self.pass.unlearn(known);
         }
         applied
     }
@@ -81,11 +81,11 @@ impl Kubernetes<'_> {
         let permitted = CallError::unless_denied(objects.into_iter().map(decide))?;
         let (mut items, mut told) = (Vec::new(), Vec::new());
         for (permit, placements, placed) in permitted {
-            self.pass.site_mut().spell(permit.0.reference())?;
+            self.pass.spell(permit.0.reference())?;
             let step = Step::apply(&permit.0);
             told.push((step.object.clone(), !placements.is_empty()));
-            self.hold(self.pass.site().added(&permit)?)?;
-            items.push(ApplyItem::new(self.pass.site().prepare(permit, &placed)?, step, placements));
+            self.hold(self.pass.added(&permit)?)?;
+            items.push(ApplyItem::new(self.pass.prepare(permit, &placed)?, step, placements));
         }
         let changes = self.pass.apply(items, self.granted).await?;
         let answer = |((object, has_credentials), change): ((ObjectRef, bool), Change)| wit::apply::Applied {
@@ -112,7 +112,7 @@ impl Kubernetes<'_> {
 
     fn spell_all<'a>(&mut self, objects: impl Iterator<Item = &'a ObjectRef>) -> Result<(), CallError> {
         for object in objects {
-            self.pass.site_mut().spell(object)?;
+            self.pass.spell(object)?;
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Kubernetes<'_> {
         for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
             let definition = self.parsed(value.clone())?.object;
             // Invariant: nothing is learned before it is permitted, so that no permit changes what it is for.
-            self.pass.site_mut().learn_defined(&self.granted.apply(definition)?)?;
+            self.pass.learn_defined(&self.granted.apply(definition)?)?;
         }
         self.learn(&named).await?;
         values.into_iter().map(|value| self.parsed(value)).collect()
@@ -160,9 +160,9 @@ impl Kubernetes<'_> {
 
     /// Finds the credentials in a manifest, each of which must be permitted to go there.
     fn parsed(&self, value: Value) -> Result<Parsed, CallError> {
-        let (names, site) = (self.granted.names(), self.pass.site());
-        let object = Object::of(value, &names.namespace, site.kinds())?;
-        let placements = site.placements(&object)?;
+        let (names, pass) = (self.granted.names(), &self.pass);
+        let object = Object::of(value, &names.namespace, pass.kinds())?;
+        let placements = pass.placements(&object)?;
         let credentials: BTreeSet<_> = placements.values().flatten().collect();
         let place = |credential: &String| self.granted.place(credential, object.reference());
         let placed = CallError::unless_denied(credentials.into_iter().map(place))?;
@@ -175,7 +175,7 @@ impl Kubernetes<'_> {
             return Err(CallError::invalid(text));
         }
         self.learn(&objects).await?;
-        let (namespace, kinds) = (&self.granted.names().namespace, self.pass.site().kinds());
+        let (namespace, kinds) = (&self.granted.names().namespace, self.pass.kinds());
         objects.into_iter().map(|object| Ok(kinds.resolve(object, namespace)?)).collect()
     }
 
@@ -183,11 +183,11 @@ impl Kubernetes<'_> {
     /// kinds the target serves.
     async fn learn(&mut self, objects: &[ObjectRef]) -> Result<(), CallError> {
         objects.iter().try_for_each(ObjectRef::check)?;
-        let kinds = self.pass.site().kinds();
+        let kinds = self.pass.kinds();
         let is_asked =
             |object: &&ObjectRef| kinds.find(object).is_none() && self.granted.concerns(&object.group_kind());
         let asked: Vec<_> = objects.iter().filter(is_asked).cloned().collect();
-        Ok(self.pass.site_mut().learn(&asked).await?)
+        Ok(self.pass.learn(&asked).await?)
     }
 }
 

@@ -8,15 +8,15 @@ mod site;
 mod script;
 mod planning;
 mod acting;
+mod views;
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::grant::{Delete, Generate, Get, Granted, Permitted, Wait, before_generate};
+use crate::grant::{Delete, Get, Granted, Permitted, Wait};
 use crate::plan::trace::Step;
-use crate::targets::credentials::{self, Placements};
+use crate::targets::credentials::Placements;
 use crate::targets::{self, Change, Prepared};
 
 use super::progress::Unready;
@@ -26,6 +26,7 @@ pub use acting::{Acting, Done, ObjectRemoval, UnderWay};
 pub use planning::Planning;
 pub use script::{Departure, Script};
 pub use site::{Site, Waiting};
+pub use views::{CredentialPass, ObjectPass};
 
 /// A pass of a run.
 pub enum Pass {
@@ -133,7 +134,7 @@ impl Pass {
         }
     }
 
-    pub(super) fn site_mut(&mut self) -> &mut Site {
+    fn site_mut(&mut self) -> &mut Site {
         match self {
             Self::Acting(acting) => acting.site_mut(),
             Self::Planning(planning) => planning.site_mut(),
@@ -141,7 +142,7 @@ impl Pass {
     }
 
     /// Reads an object, as the run has left it so far.
-    pub(super) async fn get(&mut self, permit: &Permitted<Get>) -> Result<Option<Value>, targets::Error> {
+    async fn get(&mut self, permit: &Permitted<Get>) -> Result<Option<Value>, targets::Error> {
         match self {
             Self::Acting(acting) => acting.get(permit).await,
             Self::Planning(planning) => planning.get(permit).await,
@@ -149,11 +150,7 @@ impl Pass {
     }
 
     /// Applies objects, and returns the change of each.
-    pub(super) async fn apply(
-        &mut self,
-        items: Vec<ApplyItem>,
-        granted: &Granted,
-    ) -> Result<Vec<Change>, CallError> {
+    async fn apply(&mut self, items: Vec<ApplyItem>, granted: &Granted) -> Result<Vec<Change>, CallError> {
         match self {
             Self::Acting(acting) => acting.apply(items, granted).await,
             Self::Planning(planning) => planning.apply(items, granted).await,
@@ -161,7 +158,7 @@ impl Pass {
     }
 
     /// Removes objects.
-    pub(super) async fn delete(&mut self, permits: Vec<Permitted<Delete>>) -> Result<(), CallError> {
+    async fn delete(&mut self, permits: Vec<Permitted<Delete>>) -> Result<(), CallError> {
         match self {
             Self::Acting(acting) => acting.delete(permits).await,
             Self::Planning(planning) => planning.delete(&permits).await,
@@ -169,7 +166,7 @@ impl Pass {
     }
 
     /// Waits until objects are ready.
-    pub(super) async fn wait(
+    async fn wait(
         &mut self,
         permits: Vec<Permitted<Wait>>,
         limit: Duration,
@@ -182,33 +179,5 @@ impl Pass {
                 Ok(())
             }
         }
-    }
-
-    /// Finds a generated credential again, in one of the Secrets that it may live in. These reads are the host's own,
-    /// and the only ones of a run that the component did not ask for.
-    ///
-    /// # Errors
-    /// When the target cannot be read, or the credential is no text any more.
-    pub(super) async fn generated(
-        &mut self,
-        permit: &Permitted<Generate>,
-        installation: &str,
-    ) -> Result<Option<SecretString>, targets::Error> {
-        let reads = before_generate(permit);
-        if let Self::Planning(planning) = self {
-            planning.note_reads(reads.iter().map(|read| read.0.clone()));
-        }
-        for read in reads {
-            let found = self.get(&read).await?;
-            let is_own = |secret: &Value| self.site().is_own(&read.0, secret, installation);
-            let held = found
-                .filter(is_own)
-                .map(|secret| credentials::generated(&secret, &permit.name))
-                .transpose()?;
-            if let Some(value) = held.flatten() {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
     }
 }
