@@ -65,7 +65,7 @@ pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
 pub use request::{
     Access, CredentialSource, GivenInputs, InstallRequest, InstallationRequest, OwnWord, Parameters,
-    RequestedPlace,
+    RequestedPlace, TrustMode,
 };
 pub use services::Services;
 

@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let home = HomeArgs::of(&args.cluster, &plan.installation.namespace);
     let request = InstallationRequest {
         inputs: args.inputs.given(),
-        is_unsigned: args.unsigned.dangerous_unsigned,
+        trust: args.unsigned.trust(),
         change: args.wait.options(),
         rollback_on_failure: args.wait.rollback_on_failure,
         rollback_bundle: args.wait.rollback_bundle.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::operations::plan::plan;
 use crate::operations::watch::{Snapshot, is_there, snapshot};
-use crate::operations::{InstallRequest, InstallationRequest};
+use crate::operations::{InstallRequest, InstallationRequest, TrustMode};
 use crate::plan::Plan;
 use crate::reference::Reference;
 
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 fn planned(args: &Args, context: &Context) -> anyhow::Result<Plan> {
     let installation = InstallationRequest {
         inputs: args.inputs.given(),
-        is_unsigned: true,
+        trust: TrustMode::DangerouslyUnsigned,
         ..args.target.home.request(&args.name)?
     };
     let request = InstallRequest {

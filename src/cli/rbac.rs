@@ -91,7 +91,7 @@ impl Args {
         let mut installation = InstallationRequest {
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
-            is_unsigned: self.unsigned.dangerous_unsigned,
+            trust: self.unsigned.trust(),
             ..target.home.request(self.name())?
         };
         installation.change.identity_namespace.clone_from(&self.identity_namespace);

@@ -109,7 +109,7 @@ pub(super) async fn on_bundle<'a>(
         let approve = Some(verified.digest());
         (verified, Consent { approve, ..asked.consent.get()?.clone() }.into())
     } else {
-        (services.bundles.verified(reference, asked.is_unsigned).await?, asked.consent.clone())
+        (services.bundles.verified(reference, asked.trust).await?, asked.consent.clone())
     };
     let earlier = services.state().find(&asked.name)?;
     let action = action.unwrap_or_else(|| usual(earlier.as_ref()));

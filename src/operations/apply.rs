@@ -33,7 +33,7 @@ pub async fn apply(
         let found = format!("bundle: {} was planned, now it is {}", plan.bundle.digest, fetched.digest());
         return Err(stale(plan, found).into());
     }
-    let verified = services.bundles.admitted(fetched, request.is_unsigned)?;
+    let verified = services.bundles.admitted(fetched, request.trust)?;
     let earlier = services.state().find(&plan.installation.name)?;
     check_still(&plan.action, &plan.installation.name, earlier.as_ref())
         .map_err(|found| stale(plan, found))?;

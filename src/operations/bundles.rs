@@ -15,7 +15,7 @@ use crate::reference::{LayoutReference, Reference};
 use crate::verify::{PlanToApprove, TrustPolicy, Verified, dangerously_unsigned};
 
 use super::approve::Approval;
-use super::{Error, Listener, Notice};
+use super::{Error, Listener, Notice, TrustMode};
 
 /// How bundles are fetched, and the policy that they are verified by.
 pub struct Bundles {
@@ -81,13 +81,13 @@ impl Bundles {
         Ok(fetched)
     }
 
-    /// Fetches a bundle and verifies it by the trust policy, or, where the caller says so, lets it pass unsigned.
+    /// Fetches a bundle and admits it.
     ///
     /// # Errors
     /// As [`fetched`](Self::fetched), and [`Error::Refused`].
-    pub async fn verified(&self, reference: &Reference, is_unsigned: bool) -> Result<Verified, Error> {
+    pub async fn verified(&self, reference: &Reference, trust: TrustMode) -> Result<Verified, Error> {
         let fetched = self.fetched(reference).await?;
-        self.admitted(fetched, is_unsigned)
+        self.admitted(fetched, trust)
     }
 
     /// Builds a source directory, and lets it pass unsigned for who is developing it.
@@ -101,7 +101,8 @@ impl Bundles {
         }
         match fetch(reference, &self.registries).await {
             Err(FetchError::Source(directory)) => {
-                let verified = self.admitted(self.built(&directory).await?, true)?;
+                let verified =
+                    self.admitted(self.built(&directory).await?, TrustMode::DangerouslyUnsigned)?;
                 self.listener.told(&Notice::Development);
                 Ok(verified)
             }
@@ -115,12 +116,14 @@ impl Bundles {
     ///
     /// # Errors
     /// [`Error::Refused`], and [`Error::Policy`] where there is no usable trust policy.
-    pub fn admitted(&self, fetched: Fetched, is_unsigned: bool) -> Result<Verified, Error> {
-        if is_unsigned {
-            self.listener.told(&Notice::Unsigned(fetched.digest()));
-            return Ok(dangerously_unsigned(fetched, self.policy()?)?);
+    pub fn admitted(&self, fetched: Fetched, trust: TrustMode) -> Result<Verified, Error> {
+        match trust {
+            TrustMode::ByPolicy => Ok(self.policy()?.verify(fetched, self.now)?),
+            TrustMode::DangerouslyUnsigned => {
+                self.listener.told(&Notice::Unsigned(fetched.digest()));
+                Ok(dangerously_unsigned(fetched, self.policy()?)?)
+            }
         }
-        Ok(self.policy()?.verify(fetched, self.now)?)
     }
 
     /// Builds a source directory into a layout that is gone when the handle is.

@@ -19,6 +19,16 @@ use crate::targets::Place;
 use super::approve::Approval;
 use super::{Deferred, Error};
 
+/// What a bundle has to be to be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TrustMode {
+    /// One that the trust policy admits.
+    #[default]
+    ByPolicy,
+    /// One of this machine, signed or not, unless the trust policy forbids it.
+    DangerouslyUnsigned,
+}
+
 /// An action on an installation: the part that all actions share.
 #[derive(Debug)]
 pub struct InstallationRequest {
@@ -34,8 +44,8 @@ pub struct InstallationRequest {
     pub consent: Deferred<Consent>,
     /// Parameters and credentials.
     pub inputs: GivenInputs,
-    /// Whether an unsigned bundle of this machine may be used.
-    pub is_unsigned: bool,
+    /// What its bundle has to be.
+    pub trust: TrustMode,
     /// Approvals of a saved plan.
     pub approvals: Vec<Approval>,
     /// How the change is carried out.
@@ -143,7 +153,7 @@ impl InstallationRequest {
             consent: Deferred::default(),
             inputs: GivenInputs::default(),
             approvals: Vec::new(),
-            is_unsigned: false,
+            trust: TrustMode::default(),
             change: ChangeOptions::default(),
             rollback_on_failure: false,
             rollback_bundle: None,

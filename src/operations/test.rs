@@ -28,6 +28,7 @@ use crate::verify::TrustPolicy;
 use super::install::install;
 use super::{
     Bundles, CredentialSource, Document, Error, InstallRequest, Listener, Notice, Parameters, Services,
+    TrustMode,
 };
 
 /// What the cases of a source directory came to.
@@ -141,7 +142,7 @@ async fn run(directory: &Path, case: &Case, bench: &Bench) -> Result<Outcome, Er
     let mut request = InstallRequest::new("test", reference, Place::directory(home.path().join("out")));
     request.for_development = case.allow.is_none();
     let installation = &mut request.installation;
-    installation.is_unsigned = true;
+    installation.trust = TrustMode::DangerouslyUnsigned;
     installation.namespace = Some("default".into());
     installation.consent = consent(directory, case)?.into();
     let parameters = Parameters { values: case.parameters.clone(), ..Parameters::default() };

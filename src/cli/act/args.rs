@@ -10,7 +10,9 @@ use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, Settings, StatePlace};
 use crate::cluster::{ConnectOptions, is_ours};
 use crate::kubernetes::object::is_label;
-use crate::operations::{Access, GivenInputs, InstallRequest, InstallationRequest, OwnWord, RequestedPlace};
+use crate::operations::{
+    Access, GivenInputs, InstallRequest, InstallationRequest, OwnWord, RequestedPlace, TrustMode,
+};
 use crate::reference::Reference;
 use crate::state::State;
 use crate::targets::directory::Secrets;
@@ -21,7 +23,7 @@ use crate::targets::{InvalidPlace, Place};
 pub(in crate::cli) struct UnsignedArgs {
     /// Use a bundle of this machine although nobody signed it
     #[arg(long)]
-    pub(in crate::cli) dangerous_unsigned: bool,
+    dangerous_unsigned: bool,
 }
 
 /// Whether a bundle is being developed here.
@@ -148,6 +150,13 @@ pub(in crate::cli) fn namespace(text: &str) -> Result<String, String> {
     if is_label(text) { Ok(text.into()) } else { Err(why.into()) }
 }
 
+impl UnsignedArgs {
+    /// What a bundle has to be to be used.
+    pub(in crate::cli) fn trust(self) -> TrustMode {
+        if self.dangerous_unsigned { TrustMode::DangerouslyUnsigned } else { TrustMode::ByPolicy }
+    }
+}
+
 impl InstalledArgs {
     /// The request that these flags make.
     pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<InstallationRequest> {
@@ -155,7 +164,7 @@ impl InstalledArgs {
             own_word: self.own_word.given(&self.home)?,
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
-            is_unsigned: self.unsigned.dangerous_unsigned,
+            trust: self.unsigned.trust(),
             ..self.home.request(name)?
         })
     }
@@ -182,7 +191,7 @@ impl BundleArgs {
         let installation = InstallationRequest {
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
-            is_unsigned: self.unsigned.dangerous_unsigned || for_development,
+            trust: if for_development { TrustMode::DangerouslyUnsigned } else { self.unsigned.trust() },
             ..self.target.home.request(&self.name)?
         };
         let destination = self.target.destination();

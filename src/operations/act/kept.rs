@@ -57,11 +57,11 @@ impl<'a> Attempt<'a> {
         revision: &Revision,
         services: &Services<'_>,
     ) -> Result<Ready<'a>, Error> {
-        let InstallationRequest { name, namespace, access, is_unsigned, .. } = self.request;
+        let InstallationRequest { name, namespace, access, trust, .. } = self.request;
         let installation = installation(services.state(), name, namespace.as_deref())?;
         let kept = KeptBundle { digest: revision.digest, reference: &revision.reference };
         let fetched = self.fetched(&installation, kept, services).await?;
-        let verified = Some(services.bundles.admitted(fetched, *is_unsigned)?);
+        let verified = Some(services.bundles.admitted(fetched, *trust)?);
         let located = Located::of(&installation, access, self.own_word.place.get()?.as_ref())?;
         let consent = self.consent.get()?;
         let decided = if installation.is_shared() {
@@ -93,7 +93,7 @@ impl<'a> Attempt<'a> {
         }
         let kept = KeptBundle { digest: settings.bundle, reference: &settings.reference };
         let fetched = self.fetched(installation, kept, services).await?;
-        services.bundles.admitted(fetched, self.request.is_unsigned).map(Some)
+        services.bundles.admitted(fetched, self.request.trust).map(Some)
     }
 
     /// The bundle that a record names. Where others can write the record, the operator says where the bundle is from:

@@ -12,7 +12,7 @@ use crate::host::Supplied;
 use crate::install::{Mode, Operation};
 use crate::targets::Place;
 
-use super::super::{Error, Services};
+use super::super::{Error, Services, TrustMode};
 use super::Attempt;
 
 impl Attempt<'_> {
@@ -119,9 +119,10 @@ impl Attempt<'_> {
 
     /// The guards that are lowered.
     fn dangers(&self, consent: &Consent, place: &Place) -> Vec<LoweredGuard> {
+        let is_unsigned = self.request.trust == TrustMode::DangerouslyUnsigned;
         [
             (self.for_development, LoweredGuard::Development),
-            (self.request.is_unsigned || self.for_development, LoweredGuard::Unsigned),
+            (is_unsigned || self.for_development, LoweredGuard::Unsigned),
             (consent.dangerous_wildcards, LoweredGuard::Wildcards),
             (place.has_plain_secrets(), LoweredGuard::PlainSecrets),
         ]
@@ -141,7 +142,7 @@ mod tests {
     fn lowered_guards_are_those_of_this_request_unless_they_were_decided_earlier() {
         let consent = Consent { dangerous_wildcards: true, ..Consent::default() };
         let mut request = InstallationRequest::new("web");
-        (request.is_unsigned, request.consent) = (true, consent.clone().into());
+        (request.trust, request.consent) = (TrustMode::DangerouslyUnsigned, consent.clone().into());
         let dangers = |attempt: &Attempt<'_>| {
             attempt.operation(None, Place::directory("/rendered"), "prod").unwrap().dangers
         };
