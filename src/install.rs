@@ -80,8 +80,8 @@ pub async fn act(
     }
     // Invariant: whoever acts does not say yes alone where the policy wants somebody else's.
     let approved = operation.approvals.check(&planned.to_approve)?;
-    let confirmed = run.ask(&planned).await?;
-    run.carry_out(planned.approved(approved), &confirmed, lock.as_ref()).await
+    let confirmed = run.ask(&planned, approved).await?;
+    run.carry_out(planned, &confirmed, lock.as_ref()).await
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ const CLAIMS: &[(Claim, &[&str])] = &[
     (Claim::Function("requested"), &["plan/requested.rs"]),
     (Claim::Method("confirm"), &["install/acting.rs"]),
     (Claim::Method("requested"), &["operations/rbac.rs"]),
+    (Claim::Maker("Approved", "undemanded"), &["install/approval.rs"]),
     (Claim::Maker("Permitted", "assertion"), &["grant"]),
     (Claim::Maker("RecordedObject", "read_back"), &["state/installation.rs"]),
     (Claim::Maker("Verified", "assertion"), &["verify"]),

@@ -12,6 +12,7 @@ use crate::host::pass::{Acting, UnderWay};
 use crate::host::progress::Observer;
 use crate::plan::Confirmed;
 use crate::state::{Claim, ClaimResult, InstallationLock, RecordedFiles, StateError};
+use crate::verify::Approved;
 
 use super::planning::PlannedRun;
 use super::run::{Ran, Run};
@@ -22,13 +23,13 @@ type Acted = (Outcome, BTreeMap<String, Value>);
 
 impl Run<'_> {
     /// Asks the approver. A run that is stopped waits for no answer.
-    pub(super) async fn ask(&self, planned: &PlannedRun) -> Result<Confirmed, Error> {
+    pub(super) async fn ask(&self, planned: &PlannedRun, approved: Approved) -> Result<Confirmed, Error> {
         let Environment { approver, cancellation, .. } = self.environment;
         let is_confirmed = tokio::select! {
             answer = approver.confirm(planned.plan(), &self.decided.decision) => answer,
             () = cancellation.canceled() => return Err(Error::Canceled),
         };
-        planned.proposed.confirm(|_| is_confirmed).ok_or(Error::Declined)
+        planned.proposed.confirm(approved, |_| is_confirmed).ok_or(Error::Declined)
     }
 
     /// Carries out the plan. In a cluster the run has an identity of its own, unless nothing is written or the operator
@@ -50,7 +51,7 @@ impl Run<'_> {
             self.remove(identity).await?;
             return Err(error);
         }
-        self.act_and_record(planned, lock, identity.as_deref()).await
+        self.act_and_record(planned, confirmed, lock, identity.as_deref()).await
     }
 
     /// Carries out the plan, and records the result. The run's identity is removed before success is recorded, so that
@@ -58,13 +59,17 @@ impl Run<'_> {
     async fn act_and_record(
         &self,
         planned: PlannedRun,
+        confirmed: &Confirmed,
         lock: Option<&InstallationLock>,
         identity: Option<&ScopedIdentity>,
     ) -> Result<Outcome, Error> {
-        let begun =
-            if self.responsibilities.stateless { Ok(None) } else { self.record(&planned).await.map(Some) };
+        let begun = if self.responsibilities.stateless {
+            Ok(None)
+        } else {
+            self.record(&planned, confirmed).await.map(Some)
+        };
         let ended = match begun {
-            Ok(claim) => Ok((claim, self.act_until_stopped(planned, lock).await)),
+            Ok(claim) => Ok((claim, self.act_until_stopped(planned, confirmed, lock).await)),
             Err(error) => Err(error),
         };
         if let Some(identity) = identity {
@@ -84,11 +89,12 @@ impl Run<'_> {
     async fn act_until_stopped(
         &self,
         planned: PlannedRun,
+        confirmed: &Confirmed,
         lock: Option<&InstallationLock>,
     ) -> Result<Acted, Error> {
         let under_way = UnderWay::default();
         let acted = tokio::select! {
-            acted = self.act(planned, &under_way) => acted,
+            acted = self.act(planned, confirmed, &under_way) => acted,
             () = self.environment.cancellation.canceled() => Err(Error::Canceled),
             error = lost(lock) => Err(error.into()),
         };
@@ -124,7 +130,7 @@ impl Run<'_> {
     }
 
     /// Records that the action begins, with all that is needed to finish or undo it.
-    async fn record(&self, planned: &PlannedRun) -> Result<Claim, Error> {
+    async fn record(&self, planned: &PlannedRun, confirmed: &Confirmed) -> Result<Claim, Error> {
         let state = self.environment.state;
         if let Some(granted) = &self.decided.granted {
             state.keep(granted.verified().fetched()).await?;
@@ -132,14 +138,19 @@ impl Run<'_> {
         let settings = self.settings();
         let credentials = &self.decided.credentials;
         let files = RecordedFiles::of(&planned.files, |text| credentials.occur_in(text));
-        let claim = claim::document(self, &settings, (planned.plan(), &planned.approved_by), &files).await;
+        let claim = claim::document(self, &settings, (planned.plan(), confirmed.approved_by()), &files).await;
         state.begin(&self.operation.name, &self.operation.namespace, &settings, &claim)?;
         Ok(claim)
     }
 
     /// Runs the acting pass, then the runtime's removals, then the wait for readiness. The second part of the result
     /// are the outputs that may be stored.
-    async fn act(&self, planned: PlannedRun, under_way: &UnderWay) -> Result<Acted, Error> {
+    async fn act(
+        &self,
+        planned: PlannedRun,
+        confirmed: &Confirmed,
+        under_way: &UnderWay,
+    ) -> Result<Acted, Error> {
         let PlannedRun { mut proposed, site, trace, script, files, removals, kept, .. } = planned;
         let (by_hand, kept_credentials, to_approve) =
             (planned.by_hand, planned.kept_credentials, planned.to_approve);
@@ -147,7 +158,7 @@ impl Run<'_> {
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting_for(proposed.plan()), observer);
         let ledger = self.marking(self.environment.state.ledger(&self.operation.name));
-        let acting = Acting::new(site, script, trace.into_seen(), ledger).showing(under_way);
+        let acting = Acting::new(confirmed, site, script, trace.into_seen(), ledger).showing(under_way);
         let Ran { pass: mut acting, ended } = self.pass(acting, files).await?;
         let left = removal::carry_out(&mut acting, removals).await?;
         if self.responsibilities.remove {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::fetch::Fetched;
-use crate::verify::{ApprovedBy, PlanToApprove, TrustPolicy, Unapproved};
+use crate::verify::{Approved, PlanToApprove, TrustPolicy, Unapproved};
 
 /// The approvals that are at hand, and the policy that may demand some. The default demands none.
 #[derive(Clone, Default)]
@@ -23,14 +23,15 @@ impl Approvals {
         Self { policy, given, now }
     }
 
-    /// Who has approved a plan.
+    /// The proof that a plan is approved, as far as the policy wants that.
     ///
     /// # Errors
     /// [`Unapproved`] where the policy wants more.
-    pub fn check(&self, plan: &PlanToApprove) -> Result<Vec<ApprovedBy>, Unapproved> {
-        self.policy
-            .as_ref()
-            .map_or_else(|| Ok(Vec::new()), |policy| policy.approved(plan, &self.given, self.now))
+    pub fn check(&self, plan: &PlanToApprove) -> Result<Approved, Unapproved> {
+        match &self.policy {
+            Some(policy) => policy.approved(plan, &self.given, self.now),
+            None => Ok(Approved::undemanded(plan)),
+        }
     }
 
     /// The ids of the policy's keys that signed a bundle.

@@ -16,6 +16,7 @@ impl Run<'_> {
     /// where a saved one is carried out: what a document says beside its digest decides nothing.
     pub(super) fn to_approve(&self, plan: &Plan) -> PlanToApprove {
         PlanToApprove {
+            made: plan.digest,
             digest: self.operation.plan.as_ref().map(|saved| saved.digest),
             target: if self.operation.place.is_cluster() { TargetKind::Kube } else { TargetKind::Dir },
             changes_anything: !plan.is_empty(),

@@ -21,7 +21,7 @@ use crate::plan::{
 use crate::state::Installation;
 use crate::targets::{DryRunMode, Protected, Target};
 use crate::text::CommandLine;
-use crate::verify::{ApprovedBy, PlanToApprove};
+use crate::verify::PlanToApprove;
 
 use super::by_hand::removing;
 use super::removal::{self, PlannedRemoval};
@@ -49,8 +49,6 @@ pub(super) struct PlannedRun {
     examined: Option<Examined>,
     /// The plan, as far as somebody else has to approve it.
     pub(super) to_approve: PlanToApprove,
-    /// Who approved it.
-    pub(super) approved_by: Vec<ApprovedBy>,
 }
 
 impl Run<'_> {
@@ -128,7 +126,6 @@ impl Run<'_> {
             by_hand,
             kept_credentials,
             examined,
-            approved_by: Vec::new(),
         })
     }
 
@@ -336,11 +333,6 @@ impl PlannedRun {
 
     pub(super) fn target_mut(&mut self) -> &mut Target {
         self.site.target_mut()
-    }
-
-    /// The plan, once it is known who approved it.
-    pub(super) fn approved(self, approved_by: Vec<ApprovedBy>) -> Self {
-        Self { approved_by, ..self }
     }
 
     pub(super) fn into_outcome(self) -> Outcome {

@@ -174,8 +174,8 @@ pub async fn make(
     let Outcome { proposed, to_approve, .. } = planned(request, services).await?;
     // Invariant: nobody gets the rights of a plan that somebody else has to approve first.
     let approvals = services.bundles.approvals(&request.installation().approvals)?;
-    approvals.check(&to_approve).map_err(install::Error::from)?;
-    let requested = proposed.requested().map_err(Error::NamespaceOfPlan)?;
+    let approved = approvals.check(&to_approve).map_err(install::Error::from)?;
+    let requested = proposed.requested(approved).map_err(Error::NamespaceOfPlan)?;
     let requested = match services.state().namespace() {
         Some(namespace) => requested.keeping_state(namespace, &request.installation().name),
         None => requested,

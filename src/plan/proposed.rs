@@ -26,13 +26,13 @@ use super::{Plan, PlannedChange, Subject};
 /// let forged = carnet::plan::Proposed { ..panic!() };
 /// ```
 /// ```compile_fail,E0624
-/// # fn forge(proposed: &carnet::plan::Proposed) {
-/// let forged = proposed.confirm(|_| true);
+/// # fn forge(proposed: &carnet::plan::Proposed, approved: carnet::verify::Approved) {
+/// let forged = proposed.confirm(approved, |_| true);
 /// # }
 /// ```
 /// ```compile_fail,E0624
-/// # fn forge(proposed: &carnet::plan::Proposed) {
-/// let forged = proposed.requested();
+/// # fn forge(proposed: &carnet::plan::Proposed, approved: carnet::verify::Approved) {
+/// let forged = proposed.requested(approved);
 /// # }
 /// ```
 #[derive(Debug)]
@@ -146,6 +146,7 @@ impl Proposed {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeSet;
     use std::time::Duration;
 
@@ -158,6 +159,7 @@ mod tests {
     use crate::plan::powers::Coverage;
     use crate::plan::trace::Step;
     use crate::plan::{BundleName, InstallationName, PlanInputs};
+    use crate::verify::{Approved, PlanFacts, PlanToApprove, TargetKind};
 
     fn subject() -> Subject {
         Subject {
@@ -209,6 +211,18 @@ mod tests {
         ObjectRef::new("v1", "ConfigMap", Some("prod"), "web")
     }
 
+    /// The proof that nobody else has to approve a plan.
+    fn approved(proposed: &Proposed) -> Approved {
+        Approved::undemanded(&PlanToApprove {
+            made: proposed.plan().digest,
+            digest: None,
+            target: TargetKind::Kube,
+            changes_anything: true,
+            facts: PlanFacts::default(),
+            liberties: BTreeSet::new(),
+        })
+    }
+
     fn record() -> IdentityRecord {
         IdentityRecord {
             name: "carnet-01k8zt3w9x5s7q2m4n6p8r0v1y".into(),
@@ -224,8 +238,21 @@ mod tests {
     #[test]
     fn a_plan_that_nobody_confirmed_makes_no_identity() {
         let proposed = making(&config_map(), Some(KubernetesScope::default()));
-        assert!(proposed.confirm(|_| false).is_none());
-        assert!(proposed.confirm(|plan| plan == proposed.plan()).is_some());
+        assert!(proposed.confirm(approved(&proposed), |_| false).is_none());
+        let confirmed = proposed.confirm(approved(&proposed), |plan| plan == proposed.plan()).unwrap();
+        assert!(confirmed.approved_by().is_empty(), "nobody else was asked");
+    }
+
+    #[test]
+    fn who_approved_another_plan_lets_nobody_say_yes_to_this_one() {
+        let proposed = making(&config_map(), Some(KubernetesScope::default()));
+        let other = making(&ObjectRef { name: "other".into(), ..config_map() }, None);
+        let is_asked = Cell::new(false);
+        let confirmed = proposed.confirm(approved(&other), |_| {
+            is_asked.set(true);
+            true
+        });
+        assert!(confirmed.is_none() && !is_asked.get(), "and nobody is asked in vain");
     }
 
     #[test]
@@ -237,9 +264,9 @@ mod tests {
         planning_too.uses(&config_map(), &Kinds::default(), &[ApiVerb::Get], "is read to make the plan");
         assert_eq!(*all, planning_too);
         let hour = Duration::from_secs(3600);
-        let confirmed = proposed.confirm(|_| true).unwrap().mint(record(), hour);
+        let confirmed = proposed.confirm(approved(&proposed), |_| true).unwrap().mint(record(), hour);
         assert_eq!(confirmed.rights, *acting);
-        assert_eq!(proposed.requested().unwrap().mint(record(), hour).rights, *all);
+        assert_eq!(proposed.requested(approved(&proposed)).unwrap().mint(record(), hour).rights, *all);
     }
 
     #[test]
@@ -311,7 +338,7 @@ mod tests {
     fn no_account_is_made_for_a_plan_that_makes_a_namespace() {
         let namespace = ObjectRef::new("v1", "Namespace", None, "prod");
         let proposed = making(&namespace, Some(KubernetesScope::default()));
-        assert_eq!(proposed.requested().unwrap_err(), "prod");
-        assert!(proposed.confirm(|_| true).is_some(), "the run itself may go on");
+        assert_eq!(proposed.requested(approved(&proposed)).unwrap_err(), "prod");
+        assert!(proposed.confirm(approved(&proposed), |_| true).is_some(), "the run itself may go on");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::grant::{Mint, Permitted, identity};
 use crate::kubernetes::rbac::{IdentityRecord, Rights};
+use crate::verify::Approved;
 
 use super::Proposed;
 
@@ -24,12 +25,12 @@ pub struct Requested {
 }
 
 impl Proposed {
-    /// Takes it that an operator asked for an account with the rights of this plan. `tests/layers.rs` fails where
-    /// anything but `rbac` does.
+    /// Takes it that an operator asked for an account with the rights of this plan, which nobody gets that somebody else
+    /// has to approve first. `tests/layers.rs` fails where anything but `rbac` does.
     ///
     /// # Errors
     /// A namespace that the plan makes itself: no rights can be given in it before.
-    pub(crate) fn requested(&self) -> Result<Requested, String> {
+    pub(crate) fn requested(&self, _approved: Approved) -> Result<Requested, String> {
         match self.plan().namespaces_made().into_iter().next() {
             Some(namespace) => Err(namespace),
             None => Ok(Requested { rights: self.all_rights().clone() }),

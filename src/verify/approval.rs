@@ -22,6 +22,8 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// A plan that is to be carried out, as far as approvals depend on it.
 #[derive(Debug, Clone)]
 pub struct PlanToApprove {
+    /// The digest of the plan that was made just now, which is what is carried out.
+    pub made: Digest,
     /// The digest of the plan that was saved, which is what approvals are about. None: it was not saved, so nobody can
     /// have approved it.
     pub digest: Option<Digest>,
@@ -46,6 +48,23 @@ pub struct ApprovedBy {
     pub approved_at: Timestamp,
     /// When the approval ends.
     pub expires_at: Timestamp,
+}
+
+/// The proof that nobody else has to approve a plan any more: as many have as the policy wants, or it wants nobody.
+///
+/// Nobody else can claim that:
+/// ```compile_fail
+/// let forged = carnet::verify::Approved { ..panic!() };
+/// ```
+/// ```compile_fail,E0624
+/// # fn forge(plan: &carnet::verify::PlanToApprove) {
+/// let forged = carnet::verify::Approved::undemanded(plan);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Approved {
+    plan: Digest,
+    by: Vec<ApprovedBy>,
 }
 
 /// Why a plan may not be carried out, as far as others have a say in it.
@@ -103,6 +122,24 @@ enum ApprovalFlaw {
     Unsaved,
 }
 
+impl Approved {
+    /// Takes it that no policy demands anything. `tests/layers.rs` fails where anything but the place that knows
+    /// whether there is one says so.
+    pub(crate) fn undemanded(plan: &PlanToApprove) -> Self {
+        Self { plan: plan.made, by: Vec::new() }
+    }
+
+    /// The digest of the plan that may be carried out, as far as others have a say in it.
+    pub fn plan(&self) -> Digest {
+        self.plan
+    }
+
+    /// Who has approved it, as it is recorded.
+    pub fn into_by(self) -> Vec<ApprovedBy> {
+        self.by
+    }
+}
+
 impl TrustPolicy {
     /// Who has approved a plan, if that is enough for each rule that is about it. `given` are the bytes of the approvals
     /// that are at hand.
@@ -114,8 +151,8 @@ impl TrustPolicy {
         plan: &PlanToApprove,
         given: &[Vec<u8>],
         now: Timestamp,
-    ) -> Result<Vec<ApprovedBy>, Unapproved> {
-        let mut all = Vec::<ApprovedBy>::new();
+    ) -> Result<Approved, Unapproved> {
+        let (made, mut all) = (plan.made, Vec::<ApprovedBy>::new());
         for (policy, origin) in self.each() {
             let plan = &policy.seen(plan, origin);
             for rule in &policy.approvals {
@@ -126,7 +163,7 @@ impl TrustPolicy {
                 }
             }
         }
-        Ok(all)
+        Ok(Approved { plan: made, by: all })
     }
 
     /// What is demanded before a plan may be carried out, a sentence for each rule.

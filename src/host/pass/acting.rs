@@ -19,6 +19,7 @@ use crate::host::told::CallError;
 use crate::host::wait::TimedOut;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::readiness::is_ready_once_there;
+use crate::plan::Confirmed;
 use crate::plan::trace::Step;
 use crate::targets::{self, Awaited, Change, Ledger};
 
@@ -32,7 +33,15 @@ pub use done::Done;
 pub use remove::ObjectRemoval;
 pub use under_way::UnderWay;
 
-/// An acting pass.
+/// An acting pass, which only a plan has that somebody said yes to:
+/// ```compile_fail,E0061
+/// # fn forge(site: carnet::host::pass::Site, script: carnet::host::pass::Script) {
+/// let forged = carnet::host::pass::Acting::new(site, script, Default::default(), panic!());
+/// # }
+/// ```
+/// ```compile_fail
+/// let forged = carnet::host::pass::Acting { ..panic!() };
+/// ```
 pub struct Acting {
     site: Site,
     follower: Follower,
@@ -61,8 +70,15 @@ pub struct Acting {
 }
 
 impl Acting {
-    /// A pass that follows a script. `seen` are the objects as they were when it was planned.
-    pub fn new(site: Site, script: Script, seen: BTreeMap<ObjectId, Value>, ledger: Box<dyn Ledger>) -> Self {
+    /// A pass that follows the script of a confirmed plan. `seen` are the objects as they were when it was planned.
+    // Invariant: nothing is written before somebody said yes to the plan, and whoever else has to.
+    pub fn new(
+        _confirmed: &Confirmed,
+        site: Site,
+        script: Script,
+        seen: BTreeMap<ObjectId, Value>,
+        ledger: Box<dyn Ledger>,
+    ) -> Self {
         Self {
             site,
             settled: script.settled(),

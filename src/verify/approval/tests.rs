@@ -28,6 +28,7 @@ fn digest() -> Digest {
 
 fn plan() -> PlanToApprove {
     PlanToApprove {
+        made: Digest::of(b"made"),
         digest: Some(digest()),
         target: TargetKind::Kube,
         changes_anything: true,
@@ -74,7 +75,7 @@ impl Case {
     }
 }
 
-fn missing(result: Result<Vec<ApprovedBy>, Unapproved>) -> (usize, Vec<String>) {
+fn missing(result: Result<Approved, Unapproved>) -> (usize, Vec<String>) {
     match result.unwrap_err() {
         Unapproved::Missing { found, flaws, .. } => (found.len(), flaws),
         other => panic!("{other}"),
@@ -86,8 +87,9 @@ fn as_many_distinct_keys_as_are_demanded_have_to_approve() {
     let case = Case::new();
     let policy = case.wanting(2, "");
     let check = |given: &[Vec<u8>]| policy.approved(&plan(), given, now());
-    let names =
-        |given: &[Vec<u8>]| check(given).unwrap().into_iter().map(|by| by.name).collect::<BTreeSet<_>>();
+    let names = |given: &[Vec<u8>]| {
+        check(given).unwrap().into_by().into_iter().map(|by| by.name).collect::<BTreeSet<_>>()
+    };
     assert_eq!(missing(check(&[])).0, 0);
     assert_eq!(missing(check(&[by(&case.alice)])).0, 1);
     assert_eq!(missing(check(&[by(&case.alice), by(&case.alice)])).0, 1, "one key under two names is one");
@@ -134,6 +136,7 @@ fn a_changed_approval_is_nobodys() {
         refused += usize::from(result.is_err());
         if let Ok(found) = result {
             // The hint of the key is for people, and nothing follows from it.
+            let found = found.into_by();
             assert_eq!(found[0].name, "alice", "byte {at}");
             assert_eq!(found[0].expires_at, after(now(), 3600), "byte {at}");
         }
@@ -203,7 +206,7 @@ fn each_rule_of_both_policies_has_to_be_met() {
     let both = "  - require: { threshold: 1, anyOf: [alice] }\n  - require: { threshold: 1, anyOf: [bob] }\n";
     let check = |policy: &TrustPolicy, given: &[Vec<u8>]| policy.approved(&plan(), given, now());
     assert!(check(&case.policy(both), &[by(&case.alice)]).is_err());
-    assert_eq!(check(&case.policy(both), &[by(&case.alice), by(&case.bob)]).unwrap().len(), 2);
+    assert_eq!(check(&case.policy(both), &[by(&case.alice), by(&case.bob)]).unwrap().into_by().len(), 2);
     let machine = case.policy("  - require: { threshold: 1, anyOf: [bob] }\n");
     let narrowed = TrustPolicy::none().below(machine);
     let error = check(&narrowed, &[by(&case.alice)]).unwrap_err().to_string();
