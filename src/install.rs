@@ -13,6 +13,7 @@ mod operation;
 mod outcome;
 mod responsibilities;
 mod decide;
+mod actor;
 mod run;
 mod claim;
 mod powers;
@@ -22,6 +23,7 @@ mod ledger;
 mod claims;
 mod by_hand;
 mod examining;
+mod cleanup;
 mod planning;
 mod acting;
 mod identity;
@@ -40,6 +42,7 @@ pub use operation::{Mode, Operation};
 pub use options::{ChangeOptions, Identity, TIMEOUT};
 pub use outcome::Outcome;
 
+use actor::Actor;
 use decide::decide;
 use responsibilities::Responsibilities;
 use run::Run;
@@ -60,11 +63,11 @@ pub async fn act(
     let earlier = environment.state.find(&operation.name)?;
     operation.check(earlier.as_ref(), mode)?;
     let responsibilities = Responsibilities::of(verified.as_ref(), &operation)?;
-    let decided = decide(verified, &operation, earlier.as_ref(), &responsibilities, mode)?;
-    let component = decided.component(environment, &responsibilities).await?;
+    let (granted, decided) = decide(verified, &operation, earlier.as_ref(), &responsibilities, mode)?;
+    let actor = Actor::of(granted, &responsibilities, environment).await?;
 
     let earlier = earlier.as_ref();
-    let run = Run { operation: &operation, environment, earlier, responsibilities, decided, component, mode };
+    let run = Run { operation: &operation, environment, earlier, responsibilities, decided, actor, mode };
     let planned = run.plan(target).await.map_err(|error| operation.stale(error))?;
     // Invariant: what is applied is what was planned, or it stops.
     if let Some(saved) = &operation.plan {

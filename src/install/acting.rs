@@ -14,7 +14,8 @@ use crate::plan::Confirmed;
 use crate::state::{Claim, ClaimResult, InstallationLock, RecordedFiles, StateError};
 use crate::verify::Approved;
 
-use super::planning::PlannedRun;
+use super::cleanup::Cleanup;
+use super::planning::{PlannedRun, Rehearsal};
 use super::run::{Ran, Run};
 use super::{Environment, Error, Outcome, claim, removal};
 
@@ -132,12 +133,12 @@ impl Run<'_> {
     /// Records that the action begins, with all that is needed to finish or undo it.
     async fn record(&self, planned: &PlannedRun, confirmed: &Confirmed) -> Result<Claim, Error> {
         let state = self.environment.state;
-        if let Some(granted) = &self.decided.granted {
+        if let Some(granted) = self.actor.granted() {
             state.keep(granted.verified().fetched()).await?;
         }
         let settings = self.settings();
         let credentials = &self.decided.credentials;
-        let files = RecordedFiles::of(&planned.files, |text| credentials.occur_in(text));
+        let files = RecordedFiles::of(&planned.rehearsal.files, |text| credentials.occur_in(text));
         let claim = claim::document(self, &settings, (planned.plan(), confirmed.approved_by()), &files).await;
         state.begin(&self.operation.name, &self.operation.namespace, &settings, &claim)?;
         Ok(claim)
@@ -151,9 +152,9 @@ impl Run<'_> {
         confirmed: &Confirmed,
         under_way: &UnderWay,
     ) -> Result<Acted, Error> {
-        let PlannedRun { mut proposed, site, trace, script, files, removals, kept, .. } = planned;
-        let (by_hand, kept_credentials, to_approve) =
-            (planned.by_hand, planned.kept_credentials, planned.to_approve);
+        let PlannedRun { mut proposed, to_approve, rehearsal, cleanup, .. } = planned;
+        let Rehearsal { site, trace, script, files } = rehearsal;
+        let Cleanup { removals, kept, kept_credentials, by_hand, .. } = cleanup;
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting_for(proposed.plan()), observer);
@@ -161,11 +162,11 @@ impl Run<'_> {
         let acting = Acting::new(confirmed, site, script, trace.into_seen(), ledger).showing(under_way);
         let Ran { pass: mut acting, ended } = self.pass(acting, files).await?;
         let left = removal::carry_out(&mut acting, removals).await?;
-        if self.responsibilities.remove {
+        if self.removes_everything() {
             // Objects that an uninstall leaves in place no longer belong to the installation.
             acting.forget(kept.iter().cloned())?;
         }
-        let stays = self.responsibilities.remove && left.iter().any(|left| left.stays);
+        let stays = self.removes_everything() && left.iter().any(|left| left.stays);
         if stays {
             return Err(Error::Left(left));
         }

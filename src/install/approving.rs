@@ -9,6 +9,7 @@ use crate::targets::Change;
 use crate::verify::{Forbidden, PlanFacts, PlanToApprove, TargetKind};
 
 use super::Operation;
+use super::actor::Actor;
 use super::run::Run;
 
 impl Run<'_> {
@@ -21,7 +22,7 @@ impl Run<'_> {
             target: if self.operation.place.is_cluster() { TargetKind::Kube } else { TargetKind::Dir },
             changes_anything: !plan.is_empty(),
             facts: PlanFacts {
-                has_grant: self.component.is_some(),
+                has_grant: matches!(self.actor, Actor::Component(_)),
                 has_wider_grant: self.has_wider_grant(),
                 signers: self.signers(),
                 ..facts(plan)
@@ -32,15 +33,15 @@ impl Run<'_> {
 
     /// The keys that signed the bundle, whether or not the rule that admitted it lists them.
     fn signers(&self) -> BTreeSet<String> {
-        let granted = self.decided.granted.as_ref();
-        granted
+        self.actor
+            .granted()
             .map(|granted| self.operation.approvals.signers(granted.verified().fetched()))
             .unwrap_or_default()
     }
 
     /// Whether more is granted than to the installation as it is. A record that others can write counts for nothing.
     fn has_wider_grant(&self) -> bool {
-        let Some(granted) = &self.decided.granted else { return false };
+        let Some(granted) = self.actor.granted() else { return false };
         let earlier = self.earlier.filter(|earlier| !earlier.is_deleted() && !earlier.is_shared());
         let before = earlier.map(|earlier: &Installation| &earlier.settings.grant);
         before.is_none_or(|before| grant::is_wider(before, &self.decided.grant, granted.names()))

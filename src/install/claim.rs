@@ -69,7 +69,7 @@ fn with_those_of_others(run: &Run<'_>, own: BTreeMap<String, Value>) -> BTreeMap
     let action = run.operation.action.as_str();
     let last = run.earlier.and_then(|earlier| earlier.last.as_ref());
     let Some(last) = last.filter(|_| !["install", "upgrade"].contains(&action)) else { return own };
-    let bundle = run.decided.granted.as_ref().map(|granted| granted.verified().bundle());
+    let bundle = run.actor.bundle();
     let is_of_others = |name: &String| {
         let Some(bundle) = bundle else { return true };
         bundle.parameters().get(name).is_some_and(|parameter| !parameter.applies_to(action))
@@ -80,8 +80,8 @@ fn with_those_of_others(run: &Run<'_>, own: BTreeMap<String, Value>) -> BTreeMap
 
 /// The whole bundle definition; where only the runtime acts, the one that is kept.
 async fn bundle(run: &Run<'_>, settings: &InstallationSettings) -> Value {
-    let bytes = match &run.decided.granted {
-        Some(granted) => Some(granted.verified().bundle().bytes().to_vec()),
+    let bytes = match run.actor.bundle() {
+        Some(bundle) => Some(bundle.bytes().to_vec()),
         None => {
             let kept = run.environment.state.load(settings.bundle, &settings.reference).await;
             kept.ok().map(|fetched| fetched.bundle().bytes().to_vec())

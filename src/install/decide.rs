@@ -5,7 +5,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -17,42 +16,30 @@ use crate::digest::Digest;
 use crate::fetch::Fetched;
 use crate::grant::spec::GrantSpec;
 use crate::grant::{ConsentKey, Granted, Shortfall};
-use crate::host::progress::{Observer, RunEvent};
 use crate::host::{InstallationContext, Supplied};
-use crate::run::{Compiled, Engine};
 use crate::state::{Installation, ulid};
 use crate::verify::Verified;
 
 use super::responsibilities::Responsibilities;
-use super::{Decision, Environment, Error, Mode, Operation};
+use super::{Decision, Error, Mode, Operation};
 
-/// How long one waits without being told for what.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// A bundle with the decisions for its run.
+/// The decisions for a run.
 pub(super) struct DecidedRun {
-    pub(super) granted: Option<Arc<Granted>>,
     pub(super) grant: GrantSpec,
     pub(super) context: InstallationContext,
     pub(super) credentials: Supplied,
     pub(super) decision: Decision,
 }
 
-/// The action that a component is called for, and its grant. It is called once for each pass.
-pub(super) struct ComponentRun {
-    pub(super) compiled: Compiled,
-    pub(super) granted: Arc<Granted>,
-    pub(super) action: String,
-}
-
+/// The bundle, where there is one, with what is granted to it, and the other decisions for its run.
 pub(super) fn decide(
     verified: Option<Verified>,
     operation: &Operation,
     earlier: Option<&Installation>,
     responsibilities: &Responsibilities,
     mode: Mode,
-) -> Result<DecidedRun, Error> {
-    let Some(verified) = verified else { return Ok(DecidedRun::by_the_runtime(operation, earlier)) };
+) -> Result<(Option<Arc<Granted>>, DecidedRun), Error> {
+    let Some(verified) = verified else { return Ok((None, DecidedRun::by_the_runtime(operation, earlier))) };
     let earlier = earlier.filter(|_| !operation.complete);
     // What was uninstalled is installed anew.
     let there = earlier.filter(|earlier| !earlier.is_deleted());
@@ -99,7 +86,7 @@ pub(super) fn decide(
         confirmed: operation.options.confirmed,
         warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
-    Ok(DecidedRun { granted: Some(Arc::new(granted)), grant, context, credentials, decision })
+    Ok((Some(Arc::new(granted)), DecidedRun { grant, context, credentials, decision }))
 }
 
 /// What a run needs, or everything of it that is missing. What has to be granted decides about the exit code.
@@ -109,36 +96,21 @@ fn all_there(
     credentials: Result<Supplied, Error>,
 ) -> Result<(Granted, Supplied), Error> {
     // A scope that a parameter fills cannot be looked at without its value.
-    let is_told =
-        |error: &Error| unresolved.is_none() || matches!(error, Error::Shortfall(it) if it.names_requests());
-    let (granted, ungranted) = match granted {
-        Ok(granted) => (Some(granted), None),
-        Err(error) => (None, Some(error).filter(is_told)),
-    };
-    let (credentials, unsupplied) = match credentials {
-        Ok(credentials) => (Some(credentials), None),
-        Err(error) => (None, Some(error)),
-    };
-    let mut missing = [ungranted, unresolved, unsupplied].into_iter().flatten();
-    match (missing.next(), granted, credentials) {
-        (None, Some(granted), Some(credentials)) => Ok((granted, credentials)),
-        (Some(first), ..) => {
-            let more: Vec<_> = missing.collect();
-            Err(if more.is_empty() { first } else { Error::Missing { first: Box::new(first), more } })
-        }
-        // Each of them is there, or its error is.
-        (None, ..) => Err(Error::Declined),
+    let is_told = |error: &Error| matches!(error, Error::Shortfall(it) if it.names_requests());
+    match (granted, unresolved, credentials) {
+        (Ok(granted), None, Ok(credentials)) => Ok((granted, credentials)),
+        (Ok(_), None, Err(unsupplied)) => Err(unsupplied),
+        (Err(ungranted), None, credentials) => Err(missing(ungranted, [credentials.err()])),
+        (granted, Some(unresolved), credentials) => Err(match granted.err().filter(is_told) {
+            Some(ungranted) => missing(ungranted, [Some(unresolved), credentials.err()]),
+            None => missing(unresolved, [credentials.err()]),
+        }),
     }
 }
 
-/// Waits for what is compiled, and says so when it takes a while.
-async fn told<T>(compiling: impl Future<Output = T>, patience: Duration, observer: &dyn Observer) -> T {
-    let mut compiling = std::pin::pin!(compiling);
-    if let Ok(compiled) = tokio::time::timeout(patience, compiling.as_mut()).await {
-        return compiled;
-    }
-    observer.noted(&RunEvent::Compiling);
-    compiling.await
+fn missing(first: Error, more: impl IntoIterator<Item = Option<Error>>) -> Error {
+    let more: Vec<_> = more.into_iter().flatten().collect();
+    if more.is_empty() { first } else { Error::Missing { first: Box::new(first), more } }
 }
 
 /// Whether earlier decisions about the installation still apply: not for one that is installed anew.
@@ -284,7 +256,6 @@ fn pinned(image: &str, digest: Digest) -> String {
 impl DecidedRun {
     fn by_the_runtime(operation: &Operation, earlier: Option<&Installation>) -> Self {
         Self {
-            granted: None,
             grant: earlier.map(|earlier| earlier.settings.grant.clone()).unwrap_or_default(),
             context: InstallationContext { revision: ulid(), ..InstallationContext::default() },
             credentials: Supplied::default(),
@@ -296,24 +267,5 @@ impl DecidedRun {
                 warnings: Vec::new(),
             },
         }
-    }
-
-    /// The component's part in the action, compiled. None: the runtime acts alone. A run that is stopped waits for no
-    /// compiler.
-    pub(super) async fn component(
-        &self,
-        environment: &Environment<'_>,
-        responsibilities: &Responsibilities,
-    ) -> Result<Option<ComponentRun>, Error> {
-        let (Some(granted), Some(action)) = (&self.granted, &responsibilities.component) else {
-            return Ok(None);
-        };
-        let engine = Engine::new(environment.cache.as_deref()).map_err(Error::SetUp)?;
-        let compiling = engine.compile(granted, environment.compiler.as_deref());
-        let compiled = tokio::select! {
-            compiled = told(compiling, PATIENCE, &*environment.approver) => compiled.map_err(Error::SetUp)?,
-            () = environment.cancellation.canceled() => return Err(Error::Canceled),
-        };
-        Ok(Some(ComponentRun { compiled, granted: Arc::clone(granted), action: action.clone() }))
     }
 }

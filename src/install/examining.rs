@@ -24,9 +24,8 @@ impl Run<'_> {
     pub(super) async fn examined(
         &self,
         site: &mut Site,
-        trace: &Trace,
+        (trace, files): (&Trace, &InputFiles),
         removals: &[PlannedRemoval],
-        files: &InputFiles,
     ) -> Result<Examined, Error> {
         let mut found = Found::default();
         let mut examined = Examined { inputs: self.changed_inputs(files), ..Examined::default() };
@@ -54,7 +53,7 @@ impl Run<'_> {
     /// The operator's files that are not what they were when the component read them. Each is read behind a permit, as it was
     /// then.
     fn changed_inputs(&self, files: &InputFiles) -> Vec<ChangedInput> {
-        let Some(granted) = self.decided.granted.as_deref() else { return Vec::new() };
+        let Some(granted) = self.actor.granted() else { return Vec::new() };
         let now = |file: &RecordedFile| {
             let content =
                 granted.read(&file.name).ok().and_then(|permit| current(&permit, granted.limits().bytes));

@@ -54,7 +54,7 @@ impl Run<'_> {
         if self.operation.options.identity == Identity::Own || !planned.proposed.acting_rights().can_write() {
             return Ok(None);
         }
-        let own_time = self.decided.granted.as_ref().map(|granted| granted.limits().timeout);
+        let own_time = self.actor.granted().map(|granted| granted.limits().timeout);
         let lifetime = self.operation.options.timeout + own_time.unwrap_or_default() + SPARE;
         let Target::Cluster(cluster) = planned.target() else { return Ok(None) };
         let home = self.operation.options.identity_namespace.as_deref();

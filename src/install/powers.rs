@@ -67,7 +67,7 @@ impl Run<'_> {
     /// version's. None: nothing is there, nobody will see it, or that bundle is not kept.
     pub(super) async fn images_before(&self) -> Option<Images> {
         let settings = &self.earlier.filter(|_| self.is_looked_at())?.settings;
-        let verified = self.decided.granted.as_ref()?.verified();
+        let verified = self.actor.granted()?.verified();
         if verified.digest() == settings.bundle {
             return Some(Images::of(verified.bundle()));
         }

@@ -5,14 +5,23 @@ use crate::verify::Verified;
 
 use super::{Error, Operation};
 
+/// What the runtime removes of an installation, after the component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removes {
+    /// Nothing: it is the component that decides what goes.
+    Nothing,
+    /// What this run did not apply.
+    LeftOut,
+    /// All of it.
+    Everything,
+}
+
 /// Who does what in an action.
 pub(super) struct Responsibilities {
     /// The action that the component is called for; none where the runtime acts alone.
     pub(super) component: Option<String>,
-    /// Whether the runtime then prunes objects that this run did not apply.
-    pub(super) prune: bool,
-    /// Whether it removes everything.
-    pub(super) remove: bool,
+    /// What the runtime removes then.
+    pub(super) removes: Removes,
     /// Whether the action may change anything.
     pub(super) modifies: bool,
     /// Whether it leaves no record.
@@ -22,28 +31,27 @@ pub(super) struct Responsibilities {
 impl Responsibilities {
     /// An action that the component does not handle itself is carried out by the runtime, as usual.
     pub(super) fn of(verified: Option<&Verified>, operation: &Operation) -> Result<Self, Error> {
-        let part = |component: Option<&str>, prune, remove| Self {
+        let part = |component: Option<&str>, removes| Self {
             component: component.map(str::to_owned),
-            prune,
-            remove,
+            removes,
             modifies: true,
             stateless: false,
         };
         let requests = verified.map(|verified| Requests::of(verified.bundle())).transpose()?;
         let handles = |action| requests.as_ref().is_some_and(|requests| requests.handle(action));
         Ok(match (operation.action.as_str(), verified) {
-            ("install", Some(_)) => part(Some("install"), true, false),
-            ("upgrade", Some(_)) if handles("upgrade") => part(Some("upgrade"), false, false),
-            ("upgrade", Some(_)) => part(Some("install"), true, false),
-            ("uninstall", Some(_)) if handles("uninstall") => part(Some("uninstall"), false, true),
-            ("uninstall", _) => part(None, false, true),
+            ("install", Some(_)) => part(Some("install"), Removes::LeftOut),
+            ("upgrade", Some(_)) if handles("upgrade") => part(Some("upgrade"), Removes::Nothing),
+            ("upgrade", Some(_)) => part(Some("install"), Removes::LeftOut),
+            ("uninstall", Some(_)) if handles("uninstall") => part(Some("uninstall"), Removes::Everything),
+            ("uninstall", _) => part(None, Removes::Everything),
             (action, Some(verified)) => {
                 let known = verified.bundle().actions();
                 let action = known.get(action).ok_or_else(|| unknown(action, known.keys()))?;
                 Self {
                     modifies: action.modifies,
                     stateless: action.stateless,
-                    ..part(Some(&operation.action), false, false)
+                    ..part(Some(&operation.action), Removes::Nothing)
                 }
             }
             (action, None) => return Err(unknown(action, [])),
@@ -75,16 +83,16 @@ mod tests {
     /// Who installs, upgrades and uninstalls, by what the component handles itself.
     #[tokio::test]
     async fn the_runtime_does_what_the_component_does_not_handle() {
-        for (handles, action, component, prune, remove) in [
-            ("[install]", "install", Some("install"), true, false),
-            ("[install]", "upgrade", Some("install"), true, false),
-            ("[install]", "uninstall", None, false, true),
-            ("[install, upgrade]", "upgrade", Some("upgrade"), false, false),
-            ("[install, uninstall]", "uninstall", Some("uninstall"), false, true),
+        for (handles, action, component, removes) in [
+            ("[install]", "install", Some("install"), Removes::LeftOut),
+            ("[install]", "upgrade", Some("install"), Removes::LeftOut),
+            ("[install]", "uninstall", None, Removes::Everything),
+            ("[install, upgrade]", "upgrade", Some("upgrade"), Removes::Nothing),
+            ("[install, uninstall]", "uninstall", Some("uninstall"), Removes::Everything),
         ] {
             let found = with(&format!("handles: {handles}\nrequests: {{}}"), action).await.unwrap();
-            let said = (found.component.as_deref(), found.prune, found.remove);
-            assert_eq!(said, (component, prune, remove), "{handles} {action}");
+            let said = (found.component.as_deref(), found.removes);
+            assert_eq!(said, (component, removes), "{handles} {action}");
             assert!(found.modifies && !found.stateless, "{handles} {action}");
         }
     }
@@ -97,9 +105,9 @@ mod tests {
 requests: {}";
         let look = with(bundle, "dev.carnet.web.look").await.unwrap();
         assert_eq!(look.component.as_deref(), Some("dev.carnet.web.look"));
-        assert!(!look.modifies && look.stateless && !look.prune && !look.remove);
+        assert!(!look.modifies && look.stateless && look.removes == Removes::Nothing);
         let rotate = with(bundle, "dev.carnet.web.rotate").await.unwrap();
-        assert!(rotate.modifies && !rotate.stateless && !rotate.prune && !rotate.remove);
+        assert!(rotate.modifies && !rotate.stateless && rotate.removes == Removes::Nothing);
         let unknown = with(bundle, "dev.carnet.web.none").await.err();
         let expected = "the bundle has no action `dev.carnet.web.none` (there are: `dev.carnet.web.look`, `dev.carnet.web.rotate`)";
         assert_eq!(unknown.unwrap().to_string(), expected);
@@ -110,8 +118,8 @@ requests: {}";
     #[test]
     fn without_a_bundle_the_runtime_can_only_uninstall() {
         let uninstall = alone("uninstall").unwrap();
-        assert!(uninstall.component.is_none() && uninstall.remove && uninstall.modifies);
-        assert!(!uninstall.prune && !uninstall.stateless);
+        assert!(uninstall.component.is_none() && uninstall.modifies);
+        assert!(uninstall.removes == Removes::Everything && !uninstall.stateless);
         for action in ["install", "upgrade", "dev.carnet.test.look", ""] {
             let error = alone(action).err().map(|error| error.to_string());
             assert_eq!(error, Some(format!("the bundle has no action `{action}` (there is none)")));

@@ -17,7 +17,8 @@ use crate::state::{Installation, InstallationSettings, StateError};
 use crate::targets::{self, Target};
 use crate::verify::TrustDecision;
 
-use super::decide::{ComponentRun, DecidedRun};
+use super::actor::Actor;
+use super::decide::DecidedRun;
 use super::responsibilities::Responsibilities;
 use super::{Environment, Error, Mode, Operation};
 
@@ -28,8 +29,8 @@ pub(super) struct Run<'a> {
     pub(super) earlier: Option<&'a Installation>,
     pub(super) responsibilities: Responsibilities,
     pub(super) decided: DecidedRun,
-    /// The component's part. None: the runtime acts alone.
-    pub(super) component: Option<ComponentRun>,
+    /// Who carries it out.
+    pub(super) actor: Actor,
     pub(super) mode: Mode,
 }
 
@@ -42,7 +43,10 @@ pub(super) struct Ran<P> {
 impl Run<'_> {
     /// Runs the component over the target, if it handles the action.
     pub(super) async fn pass<P: Phase>(&self, pass: P, files: InputFiles) -> Result<Ran<P>, Error> {
-        let Some(component) = &self.component else { return Ok(Ran { pass, ended: Ended::default() }) };
+        let component = match &self.actor {
+            Actor::Component(component) => component,
+            Actor::Runtime { .. } => return Ok(Ran { pass, ended: Ended::default() }),
+        };
         let (context, credentials) = (self.decided.context.clone(), self.decided.credentials.clone());
         let host = Host::new(Arc::clone(&component.granted), context, credentials, pass).with_files(files);
         let (host, result) = component.compiled.run(host, &component.action).await;
@@ -72,7 +76,7 @@ impl Run<'_> {
 
     /// The settings that are recorded after this run.
     pub(super) fn settings(&self) -> InstallationSettings {
-        let Some(granted) = &self.decided.granted else {
+        let Some(granted) = self.actor.granted() else {
             // Where only the runtime acts, the installation exists, and its settings stay as they are.
             return self.earlier.map(|earlier| earlier.settings.clone()).unwrap_or_default();
         };
@@ -117,7 +121,7 @@ impl Run<'_> {
 
     /// The names of the parameters that must not be shown, and the others with their values.
     pub(super) fn split_parameters(&self) -> (Vec<String>, BTreeMap<String, Value>) {
-        let bundle = self.decided.granted.as_ref().map(|granted| granted.verified().bundle());
+        let bundle = self.actor.bundle();
         let is_secret = |name: &str| bundle.is_some_and(|bundle| bundle.is_write_only_parameter(name));
         let all = self.decided.context.parameters.clone();
         let (secret, shown): (BTreeMap<_, _>, _) = all.into_iter().partition(|(name, _)| is_secret(name));
@@ -143,7 +147,7 @@ impl Run<'_> {
         &self,
         outputs: &BTreeMap<String, Value>,
     ) -> (BTreeSet<String>, BTreeMap<String, Value>) {
-        let bundle = self.decided.granted.as_ref().map(|granted| granted.verified().bundle());
+        let bundle = self.actor.bundle();
         let is_hidden = |name: &String| bundle.is_some_and(|bundle| bundle.is_write_only_output(name));
         let hidden: BTreeSet<String> = outputs.keys().filter(|name| is_hidden(name)).cloned().collect();
         let shown = outputs.iter().filter(|(name, _)| !hidden.contains(*name));

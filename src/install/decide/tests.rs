@@ -114,7 +114,9 @@ fn decided(
     mode: Mode,
 ) -> Result<DecidedRun, Error> {
     let responsibilities = Responsibilities::of(Some(&verified), operation).unwrap();
-    decide(Some(verified), operation, earlier, &responsibilities, mode)
+    let (granted, decided) = decide(Some(verified), operation, earlier, &responsibilities, mode)?;
+    assert!(granted.is_some());
+    Ok(decided)
 }
 
 /// The lines of what is not granted.
@@ -307,8 +309,8 @@ fn without_a_bundle_the_runtime_acts_and_what_was_granted_stays_recorded() {
     before.settings.grant = grant();
     let asked = operation("uninstall");
     let responsibilities = Responsibilities::of(None, &asked).unwrap();
-    let run = decide(None, &asked, Some(&before), &responsibilities, Mode::Act).unwrap();
-    assert!(run.granted.is_none());
+    let (granted, run) = decide(None, &asked, Some(&before), &responsibilities, Mode::Act).unwrap();
+    assert!(granted.is_none());
     assert_eq!((run.grant, run.decision.granted.len(), run.decision.trust), (grant(), 0, None));
 }
 
@@ -372,34 +374,4 @@ async fn a_parameter_that_others_recorded_fills_no_scope() {
     let doubtful = recorded.keys().cloned().collect();
     let back = Operation { parameters: recorded, doubtful, complete: true, ..with_credential("upgrade") };
     assert!(decide(back, &shared).await.is_err());
-}
-
-/// Counts the times that one is told of a compilation.
-#[derive(Default)]
-struct Told(std::sync::atomic::AtomicUsize);
-
-impl Observer for Told {
-    fn waiting(&self, _: &[crate::host::progress::Unready]) {}
-
-    fn logged(&self, _: &crate::host::progress::LogEntry) {}
-
-    fn noted(&self, event: &RunEvent) {
-        assert_eq!(*event, RunEvent::Compiling);
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-#[tokio::test]
-async fn one_who_has_to_wait_for_a_compiler_is_told_so_once() {
-    let observer = Told::default();
-    let at_once = told(std::future::ready(1), Duration::ZERO, &observer).await;
-    assert_eq!((at_once, observer.0.load(std::sync::atomic::Ordering::Relaxed)), (1, 0));
-    let compiling = async {
-        while observer.0.load(std::sync::atomic::Ordering::Relaxed) == 0 {
-            tokio::task::yield_now().await;
-        }
-        2
-    };
-    let later = told(compiling, Duration::ZERO, &observer).await;
-    assert_eq!((later, observer.0.into_inner()), (2, 1));
 }
