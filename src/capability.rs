@@ -290,3 +290,6 @@ impl Capabilities {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -346,14 +346,16 @@ fn check_imports(component: &Component, requests: &Requests) -> Result<(), Short
     if unrequested.is_empty() { Ok(()) } else { Err(Shortfall::Unrequested(unrequested)) }
 }
 
-/// Whether a grant allows anything that another one did not: more capabilities, or the same with less denied. What cannot
-/// be read is as wide as can be.
+/// Whether a grant allows anything that another one did not: more capabilities, a name for another file, a higher limit, or
+/// the same with other denials. What cannot be read is as wide as can be.
 pub fn is_wider(before: &GrantSpec, now: &GrantSpec, names: &Names) -> bool {
-    let is_covered = match (allowed(before, names), allowed(now, names)) {
-        (Ok(before), Ok(now)) => before.covers(&now),
-        _ => false,
+    let covers = || -> Result<bool, InvalidGrant> {
+        let bound = files(before, names)?;
+        let is_bound = files(now, names)?.iter().all(|file| bound.contains(file));
+        let is_limited = before.limits.resolve()?.covers(&now.limits.resolve()?);
+        Ok(is_bound && is_limited && allowed(before, names)?.covers(&allowed(now, names)?))
     };
-    !is_covered || before.deny != now.deny
+    !covers().unwrap_or(false) || before.deny != now.deny
 }
 
 fn allowed(grant: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGrant> {

@@ -320,6 +320,49 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_permitted_is_told_a_credential_a_line() {
+        for (into, reveal, line) in [
+            (Some("prod/Secret/db*"), false, "place the credential key into prod/Secret/db*"),
+            (Some("prod/Secret/db"), true, "SEE the credential key into prod/Secret/db"),
+            (None, false, "place the credential key into any Secret it may apply"),
+            (None, true, "SEE the credential key"),
+        ] {
+            assert_eq!(scope(into, reveal).explained(), [line]);
+        }
+        assert!(CredentialScope::default().explained().is_empty());
+    }
+
+    #[test]
+    fn of_one_credential_both_scopes_count_and_showing_alone_places_it_nowhere() {
+        let mut both = scope(Some("prod/Secret/a"), false);
+        both.extend(scope(Some("prod/Secret/b"), true));
+        assert_eq!(both.explained(), ["SEE the credential key into prod/Secret/a, prod/Secret/b"]);
+        both.extend(scope(None, false));
+        assert_eq!(both.explained(), ["SEE the credential key into any Secret it may apply"]);
+        let mut shown = CredentialScope::default();
+        shown.reveal("key");
+        assert!(shown.allows("key") && shown.allows_reveal("key") && !shown.allows_any_place("key"));
+        assert!(!shown.allows_into("key", &secret("prod", "a")) && !shown.allows_reveal("other"));
+        assert!(scope(Some("prod/Secret/a"), false).allows_any_place("key"));
+        assert_eq!(both.names().collect::<Vec<_>>(), ["key"]);
+    }
+
+    #[test]
+    fn a_scope_covers_what_it_lacks_nothing_of() {
+        let (one, many, any) =
+            (scope(Some("prod/Secret/db"), false), scope(Some("prod/Secret/*"), false), scope(None, false));
+        for (wide, narrow) in
+            [(&one, &one), (&many, &one), (&any, &many), (&any, &CredentialScope::default())]
+        {
+            assert!(wide.covers(narrow), "{wide:?} {narrow:?}");
+        }
+        for (narrow, wide) in [(&one, &many), (&many, &any), (&CredentialScope::default(), &one)] {
+            assert!(!narrow.covers(wide), "{narrow:?} {wide:?}");
+        }
+        assert!(!any.covers(&scope(None, true)), "showing is no placing");
+    }
+
+    #[test]
     fn a_destination_must_be_a_secret() {
         let text = CredentialText {
             name: "key".into(),

@@ -90,3 +90,37 @@ impl FileScope {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(names: &[&str]) -> FileScope {
+        let files: Vec<_> = names.iter().map(|name| FileText { name: (*name).into() }).collect();
+        FileScope::resolve(&files, &Names::default()).unwrap()
+    }
+
+    #[test]
+    fn files_are_compared_by_name_and_below_a_directory() {
+        let all = scope(&["site.conf", "certs/*"]);
+        let cases: [(&[&str], &[&str], &[&str]); 6] = [
+            (&[], &[], &[]),
+            (&["site.conf"], &[], &["site.conf"]),
+            (&["certs/*"], &[], &["certs/*"]),
+            (&["certs/ca.pem", "site.conf"], &[], &["certs/ca.pem", "site.conf"]),
+            (&["site.conf2", "certs"], &["certs", "site.conf2"], &[]),
+            (&["c*"], &["c*"], &["certs/*"]),
+        ];
+        for (names, missing, common) in cases {
+            let other = scope(names);
+            let found: Vec<_> = all.missing(&other).map(ToString::to_string).collect();
+            assert_eq!(found, missing, "{names:?}");
+            assert_eq!(all.covers(&other), missing.is_empty(), "{names:?}");
+            assert_eq!(all.intersect(&other), scope(common), "{names:?}");
+            assert_eq!(other.intersect(&all), scope(common), "{names:?}");
+        }
+        assert!(all.allows("site.conf") && all.allows("certs/a/b.pem"));
+        assert!(!all.allows("site.conf2") && !all.allows("certs") && !scope(&[]).allows("site.conf"));
+        assert_eq!(scope(&["b", "a"]).names().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

@@ -376,6 +376,42 @@ mod tests {
         );
     }
 
+    /// Each power is requested by what names it, and by nothing else.
+    #[test]
+    fn an_import_is_requested_by_its_own_kind_of_request() {
+        let rule = |verb: &str| serde_json::json!({"kubernetes": [{"verbs": [verb], "kinds": ["Pod"], "namespaces": ["a"], "names": ["b"]}]});
+        let requests = [
+            ("get", rule("get")),
+            ("get-secret", rule("get-secret")),
+            ("apply", rule("apply")),
+            ("delete", rule("delete")),
+            ("file", serde_json::json!({"files": [{"name": "a"}]})),
+            ("lent", serde_json::json!({"credentials": [{"name": "a"}]})),
+            ("shown", serde_json::json!({"credentials": [{"name": "a", "reveal": true}]})),
+            ("made", serde_json::json!({"generate": [{"name": "a", "into": ["a/Secret/b"]}]})),
+        ];
+        for (function, by) in [
+            (GET, &["get", "get-secret"][..]),
+            (APPLY, &["apply"]),
+            (DELETE, &["delete"]),
+            (WAIT, &["get", "get-secret", "apply"]),
+            (READ, &["file"]),
+            (LEND, &["lent", "shown"]),
+            (REVEAL, &["shown"]),
+            (GENERATE, &["made"]),
+        ] {
+            let name = format!("{}@{VERSION}", function.interface());
+            let imports = Imports([(name.clone(), [function.name().to_owned()].into())].into());
+            assert!(unprovided(&imports).is_empty(), "{function:?}");
+            assert_eq!(unrequested(&imports, &Requests::default()), [name], "{function:?}");
+            for (what, request) in &requests {
+                let request = serde_json::from_value(request.clone()).unwrap();
+                let is_requested = unrequested(&imports, &request).is_empty();
+                assert_eq!(is_requested, by.contains(what), "{function:?} by {what}");
+            }
+        }
+    }
+
     #[test]
     fn a_request_that_the_binary_cannot_use_is_named() {
         let requests = |json: serde_json::Value| serde_json::from_value::<Requests>(json).unwrap();

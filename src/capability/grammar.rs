@@ -81,7 +81,6 @@ impl Grammar {
     /// Whether a name may begin so. A name that ends is longer than its beginning, so each of these can go on with `a`.
     fn is_beginning(self, stem: &str) -> bool {
         match self {
-            Self::File if stem.ends_with('/') => self.is_name(&stem[..stem.len() - 1]),
             Self::Kind => match stem.rsplit_once('/') {
                 Some((group, kind)) => {
                     is_subdomain(group) && (kind.is_empty() || is_kind(group, &format!("{kind}a")))
@@ -122,7 +121,7 @@ mod tests {
             (
                 File,
                 vec!["site.conf", "certs/*", ".ssh/id", "a@b"],
-                vec!["", "/a", "a//b", "../a", "a/..", "-a", "a b", "a'b"],
+                vec!["", "/a", "a//b", "../a", "a/..", "-a", "a b", "a'b", "/*", "a//*", "../*", "a;*", "-*"],
             ),
             (
                 Kind,
@@ -144,6 +143,9 @@ mod tests {
                     "apps/",
                     "/Pod",
                     "Apps/Pod",
+                    "Apps/*",
+                    "Apps/Dep*",
+                    "-a/Dep*",
                     "Pod';x",
                     "Po-d",
                     "a'*",
@@ -167,6 +169,9 @@ mod tests {
                 assert!(grammar.pattern(text).is_err(), "{grammar:?} {text}");
             }
         }
+        // No file below it would have a name that is short enough.
+        assert!(File.pattern(&format!("{}/*", "a".repeat(MAX_NAME))).is_err());
+        assert!(File.pattern(&format!("{}/*", "a".repeat(MAX_NAME - 2))).is_ok());
         let long = "a".repeat(MAX_NAME + 1);
         assert!(
             [Credential, File, Kind, Namespace, Object, Secret].iter().all(|it| it.pattern(&long).is_err())

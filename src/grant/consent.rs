@@ -100,6 +100,45 @@ mod tests {
     }
 
     #[test]
+    fn an_approval_is_of_one_digest_and_grants_what_that_bundle_requests() {
+        let (digest, other) = (Digest::of(b""), Digest::of(b"other"));
+        let request = |rule: &str| ScopeRequest {
+            text: RuleText::parse(rule).unwrap(),
+            reason: String::new(),
+            optional: false,
+        };
+        let requests = |rule: &str| Requests { kubernetes: vec![request(rule)], ..Requests::default() };
+        let narrow = requests("get:ConfigMap:prod/web-*");
+        let consent = Consent { approve: Some(digest), ..Consent::default() };
+        let granted = consent.grant(digest, &narrow).unwrap();
+        assert_eq!(granted.kubernetes, [RuleText::parse("get:ConfigMap:prod/web-*").unwrap()]);
+        let refused = consent.grant(other, &narrow).unwrap_err();
+        assert!(
+            matches!(refused, Shortfall::Approved { approved, bundle } if (approved, bundle) == (digest, other))
+        );
+        // Who approves does not lower the guard for wildcards.
+        assert!(matches!(
+            consent.grant(digest, &requests("get:ConfigMap:prod/*")),
+            Err(Shortfall::InvalidGrant(crate::grant::spec::InvalidGrant::Wildcard(_)))
+        ));
+        let nothing = Consent::default().grant(digest, &narrow).unwrap();
+        assert_eq!(nothing, GrantSpec::default());
+    }
+
+    #[test]
+    fn a_grant_file_is_for_the_bundle_that_it_pins() {
+        let (pinned, bundle) = (Digest::of(b""), Digest::of(b"other"));
+        let text = format!(
+            "apiVersion: carnet.dev/v1alpha1\nkind: Grant\nmetadata: {{name: x}}\nspec: {{bundle: '{pinned}'}}"
+        );
+        let documents = vec![GrantFile::parse(&text, std::path::Path::new("/")).unwrap()];
+        let consent = Consent { documents, ..Consent::default() };
+        assert_eq!(consent.grant(pinned, &Requests::default()).unwrap(), GrantSpec::default());
+        let refused = consent.grant(bundle, &Requests::default()).unwrap_err();
+        assert!(matches!(refused, Shortfall::OtherBundle { name, .. } if name == "x"));
+    }
+
+    #[test]
     fn of_a_file_that_a_grant_and_a_flag_bind_the_flag_counts() {
         let digest = Digest::of(b"");
         let text = format!(

@@ -70,6 +70,22 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Whether none of the others lets a run take more.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let Self { memory, timeout, host_calls, bytes, log, compile_time, compile_memory } = self;
+        let sizes = [
+            (memory, other.memory),
+            (host_calls, other.host_calls),
+            (bytes, other.bytes),
+            (log, other.log),
+            (compile_memory, other.compile_memory),
+        ];
+        let times = [(timeout, other.timeout), (compile_time, other.compile_time)];
+        sizes.iter().all(|(own, other)| *own >= other) && times.iter().all(|(own, other)| *own >= other)
+    }
+}
+
 impl LimitTexts {
     /// Whether no limit is written.
     pub fn is_empty(&self) -> bool {
@@ -188,7 +204,23 @@ mod tests {
         {
             assert_eq!(one.larger(&other).unwrap(), texts(10));
         }
-        assert_eq!(LimitTexts::default().resolve().unwrap(), Limits::default());
+        let default = Limits::default();
+        assert_eq!(LimitTexts::default().resolve().unwrap(), default);
+        let raised = [
+            Limits { memory: default.memory + 1, ..default.clone() },
+            Limits { timeout: default.timeout + Duration::from_millis(1), ..default.clone() },
+            Limits { host_calls: default.host_calls + 1, ..default.clone() },
+            Limits { bytes: default.bytes + 1, ..default.clone() },
+            Limits { log: default.log + 1, ..default.clone() },
+            Limits { compile_time: default.compile_time + Duration::from_millis(1), ..default.clone() },
+            Limits { compile_memory: default.compile_memory + 1, ..default.clone() },
+        ];
+        for raised in raised {
+            assert!(
+                !default.covers(&raised) && raised.covers(&default) && raised.covers(&raised),
+                "{raised:?}"
+            );
+        }
         assert!(LimitTexts::default().is_empty() && !texts(9).is_empty());
     }
 }

@@ -120,6 +120,25 @@ mod tests {
     }
 
     #[test]
+    fn a_recorded_object_is_written_in_any_version_and_stays_that_object() {
+        let object = |api_version: &str, namespace: &str, name: &str| {
+            ObjectRef::new(api_version, "Deployment", Some(namespace), name)
+        };
+        let recorded = RecordedObject(object("apps/v1beta1", "prod", "web"));
+        let now = object("apps/v1", "prod", "web");
+        assert_eq!(recorded.written_as(&now).map(|it| it.object().clone()), Some(now));
+        for other in [
+            object("example.com/v1", "prod", "web"),
+            object("apps/v1", "dev", "web"),
+            object("apps/v1", "prod", "db"),
+        ] {
+            assert_eq!(recorded.written_as(&other), None, "{other}");
+        }
+        let permits = (recorded.get().0.clone(), recorded.delete().0.clone(), recorded.wait().0.clone());
+        assert!([permits.0, permits.1, permits.2].iter().all(|permitted| permitted == recorded.object()));
+    }
+
+    #[test]
     fn only_what_a_recorded_set_makes_and_leaves_may_be_a_claim_of_it() {
         let set = |more: Value| {
             let mut spec = json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}}, {"metadata": {"name": "A/b"}}]});

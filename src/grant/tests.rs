@@ -90,6 +90,10 @@ fn changed(change: impl FnOnce(&mut Value)) -> Value {
     grant
 }
 
+fn add(list: &mut Value, item: Value) {
+    list.as_array_mut().unwrap().push(item);
+}
+
 async fn all() -> Granted {
     granted(&required(), enough()).await.unwrap()
 }
@@ -233,6 +237,146 @@ async fn what_is_optional_or_not_requested_stops_no_plan() {
     let refused = "# refused by deny: 'get ConfigMap prod/web-b'";
     assert_eq!(beyond(config_map("web-b")).as_deref(), Some(refused));
     assert_eq!(granted.reading_only().delete(config_map("web-a")).unwrap_err().beyond(), None);
+}
+
+/// Whoever has to be asked about a wider grant is asked about all that lets a run do more.
+#[test]
+fn a_grant_is_wider_that_allows_anything_the_one_before_did_not() {
+    type Named = (&'static str, fn(&mut Value));
+    let spec = |grant: &Value| serde_json::from_value::<GrantSpec>(grant.clone()).unwrap();
+    let is_wider = |before: &Value, now: &Value| is_wider(&spec(before), &spec(now), &names());
+    let before = changed(|it| {
+        it["kubernetes"][0]["names"] = json!(["${installation}-*"]);
+        it["limits"] = json!({"memory": "128Mi"});
+    });
+    assert!(!is_wider(&before, &before));
+    let with = |change: fn(&mut Value)| {
+        let mut grant = before.clone();
+        change(&mut grant);
+        grant
+    };
+    let wider: [Named; 11] = [
+        ("a name", |it| it["kubernetes"][0]["names"] = json!(["w*"])),
+        ("a verb", |it| it["kubernetes"][1]["verbs"] = json!(["get-secret", "apply", "delete"])),
+        ("a file", |it| add(&mut it["files"], json!({"name": "other", "path": "/etc/other"}))),
+        ("another file of that name", |it| it["files"][0]["path"] = json!("/etc/shadow")),
+        ("a place", |it| it["credentials"][0]["into"] = json!(["prod/Secret/*"])),
+        ("a credential", |it| add(&mut it["credentials"], json!({"name": "other"}))),
+        ("a credential that is made", |it| add(&mut it["generate"][0]["into"], json!("prod/Secret/other"))),
+        ("a limit", |it| it["limits"]["memory"] = json!("129Mi")),
+        ("a limit beyond the default", |it| it["limits"]["timeout"] = json!("61s")),
+        ("denials", |it| it["deny"] = json!({"files": [{"name": "site.conf"}]})),
+        ("what cannot be read", |it| it["kubernetes"][0]["names"] = json!([])),
+    ];
+    for (what, change) in wider {
+        assert!(is_wider(&before, &with(change)), "{what}");
+    }
+    let narrower: [Named; 5] = [
+        ("the same in other words", |it| it["kubernetes"][0]["names"] = json!(["web-*"])),
+        ("a part", |it| it["kubernetes"][0]["names"] = json!(["web-a"])),
+        ("no file", |it| it["files"] = json!([])),
+        ("not shown", |it| it["credentials"][0]["reveal"] = json!(false)),
+        ("a lower limit", |it| it["limits"] = json!({"memory": "64Mi", "timeout": "5s"})),
+    ];
+    for (what, change) in narrower {
+        assert!(!is_wider(&before, &with(change)), "{what}");
+        assert!(is_wider(&with(change), &before) || what == "the same in other words", "{what}, from there");
+    }
+    // Where no limit is written the default is one.
+    assert!(is_wider(&with(|it| it["limits"]["timeout"] = json!("5s")), &before));
+    // Nobody knows what was granted by a record that cannot be read.
+    assert!(is_wider(&with(|it| it["limits"]["memory"] = json!("much")), &before));
+}
+
+#[tokio::test]
+async fn what_is_granted_is_told_with_the_files_that_names_stand_for() {
+    let explained = all().await.explained();
+    assert_eq!(
+        explained,
+        [
+            "get-secret, apply Secret in prod named web-db",
+            "get, apply, delete ConfigMap in prod named web-*",
+            "read the file site.conf: /etc/site.conf",
+            "SEE the credential token into prod/Secret/web-db",
+            "make the credential pin, and keep it in prod/Secret/web-copy, prod/Secret/web-pin",
+        ]
+    );
+    let odd = changed(|it| it["files"][0]["path"] = json!("/tmp/a\nread everything\u{202e}"));
+    let explained = granted(&required(), odd).await.unwrap().explained();
+    assert_eq!(explained[2], "read the file site.conf: /tmp/a\\u{a}read everything\\u{202e}");
+}
+
+/// How a kind is served is asked only where something of it is both requested and granted.
+#[tokio::test]
+async fn a_kind_concerns_a_run_that_may_do_something_with_it() {
+    let grant = json!({"kubernetes": [
+        {"verbs": ["get"], "kinds": ["ConfigMap", "Pod"], "namespaces": ["prod"], "names": ["web-*"]},
+    ]});
+    let granted = granted(&optional(), grant).await.unwrap();
+    let concerns =
+        ["ConfigMap", "Pod", "Service", "Secret", "apps/ConfigMap"].map(|kind| granted.concerns(kind));
+    assert_eq!(concerns, [true, false, false, false, false]);
+    assert!(!granted.requests().kubernetes.is_empty());
+}
+
+/// A value that may not be shown leaves the places where it may go, and a credential without any leaves nothing.
+#[tokio::test]
+async fn a_deny_of_showing_does_not_start_a_run_that_needs_nothing_else_of_a_credential() {
+    let requests =
+        |into: &str| format!("requests: {{ credentials: [{{ name: token{into}, reveal: true }}] }}");
+    let grant = |into: Value| {
+        let mut credential = json!({"name": "token", "reveal": true});
+        if !into.is_null() {
+            credential["into"] = into;
+        }
+        json!({"credentials": [credential], "deny": {"reveal": ["token"]}})
+    };
+    assert_eq!(
+        missing(granted(&requests(""), grant(Value::Null)).await),
+        ["# refused by deny: the credential 'token'"]
+    );
+    let placed =
+        granted(&requests(", into: [prod/Secret/a]"), grant(json!(["prod/Secret/a"]))).await.unwrap();
+    assert!(placed.place("token", &secret("a")).is_ok());
+    assert_eq!(lines(&placed.withheld()), ["# refused by deny: the credential 'token'"]);
+    let other = json!({"credentials": [{"name": "token", "reveal": true}], "deny": {"reveal": ["other"]}});
+    let shown = granted(&requests(""), other).await.unwrap();
+    assert!(shown.reveal("token").is_ok() && shown.withheld().is_empty());
+}
+
+#[tokio::test]
+async fn a_denial_of_what_can_be_done_without_names_no_line_to_add() {
+    let deny = json!({"deny": {"files": [{"name": "site.conf"}]}});
+    let granted = granted(&optional(), deny).await.unwrap();
+    let refused = granted.read("site.conf").unwrap_err();
+    assert!(matches!(refused.reason(), Reason::Refused) && refused.beyond().is_none());
+    let left_out = granted.lend("token").unwrap_err();
+    assert!(matches!(left_out.reason(), Reason::NotGranted(_)) && left_out.beyond().is_none());
+}
+
+/// What grants would mend is asked for; the rest is an error whatever is granted.
+#[tokio::test]
+async fn a_shortfall_says_whether_grants_would_mend_it() {
+    let missing = granted(&required(), json!({})).await.err().unwrap();
+    assert!(missing.names_requests());
+    assert!(Shortfall::Shared(Vec::new()).names_requests());
+    let unreadable = granted(&required(), json!({"limits": {"memory": "much"}})).await.err().unwrap();
+    assert!(!unreadable.names_requests());
+    assert!(!Shortfall::Unprovided(vec!["evil:host/exec".into()]).names_requests());
+}
+
+/// Permits that follow from another one are for the object of that one.
+#[tokio::test]
+async fn permits_that_follow_are_for_the_objects_of_the_permit_before() {
+    let granted = all().await;
+    let deleted = granted.delete(config_map("web-a")).unwrap();
+    assert_eq!(before_delete(&deleted).0, config_map("web-a"));
+    assert_eq!(after_delete(&deleted).0, config_map("web-a"));
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web-a"}});
+    assert_eq!(after_apply(&granted.apply(manifest(map)).unwrap()).0, config_map("web-a"));
+    let reads = before_generate(&granted.generate("pin").unwrap());
+    let read: Vec<_> = reads.iter().map(|permit| permit.0.clone()).collect();
+    assert_eq!(read, [secret("web-copy"), secret("web-pin")]);
 }
 
 /// A deny of all that is required: nothing would be left to do.

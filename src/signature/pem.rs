@@ -45,5 +45,8 @@ mod tests {
             assert_eq!(decode(&text[..text.len() - 2], "A KEY"), None);
         }
         assert_eq!(decode(&encode("A KEY", &[0; MAX_PEM]), "A KEY"), None);
+        let text = encode("A KEY", b"x");
+        let padded = |length: usize| decode(&format!("{text}{}", " ".repeat(length - text.len())), "A KEY");
+        assert_eq!((padded(MAX_PEM).as_deref(), padded(MAX_PEM + 1)), (Some(&b"x"[..]), None));
     }
 }

@@ -236,6 +236,64 @@ mod tests {
         }
     }
 
+    /// What is recorded of a run says which text admitted it, so a run is another one's only by the same text.
+    #[test]
+    fn a_policy_is_told_from_others_by_its_text() {
+        let text = "apiVersion: carnet.dev/v1alpha1\nkind: TrustPolicy\nspec: { rules: [] }\n";
+        let policy = TrustPolicy::parse(text).unwrap();
+        assert_eq!(policy.digest(), Digest::of(text.as_bytes()));
+        assert_eq!(TrustPolicy::of_key(PEM).unwrap().digest(), Digest::of(PEM.as_bytes()));
+        assert_eq!(TrustPolicy::none().digest(), Digest::of(b""));
+        let configured =
+            [policy, TrustPolicy::of_key(PEM).unwrap(), TrustPolicy::none()].map(|it| it.is_configured());
+        assert_eq!(configured, [true, true, false]);
+    }
+
+    /// Consent is given to the terms of a rule, so they change with all that it demands and with nothing else.
+    #[test]
+    fn the_terms_of_a_rule_are_what_it_demands() {
+        let second = crate::signature::PrivateKey::generate().unwrap().public().to_pem();
+        let other = |name: &str| format!("    {name}: {{ pem: {second:?} }}\n");
+        let terms = |keys: &str, rules: &str| {
+            let pem = PEM.trim_end().replace('\n', "\\n");
+            let text = format!(
+                "apiVersion: carnet.dev/v1alpha1\nkind: TrustPolicy\nspec:\n  keys:\n    a: {{ pem: \"{pem}\" }}\n{keys}  rules:\n{rules}"
+            );
+            let policy = TrustPolicy::parse(&text).unwrap();
+            policy.terms(&policy.rules[0])
+        };
+        let (one, both) = (rule("layout"), rule("layout").replace("[a]", "[a, b]"));
+        let before = terms(&other("b"), &one);
+        for (what, same) in [
+            ("a rule for another place", terms(&other("b"), &format!("{one}{}", rule("archive")))),
+            ("no other key", terms("", &one)),
+            ("a remark", terms(&other("b"), &format!("{one}  # nothing\n"))),
+        ] {
+            assert_eq!(same, before, "{what}");
+        }
+        assert_eq!(
+            terms(&other("b"), &both),
+            terms(&other("c"), &both.replace("[a, b]", "[a, c]")),
+            "its name"
+        );
+        for (what, changed) in [
+            ("place", rule("archive")),
+            ("names", one.replace("'*'", "'**'")),
+            ("keys", both.clone()),
+            ("another key", one.replace("[a]", "[b]")),
+            ("powers", one.replace("require", "powers: { refuse: high }, require")),
+        ] {
+            assert_ne!(terms(&other("b"), &changed), before, "{what}");
+        }
+        let two = both.replace("threshold: 1", "threshold: 2");
+        assert_ne!(terms(&other("b"), &both), terms(&other("b"), &two), "threshold");
+    }
+
+    #[test]
+    fn kinds_of_targets_are_told_as_they_are_written() {
+        assert_eq!([TargetKind::Dir, TargetKind::Kube].map(|kind| kind.to_string()), ["dir", "kube"]);
+    }
+
     #[test]
     fn two_rules_for_one_scope_are_refused() {
         let error = policy(&[A], &[rule("layout"), rule("layout")].concat()).unwrap_err();
@@ -262,8 +320,19 @@ mod tests {
         );
         let other = rule("layout").replace("[a]", "[b]");
         assert!(matches!(policy(&[A], &other), Err(PolicyError::UnknownKey { key, .. }) if key == "b"));
-        let error = TrustPolicy::parse("apiVersion: v1\nkind: Secret\n").unwrap_err();
-        assert!(matches!(error, PolicyError::Kind { .. }));
+        for (api_version, kind) in [
+            ("v1", "Secret"),
+            ("v1", "TrustPolicy"),
+            ("carnet.dev/v1alpha1", "Grant"),
+            ("carnet.dev/v1", "TrustPolicy"),
+        ] {
+            let text = format!("apiVersion: {api_version}\nkind: {kind}\nspec: {{ rules: [] }}\n");
+            let error = TrustPolicy::parse(&text).unwrap_err();
+            assert!(
+                matches!(&error, PolicyError::Kind { api_version: version, kind: found } if (version.as_str(), found.as_str()) == (api_version, kind)),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -123,3 +123,34 @@ fn are(count: usize) -> String {
 fn list(flaws: &[(Digest, Flaw)]) -> String {
     flaws.iter().map(|(carrier, flaw)| format!("; signature {}: {flaw}", carrier.short())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever is refused reads how many signers are wanted and there, and why each other signature does not count.
+    #[test]
+    fn too_few_signers_are_counted_and_each_flaw_is_told_with_its_signature() {
+        let carrier = Digest::of(b"signature");
+        let until = "2026-01-01T00:00:00Z".parse().unwrap();
+        let refusal = |threshold, found, flaws| {
+            Refusal::Signers { rule: "layout".into(), threshold, found, flaws }.to_string()
+        };
+        assert_eq!(refusal(1, 0, vec![]), "rule `layout` wants 1 trusted signer, and there is none");
+        assert_eq!(refusal(2, 1, vec![]), "rule `layout` wants 2 trusted signers, and there is 1");
+        let flaws = vec![
+            (carrier, Flaw::Expired { key: "alice".into(), until }),
+            (carrier, Flaw::UnknownKey(None)),
+            (carrier, Flaw::Unlisted("bob".into())),
+        ];
+        let short = carrier.short();
+        assert_eq!(
+            refusal(3, 2, flaws),
+            format!(
+                "rule `layout` wants 3 trusted signers, and there are 2; signature {short}: key `alice` was valid until \
+                 2026-01-01T00:00:00Z; signature {short}: no key of the trust policy made it; signature {short}: key `bob` \
+                 signed it, which the rule does not list"
+            )
+        );
+    }
+}

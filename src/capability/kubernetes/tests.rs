@@ -85,6 +85,68 @@ fn a_rule_without_namespaces_is_for_objects_outside_them_alone() {
 }
 
 #[test]
+fn a_kind_concerns_a_scope_that_has_anything_of_it() {
+    let mut scope = parse("get:apps/Deployment:a/x");
+    scope.extend(parse("delete:example.com/*:a/x"));
+    let concerns =
+        ["apps/Deployment", "example.com/Gizmo", "Deployment", "apps/StatefulSet", "example.com.evil/Gizmo"]
+            .map(|kind| scope.concerns(kind));
+    assert_eq!(concerns, [true, true, false, false, false]);
+    assert!(!KubernetesScope::default().concerns("Pod"));
+    assert_eq!(KubernetesScope::of(scope.rules().to_vec()), scope);
+}
+
+/// What may be asked for by name, so as to find out how its kind is served.
+#[test]
+fn single_reads_are_of_whole_names_and_by_the_verb_that_reads_them() {
+    let mut scope = parse("get:apps/Deployment:a/x");
+    for more in [
+        "get:Namespace:prod",
+        "get-secret:Secret:a/db",
+        "get:Secret:a/not-by-this-verb",
+        "apply:ConfigMap:a/x",
+        "get:apps/*:a/x",
+        "get:ConfigMap:a*/x",
+        "get:ConfigMap:a/x*",
+    ] {
+        scope.extend(parse(more));
+    }
+    let reads: Vec<_> = scope
+        .single_reads()
+        .iter()
+        .map(|object| (object.group_kind().into_owned(), object.namespace.clone(), object.name.clone()))
+        .collect();
+    let read = |kind: &str, namespace: Option<&str>, name: &str| {
+        (kind.to_owned(), namespace.map(str::to_owned), name.to_owned())
+    };
+    assert_eq!(
+        reads,
+        [
+            read("apps/Deployment", Some("a"), "x"),
+            read("Namespace", None, "prod"),
+            read("Secret", Some("a"), "db")
+        ]
+    );
+}
+
+#[test]
+fn a_rule_is_told_as_it_was_written() {
+    let told = |text: &str| RuleText::parse(text).unwrap().to_string();
+    assert_eq!(
+        told("apply:apps/Deployment:${namespace}/web-*"),
+        "apply apps/Deployment in ${namespace} named web-*"
+    );
+    assert_eq!(told("get:Namespace:prod"), "get Namespace outside namespaces named prod");
+    let more = RuleText {
+        verbs: vec![Verb::Get, Verb::Delete],
+        kinds: vec!["Pod".into(), "Service".into()],
+        ..RuleText::parse("get:Pod:a/b").unwrap()
+    };
+    assert_eq!(more.to_string(), "get, delete Pod, Service in a named b");
+    assert_eq!(parse("delete:Pod:a/b").rules()[0].verbs().collect::<Vec<_>>(), [Verb::Delete]);
+}
+
+#[test]
 fn reading_secrets_is_not_reading() {
     let secret = ObjectRef::new("v1", "Secret", Some("a"), "b");
     assert_eq!(Verb::read(&secret), Verb::GetSecret);

@@ -124,6 +124,78 @@ fn an_approval_is_of_one_plan_and_ends() {
 }
 
 #[test]
+fn the_clock_of_an_approver_may_be_five_minutes_ahead() {
+    let case = Case::new();
+    let policy = case.wanting(1, "");
+    let ahead = |seconds| approval(&case.alice, digest(), after(now(), seconds), after(now(), 900));
+    assert!(policy.approved(&plan(), &[ahead(300)], now()).is_ok());
+    let (_, flaws) = missing(policy.approved(&plan(), &[ahead(301)], now()));
+    assert_eq!(flaws, ["it is of 2026-06-01T12:05:01Z, which has not come"]);
+}
+
+/// Whoever is stopped reads what is wanted, by whom and why, and what is wrong with each approval at hand.
+#[test]
+fn what_is_wanted_and_what_is_there_is_said_in_words() {
+    let case = Case::new();
+    let policy =
+        case.wanting(2, "    when: { powers: high, deletes: [ConfigMap, 'apps/*'], widerGrant: true }\n");
+    let mut plan = plan();
+    plan.facts.powers = Some(Severity::Critical);
+    let reason = "since it installs powers of severity high or more";
+    let rule = "rule 1 of `approvals` in the trust policy";
+    let demanded = format!("approved by 2 of alice, alice-again, bob ({rule}, {reason})");
+    assert_eq!(policy.demands(&plan), [demanded]);
+    let wanted = format!("{rule} wants 2 of alice, alice-again, bob to approve this plan, {reason}");
+    let said = |given: &[Vec<u8>]| policy.approved(&plan, given, now()).unwrap_err().to_string();
+    assert_eq!(said(&[]), format!("{wanted}, and nobody has"));
+    assert_eq!(said(&[by(&case.alice)]), format!("{wanted}, and only alice has"));
+    let ended = approval(&case.bob, digest(), now(), now());
+    assert_eq!(
+        said(&[by(&case.alice), ended, b"{}".to_vec()])
+            .split("; an approval does not count: ")
+            .take(2)
+            .collect::<Vec<_>>(),
+        [format!("{wanted}, and only alice has"), format!("it ended at {NOW}")]
+    );
+    assert_eq!(have(&["alice".into(), "bob".into()]), "only alice, bob have");
+    plan.facts.has_wider_grant = true;
+    plan.facts.deletes = ["apps/Deployment".to_owned()].into();
+    assert_eq!(
+        policy.demands(&plan),
+        [format!(
+            "approved by 2 of alice, alice-again, bob ({rule}, since it removes or replaces objects of ConfigMap, \
+             apps/*, and it installs powers of severity high or more, and more is granted than before)"
+        )]
+    );
+    // One that is about whatever a plan does has no reason.
+    let plain = case.wanting(1, "").demands(&plan);
+    assert_eq!(plain, [format!("approved by 1 of alice, alice-again, bob ({rule})")]);
+    plan.changes_anything = false;
+    assert!(policy.demands(&plan).is_empty());
+}
+
+#[test]
+fn what_is_forbidden_is_named_as_it_is_written() {
+    let case = Case::new();
+    for (member, liberty, words) in [
+        (
+            "dangerous",
+            Forbidden::Dangerous,
+            "lowering a guard (`--dangerous-…`, `--no-wait=all` and the like)",
+        ),
+        ("grantFlags", Forbidden::GrantFlags, "granting by flags instead of a file"),
+        ("ownIdentity", Forbidden::OwnIdentity, "`--identity own`"),
+        ("yes", Forbidden::Yes, "`--yes` on a plan that nobody has seen"),
+    ] {
+        let policy = case.policy(&format!("  - forbid: [{member}]\n"));
+        let acting = PlanToApprove { liberties: [liberty].into(), ..plan() };
+        let refusal = policy.approved(&acting, &[], now()).unwrap_err().to_string();
+        assert_eq!(refusal, format!("rule 1 of `approvals` in the trust policy forbids {words} here"));
+        assert!(policy.approved(&plan(), &[], now()).is_ok() && policy.demands(&acting).is_empty());
+    }
+}
+
+#[test]
 fn a_changed_approval_is_nobodys() {
     let case = Case::new();
     let policy = case.wanting(1, "");
@@ -264,4 +336,19 @@ fn a_rule_that_could_not_work_is_refused() {
         let text = crate::document::chain(&error);
         assert!(text.contains(said), "{rule}: {text}");
     }
+}
+
+/// Who signed is found whichever rules list the key, in either policy, and each key once.
+#[tokio::test]
+async fn the_signers_of_a_bundle_are_those_whose_keys_either_policy_has() {
+    let layout = concat!("layout:", env!("CARGO_MANIFEST_DIR"), "/guest-examples/bundles/hello");
+    let registry = crate::oci::registry::RegistryClient::anonymous();
+    let fetched = crate::fetch::fetch(&layout.parse().unwrap(), &registry).await.unwrap();
+    let text = include_str!("../../../guest-examples/trust.yaml");
+    let knowing = || TrustPolicy::parse(text).unwrap();
+    let ids = knowing().signers_of(&fetched);
+    assert_eq!(ids.iter().cloned().collect::<Vec<_>>(), [knowing().summary().keys[0].key_id.clone()]);
+    assert_eq!(Case::new().wanting(1, "").signers_of(&fetched), BTreeSet::new());
+    assert_eq!(TrustPolicy::none().below(knowing()).signers_of(&fetched), ids);
+    assert_eq!(knowing().below(knowing()).signers_of(&fetched), ids);
 }
