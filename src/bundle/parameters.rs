@@ -3,7 +3,7 @@
 //! This happens before anything of the bundle runs (CNAB 103): the component never sees a value that its definition
 //! does not allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
@@ -18,8 +18,36 @@ use super::{Bundle, Parameter};
 pub struct Resolved {
     /// Every parameter that has a value, given or not. This set is what a claim records.
     pub values: BTreeMap<String, Value>,
+    /// The names of those whose values others may have chosen.
+    pub doubtful: BTreeSet<String>,
     /// Values that were ignored, and why.
     pub warnings: Vec<String>,
+}
+
+/// The values that an earlier run recorded, and whose choice they are. The default is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum RecordedValues<'a> {
+    /// There are none.
+    #[default]
+    Nothing,
+    /// They are what the operator gave.
+    Own(&'a BTreeMap<String, Value>),
+    /// Others may have written them: they are values, and decide nothing.
+    OfOthers(&'a BTreeMap<String, Value>),
+}
+
+impl<'a> RecordedValues<'a> {
+    fn get(self, name: &str) -> Option<&'a Value> {
+        match self {
+            Self::Nothing => None,
+            Self::Own(values) | Self::OfOthers(values) => values.get(name),
+        }
+    }
+
+    /// Whether others may have chosen the value of this parameter, unless it is what the operator gave.
+    fn is_doubtful(self, name: &str) -> bool {
+        matches!(self, Self::OfOthers(values) if values.contains_key(name))
+    }
 }
 
 /// Why an action cannot have its parameters. Lists everything at once. No text contains a value.
@@ -77,7 +105,7 @@ pub fn resolve(
     bundle: &Bundle,
     action: &str,
     given: &BTreeMap<String, Value>,
-    previous: &BTreeMap<String, Value>,
+    recorded: RecordedValues<'_>,
 ) -> Result<Resolved, ParameterError> {
     let mut resolved = Resolved::default();
     let unknown = given.keys().filter(|name| !bundle.parameters().contains_key(*name));
@@ -91,8 +119,12 @@ pub fn resolve(
             }
             continue;
         }
-        match value(bundle, name, parameter, given.get(name), previous.get(name), &mut resolved.warnings) {
+        match value(bundle, name, parameter, given.get(name), recorded.get(name), &mut resolved.warnings) {
             Ok(Some(value)) => {
+                // One that is kept from change is the recorded one, whatever is given.
+                if given.get(name) != Some(&value) && recorded.is_doubtful(name) {
+                    resolved.doubtful.insert(name.clone());
+                }
                 resolved.values.insert(name.clone(), value);
             }
             Ok(None) => {}
@@ -223,7 +255,7 @@ mod tests {
             [(Some(3), Some(2), 3), (None, Some(2), 2), (None, None, 1), (Some(3), None, 3)]
         {
             let (given, stored) = (values(given.map(Value::from)), values(stored.map(Value::from)));
-            let resolved = resolve(&bundle, "upgrade", &given, &stored).unwrap();
+            let resolved = resolve(&bundle, "upgrade", &given, RecordedValues::Own(&stored)).unwrap();
             assert_eq!(resolved, Resolved { values: values(Some(expected.into())), warnings: vec![] });
         }
     }
@@ -232,15 +264,16 @@ mod tests {
     fn what_is_missing_wrong_or_unknown_is_told_at_once() {
         let bundle = bundle(&json!({"type": "integer"}), &json!({"required": true}));
         let none = BTreeMap::new();
-        let missing = resolve(&bundle, "install", &none, &none).unwrap_err();
+        let missing = resolve(&bundle, "install", &none, RecordedValues::Nothing).unwrap_err();
         assert_eq!(missing.to_string(), "the parameter `p` needs a value");
         let given = BTreeMap::from([("p".to_owned(), json!("x")), ("q".to_owned(), json!(1))]);
         assert_eq!(
-            resolve(&bundle, "install", &given, &none).unwrap_err().to_string(),
+            resolve(&bundle, "install", &given, RecordedValues::Nothing).unwrap_err().to_string(),
             "the bundle has no parameter `q` (there are: `p`); the given value of the parameter `p` is not allowed: \
              value is not of type \"integer\""
         );
-        let stored = resolve(&bundle, "install", &none, &values(Some(json!("x")))).unwrap_err();
+        let stored =
+            resolve(&bundle, "install", &none, RecordedValues::Own(&values(Some(json!("x"))))).unwrap_err();
         assert!(stored.to_string().starts_with("the stored value"), "{stored}");
     }
 
@@ -248,7 +281,8 @@ mod tests {
     fn other_actions_neither_need_nor_get_a_parameter() {
         let bundle = bundle(&json!({"type": "integer"}), &json!({"required": true, "applyTo": ["install"]}));
         let resolved =
-            resolve(&bundle, "upgrade", &values(Some(json!("not even a number"))), &BTreeMap::new()).unwrap();
+            resolve(&bundle, "upgrade", &values(Some(json!("not even a number"))), RecordedValues::Nothing)
+                .unwrap();
         assert!(resolved.values.is_empty());
         assert_eq!(resolved.warnings, ["the parameter `p` is not for `upgrade` and was ignored"]);
     }
@@ -257,17 +291,43 @@ mod tests {
     fn a_read_only_parameter_keeps_its_first_value() {
         let bundle = bundle(&json!({"type": "integer", "readOnly": true}), &json!({}));
         let (given, stored) = (values(Some(json!(2))), values(Some(json!(1))));
-        assert_eq!(resolve(&bundle, "install", &given, &BTreeMap::new()).unwrap().values, given);
-        let resolved = resolve(&bundle, "upgrade", &given, &stored).unwrap();
+        assert_eq!(resolve(&bundle, "install", &given, RecordedValues::Nothing).unwrap().values, given);
+        let resolved = resolve(&bundle, "upgrade", &given, RecordedValues::Own(&stored)).unwrap();
         assert_eq!(resolved.values, stored);
         assert_eq!(resolved.warnings.len(), 1);
-        assert!(resolve(&bundle, "upgrade", &stored, &stored).unwrap().warnings.is_empty());
+        assert!(
+            resolve(&bundle, "upgrade", &stored, RecordedValues::Own(&stored)).unwrap().warnings.is_empty()
+        );
+    }
+
+    #[test]
+    fn a_value_is_doubtful_where_others_may_have_chosen_it_whatever_is_given() {
+        let own = values(Some(json!(2)));
+        let recorded = values(Some(json!(1)));
+        let free = json!({"type": "integer", "default": 0});
+        let read_only = json!({"type": "integer", "default": 0, "readOnly": true});
+        let none = BTreeMap::new();
+        for (definition, given, recorded, value, is_doubtful) in [
+            (&free, &none, RecordedValues::OfOthers(&recorded), 1, true),
+            (&free, &own, RecordedValues::OfOthers(&recorded), 2, false),
+            (&free, &none, RecordedValues::OfOthers(&none), 0, false),
+            (&free, &none, RecordedValues::Own(&recorded), 1, false),
+            (&free, &none, RecordedValues::Nothing, 0, false),
+            // The recorded value is kept, and what was given does not make it the operator's.
+            (&read_only, &own, RecordedValues::OfOthers(&recorded), 1, true),
+            (&read_only, &own, RecordedValues::OfOthers(&own), 2, false),
+            (&read_only, &own, RecordedValues::Own(&recorded), 1, false),
+        ] {
+            let resolved = resolve(&bundle(definition, &json!({})), "upgrade", given, recorded).unwrap();
+            let found = (resolved.values["p"].clone(), resolved.doubtful.contains("p"));
+            assert_eq!(found, (json!(value), is_doubtful), "{definition} {given:?} {recorded:?}");
+        }
     }
 
     #[test]
     fn no_value_is_not_an_empty_one() {
         let bundle = bundle(&json!({"type": "string"}), &json!({}));
-        let resolved = resolve(&bundle, "install", &BTreeMap::new(), &BTreeMap::new()).unwrap();
+        let resolved = resolve(&bundle, "install", &BTreeMap::new(), RecordedValues::Nothing).unwrap();
         assert!(resolved.values.is_empty());
         assert_eq!(text_of(resolved.values.get("p")), "");
         assert_eq!(text_of(Some(&json!("a"))), "a");
@@ -278,7 +338,7 @@ mod tests {
     fn a_whole_number_reaches_the_component_as_one_however_it_is_written() {
         let bundle = bundle(&json!({"type": "integer", "default": 3.0}), &json!({}));
         let resolved = |given: Option<Value>| {
-            let resolved = resolve(&bundle, "install", &values(given), &BTreeMap::new()).unwrap();
+            let resolved = resolve(&bundle, "install", &values(given), RecordedValues::Nothing).unwrap();
             text_of(resolved.values.get("p"))
         };
         assert_eq!(resolved(None), "3");
@@ -289,7 +349,7 @@ mod tests {
         assert_eq!(resolved(Some(document::yaml("0644").unwrap())), "420");
         assert!(value_from_text(&bundle, "p", "0644").is_err());
         let fraction = values(Some(json!(1.5)));
-        assert!(resolve(&bundle, "install", &fraction, &BTreeMap::new()).is_err());
+        assert!(resolve(&bundle, "install", &fraction, RecordedValues::Nothing).is_err());
     }
 
     #[test]

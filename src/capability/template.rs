@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::bundle::parameters::Resolved;
 use crate::document::visible;
 
 /// The values of the placeholders in one installation.
@@ -14,7 +15,7 @@ pub struct Names {
     pub installation: String,
     /// The installation's namespace.
     pub namespace: String,
-    /// The parameters, as resolved for the action.
+    /// The parameters that fill scopes, as resolved for the action.
     pub parameters: BTreeMap<String, Value>,
 }
 
@@ -44,6 +45,17 @@ pub enum InvalidTemplate {
 }
 
 impl Names {
+    /// The names of an installation. A value that others may have chosen fills no scope: it would choose what the grant
+    /// is for.
+    pub fn of(installation: &str, namespace: &str, resolved: &Resolved) -> Self {
+        let own = resolved.values.iter().filter(|(name, _)| !resolved.doubtful.contains(*name));
+        Self {
+            installation: installation.to_owned(),
+            namespace: namespace.to_owned(),
+            parameters: own.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        }
+    }
+
     /// The installation as its objects name it: `NAMESPACE/NAME`.
     pub fn owner(&self) -> String {
         format!("{}/{}", self.namespace, self.installation)
@@ -126,6 +138,23 @@ mod tests {
         let parameters =
             [("team".to_owned(), Value::from("blue")), ("wild".to_owned(), Value::from("*"))].into();
         Names { installation: "web".into(), namespace: "prod".into(), parameters }
+    }
+
+    #[test]
+    fn a_value_that_others_may_have_chosen_fills_nothing() {
+        let value = |name: &str| (name.to_owned(), Value::from("blue"));
+        let resolved = Resolved {
+            values: [value("own"), value("theirs")].into(),
+            doubtful: ["theirs".to_owned(), "unset".to_owned()].into(),
+            ..Resolved::default()
+        };
+        let names = Names::of("web", "prod", &resolved);
+        assert_eq!(names.fill("${namespace}/${installation}/${parameters.own}"), Ok("prod/web/blue".into()));
+        for name in ["theirs", "unset"] {
+            let text = format!("${{parameters.{name}}}");
+            let refused = InvalidTemplate::Parameter { text: text.clone(), name: name.into() };
+            assert_eq!(names.fill(&text), Err(refused));
+        }
     }
 
     #[test]

@@ -43,20 +43,15 @@ pub(super) fn decide(
     let earlier = earlier.filter(|_| !operation.complete);
     // What was uninstalled is installed anew.
     let there = earlier.filter(|earlier| !earlier.is_deleted());
-    let previous = there.and_then(|earlier| earlier.last.as_ref()).map(|last| last.parameters.clone());
-    let previous = previous.unwrap_or_default();
-    let resolved =
-        parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, &previous);
+    let recorded = there.map(Installation::last_parameters).unwrap_or_default();
+    let resolved = parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, recorded);
     // What is missing is said all at once, so none of it ends this before the grant is looked at.
     let credentials = credentials(verified.bundle(), operation, responsibilities, mode);
-    let (resolved, unresolved) = match resolved {
+    let (mut resolved, unresolved) = match resolved {
         Ok(resolved) => (resolved, None),
         Err(error) => (Resolved::default(), Some(Error::Parameters(error))),
     };
-    let recorded =
-        earlier.filter(|earlier| earlier.has_values_of_others()).map(|_| previous).unwrap_or_default();
-    let is_given = |name: &String| operation.parameters.contains_key(name) || !recorded.contains_key(name);
-    let is_own = |name: &String| is_given(name) && !operation.doubtful.contains(name);
+    resolved.doubtful.extend(operation.doubtful.iter().cloned());
     let requests = Requests::of(verified.bundle())?;
     let mut grant = operation.consent.grant(verified.digest(), &requests)?;
     let earlier = earlier.filter(|earlier| continues(earlier, operation, mode));
@@ -66,12 +61,7 @@ pub(super) fn decide(
         operation.consent.check(&grant)?;
     }
     let (carried_over, warning) = (earlier.is_carried_over, earlier.warning());
-    let names = Names {
-        installation: operation.name.clone(),
-        namespace: operation.namespace.clone(),
-        // A value that others may have chosen fills no scope: it would choose what the grant is for.
-        parameters: resolved.values.clone().into_iter().filter(|(name, _)| is_own(name)).collect(),
-    };
+    let names = Names::of(&operation.name, &operation.namespace, &resolved);
     let context = context(verified.fetched(), operation, resolved.values);
     let trust = Some(verified.decision().clone());
     let guard = operation.consent.unsaid_guard(&requests);

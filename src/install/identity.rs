@@ -132,11 +132,7 @@ pub fn goes_beyond(rights: &Rights, namespace: &str) -> bool {
 
 /// The rights that making an identity needs: those to create its objects, and those that it is granted.
 pub fn required_rights(record: &IdentityRecord, rights: &Rights) -> Vec<(RoleScope, PolicyRule)> {
-    let of_scope = |scope: &RoleScope| {
-        let rules = rights.rules(scope).into_iter();
-        rules.map(|justified| (scope.clone(), justified.rule)).collect::<Vec<_>>()
-    };
-    record.required_rights().into_iter().chain(rights.scopes().flat_map(of_scope)).collect()
+    record.required_rights().into_iter().chain(rights.all_rules()).collect()
 }
 
 /// Removes all objects that an identity may have. Returns how many existed.

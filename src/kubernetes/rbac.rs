@@ -56,18 +56,42 @@ impl Rights {
         }
     }
 
-    /// Adds what keeping the state of an installation in a namespace of the cluster takes. Records of claims have names
-    /// that nobody knows beforehand.
-    pub fn keeps_state(&mut self, namespace: &str, installation: &str) {
+    /// What keeping the state of an installation in a namespace of the cluster takes. Records of claims have names that
+    /// nobody knows beforehand.
+    pub fn of_state(namespace: &str, installation: &str) -> Self {
         use ApiVerb::{Create, Delete, Get, List, Patch};
+        let mut rights = Self::default();
         let secrets = PolicyRule::all("", "secrets", &[Create, Delete, Get, List, Patch]);
         let why = "the state is kept in Secrets of this namespace (--state kube)".to_owned();
-        let held = self.scopes.entry(RoleScope::Namespace(namespace.to_owned())).or_default();
+        let held = rights.scopes.entry(RoleScope::Namespace(namespace.to_owned())).or_default();
         held.handed_on.entry(secrets).or_default().insert(why);
         for verb in [Create, Delete, Get, Patch] {
             let lease = PolicyRule::one(COORDINATION, "leases", &format!("carnet.{installation}"), verb);
             held.used.entry(lease).or_default().insert("one run at a time (--state kube)".into());
         }
+        rights
+    }
+
+    /// Adds other rights.
+    pub fn add(&mut self, other: Self) {
+        for (scope, other) in other.scopes {
+            let held = self.scopes.entry(scope).or_default();
+            for (rules, others) in [(&mut held.used, other.used), (&mut held.handed_on, other.handed_on)] {
+                for (rule, why) in others {
+                    rules.entry(rule).or_default().extend(why);
+                }
+            }
+        }
+        self.escalations.extend(other.escalations);
+    }
+
+    /// All rules, each with the scope that it is held in.
+    pub fn all_rules(&self) -> Vec<(RoleScope, PolicyRule)> {
+        let of_scope = |scope: &RoleScope| {
+            let rules = self.rules(scope).into_iter();
+            rules.map(|justified| (scope.clone(), justified.rule)).collect::<Vec<_>>()
+        };
+        self.scopes().flat_map(of_scope).collect()
     }
 
     /// Whether nothing is in it.
@@ -168,6 +192,38 @@ mod tests {
             "create, patch configmaps, secrets: is made\nget deployments.apps: is waited for"
         );
         assert!(!rights.role(&here(), "x").to_string().contains('*'));
+    }
+
+    #[test]
+    fn keeping_the_state_takes_secrets_of_its_namespace_and_the_lease_of_the_installation() {
+        let rights = Rights::of_state("prod", "web");
+        let expected = [
+            "create, delete, get, patch leases.coordination.k8s.io carnet.web",
+            "create, delete, get, list, patch secrets",
+        ];
+        assert_eq!(shown(&rights, &here()), expected);
+        assert_eq!(rights.all_rules().len(), 2);
+        assert!(rights.all_rules().iter().all(|(scope, _)| *scope == here()));
+    }
+
+    #[test]
+    fn rights_that_are_added_keep_what_was_there_and_every_reason() {
+        let mut rights = Rights::default();
+        rights.add(Rights::default());
+        assert!(rights.is_empty() && rights.all_rules().is_empty());
+        let used = |kind: &str, why: &str| {
+            let mut rights = Rights::default();
+            rights.uses(&object(kind, "a"), &Kinds::default(), &[ApiVerb::Get], why);
+            rights
+        };
+        let role = "rbac.authorization.k8s.io/ClusterRole";
+        for more in [used("Secret", "is read"), used("Secret", "is waited for"), used(role, "is bound")] {
+            rights.add(more);
+        }
+        assert_eq!(shown(&rights, &here()), ["get secrets a"]);
+        assert_eq!(shown(&rights, &RoleScope::Cluster), ["get clusterroles.rbac.authorization.k8s.io a"]);
+        let why = &rights.role(&here(), "x")["metadata"]["annotations"][WHY];
+        assert_eq!(why, "get secrets: is read; is waited for");
     }
 
     #[test]

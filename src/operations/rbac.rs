@@ -129,7 +129,7 @@ impl RightsRequest {
 pub async fn rights(request: &RightsRequest, services: &Services<'_>) -> Result<RightsReport, Error> {
     let outcome = planned(request, services).await?;
     let home = request.installation().change.identity_namespace.as_deref();
-    Ok(RightsReport::of(&outcome.proposed, home, services.state().namespace()))
+    Ok(RightsReport::of(&outcome.proposed, home, rights_of_state(request, services)))
 }
 
 /// The rights that the caller lacks to make an identity for the run, which must not have more than the caller has.
@@ -147,13 +147,7 @@ pub async fn check(
     let home = request.installation().change.identity_namespace.as_deref();
     let record = install::identity_record(outcome.plan(), rights, cluster.server(), (lifetime, home));
     let mut needed = install::required_rights(&record, rights);
-    if let Some(namespace) = services.state().namespace() {
-        let mut state = Rights::default();
-        state.keeps_state(namespace, &request.installation().name);
-        needed.extend(state.scopes().flat_map(|scope| {
-            state.rules(scope).into_iter().map(|justified| (scope.clone(), justified.rule))
-        }));
-    }
+    needed.extend(rights_of_state(request, services).all_rules());
     let review = beside::own_rights(needed);
     let missing = missing_rights(cluster.server(), &review).await?;
     Ok(RightsCheck { name: request.installation().name.clone(), missing })
@@ -176,10 +170,7 @@ pub async fn make(
     let approvals = services.bundles.approvals(&request.installation().approvals)?;
     let approved = approvals.check(&to_approve).map_err(install::Error::from)?;
     let requested = proposed.requested(approved).map_err(Error::NamespaceOfPlan)?;
-    let requested = match services.state().namespace() {
-        Some(namespace) => requested.keeping_state(namespace, &request.installation().name),
-        None => requested,
-    };
+    let requested = requested.keeping_state(rights_of_state(request, services));
     let (cluster, namespace) = cluster(request.destination(), request.installation(), services).await?;
     if let Some(earlier) = earlier {
         remove(cluster.server(), earlier, request.installation()).await?;
@@ -214,6 +205,12 @@ pub async fn revoke(
 ) -> Result<(), Error> {
     let (cluster, _) = cluster(destination, request, services).await?;
     remove(cluster.server(), account, request).await
+}
+
+/// What keeping the state of the installation takes: nothing where it is on this machine.
+fn rights_of_state(request: &RightsRequest, services: &Services<'_>) -> Rights {
+    let namespace = services.state().namespace();
+    namespace.map(|namespace| Rights::of_state(namespace, &request.installation().name)).unwrap_or_default()
 }
 
 async fn planned(request: &RightsRequest, services: &Services<'_>) -> Result<Outcome, Error> {
@@ -270,13 +267,11 @@ async fn remove(
 }
 
 impl RightsReport {
-    /// `home` is the namespace for accounts that the operator named, `state` the one that the state is kept in.
-    fn of(proposed: &Proposed, home: Option<&str>, state: Option<&str>) -> Self {
+    /// `home` is the namespace for accounts that the operator named, `state` what keeping the state takes.
+    fn of(proposed: &Proposed, home: Option<&str>, state: Rights) -> Self {
         let (plan, mut rights) = (proposed.plan(), proposed.all_rights().clone());
         let installation = &plan.installation;
-        if let Some(state) = state {
-            rights.keeps_state(state, &installation.name);
-        }
+        rights.add(state);
         let later = plan.namespaces_made();
         // Marked as the installation's own, a namespace that is made beforehand is what the plan makes of it.
         let made = later.iter().map(|name| owned_namespace(name, installation)).collect();

@@ -39,10 +39,10 @@ impl Proposed {
 }
 
 impl Requested {
-    /// Rights of an account that also keeps the state of its installation in a namespace of the cluster.
+    /// Rights of an account that also keeps the state of its installation.
     #[must_use]
-    pub fn keeping_state(mut self, namespace: &str, installation: &str) -> Self {
-        self.rights.keeps_state(namespace, installation);
+    pub fn keeping_state(mut self, rights: Rights) -> Self {
+        self.rights.add(rights);
         self
     }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bundle::parameters::RecordedValues;
 use crate::digest::Digest;
 use crate::document;
 use crate::grant::recorded::RecordedObject;
@@ -222,9 +223,13 @@ impl Installation {
         !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
     }
 
-    /// Whether values of its last action may be somebody else's choice.
-    pub fn has_values_of_others(&self) -> bool {
-        self.is_shared || self.last.as_ref().is_some_and(|last| last.imported)
+    /// The parameters of its last action, which may be somebody else's choice. What was uninstalled has none left.
+    pub fn last_parameters(&self) -> RecordedValues<'_> {
+        match &self.last {
+            Some(last) if self.is_shared || last.imported => RecordedValues::OfOthers(&last.parameters),
+            Some(last) => RecordedValues::Own(&last.parameters),
+            None => RecordedValues::Nothing,
+        }
     }
 
     /// Whether others can write the record, so that it decides nothing.

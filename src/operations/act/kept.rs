@@ -148,14 +148,9 @@ impl<'a> Attempt<'a> {
         let requests = Requests::of(bundle).ok()?;
         let grant = self.consent.get().ok()?.grant(found.digest(), &requests).ok()?;
         let given = self.request.inputs.parameters.get().ok()?.read(bundle).ok()?;
-        let recorded = installation.last.as_ref().map(|last| last.parameters.clone()).unwrap_or_default();
-        let resolved = parameters::resolve(bundle, self.action, &given, &recorded).ok()?;
-        let is_own = |name: &String| given.contains_key(name) || !recorded.contains_key(name);
-        let names = Names {
-            installation: installation.name.clone(),
-            namespace: installation.namespace.clone(),
-            parameters: resolved.values.into_iter().filter(|(name, _)| is_own(name)).collect(),
-        };
+        let recorded = installation.last_parameters();
+        let resolved = parameters::resolve(bundle, self.action, &given, recorded).ok()?;
+        let names = Names::of(&installation.name, &installation.namespace, &resolved);
         match shortfall(bundle, component, &grant, &names) {
             Err(Shortfall::Missing(missing)) => Some(missing),
             _ => None,

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make directories")]
 
 use super::*;
+use crate::bundle::parameters::RecordedValues;
 use crate::targets::Place;
 
 const CLAIM: &str = "01E5G8ZYP714JVM8NHTJQ4FH15";
@@ -80,7 +81,7 @@ fn an_imported_installation_has_a_history_and_nothing_else() {
     assert_eq!(there.settings.grant, crate::grant::spec::GrantSpec::default());
     assert!(there.settings.consent.is_none() && there.settings.rule.is_none());
     assert!(there.settings.signers.is_empty() && there.settings.reference.is_empty());
-    assert!(there.has_values_of_others() && there.is_installed());
+    assert!(matches!(there.last_parameters(), RecordedValues::OfOthers(_)) && there.is_installed());
     let last = there.last.unwrap();
     assert!(last.imported && last.grant == crate::grant::spec::GrantSpec::default());
     assert!(last.files.is_none() && last.reference.is_empty() && last.rollback_to.is_none());

@@ -1,11 +1,9 @@
 //! Whether grants cover what a bundle requests.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bundle::parameters;
+use crate::bundle::parameters::{self, RecordedValues};
 use crate::capability::Requests;
 use crate::capability::template::Names;
 use crate::digest::Digest;
@@ -75,11 +73,8 @@ impl GrantCheckRequest {
     fn names(&self, fetched: &Fetched) -> Result<Names, Error> {
         let bundle = fetched.bundle();
         let given = self.parameters.get()?.read(bundle)?;
-        let resolved = parameters::resolve(bundle, "install", &given, &BTreeMap::new())?;
-        Ok(Names {
-            installation: self.name.clone().unwrap_or_else(|| bundle.name().into()),
-            namespace: self.namespace.clone(),
-            parameters: resolved.values,
-        })
+        let resolved = parameters::resolve(bundle, "install", &given, RecordedValues::Nothing)?;
+        let name = self.name.as_deref().unwrap_or_else(|| bundle.name());
+        Ok(Names::of(name, &self.namespace, &resolved))
     }
 }
