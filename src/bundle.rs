@@ -33,7 +33,26 @@ pub use fault::{Fault, FaultSeverity};
 pub use lint::{CnabKind, Whole, faults_on_reading, lint, lint_as};
 
 /// The actions that every bundle has.
-pub const BUILT_IN_ACTIONS: [&str; 3] = ["install", "uninstall", "upgrade"];
+pub const BUILT_IN_ACTIONS: [&str; 3] = [INSTALL, UNINSTALL, UPGRADE];
+
+/// The action that puts a bundle where it is not yet.
+pub const INSTALL: &str = "install";
+
+/// The action that removes it.
+pub const UNINSTALL: &str = "uninstall";
+
+/// The action that changes it.
+pub const UPGRADE: &str = "upgrade";
+
+/// Whether an action is one of the bundle's own, and not one that every bundle has.
+pub fn is_own_action(action: &str) -> bool {
+    !BUILT_IN_ACTIONS.contains(&action)
+}
+
+/// Whether an action leaves an installation with this bundle's objects.
+pub fn is_installing(action: &str) -> bool {
+    [INSTALL, UPGRADE].contains(&action)
+}
 
 /// The directory that holds what a bundle puts out. Every output is a file in it, and nothing else is.
 pub const OUTPUTS: &str = "/cnab/app/outputs";

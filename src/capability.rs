@@ -18,8 +18,8 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::bundle::Bundle;
 use crate::bundle::parameter_sources::PARAMETER_SOURCES;
+use crate::bundle::{Bundle, is_own_action};
 use crate::document;
 use crate::text::CommandLine;
 
@@ -163,10 +163,7 @@ impl Requests {
     /// [`InvalidRequests::Handles`] for an action that is not built in, [`InvalidRequests::Twice`] for a credential of
     /// two kinds, [`InvalidRequests::Scope`] for a name that cannot be one.
     pub fn check(&self) -> Result<(), InvalidRequests> {
-        let unknown = self
-            .handles
-            .iter()
-            .find(|action| !["install", "upgrade", "uninstall"].contains(&action.as_str()));
+        let unknown = self.handles.iter().find(|action| is_own_action(action));
         if let Some(action) = unknown {
             return Err(InvalidRequests::Handles(document::visible(action)));
         }

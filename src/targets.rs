@@ -175,8 +175,8 @@ impl Target {
     /// How the target is written on the command line.
     pub fn describe(&self) -> String {
         match self {
-            Self::Cluster(cluster) => format!("kube ({})", cluster.server().address()),
-            Self::Directory(directory) => format!("dir:{}", directory.path().display()),
+            Self::Cluster(cluster) => format!("{} ({})", Place::cluster(), cluster.server().address()),
+            Self::Directory(directory) => Place::directory(directory.path()).to_string(),
         }
     }
 }

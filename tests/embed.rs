@@ -26,7 +26,7 @@ fn the_example_installs_the_files_that_the_program_installs() {
     assert_eq!(embedded.rendered(), files);
     let of = |home: &Home| home.state().find("guestbook").unwrap().unwrap();
     assert_eq!(of(&embedded).settings.signers, of(&home).settings.signers);
-    assert_eq!(of(&embedded).last.unwrap().result, "succeeded");
+    assert_eq!(of(&embedded).last.unwrap().result.as_str(), "succeeded");
 }
 
 /// The example, which cargo builds beside the tests unless only some of them are wanted.

@@ -17,7 +17,7 @@ use crate::document;
 mod result;
 mod time;
 
-pub use result::{ClaimResult, OutputMetadata, RESULT_STATUSES};
+pub use result::{ClaimResult, OutputMetadata, ResultStatus};
 
 /// The action of a claim that could not be determined.
 pub const UNKNOWN_ACTION: &str = "unknown";

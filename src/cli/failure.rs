@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::bundle::claim::ResultStatus;
+use crate::bundle::{UPGRADE, is_installing};
 use crate::document::visible;
 use crate::text::CommandLine;
 
@@ -50,14 +52,15 @@ impl Context {
             return Some("carnet status NAME".into());
         }
         let state = home.state(self).ok()?;
-        let last = state.find(name).ok()??.last.filter(|last| last.result != "succeeded")?;
-        let has_success =
-            state.history(name).is_ok_and(|history| history.iter().any(|it| it.result == "succeeded"));
+        let last = state.find(name).ok()??.last.filter(|last| last.result != ResultStatus::Succeeded)?;
+        let has_success = state
+            .history(name)
+            .is_ok_and(|history| history.iter().any(|it| it.result == ResultStatus::Succeeded));
         Some(match &*last.action {
-            "upgrade" if has_success => {
+            UPGRADE if has_success => {
                 "the same command goes on where it was; to go back: carnet rollback NAME".into()
             }
-            "install" | "upgrade" => {
+            action if is_installing(action) => {
                 "the same command goes on where it was; to undo it: carnet uninstall NAME".into()
             }
             _ => "the same command goes on where it was; to look at it: carnet status NAME".into(),

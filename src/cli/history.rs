@@ -42,7 +42,7 @@ impl Report for RevisionList {
                     Some(to) => format!("rollback to {}", short(to, &all)),
                     None => row.action.clone(),
                 };
-                vec![revision, time_of(&row.created), action, row.bundle.clone(), row.result.clone()]
+                vec![revision, time_of(&row.created), action, row.bundle.clone(), row.result.to_string()]
             })
             .collect();
         page.table(&["REVISION", "TIME (UTC)", "ACTION", "BUNDLE", "RESULT"], &rows);

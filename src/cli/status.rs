@@ -1,5 +1,6 @@
 //! `carnet status`.
 
+use crate::bundle::claim::ResultStatus;
 use crate::operations::status::{InstallationStatus, ObjectStatus, status};
 
 use super::Context;
@@ -35,11 +36,11 @@ impl Report for InstallationStatus {
         page.line("  ", Tone::Plain, mixed!("in {}, namespace {}", self.place(), self.namespace));
         let since =
             self.created.as_deref().map(|time| format!(", {} UTC", time_of(time))).unwrap_or_default();
-        page.line("  ", tone(&self.result), mixed!("{} {}{since}", self.last_action(), self.result));
+        page.line("  ", tone(self.result), mixed!("{} {}{since}", self.last_action(), self.result));
         if let Some(message) = &self.message {
             page.line("  ", Tone::Plain, Words::outside(message));
         }
-        if let Some(end) = cut_short(&self.result) {
+        if let Some(end) = cut_short(self.result) {
             page.line("  ", Tone::Caution, mixed!("{end}: the same command goes on where it was."));
             let undo = "To undo it: `carnet uninstall`, or after an upgrade `carnet rollback`.";
             page.line("  ", Tone::Caution, undo);
@@ -58,20 +59,22 @@ impl Report for InstallationStatus {
 }
 
 /// How a run ended before it was done.
-fn cut_short(result: &str) -> Option<&'static str> {
+fn cut_short(result: ResultStatus) -> Option<&'static str> {
     match result {
-        "canceled" => Some("The last run was stopped"),
-        "failed" => Some("The last run failed"),
-        "unknown" => Some("The last run was cut off"),
-        _ => None,
+        ResultStatus::Canceled => Some("The last run was stopped"),
+        ResultStatus::Failed => Some("The last run failed"),
+        ResultStatus::Unknown => Some("The last run was cut off"),
+        ResultStatus::Pending | ResultStatus::Running | ResultStatus::Succeeded => None,
     }
 }
 
-fn tone(result: &str) -> Tone {
+fn tone(result: ResultStatus) -> Tone {
     match result {
-        "succeeded" => Tone::Good,
-        "running" => Tone::Plain,
-        _ => Tone::Danger,
+        ResultStatus::Succeeded => Tone::Good,
+        ResultStatus::Running => Tone::Plain,
+        ResultStatus::Canceled | ResultStatus::Failed | ResultStatus::Pending | ResultStatus::Unknown => {
+            Tone::Danger
+        }
     }
 }
 

@@ -35,7 +35,9 @@ impl Error {
         let name = object.to_string();
         match response.status {
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
-            StatusCode::FORBIDDEN if status.is_terminating() => Self::Terminating { object: name },
+            StatusCode::FORBIDDEN if status.is_terminating() => {
+                Self::Terminating { object: Box::new(object.clone()) }
+            }
             StatusCode::FORBIDDEN => {
                 Self::Denied { verb, object: name, text: text(), lacks_right: status.lacks_right() }
             }
@@ -204,7 +206,7 @@ impl Status {
     fn missing(&self, verb: &str, object: &ObjectRef) -> Error {
         match (self.detail("kind"), self.detail("name")) {
             (Some("namespaces"), Some(name)) if object.namespace.as_deref() == Some(name) => {
-                Error::NoNamespace { object: object.to_string() }
+                Error::NoNamespace { object: Box::new(object.clone()) }
             }
             // An apply makes what is not there, so that is not what is missing.
             (kind, Some(name)) if verb != "apply" && name == object.name && self.may_be(object, kind) => {

@@ -139,6 +139,10 @@ fn told(error: &targets::Error) -> GuestError {
     }
 }
 
+fn not_accepted(object: &dyn std::fmt::Display) -> GuestError {
+    GuestError::Invalid(format!("the target does not accept {object}"))
+}
+
 fn told_of_cluster(error: &cluster::Error) -> GuestError {
     use cluster::Error as Refusal;
     match error {
@@ -150,11 +154,8 @@ fn told_of_cluster(error: &cluster::Error) -> GuestError {
         Refusal::Immutable { object, .. }
         | Refusal::Invalid { object, .. }
         | Refusal::NoDependency { object, .. }
-        | Refusal::NoNamespace { object }
-        | Refusal::Terminating { object }
-        | Refusal::Scope { object, .. } => {
-            GuestError::Invalid(format!("the target does not accept {object}"))
-        }
+        | Refusal::Scope { object, .. } => not_accepted(object),
+        Refusal::NoNamespace { object } | Refusal::Terminating { object } => not_accepted(object),
         Refusal::NoKind { api_version, kind } => {
             GuestError::Invalid(format!("the target has no kind {kind} in {api_version}"))
         }

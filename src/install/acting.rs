@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::bundle::claim::ResultStatus;
 use crate::cluster::ScopedIdentity;
 use crate::grant::Denied;
 use crate::host::pass::{Acting, UnderWay};
@@ -117,9 +118,12 @@ impl Run<'_> {
     /// Writes down how the action ended.
     fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
         let result = match acted {
-            Ok((outcome, outputs)) => {
-                ClaimResult { status: "succeeded", message: outcome.message(), outputs, stamp: None }
-            }
+            Ok((outcome, outputs)) => ClaimResult {
+                status: ResultStatus::Succeeded,
+                message: outcome.message(),
+                outputs,
+                stamp: None,
+            },
             Err(error) => ClaimResult {
                 status: error.status(),
                 message: Some(error.summary()),

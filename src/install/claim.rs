@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::bundle::is_installing;
 use crate::document;
 use crate::plan::Plan;
 use crate::state::{Claim, InstallationSettings, RecordedFiles, timestamp, ulid};
@@ -68,7 +69,7 @@ fn approval(by: &ApprovedBy) -> Value {
 fn with_those_of_others(run: &Run<'_>, own: BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     let action = run.operation.action.as_str();
     let last = run.earlier.and_then(|earlier| earlier.last.as_ref());
-    let Some(last) = last.filter(|_| !["install", "upgrade"].contains(&action)) else { return own };
+    let Some(last) = last.filter(|_| !is_installing(action)) else { return own };
     let bundle = run.actor.bundle();
     let is_of_others = |name: &String| {
         let Some(bundle) = bundle else { return true };

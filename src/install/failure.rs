@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::bundle::claim::ResultStatus;
 use crate::bundle::parameters::ParameterError;
 use crate::capability;
 use crate::cluster;
@@ -186,8 +187,8 @@ impl Error {
     }
 
     /// The result status of CNAB Claims.
-    pub(super) fn status(&self) -> &'static str {
-        if matches!(self, Self::Canceled) { "canceled" } else { "failed" }
+    pub(super) fn status(&self) -> ResultStatus {
+        if matches!(self, Self::Canceled) { ResultStatus::Canceled } else { ResultStatus::Failed }
     }
 
     /// The error and its causes, on one line. No stage puts a secret into its error.
@@ -275,10 +276,10 @@ mod tests {
 
     #[test]
     fn one_who_stops_a_run_is_told_from_a_run_that_failed() {
-        assert_eq!(Error::Canceled.status(), "canceled");
-        assert_eq!(Error::Declined.status(), "failed");
+        assert_eq!(Error::Canceled.status(), ResultStatus::Canceled);
+        assert_eq!(Error::Declined.status(), ResultStatus::Failed);
         let refused = Error::SetUp(RunError::Link("no such function".into()));
-        assert_eq!(refused.status(), "failed");
+        assert_eq!(refused.status(), ResultStatus::Failed);
         assert_eq!(refused.summary(), "the component cannot be linked: no such function");
     }
 }

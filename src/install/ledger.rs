@@ -1,6 +1,7 @@
 //! Where a run writes down what it does: which revision recorded an object first, and what an action of the bundle's own
 //! makes as that action's.
 
+use crate::bundle::is_own_action;
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::{Error, Ledger, MadeBy, Recorded};
 
@@ -19,7 +20,7 @@ impl Run<'_> {
     /// The record of the installation's objects, as this action writes it.
     pub(super) fn marking(&self, ledger: Box<dyn Ledger>) -> Box<dyn Ledger> {
         let action = &self.operation.action;
-        let is_own = !["install", "upgrade", "uninstall"].contains(&action.as_str());
+        let is_own = is_own_action(action);
         Box::new(MarkingLedger { ledger, revision: self.revision(), action: is_own.then(|| action.clone()) })
     }
 }

@@ -186,6 +186,7 @@ fn described(place: &RecordedPlace, namespace: &str) -> String {
 #[cfg(test)]
 pub(in crate::install) mod tests {
     use super::*;
+    use crate::bundle::claim::ResultStatus;
     use crate::digest::Digest;
     use crate::grant::spec::GrantSpec;
     use crate::kubernetes::object::ObjectRef;
@@ -211,7 +212,7 @@ pub(in crate::install) mod tests {
             action: action.into(),
             bundle: String::new(),
             digest: Digest::of(b""),
-            result: result.into(),
+            result: ResultStatus::of(result).unwrap(),
             message: None,
             parameters: BTreeMap::new(),
             modifies: true,

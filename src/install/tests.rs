@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bundle::claim::ResultStatus;
 use crate::fetch::tests::installer;
 use crate::grant::tests::verified_of;
 use crate::host::progress::{LogEntry, Observer, Unready};
@@ -151,7 +152,7 @@ async fn a_plan_that_is_confirmed_is_carried_out_and_recorded() {
     assert!(home.file().exists());
     let installation = found(&home).unwrap();
     assert_eq!(installation.inventory().iter().count(), 1);
-    assert_eq!(installation.last.unwrap().result, "succeeded");
+    assert_eq!(installation.last.unwrap().result, ResultStatus::Succeeded);
     let outputs = home.state().outputs("web").unwrap();
     assert_eq!(outputs.keys().collect::<Vec<_>>(), ["url"], "what is `writeOnly` is not stored");
 }
@@ -199,7 +200,7 @@ async fn a_run_that_fails_is_recorded_without_what_it_never_wrote() {
     // The next run finishes it.
     fs::remove_file(home.path("rendered/prod")).unwrap();
     run(&home, "install", Asked::answering(true)).await.unwrap();
-    assert_eq!(found(&home).unwrap().last.unwrap().result, "succeeded");
+    assert_eq!(found(&home).unwrap().last.unwrap().result, ResultStatus::Succeeded);
     assert_eq!(home.state().history("web").unwrap().len(), 2);
 }
 

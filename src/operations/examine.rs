@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::bundle::claim::ResultStatus;
+use crate::bundle::is_installing;
 use crate::install::{ChangedInput, Examined, Mode, ObjectReason};
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::PlannedChange;
@@ -54,7 +56,7 @@ pub struct Unfinished {
     /// The action.
     pub action: String,
     /// The result status of CNAB Claims.
-    pub result: String,
+    pub result: ResultStatus,
 }
 
 /// A comparison.
@@ -85,11 +87,10 @@ impl Findings {
     }
 
     fn of(installation: &Installation, examined: Examined, refused: Vec<String>) -> Self {
-        let last = installation.last.as_ref().filter(|last| last.result != "succeeded");
+        let last = installation.last.as_ref().filter(|last| last.result != ResultStatus::Succeeded);
         Self {
             looked_at: examined.looked_at,
-            unfinished: last
-                .map(|last| Unfinished { action: last.action.clone(), result: last.result.clone() }),
+            unfinished: last.map(|last| Unfinished { action: last.action.clone(), result: last.result }),
             not_compared: examined.not_compared,
             unknown: examined.unknown,
             unready: examined.unready,
@@ -111,7 +112,7 @@ pub(super) async fn examine(
         return Err(Error::Uninstalled(request.name.clone()));
     }
     let last = installation.last.as_ref().map_or("install", |last| last.action.as_str());
-    let action = if ["install", "upgrade"].contains(&last) { last } else { "upgrade" };
+    let action = if is_installing(last) { last } else { "upgrade" };
     // Ownership conflicts would stop a run, but must not stop a comparison, so the guards are overridden. Nothing is
     // written.
     let overrides = Overrides { force_conflicts: true, take_ownership: true, replace: false };

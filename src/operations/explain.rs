@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::bundle::is_own_action;
 use crate::digest::Digest;
 use crate::reference::Reference;
 use crate::text::CommandLine;
@@ -128,8 +129,7 @@ impl Steps<'_> {
     }
 
     fn actions(&self) -> Vec<CommandLine> {
-        let is_own = |name: &str| !["install", "upgrade", "uninstall"].contains(&name);
-        let own = self.inspected.actions.iter().filter(|action| is_own(&action.name));
+        let own = self.inspected.actions.iter().filter(|action| is_own_action(&action.name));
         let invoked = own.map(|action| {
             let line = CommandLine::of("carnet invoke").word(&self.name).word(&action.name);
             self.with_inputs(self.by_policy(line), &action.name)

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::bundle::claim::ResultStatus;
 use crate::digest::Digest;
 use crate::host::progress::LeftObject;
 use crate::install::Outcome;
@@ -33,7 +34,7 @@ pub struct OutcomeDocument {
     /// The revision that the action made.
     pub revision: String,
     /// The result status of CNAB Claims.
-    pub result: &'static str,
+    pub result: ResultStatus,
     /// The digest of the plan that was carried out.
     pub plan: Digest,
     /// The change of each object, as it was made.
@@ -74,7 +75,7 @@ impl OutcomeDocument {
             rollback_to: plan.rollback_to.clone(),
             bundle: plan.bundle.clone(),
             revision: plan.revision.clone(),
-            result: "succeeded",
+            result: ResultStatus::Succeeded,
             plan: plan.digest,
             changes: plan.changes.clone(),
             outputs: shown(outcome),

@@ -143,6 +143,7 @@ pub(super) mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests make files")]
 
     use super::*;
+    use crate::bundle::claim::ResultStatus;
     use crate::operations::Deferred;
     use crate::operations::InstallationRequest;
     use crate::state::InstallationSettings;
@@ -156,7 +157,11 @@ pub(super) mod tests {
     /// An installation whose last action ended so.
     pub(in crate::operations) fn ended(action: &str, result: &str) -> Installation {
         let last = crate::operations::revisions::tests::succeeded();
-        let last = crate::state::Revision { action: action.into(), result: result.into(), ..last };
+        let last = crate::state::Revision {
+            action: action.into(),
+            result: ResultStatus::of(result).unwrap(),
+            ..last
+        };
         let mut ended = installation(Place::directory("/recorded"), true);
         ended.last = Some(last);
         ended

@@ -18,8 +18,9 @@ use crate::kubernetes::metadata::OWNER;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::{IdentityRecord, Rights, account, body};
 use crate::plan::{InstallationName, Proposed, role_name};
+use crate::targets::Target;
 use crate::targets::cluster::Cluster;
-use crate::targets::{Place, Target};
+use crate::verify::TargetKind;
 
 use super::places::Located;
 use super::plan::plan;
@@ -220,7 +221,7 @@ async fn planned(request: &RightsRequest, services: &Services<'_>) -> Result<Out
             returning(revision.as_deref(), installation, Mode::Plan, services).await?.run(services).await?
         }
     };
-    let is_directory = matches!(Place::of_plan(&outcome.plan().target), Ok(Place::Directory { .. }));
+    let is_directory = outcome.to_approve.target == TargetKind::Dir;
     if outcome.proposed.all_rights().is_empty() && is_directory { Err(Error::Directory) } else { Ok(outcome) }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::bundle::claim::ResultStatus;
+use crate::bundle::{UNINSTALL, is_installing};
 use crate::state::Revision;
 
 use super::Error;
@@ -14,8 +16,8 @@ pub(super) fn before<'a>(history: &'a [Revision], current: Option<&Revision>) ->
     earlier
         .iter()
         .rev()
-        .take_while(|it| it.action != "uninstall" || it.result != "succeeded")
-        .find(|it| is_bundled(it) && it.result == "succeeded")
+        .take_while(|it| it.action != UNINSTALL || it.result != ResultStatus::Succeeded)
+        .find(|it| is_bundled(it) && it.result == ResultStatus::Succeeded)
 }
 
 /// The last revision that installed or removed something: what the bundle's own actions do is no version of it.
@@ -54,7 +56,7 @@ pub(super) fn undone_by_last(history: &[Revision]) -> BTreeSet<String> {
 
 /// Whether a revision is one that can be gone back to.
 fn is_bundled(revision: &Revision) -> bool {
-    revision.modifies && ["install", "upgrade"].contains(&revision.action.as_str())
+    revision.modifies && is_installing(&revision.action)
 }
 
 /// The revision whose name begins so.
@@ -81,7 +83,7 @@ pub(super) mod tests {
             action: action.into(),
             bundle: String::new(),
             digest,
-            result: result.into(),
+            result: ResultStatus::of(result).unwrap(),
             message: None,
             parameters: std::collections::BTreeMap::new(),
             modifies: true,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::bundle::claim::ResultStatus;
 use crate::cluster::{self, concurrent};
 use crate::digest::Digest;
 use crate::document::chain;
@@ -49,7 +50,7 @@ pub struct InstallationStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback_to: Option<String>,
     /// The result status of CNAB Claims, or `running`.
-    pub result: String,
+    pub result: ResultStatus,
     /// The result's message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -191,13 +192,13 @@ impl ObjectStatus {
 }
 
 /// A claim without a result belongs to a run that is in progress, or that was interrupted.
-fn result(installation: &Installation, state: &State) -> String {
+fn result(installation: &Installation, state: &State) -> ResultStatus {
     match &installation.last {
-        Some(last) if last.result != "unknown" => last.result.clone(),
+        Some(last) if last.result != ResultStatus::Unknown => last.result,
         _ if matches!(state.holder(&installation.name), Ok(Some(holder)) if !holder.is_overdue) => {
-            "running".into()
+            ResultStatus::Running
         }
-        _ => "unknown".into(),
+        _ => ResultStatus::Unknown,
     }
 }
 
@@ -213,14 +214,14 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let state = State::open(&home.path().join("state")).unwrap();
         let mut interrupted = ended("upgrade", "unknown");
-        assert_eq!(result(&interrupted, &state), "unknown");
+        assert_eq!(result(&interrupted, &state), ResultStatus::Unknown);
         let lock = state.lock("web").unwrap();
-        assert_eq!(result(&interrupted, &state), "running");
-        assert_eq!(result(&ended("upgrade", "failed"), &state), "failed");
+        assert_eq!(result(&interrupted, &state), ResultStatus::Running);
+        assert_eq!(result(&ended("upgrade", "failed"), &state), ResultStatus::Failed);
         drop(lock);
-        assert_eq!(result(&interrupted, &state), "unknown");
+        assert_eq!(result(&interrupted, &state), ResultStatus::Unknown);
         interrupted.last = None;
-        assert_eq!(result(&interrupted, &state), "unknown");
+        assert_eq!(result(&interrupted, &state), ResultStatus::Unknown);
     }
 
     #[test]
@@ -229,7 +230,7 @@ mod tests {
         let state = State::open(&home.path().join("state")).unwrap();
         let status = InstallationStatus::of(&ended("upgrade", "succeeded"), &state).unwrap();
         assert_eq!((status.name.as_str(), status.namespace.as_str()), ("web", "prod"));
-        assert_eq!((status.target.as_str(), status.result.as_str()), ("dir:/recorded", "succeeded"));
+        assert_eq!((status.target.as_str(), status.result), ("dir:/recorded", ResultStatus::Succeeded));
         assert_eq!(status.action.as_deref(), Some("upgrade"));
         assert!(status.objects.is_empty() && status.dangers.is_empty());
     }

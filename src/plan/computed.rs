@@ -110,11 +110,11 @@ fn members_of(value: Value) -> Members<'static> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A plan with each of its members, twice as many rows as there are forms of one.
-    fn plan() -> Plan {
+    pub(in crate::plan) fn plan() -> Plan {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "namespace": "a", "name": "b"});
         let digest = Digest::of(b"x");
         let with = |more: Value| {

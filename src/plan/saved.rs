@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::digest::Digest;
 use crate::document::{self, visible};
 use crate::kubernetes::object::ObjectId;
-use crate::targets::Change;
+use crate::targets::{Change, Place};
 use crate::text::CommandLine;
 
 use super::departures::{calls, credentials, parameters, rights};
@@ -83,10 +83,8 @@ impl Plan {
     pub fn again(&self) -> CommandLine {
         let InstallationName { name, namespace } = &self.installation;
         let line = CommandLine::of("carnet plan").word(name).word(&self.inputs.reference);
-        line.own("-n")
-            .word(namespace)
-            .own("--target")
-            .word(self.target.split(" (").next().unwrap_or_default())
+        let target = Place::of_plan(&self.target).map_or_else(|_| self.target.clone(), |it| it.to_string());
+        line.own("-n").word(namespace).own("--target").word(target)
     }
 
     /// The plan without whatever its digest does not cover, which anybody could have written into the document: powers are
@@ -246,4 +244,51 @@ fn shown(value: &Value) -> String {
         return text;
     }
     format!("{}…", text.chars().take(LONGEST).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::computed::tests::plan;
+
+    #[test]
+    fn the_command_that_plans_anew_names_the_same_target() {
+        let again = |target: &str| Plan { target: target.into(), ..plan() }.again();
+        for (target, word) in [
+            ("kube", "kube"),
+            ("kube (https://a:6443)", "kube"),
+            ("dir:/a", "dir:/a"),
+            ("dir:/a (b)/c", "'dir:/a (b)/c'"),
+            // Another version of the program wrote it.
+            ("ssh:/x (y)", "'ssh:/x (y)'"),
+        ] {
+            assert_eq!(
+                again(target),
+                format!("carnet plan web layout:x -n prod --target {word}"),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_that_the_digest_does_not_cover_is_vouched_for() {
+        let saved = plan();
+        let vouched = saved.vouched_for();
+        assert_eq!(vouched.computed(), saved.computed());
+        for row in &vouched.changes {
+            assert!(row.diff.is_none() && row.not_tried.is_none() && row.warnings.is_empty(), "{row:?}");
+        }
+        assert!(vouched.credentials.iter().all(|flow| flow.readers.is_empty()), "whose readers they are");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_letters_and_says_so() {
+        assert_eq!(
+            (shown(&Value::Null), shown(&json!("a")), shown(&json!([1]))),
+            ("none".into(), "a".into(), "[1]".into())
+        );
+        let (fits, long) = ("ä".repeat(200), "ä".repeat(201));
+        assert_eq!(shown(&json!(fits)), fits);
+        assert_eq!(shown(&json!(long)), format!("{fits}…"));
+    }
 }

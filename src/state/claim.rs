@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::bundle::claim::ResultStatus;
 use crate::sync::Mutex;
 
 /// Where a claim says that it was made elsewhere and imported. Only importing writes it.
@@ -23,8 +24,8 @@ pub struct Claim {
 /// The result of a claim, to be stored.
 #[derive(Debug, Clone)]
 pub struct ClaimResult<'a> {
-    /// `succeeded` or `failed`.
-    pub status: &'a str,
+    /// How it ended.
+    pub status: ResultStatus,
     /// For people.
     pub message: Option<String>,
     /// Outputs that may be stored.

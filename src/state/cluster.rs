@@ -246,10 +246,10 @@ impl ClusterState {
 
     pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
         let (store, writer, claim) = (self.store.clone(), Arc::clone(&self.writer), claim.clone());
-        let (status, message) = (result.status.to_owned(), result.message.clone());
+        let (status, message) = (result.status, result.message.clone());
         let (outputs, stamp) = (result.outputs.clone(), result.stamp.clone());
         self.thread.wait(async move {
-            let result = ClaimResult { status: &status, message, outputs: &outputs, stamp };
+            let result = ClaimResult { status, message, outputs: &outputs, stamp };
             writer.finish(&store, &claim, &result).await
         })
     }

@@ -221,7 +221,10 @@ impl DirectoryState {
         let ResultStamp { id, created } = result.stamp.clone().unwrap_or_else(ResultStamp::now);
         self.database.using(|database| {
             let write = database.transaction()?;
-            write.execute(schema::RESULT, params![id, claim.id, created, result.status, result.message])?;
+            write.execute(
+                schema::RESULT,
+                params![id, claim.id, created, result.status.as_str(), result.message],
+            )?;
             for (output, value) in result.outputs {
                 let value = value.to_string();
                 let digest = Digest::of(value.as_bytes()).to_string();

@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bundle::UNINSTALL;
+use crate::bundle::claim::ResultStatus;
 use crate::bundle::parameters::RecordedValues;
 use crate::digest::Digest;
 use crate::document;
@@ -105,7 +107,7 @@ pub struct Revision {
     /// The digest of the bundle.
     pub digest: Digest,
     /// The result status of CNAB Claims; `unknown` where the run was interrupted.
-    pub result: String,
+    pub result: ResultStatus,
     /// The result's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -215,12 +217,14 @@ impl Installations {
 impl Installation {
     /// Whether the last modifying action was an uninstall that succeeded.
     pub fn is_deleted(&self) -> bool {
-        self.last.as_ref().is_none_or(|last| last.action == "uninstall" && last.result == "succeeded")
+        self.last
+            .as_ref()
+            .is_none_or(|last| last.action == UNINSTALL && last.result == ResultStatus::Succeeded)
     }
 
     /// Whether the last modifying action left something that can be upgraded.
     pub fn is_installed(&self) -> bool {
-        !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == "succeeded")
+        !self.is_deleted() && self.last.as_ref().is_some_and(|last| last.result == ResultStatus::Succeeded)
     }
 
     /// The parameters of its last action, which may be somebody else's choice. What was uninstalled has none left.
@@ -255,7 +259,7 @@ impl Installation {
 
     /// Whether the last run was interrupted.
     pub fn is_interrupted(&self) -> bool {
-        self.last.as_ref().is_some_and(|last| last.result == "unknown")
+        self.last.as_ref().is_some_and(|last| last.result == ResultStatus::Unknown)
     }
 
     /// An installation that is in no state, for the tests of other modules.
@@ -279,7 +283,7 @@ impl Revision {
     /// Reads a claim document. One without a result belongs to a run that is in progress or was interrupted.
     pub(super) fn read(
         claim: &str,
-        status: Option<String>,
+        status: Option<&str>,
         message: Option<String>,
         modifies: bool,
     ) -> Result<Self, StateError> {
@@ -311,7 +315,8 @@ impl Revision {
             action: text("/action"),
             bundle: format!("{} {}", text("/bundle/name"), text("/bundle/version")),
             digest,
-            result: status.unwrap_or_else(|| "unknown".into()),
+            // Who wrote another one knows more than is known here.
+            result: status.and_then(ResultStatus::of).unwrap_or(ResultStatus::Unknown),
             message,
             parameters: parameters.into_iter().collect(),
             modifies,

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bundle::claim::ResultStatus;
 use crate::fetch::fetch;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::rbac::RoleScope;
@@ -70,7 +71,7 @@ pub(in crate::state) fn recorded(name: &str, uid: Option<&str>) -> Recorded {
 }
 
 pub(in crate::state) fn succeeded(outputs: &BTreeMap<String, Value>) -> ClaimResult<'_> {
-    ClaimResult { status: "succeeded", message: None, outputs, stamp: None }
+    ClaimResult { status: ResultStatus::Succeeded, message: None, outputs, stamp: None }
 }
 
 fn outputs(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
@@ -107,7 +108,7 @@ fn what_one_program_has_recorded_another_one_reads() {
         assert_eq!((&*found.name, &*found.namespace), ("web", "prod"));
         assert_eq!(found.settings.bundle, settings().bundle);
         let last = found.last.as_ref().unwrap();
-        assert_eq!((&*last.claim, &*last.action, &*last.result), (&*claim.id, "install", "succeeded"));
+        assert_eq!((&*last.claim, &*last.action, last.result.as_str()), (&*claim.id, "install", "succeeded"));
         assert_eq!(last.parameters, outputs(&[("port", json!(80))]));
         assert_eq!(last.secret_parameters, ["token"]);
         assert!(found.is_installed() && !found.is_deleted() && !found.is_interrupted());
@@ -129,7 +130,7 @@ fn a_run_that_was_cut_off_is_settled_as_unknown_by_the_next_one_and_never_twice(
         act(&open(), "upgrade", &BTreeMap::new());
         act(&open(), "upgrade", &BTreeMap::new());
         let history = open().history("web").unwrap();
-        let told: Vec<_> = history.iter().map(|it| (&*it.result, it.message.as_deref())).collect();
+        let told: Vec<_> = history.iter().map(|it| (it.result.as_str(), it.message.as_deref())).collect();
         assert_eq!(
             told,
             [("unknown", Some("the run was interrupted")), ("succeeded", None), ("succeeded", None)]
@@ -146,13 +147,16 @@ fn an_action_that_modifies_nothing_is_in_the_history_and_is_not_the_last_revisio
         state.begin("web", "prod", &settings(), &looked).unwrap();
         let message = Some("it broke".into());
         state
-            .finish(&looked, &ClaimResult { status: "failed", message, outputs: &none, stamp: None })
+            .finish(
+                &looked,
+                &ClaimResult { status: ResultStatus::Failed, message, outputs: &none, stamp: None },
+            )
             .unwrap();
         let found = state.get("web").unwrap();
         assert_eq!(found.last.unwrap().claim, installed.id);
         let history = state.history("web").unwrap();
         assert_eq!(history.len(), 2);
-        assert_eq!((&*history[1].result, history[1].message.as_deref()), ("failed", Some("it broke")));
+        assert_eq!((history[1].result.as_str(), history[1].message.as_deref()), ("failed", Some("it broke")));
     });
 }
 

@@ -107,6 +107,14 @@ impl Place {
         }
     }
 
+    /// The path of a directory, if it begins with a `~` that no shell has expanded.
+    pub fn path_of_home(&self) -> Option<&str> {
+        match self {
+            Self::Directory { path, .. } => path.to_str().filter(|path| path.starts_with('~')),
+            Self::Cluster { .. } => None,
+        }
+    }
+
     /// The identity of a directory, where it is known.
     pub fn identity(&self) -> Option<&str> {
         match self {
@@ -196,6 +204,13 @@ mod tests {
         assert_eq!(Place::of_plan("kube"), Ok(Place::cluster()));
         assert_eq!(Place::of_plan("dir:/a (b)"), Ok(Place::directory("/a (b)")));
         assert!(Place::of_plan("kubernetes (x)").is_err());
+    }
+
+    #[test]
+    fn a_path_that_no_shell_expanded_is_told_from_one_that_is_meant() {
+        let of = |text: &str| text.parse::<Place>().unwrap().path_of_home().map(str::to_owned);
+        assert_eq!((of("dir:~/t").as_deref(), of("dir:~").as_deref()), (Some("~/t"), Some("~")));
+        assert_eq!((of("dir:./~t"), of("dir:/~"), of("kube")), (None, None, None));
     }
 
     #[test]

@@ -1,14 +1,62 @@
 //! How an action ended.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Claim;
 use crate::bundle::validator::{Members, Validator, Weight};
 
-/// How an action may have ended, or how far it is.
-pub const RESULT_STATUSES: [&str; 6] = ["canceled", "failed", "pending", "running", "succeeded", "unknown"];
+/// How an action has ended, or how far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(with = "String")]
+pub enum ResultStatus {
+    /// It was stopped.
+    Canceled,
+    /// It failed.
+    Failed,
+    /// It was to begin.
+    Pending,
+    /// It was going on.
+    Running,
+    /// It was carried out.
+    Succeeded,
+    /// It was cut off, or nobody knows.
+    Unknown,
+}
+
+impl ResultStatus {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Canceled, Self::Failed, Self::Pending, Self::Running, Self::Succeeded, Self::Unknown];
+
+    /// The status that a text says. None: it is none.
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Its text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Canceled => "canceled",
+            Self::Failed => "failed",
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ResultStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// Outputs of a tool's own, which no bundle declares.
 const RESERVED_OUTPUTS: &str = "io.cnab.outputs.";
@@ -24,8 +72,8 @@ pub struct ClaimResult {
     pub claim: String,
     /// When it ended (ISO 8601).
     pub created: String,
-    /// One of [`RESULT_STATUSES`].
-    pub status: String,
+    /// How it ended, or how far it was.
+    pub status: ResultStatus,
     /// For people.
     pub message: Option<String>,
     /// Its outputs, without their values.
@@ -63,14 +111,15 @@ impl Validator {
         Some(ClaimResult { id: id?, claim: of?, created: created?, status: status?, message, outputs })
     }
 
-    fn status(&mut self, members: &Members<'_>) -> Option<String> {
-        let status = self.required_text(members, "status", RULE)?;
-        if !status.is_empty() && !RESULT_STATUSES.contains(&status.as_str()) {
-            let what =
-                format!("`{status}` is none of {}", RESULT_STATUSES.map(|it| format!("`{it}`")).join(", "));
+    fn status(&mut self, members: &Members<'_>) -> Option<ResultStatus> {
+        let text = self.required_text(members, "status", RULE)?;
+        let status = ResultStatus::of(&text);
+        if !text.is_empty() && status.is_none() {
+            let known = ResultStatus::ALL.map(|it| format!("`{it}`")).join(", ");
+            let what = format!("`{text}` is none of {known}");
             self.fault(Weight::Must, members.below("status"), what, RULE);
         }
-        Some(status)
+        status
     }
 
     fn output_metadata(
@@ -138,8 +187,13 @@ mod tests {
     #[test]
     fn a_result_is_what_its_document_says() {
         let of = claim(&base_of_claim(), Purpose::Lint).0.unwrap();
-        for status in RESULT_STATUSES {
+        for status in ResultStatus::ALL {
             assert_eq!(faults("status", json!(status), Some(&of)), Vec::<String>::new());
+            assert_eq!(ResultStatus::of(status.as_str()), Some(status));
+            assert_eq!(json!(status), json!(status.as_str()), "it is written as it is shown");
+        }
+        for none in ["", "Succeeded", "succeeded ", "done"] {
+            assert_eq!(ResultStatus::of(none), None, "{none}");
         }
         let read = claim_result(&base(), Some(&of), Purpose::Lint).0.unwrap();
         assert_eq!(read.outputs["host"].digest, Some(Digest::of(b"h").to_string()));

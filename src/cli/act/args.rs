@@ -222,7 +222,7 @@ impl TargetArgs {
     pub(in crate::cli) fn destination_in_cluster(&self) -> RequestedPlace {
         let cluster = self.clone();
         RequestedPlace {
-            default: inputs::deferred(move || cluster.place(Some("kube"))),
+            default: inputs::deferred(move || cluster.reached(Place::cluster()).map(Some)),
             ..self.destination()
         }
     }
@@ -232,11 +232,16 @@ impl TargetArgs {
     }
 
     fn parse(&self, text: &str) -> anyhow::Result<Place> {
-        if let Some(path) = text.strip_prefix("dir:").filter(|path| path.starts_with('~')) {
-            return Err(inputs::unexpanded("--target", "dir:", path));
-        }
         let place: Place =
             text.parse().map_err(|error: InvalidPlace| Usage::new(error.to_string(), "dir:PATH or kube"))?;
+        if let Some(path) = place.path_of_home() {
+            return Err(inputs::unexpanded("--target", "dir:", path));
+        }
+        self.reached(place)
+    }
+
+    /// The place, with what the flags say of it.
+    fn reached(&self, place: Place) -> anyhow::Result<Place> {
         let Access { kubeconfig, context, .. } = self.home.cluster.access()?;
         let place = place.try_map_path(inputs::absolute)?.with_secrets(self.secrets.secrets());
         Ok(place.reached_by(kubeconfig, context))

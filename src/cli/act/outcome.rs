@@ -32,11 +32,11 @@ pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
 
 impl Report for Outcome {
     fn show(&self, page: &mut Page) {
-        let OutcomeDocument { name, kept, left, refused, outputs, by_hand, .. } = OutcomeDocument::of(self);
+        let OutcomeDocument { name, left, refused, outputs, by_hand, .. } = OutcomeDocument::of(self);
         page.heading(mixed!("Done: {} in {}", action(self.plan(), Some(&name)), self.plan().target));
         page.line("  ", Tone::Good, Words::mixed(summary(self.plan())));
-        for object in &kept {
-            let how = match (object.starts_with("Secret "), by_hand.is_empty()) {
+        for object in &self.kept {
+            let how = match (object.is_secret(), by_hand.is_empty()) {
                 (true, _) => "for the next installation of this name",
                 (false, true) => "on record; an upgrade with `--delete` removes it",
                 (false, false) => "nobody's any more",

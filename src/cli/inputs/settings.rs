@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::document;
 use crate::oci::registry::RegistrySettings;
+use crate::targets::Place;
 use crate::text::CommandLine;
 
 use super::super::exit::Usage;
@@ -64,9 +65,10 @@ impl Settings {
             *state = path_in(directory, Path::new(state))?.display().to_string();
         }
         if let Some(target) = &mut settings.target
-            && let Some(path) = target.strip_prefix("dir:").filter(|path| path.starts_with('~'))
+            && let Ok(place) = target.parse::<Place>()
+            && place.path_of_home().is_some()
         {
-            *target = format!("dir:{}", path_in(directory, Path::new(path))?.display());
+            *target = place.try_map_path(|path| path_in(directory, path))?.to_string();
         }
         Ok(settings)
     }

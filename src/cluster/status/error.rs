@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::document;
+use crate::kubernetes::object::ObjectRef;
 
 /// Why the cluster did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +111,7 @@ pub enum Error {
     #[error("`{object}` cannot be there: its namespace does not exist")]
     NoNamespace {
         /// The object.
-        object: String,
+        object: Box<ObjectRef>,
     },
     /// The object does not exist.
     #[error("`{0}` does not exist")]
@@ -138,7 +139,7 @@ pub enum Error {
     #[error("`{object}` cannot be there: its namespace is being deleted, and takes nothing new")]
     Terminating {
         /// The object.
-        object: String,
+        object: Box<ObjectRef>,
     },
     /// An answer is longer than is read.
     #[error("the server's answer has more than the {} bytes that are read", document::MAX_BYTES)]

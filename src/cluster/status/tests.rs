@@ -14,7 +14,8 @@ fn refused(code: u16, status: &Value) -> Error {
 fn a_namespace_that_is_being_deleted_is_no_lack_of_rights() {
     let cause = json!({"reason": "NamespaceTerminating", "message": "namespace prod is being terminated", "field": "metadata.namespace"});
     let error = refused(403, &json!({"reason": "Forbidden", "details": {"causes": [cause]}}));
-    assert_eq!(error, Error::Terminating { object: "Service prod/web".into() });
+    let object = ObjectRef::new("v1", "Service", Some("prod"), "web");
+    assert_eq!(error, Error::Terminating { object: Box::new(object) });
     assert_eq!(
         error.to_string(),
         "`Service prod/web` cannot be there: its namespace is being deleted, and takes nothing new"

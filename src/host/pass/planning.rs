@@ -283,7 +283,7 @@ impl Planning {
             || self.refers_to_own(prepared, together)
             || self.brings_namespace_of(object, together)
             || builtin(object.group(), &object.kind).is_none();
-        let missing = cluster::Error::NoNamespace { object: object.to_string() };
+        let missing = cluster::Error::NoNamespace { object: Box::new(object.clone()) };
         if is_ours { Ok(()) } else { Err(CallError::Target(missing.into())) }
     }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::bundle::claim::{Claim, ClaimResult};
+use crate::bundle::claim::{Claim, ClaimResult, ResultStatus};
 use crate::bundle::definition::Definition;
 use crate::bundle::parameters::text_of;
 use crate::bundle::{CnabKind, Fault};
@@ -171,7 +171,7 @@ fn importable(entry: ClaimEntry, withheld: &mut Vec<String>) -> Result<Importabl
         }
     }
     // A run elsewhere that went on when this was written is none of ours, and how it ended is not known.
-    let result = last.filter(|last| !["pending", "running"].contains(&last.status.as_str()));
+    let result = last.filter(|last| !matches!(last.status, ResultStatus::Pending | ResultStatus::Running));
     check_outputs(&claim, result.as_ref(), &outputs)?;
     outputs.retain(|name, _| {
         let is_shown = !claim.bundle.is_write_only_output(name);
@@ -290,7 +290,7 @@ fn record(
         let stamp = |it: &ClaimResult| ResultStamp { id: it.id.clone(), created: it.created.clone() };
         let result = claim.result.as_ref();
         let message = result.map_or_else(|| Some(UNSAID.to_owned()), |result| result.message.clone());
-        let status = result.map_or("unknown", |result| &result.status);
+        let status = result.map_or(ResultStatus::Unknown, |result| result.status);
         let outputs = &claim.outputs;
         state.finish(&written, &state::ClaimResult { status, message, outputs, stamp: result.map(stamp) })?;
         recorded.push(written.id);

@@ -128,7 +128,7 @@ fn every_status_comes_back_and_one_that_was_to_pass_is_unknown() {
         let (_directory, state) = state();
         let items = json!([claim(), result(status)]);
         drop(import(&items.to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());
-        assert_eq!(state.get("web").unwrap().last.unwrap().result, expected, "{status}");
+        assert_eq!(state.get("web").unwrap().last.unwrap().result.as_str(), expected, "{status}");
     }
     let (_directory, state) = state();
     drop(import(&claim().to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, INSTALL, UNINSTALL, UPGRADE};
 use crate::capability::Requests;
 
 /// Something that can be done with a bundle.
@@ -34,7 +34,7 @@ pub(super) fn opaque_actions(bundle: &Bundle) -> Vec<ActionSummary> {
 }
 
 pub(super) fn actions(bundle: &Bundle, requests: &Requests) -> Vec<ActionSummary> {
-    let built_in = ["install", "upgrade", "uninstall"].map(|name| ActionSummary {
+    let built_in = [INSTALL, UPGRADE, UNINSTALL].map(|name| ActionSummary {
         name: name.into(),
         by: if requests.handle(name) { "component" } else { "carnet" },
         modifies: true,

@@ -234,7 +234,7 @@ impl InstallationRecord {
             Some(ClaimRecord { document, .. }) => (document, None, None),
             None => (self.missing(entry), None, Some("the record of its claim is gone".into())),
         };
-        let read = Revision::read(&document.to_string(), status, message, entry.modifies)?;
+        let read = Revision::read(&document.to_string(), status.as_deref(), message, entry.modifies)?;
         Ok(Revision { grant: GrantSpec::default(), ..read })
     }
 

@@ -232,7 +232,7 @@ mod records {
         let (server, state, claim) = installed();
         server.remove("secrets", &claim_name(&claim));
         let last = state.get("web").unwrap().last.unwrap();
-        assert_eq!((&*last.claim, &*last.action, &*last.result), (&*claim.id, "install", "unknown"));
+        assert_eq!((&*last.claim, &*last.action, last.result.as_str()), (&*claim.id, "install", "unknown"));
         assert_eq!(last.message.as_deref(), Some("the record of its claim is gone"));
         assert_eq!(state.outputs("web").unwrap(), BTreeMap::new());
     }

@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         let mut revisions = Revisions::default();
         for row in rows {
             let (id, claim, status, message, modifies) = row?;
-            let read = Revision::read(&claim, status, message, modifies);
+            let read = Revision::read(&claim, status.as_deref(), message, modifies);
             revisions.push(read.map_err(|error| of_claim(&id, error)))?;
         }
         Ok(revisions)

@@ -81,7 +81,7 @@ fn a_state_of_the_first_version_opens_with_all_that_is_in_it() {
     assert_eq!(found.settings.rule, None);
     assert_eq!(found.inventory.len(), 1);
     let history = state.history("web").unwrap();
-    let told: Vec<_> = history.iter().map(|it| (&*it.bundle, &*it.result)).collect();
+    let told: Vec<_> = history.iter().map(|it| (&*it.bundle, it.result.as_str())).collect();
     assert_eq!(told, [("web 1.0.0", "succeeded"), ("web 1.1.0", "unknown")]);
     assert_eq!(state.outputs("web").unwrap()["url"], json!("http://a"));
     assert!(found.is_interrupted());
@@ -96,7 +96,7 @@ fn a_state_of_the_first_version_is_brought_to_this_one_and_goes_on_from_there() 
     state.begin("web", "prod", &settings(), &next).unwrap();
     state.finish(&next, &succeeded(&BTreeMap::new())).unwrap();
     let history = state.history("web").unwrap();
-    let told: Vec<_> = history.iter().map(|it| (&*it.result, it.message.as_deref())).collect();
+    let told: Vec<_> = history.iter().map(|it| (it.result.as_str(), it.message.as_deref())).collect();
     assert_eq!(
         told,
         [("succeeded", None), ("unknown", Some("the run was interrupted")), ("succeeded", None)]

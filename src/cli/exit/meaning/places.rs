@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cluster;
+use crate::kubernetes::object::ObjectRef;
 use crate::state::{DatabaseFault, StateError};
 use crate::targets;
 use crate::text::CommandLine;
@@ -57,10 +58,9 @@ pub(super) fn of_cluster(error: &cluster::Error) -> Meaning {
     }
 }
 
-/// The namespace of an object that is written as `KIND NAMESPACE/NAME`, or which it is.
-fn namespace_of(object: &str) -> &str {
-    let named = object.rsplit(' ').next().unwrap_or(object);
-    named.split('/').next().unwrap_or(named)
+/// The namespace of an object, or which it is.
+fn namespace_of(object: &ObjectRef) -> &str {
+    object.namespace.as_deref().unwrap_or(&object.name)
 }
 
 pub(super) fn of_target(error: &targets::Error) -> Meaning {

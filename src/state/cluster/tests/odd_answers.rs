@@ -2,6 +2,7 @@
 //! run, which goes on.
 
 use super::*;
+use crate::bundle::claim::ResultStatus;
 use crate::state::tests::server::OddAnswer;
 
 /// As far as a run was told that things are recorded.
@@ -46,7 +47,7 @@ fn is_survived(after: usize, odd: OddAnswer) -> bool {
     let found = bob.get("web").unwrap_or_else(|error| panic!("{at}: {error}"));
     let last = found.last.as_ref().unwrap();
     assert!(told.claim.is_none() || told.claim.as_deref() == Some(&*last.claim), "{at}: {last:?}");
-    assert!(!told.finished || last.result == "succeeded", "{at}: {last:?}");
+    assert!(!told.finished || last.result == ResultStatus::Succeeded, "{at}: {last:?}");
     let names: Vec<_> = found.inventory.iter().map(|it| it.object.name.as_str()).collect();
     assert!(names.contains(&"a") && (names.contains(&"b") || !told.intended), "{at}: {names:?}");
     let mut next = Told::default();

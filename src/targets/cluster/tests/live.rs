@@ -301,7 +301,8 @@ async fn an_object_for_a_namespace_to_come_is_planned_from_what_is_sent() {
         (Change::Create, Some(NotDryRun::Impossible), body.clone())
     );
     let error = live.apply(&body).await.unwrap_err();
-    assert_eq!(error, Error::NoNamespace { object: "ConfigMap carnet-not-there/x".into() });
+    let object = ObjectRef::new("v1", "ConfigMap", Some("carnet-not-there"), "x");
+    assert_eq!(error, Error::NoNamespace { object: Box::new(object) });
 }
 
 #[tokio::test]
