@@ -37,14 +37,7 @@ fn message(error: &clap::Error, verbs: &[String]) -> String {
     let argument = one(ContextKind::InvalidArg);
     let value = one(ContextKind::InvalidValue);
     match error.kind() {
-        ErrorKind::InvalidSubcommand => {
-            let word = one(ContextKind::InvalidSubcommand);
-            let top = super::command();
-            let parent = verbs.iter().fold(&top, |at, name| at.find_subcommand(name).unwrap_or(at));
-            let names = parent.get_subcommands().filter(|it| !it.is_hide_set()).map(clap::Command::get_name);
-            let meant = nearest(&word, names).map(|name| format!("; is `{name}` meant?")).unwrap_or_default();
-            format!("there is no verb `{}`{meant}", visible(&word))
-        }
+        ErrorKind::InvalidSubcommand => no_verb(&one(ContextKind::InvalidSubcommand), verbs),
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             let meant = one(ContextKind::SuggestedArg);
             let meant = if meant.is_empty() { meant } else { format!("; is `{meant}` meant?") };
@@ -59,19 +52,7 @@ fn message(error: &clap::Error, verbs: &[String]) -> String {
         ErrorKind::InvalidValue => {
             format!("{argument} cannot be `{}`{}", visible(&value), allowed(error, &value))
         }
-        ErrorKind::ValueValidation => match error.source() {
-            Some(why) if why.is::<std::num::ParseIntError>() => {
-                format!("{argument} is a whole number, and cannot be `{}`", visible(&value))
-            }
-            Some(why) => {
-                let why = chain(why);
-                // Most reasons name the value themselves.
-                let named = value.is_empty() || why.contains(&value);
-                let value = if named { String::new() } else { format!(" cannot be `{}`", visible(&value)) };
-                format!("{argument}{value}: {why}")
-            }
-            None => format!("{argument} cannot be `{}`", visible(&value)),
-        },
+        ErrorKind::ValueValidation => unusable_value(error, &argument, &value),
         ErrorKind::MissingRequiredArgument => {
             let missing = texts(error, ContextKind::InvalidArg).join(", ");
             format!("`{}` lacks {missing}", line(verbs))
@@ -90,6 +71,30 @@ fn message(error: &clap::Error, verbs: &[String]) -> String {
             format!("`{}` lacks a verb", line(verbs))
         }
         _ => "the arguments cannot be read".into(),
+    }
+}
+
+fn no_verb(word: &str, verbs: &[String]) -> String {
+    let top = super::command();
+    let parent = verbs.iter().fold(&top, |at, name| at.find_subcommand(name).unwrap_or(at));
+    let names = parent.get_subcommands().filter(|it| !it.is_hide_set()).map(clap::Command::get_name);
+    let meant = nearest(word, names).map(|name| format!("; is `{name}` meant?")).unwrap_or_default();
+    format!("there is no verb `{}`{meant}", visible(word))
+}
+
+fn unusable_value(error: &clap::Error, argument: &str, value: &str) -> String {
+    match error.source() {
+        Some(why) if why.is::<std::num::ParseIntError>() => {
+            format!("{argument} is a whole number, and cannot be `{}`", visible(value))
+        }
+        Some(why) => {
+            let why = chain(why);
+            // Most reasons name the value themselves.
+            let named = value.is_empty() || why.contains(value);
+            let value = if named { String::new() } else { format!(" cannot be `{}`", visible(value)) };
+            format!("{argument}{value}: {why}")
+        }
+        None => format!("{argument} cannot be `{}`", visible(value)),
     }
 }
 

@@ -104,26 +104,46 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
         plan.target,
         plan.installation.namespace
     ));
-    let rows: Vec<_> = plan
-        .changes
-        .iter()
-        .map(|row| {
-            let (tone, word) = word(row.action);
-            let why = match row.immutable.as_slice() {
-                [] => String::new(),
-                fields => format!(" ({} cannot change)", fields.join(", ")),
-            };
-            (tone, word, mixed!("{}{why}{}", row.object, note(row)))
-        })
-        .collect();
-    page.rows(rows);
+    page.rows(plan.changes.iter().map(changed_row).collect::<Vec<_>>());
     held(page, plan);
     if show != Show::Summary {
-        for (object, diff) in plan.changes.iter().filter_map(|row| Some((&row.object, row.diff.as_ref()?))) {
-            page.heading(Words::mixed(object));
-            diff_lines(page, diff);
+        differences(page, plan);
+    }
+    manifests(page, plan, show);
+    refusals(page, &plan.refused, "The target refused, and the component goes on without");
+    warnings(page, plan);
+    sentences(page, "Rights that are handed on", &plan.escalations);
+    sentences(page, "What this leaves, and what it cannot undo", &plan.cautions);
+    powers::section(page, plan);
+    powers::credentials(page, &plan.credentials);
+    page.heading(Words::mixed(summary(plan)));
+    page.line("  ", Tone::Quiet, mixed!("plan {}", plan.digest));
+    if page.is_verbose() {
+        for call in &plan.host_calls {
+            page.line("  ", Tone::Quiet, mixed!("{} × {} {}", call.count, call.interface, call.function));
         }
     }
+}
+
+/// A change, as a row.
+fn changed_row(row: &PlannedChange) -> (Tone, &'static str, Words) {
+    let (tone, word) = word(row.action);
+    let why = match row.immutable.as_slice() {
+        [] => String::new(),
+        fields => format!(" ({} cannot change)", fields.join(", ")),
+    };
+    (tone, word, mixed!("{}{why}{}", row.object, note(row)))
+}
+
+fn differences(page: &mut Page, plan: &Plan) {
+    for (object, diff) in plan.changes.iter().filter_map(|row| Some((&row.object, row.diff.as_ref()?))) {
+        page.heading(Words::mixed(object));
+        diff_lines(page, diff);
+    }
+}
+
+/// The manifests of what is made, or how to see them.
+fn manifests(page: &mut Page, plan: &Plan, show: Show) {
     let made = plan.changes.iter().filter(|row| matches!(row.action, Change::Create | Change::Replace));
     let made: Vec<_> = made.filter_map(|row| Some((&row.object, row.manifest.as_ref()?))).collect();
     if show == Show::Manifests {
@@ -134,27 +154,14 @@ pub(in crate::cli) fn plan_page(page: &mut Page, plan: &Plan, show: Show) {
     } else if !made.is_empty() {
         page.line("  ", Tone::Quiet, "(-v shows the manifests of what is made)");
     }
-    refusals(page, &plan.refused, "The target refused, and the component goes on without");
-    warnings(page, plan);
-    if !plan.escalations.is_empty() {
-        page.heading("Rights that are handed on");
-        for escalation in &plan.escalations {
-            page.line("  ", Tone::Caution, Words::mixed(escalation));
-        }
-    }
-    if !plan.cautions.is_empty() {
-        page.heading("What this leaves, and what it cannot undo");
-        for caution in &plan.cautions {
-            page.line("  ", Tone::Caution, Words::mixed(caution));
-        }
-    }
-    powers::section(page, plan);
-    powers::credentials(page, &plan.credentials);
-    page.heading(Words::mixed(summary(plan)));
-    page.line("  ", Tone::Quiet, mixed!("plan {}", plan.digest));
-    if page.is_verbose() {
-        for call in &plan.host_calls {
-            page.line("  ", Tone::Quiet, mixed!("{} × {} {}", call.count, call.interface, call.function));
+}
+
+/// Sentences under a heading, where there are any.
+fn sentences(page: &mut Page, heading: &'static str, said: &[String]) {
+    if !said.is_empty() {
+        page.heading(heading);
+        for sentence in said {
+            page.line("  ", Tone::Caution, Words::mixed(sentence));
         }
     }
 }

@@ -30,58 +30,62 @@ pub(super) struct Danger {
 
 /// The rights in these rules that lead further, the worst first. Each kind of right is named once.
 pub(super) fn dangers<'a>(rules: impl IntoIterator<Item = (&'a Value, Scope<'a>)>) -> Vec<Danger> {
-    let mut found = BTreeMap::<(&'static str, &'static str), (Severity, BTreeSet<String>)>::new();
-    let mut note = |rule, what, severity, place: String| {
-        let (worst, places) = found.entry((rule, what)).or_insert_with(|| (severity, BTreeSet::new()));
-        *worst = severity.max(*worst);
-        places.insert(place);
-    };
+    let mut noted = Noted::default();
     for (rule, scope) in rules {
+        noted.look(rule, scope);
+    }
+    noted.into_dangers()
+}
+
+/// What was found, by the rule and the words for it: the worst severity, and every place.
+#[derive(Default)]
+struct Noted(BTreeMap<(&'static str, &'static str), (Severity, BTreeSet<String>)>);
+
+impl Noted {
+    fn look(&mut self, rule: &Value, scope: Scope<'_>) {
+        let in_cluster = |there, elsewhere| if scope == Scope::Cluster { there } else { elsewhere };
+        let mut note = |name, what, severity| self.note(name, what, severity, place(scope, rule));
         if is_everything(rule) {
-            let severity = if scope == Scope::Cluster { Critical } else { High };
-            note("rbac/everything", "do everything", severity, place(scope, rule));
-            continue;
+            return note("rbac/everything", "do everything", in_cluster(Critical, High));
         }
         for right in RIGHTS.iter().filter(|right| right.is_in(rule)) {
             let Some(severity) = right.severity(scope) else { continue };
             let severity = if right.narrows && is_narrow(rule) { severity.lowered() } else { severity };
-            note(right.rule, right.what, severity, place(scope, rule));
+            note(right.rule, right.what, severity);
         }
-        if texts(rule, "/verbs")
-            .any(|verb| verb.starts_with("impersonate:") || verb.starts_with("impersonate-on:"))
+        let is_certain = |verb: &str| verb.starts_with("impersonate:") || verb.starts_with("impersonate-on:");
+        if texts(rule, "/verbs").any(is_certain) {
+            let what = "act as certain others (`impersonate:…`)";
+            note("rbac/impersonate", what, in_cluster(High, Medium));
+        }
+        if scope == Scope::Cluster && texts(rule, "/nonResourceURLs").any(|path| ["*", "/*"].contains(&path))
         {
-            let severity = if scope == Scope::Cluster { High } else { Medium };
-            note("rbac/impersonate", "act as certain others (`impersonate:…`)", severity, place(scope, rule));
-        }
-        let mut paths = texts(rule, "/nonResourceURLs");
-        if scope == Scope::Cluster && paths.any(|path| ["*", "/*"].contains(&path)) {
             let acts = texts(rule, "/verbs").any(|verb| !["get", "head", "options"].contains(&verb));
-            let severity = if acts { High } else { Medium };
-            note(
-                "rbac/paths",
-                "reach whatever the API server serves beside objects",
-                severity,
-                place(scope, rule),
-            );
+            let what = "reach whatever the API server serves beside objects";
+            note("rbac/paths", what, if acts { High } else { Medium });
         }
         if texts(rule, "/resources").any(|resource| resource == "*") {
-            let severity = if scope == Scope::Cluster { Medium } else { Low };
-            note(
-                "rbac/every-resource",
-                "reach every kind of a group, those to come included",
-                severity,
-                place(scope, rule),
-            );
+            let what = "reach every kind of a group, those to come included";
+            note("rbac/every-resource", what, in_cluster(Medium, Low));
         }
     }
-    let danger = |((rule, what), (severity, places)): (_, (_, BTreeSet<String>))| Danger {
-        severity,
-        rule,
-        what: format!("{what} {}", joined(places)),
-    };
-    let mut dangers: Vec<_> = found.into_iter().map(danger).collect();
-    dangers.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.what.cmp(&b.what)));
-    dangers
+
+    fn note(&mut self, rule: &'static str, what: &'static str, severity: Severity, place: String) {
+        let (worst, places) = self.0.entry((rule, what)).or_insert_with(|| (severity, BTreeSet::new()));
+        *worst = severity.max(*worst);
+        places.insert(place);
+    }
+
+    fn into_dangers(self) -> Vec<Danger> {
+        let danger = |((rule, what), (severity, places)): (_, (_, BTreeSet<String>))| Danger {
+            severity,
+            rule,
+            what: format!("{what} {}", joined(places)),
+        };
+        let mut dangers: Vec<_> = self.0.into_iter().map(danger).collect();
+        dangers.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.what.cmp(&b.what)));
+        dangers
+    }
 }
 
 /// The rules of roles that every cluster has, for where they cannot be read. Only what leads further is in them.

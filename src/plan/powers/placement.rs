@@ -22,7 +22,38 @@ const CONTROL: [&str; 3] = [
 
 /// Looks at one pod.
 pub(super) fn look(item: &Item<'_>, pod: &PodView<'_>, found: &mut Found) {
-    let spec = pod.spec;
+    look_at_nodes(item, pod.spec, found);
+    if is_on(pod.spec, "/shareProcessNamespace") {
+        let what = "has containers that see and reach into each other's processes (shareProcessNamespace)";
+        found.add(Low, "pod/shared-processes", what);
+    }
+    let containers = || pod.containers().map(|container| container.body);
+    let is_root = |value: Option<&Value>| value.and_then(Value::as_i64) == Some(0);
+    let more = items(pod.spec, "/securityContext/supplementalGroups").any(|group| is_root(Some(group)));
+    let own = GROUPS.iter().any(|place| {
+        is_root(pod.spec.pointer(place)) || containers().any(|body| is_root(body.pointer(place)))
+    });
+    if more || own {
+        found.add(
+            Low,
+            "pod/root-group",
+            "is in the group of root (0), and may do what that group may with files",
+        );
+    }
+    let devices =
+        containers().flat_map(|body| items(body, "/volumeDevices")).filter_map(|it| text(it, "/devicePath"));
+    let devices: Vec<_> = devices.collect();
+    if !devices.is_empty() {
+        found.add(
+            Medium,
+            "pod/raw-device",
+            format!("gets volumes as raw devices, past their file systems: {}", listed(devices)),
+        );
+    }
+}
+
+/// Where a pod runs, and by whose choice.
+fn look_at_nodes(item: &Item<'_>, spec: &Value, found: &mut Found) {
     if let Some(node) = text(spec, "/nodeName").filter(|node| !node.is_empty() && !was_scheduled(item)) {
         let what = format!(
             "runs on the node {}, past the scheduler and what keeps pods away from there",
@@ -47,33 +78,6 @@ pub(super) fn look(item: &Item<'_>, pod: &PodView<'_>, found: &mut Found) {
         if let Some(name) = text(spec, member).filter(|name| !["", "default-scheduler"].contains(name)) {
             found.add(Low, rule, format!("{what}: {}", quoted(name)));
         }
-    }
-    if is_on(spec, "/shareProcessNamespace") {
-        let what = "has containers that see and reach into each other's processes (shareProcessNamespace)";
-        found.add(Low, "pod/shared-processes", what);
-    }
-    let containers = || pod.containers().map(|container| container.body);
-    let is_root = |value: Option<&Value>| value.and_then(Value::as_i64) == Some(0);
-    let more = items(spec, "/securityContext/supplementalGroups").any(|group| is_root(Some(group)));
-    let own = GROUPS
-        .iter()
-        .any(|place| is_root(spec.pointer(place)) || containers().any(|body| is_root(body.pointer(place))));
-    if more || own {
-        found.add(
-            Low,
-            "pod/root-group",
-            "is in the group of root (0), and may do what that group may with files",
-        );
-    }
-    let devices =
-        containers().flat_map(|body| items(body, "/volumeDevices")).filter_map(|it| text(it, "/devicePath"));
-    let devices: Vec<_> = devices.collect();
-    if !devices.is_empty() {
-        found.add(
-            Medium,
-            "pod/raw-device",
-            format!("gets volumes as raw devices, past their file systems: {}", listed(devices)),
-        );
     }
 }
 

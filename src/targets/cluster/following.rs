@@ -61,19 +61,7 @@ impl Cluster {
             match event {
                 Ok(Some(WatchEvent::Now(found))) => last = Some(found),
                 Ok(Some(WatchEvent::Gone(found))) => {
-                    let Awaited::Ready { permit, .. } = awaited else {
-                        told(&Readiness::Ready);
-                        return Ok(Followed::Settled);
-                    };
-                    if !removes_itself(&found) {
-                        return Err(Error::NotFound(permit.0.to_string()));
-                    }
-                    // How it was last says how it ended.
-                    let ended = match self.judged(&permit.0, &found, kinds).await? {
-                        failed @ Readiness::Failed(_) => failed,
-                        _ => Readiness::Ready,
-                    };
-                    told(&ended);
+                    told(&self.ended(awaited, &found, kinds).await?);
                     return Ok(Followed::Settled);
                 }
                 Ok(None) => return Ok(Followed::Lost),
@@ -91,6 +79,19 @@ impl Cluster {
             }
         }
         Ok(Followed::Lost)
+    }
+
+    /// How an object ended that is gone: one that was to be gone, or that removes itself once it is done.
+    async fn ended(&self, awaited: &Awaited, last: &Value, kinds: &Kinds) -> Result<Readiness, Error> {
+        let Awaited::Ready { permit, .. } = awaited else { return Ok(Readiness::Ready) };
+        if !removes_itself(last) {
+            return Err(Error::NotFound(permit.0.to_string()));
+        }
+        // How it was last says how it ended.
+        match self.judged(&permit.0, last, kinds).await? {
+            failed @ Readiness::Failed(_) => Ok(failed),
+            _ => Ok(Readiness::Ready),
+        }
     }
 
     /// Watches one object. None: it is not to be watched, or may not be.

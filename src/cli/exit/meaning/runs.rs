@@ -36,27 +36,12 @@ pub(super) fn of_install(error: &install::Error) -> Meaning {
         install::Error::Canceled => Meaning::from(ERROR).under(Circumstance::CutShort),
         install::Error::Credential(_) => Meaning::from(ERROR)
             .hint("name a credential set with `-c`, or make one: carnet credentials generate NAME REF"),
-        install::Error::Missing { first, more } => {
-            let (mut first, more) = (of_install(first), more.iter().map(of_install));
-            first.details.extend(more.flat_map(|it| it.details));
-            first
-        }
+        install::Error::Missing { first, more } => of_all_missing(first, more),
         install::Error::Credentials(error) => meaning(&**error).unwrap_or_else(|| ERROR.into()),
         install::Error::Displaced { source, under_way } => of_state(source).details(under_way),
         install::Error::Declined => Meaning::from(ERROR).hint(UNASKED),
         install::Error::Identity { source, missing } => of_identity(source, missing),
-        install::Error::Parameters(ParameterError(faults)) => {
-            let missing = faults.iter().filter_map(|fault| match fault {
-                ParameterFault::Required(name) => {
-                    Some(CommandLine::of("--param").word(format_args!("{name}=VALUE")))
-                }
-                _ => None,
-            });
-            let missing: Vec<_> = missing.collect();
-            let how = "give each a value that its definition allows, with `--param` or in a file with `-p`";
-            let meaning = Meaning::from(ERROR).commands(&missing);
-            if missing.is_empty() { meaning.hint(how) } else { meaning.hint("add these flags, with their values") }
-        }
+        install::Error::Parameters(ParameterError(faults)) => of_parameters(faults),
         install::Error::Powers { refused, .. } => of_powers(refused),
         install::Error::Unapproved(Unapproved::Missing { .. }) => Meaning::from(NOT_TRUSTED).hint(UNAPPROVED),
         install::Error::Unapproved(_) => NOT_TRUSTED.into(),
@@ -93,6 +78,24 @@ pub(super) fn of_install(error: &install::Error) -> Meaning {
             .hint("wait longer with `--timeout`, or not with `--no-wait`"),
         _ => ERROR.into(),
     }
+}
+
+/// What has to be granted or given: the first decides, and all of it is listed.
+fn of_all_missing(first: &install::Error, more: &[install::Error]) -> Meaning {
+    let (mut first, more) = (of_install(first), more.iter().map(of_install));
+    first.details.extend(more.flat_map(|it| it.details));
+    first
+}
+
+fn of_parameters(faults: &[ParameterFault]) -> Meaning {
+    let missing = faults.iter().filter_map(|fault| match fault {
+        ParameterFault::Required(name) => Some(CommandLine::of("--param").word(format_args!("{name}=VALUE"))),
+        _ => None,
+    });
+    let missing: Vec<_> = missing.collect();
+    let how = "give each a value that its definition allows, with `--param` or in a file with `-p`";
+    let meaning = Meaning::from(ERROR).commands(&missing);
+    if missing.is_empty() { meaning.hint(how) } else { meaning.hint("add these flags, with their values") }
 }
 
 pub(super) fn of_run(error: &RunError) -> Meaning {
