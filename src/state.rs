@@ -32,7 +32,7 @@ use crate::fetch::Fetched;
 use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
 
-pub use claim::{Claim, ClaimResult, IMPORTED, RecordedClaim, RecordedResult, ResultStamp, timestamp, ulid};
+pub use claim::{IMPORTED, NewClaim, NewResult, RecordedClaim, RecordedResult, ResultStamp, timestamp, ulid};
 pub use cluster::record_text;
 pub use directory::{is_own, private_directory};
 pub use error::{DatabaseFault, StateError};
@@ -304,7 +304,7 @@ impl State {
         name: &str,
         namespace: &str,
         settings: &InstallationSettings,
-        claim: &Claim,
+        claim: &NewClaim,
     ) -> Result<(), StateError> {
         match &self.0 {
             Backend::Cluster(cluster) => cluster.within(namespace).begin(name, settings, claim),
@@ -316,7 +316,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError`] when it cannot be written.
-    pub fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
+    pub fn finish(&self, claim: &NewClaim, result: &NewResult<'_>) -> Result<(), StateError> {
         match &self.0 {
             Backend::Cluster(cluster) => cluster.finish(claim, result),
             Backend::Directory(directory) => directory.finish(claim, result),

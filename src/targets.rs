@@ -35,7 +35,7 @@ use crate::kubernetes::object::ObjectRef;
 use self::cluster::Cluster;
 use directory::Directory;
 
-pub use self::cluster::{Followed, Listing, Removed, Sight};
+pub use self::cluster::{Followed, ListedObjects, Removed, Sight};
 pub use awaited::Awaited;
 pub use failure::{Error, Reached};
 pub use inventory::{Inventory, Ledger, MadeBy, Recorded};
@@ -97,7 +97,12 @@ impl Target {
     }
 
     /// Reads objects together, as far as that takes fewer requests than each by itself.
-    pub async fn list(&self, permits: &[Permitted<Get>], kinds: &Kinds, inventory: &Inventory) -> Listing {
+    pub async fn list(
+        &self,
+        permits: &[Permitted<Get>],
+        kinds: &Kinds,
+        inventory: &Inventory,
+    ) -> ListedObjects {
         let objects: Vec<_> = permits.iter().map(|permit| &permit.0).collect();
         self.list_all(&objects, kinds, inventory).await
     }
@@ -108,14 +113,14 @@ impl Target {
         prepared: impl Iterator<Item = &Prepared>,
         kinds: &Kinds,
         inventory: &Inventory,
-    ) -> Listing {
+    ) -> ListedObjects {
         self.list_all(&prepared.map(Prepared::object).collect::<Vec<_>>(), kinds, inventory).await
     }
 
-    async fn list_all(&self, objects: &[&ObjectRef], kinds: &Kinds, inventory: &Inventory) -> Listing {
+    async fn list_all(&self, objects: &[&ObjectRef], kinds: &Kinds, inventory: &Inventory) -> ListedObjects {
         match self {
             Self::Cluster(cluster) => cluster.list(objects, kinds, |it| inventory.find(it).is_some()).await,
-            Self::Directory(_) => Listing::default(),
+            Self::Directory(_) => ListedObjects::default(),
         }
     }
 

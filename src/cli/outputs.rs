@@ -1,7 +1,7 @@
 //! `carnet outputs`.
 
 use crate::operations::Document;
-use crate::operations::outputs::{Output, OutputList, outputs};
+use crate::operations::outputs::{OutputList, OutputValue, outputs};
 
 use super::Context;
 use super::act::{HomeArgs, output_text, show_outputs, show_parameters};
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
             if context.ui.is_for_people() {
                 context.ui.value(&output_text(&output.value))?;
             } else {
-                context.ui.document(Output::KIND, &output)?;
+                context.ui.document(OutputValue::KIND, &output)?;
             }
         }
     }

@@ -12,7 +12,7 @@ use super::bindings::carnet::{credentials, files, installation, kubernetes};
 use super::credentials::LentCredential;
 use super::gate::{Host, HostAnswer};
 use super::kubernetes::length;
-use super::progress::Level;
+use super::progress::LogLevel;
 
 impl Host {
     /// Adds every function of the host API.
@@ -173,10 +173,10 @@ impl installation::log::Host for Host {
         let mut call = self.installation(functions::LOG, 0)?;
         call.count_log(message.len())?;
         let level = match level {
-            installation::log::Level::Debug => Level::Debug,
-            installation::log::Level::Info => Level::Info,
-            installation::log::Level::Warn => Level::Warn,
-            installation::log::Level::Error => Level::Error,
+            installation::log::Level::Debug => LogLevel::Debug,
+            installation::log::Level::Info => LogLevel::Info,
+            installation::log::Level::Warn => LogLevel::Warn,
+            installation::log::Level::Error => LogLevel::Error,
         };
         call.view.log.write(level, &message);
         Ok(())

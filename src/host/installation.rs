@@ -13,7 +13,7 @@ use crate::sync::Mutex;
 use crate::targets::credentials::REDACTED;
 
 use super::GuestError;
-use super::progress::{Level, LogEntry, Observer};
+use super::progress::{LogEntry, LogLevel, Observer};
 use super::told::CallError;
 
 /// The largest output, in bytes: 1 MiB. Without it outputs would fill the state database.
@@ -74,7 +74,7 @@ impl Log {
     }
 
     /// Adds a message.
-    pub fn write(&self, level: Level, text: &str) {
+    pub fn write(&self, level: LogLevel, text: &str) {
         let mut text = self.scrubbed(text);
         text.truncate(text.floor_char_boundary(MAX_MESSAGE));
         let entry = LogEntry { level, text };

@@ -115,7 +115,7 @@ impl fmt::Display for RunEvent {
 
 /// The level of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum LogLevel {
     /// Debugging output of the component.
     Debug,
     /// Information.
@@ -130,7 +130,7 @@ pub enum Level {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     /// Its level.
-    pub level: Level,
+    pub level: LogLevel,
     /// The text, unchecked.
     pub text: String,
 }

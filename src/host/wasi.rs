@@ -19,7 +19,7 @@ use crate::sync::Mutex;
 
 use super::installation::{InstallationContext, Log};
 use super::meter::{LimitHit, Meter, count};
-use super::progress::Level;
+use super::progress::LogLevel;
 
 /// How far a virtual clock moves with each reading: a loop that waits for time to pass comes to an end.
 const TICK: Duration = Duration::from_millis(1);
@@ -32,8 +32,8 @@ pub(super) fn context(context: &InstallationContext, meter: &Meter, log: &Log) -
     let clock = Ticks::default();
     WasiCtxBuilder::new()
         .envs(&environment(context))
-        .stdout(Captured::new(Level::Info, meter, log))
-        .stderr(Captured::new(Level::Warn, meter, log))
+        .stdout(Captured::new(LogLevel::Info, meter, log))
+        .stderr(Captured::new(LogLevel::Warn, meter, log))
         .wall_clock(clock.clone())
         .monotonic_clock(clock)
         .secure_random(Deterministic::new(seed("random")))
@@ -95,7 +95,7 @@ impl HostMonotonicClock for Ticks {
 /// A stream that becomes lines of the log.
 #[derive(Clone)]
 struct Captured {
-    level: Level,
+    level: LogLevel,
     log: Log,
     written: Arc<Mutex<u64>>,
     limit: u64,
@@ -104,7 +104,7 @@ struct Captured {
 }
 
 impl Captured {
-    fn new(level: Level, meter: &Meter, log: &Log) -> Self {
+    fn new(level: LogLevel, meter: &Meter, log: &Log) -> Self {
         let (written, limit) = meter.shared_log();
         Self { level, log: log.clone(), written, limit, hit: meter.log_hit(), line: Arc::default() }
     }

@@ -12,7 +12,7 @@ use crate::grant::Denied;
 use crate::host::pass::{Acting, UnderWay};
 use crate::host::progress::Observer;
 use crate::plan::Confirmed;
-use crate::state::{Claim, ClaimResult, InstallationLock, RecordedFiles, StateError};
+use crate::state::{InstallationLock, NewClaim, NewResult, RecordedFiles, StateError};
 use crate::verify::Approved;
 
 use super::cleanup::Cleanup;
@@ -116,15 +116,15 @@ impl Run<'_> {
     }
 
     /// Writes down how the action ended.
-    fn conclude(&self, claim: &Claim, acted: &Result<Acted, Error>) -> Result<(), Error> {
+    fn conclude(&self, claim: &NewClaim, acted: &Result<Acted, Error>) -> Result<(), Error> {
         let result = match acted {
-            Ok((outcome, outputs)) => ClaimResult {
+            Ok((outcome, outputs)) => NewResult {
                 status: ResultStatus::Succeeded,
                 message: outcome.message(),
                 outputs,
                 stamp: None,
             },
-            Err(error) => ClaimResult {
+            Err(error) => NewResult {
                 status: error.status(),
                 message: Some(error.summary()),
                 outputs: &BTreeMap::new(),
@@ -135,7 +135,7 @@ impl Run<'_> {
     }
 
     /// Records that the action begins, with all that is needed to finish or undo it.
-    async fn record(&self, planned: &PlannedRun, confirmed: &Confirmed) -> Result<Claim, Error> {
+    async fn record(&self, planned: &PlannedRun, confirmed: &Confirmed) -> Result<NewClaim, Error> {
         let state = self.environment.state;
         if let Some(granted) = self.actor.granted() {
             state.keep(granted.verified().fetched()).await?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::bundle::is_installing;
 use crate::document;
 use crate::plan::Plan;
-use crate::state::{Claim, InstallationSettings, RecordedFiles, timestamp, ulid};
+use crate::state::{InstallationSettings, NewClaim, RecordedFiles, timestamp, ulid};
 use crate::verify::ApprovedBy;
 
 use super::run::Run;
@@ -22,7 +22,7 @@ pub(super) async fn document(
     settings: &InstallationSettings,
     (plan, approved_by): (&Plan, &[ApprovedBy]),
     files: &RecordedFiles,
-) -> Claim {
+) -> NewClaim {
     let id = ulid();
     let (secret_parameters, parameters) = run.split_parameters();
     let parameters = with_those_of_others(run, parameters);
@@ -51,7 +51,7 @@ pub(super) async fn document(
             "carnet": env!("CARGO_PKG_VERSION"),
         } },
     });
-    Claim { id, document, modifies: run.responsibilities.modifies }
+    NewClaim { id, document, modifies: run.responsibilities.modifies }
 }
 
 /// Who approved the plan, and until when that counted.

@@ -37,7 +37,7 @@ mod mirrors;
 
 pub use auth_file::AuthFiles;
 pub use client::RegistryClient;
-pub use credential::{Anonymous, CredentialSource, RegistryCredential};
+pub use credential::{Anonymous, RegistryCredential, RegistryCredentials};
 pub use error::RegistryError;
 pub use mirror::Mirror;
 pub use settings::{ClientIdentity, RegistrySettings};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::fetch::FetchError;
 use crate::oci::OciError;
 use crate::oci::registry::{
-    AuthFiles, CredentialSource, RegistryClient, RegistryCredential, RegistryError, RegistrySettings,
+    AuthFiles, RegistryClient, RegistryCredential, RegistryCredentials, RegistryError, RegistrySettings,
 };
 
 use super::{Document, Error};
@@ -32,7 +32,7 @@ impl Document for Login {
 /// One credential, for whoever asks.
 struct Given(RegistryCredential);
 
-impl CredentialSource for Given {
+impl RegistryCredentials for Given {
     fn credential(&self, _: &str, _: &str) -> Result<Option<RegistryCredential>, String> {
         Ok(Some(self.0.clone()))
     }

@@ -24,7 +24,8 @@ pub struct OutputList {
 
 /// One output of an installation.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Output {
+#[schemars(rename = "Output")]
+pub struct OutputValue {
     /// The installation.
     pub name: String,
     /// The output.
@@ -33,7 +34,7 @@ pub struct Output {
     pub value: Value,
 }
 
-impl Document for Output {
+impl Document for OutputValue {
     const KIND: &'static str = "Output";
 }
 
@@ -56,10 +57,10 @@ impl OutputList {
     ///
     /// # Errors
     /// [`Error::NoOutput`] when there is none of this name.
-    pub fn get(&self, output: &str) -> Result<Output, Error> {
+    pub fn get(&self, output: &str) -> Result<OutputValue, Error> {
         let known = || self.outputs.keys().cloned().collect();
         let missing = || Error::NoOutput { name: self.name.clone(), output: output.into(), known: known() };
         let value = self.outputs.get(output).cloned().ok_or_else(missing)?;
-        Ok(Output { name: self.name.clone(), output: output.into(), value })
+        Ok(OutputValue { name: self.name.clone(), output: output.into(), value })
     }
 }

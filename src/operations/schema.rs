@@ -32,7 +32,7 @@ use super::inspect::Inspection;
 use super::lint::Lint;
 use super::list::InstallationList;
 use super::login::Login;
-use super::outputs::{Output, OutputList};
+use super::outputs::{OutputList, OutputValue};
 use super::rbac::{Account, RightsCheck, RightsReport};
 use super::sign::{KeyPair, Signature};
 use super::status::InstallationStatus;
@@ -107,7 +107,7 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::printed::<LockReport>(),
         DocumentKind::printed::<Login>(),
         DocumentKind::printed::<Outcome>(),
-        DocumentKind::printed::<Output>(),
+        DocumentKind::printed::<OutputValue>(),
         DocumentKind::printed::<OutputList>(),
         DocumentKind::printed::<Plan>(),
         DocumentKind::printed::<RevisionList>(),

@@ -12,7 +12,7 @@ pub const IMPORTED: &str = "dev.carnet.imported";
 
 /// A claim, before its action begins.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct NewClaim {
     /// The id, a ULID.
     pub id: String,
     /// The claim document (CNAB Claims 1.0.0, 400).
@@ -23,7 +23,7 @@ pub struct Claim {
 
 /// The result of a claim, to be stored.
 #[derive(Debug, Clone)]
-pub struct ClaimResult<'a> {
+pub struct NewResult<'a> {
     /// How it ended.
     pub status: ResultStatus,
     /// For people.

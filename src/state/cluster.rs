@@ -38,8 +38,8 @@ use crate::kubernetes::rbac::{IdentityName, IdentityRecord};
 use crate::targets::Ledger;
 
 use super::{
-    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, Installations, RecordedClaim,
-    Revisions, StateError, ulid,
+    Holder, Identities, Installation, InstallationSettings, Installations, NewClaim, NewResult,
+    RecordedClaim, Revisions, StateError, ulid,
 };
 
 use bundle::UnpackedBundle;
@@ -237,19 +237,19 @@ impl ClusterState {
         &self,
         name: &str,
         settings: &InstallationSettings,
-        claim: &Claim,
+        claim: &NewClaim,
     ) -> Result<(), StateError> {
         let (store, writer, name) = (self.store.clone(), Arc::clone(&self.writer), name.to_owned());
         let (settings, claim) = (settings.clone(), claim.clone());
         self.thread.wait(async move { writer.begin(&store, &name, settings, &claim).await })
     }
 
-    pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
+    pub(super) fn finish(&self, claim: &NewClaim, result: &NewResult<'_>) -> Result<(), StateError> {
         let (store, writer, claim) = (self.store.clone(), Arc::clone(&self.writer), claim.clone());
         let (status, message) = (result.status, result.message.clone());
         let (outputs, stamp) = (result.outputs.clone(), result.stamp.clone());
         self.thread.wait(async move {
-            let result = ClaimResult { status, message, outputs: &outputs, stamp };
+            let result = NewResult { status, message, outputs: &outputs, stamp };
             writer.finish(&store, &claim, &result).await
         })
     }

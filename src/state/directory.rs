@@ -35,7 +35,7 @@ use crate::kubernetes::rbac::IdentityRecord;
 use crate::targets::Ledger;
 
 use super::{
-    Claim, ClaimResult, Holder, Identities, Installation, InstallationSettings, RecordedClaim,
+    Holder, Identities, Installation, InstallationSettings, NewClaim, NewResult, RecordedClaim,
     RecordedResult, ResultStamp, Revisions, StateError, origin, timestamp, ulid,
 };
 
@@ -202,7 +202,7 @@ impl DirectoryState {
         name: &str,
         namespace: &str,
         settings: &InstallationSettings,
-        claim: &Claim,
+        claim: &NewClaim,
     ) -> Result<(), StateError> {
         self.writable()?;
         self.database.using(|database| {
@@ -216,7 +216,7 @@ impl DirectoryState {
     }
 
     /// Records the result of an action.
-    pub(super) fn finish(&self, claim: &Claim, result: &ClaimResult<'_>) -> Result<(), StateError> {
+    pub(super) fn finish(&self, claim: &NewClaim, result: &NewResult<'_>) -> Result<(), StateError> {
         self.writable()?;
         let ResultStamp { id, created } = result.stamp.clone().unwrap_or_else(ResultStamp::now);
         self.database.using(|database| {

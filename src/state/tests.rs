@@ -51,7 +51,7 @@ pub(in crate::state) fn settings() -> InstallationSettings {
     }
 }
 
-pub(in crate::state) fn claim(action: &str, modifies: bool) -> Claim {
+pub(in crate::state) fn claim(action: &str, modifies: bool) -> NewClaim {
     let id = ulid();
     let document = json!({
         "id": id, "installation": "web", "revision": id, "created": "2026-01-01T00:00:00Z", "action": action,
@@ -59,7 +59,7 @@ pub(in crate::state) fn claim(action: &str, modifies: bool) -> Claim {
         "parameters": { "port": 80 },
         "custom": { "dev.carnet.run": { "bundle": Digest::of(b"bundle"), "secretParameters": ["token"] } },
     });
-    Claim { id, document, modifies }
+    NewClaim { id, document, modifies }
 }
 
 pub(in crate::state) fn object(name: &str) -> ObjectRef {
@@ -70,15 +70,15 @@ pub(in crate::state) fn recorded(name: &str, uid: Option<&str>) -> Recorded {
     Recorded { uid: uid.map(str::to_owned), ..Recorded::of(object(name)) }
 }
 
-pub(in crate::state) fn succeeded(outputs: &BTreeMap<String, Value>) -> ClaimResult<'_> {
-    ClaimResult { status: ResultStatus::Succeeded, message: None, outputs, stamp: None }
+pub(in crate::state) fn succeeded(outputs: &BTreeMap<String, Value>) -> NewResult<'_> {
+    NewResult { status: ResultStatus::Succeeded, message: None, outputs, stamp: None }
 }
 
 fn outputs(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
-fn act(state: &State, action: &str, outputs: &BTreeMap<String, Value>) -> Claim {
+fn act(state: &State, action: &str, outputs: &BTreeMap<String, Value>) -> NewClaim {
     let claim = claim(action, true);
     state.begin("web", "prod", &settings(), &claim).unwrap();
     state.finish(&claim, &succeeded(outputs)).unwrap();
@@ -149,7 +149,7 @@ fn an_action_that_modifies_nothing_is_in_the_history_and_is_not_the_last_revisio
         state
             .finish(
                 &looked,
-                &ClaimResult { status: ResultStatus::Failed, message, outputs: &none, stamp: None },
+                &NewResult { status: ResultStatus::Failed, message, outputs: &none, stamp: None },
             )
             .unwrap();
         let found = state.get("web").unwrap();

@@ -13,8 +13,8 @@ use super::credentials::{Filled, LentCredentials};
 use super::ownership::{Ownership, refused};
 use super::prepared::Form;
 use super::{
-    Change, DryRunMode, Error, Inventory, Listing, Marks, NotDryRun, Overrides, Prepared, Preview, Reached,
-    Recorded, Target,
+    Change, DryRunMode, Error, Inventory, ListedObjects, Marks, NotDryRun, Overrides, Prepared, Preview,
+    Reached, Recorded, Target,
 };
 
 impl Target {
@@ -57,7 +57,7 @@ impl Target {
         inventory: &Inventory,
         kinds: &Kinds,
         overrides: Overrides,
-        (mode, listing): (DryRunMode, &Listing),
+        (mode, listing): (DryRunMode, &ListedObjects),
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
@@ -101,7 +101,7 @@ impl Target {
     ) -> Result<Preview, Error> {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
-                let before = cluster.before(&prepared.permit, kinds, &Listing::default()).await?;
+                let before = cluster.before(&prepared.permit, kinds, &ListedObjects::default()).await?;
                 adopts(before.as_ref(), prepared, inventory, overrides, DryRunMode::Reads)?;
                 Ok(cluster.foretell(&filled.body, before, why))
             }
@@ -178,7 +178,7 @@ async fn overridden(
     kinds: &Kinds,
     mode: DryRunMode,
 ) -> Result<Preview, Error> {
-    let before = cluster.before(&prepared.permit, kinds, &Listing::default()).await?;
+    let before = cluster.before(&prepared.permit, kinds, &ListedObjects::default()).await?;
     cluster.preview(&prepared.permit, body, kinds, before, (mode, true)).await.map_err(refused)
 }
 

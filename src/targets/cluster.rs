@@ -38,7 +38,7 @@ pub(super) use following::may_be_watched;
 
 pub use apply::{Applied, Body};
 pub use following::Followed;
-pub use listing::Listing;
+pub use listing::ListedObjects;
 pub use owner::Owner;
 pub use removal::{Deleted, Removed};
 pub use sight::{Seen, Sight};
@@ -134,7 +134,7 @@ impl Cluster {
         &self,
         permit: &Permitted<Apply>,
         kinds: &Kinds,
-        listing: &Listing,
+        listing: &ListedObjects,
     ) -> Result<Option<Value>, Error> {
         let object = permit.0.reference();
         if let Some(told) = listing.told(object) {

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::inputs::prompt::{self, Typed};
 use crate::cli::ui::{Page, Tone, Ui, Words, mixed};
-use crate::host::progress::{Level, LogEntry, Observer, RunEvent, Unready};
+use crate::host::progress::{LogEntry, LogLevel, Observer, RunEvent, Unready};
 use crate::host::wait::now;
 use crate::install::{Answer, Approver, Cancellation, Decision};
 use crate::plan::Plan;
@@ -163,9 +163,9 @@ impl Observer for Console {
     fn logged(&self, entry: &LogEntry) {
         let text = &entry.text;
         match entry.level {
-            Level::Debug => self.ui.detail(format_args!("  | {text}")),
-            Level::Info => self.ui.status(format_args!("  | {text}")),
-            Level::Warn | Level::Error => self.ui.warning(format_args!("the component says: {text}")),
+            LogLevel::Debug => self.ui.detail(format_args!("  | {text}")),
+            LogLevel::Info => self.ui.status(format_args!("  | {text}")),
+            LogLevel::Warn | LogLevel::Error => self.ui.warning(format_args!("the component says: {text}")),
         }
     }
 }

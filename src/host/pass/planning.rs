@@ -16,7 +16,9 @@ use crate::kubernetes::rbac::{bound, bound_policy, parameters};
 use crate::kubernetes::resource::builtin;
 use crate::plan::trace::{GuardedStep, ObjectChange, Step, Trace};
 use crate::targets::credentials::Placements;
-use crate::targets::{self, Change, DryRunMode, Listing, NotDryRun, Prepared, Preview, check_replaceable};
+use crate::targets::{
+    self, Change, DryRunMode, ListedObjects, NotDryRun, Prepared, Preview, check_replaceable,
+};
 
 use super::script::Script;
 use super::site::Site;
@@ -159,7 +161,7 @@ impl Planning {
         &self,
         item: &ApplyItem,
         together: &HashSet<ObjectId>,
-        listing: &Listing,
+        listing: &ListedObjects,
     ) -> Result<Preview, targets::Error> {
         let object = item.prepared.object();
         let mode = self.mode_for(&item.prepared, together);

@@ -17,8 +17,8 @@ use crate::kubernetes::readiness::Readiness;
 use crate::plan::Waits;
 use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
 use crate::targets::{
-    self, Awaited, Change, DryRunMode, Inventory, Listing, Looked, NotDryRun, Overrides, Prepared, Preview,
-    Reached, Recorded, Removed, Spared, Take, Target, overrides_of, untaken,
+    self, Awaited, Change, DryRunMode, Inventory, ListedObjects, Looked, NotDryRun, Overrides, Prepared,
+    Preview, Reached, Recorded, Removed, Spared, Take, Target, overrides_of, untaken,
 };
 
 use crate::host::progress::Observer;
@@ -268,12 +268,12 @@ impl Site {
     }
 
     /// Reads objects together, as far as that takes fewer requests.
-    pub async fn list(&self, permits: &[Permitted<Get>]) -> Listing {
+    pub async fn list(&self, permits: &[Permitted<Get>]) -> ListedObjects {
         self.target.list(permits, &self.kinds, &self.inventory).await
     }
 
     /// The same for objects that may be applied.
-    pub(super) async fn list_before(&self, prepared: impl Iterator<Item = &Prepared>) -> Listing {
+    pub(super) async fn list_before(&self, prepared: impl Iterator<Item = &Prepared>) -> ListedObjects {
         self.target.list_before(prepared, &self.kinds, &self.inventory).await
     }
 
@@ -281,7 +281,7 @@ impl Site {
         &self,
         prepared: &Prepared,
         mode: DryRunMode,
-        listing: &Listing,
+        listing: &ListedObjects,
     ) -> Result<Preview, targets::Error> {
         let (how, overrides) = ((mode, listing), self.overrides_of(prepared));
         self.target.preview(prepared, &self.inventory, &self.kinds, overrides, how).await

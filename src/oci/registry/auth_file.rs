@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::credential::{CredentialSource, RegistryCredential};
+use super::credential::{RegistryCredential, RegistryCredentials};
 use super::helper;
 use crate::document;
 
@@ -32,7 +32,7 @@ pub struct AuthFiles {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct AuthFile(Map<String, Value>);
 
-impl CredentialSource for AuthFiles {
+impl RegistryCredentials for AuthFiles {
     fn credential(&self, registry: &str, repository: &str) -> Result<Option<RegistryCredential>, String> {
         for path in &self.files {
             if let Some(file) = AuthFile::read(path)?

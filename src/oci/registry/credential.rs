@@ -63,7 +63,7 @@ impl fmt::Debug for RegistryCredential {
 }
 
 /// Where the credential for a registry is looked up, when one is asked for.
-pub trait CredentialSource: Send + Sync {
+pub trait RegistryCredentials: Send + Sync {
     /// The credential for a repository of a registry, as references name them (`HOST[:PORT]` and `acme/web`); none where
     /// there is none.
     ///
@@ -75,7 +75,7 @@ pub trait CredentialSource: Send + Sync {
 /// Nobody is known anywhere.
 pub struct Anonymous;
 
-impl CredentialSource for Anonymous {
+impl RegistryCredentials for Anonymous {
     fn credential(&self, _: &str, _: &str) -> Result<Option<RegistryCredential>, String> {
         Ok(None)
     }

@@ -10,7 +10,7 @@ use rustls_platform_verifier::Verifier;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::RegistryError;
-use super::credential::{Anonymous, CredentialSource};
+use super::credential::{Anonymous, RegistryCredentials};
 use super::mirror::Mirror;
 use super::origin::Origin;
 use super::transport::{Patience, Proxies};
@@ -38,7 +38,7 @@ pub struct RegistrySettings {
     /// Registries that are asked before another one, in their order.
     pub mirrors: BTreeMap<String, Vec<Mirror>>,
     /// Where credentials are looked up.
-    pub credentials: Box<dyn CredentialSource>,
+    pub credentials: Box<dyn RegistryCredentials>,
     /// The proxies.
     pub proxies: Proxies,
     /// How long each step may take.

@@ -21,7 +21,7 @@ const PASSWORD: &str = "hunter2-of-the-registry";
 /// Knows one password, for one registry.
 struct Known(String);
 
-impl CredentialSource for Known {
+impl RegistryCredentials for Known {
     fn credential(&self, registry: &str, _: &str) -> Result<Option<RegistryCredential>, String> {
         let password =
             || RegistryCredential::Password { user: USER.into(), password: PASSWORD.to_owned().into() };
@@ -133,7 +133,7 @@ async fn a_token_is_made_once_by_the_registry_itself_and_sent_to_it_alone() {
 /// Knows one token that is sent as it is.
 struct FixedToken;
 
-impl CredentialSource for FixedToken {
+impl RegistryCredentials for FixedToken {
     fn credential(&self, _: &str, _: &str) -> Result<Option<RegistryCredential>, String> {
         Ok(Some(RegistryCredential::Token(PASSWORD.to_owned().into())))
     }

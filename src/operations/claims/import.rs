@@ -281,7 +281,7 @@ fn record(
     let settings = settings(place, &claims);
     let mut recorded = Vec::new();
     for claim in claims.iter().skip(there.len()) {
-        let written = state::Claim {
+        let written = state::NewClaim {
             id: claim.claim.id.clone(),
             document: claim.document.clone(),
             modifies: claim.claim.modifies(),
@@ -292,7 +292,7 @@ fn record(
         let message = result.map_or_else(|| Some(UNSAID.to_owned()), |result| result.message.clone());
         let status = result.map_or(ResultStatus::Unknown, |result| result.status);
         let outputs = &claim.outputs;
-        state.finish(&written, &state::ClaimResult { status, message, outputs, stamp: result.map(stamp) })?;
+        state.finish(&written, &state::NewResult { status, message, outputs, stamp: result.map(stamp) })?;
         recorded.push(written.id);
     }
     Ok(recorded)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::state::{ClaimResult, RecordedClaim, RecordedResult, ResultStamp, StateError, timestamp, ulid};
+use crate::state::{NewResult, RecordedClaim, RecordedResult, ResultStamp, StateError, timestamp, ulid};
 
 use super::encoding::{Lines, RecordReader, UnreadableRecord};
 use super::record_store::{Record, RecordStore, RecordVersion, corrupt, lost, unwritable};
@@ -42,7 +42,7 @@ impl ClaimRecord {
     }
 
     /// The record of a claim whose action has ended.
-    pub(super) fn ended(id: &str, document: Value, result: &ClaimResult<'_>) -> Self {
+    pub(super) fn ended(id: &str, document: Value, result: &NewResult<'_>) -> Self {
         let output =
             |(name, value): (&String, &Value)| OutputRecord { name: name.clone(), value: value.clone() };
         Self {
@@ -117,7 +117,7 @@ impl ClaimRecord {
 
 impl StoredResult {
     /// The result of the claim of this id.
-    fn of(claim: &str, result: &ClaimResult<'_>) -> Self {
+    fn of(claim: &str, result: &NewResult<'_>) -> Self {
         let ResultStamp { id, created } = result.stamp.clone().unwrap_or_else(ResultStamp::now);
         Self { id, created, ..Self::new(claim, result.status, result.message.clone()) }
     }

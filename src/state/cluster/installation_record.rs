@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::metadata::is_record;
 use crate::state::{
-    Claim, ClaimResult, Installation, InstallationSettings, Installations, RecordedClaim, Revision,
+    Installation, InstallationSettings, Installations, NewClaim, NewResult, RecordedClaim, Revision,
     Revisions, StateError,
 };
 use crate::targets::{Inventory, Recorded};
@@ -272,7 +272,7 @@ impl InstallationRecord {
     pub(super) async fn begin(
         &mut self,
         store: &RecordStore,
-        claim: &Claim,
+        claim: &NewClaim,
     ) -> Result<RecordVersion, StateError> {
         let action = claim.document.get("action").and_then(Value::as_str).unwrap_or_default().to_owned();
         let record = ClaimRecord::begun(claim.document.clone());
@@ -289,8 +289,8 @@ impl InstallationRecord {
     pub(super) async fn finish(
         &mut self,
         store: &RecordStore,
-        claim: &Claim,
-        result: &ClaimResult<'_>,
+        claim: &NewClaim,
+        result: &NewResult<'_>,
         over: Option<&RecordVersion>,
     ) -> Result<(), StateError> {
         let ended = ClaimRecord::ended(&claim.id, claim.document.clone(), result);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::kubernetes::object::ObjectRef;
-use crate::state::{Claim, ClaimResult, InstallationSettings, StateError};
+use crate::state::{InstallationSettings, NewClaim, NewResult, StateError};
 use crate::sync::Mutex;
 use crate::targets::{Inventory, Recorded};
 
@@ -92,7 +92,7 @@ impl RecordWriter {
         store: &RecordStore,
         name: &str,
         settings: InstallationSettings,
-        claim: &Claim,
+        claim: &NewClaim,
     ) -> Result<(), StateError> {
         self.check().await?;
         let mut open = self.open.lock().await;
@@ -112,8 +112,8 @@ impl RecordWriter {
     pub(super) async fn finish(
         &self,
         store: &RecordStore,
-        claim: &Claim,
-        result: &ClaimResult<'_>,
+        claim: &NewClaim,
+        result: &NewResult<'_>,
     ) -> Result<(), StateError> {
         self.check().await?;
         let mut open = self.open.lock().await;

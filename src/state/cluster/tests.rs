@@ -19,7 +19,7 @@ use crate::targets::Place;
 const INSTALLATION: &str = "carnet.installation.web";
 
 /// A server with an installation, whose last claim is this one.
-fn installed() -> (Server, State, Claim) {
+fn installed() -> (Server, State, NewClaim) {
     let server = Server::start();
     let state = in_cluster(&server, "alice");
     let claim = claim("install", true);
@@ -48,7 +48,7 @@ fn rewrite(server: &Server, name: &str, change: impl FnOnce(String) -> String) {
     });
 }
 
-fn claim_name(claim: &Claim) -> String {
+fn claim_name(claim: &NewClaim) -> String {
     format!("carnet.claim.web.{}", claim.id.to_lowercase())
 }
 

@@ -29,7 +29,7 @@ const OTHERS: usize = 2;
 
 /// What lists have told of objects.
 #[derive(Default)]
-pub struct Listing {
+pub struct ListedObjects {
     /// Objects as they are. None: they are not there.
     told: HashMap<ObjectId, Option<Value>>,
 }
@@ -43,7 +43,7 @@ enum Wanted {
     Names,
 }
 
-impl Listing {
+impl ListedObjects {
     /// The object, if a list has told of it: itself, or that it is not there.
     pub fn told(&self, object: &ObjectRef) -> Option<Option<Value>> {
         // Most of the time nothing was listed, and an identity takes a while to make.
@@ -59,10 +59,10 @@ impl Cluster {
         objects: &[&ObjectRef],
         kinds: &Kinds,
         expected: impl Fn(&ObjectRef) -> bool,
-    ) -> Listing {
+    ) -> ListedObjects {
         // Invariant: a run acts with the rights of its plan, which name each object.
         if self.identity.is_some() {
-            return Listing::default();
+            return ListedObjects::default();
         }
         let mut places = BTreeMap::<String, Vec<&ObjectRef>>::new();
         for object in objects.iter().filter(|object| object.namespace.is_some() && !object.is_secret()) {
@@ -81,7 +81,7 @@ impl Cluster {
             async move { Ok::<_, std::convert::Infallible>(self.list_one(place, &of, wanted).await) }
         });
         let told = collect(lists.collect()).await.unwrap_or_default();
-        Listing { told: told.into_iter().flatten().collect() }
+        ListedObjects { told: told.into_iter().flatten().collect() }
     }
 
     /// Objects of one place, as far as a list tells.

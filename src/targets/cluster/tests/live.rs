@@ -33,7 +33,7 @@ async fn preview(
     how: (DryRunMode, bool),
 ) -> Result<Preview, Error> {
     let permit = permit_to_apply(body, kinds);
-    let before = cluster.before(&permit, kinds, &Listing::default()).await?;
+    let before = cluster.before(&permit, kinds, &ListedObjects::default()).await?;
     cluster.preview(&permit, body, kinds, before, how).await
 }
 
@@ -377,7 +377,7 @@ async fn of_an_object_with_a_credential_an_error_says_code_and_reason_alone() {
         let acting = live.cluster.apply(&permit, sent(), &live.kinds, false).await.unwrap_err();
         assert!(acting.to_string().ends_with(expected), "{acting} instead of {expected}");
         let how = (DryRunMode::DryRun, false);
-        let before = live.cluster.before(&permit, &live.kinds, &Listing::default()).await.unwrap();
+        let before = live.cluster.before(&permit, &live.kinds, &ListedObjects::default()).await.unwrap();
         match live.cluster.preview(&permit, sent(), &live.kinds, before, how).await {
             Err(planning) => assert_eq!(planning, acting),
             Ok(preview) => {
