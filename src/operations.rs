@@ -67,6 +67,7 @@ pub use request::{
     Access, CredentialSource, GivenInputs, InstallRequest, InstallationRequest, OwnWord, Parameters,
     RequestedPlace, TrustMode,
 };
+pub use revisions::WayOn;
 pub use services::Services;
 
 /// The version of every document.

@@ -8,8 +8,7 @@ use carnet::grant::Consent;
 use carnet::grant::spec::FileGrant;
 use carnet::host::Supplied;
 use carnet::install::{Error, Operation, Unattended};
-use carnet::operations::Access;
-use carnet::operations::status::{InstallationStatus, status};
+use carnet::operations::status::{InstallationStatus, StatusRequest, status};
 use carnet::targets::{self, Overrides};
 use carnet::verify::Verified;
 use support::{Home, example, runtime, signed};
@@ -137,7 +136,8 @@ fn a_status_tells_of_each_object_by_itself_what_is_wrong_with_it() {
     home.act(Some(bundle), asked).unwrap();
     let state = home.state();
     let ask = || -> InstallationStatus {
-        runtime().block_on(status("web", None, &Access::default(), &state, &Unattended)).unwrap()
+        let request = StatusRequest { name: "web".into(), ..StatusRequest::default() };
+        runtime().block_on(status(&request, &state, &Unattended)).unwrap()
     };
     let is_ready = |object: &carnet::operations::status::ObjectStatus| object.ready == Some(true);
     let objects = ask().objects;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::operations::Document as _;
-use crate::operations::claims::{ClaimList, ClaimsImported, export, import};
+use crate::operations::claims::{ClaimList, ClaimsImported, ImportRequest, export, import};
 use crate::text::json;
 
 use super::act::{HomeArgs, TargetArgs};
@@ -88,9 +88,10 @@ fn write(list: &ClaimList, file: &Path) -> anyhow::Result<()> {
 fn run_import(args: &Import, context: &Context) -> anyhow::Result<Code> {
     let state = args.target.home.state(context)?;
     let place = args.target.destination();
-    let place = place.named.get()?.as_ref().or(place.default.get()?.as_ref());
+    let place = place.named.get()?.as_ref().or(place.default.get()?.as_ref()).cloned();
     let namespace = args.target.home.namespace().or(state.namespace()).unwrap_or(NAMESPACE).to_owned();
-    let imported = import(&inputs::text(&args.file)?, place, &namespace, &state)?;
+    let request = ImportRequest { text: inputs::text(&args.file)?, place, namespace };
+    let imported = import(&request, &state)?;
     context.ui.report(&imported)?;
     Ok(exit::DONE)
 }

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::bundle::claim::ResultStatus;
-use crate::bundle::{UPGRADE, is_installing};
 use crate::document::visible;
+use crate::operations::WayOn;
 use crate::text::CommandLine;
 
 use super::Context;
@@ -52,18 +51,14 @@ impl Context {
             return Some("carnet status NAME".into());
         }
         let state = home.state(self).ok()?;
-        let last = state.find(name).ok()??.last.filter(|last| last.result != ResultStatus::Succeeded)?;
-        let has_success = state
-            .history(name)
-            .is_ok_and(|history| history.iter().any(|it| it.result == ResultStatus::Succeeded));
-        Some(match &*last.action {
-            UPGRADE if has_success => {
+        Some(match WayOn::of(name, &state)? {
+            WayOn::RollBack => {
                 "the same command goes on where it was; to go back: carnet rollback NAME".into()
             }
-            action if is_installing(action) => {
+            WayOn::Uninstall => {
                 "the same command goes on where it was; to undo it: carnet uninstall NAME".into()
             }
-            _ => "the same command goes on where it was; to look at it: carnet status NAME".into(),
+            WayOn::Look => "the same command goes on where it was; to look at it: carnet status NAME".into(),
         })
     }
 

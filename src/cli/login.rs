@@ -1,6 +1,6 @@
 //! `carnet login` and `carnet logout`.
 
-use crate::operations::login::{Login, login, logout};
+use crate::operations::login::{Login, LoginRequest, login, logout};
 
 use super::Context;
 use super::exit::{self, Code, Usage};
@@ -50,7 +50,8 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
         password::of_registry(&args.registry)?
     };
     let (settings, files) = (context.registry_settings()?, inputs::registries::auth_files());
-    let known = context.wait(login(&args.registry, &args.user, &password, settings, &files))?;
+    let request = LoginRequest { registry: args.registry.clone(), user: args.user.clone(), password };
+    let known = context.wait(login(&request, settings, &files))?;
     context.ui.report(&known)?;
     Ok(exit::DONE)
 }

@@ -10,7 +10,8 @@ use crate::cluster::written_for;
 use crate::document;
 use crate::kubernetes::rbac::IdentityRecord;
 use crate::operations::rbac::{
-    self, Account, AccountKeeper, Manifests, RightsCheck, RightsReport, RightsRequest,
+    self, Account, AccountKeeper, AccountRequest, Manifests, RevokeRequest, RightsCheck, RightsReport,
+    RightsRequest,
 };
 use crate::operations::{Document as _, InstallRequest, InstallationRequest, OwnWord};
 use crate::reference::Reference;
@@ -125,7 +126,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let home = target.home.clone();
     match file {
         Some(file) if args.revoke => revoke(args, &target, &file, context),
-        Some(file) => make(args, (&home, &args.request(target)?), &file, context),
+        Some(file) => make(args, (&home, args.request(target)?), &file, context),
         None if args.check => check(args, (&home, &args.request(target)?), context),
         None => print((&home, &args.request(target)?), context),
     }
@@ -171,15 +172,15 @@ fn check(
 /// Makes an account, and writes the kubeconfig for it. One of ours that is there already is replaced.
 fn make(
     args: &Args,
-    (home, request): (&HomeArgs, &RightsRequest),
+    (home, rights): (&HomeArgs, RightsRequest),
     file: &Path,
     context: &Context,
 ) -> anyhow::Result<Code> {
     let earlier = written(file)?;
     let keeper = KubeconfigFile { file, is_ours: earlier.is_some() };
-    let account = act::carry_out(home, context, async |services| {
-        rbac::make(request, args.ttl, earlier.as_ref(), &keeper, services).await
-    })?;
+    let request = AccountRequest { rights, lifetime: args.ttl, earlier };
+    let account =
+        act::carry_out(home, context, async |services| rbac::make(&request, &keeper, services).await)?;
     context.ui.report(&account)?;
     Ok(exit::DONE)
 }
@@ -188,12 +189,11 @@ fn revoke(args: &Args, target: &TargetArgs, file: &Path, context: &Context) -> a
     let Some(account) = written(file)? else {
         anyhow::bail!("`{}` is not there", file.display());
     };
-    let (destination, request) = (target.destination_in_cluster(), target.home.request(args.name())?);
-    act::carry_out(&target.home, context, async |services| {
-        rbac::revoke(&account, &destination, &request, services).await
-    })?;
+    let (destination, installation) = (target.destination_in_cluster(), target.home.request(args.name())?);
+    let request = RevokeRequest { account, destination, installation };
+    act::carry_out(&target.home, context, async |services| rbac::revoke(&request, services).await)?;
     inputs::remove(file)?;
-    context.ui.status(format_args!("Removed {} and `{}`.", account.name, file.display()));
+    context.ui.status(format_args!("Removed {} and `{}`.", request.account.name, file.display()));
     Ok(exit::DONE)
 }
 

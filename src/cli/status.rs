@@ -1,7 +1,7 @@
 //! `carnet status`.
 
 use crate::bundle::claim::ResultStatus;
-use crate::operations::status::{InstallationStatus, ObjectStatus, status};
+use crate::operations::status::{InstallationStatus, ObjectStatus, StatusRequest, status};
 
 use super::Context;
 use super::act::{HomeArgs, show_outputs, show_parameters, time_of};
@@ -23,8 +23,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     let state = args.home.state(context)?;
-    let (namespace, access) = (args.home.namespace(), args.home.access()?);
-    let status = context.wait(status(&args.name, namespace, &access, &state, &context.ui))?;
+    let namespace = args.home.namespace().map(str::to_owned);
+    let request = StatusRequest { name: args.name.clone(), namespace, access: args.home.access()? };
+    let status = context.wait(status(&request, &state, &context.ui))?;
     context.ui.report(&status)?;
     Ok(exit::DONE)
 }

@@ -22,7 +22,7 @@ use super::{Document, Error};
 
 mod import;
 
-pub use import::{ClaimsImported, import};
+pub use import::{ClaimsImported, ImportRequest, import};
 
 /// Where carnet says in a claim how it ran the action.
 const RUN: &str = "dev.carnet.run";

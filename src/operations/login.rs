@@ -12,6 +12,17 @@ use crate::oci::registry::{
 
 use super::{Document, Error};
 
+/// A request to keep a credential.
+#[derive(Debug)]
+pub struct LoginRequest {
+    /// The registry that it is for.
+    pub registry: String,
+    /// Who one is there.
+    pub user: String,
+    /// And how one proves it.
+    pub password: SecretString,
+}
+
 /// A registry that one is logged in to, or no longer.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -43,18 +54,17 @@ impl RegistryCredentials for Given {
 /// # Errors
 /// [`Error::Fetch`] when it does not, or they cannot be kept.
 pub async fn login(
-    registry: &str,
-    user: &str,
-    password: &SecretString,
+    request: &LoginRequest,
     settings: RegistrySettings,
     files: &AuthFiles,
 ) -> Result<Login, Error> {
+    let LoginRequest { registry, user, password } = request;
     let credential = RegistryCredential::Password { user: user.to_owned(), password: password.clone() };
     let client =
         RegistryClient::new(RegistrySettings { credentials: Box::new(Given(credential)), ..settings });
     client.check(registry).await.map_err(failed)?;
     files.keep(registry, user, password).map_err(|why| unkept(registry, why))?;
-    Ok(Login { registry: registry.to_owned(), user: Some(user.to_owned()), is_known: true })
+    Ok(Login { registry: registry.clone(), user: Some(user.clone()), is_known: true })
 }
 
 /// Forgets the credential for a registry.

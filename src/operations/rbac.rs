@@ -84,6 +84,28 @@ pub enum RightsRequest {
     },
 }
 
+/// A request for an account that has just the rights of a plan.
+#[derive(Debug)]
+pub struct AccountRequest {
+    /// The action whose rights it has.
+    pub rights: RightsRequest,
+    /// How long its token counts.
+    pub lifetime: Duration,
+    /// An earlier account, which is removed.
+    pub earlier: Option<IdentityRecord>,
+}
+
+/// A request to remove an account that was made for an installation.
+#[derive(Debug)]
+pub struct RevokeRequest {
+    /// The account.
+    pub account: IdentityRecord,
+    /// Where the objects of the installation are.
+    pub destination: RequestedPlace,
+    /// The installation.
+    pub installation: InstallationRequest,
+}
+
 /// Keeps the kubeconfig of an account, which holds its token.
 pub trait AccountKeeper {
     /// Keeps it, and says where.
@@ -160,12 +182,11 @@ pub async fn check(
 /// # Errors
 /// As for [`rights`], and when the account cannot be made or kept.
 pub async fn make(
-    request: &RightsRequest,
-    lifetime: Duration,
-    earlier: Option<&IdentityRecord>,
+    request: &AccountRequest,
     keeper: &dyn AccountKeeper,
     services: &Services<'_>,
 ) -> Result<Account, Error> {
+    let AccountRequest { rights: request, lifetime, earlier } = request;
     let Outcome { proposed, to_approve, .. } = planned(request, services).await?;
     // Invariant: nobody gets the rights of a plan that somebody else has to approve first.
     let approvals = services.bundles.approvals(&request.installation().approvals)?;
@@ -178,8 +199,8 @@ pub async fn make(
     }
     let home = request.installation().change.identity_namespace.as_deref();
     let record =
-        install::identity_record(proposed.plan(), requested.rights(), cluster.server(), (lifetime, home));
-    let identity = ScopedIdentity::new(cluster.server(), requested.mint(record, lifetime), None);
+        install::identity_record(proposed.plan(), requested.rights(), cluster.server(), (*lifetime, home));
+    let identity = ScopedIdentity::new(cluster.server(), requested.mint(record, *lifetime), None);
     let made = match identity.make().await {
         Ok(()) => keep(&identity, &namespace, keeper).await,
         Err(error) => Err(error.into()),
@@ -198,14 +219,10 @@ pub async fn make(
 /// # Errors
 /// [`Error::OtherServer`] when it is one of another cluster, [`Error::OtherInstallation`] when it acts for another
 /// installation, and when it cannot be removed.
-pub async fn revoke(
-    account: &IdentityRecord,
-    destination: &RequestedPlace,
-    request: &InstallationRequest,
-    services: &Services<'_>,
-) -> Result<(), Error> {
-    let (cluster, _) = cluster(destination, request, services).await?;
-    remove(cluster.server(), account, request).await
+pub async fn revoke(request: &RevokeRequest, services: &Services<'_>) -> Result<(), Error> {
+    let RevokeRequest { account, destination, installation } = request;
+    let (cluster, _) = cluster(destination, installation, services).await?;
+    remove(cluster.server(), account, installation).await
 }
 
 /// What keeping the state of the installation takes: nothing where it is on this machine.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::bundle::claim::ResultStatus;
-use crate::bundle::{UNINSTALL, is_installing};
-use crate::state::Revision;
+use crate::bundle::{UNINSTALL, UPGRADE, is_installing};
+use crate::state::{Revision, State};
 
 use super::Error;
 
@@ -67,6 +67,36 @@ pub(super) fn named<'a>(history: &'a [Revision], start: &str, name: &str) -> Res
         (Some(revision), None) => Ok(revision),
         (None, _) => Err(Error::NoRevision { name, start }),
         (Some(_), Some(_)) => Err(Error::AmbiguousRevision { name, start }),
+    }
+}
+
+/// What can be done about a run that was cut short, beside giving the same command again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayOn {
+    /// Nothing but looking at it.
+    Look,
+    /// Going back to the revision before.
+    RollBack,
+    /// Removing what it has made.
+    Uninstall,
+}
+
+impl WayOn {
+    /// The way on where the last run of an installation did not succeed. None: nothing was done yet, or nobody can tell.
+    pub fn of(name: &str, state: &State) -> Option<Self> {
+        let last = state.find(name).ok()??.last?;
+        let history = state.history(name).unwrap_or_default();
+        Self::after(&last, &history)
+    }
+
+    fn after(last: &Revision, history: &[Revision]) -> Option<Self> {
+        let is_done = |it: &Revision| it.result == ResultStatus::Succeeded;
+        match last.action.as_str() {
+            _ if is_done(last) => None,
+            UPGRADE if history.iter().any(is_done) => Some(Self::RollBack),
+            action if is_installing(action) => Some(Self::Uninstall),
+            _ => Some(Self::Look),
+        }
     }
 }
 
@@ -178,5 +208,23 @@ pub(super) mod tests {
         }
         let error = found("a").unwrap_err().to_string();
         assert_eq!(error, "several revisions of `web` begin with `A`");
+    }
+
+    #[test]
+    fn the_way_on_is_back_only_where_there_is_something_to_go_back_to() {
+        let installed = revision("1", "install", "succeeded");
+        for (action, result, history, expected) in [
+            ("upgrade", "failed", vec![installed.clone()], Some(WayOn::RollBack)),
+            ("upgrade", "canceled", vec![installed.clone()], Some(WayOn::RollBack)),
+            ("upgrade", "unknown", vec![revision("1", "install", "failed")], Some(WayOn::Uninstall)),
+            ("upgrade", "failed", Vec::new(), Some(WayOn::Uninstall)),
+            ("install", "failed", vec![installed.clone()], Some(WayOn::Uninstall)),
+            ("uninstall", "failed", vec![installed.clone()], Some(WayOn::Look)),
+            ("dev.carnet.web.backup", "canceled", vec![installed.clone()], Some(WayOn::Look)),
+            ("upgrade", "succeeded", vec![installed], None),
+        ] {
+            let last = revision("2", action, result);
+            assert_eq!(WayOn::after(&last, &history), expected, "{action} {result}");
+        }
     }
 }

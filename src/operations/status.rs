@@ -20,6 +20,17 @@ use crate::targets::{self, Looked, Recorded, Sight};
 use super::places::{Located, installation};
 use super::{Access, Document, Error, Listener, Notice};
 
+/// A request to show an installation.
+#[derive(Debug, Clone, Default)]
+pub struct StatusRequest {
+    /// Its name.
+    pub name: String,
+    /// Its namespace. None: any.
+    pub namespace: Option<String>,
+    /// How its cluster is reached from here.
+    pub access: Access,
+}
+
 /// An installation as recorded, and, where its target was asked, the readiness of its objects.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -93,15 +104,13 @@ impl Document for InstallationStatus {
 /// # Errors
 /// [`Error::State`] when the state cannot be read, or has no such installation.
 pub async fn status(
-    name: &str,
-    namespace: Option<&str>,
-    access: &Access,
+    request: &StatusRequest,
     state: &State,
     listener: &dyn Listener,
 ) -> Result<InstallationStatus, Error> {
-    let installation = installation(state, name, namespace)?;
+    let installation = installation(state, &request.name, request.namespace.as_deref())?;
     let mut status = InstallationStatus::of(&installation, state)?;
-    match ask(&installation, access).await {
+    match ask(&installation, &request.access).await {
         Ok(objects) => status.objects = objects,
         Err(error) => listener.told(&Notice::Unasked(chain(&error))),
     }

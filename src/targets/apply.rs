@@ -83,7 +83,7 @@ impl Target {
             (Self::Directory(directory), Form::File(rendered)) => {
                 directory.preview(&prepared.permit, rendered, inventory, overrides)
             }
-            _ => Err(Error::Ledger("the object was prepared for another target".into())),
+            _ => Err(Error::Misprepared(prepared.object().to_string())),
         }
     }
 
@@ -108,7 +108,7 @@ impl Target {
             (Self::Directory(directory), Form::File(rendered)) => {
                 directory.preview(&prepared.permit, rendered, inventory, overrides)
             }
-            _ => Err(Error::Ledger("the object was prepared for another target".into())),
+            _ => Err(Error::Misprepared(prepared.object().to_string())),
         }
     }
 
@@ -146,7 +146,7 @@ impl Target {
                     Recorded { written: Some(rendered.digest()), intended: None, ..prepared.recorded() },
                 ))
             }
-            _ => Err(Error::Ledger("the object was prepared for another target".into())),
+            _ => Err(Error::Misprepared(prepared.object().to_string())),
         }
     }
 

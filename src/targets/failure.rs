@@ -64,6 +64,9 @@ pub enum Error {
     /// A credential stands where it may not.
     #[error(transparent)]
     Misplaced(#[from] Misplaced),
+    /// An object that was made ready for a target of the other kind. A run has one target, so this is a fault of ours.
+    #[error("{0} was made ready for another target")]
+    Misprepared(String),
     /// A directory that is not the one that an installation wrote to, as where a file system is not mounted.
     #[error(
         "`{}` {}: nothing of it is removed or forgotten",

@@ -41,6 +41,17 @@ impl Document for ClaimsImported {
     const KIND: &'static str = "ClaimsImported";
 }
 
+/// A request to record claims as the history of an installation.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    /// The claims, as JSON.
+    pub text: String,
+    /// Where the objects of the installation are. None: nobody says.
+    pub place: Option<Place>,
+    /// The namespace of the installation.
+    pub namespace: String,
+}
+
 /// A claim that may be recorded.
 struct Importable {
     claim: Claim,
@@ -50,17 +61,13 @@ struct Importable {
 }
 
 /// Records the claims of one installation as its history: those of a document of ours, a claim alone, or a list of claims
-/// and results. Nothing else comes of them. `place` says where the objects of the installation are.
+/// and results. Nothing else comes of them.
 ///
 /// # Errors
 /// [`Error::NoPlace`] where nobody says that, [`Error::Claims`] for claims that break the rules, [`Error::ClaimsThere`] where the installation has others.
-pub fn import(
-    text: &str,
-    place: Option<&Place>,
-    namespace: &str,
-    state: &State,
-) -> Result<ClaimsImported, Error> {
-    let entries = entries(&document::json(text.as_bytes()).map_err(|error| unread(&error))?)?;
+pub fn import(request: &ImportRequest, state: &State) -> Result<ClaimsImported, Error> {
+    let document = document::json(request.text.as_bytes()).map_err(|error| unread(&error))?;
+    let entries = entries(&document)?;
     let (mut claims, mut faults, mut withheld) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (index, entry) in entries.into_iter().enumerate() {
         match importable(entry, &mut withheld) {
@@ -96,11 +103,12 @@ pub fn import(
     if !faults.is_empty() {
         return Err(Error::Claims(faults));
     }
-    let place = place.ok_or(Error::NoPlace)?;
+    let namespace = &request.namespace;
+    let place = request.place.as_ref().ok_or(Error::NoPlace)?;
     let recorded = record(&name, namespace, place, claims.into_values().collect(), state)?;
     withheld.sort();
     withheld.dedup();
-    Ok(ClaimsImported { name, namespace: namespace.into(), claims: recorded, withheld })
+    Ok(ClaimsImported { name, namespace: namespace.clone(), claims: recorded, withheld })
 }
 
 /// The claims of a document, in whichever form it has them.

@@ -8,6 +8,12 @@ use crate::targets::Place;
 const CLAIM: &str = "01E5G8ZYP714JVM8NHTJQ4FH15";
 const RESULT: &str = "01E5G8ZYP7ZZZZZZZZZZZZZZZZ";
 
+/// What came of an import into a state whose installations are in a directory.
+fn imported(text: &str, state: &State) -> Result<ClaimsImported, Error> {
+    let place = Some(Place::directory("/rendered"));
+    import(&ImportRequest { text: text.into(), place, namespace: "prod".into() }, state)
+}
+
 fn state() -> (tempfile::TempDir, State) {
     let directory = tempfile::tempdir().unwrap();
     let state = State::open(&directory.path().join("state")).unwrap();
@@ -61,9 +67,7 @@ fn list() -> Value {
 
 fn refusal(value: &Value) -> String {
     let (_directory, state) = state();
-    let refused = import(&value.to_string(), Some(&Place::directory("/rendered")), "prod", &state)
-        .unwrap_err()
-        .to_string();
+    let refused = imported(&value.to_string(), &state).unwrap_err().to_string();
     assert!(state.find("web").unwrap().is_none(), "nothing was recorded");
     refused
 }
@@ -71,7 +75,7 @@ fn refusal(value: &Value) -> String {
 #[test]
 fn an_imported_installation_has_a_history_and_nothing_else() {
     let (directory, state) = state();
-    let imported = import(&list().to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap();
+    let imported = imported(&list().to_string(), &state).unwrap();
     assert_eq!(imported.claims, [CLAIM]);
     assert_eq!(imported.withheld, ["output `token`", "parameter `KEY`"]);
     let there = state.get("web").unwrap();
@@ -96,7 +100,7 @@ fn an_imported_installation_has_a_history_and_nothing_else() {
 #[test]
 fn what_is_exported_is_valid_and_comes_back_as_it_was() {
     let (_directory, first) = state();
-    drop(import(&list().to_string(), Some(&Place::directory("/rendered")), "prod", &first).unwrap());
+    drop(imported(&list().to_string(), &first).unwrap());
     let exported = export(Some("web"), None, &first).unwrap();
     assert_eq!(exported.left_out, Vec::<String>::new());
     let text = exported.document().unwrap().to_string();
@@ -108,7 +112,7 @@ fn what_is_exported_is_valid_and_comes_back_as_it_was() {
     assert_eq!(entry.results[0]["created"], "2026-01-02T03:05:05Z");
     assert_eq!(entry.claim["bundle"], bundle());
     let (_directory, second) = state();
-    drop(import(&text, Some(&Place::directory("/rendered")), "prod", &second).unwrap());
+    drop(imported(&text, &second).unwrap());
     let again = export(None, Some("prod"), &second).unwrap();
     assert_eq!(again.document().unwrap().to_string(), text);
     assert!(export(None, Some("other"), &second).unwrap().items.is_empty());
@@ -127,11 +131,11 @@ fn every_status_comes_back_and_one_that_was_to_pass_is_unknown() {
     ] {
         let (_directory, state) = state();
         let items = json!([claim(), result(status)]);
-        drop(import(&items.to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());
+        drop(imported(&items.to_string(), &state).unwrap());
         assert_eq!(state.get("web").unwrap().last.unwrap().result.as_str(), expected, "{status}");
     }
     let (_directory, state) = state();
-    drop(import(&claim().to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());
+    drop(imported(&claim().to_string(), &state).unwrap());
     assert!(state.get("web").unwrap().is_interrupted());
 }
 
@@ -141,23 +145,15 @@ fn importing_goes_on_where_it_was_cut_off_and_never_changes_what_is_there() {
     (second["id"], second["action"]) = ("01E5G8ZYP8AAAAAAAAAAAAAAAA".into(), "upgrade".into());
     let whole = json!([second, claim(), result("succeeded")]).to_string();
     let (_directory, state) = state();
-    drop(import(&claim().to_string(), Some(&Place::directory("/rendered")), "prod", &state).unwrap());
-    assert_eq!(
-        import(&whole, Some(&Place::directory("/rendered")), "prod", &state).unwrap().claims,
-        ["01E5G8ZYP8AAAAAAAAAAAAAAAA"]
-    );
-    assert_eq!(
-        import(&whole, Some(&Place::directory("/rendered")), "prod", &state).unwrap().claims,
-        Vec::<String>::new()
-    );
+    drop(imported(&claim().to_string(), &state).unwrap());
+    assert_eq!(imported(&whole, &state).unwrap().claims, ["01E5G8ZYP8AAAAAAAAAAAAAAAA"]);
+    assert_eq!(imported(&whole, &state).unwrap().claims, Vec::<String>::new());
     let actions = state.revisions("web").unwrap().whole().unwrap();
     assert_eq!(actions.iter().map(|it| it.action.as_str()).collect::<Vec<_>>(), ["install", "upgrade"]);
     let mut changed = claim();
     changed["parameters"]["HOST"] = "evil.example".into();
     for others in [changed.to_string(), claim().to_string()] {
-        assert!(
-            matches!(import(&others, Some(&Place::directory("/rendered")), "prod", &state), Err(Error::ClaimsThere(name)) if name == "web")
-        );
+        assert!(matches!(imported(&others, &state), Err(Error::ClaimsThere(name)) if name == "web"));
     }
 }
 
