@@ -111,7 +111,7 @@ mod tests {
     #[expect(dead_code, reason = "it holds if it compiles")]
     fn futures_of_operations_may_move_between_threads(
         (install, request): (&InstallRequest, &InstallationRequest),
-        (plan, access): (&crate::plan::Plan, &Access),
+        (plan, asked): (&crate::plan::Plan, &status::StatusRequest),
         rights: &rbac::RightsRequest,
         services: &Services<'_>,
         listener: &dyn Listener,
@@ -127,6 +127,6 @@ mod tests {
         is_send(&drift::drift(request, services));
         is_send(&drift::fix(request, services));
         is_send(&rbac::rights(rights, services));
-        is_send(&status::status("web", None, access, services.state(), listener));
+        is_send(&status::status(asked, services.state(), listener));
     }
 }

@@ -256,7 +256,7 @@ mod tests {
         {
             let (given, stored) = (values(given.map(Value::from)), values(stored.map(Value::from)));
             let resolved = resolve(&bundle, "upgrade", &given, RecordedValues::Own(&stored)).unwrap();
-            assert_eq!(resolved, Resolved { values: values(Some(expected.into())), warnings: vec![] });
+            assert_eq!(resolved, Resolved { values: values(Some(expected.into())), ..Resolved::default() });
         }
     }
 

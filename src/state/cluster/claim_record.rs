@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bundle::claim::ResultStatus;
 use crate::state::{NewResult, RecordedClaim, RecordedResult, ResultStamp, StateError, timestamp, ulid};
 
 use super::encoding::{Lines, RecordReader, UnreadableRecord};
@@ -123,8 +124,8 @@ impl StoredResult {
     }
 
     /// A result of the claim of this id, made now.
-    pub(super) fn new(claim: &str, status: &str, message: Option<String>) -> Self {
-        Self { id: ulid(), claim_id: claim.into(), created: timestamp(), status: status.into(), message }
+    pub(super) fn new(claim: &str, status: ResultStatus, message: Option<String>) -> Self {
+        Self { id: ulid(), claim_id: claim.into(), created: timestamp(), status: status.to_string(), message }
     }
 }
 

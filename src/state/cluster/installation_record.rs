@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::bundle::claim::ResultStatus;
 use crate::grant::spec::GrantSpec;
 use crate::kubernetes::metadata::is_record;
 use crate::state::{
@@ -262,7 +263,7 @@ impl InstallationRecord {
         entry.outputs = claim.output_names();
         if claim.result.is_none() {
             let message = Some("the run was interrupted".into());
-            claim.result = Some(StoredResult::new(&entry.claim, "unknown", message));
+            claim.result = Some(StoredResult::new(&entry.claim, ResultStatus::Unknown, message));
             claim.write(store, name, &entry.claim, Some(&version)).await?;
         }
         Ok(())
