@@ -10,13 +10,15 @@ use crate::bundle::claim::ResultStatus;
 use crate::cluster::ScopedIdentity;
 use crate::grant::Denied;
 use crate::host::pass::{Acting, UnderWay};
-use crate::host::progress::Observer;
+use crate::host::progress::{LeftObject, Observer};
+use crate::kubernetes::object::ObjectRef;
 use crate::plan::Confirmed;
 use crate::state::{InstallationLock, NewClaim, NewResult, RecordedFiles, StateError};
 use crate::verify::Approved;
 
 use super::cleanup::Cleanup;
 use super::planning::{PlannedRun, Rehearsal};
+use super::removal::PlannedRemoval;
 use super::run::{Ran, Run};
 use super::{Environment, Error, Outcome, claim, removal};
 
@@ -165,15 +167,7 @@ impl Run<'_> {
         let ledger = self.marking(self.environment.state.ledger(&self.operation.name));
         let acting = Acting::new(confirmed, site, script, trace.into_seen(), ledger).showing(under_way);
         let Ran { pass: mut acting, ended } = self.pass(acting, files).await?;
-        let left = removal::carry_out(&mut acting, removals).await?;
-        if self.removes_everything() {
-            // Objects that an uninstall leaves in place no longer belong to the installation.
-            acting.forget(kept.iter().cloned())?;
-        }
-        let stays = self.removes_everything() && left.iter().any(|left| left.stays);
-        if stays {
-            return Err(Error::Left(left));
-        }
+        let left = self.clean_up(&mut acting, removals, &kept).await?;
         let unready = acting.await_applied().await?;
         if !unready.is_empty() {
             return Err(Error::Unready(unready));
@@ -198,6 +192,22 @@ impl Run<'_> {
             examined: None,
         };
         Ok((outcome, stored))
+    }
+
+    /// Removes what the runtime is to remove. After an uninstall nothing is on record that may be there.
+    async fn clean_up(
+        &self,
+        acting: &mut Acting,
+        removals: Vec<PlannedRemoval>,
+        kept: &[ObjectRef],
+    ) -> Result<Vec<LeftObject>, Error> {
+        let left = removal::carry_out(acting, removals).await?;
+        if !self.removes_everything() {
+            return Ok(left);
+        }
+        // Objects that an uninstall leaves in place no longer belong to the installation.
+        acting.forget(kept.iter().cloned())?;
+        if left.iter().any(|left| left.stays) { Err(Error::Left(left)) } else { Ok(left) }
     }
 }
 

@@ -70,12 +70,7 @@ pub async fn copy(
     };
     let sum =
         copy_graph(&index, &repository, &mut target, absent, observer).await.map_err(FetchError::from)?;
-    let wanted = match to {
-        Reference::Archive(archive) => archive.tag.clone().or(tag),
-        Reference::Layout(layout) => layout.tag.clone().or(tag),
-        Reference::Registry(place) => place.tag.clone(),
-        _ => tag,
-    };
+    let wanted = wanted(to, tag);
     match &wanted {
         Some(tag) => target.tag(tag, &index).await.map_err(FetchError::from)?,
         None => target.list(&index),
@@ -91,6 +86,16 @@ pub async fn copy(
         missing: named(&fetched, &sum.absent),
         relocation_map: fetched.relocation_map(to).or_else(|| fetched.relocation_map(fetched.reference())),
     })
+}
+
+/// The tag that a bundle gets: the one that is named, else, on this machine, the one that it had.
+fn wanted(to: &Reference, had: Option<String>) -> Option<String> {
+    match to {
+        Reference::Archive(archive) => archive.tag.clone().or(had),
+        Reference::Layout(layout) => layout.tag.clone().or(had),
+        Reference::Registry(place) => place.tag.clone(),
+        _ => had,
+    }
 }
 
 /// Copies the images that a layout lacks from where the bundle names them: a registry takes no index before all that

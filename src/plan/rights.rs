@@ -48,66 +48,96 @@ pub(super) fn needed(
     beside: &Circumstances<'_>,
     kinds: &Kinds,
 ) -> Rights {
-    let Circumstances { readable, looked_for, waits, .. } = *beside;
-    let mut rights = Rights::default();
-    let mut does = Objects::<(&ObjectRef, Vec<_>)>::default();
-    for (step, change) in trace.writes() {
-        let (_, mut done) = does.remove(&step.object).unwrap_or((&step.object, Vec::new()));
-        done.push((step.delete, change));
-        does.insert(&step.object, (&step.object, done));
-    }
+    let Circumstances { readable, looked_for, waits, policies } = *beside;
+    let does = written(trace);
+    let mut needed = Needed { rights: Rights::default(), kinds, waits };
     for (object, does) in does.iter() {
-        let row = trace.changes.get(object);
+        needed.for_writing(object, does, trace.changes.get(object));
+    }
+    removed.iter().for_each(|row| needed.for_removing(row));
+    needed.for_looking_again(looked_for, removed);
+    needed.for_the_component(trace, &does, readable);
+    hand_on(&mut needed.rights, &Steps::carried_out(trace), policies, kinds);
+    needed.rights
+}
+
+/// What the steps of a trace do to each object, in order: whether one deletes it, and the change.
+type Written<'a> = Objects<(&'a ObjectRef, Vec<(bool, Change)>)>;
+
+fn written(trace: &Trace) -> Written<'_> {
+    let mut written = Written::default();
+    for (step, change) in trace.writes() {
+        let (_, mut done) = written.remove(&step.object).unwrap_or((&step.object, Vec::new()));
+        done.push((step.delete, change));
+        written.insert(&step.object, (&step.object, done));
+    }
+    written
+}
+
+/// Rights that are being gathered.
+struct Needed<'a> {
+    rights: Rights,
+    kinds: &'a Kinds,
+    waits: Waits,
+}
+
+impl Needed<'_> {
+    fn uses(&mut self, object: &ObjectRef, verbs: &[ApiVerb], why: &str) {
+        self.rights.uses(object, self.kinds, verbs, why);
+    }
+
+    /// For what the steps do to an object.
+    fn for_writing(&mut self, object: &ObjectRef, does: &[(bool, Change)], row: Option<&ObjectChange>) {
         let is_there = row.is_some_and(|row| row.change != Change::Create);
         for (verbs, why) in of_steps(does, is_there) {
-            rights.uses(object, kinds, verbs, why);
+            self.uses(object, verbs, why);
         }
         if row.is_some_and(|row| row.marks.not_dry_run == Some(NotDryRun::Terminating)) {
-            rights.uses(object, kinds, to_wait(object, None), "is gone before it is made");
+            self.uses(object, to_wait(object, None), "is gone before it is made");
         }
         let is_removed = |(deletes, change): &(bool, Change)| *deletes || *change == Change::Replace;
         if does.iter().any(is_removed) {
-            rights.uses(object, kinds, to_wait(object, None), "is gone before the run goes on");
+            self.uses(object, to_wait(object, None), "is gone before the run goes on");
         }
         // Whether a definition is served, discovery tells.
-        let is_awaited = waits.at_the_end() && !is_ready_once_there(object) && !object.is_definition();
+        let is_awaited = self.waits.at_the_end() && !is_ready_once_there(object) && !object.is_definition();
         if does.last().is_some_and(|(deletes, _)| !deletes) && is_awaited {
-            rights.uses(
-                object,
-                kinds,
-                to_wait(object, row.and_then(|row| row.after.as_ref())),
-                "is waited for",
-            );
+            let waiting = to_wait(object, row.and_then(|row| row.after.as_ref()));
+            self.uses(object, waiting, "is waited for");
         }
     }
-    for row in removed {
-        rights.uses(&row.object, kinds, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
-        if waits.at_the_end() {
-            rights.uses(
-                &row.object,
-                kinds,
-                to_wait(&row.object, row.before.as_ref()),
-                "is gone before the run goes on",
-            );
+
+    /// For an object that the runtime removes.
+    fn for_removing(&mut self, row: &ObjectChange) {
+        self.uses(&row.object, &[ApiVerb::Get, ApiVerb::Delete], "is removed");
+        if self.waits.at_the_end() {
+            let waiting = to_wait(&row.object, row.before.as_ref());
+            self.uses(&row.object, waiting, "is gone before the run goes on");
         }
     }
-    let going: HashSet<_> = removed.iter().map(|row| row.object.id()).collect();
-    for object in looked_for.iter().filter(|object| !going.contains(&object.id())) {
-        rights.uses(object, kinds, &[ApiVerb::Get], "is looked for again before it is forgotten");
+
+    /// For objects that were to be removed and were not found.
+    fn for_looking_again(&mut self, looked_for: &[ObjectRef], removed: &[ObjectChange]) {
+        let going: HashSet<_> = removed.iter().map(|row| row.object.id()).collect();
+        for object in looked_for.iter().filter(|object| !going.contains(&object.id())) {
+            self.uses(object, &[ApiVerb::Get], "is looked for again before it is forgotten");
+        }
     }
-    for object in &trace.reads {
-        rights.uses(object, kinds, &[ApiVerb::Get], "the component reads it");
+
+    /// For what the component reads and waits for, and may read.
+    fn for_the_component(&mut self, trace: &Trace, does: &Written<'_>, readable: &KubernetesScope) {
+        for object in &trace.reads {
+            self.uses(object, &[ApiVerb::Get], "the component reads it");
+        }
+        let is_told = |object: &ObjectRef| object.is_definition() && does.get(object).is_some();
+        for object in trace.awaited.iter().filter(|it| self.waits.between_steps() && !is_told(it)) {
+            self.rights.uses(object, self.kinds, to_wait(object, None), "the component waits for it");
+        }
+        let is_possible = |object: &ObjectRef| self.kinds.is_namespaced(object) == object.namespace.is_some();
+        for object in readable.single_reads().into_iter().filter(is_possible) {
+            self.rights.uses(&object, self.kinds, &[ApiVerb::Get], "the component may read it");
+        }
     }
-    let is_told = |object: &&ObjectRef| object.is_definition() && does.get(object).is_some();
-    for object in trace.awaited.iter().filter(|it| waits.between_steps() && !is_told(it)) {
-        rights.uses(object, kinds, to_wait(object, None), "the component waits for it");
-    }
-    let is_possible = |object: &ObjectRef| kinds.is_namespaced(object) == object.namespace.is_some();
-    for object in readable.single_reads().into_iter().filter(is_possible) {
-        rights.uses(&object, kinds, &[ApiVerb::Get], "the component may read it");
-    }
-    hand_on(&mut rights, &Steps::carried_out(trace), beside.policies, kinds);
-    rights
 }
 
 /// What it takes to wait for an object. A kind that is there at once is gone at once too, and is not watched; nor is a

@@ -68,25 +68,7 @@ struct Importable {
 pub fn import(request: &ImportRequest, state: &State) -> Result<ClaimsImported, Error> {
     let document = document::json(request.text.as_bytes()).map_err(|error| unread(&error))?;
     let entries = entries(&document)?;
-    let (mut claims, mut faults, mut withheld) = (BTreeMap::new(), Vec::new(), Vec::new());
-    for (index, entry) in entries.into_iter().enumerate() {
-        match importable(entry, &mut withheld) {
-            Err(of_entry) => faults.extend(
-                of_entry
-                    .into_iter()
-                    .filter(Fault::is_error)
-                    .map(|fault| Fault { pointer: format!("/items/{index}{}", fault.pointer), ..fault }),
-            ),
-            Ok(found) => {
-                let (id, document) = (found.claim.id.to_uppercase(), found.document.clone());
-                let other = claims.insert(id, found);
-                if other.is_some_and(|other: Importable| other.document != document) {
-                    let at = format!("/items/{index}/claim/id");
-                    faults.push(Fault::error(at, "is the id of another claim too".into(), RULE));
-                }
-            }
-        }
-    }
+    let Gathered { claims, mut faults, mut withheld } = Gathered::of(entries);
     let Some(name) = claims.values().next().map(|first| first.claim.installation.clone()) else {
         let none = || Fault::error(String::new(), "has no claim".into(), RULE);
         return Err(Error::Claims(if faults.is_empty() { vec![none()] } else { faults }));
@@ -109,6 +91,42 @@ pub fn import(request: &ImportRequest, state: &State) -> Result<ClaimsImported, 
     withheld.sort();
     withheld.dedup();
     Ok(ClaimsImported { name, namespace: namespace.clone(), claims: recorded, withheld })
+}
+
+/// The claims of a document, what is wrong with them, and what was left out of them.
+#[derive(Default)]
+struct Gathered {
+    claims: BTreeMap<String, Importable>,
+    faults: Vec<Fault>,
+    withheld: Vec<String>,
+}
+
+impl Gathered {
+    /// Nothing of a document is recorded while anything of it is wrong, so all of it is looked at.
+    fn of(entries: Vec<ClaimEntry>) -> Self {
+        let mut gathered = Self::default();
+        for (index, entry) in entries.into_iter().enumerate() {
+            match importable(entry, &mut gathered.withheld) {
+                Err(faults) => gathered.faults.extend(
+                    faults
+                        .into_iter()
+                        .filter(Fault::is_error)
+                        .map(|fault| Fault { pointer: format!("/items/{index}{}", fault.pointer), ..fault }),
+                ),
+                Ok(found) => gathered.add(index, found),
+            }
+        }
+        gathered
+    }
+
+    fn add(&mut self, index: usize, found: Importable) {
+        let (id, document) = (found.claim.id.to_uppercase(), found.document.clone());
+        let other = self.claims.insert(id, found);
+        if other.is_some_and(|other| other.document != document) {
+            let at = format!("/items/{index}/claim/id");
+            self.faults.push(Fault::error(at, "is the id of another claim too".into(), RULE));
+        }
+    }
 }
 
 /// The claims of a document, in whichever form it has them.

@@ -48,31 +48,30 @@ impl Acting {
             }
         };
         let mut gone = Vec::new();
-        let removed =
-            concurrent::for_each(removals.into_iter().map(remove).collect(), |_, (permit, removed)| {
-                let is_over = match removed {
-                    Err((why, stays)) => {
-                        done.left(LeftObject { object: permit.0.clone(), why, stays });
-                        !stays
+        let mut note = |permit: Permitted<Delete>, removed| {
+            match removed {
+                Err((why, stays)) => {
+                    done.left(LeftObject { object: permit.0.clone(), why, stays });
+                    if stays {
+                        return Ok(());
                     }
-                    Ok(removed) => {
-                        done.removed(&permit.0);
-                        match removed {
-                            Removed::Going(uid) if waits => {
-                                going.push(Awaited::Gone(after_delete(&permit), uid));
-                                return Ok(());
-                            }
-                            Removed::Gone | Removed::Going(_) => true,
-                        }
-                    }
-                };
-                if is_over {
-                    ledger.removed(&permit.0)?;
-                    gone.push(permit.into_inner().0);
                 }
-                Ok(())
-            })
-            .await;
+                Ok(removed) => {
+                    done.removed(&permit.0);
+                    if let Removed::Going(uid) = removed
+                        && waits
+                    {
+                        going.push(Awaited::Gone(after_delete(&permit), uid));
+                        return Ok(());
+                    }
+                }
+            }
+            ledger.removed(&permit.0)?;
+            gone.push(permit.into_inner().0);
+            Ok(())
+        };
+        let removals = removals.into_iter().map(remove).collect();
+        let removed = concurrent::for_each(removals, |_, (permit, removed)| note(permit, removed)).await;
         gone.iter().for_each(|object| site.forget(object));
         removed
     }
