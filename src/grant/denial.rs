@@ -149,3 +149,78 @@ impl fmt::Display for Denied {
         write!(f, "not permitted: {}", self.action)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(reason: Reason, is_required: bool) -> Denied {
+        Denied { action: "apply ConfigMap prod/web".into(), reason, is_required }
+    }
+
+    fn not_granted() -> Reason {
+        Reason::NotGranted(CommandLine::of("--allow x"))
+    }
+
+    #[test]
+    fn the_component_is_told_the_same_whatever_the_reason_and_the_operator_why() {
+        for (reason, why) in [
+            (not_granted(), "no grant allows it: --allow x"),
+            (Reason::NotRequested, "the bundle does not request it"),
+            (Reason::ReadingOnly, "the bundle declares that this action modifies nothing"),
+            (Reason::Refused, "a `deny` refuses it"),
+        ] {
+            let denied = denied(reason.clone(), true);
+            assert_eq!(denied.to_string(), "not permitted: apply ConfigMap prod/web", "{reason:?}");
+            assert_eq!(denied.explained(), format!("apply ConfigMap prod/web: {why}"));
+        }
+    }
+
+    #[test]
+    fn only_what_the_bundle_requires_and_the_operator_left_out_stops_a_plan() {
+        let beyond = |reason, is_required| denied(reason, is_required).beyond().map(|line| line.to_string());
+        assert_eq!(beyond(not_granted(), true).as_deref(), Some("--allow x"));
+        let refused = beyond(Reason::Refused, true).unwrap();
+        assert!(
+            refused.starts_with("# refused by deny:") && refused.contains("ConfigMap prod/web"),
+            "{refused}"
+        );
+        for (reason, is_required) in [
+            (not_granted(), false),
+            (Reason::Refused, false),
+            (Reason::NotRequested, true),
+            (Reason::ReadingOnly, true),
+        ] {
+            assert_eq!(beyond(reason.clone(), is_required), None, "{reason:?} {is_required}");
+        }
+        assert_eq!(Denied::unbound("a").beyond(), None, "nobody can grant a file that has no path");
+    }
+
+    #[test]
+    fn a_flag_is_added_to_lines_that_are_missing_and_to_nothing_else() {
+        let flag = || Some(CommandLine::of("--dangerous-wildcards"));
+        let lines = |shortfall: Shortfall| match shortfall {
+            Shortfall::Missing(lines) | Shortfall::Shared(lines) => lines.len(),
+            other => panic!("{other}"),
+        };
+        let one = || vec![CommandLine::of("--allow x")];
+        assert_eq!(lines(Shortfall::Missing(one()).with(flag())), 2);
+        assert_eq!(lines(Shortfall::Missing(one()).with(None)), 1);
+        assert_eq!(lines(Shortfall::Shared(one()).with(flag())), 1);
+    }
+
+    #[test]
+    fn grants_mend_what_is_missing_and_nothing_else() {
+        let given = Shortfall::GivenToAnother { changes: Vec::new(), missing: Vec::new() };
+        assert!(given.names_requests());
+        assert!(
+            Shortfall::Missing(Vec::new()).names_requests() && Shortfall::Shared(Vec::new()).names_requests()
+        );
+        let others = [
+            Shortfall::Exceeded(Vec::new()),
+            Shortfall::Unprovided(Vec::new()),
+            Shortfall::Unrequested(Vec::new()),
+        ];
+        assert!(!others.iter().any(Shortfall::names_requests));
+    }
+}

@@ -72,3 +72,51 @@ impl Refused {
 fn refusal(what: &'static str, name: impl Display) -> CommandLine {
     CommandLine::of(what).quoted(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn spec(value: Value) -> GrantSpec {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn refused(deny: Value) -> Refused {
+        Refused::resolve(&spec(json!({ "deny": deny })), &Names::default()).unwrap()
+    }
+
+    fn granted(grant: Value) -> Capabilities {
+        super::super::allowed(&spec(grant), &Names::default()).unwrap()
+    }
+
+    #[test]
+    fn who_may_not_use_a_credential_may_not_see_it_and_not_the_other_way_round() {
+        let refused = refused(json!({ "credentials": ["token"], "reveal": ["key"] }));
+        assert!(refused.credential("token") && refused.reveal("token"));
+        assert!(!refused.credential("key") && refused.reveal("key"));
+        assert!(!refused.credential("other") && !refused.reveal("other"));
+        assert!(!refused.credential("Token") && !refused.credential(""), "names are what they are");
+    }
+
+    #[test]
+    fn a_deny_leaves_any_unless_it_covers_all_that_is_granted() {
+        let rule = |name: &str| json!([{ "verbs": ["apply"], "kinds": ["ConfigMap"], "namespaces": ["prod"], "names": [name] }]);
+        let objects = granted(json!({ "kubernetes": rule("web-*") }));
+        assert!(!refused(json!({ "kubernetes": rule("web-*") })).leaves_any(&objects));
+        assert!(refused(json!({ "kubernetes": rule("web-a") })).leaves_any(&objects));
+        let file = granted(json!({ "files": [{ "name": "site.conf", "path": "/a" }] }));
+        assert!(!refused(json!({ "files": [{ "name": "site.conf" }] })).leaves_any(&file));
+        assert!(refused(json!({ "files": [{ "name": "other" }] })).leaves_any(&file));
+        let token = json!({ "name": "token", "into": ["prod/Secret/db"], "reveal": true });
+        let credential = granted(json!({ "credentials": [token] }));
+        assert!(refused(json!({ "reveal": ["token"] })).leaves_any(&credential), "it may be placed");
+        assert!(!refused(json!({ "credentials": ["token"] })).leaves_any(&credential));
+        let made = granted(json!({ "generate": [{ "name": "pin", "into": ["prod/Secret/pin"] }] }));
+        assert!(!refused(json!({ "credentials": ["pin"] })).leaves_any(&made));
+        assert!(
+            refused(json!({})).leaves_any(&made) && !refused(json!({})).leaves_any(&Capabilities::default())
+        );
+    }
+}

@@ -125,3 +125,101 @@ fn open(path: &BoundPath) -> io::Result<File> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make files")]
+
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A folder with a file, a folder and links, beside a file that is nobody's business.
+    fn home() -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("folder");
+        fs::create_dir_all(folder.join("inner")).unwrap();
+        fs::write(home.path().join("outside"), "not yours").unwrap();
+        fs::write(folder.join("a"), "text").unwrap();
+        fs::write(folder.join("inner/b"), "inner").unwrap();
+        fs::write(folder.join("binary"), [0xff, 0xfe]).unwrap();
+        for (to, name) in [("a", "link"), ("../outside", "leads-out"), ("/etc/passwd", "leads-away")] {
+            std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+        }
+        home
+    }
+
+    /// The error that a component is told, with its kind.
+    fn debug(error: &GuestError) -> String {
+        format!("{error:?}")
+    }
+
+    fn reading(path: BoundPath, most: u64) -> Result<String, Unread> {
+        text(&Permitted::for_tests(ReadFile { name: "values".into(), path }), most)
+    }
+
+    fn below(home: &tempfile::TempDir, name: &str, most: u64) -> Result<String, Unread> {
+        reading(BoundPath::Below(home.path().join("folder"), name.into()), most)
+    }
+
+    #[test]
+    fn below_a_directory_no_name_and_no_link_leads_out() {
+        let home = home();
+        for (name, expected) in [("a", "text"), ("link", "text"), ("inner/b", "inner")] {
+            assert_eq!(below(&home, name, 100).unwrap(), expected, "{name}");
+        }
+        let passwd = home.path().join("outside");
+        for name in ["..", "../outside", "inner/../../outside", "", ".", "./a", passwd.to_str().unwrap()] {
+            let unread = below(&home, name, 100).unwrap_err();
+            let told = GuestError::Invalid("the file values is not below a directory".into());
+            if name.is_empty() {
+                assert!(unread.explained.contains("folder"), "{}", unread.explained);
+            } else {
+                assert_eq!(debug(&unread.told), debug(&told), "{name}");
+            }
+        }
+        for name in ["leads-out", "leads-away", "none", "inner", "a/b"] {
+            let unread = below(&home, name, 100).unwrap_err();
+            assert_eq!(debug(&unread.told), debug(&GuestError::NotFound("file values".into())), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_as_many_bytes_as_may_be_handed_over_and_not_one_more() {
+        let home = home();
+        assert_eq!(below(&home, "a", 4).unwrap(), "text");
+        let unread = below(&home, "a", 3).unwrap_err();
+        let told = GuestError::Invalid("the file values has more than the 3 bytes of the limit".into());
+        assert_eq!(debug(&unread.told), debug(&told));
+        assert!(unread.explained.ends_with("(limits: { bytes: … })"), "{}", unread.explained);
+        assert!(below(&home, "a", 0).is_err() && below(&home, "a", u64::MAX).is_ok());
+    }
+
+    #[test]
+    fn the_component_is_told_no_path_and_the_operator_which_one() {
+        let home = home();
+        for (path, named) in [
+            (BoundPath::File(home.path().join("gone")), "gone"),
+            (BoundPath::Below(home.path().join("folder"), "binary".into()), "folder/binary"),
+            (BoundPath::File(PathBuf::from("/dev/zero")), "/dev/zero"),
+            (BoundPath::File(home.path().join("folder")), "folder"),
+        ] {
+            let unread = reading(path, 100).unwrap_err();
+            assert!(unread.explained.contains(named), "{}", unread.explained);
+            let told = debug(&unread.told);
+            assert!(!told.contains(home.path().to_str().unwrap()) && !told.contains("/dev"), "{told}");
+        }
+        let binary = below(&home, "binary", 100).unwrap_err();
+        let told = GuestError::Invalid("the file values is not UTF-8 text".into());
+        assert_eq!(debug(&binary.told), debug(&told));
+    }
+
+    #[test]
+    fn files_that_are_given_are_as_they_are_given() {
+        let given = [("a".to_owned(), Some("x".to_owned())), ("b".to_owned(), None)];
+        let files = InputFiles::given(given);
+        assert_eq!((files.get("a"), files.get("b"), files.get("c")), (Some(Some("x")), Some(None), None));
+        assert_eq!(files.iter().collect::<Vec<_>>(), [("a", Some("x")), ("b", None)]);
+    }
+}

@@ -92,7 +92,10 @@ impl Log {
     pub fn scrubbed(&self, text: &str) -> String {
         let hidden = self.hidden.lock();
         let long = hidden.iter().map(ExposeSecret::expose_secret).filter(|value| value.len() >= MIN_HIDDEN);
-        long.fold(text.to_owned(), |text, value| text.replace(value, REDACTED))
+        // The longest first: of one that begins like another, the end would stay.
+        let mut long: Vec<_> = long.collect();
+        long.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        long.into_iter().fold(text.to_owned(), |text, value| text.replace(value, REDACTED))
     }
 
     /// The messages so far.
@@ -136,5 +139,103 @@ impl InstallationView<'_> {
         let value = definition.value_of(text).map_err(|error| invalid(error.to_string()))?;
         definition.check(&value).map_err(|faults| invalid(faults.join("; ")))?;
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::host::progress::Unready;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn waiting(&self, _: &[Unready]) {}
+
+        fn logged(&self, _: &LogEntry) {}
+    }
+
+    fn log() -> Log {
+        Log::new(Arc::new(Nobody))
+    }
+
+    #[test]
+    fn a_credential_that_was_shown_is_in_no_text_and_one_of_a_few_letters_in_many() {
+        let log = log();
+        log.write(LogLevel::Info, "hunter22 before it was shown");
+        for value in ["hunter22", "abc", "", "hunter22-and-more"] {
+            log.hide(value.into());
+        }
+        let scrubbed = format!("{REDACTED}, abc, {REDACTED}");
+        assert_eq!(log.scrubbed("hunter22, abc, hunter22-and-more"), scrubbed);
+        assert_eq!(log.scrubbed("hunter2 2"), "hunter2 2");
+        log.clone().write(LogLevel::Warn, "hunter22");
+        let said: Vec<_> = log.entries().into_iter().map(|entry| (entry.level, entry.text)).collect();
+        assert_eq!(said[0].1, "hunter22 before it was shown", "what was logged before is what was meant");
+        assert_eq!(said[1], (LogLevel::Warn, REDACTED.to_owned()), "a clone is the same log");
+    }
+
+    #[test]
+    fn a_message_is_cut_between_letters_and_after_it_was_scrubbed() {
+        let log = log();
+        log.write(LogLevel::Info, &"a".repeat(MAX_MESSAGE));
+        log.write(LogLevel::Info, &format!("{}ä", "a".repeat(MAX_MESSAGE - 1)));
+        log.hide("secret".into());
+        // Cut first, the rest of the credential would stand at the end.
+        log.write(LogLevel::Info, &format!("{}secret", "a".repeat(MAX_MESSAGE - 3)));
+        let lengths: Vec<_> = log.entries().iter().map(|entry| entry.text.len()).collect();
+        assert_eq!(lengths, [MAX_MESSAGE, MAX_MESSAGE - 1, MAX_MESSAGE]);
+        assert!(!log.entries()[2].text.contains("sec"), "no part of it either");
+    }
+
+    fn set(name: &str, text: &str) -> Result<Value, GuestError> {
+        let schema = json!({ "type": "string", "maxLength": 4 });
+        let outputs = [
+            ("url".to_owned(), schema),
+            ("count".to_owned(), json!({ "type": "integer", "minimum": 1 })),
+            ("free".to_owned(), json!({})),
+        ];
+        let context = InstallationContext { outputs: outputs.into(), ..InstallationContext::default() };
+        let (mut definitions, mut outputs, log) = (BTreeMap::new(), BTreeMap::new(), log());
+        log.hide("hunter22".into());
+        let mut view = InstallationView {
+            context: &context,
+            definitions: &mut definitions,
+            outputs: &mut outputs,
+            log: &log,
+        };
+        view.checked_output(name, text)
+    }
+
+    #[test]
+    fn an_output_is_what_its_definition_allows() {
+        assert_eq!(set("url", "abcd").unwrap(), json!("abcd"));
+        assert_eq!(set("count", "3").unwrap(), json!(3));
+        for (name, text, why) in [
+            ("other", "x", "the bundle declares no output other"),
+            ("url", "abcde", "the output url: "),
+            ("count", "0", "the output count: "),
+            ("count", "x", "the output count: "),
+            ("url", "hunter22", "the output url: it may not hold a credential"),
+            ("free", "\"a hunter22 b\"", "the output free: it may not hold a credential"),
+        ] {
+            let told = match set(name, text) {
+                Err(GuestError::Invalid(told) | GuestError::NotFound(told)) => told,
+                other => panic!("{name} {text}: {other:?}"),
+            };
+            assert!(told.starts_with(why) && !told.contains("hunter22"), "{name} {text}: {told}");
+        }
+    }
+
+    #[test]
+    fn an_output_of_more_than_a_mebibyte_is_none() {
+        let most = format!("\"{}\"", "a".repeat(MAX_OUTPUT - 2));
+        assert!(set("free", &most).is_ok());
+        let larger = set("free", &format!("{most} "));
+        assert!(
+            matches!(larger, Err(GuestError::Invalid(told)) if told == "the output free is larger than 1 MiB")
+        );
     }
 }

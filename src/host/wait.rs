@@ -309,3 +309,77 @@ impl Rows {
 pub fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str) -> ObjectRef {
+        ObjectRef::new("apps/v1", "Deployment", Some("prod"), name)
+    }
+
+    /// Rows of this many objects, at which nobody has looked.
+    fn rows(count: usize) -> Rows {
+        let row = |at| Unready {
+            object: object(&format!("d{at}")),
+            why: "nobody has looked yet".into(),
+            failed: false,
+            reasons: Vec::new(),
+        };
+        Rows::from((0..count).map(|at| Some(row(at))).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn waiting_is_over_when_all_is_ready_or_one_will_not_be() {
+        let rows = rows(2);
+        assert!(!rows.is_over() && rows.places() == [0, 1]);
+        rows.set(0, &Readiness::Ready);
+        assert!(rows.is_settled(0) && !rows.is_settled(1) && !rows.is_over());
+        rows.set(1, &Readiness::NotReady("0 of 1".into()));
+        assert!(!rows.is_over() && rows.left()[0].why == "0 of 1");
+        rows.set(1, &Readiness::Failed("its Job failed".into()));
+        assert!(rows.is_settled(1) && rows.is_over(), "there is no sense in waiting for the rest");
+        let left = rows.into_inner();
+        assert!(left[0].is_none() && left[1].as_ref().unwrap().failed);
+    }
+
+    #[test]
+    fn what_failed_once_may_yet_be_ready_and_what_is_ready_stays_so() {
+        let rows = rows(1);
+        rows.set(0, &Readiness::Failed("w".into()));
+        rows.set(0, &Readiness::NotReady("again".into()));
+        assert!(!rows.is_over() && !rows.left()[0].failed);
+        rows.set(0, &Readiness::Ready);
+        rows.set(0, &Readiness::NotReady("late news".into()));
+        assert!(rows.is_over() && rows.left().is_empty());
+    }
+
+    #[test]
+    fn idle_objects_are_told_together_by_why_and_once() {
+        let rows = rows(3);
+        for (at, why) in [(0, "paused"), (1, "scaled to 0"), (2, "paused"), (2, "paused")] {
+            rows.set(at, &Readiness::Idle(why.into()));
+        }
+        assert!(rows.is_over());
+        let told: Vec<_> = rows.idle().iter().map(ToString::to_string).collect();
+        let expected = [
+            "apps/Deployment prod/d0, apps/Deployment prod/d2 are not waited for: paused.",
+            "apps/Deployment prod/d1 is not waited for: scaled to 0.",
+        ];
+        assert_eq!(told, expected);
+        assert!(rows.idle().is_empty());
+    }
+
+    #[test]
+    fn a_diagnosis_is_of_what_is_left_and_no_place_is_out_of_bounds() {
+        let rows = rows(2);
+        rows.set(0, &Readiness::Ready);
+        for at in [0, 1, 2] {
+            rows.explain(at, vec![format!("because {at}")]);
+        }
+        rows.set(7, &Readiness::Ready);
+        let reasons: Vec<_> = rows.left().into_iter().map(|row| row.reasons).collect();
+        assert_eq!(reasons, [["because 1"]]);
+        assert!(rows.is_settled(7), "nothing is waited for that is not there");
+    }
+}

@@ -170,3 +170,68 @@ fn after(lifetime: Duration) -> String {
     let end = jiff::Timestamp::now().checked_add(lifetime).unwrap_or(jiff::Timestamp::MAX);
     end.round(jiff::Unit::Second).unwrap_or(end).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubernetes::kinds::Kinds;
+    use crate::kubernetes::object::ObjectRef;
+    use crate::kubernetes::rbac::ApiVerb;
+
+    fn rights(namespaces: &[Option<&str>]) -> Rights {
+        let mut rights = Rights::default();
+        for namespace in namespaces {
+            let kind = if namespace.is_some() { "ConfigMap" } else { "Namespace" };
+            let object = ObjectRef::new("v1", kind, *namespace, "a");
+            rights.uses(&object, &Kinds::default(), &[ApiVerb::Get], "is read");
+        }
+        rights
+    }
+
+    #[test]
+    fn rights_go_beyond_a_namespace_when_any_is_held_elsewhere() {
+        assert!(!goes_beyond(&rights(&[]), "prod"));
+        assert!(!goes_beyond(&rights(&[Some("prod")]), "prod"));
+        assert!(goes_beyond(&rights(&[Some("prod"), Some("dev")]), "prod"));
+        assert!(goes_beyond(&rights(&[Some("prod"), None]), "prod"), "those of the whole cluster");
+    }
+
+    #[test]
+    fn who_makes_an_identity_needs_its_rights_and_those_to_make_it() {
+        let rights = rights(&[Some("prod"), None]);
+        let record = IdentityRecord {
+            name: "carnet-01k8zt3w9x5s7q2m4n6p8r0v1y".into(),
+            owner: "prod/web".into(),
+            server: String::new(),
+            namespaces: vec!["prod".into()],
+            is_apart: false,
+            scopes: rights.scopes().cloned().collect(),
+            expires: String::new(),
+        };
+        let needed = required_rights(&record, &rights);
+        for own in record.required_rights().iter().chain(&rights.all_rules()) {
+            assert!(needed.contains(own), "{own:?}");
+        }
+        assert_eq!(needed.len(), record.required_rights().len() + 2);
+        assert_eq!(required_rights(&record, &Rights::default()), record.required_rights());
+    }
+
+    #[test]
+    fn one_that_is_not_marked_is_told_apart_from_one_that_is_left_for_the_next_run() {
+        let record = IdentityRecord {
+            name: "carnet-x".into(),
+            owner: String::new(),
+            server: String::new(),
+            namespaces: Vec::new(),
+            is_apart: false,
+            scopes: std::collections::BTreeSet::new(),
+            expires: String::new(),
+        };
+        let unmarked = cluster::Error::IdentityUnmarked(Vec::new());
+        assert!(matches!(left(&record, &unmarked), RunEvent::IdentityUnmarked { .. }));
+        let lost = cluster::Error::NotFound("x".into());
+        assert!(
+            matches!(left(&record, &lost), RunEvent::IdentityLeft { identity, .. } if identity == "carnet-x")
+        );
+    }
+}
