@@ -18,6 +18,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bundle::dependencies::DEPENDENCIES;
 use crate::bundle::parameter_sources::PARAMETER_SOURCES;
 use crate::bundle::{Bundle, is_own_action};
 use crate::document;
@@ -97,7 +98,7 @@ pub struct Capabilities {
 }
 
 /// The extensions that a bundle may require.
-const SUPPORTED: [&str; 2] = [EXTENSION, PARAMETER_SOURCES];
+const SUPPORTED: [&str; 3] = [EXTENSION, DEPENDENCIES, PARAMETER_SOURCES];
 
 /// Why requests cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -24,11 +24,13 @@ use crate::signature::{self, Evidence};
 mod error;
 mod entry;
 mod place;
+mod versions;
 mod destination;
 
 pub use destination::open_to_write;
 pub use error::FetchError;
 pub use place::{Located, locate, tags};
+pub use versions::{TaggedVersion, carried, published};
 
 use error::system;
 

@@ -6,6 +6,7 @@
 //! [`Bundles`] are handed in.
 
 pub mod version;
+mod dependency_error;
 mod failure;
 mod deferred;
 pub mod init;
@@ -23,6 +24,7 @@ mod revisions;
 mod act;
 mod undo;
 mod outcome;
+mod dependencies;
 pub mod install;
 pub mod invoke;
 pub mod plan;
@@ -60,12 +62,13 @@ pub use crate::install::ChangeOptions;
 
 pub use bundles::Bundles;
 pub use deferred::Deferred;
+pub use dependency_error::DependencyError;
 pub use failure::{AbsentImage, Error};
 pub use listener::{Listener, Notice};
 pub use outcome::OutcomeDocument;
 pub use request::{
-    Access, CredentialSource, GivenInputs, InstallRequest, InstallationRequest, OwnWord, Parameters,
-    RequestedPlace, TrustMode,
+    Access, CredentialSource, DependencyRequest, GivenInputs, InstallRequest, InstallationRequest, OwnWord,
+    Parameters, RequestedPlace, TrustMode,
 };
 pub use revisions::WayOn;
 pub use services::Services;

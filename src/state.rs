@@ -37,7 +37,10 @@ pub use cluster::record_text;
 pub use directory::{is_own, private_directory};
 pub use error::{DatabaseFault, StateError};
 pub use holder::Holder;
-pub use installation::{Identities, Installation, InstallationSettings, Installations, Revision, Revisions};
+pub use installation::{
+    Identities, Installation, InstallationSettings, Installations, MadeFor, RequiredInstallation, Revision,
+    Revisions,
+};
 pub use lock::InstallationLock;
 pub use recorded_files::{RecordedFile, RecordedFiles};
 

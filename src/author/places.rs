@@ -34,6 +34,15 @@ fn written_at(pointer: &str) -> String {
     if pointer.starts_with("/invocationImages") {
         return "/component".into();
     }
+    if let Some(rest) = pointer.strip_prefix("/custom/io.cnab.dependencies") {
+        let below = rest.strip_prefix("/requires").map(|rest| format!("/dependencies{rest}"));
+        let below = below.unwrap_or_else(|| rest.to_owned());
+        return below.replace("/version/ranges", "/versions").replace("/version/prereleases", "/prereleases");
+    }
+    if let Some(rest) = pointer.strip_prefix("/custom/io.cnab.parameter-sources/") {
+        let name = rest.split('/').next().unwrap_or_default();
+        return format!("/parameters/{name}/from");
+    }
     let custom = format!("/custom/{EXTENSION}");
     match pointer.strip_prefix(&custom) {
         Some(below) => format!("/requests{below}"),
@@ -60,6 +69,10 @@ mod tests {
             ("/parameters/x/destination/env", "/parameters/x/env"),
             ("/invocationImages/0/image", "/component"),
             ("/custom/dev.carnet.capabilities/files", "/requests/files"),
+            ("/custom/io.cnab.dependencies/requires/db/version/ranges/1", "/dependencies/db/versions/1"),
+            ("/custom/io.cnab.dependencies/requires/db/bundle", "/dependencies/db/bundle"),
+            ("/custom/io.cnab.dependencies/sequence/0", "/sequence/0"),
+            ("/custom/io.cnab.parameter-sources/url/sources/output/name", "/parameters/url/from"),
             ("/version", "/version"),
             ("", ""),
         ] {

@@ -21,7 +21,7 @@ pub(super) mod shape;
 mod file;
 mod bundle;
 
-use file::{ActionSpec, CredentialSpec, ImageSpec, OutputSpec, ParameterSpec, each};
+use file::{ActionSpec, CredentialSpec, DependencySpec, ImageSpec, OutputSpec, ParameterSpec, each};
 use shape::{Misfits, Shape, below};
 
 pub use file::SourceSpec;
@@ -47,6 +47,7 @@ pub(super) struct BundleSource {
     credentials: BTreeMap<String, CredentialSpec>,
     images: BTreeMap<String, Value>,
     actions: BTreeMap<String, ActionSpec>,
+    dependencies: BTreeMap<String, DependencySpec>,
 }
 
 /// A `carnet.yaml` that was looked through.
@@ -104,6 +105,7 @@ impl BundleSource {
             credentials: each("/credentials", std::mem::take(&mut file.credentials), misfits),
             images: images(each("/images", std::mem::take(&mut file.images), misfits), misfits),
             actions: each("/actions", std::mem::take(&mut file.actions), misfits),
+            dependencies: each("/dependencies", std::mem::take(&mut file.dependencies), misfits),
             file,
         }
     }

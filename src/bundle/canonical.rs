@@ -3,6 +3,9 @@
 //! `bundle.json` is canonical JSON (RFC 8785); the index and the OCI manifests around it have the bytes that Go's
 //! encoder gives, because that is what every other CNAB tool writes and hashes.
 
+#[cfg(test)]
+mod second;
+
 use serde::Serialize;
 use serde::ser::Error as _;
 use serde_json::Value;

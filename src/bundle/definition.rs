@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::document;
 
 mod extent;
+#[cfg(test)]
+mod laws;
 mod patterns;
 
 pub(super) use extent::{Budget, children};

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use serde_json::Value;
 
+use super::Bundle;
 use super::fault::{Fault, Purpose};
 use super::validator::{Members, Validator, Weight};
 
@@ -40,6 +41,16 @@ pub struct Dependency {
     pub ranges: Vec<VersionRange>,
     /// Whether versions will do that are not released yet.
     pub prereleases: bool,
+}
+
+/// The bundles that a bundle depends on; none where it names none.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn of(bundle: &Bundle) -> Result<Dependencies, Vec<Fault>> {
+    let Some(value) = bundle.custom(DEPENDENCIES) else { return Ok(Dependencies::default()) };
+    let (dependencies, faults) = read(value, Purpose::Read);
+    dependencies.ok_or(faults)
 }
 
 impl Dependencies {

@@ -1,5 +1,6 @@
 //! The common part of verbs that work with installations: their flags, the console, and one run of an operation.
 
+mod dependencies;
 mod args;
 mod change;
 mod powers;

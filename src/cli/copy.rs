@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::bundle::canonical::canonical;
 use crate::oci::{CopyObserver, Descriptor};
-use crate::operations::copy::{Copied, copy};
+use crate::operations::copy::{CarriedDependency, Carries, Copied, copy};
 use crate::reference::Reference;
 
 use super::exit::{self, Code, Usage};
@@ -66,6 +66,9 @@ struct Places {
     /// Where it goes: a registry, or a layout or archive, which is made where there is none
     #[arg(value_name = "DST")]
     to: Reference,
+    /// Leave out what the bundle depends on, which goes along into a layout or archive
+    #[arg(long)]
+    without_dependencies: bool,
     #[command(flatten)]
     map: RelocationMap,
 }
@@ -112,7 +115,8 @@ fn run(places: &Places, context: &Context) -> anyhow::Result<Code> {
     places.map.check(&[&places.from, &places.to])?;
     let bar = Arc::new(Bar(context.ui.has_progress().then(|| ProgressBar::new(0))));
     let observer: Arc<dyn CopyObserver> = bar.clone();
-    let copied = context.wait(copy(&places.from, &places.to, &context.registries(), &observer));
+    let carries = if places.without_dependencies { Carries::Alone } else { Carries::Dependencies };
+    let copied = context.wait(copy(&places.from, &places.to, carries, &context.registries(), &observer));
     bar.show(ProgressBar::finish_and_clear);
     let copied = copied?;
     places.map.write(copied.relocation_map.as_ref())?;
@@ -157,6 +161,19 @@ impl Report for Copied {
         page.line("", Tone::Heading, Words::mixed(&self.reference));
         let sum = mixed!("{} copied ({} bytes), {} there before", self.copied, self.bytes, self.present);
         page.line("", Tone::Plain, sum);
+        for CarriedDependency { bundle, version, digest } in &self.dependencies {
+            match (version, digest) {
+                (Some(version), Some(digest)) => {
+                    let text = mixed!("{bundle} {version} sha256:{}, which it depends on", digest.short());
+                    page.line("with ", Tone::Plain, text);
+                }
+                _ => page.line(
+                    "without ",
+                    Tone::Caution,
+                    mixed!("{bundle}, which it depends on: it stays where it is"),
+                ),
+            }
+        }
         for name in &self.missing {
             page.line(
                 "missing ",

@@ -1,6 +1,8 @@
 //! `carnet inspect`: the page that an operator decides from, from top to bottom in the order in which they ask: who,
 //! what can it do, what does it want, what is in it, what can it not do.
 
+mod dependencies;
+
 use std::fmt::Display;
 
 use crate::capability::ScopeRequest;
@@ -58,6 +60,7 @@ impl Report for Inspection {
         }
         self.disagreements(page);
         self.inputs(page);
+        self.dependencies(page);
         self.images(page);
         self.actions(page);
         self.outputs(page);

@@ -2,6 +2,7 @@
 
 use crate::bundle::claim::ResultStatus;
 use crate::operations::status::{InstallationStatus, ObjectStatus, StatusRequest, status};
+use crate::state::RequiredInstallation;
 
 use super::Context;
 use super::act::{HomeArgs, show_outputs, show_parameters, time_of};
@@ -45,6 +46,13 @@ impl Report for InstallationStatus {
             page.line("  ", Tone::Caution, mixed!("{end}: the same command goes on where it was."));
             let undo = "To undo it: `carnet uninstall`, or after an upgrade `carnet rollback`.";
             page.line("  ", Tone::Caution, undo);
+        }
+        for needed in &self.requires {
+            let RequiredInstallation { dependency, installation } = needed;
+            page.line("  ", Tone::Plain, mixed!("needs {installation} (its dependency {dependency})"));
+        }
+        if let Some(made_for) = &self.made_for {
+            page.line("  ", Tone::Plain, mixed!("made for {}", made_for.installation));
         }
         for guard in &self.dangers {
             page.line("  ", Tone::Danger, mixed!("a guard was lowered: {guard}"));

@@ -310,7 +310,11 @@ fn shown(value: &str) -> String {
 impl Listener for Ui {
     fn told(&self, notice: &Notice) {
         match notice {
-            Notice::Building(_) | Notice::Compiling | Notice::Returning(_) => self.status(notice),
+            Notice::Building(_)
+            | Notice::Compiling
+            | Notice::DependencyThere { .. }
+            | Notice::DependencyWanted { .. }
+            | Notice::Returning(_) => self.status(notice),
             Notice::Development => self.danger(format_args!("{notice} ({})", LoweredGuard::Development)),
             Notice::Ignored(_) => self.detail(notice),
             Notice::OwnIdentity => self.danger(format_args!("{notice} ({})", LoweredGuard::OwnIdentity)),

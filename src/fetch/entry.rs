@@ -22,7 +22,16 @@ pub(super) async fn resolve(
     digest: Option<Digest>,
 ) -> Result<(Option<String>, Descriptor), FetchError> {
     let listing = repository.listing().ok_or(FetchError::Empty)?;
-    let Some(tag) = tag else { return untagged(repository, listing, digest).await };
+    let Some(tag) = tag else {
+        // What bears the name of a repository elsewhere came with a bundle that depends on it, where there is another.
+        let own = untagged(repository, listing, digest, |entry| !is_of_elsewhere(entry)).await;
+        return match own {
+            Err(FetchError::Empty | FetchError::NoDigest(_)) => {
+                untagged(repository, listing, digest, |_| true).await
+            }
+            own => own,
+        };
+    };
     let tagged = listing.entries_at(tag);
     let entry = match tagged[..] {
         [] => return Err(FetchError::Tag { tag: tag.into(), tags: tags(listing) }),
@@ -46,11 +55,12 @@ async fn untagged(
     repository: &Repository,
     listing: &Listing,
     digest: Option<Digest>,
+    counts: impl Fn(LayoutEntry<'_>) -> bool,
 ) -> Result<(Option<String>, Descriptor), FetchError> {
     let mut found: Option<(Option<String>, Descriptor)> = None;
     let mut unread = None;
     let (mut seen, mut left) = (BTreeSet::new(), MAX_LOOKED_AT);
-    for entry in listing.entries().filter(|entry| may_be_bundle(*entry)) {
+    for entry in listing.entries().filter(|entry| may_be_bundle(*entry) && counts(*entry)) {
         // An entry that cannot be read is not the one that is asked for; those of others may follow rules of theirs.
         let descriptor = match entry.descriptor() {
             Ok(descriptor) => descriptor,
@@ -91,7 +101,12 @@ pub(super) fn tags(listing: &Listing) -> Vec<String> {
     tags
 }
 
+/// Whether an entry bears the name of a repository, and not a tag alone.
+fn is_of_elsewhere(entry: LayoutEntry<'_>) -> bool {
+    entry.tag().is_some_and(|tag| tag.contains('/'))
+}
+
 /// Whether an entry is an index, and not a list of referrers.
-fn may_be_bundle(entry: LayoutEntry<'_>) -> bool {
+pub(super) fn may_be_bundle(entry: LayoutEntry<'_>) -> bool {
     entry.media_type().is_some_and(is_index) && !entry.tag().is_some_and(|tag| tag.starts_with("sha256-"))
 }

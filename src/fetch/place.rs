@@ -10,7 +10,7 @@ use crate::bundle::index::is_bundle_index;
 use crate::oci::file::open_directory;
 use crate::oci::media_type::is_index;
 use crate::oci::registry::{Registry, RegistryClient};
-use crate::oci::{Archive, Descriptor, Layout, MAX_DOCUMENT, OciError, Repository};
+use crate::oci::{Archive, Descriptor, Layout, Listing, MAX_DOCUMENT, OciError, Repository};
 use crate::reference::{ArchiveReference, LayoutReference, Reference, RegistryReference};
 
 /// A bundle that was found, and of which nothing but its index was looked at.
@@ -113,12 +113,17 @@ async fn in_registry(
 /// # Errors
 /// [`FetchError`] when it cannot be read.
 pub async fn tags(place: &Reference) -> Result<Vec<String>, FetchError> {
+    Ok(listing_of(place).await?.as_ref().map(entry::tags).unwrap_or_default())
+}
+
+/// What a layout or archive lists. None: it is neither.
+pub(super) async fn listing_of(place: &Reference) -> Result<Option<Listing>, FetchError> {
     match place {
-        Reference::Archive(archive) => Ok(entry::tags(Archive::open(&archive.file).await?.listing())),
+        Reference::Archive(archive) => Ok(Some(Archive::open(&archive.file).await?.into_listing())),
         Reference::Layout(LayoutReference { directory, .. }) => {
             let opened = open_directory(directory).map_err(system(directory.display()))?;
-            Ok(entry::tags(Layout::open(opened).await?.listing()))
+            Ok(Some(Layout::open(opened).await?.into_listing()))
         }
-        Reference::Path(_) | Reference::Registry(_) => Ok(Vec::new()),
+        Reference::Path(_) | Reference::Registry(_) => Ok(None),
     }
 }

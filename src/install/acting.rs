@@ -190,6 +190,7 @@ impl Run<'_> {
             left,
             to_approve,
             examined: None,
+            dependencies: Vec::new(),
         };
         Ok((outcome, stored))
     }

@@ -48,6 +48,8 @@ pub(super) async fn document(
             "terms": settings.grant,
             "files": files,
             "dangers": settings.dangers,
+            "requires": settings.requires,
+            "madeFor": settings.made_for,
             "carnet": env!("CARGO_PKG_VERSION"),
         } },
     });

@@ -9,7 +9,7 @@ use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
 use crate::plan::{HeldFields, Plan};
-use crate::state::{Installation, RecordedFiles, StateError};
+use crate::state::{Installation, MadeFor, RecordedFiles, RequiredInstallation, StateError};
 use crate::targets::{self, Place, RecordedPlace};
 
 use super::{Approvals, ChangeOptions, Error, Identity};
@@ -51,6 +51,10 @@ pub struct Operation {
     /// The operator's files as they are to be read: where their content is known it is taken from here, and where only their
     /// digests are, others are refused.
     pub files: RecordedFiles,
+    /// The installations that it needs. None: those that are recorded.
+    pub requires: Option<Vec<RequiredInstallation>>,
+    /// The installation that it is made for. None: whichever is recorded.
+    pub made_for: Option<MadeFor>,
     /// How it is carried out.
     pub options: ChangeOptions,
 }
@@ -87,6 +91,8 @@ impl Operation {
             approvals: Approvals::default(),
             dangers: Vec::new(),
             files: RecordedFiles::default(),
+            requires: None,
+            made_for: None,
             options: ChangeOptions::default(),
         }
     }

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub to_approve: PlanToApprove,
     /// The comparison with what is there, where that was asked for.
     pub examined: Option<Examined>,
+    /// What was done to installations that it needs, or that were made for it, in that order.
+    pub dependencies: Vec<Self>,
 }
 
 impl Outcome {

@@ -234,6 +234,7 @@ impl PlannedRun {
             by_hand,
             left: removals.iter().filter_map(PlannedRemoval::left).collect(),
             examined: self.examined,
+            dependencies: Vec::new(),
         }
     }
 }

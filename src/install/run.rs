@@ -81,6 +81,9 @@ impl Run<'_> {
             return self.earlier.map(|earlier| earlier.settings.clone()).unwrap_or_default();
         };
         let verified = granted.verified();
+        // What was uninstalled and is installed anew was asked for anew.
+        let there = self.earlier.filter(|earlier| !earlier.is_deleted());
+        let recorded = there.map(|earlier| earlier.settings.clone()).unwrap_or_default();
         let (rule, signers) = match verified.decision() {
             TrustDecision::Signed { rule, signers, .. } => {
                 (Some(rule.clone()), signers.iter().map(|signer| signer.name.clone()).collect())
@@ -98,6 +101,8 @@ impl Run<'_> {
             grant: self.decided.grant.clone(),
             consent: ConsentKey::of(verified),
             dangers: self.dangers(),
+            requires: self.operation.requires.clone().unwrap_or_else(|| recorded.requires.clone()),
+            made_for: self.operation.made_for.clone().or_else(|| recorded.made_for.clone()),
         }
     }
 

@@ -78,6 +78,11 @@ impl Archive {
         &self.listing
     }
 
+    /// The same, where nothing else of it is wanted.
+    pub fn into_listing(self) -> Listing {
+        self.listing
+    }
+
     /// Points `tag` at the blob of `descriptor`, in the place of its earlier one.
     pub fn tag(&mut self, tag: &str, descriptor: &Descriptor) {
         self.listing.tag(tag, descriptor);

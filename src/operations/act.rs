@@ -2,13 +2,14 @@
 
 mod kept;
 mod operation;
+mod requires;
 
 use std::collections::BTreeSet;
 
 use crate::grant::Consent;
 use crate::install::{Mode, Operation, Outcome, act};
 use crate::reference::Reference;
-use crate::state::{Installation, RecordedFiles};
+use crate::state::{Installation, MadeFor, RecordedFiles, RequiredInstallation};
 use crate::verify::Verified;
 
 use super::decided::EarlierDecisions;
@@ -40,6 +41,10 @@ pub(super) struct Attempt<'a> {
     pub(super) decided: Option<EarlierDecisions>,
     /// The operator's files as they are to be read, unless `decided` says so.
     pub(super) files: RecordedFiles,
+    /// The installations that it needs. None: those that are recorded, or are found by their names.
+    pub(super) requires: Option<Vec<RequiredInstallation>>,
+    /// The installation that it is made for.
+    pub(super) made_for: Option<MadeFor>,
 }
 
 /// An action whose bundle was admitted, and whose place is known.
@@ -67,6 +72,8 @@ impl<'a> Attempt<'a> {
             for_development: false,
             decided: None,
             files: RecordedFiles::default(),
+            requires: None,
+            made_for: None,
         }
     }
 }
@@ -74,7 +81,10 @@ impl<'a> Attempt<'a> {
 impl Ready<'_> {
     /// Carries it out. A failed run is not rolled back.
     pub(super) async fn run(self, services: &Services<'_>) -> Result<Outcome, Error> {
-        let Self { attempt, verified, located } = self;
+        let Self { mut attempt, verified, located } = self;
+        if let Some(verified) = &verified {
+            attempt.find_required(verified.bundle(), services)?;
+        }
         let InstallationRequest { name, access, .. } = attempt.request;
         let (target, namespace) = located.open(name, access).await?;
         let place = located.into_recorded(&target, access);

@@ -1,5 +1,7 @@
 //! Copies a bundle from one place to another, with its images, signatures and all else that belongs to it.
 
+mod carry;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use crate::reference::{ArchiveReference, LayoutReference, Reference, RegistryRef
 use crate::text::CommandLine;
 
 use super::{AbsentImage, Document, Error};
+
+pub use carry::CarriedDependency;
 
 /// A bundle that was copied.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -32,6 +36,8 @@ pub struct Copied {
     pub present: usize,
     /// Images that are in neither place, by name. Only layouts and archives may lack some.
     pub missing: Vec<String>,
+    /// The bundles that it depends on.
+    pub dependencies: Vec<CarriedDependency>,
     /// Where the images are to be pulled from: beside the copy, else beside the original. None where neither is at a
     /// registry.
     #[serde(skip)]
@@ -42,6 +48,15 @@ impl Document for Copied {
     const KIND: &'static str = "Copy";
 }
 
+/// Whether the bundles go along that a bundle depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// The bundle goes alone.
+    Alone,
+    /// They go along into a layout or archive. In a registry each has its own repository, and nobody says which.
+    Dependencies,
+}
+
 /// Copies a bundle. No byte of it changes on the way: no digest, and no signature. It is not verified, as nothing of it
 /// runs; whoever uses it verifies it where it is then.
 ///
@@ -50,6 +65,7 @@ impl Document for Copied {
 pub async fn copy(
     from: &Reference,
     to: &Reference,
+    carries: Carries,
     registries: &Arc<RegistryClient>,
     observer: &Arc<dyn CopyObserver>,
 ) -> Result<Copied, Error> {
@@ -75,6 +91,7 @@ pub async fn copy(
         Some(tag) => target.tag(tag, &index).await.map_err(FetchError::from)?,
         None => target.list(&index),
     }
+    let dependencies = carry::carry(&fetched, &mut target, carries, registries, observer).await?;
     target.finish().await.map_err(FetchError::from)?;
     let reference = tagged(to, &target, wanted, index.digest).to_string();
     Ok(Copied {
@@ -84,6 +101,7 @@ pub async fn copy(
         bytes: sum.bytes,
         present: sum.present,
         missing: named(&fetched, &sum.absent),
+        dependencies,
         relocation_map: fetched.relocation_map(to).or_else(|| fetched.relocation_map(fetched.reference())),
     })
 }

@@ -20,6 +20,8 @@ use crate::targets::{self, InvalidPlace};
 use crate::text::CommandLine;
 use crate::verify::{PolicyError, Refusal};
 
+use super::dependency_error::DependencyError;
+
 /// An image that can be had nowhere.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {}: {}", visible(.name), visible(.image), visible(.why))]
@@ -56,6 +58,9 @@ pub enum Error {
     /// The cluster refused, or cannot be reached.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
+    /// The bundles that the bundle depends on cannot be had, or an installation cannot go that others need.
+    #[error(transparent)]
+    Dependency(#[from] DependencyError),
     /// There are no rights where there is no cluster.
     #[error("a directory takes no rights")]
     Directory,
@@ -122,6 +127,16 @@ pub enum Error {
     /// Only what is being developed here is approved unseen.
     #[error("`{0}` is not a source directory, and only what is developed on this machine is approved unseen")]
     NotASource(String),
+    /// A dependency could not be had or installed.
+    #[error("the dependency `{}`{}", visible(.dependency), .installation.as_ref().map(|name| format!(" (installation `{name}`)")).unwrap_or_default())]
+    OfDependency {
+        /// The dependency; of one that is another's, with that one before it.
+        dependency: String,
+        /// The installation that it is or would be, if it is to be one.
+        installation: Option<String>,
+        /// Why.
+        source: Box<Self>,
+    },
     /// The bundle is not the one that is recorded.
     #[error("`{name}` is recorded with the bundle {recorded}, and the one that is named is {found}")]
     OtherBundle {

@@ -5,6 +5,7 @@
 //! read from its binary; what the author says about it is marked as such.
 
 mod actions;
+mod dependencies;
 mod inputs;
 mod powers;
 
@@ -27,6 +28,7 @@ use crate::reference::Reference;
 use crate::verify::Refusal;
 
 pub use actions::ActionSummary;
+pub use dependencies::{DependencyOutput, DependencySummary};
 pub use inputs::{CredentialSummary, OutputSummary, ParameterSummary};
 pub use powers::CallablePower;
 
@@ -83,6 +85,11 @@ pub struct Inspection {
     pub outputs: Vec<OutputSummary>,
     /// The actions of the bundle.
     pub actions: Vec<ActionSummary>,
+    /// The bundles that it depends on, in the order in which they are installed.
+    pub dependencies: Vec<DependencySummary>,
+    /// Why these cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependencies_fault: Option<String>,
     /// Warnings about the bundle.
     pub warnings: Vec<String>,
     /// Whether there is a trust policy at all.
@@ -187,6 +194,7 @@ impl Inspection {
             Ok(requests) => (requests, None),
             Err(fault) => (Requests::default(), Some(fault.to_string())),
         };
+        let (dependencies, dependencies_fault) = DependencySummary::of(bundle);
         let (read, unread) = imports(fetched)?;
         let (none, unknown) = (Imports::default(), Requests::default());
         // Of a component that was not looked at nothing is said, least of all what it lacks.
@@ -213,6 +221,8 @@ impl Inspection {
             credentials: CredentialSummary::of(bundle),
             outputs: OutputSummary::of(bundle),
             actions: if fetched.is_opaque() { opaque_actions(bundle) } else { actions(bundle, &requests) },
+            dependencies,
+            dependencies_fault,
             warnings: fetched.warnings().iter().map(ToString::to_string).collect(),
             requests: requests.into(),
             requests_fault,

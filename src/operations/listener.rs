@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::digest::Digest;
+use crate::document::visible;
 use crate::host::progress::RunEvent;
 use crate::install::Unattended;
 use crate::state::Revision;
@@ -27,6 +28,45 @@ pub enum Notice {
     Building(PathBuf),
     /// A component is compiled, which takes a while and is done once on each machine.
     Compiling,
+    /// An installation stays that was made for one that goes, since others need it.
+    DependencyKept {
+        /// The installation.
+        installation: String,
+        /// Who needs it.
+        by: Vec<String>,
+    },
+    /// A dependency is no longer one, and its installation stays.
+    DependencyLeft {
+        /// The dependency.
+        dependency: String,
+        /// The installation.
+        installation: String,
+    },
+    /// A dependency is there already.
+    DependencyThere {
+        /// The dependency.
+        dependency: String,
+        /// The installation.
+        installation: String,
+        /// What it is of.
+        bundle: String,
+    },
+    /// A dependency would be installed before what was planned.
+    DependencyToCome {
+        /// The dependency.
+        dependency: String,
+        /// The installation.
+        installation: String,
+    },
+    /// A dependency is about to be installed or upgraded.
+    DependencyWanted {
+        /// The dependency.
+        dependency: String,
+        /// The installation.
+        installation: String,
+        /// Where its bundle is.
+        reference: String,
+    },
     /// Everything that a source directory asks for is granted.
     Development,
     /// A warning about the bundle, such as a member that is ignored.
@@ -59,6 +99,29 @@ impl fmt::Display for Notice {
         match self {
             Self::Building(directory) => write!(f, "Building `{}`.", directory.display()),
             Self::Compiling => RunEvent::Compiling.fmt(f),
+            Self::DependencyKept { installation, by } => {
+                write!(f, "`{installation}` stays, since {} needs it", by.join(", "))
+            }
+            Self::DependencyLeft { dependency, installation } => {
+                let dependency = visible(dependency);
+                write!(f, "`{dependency}` is no dependency any more; its installation `{installation}` stays")
+            }
+            Self::DependencyThere { dependency, installation, bundle } => {
+                let (dependency, bundle) = (visible(dependency), visible(bundle));
+                write!(f, "The dependency `{dependency}` is there: {bundle}, installation `{installation}`.")
+            }
+            Self::DependencyToCome { dependency, installation } => {
+                let dependency = visible(dependency);
+                write!(
+                    f,
+                    "the dependency `{dependency}` is not there: `install` would make it first, as the installation \
+                     `{installation}` with a plan of its own"
+                )
+            }
+            Self::DependencyWanted { dependency, installation, reference } => {
+                let (dependency, reference) = (visible(dependency), visible(reference));
+                write!(f, "First the dependency `{dependency}`: {reference}, installation `{installation}`.")
+            }
             Self::Development => f.write_str("all that the bundle asks for is granted, whatever that is"),
             Self::Ignored(what) => write!(f, "bundle.json: {what}"),
             Self::FilesNotRecorded => {

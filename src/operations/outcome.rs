@@ -59,6 +59,10 @@ pub struct OutcomeDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub cautions: Vec<String>,
+    /// What was done to installations that it needs, or that were made for it, in that order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub dependencies: Vec<Self>,
 }
 
 /// The placeholder for the value of an output that must not be shown.
@@ -85,6 +89,7 @@ impl OutcomeDocument {
             kept: outcome.kept.iter().map(ToString::to_string).collect(),
             by_hand: outcome.by_hand.clone(),
             cautions: plan.cautions.clone(),
+            dependencies: outcome.dependencies.iter().map(Self::of).collect(),
         }
     }
 }

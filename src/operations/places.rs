@@ -19,6 +19,12 @@ pub(super) struct Located {
 const NAMESPACE: &str = "default";
 
 impl Located {
+    /// The namespace, as far as it is known before the target is opened.
+    pub(super) fn namespace_before(&self) -> Option<String> {
+        let of_directory = || (!self.place.is_cluster()).then(|| NAMESPACE.to_owned());
+        self.namespace.clone().or_else(of_directory)
+    }
+
     /// Where an installation is: as it is named, else as it is recorded. The request says how its cluster is reached
     /// from here.
     ///

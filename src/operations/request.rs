@@ -52,9 +52,26 @@ pub struct InstallationRequest {
     pub change: ChangeOptions,
     /// Whether a failed run is rolled back.
     pub rollback_on_failure: bool,
+    /// What is said of the bundle's dependencies, by their names; of one that is another's, with that one and `/` before it.
+    pub dependencies: BTreeMap<String, DependencyRequest>,
     /// Where the bundle that is gone back to is from, with its digest. It has to be said where others can write the
     /// record.
     pub rollback_bundle: Option<Reference>,
+}
+
+/// What an operator says of a dependency. Nothing that is said of the bundle that depends on it holds for it as well.
+#[derive(Debug, Clone, Default)]
+pub struct DependencyRequest {
+    /// The installation that it is, or is to be. None: that of the bundle, `-` and its name.
+    pub installation: Option<String>,
+    /// Where its bundle is. None: beside the one that depends on it, else where that one's author says.
+    pub reference: Option<Reference>,
+    /// The operator's consent: grants and flags.
+    pub consent: Deferred<Consent>,
+    /// Parameters and credentials.
+    pub inputs: GivenInputs,
+    /// What its bundle has to be.
+    pub trust: TrustMode,
 }
 
 /// An action on an installation with a bundle that is named.
@@ -157,7 +174,14 @@ impl InstallationRequest {
             change: ChangeOptions::default(),
             rollback_on_failure: false,
             rollback_bundle: None,
+            dependencies: BTreeMap::new(),
         }
+    }
+
+    /// The installation that a dependency of `owner` is, or is to be.
+    pub(super) fn installation_of(&self, owner: &str, name: &str, path: &str) -> String {
+        let given = self.dependencies.get(path).and_then(|given| given.installation.clone());
+        given.unwrap_or_else(|| format!("{owner}-{name}"))
     }
 }
 

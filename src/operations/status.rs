@@ -14,7 +14,7 @@ use crate::grant::RecordedGuard;
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::Readiness;
-use crate::state::{Installation, State, StateError};
+use crate::state::{Installation, MadeFor, RequiredInstallation, State, StateError};
 use crate::targets::{self, Looked, Recorded, Sight};
 
 use super::places::{Located, installation};
@@ -71,6 +71,13 @@ pub struct InstallationStatus {
     /// Guards that were lowered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<RecordedGuard>,
+    /// The installations that it needs, since its bundle depends on theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub requires: Vec<RequiredInstallation>,
+    /// The installation that it was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<MadeFor>,
     /// Its parameters, but for those that must not be shown.
     pub parameters: BTreeMap<String, Value>,
     /// Its objects.
@@ -187,6 +194,8 @@ impl InstallationStatus {
             message: last.and_then(|last| last.message.clone()),
             signers: settings.signers.clone(),
             dangers: settings.dangers.clone(),
+            requires: settings.requires.clone(),
+            made_for: settings.made_for.clone(),
             parameters: last.map(|last| last.parameters.clone()).unwrap_or_default(),
             objects: installation.inventory().iter().map(ObjectStatus::unasked).collect(),
             outputs: state.outputs(&installation.name)?,

@@ -88,6 +88,32 @@ pub struct InstallationSettings {
     /// Guards that the operator lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<RecordedGuard>,
+    /// The installations that it needs, in the order in which they were there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<RequiredInstallation>,
+    /// The installation that it was made for, and with which it may go. None: somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<MadeFor>,
+}
+
+/// An installation that another needs, since its bundle depends on the other's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequiredInstallation {
+    /// The name of the dependency in the bundle.
+    pub dependency: String,
+    /// The installation.
+    pub installation: String,
+}
+
+/// The installation that another one was made for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MadeFor {
+    /// The installation whose bundle depends on it.
+    pub installation: String,
+    /// What that bundle depends on, `REGISTRY/NAME`: where the dependency came from may be elsewhere.
+    pub bundle: String,
 }
 
 /// One tracked action.

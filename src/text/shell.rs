@@ -123,6 +123,15 @@ impl CommandLine {
         line
     }
 
+    /// A flag as what another flag says of something with a name: `--allow-kube 'get:Node:n1'` of `db` as
+    /// `--dependency db:allow-kube=get:Node:n1`. What is no flag stays as it is.
+    #[must_use]
+    pub fn within(&self, flag: &'static str, name: &str) -> Self {
+        let Some(own) = self.text.strip_prefix("--") else { return self.clone() };
+        let value = own.split_once([' ', '=']).map(|(own, word)| format!("{own}={}", unquoted(word)));
+        Self::of(flag).word(format_args!("{name}:{}", value.unwrap_or_else(|| own.to_owned())))
+    }
+
     /// A line that goes on with another.
     #[must_use]
     pub fn and(mut self, more: &Self) -> Self {
@@ -226,9 +235,42 @@ fn quoted(text: &str) -> String {
     if word.is_empty() { "''".into() } else { word }
 }
 
+/// The text of a word that was quoted.
+fn unquoted(word: &str) -> String {
+    let (mut text, mut is_open) = (String::new(), false);
+    let mut left = word.chars();
+    while let Some(c) = left.next() {
+        match c {
+            '\'' => is_open = !is_open,
+            '\\' if !is_open => text.extend(left.next()),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flag_of_something_with_a_name_says_what_it_said() {
+        for (line, expected) in [
+            (
+                CommandLine::of("--allow-kube").quoted("apply:ConfigMap:prod/web-*"),
+                "--dependency 'db/x:allow-kube=apply:ConfigMap:prod/web-*'",
+            ),
+            (
+                CommandLine::of("--allow-file").quoted(r"it's \ a"),
+                r"--dependency 'db/x:allow-file=it'\''s '\\' a'",
+            ),
+            (CommandLine::of("--param").word("-x=1"), "--dependency db/x:param=-x=1"),
+            (CommandLine::of("--dangerous-wildcards"), "--dependency db/x:dangerous-wildcards"),
+            (CommandLine::of("# refused by deny:").quoted("x"), "# refused by deny: 'x'"),
+        ] {
+            assert_eq!(line.within("--dependency", "db/x"), expected);
+        }
+    }
 
     fn line(text: &str) -> String {
         CommandLine::of("carnet history").word(text).to_string()

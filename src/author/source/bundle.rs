@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::AuthorError;
 use super::BundleSource;
-use super::file::{ActionSpec, CredentialSpec, MaintainerSpec, OutputSpec, ParameterSpec};
+use super::file::{ActionSpec, CredentialSpec, MaintainerSpec, OutputSpec, ParameterOrigin, ParameterSpec};
 use crate::bundle::OUTPUTS;
+use crate::bundle::dependencies::DEPENDENCIES;
+use crate::bundle::parameter_sources::PARAMETER_SOURCES;
 use crate::capability;
 use crate::document;
 use crate::oci::Descriptor;
@@ -30,13 +32,53 @@ impl BundleSource {
             "credentials": values(&self.credentials, CredentialSpec::value),
             "outputs": values(&self.outputs, OutputSpec::value),
             "definitions": self.definitions(),
-            "requiredExtensions": [capability::EXTENSION],
         });
         let mut bundle = without_empty(bundle);
         // These two stand whatever they are: readers rely on them.
         bundle["description"] = self.file.description.clone().into();
-        bundle["custom"] = json!({ capability::EXTENSION: requests });
+        let extensions = [
+            (capability::EXTENSION, requests),
+            (DEPENDENCIES, self.dependencies()),
+            (PARAMETER_SOURCES, self.parameter_sources()),
+        ];
+        let extensions =
+            extensions.into_iter().filter(|(name, value)| *name == capability::EXTENSION || !value.is_null());
+        let custom: Map<_, _> = extensions.map(|(name, value)| (name.to_owned(), value)).collect();
+        bundle["requiredExtensions"] = custom.keys().cloned().collect::<Vec<_>>().into();
+        bundle["custom"] = custom.into();
         Ok(bundle)
+    }
+
+    /// The bundles that it depends on (CNAB 500). Null: none.
+    fn dependencies(&self) -> Value {
+        if self.dependencies.is_empty() && self.file.sequence.is_empty() {
+            return Value::Null;
+        }
+        let requires = values(&self.dependencies, |_, it| {
+            let version = json!({ "ranges": it.versions, "prereleases": it.prereleases });
+            without_empty(json!({ "bundle": it.bundle, "version": without_empty(version) }))
+        });
+        let mut dependencies = json!({ "requires": requires });
+        if !self.file.sequence.is_empty() {
+            dependencies["sequence"] = json!(self.file.sequence);
+        }
+        dependencies
+    }
+
+    /// The outputs that parameters have their values from (CNAB 810). Null: none.
+    fn parameter_sources(&self) -> Value {
+        let source = |(name, parameter): (&String, &ParameterSpec)| {
+            let ParameterOrigin { dependency, output } = parameter.from.as_ref()?;
+            let (kind, source) = match dependency {
+                Some(dependency) => {
+                    ("dependencies.output", json!({ "dependency": dependency, "name": output }))
+                }
+                None => ("output", json!({ "name": output })),
+            };
+            Some((name.clone(), json!({ "priority": [kind], "sources": { kind: source } })))
+        };
+        let sources: Map<_, _> = self.parameters.iter().filter_map(source).collect();
+        if sources.is_empty() { Value::Null } else { sources.into() }
     }
 
     fn definitions(&self) -> Map<String, Value> {
@@ -144,4 +186,57 @@ fn without_empty(value: Value) -> Value {
 
 fn values<T>(items: &BTreeMap<String, T>, value: impl Fn(&str, &T) -> Value) -> Map<String, Value> {
     items.iter().map(|(name, item)| (name.clone(), value(name, item))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::Bundle;
+
+    const HEAD: &str =
+        "apiVersion: carnet.dev/v1alpha1\nkind: Source\nname: web\nversion: 1.0.0\ncomponent: x.wasm\n";
+
+    fn bundle(rest: &str) -> Value {
+        let source =
+            BundleSource::parse(&format!("{HEAD}{rest}")).map_err(|faults| format!("{faults:?}")).unwrap();
+        source.bundle(&Descriptor::of(crate::oci::media_type::OCI_MANIFEST, b"x")).unwrap()
+    }
+
+    #[test]
+    fn what_it_depends_on_stands_where_other_tools_look_for_it() {
+        let written = bundle(
+            "parameters:\n  address: { schema: { type: string }, from: { dependency: db, output: url } }\n  state: \
+             { schema: { type: string }, from: { output: state } }\noutputs:\n  state: { schema: { type: string } }\n\
+             dependencies:\n  db: { bundle: registry.example/acme/db, versions: [1.x, 2.1.x], prereleases: true }\n  \
+             cache: { bundle: registry.example/acme/cache }\nsequence: [db, cache]\n",
+        );
+        assert_eq!(
+            written["custom"][DEPENDENCIES],
+            json!({ "sequence": ["db", "cache"], "requires": {
+                "cache": { "bundle": "registry.example/acme/cache" },
+                "db": { "bundle": "registry.example/acme/db",
+                    "version": { "ranges": ["1.x", "2.1.x"], "prereleases": true } },
+            } })
+        );
+        assert_eq!(
+            written["custom"][PARAMETER_SOURCES],
+            json!({
+                "address": { "priority": ["dependencies.output"],
+                    "sources": { "dependencies.output": { "dependency": "db", "name": "url" } } },
+                "state": { "priority": ["output"], "sources": { "output": { "name": "state" } } },
+            })
+        );
+        let required = json!([capability::EXTENSION, DEPENDENCIES, PARAMETER_SOURCES]);
+        assert_eq!(written["requiredExtensions"], required);
+        let (read, _) = Bundle::parse(written.to_string().as_bytes()).unwrap();
+        let dependencies = crate::bundle::dependencies::of(&read).unwrap();
+        assert_eq!(dependencies.order(), ["db", "cache"]);
+    }
+
+    #[test]
+    fn who_depends_on_nothing_says_nothing_of_it() {
+        let written = bundle("");
+        assert_eq!(written["requiredExtensions"], json!([capability::EXTENSION]));
+        assert_eq!(written["custom"].as_object().unwrap().len(), 1);
+    }
 }

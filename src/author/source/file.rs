@@ -46,6 +46,12 @@ pub struct SourceSpec {
     #[schemars(with = "BTreeMap<String, ImageSpec>")]
     pub(super) images: BTreeMap<String, Value>,
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, DependencySpec>")]
+    pub(super) dependencies: BTreeMap<String, Value>,
+    /// The names of dependencies in the order in which they are installed.
+    #[serde(default)]
+    pub(super) sequence: Vec<String>,
+    #[serde(default)]
     #[schemars(with = "BTreeMap<String, ActionSpec>")]
     pub(super) actions: BTreeMap<String, Value>,
     #[serde(default)]
@@ -72,6 +78,26 @@ pub(super) struct ParameterSpec {
     pub(super) apply_to: Vec<String>,
     pub(super) env: Option<String>,
     pub(super) path: Option<String>,
+    pub(super) from: Option<ParameterOrigin>,
+}
+
+/// Where a parameter has its value from when nobody gives one.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ParameterOrigin {
+    /// The dependency whose output it is. None: an output of the installation itself.
+    pub(super) dependency: Option<String>,
+    pub(super) output: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DependencySpec {
+    pub(super) bundle: String,
+    #[serde(default)]
+    pub(super) versions: Vec<String>,
+    #[serde(default)]
+    pub(super) prereleases: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]

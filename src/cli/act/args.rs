@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::dependencies::DependencyArgs;
+
 use crate::cli::Context;
 use crate::cli::exit::Usage;
 use crate::cli::inputs::consent::ConsentArgs;
@@ -109,6 +111,8 @@ pub(in crate::cli) struct BundleArgs {
     #[command(flatten)]
     pub(in crate::cli) inputs: InputArgs,
     #[command(flatten)]
+    dependencies: DependencyArgs,
+    #[command(flatten)]
     pub(in crate::cli) unsigned: UnsignedArgs,
     #[command(flatten)]
     development: DevelopmentArgs,
@@ -191,6 +195,7 @@ impl BundleArgs {
         let installation = InstallationRequest {
             consent: self.consent.deferred(),
             inputs: self.inputs.given(),
+            dependencies: self.dependencies.requests()?,
             trust: if for_development { TrustMode::DangerouslyUnsigned } else { self.unsigned.trust() },
             ..self.target.home.request(&self.name)?
         };

@@ -24,14 +24,24 @@ impl Report for Plan {
 /// # Errors
 /// When stdout takes no more.
 pub(in crate::cli) fn report(outcome: &Outcome, ui: &Ui) -> anyhow::Result<()> {
+    warn(outcome, ui);
+    ui.report(outcome)
+}
+
+fn warn(outcome: &Outcome, ui: &Ui) {
+    outcome.dependencies.iter().for_each(|dependency| warn(dependency, ui));
     for denial in &outcome.denials {
         ui.warning(format_args!("not permitted: {}", denial));
     }
-    ui.report(outcome)
 }
 
 impl Report for Outcome {
     fn show(&self, page: &mut Page) {
+        // In the order in which it was done: what is removed goes before what it needed.
+        let is_removal = self.plan().action == "uninstall";
+        if !is_removal {
+            self.dependencies.iter().for_each(|dependency| dependency.show(page));
+        }
         let OutcomeDocument { name, left, refused, outputs, by_hand, .. } = OutcomeDocument::of(self);
         page.heading(mixed!("Done: {} in {}", action(self.plan(), Some(&name)), self.plan().target));
         page.line("  ", Tone::Good, Words::mixed(summary(self.plan())));
@@ -54,6 +64,9 @@ impl Report for Outcome {
         refusals(page, &refused, "The target refused, and the component went on without");
         warnings(page, self.plan());
         show_outputs(page, &outputs);
+        if is_removal {
+            self.dependencies.iter().for_each(|dependency| dependency.show(page));
+        }
     }
 }
 

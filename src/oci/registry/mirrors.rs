@@ -131,4 +131,23 @@ impl Registry {
         }
         mirrors.or(self, self.own_referrers(subject, name).await)
     }
+
+    /// The tags of the repository, of which the registry or a mirror tells. None: there is no such repository.
+    ///
+    /// # Errors
+    /// [`OciError`] when nobody answers, or against the rules, and when there are too many.
+    pub async fn tags(&self) -> Result<Option<Vec<String>>, OciError> {
+        let mut mirrors = Mirrors::default();
+        for mirror in self.up() {
+            // A mirror that lists nothing may have what is asked of it all the same.
+            let answer = mirror.own_tags().await.map(|found| found.filter(|found| !found.is_empty()));
+            if let Some(found) = mirrors.told(mirror, answer)? {
+                return Ok(Some(found));
+            }
+        }
+        if mirrors.are_all(self) {
+            return Ok(None);
+        }
+        mirrors.or(self, self.own_tags().await)
+    }
 }

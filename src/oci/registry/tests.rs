@@ -12,6 +12,7 @@ use super::super::{Descriptor, OciError, Repository, copy, referrers};
 use super::*;
 
 mod server;
+mod tags;
 
 use server::{Reply, Seen, Sends, Server, reply};
 

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
-use crate::bundle::parameter_sources::{self, ParameterSource};
 use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::install::{Mode, Operation};
 use crate::targets::Place;
 
-use super::super::{Error, Services, TrustMode};
+use super::super::{Error, TrustMode};
 use super::Attempt;
 
 impl Attempt<'_> {
@@ -45,47 +44,12 @@ impl Attempt<'_> {
             reference: self.reference.clone(),
             rollback_to: self.rollback_to.clone(),
             undone: self.undone.clone(),
+            requires: self.requires.clone(),
+            made_for: self.made_for.clone(),
             dangers: self.dangers(&consent, &place),
             consent,
             ..Operation::new(action, &request.name, namespace, place)
         })
-    }
-
-    /// The operation with outputs of its installation as values of parameters that nobody gives (CNAB 810). A component chose
-    /// them, so they are checked as any value, and fill no scope.
-    pub(super) fn with_sources(
-        &self,
-        mut operation: Operation,
-        bundle: &Bundle,
-        services: &Services<'_>,
-    ) -> Result<Operation, Error> {
-        let sources = parameter_sources::of(bundle).map_err(Error::ParameterSources)?;
-        // A comparison, and what corrects by it, goes by what was recorded.
-        if self.mode == Mode::Examine || self.change.waits_for_changes_only {
-            return Ok(operation);
-        }
-        let is_open = |name: &String| {
-            let is_asked = bundle.parameters().get(name).is_some_and(|it| it.applies_to(self.action));
-            is_asked && !operation.parameters.contains_key(name)
-        };
-        let mut sources: Vec<_> = sources.into_iter().filter(|(name, _)| is_open(name)).collect();
-        sources.retain(|(_, sources)| !sources.is_empty());
-        if sources.is_empty() || self.decided.is_some() {
-            return Ok(operation);
-        }
-        let outputs = services.state().outputs(&self.request.name)?;
-        for (name, sources) in sources {
-            let value = sources.iter().find_map(|source| match source {
-                ParameterSource::Output(output) => outputs.get(output),
-                // No dependency is installed from here.
-                ParameterSource::DependencyOutput { .. } => None,
-            });
-            if let Some(value) = value {
-                operation.doubtful.insert(name.clone());
-                operation.parameters.insert(name, value.clone());
-            }
-        }
-        Ok(operation)
     }
 
     /// The parameters that others may have recorded, and that are not given again.

@@ -1,10 +1,10 @@
 //! What an operation could not do, or was not asked for rightly.
 
 use crate::author::AuthorError;
-use crate::operations;
+use crate::operations::{self, DependencyError};
 use crate::text::CommandLine;
 
-use super::super::{Circumstance, ERROR, NOT_GRANTED, USAGE};
+use super::super::{Circumstance, Detail, ERROR, NOT_GRANTED, USAGE};
 use super::bundles::{of_fetch, of_refusal, of_shortfall};
 use super::places::{of_cluster, of_state, of_target};
 use super::runs::of_install;
@@ -21,6 +21,10 @@ pub(super) fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::ClaimsThere(name) => Meaning::from(ERROR).hint(CommandLine::of("carnet history").word(name)),
         Error::Cluster(error) => of_cluster(error),
         Error::Keep(error) => return meaning(&**error),
+        Error::Dependency(error) => of_dependency(error),
+        Error::OfDependency { dependency, installation, source } => {
+            return of_operation(source).or_else(|| meaning(&**source)).map(|inner| within(inner, dependency, installation.as_deref()));
+        }
         Error::Directory => Meaning::from(USAGE).hint("--target kube"),
         Error::Fetch(error) => of_fetch(error),
         Error::Install(error) => of_install(error),
@@ -68,6 +72,43 @@ pub(super) fn of_operation(error: &operations::Error) -> Option<Meaning> {
         // The other errors get their meaning from their causes.
         _ => return None,
     })
+}
+
+fn of_dependency(error: &DependencyError) -> Meaning {
+    match error {
+        DependencyError::Missing(lines) => Meaning::from(NOT_GRANTED)
+            .commands(lines)
+            .hint("add these flags, or write a grant for each: carnet grant new REF --to grant.yaml"),
+        DependencyError::Needed { by, .. } => Meaning::from(ERROR).hint(
+            CommandLine::of("carnet uninstall")
+                .word(by.first().map_or("", String::as_str))
+                .own("--with-dependencies"),
+        ),
+        DependencyError::NotThere(_) => Meaning::from(ERROR).hint("carnet install NAME REF"),
+        DependencyError::Occupied { dependency, .. } => Meaning::from(ERROR).hint(
+            CommandLine::of("name another one: --dependency")
+                .word(format_args!("{dependency}:installation=NAME")),
+        ),
+        DependencyError::NoVersion { dependency, .. }
+        | DependencyError::NoPlace { dependency, .. }
+        | DependencyError::OtherVersion { dependency, .. } => Meaning::from(ERROR).hint(
+            CommandLine::of("say where one is: --dependency").word(format_args!("{dependency}:from=REF")),
+        ),
+        DependencyError::Unknown { .. } => Meaning::from(USAGE).hint("carnet inspect REF"),
+        _ => ERROR.into(),
+    }
+}
+
+/// What an error of a dependency means to whoever installs what needs it: flags are those of the dependency.
+fn within(mut meaning: Meaning, dependency: &str, installation: Option<&str>) -> Meaning {
+    for detail in &mut meaning.details {
+        if let Detail::Command(line) = detail {
+            *line = line.within("--dependency", dependency);
+        }
+    }
+    let history = || installation.map(|name| CommandLine::of("carnet history").word(name));
+    meaning.hint = meaning.hint.or_else(history);
+    meaning
 }
 
 /// A source directory that is no bundle is whatever its cause is.

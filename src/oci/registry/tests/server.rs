@@ -228,6 +228,10 @@ impl Contents {
         if let Some((_, at)) = rest.split_once("/blobs/") {
             return self.blob(seen, at);
         }
+        if rest.ends_with("/tags/list") {
+            let tags: Vec<_> = self.tags.keys().collect();
+            return reply(200, json!({"name": "x", "tags": tags}).to_string());
+        }
         match rest.split_once("/referrers/") {
             Some((_, subject)) if self.lists_referrers => self.referrers(subject),
             _ => refusal(404, "NOT_FOUND"),
