@@ -22,11 +22,15 @@ use std::error::Error;
 use std::path::Path;
 
 use carnet::bundle::Bundle;
-use carnet::bundle::component::Component;
+use carnet::bundle::component::{Component, Imports};
 use carnet::bundle::index::BundleIndex;
+use carnet::capability::Requests;
+use carnet::capability::functions::{unprovided, unrequested};
+use carnet::capability::template::Names;
 use carnet::digest::Digest;
 use carnet::document::{self, MAX_BYTES, MAX_DEPTH, MemoryBudget};
-use carnet::grant::spec::GrantFile;
+use carnet::grant::is_wider;
+use carnet::grant::spec::{Deny, FileGrant, GrantFile, GrantSpec};
 use carnet::kubernetes::kinds::Kinds;
 use carnet::kubernetes::manifest::{MAX_MANIFEST, Object, read};
 use carnet::signature::sigstore::{SigstoreBundle, sign};
@@ -96,9 +100,33 @@ pub fn grant(bytes: &[u8]) {
             let written = serde_json::to_value(&grant).unwrap();
             let again: GrantFile = document::json_as(written.to_string().as_bytes()).unwrap().0;
             assert_eq!(serde_json::to_value(&again).unwrap(), written);
+            is_wider_than_its_parts_alone(grant.spec.into());
         }
         Err(error) => shown(&error),
     }
+}
+
+/// A grant allows what it says and no more: less of it is never wider, and other denials are another decision.
+fn is_wider_than_its_parts_alone(spec: GrantSpec) {
+    let names = Names { installation: "web".into(), namespace: "prod".into(), ..Names::default() };
+    // One that cannot be used is as wide as can be.
+    if is_wider(&spec, &spec, &names) {
+        return;
+    }
+    let mut less = spec.clone();
+    drop((less.kubernetes.pop(), less.files.pop(), less.credentials.pop(), less.generate.pop()));
+    assert!(!is_wider(&spec, &less, &names), "less is wider");
+    let mut twice = GrantSpec { deny: Deny::default(), ..spec.clone() };
+    twice.add(less).unwrap();
+    twice.deny = spec.deny.clone();
+    assert!(!is_wider(&spec, &twice, &names), "a part of it was added");
+    let other = FileGrant { name: "of-nobody".into(), path: "/of-nobody".into() };
+    let mut more = spec.clone();
+    more.files.push(other);
+    assert!(is_wider(&spec, &more, &names), "a file was added");
+    let mut denying = spec.clone();
+    denying.deny.credentials.push("of-nobody".into());
+    assert!(is_wider(&spec, &denying, &names) && is_wider(&denying, &spec, &names), "denials were changed");
 }
 
 /// Components.
@@ -107,8 +135,20 @@ pub fn component(bytes: &[u8]) {
         Ok(component) => {
             assert_eq!(component.bytes().as_ref(), bytes);
             assert_eq!(component.digest(), Digest::of(bytes));
+            powers_are_requested(component.imports());
         }
         Err(error) => shown(&error),
+    }
+}
+
+/// What reaches a target or a file is refused as long as nobody requests it, in words that can be shown.
+fn powers_are_requested(imports: &Imports) {
+    let refused = [unprovided(imports), unrequested(imports, &Requests::default())].concat();
+    refused.iter().for_each(|import| plain(import));
+    for (interface, functions) in &imports.0 {
+        let is_power = ["carnet:kubernetes/", "carnet:files/"].iter().any(|it| interface.starts_with(it));
+        let is_refused = refused.iter().any(|import| import.contains(interface.as_str()));
+        assert!(!is_power || functions.is_empty() || is_refused, "{interface} is nobody's request");
     }
 }
 

@@ -313,6 +313,44 @@ mod tests {
     }
 
     #[test]
+    fn the_costs_that_cosign_wrote_are_paid_and_no_others() {
+        let accepted = |name: &str, params: (u64, u32, u32)| {
+            let params = Params { N: params.0, r: params.1, p: params.2 };
+            Kdf { name: name.into(), params, salt: String::new() }.accepted()
+        };
+        let costs = [32_768, 65_536, 131_072].map(|cost| accepted("scrypt", (cost, 8, 1)));
+        assert_eq!(costs, [Some(15), Some(16), Some(17)]);
+        for (name, params) in [
+            ("scrypt", (16_384, 8, 1)),
+            ("scrypt", (262_144, 8, 1)),
+            ("scrypt", (32_768, 9, 1)),
+            ("scrypt", (131_072, 8, 2)),
+            ("Scrypt", (65_536, 8, 1)),
+        ] {
+            assert_eq!(accepted(name, params), None, "{name} {params:?}");
+        }
+    }
+
+    /// With one salt for all files a guess at a password would be a guess at each, and with one nonce two texts would show
+    /// what they have in common.
+    #[test]
+    fn each_file_has_a_salt_and_a_nonce_of_its_own() {
+        let key = PrivateKey::generate().unwrap();
+        let parts = || {
+            let text = key.to_pem(&password("p")).unwrap();
+            let file: KeyFile = serde_json::from_slice(&pem::decode(&text, LABEL).unwrap()).unwrap();
+            (file.kdf.salt, file.cipher.nonce)
+        };
+        let ((salt, nonce), (other_salt, other_nonce)) = (parts(), parts());
+        assert!(salt != other_salt && nonce != other_nonce);
+        for (text, length) in [(salt, 32), (nonce, 24)] {
+            let bytes = STANDARD.decode(text).unwrap();
+            assert_eq!(bytes.len(), length);
+            assert!(bytes.iter().any(|byte| *byte != bytes[0]));
+        }
+    }
+
+    #[test]
     fn cut_and_foreign_files_are_refused() {
         let text = PrivateKey::generate().unwrap().to_pem(&password("")).unwrap();
         let json = pem::decode(&text, LABEL).unwrap();

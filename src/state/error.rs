@@ -151,3 +151,41 @@ impl StateError {
 fn held_by(holder: Option<&Holder>) -> String {
     holder.map_or_else(String::new, |holder| format!(": {holder}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A spoiled record hides no other, and a state that cannot be read at all is no spoiled record.
+    #[test]
+    fn a_fault_of_one_record_is_told_from_one_of_the_state() {
+        let document = document::json(b"{").unwrap_err();
+        let corrupt = StateError::Corrupt { record: "carnet.web".into(), why: "it is empty".into() };
+        for fault in [corrupt, document.into(), cluster::Error::TooLong.into()] {
+            assert!(fault.is_of_a_record(), "{fault}");
+        }
+        let io = std::io::Error::other("gone");
+        for fault in [
+            StateError::Io("/state".into(), io),
+            StateError::Missing("web".into()),
+            StateError::Unreachable,
+            StateError::Database { path: "/state/state.db".into(), fault: DatabaseFault::Damaged },
+        ] {
+            assert!(!fault.is_of_a_record(), "{fault}");
+        }
+    }
+
+    #[test]
+    fn who_holds_an_installation_is_told_as_far_as_they_say_so() {
+        let locked = |holder: Option<Holder>| {
+            StateError::Locked { name: "web".into(), holder: holder.map(Box::new) }.to_string()
+        };
+        assert_eq!(locked(None), "another run of `web` is in progress");
+        let holder =
+            Holder { who: "a\u{1b}[2Jb".into(), since: "2026-01-01T00:00:00Z".into(), is_overdue: true };
+        assert_eq!(
+            locked(Some(holder)),
+            "another run of `web` is in progress: a\\u{1b}[2Jb since 2026-01-01T00:00:00Z, and has not been heard of lately"
+        );
+    }
+}

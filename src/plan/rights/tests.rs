@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::*;
 use crate::kubernetes::object::tests::ids_made;
-use crate::plan::trace::GuardedStep;
+use crate::plan::trace::{GuardedStep, Step};
+use crate::targets::Marks;
 
 fn verbs(steps: &[(bool, Change)], is_there: bool) -> String {
     let verbs: BTreeSet<_> =
@@ -194,6 +195,106 @@ fn each_change_takes_its_verbs_and_no_others() {
     ] {
         assert_eq!(verbs(&steps, is_there), expected, "{steps:?}");
     }
+}
+
+/// One object of a run: what is done with it, and what is noted about it.
+struct Part {
+    object: ObjectRef,
+    change: Option<Change>,
+    not_dry_run: Option<NotDryRun>,
+}
+
+fn part(api_version: &str, kind: &str, change: Option<Change>) -> Part {
+    let namespace = (kind != "CustomResourceDefinition").then_some("prod");
+    Part { object: ObjectRef::new(api_version, kind, namespace, "web"), change, not_dry_run: None }
+}
+
+fn deployment(change: Option<Change>) -> Part {
+    part("apps/v1", "Deployment", change)
+}
+
+/// The rights of a run that does this to an object, and more about it.
+fn takes(part: &Part, waits: Waits, more: impl FnOnce(&mut Trace, &ObjectRef)) -> Vec<String> {
+    let mut trace = Trace::default();
+    if let Some(change) = part.change {
+        let marks = Marks { not_dry_run: part.not_dry_run, ..Marks::default() };
+        let removal = ObjectChange::removal(part.object.clone(), Value::Null);
+        trace.changes.insert(&part.object, ObjectChange { change, marks, ..removal });
+        let step = Step { delete: change == Change::Delete, object: part.object.clone(), manifest: None };
+        trace.steps.push((step, Some(change)));
+    }
+    more(&mut trace, &part.object);
+    rights_of(&trace, &[], &[], &KubernetesScope::default(), waits)
+}
+
+fn rights_of(
+    trace: &Trace,
+    removed: &[ObjectChange],
+    looked_for: &[ObjectRef],
+    readable: &KubernetesScope,
+    waits: Waits,
+) -> Vec<String> {
+    let beside = Circumstances { readable, looked_for, policies: &[], waits };
+    let rights = needed(trace, removed, &beside, &Kinds::default());
+    let scopes: Vec<_> = rights.scopes().cloned().collect();
+    scopes.iter().flat_map(|scope| rights.rules(scope)).map(|justified| justified.rule.line()).collect()
+}
+
+#[test]
+fn what_a_run_waits_for_takes_watching_and_nothing_else_does() {
+    use Change::{Create, Delete, Replace, Update};
+    use Waits::{Everything, Nothing, Steps};
+    let on = |verbs: &str| vec![format!("{verbs} deployments.apps web")];
+    for (change, waits, verbs) in [
+        (Create, Everything, "create, get, patch, watch"),
+        (Create, Steps, "create, patch"),
+        (Update, Everything, "get, patch, watch"),
+        (Update, Nothing, "patch"),
+        // Its place is needed by what follows, whatever the run waits for.
+        (Replace, Nothing, "create, delete, get, patch, watch"),
+        (Delete, Nothing, "delete, get, watch"),
+    ] {
+        assert_eq!(takes(&deployment(Some(change)), waits, |_, _| ()), on(verbs), "{change:?} {waits:?}");
+    }
+    let terminating = Part { not_dry_run: Some(NotDryRun::Terminating), ..deployment(Some(Create)) };
+    assert_eq!(takes(&terminating, Nothing, |_, _| ()), on("create, get, patch, watch"));
+    let impossible = Part { not_dry_run: Some(NotDryRun::Impossible), ..deployment(Some(Create)) };
+    assert_eq!(takes(&impossible, Nothing, |_, _| ()), on("create, patch"));
+    let plain = takes(&part("v1", "ConfigMap", Some(Create)), Everything, |_, _| ());
+    assert_eq!(plain, ["create, patch configmaps web"], "it is ready once it is there");
+}
+
+#[test]
+fn what_a_component_reads_and_waits_for_is_read_and_watched() {
+    use Waits::{Nothing, Steps};
+    let awaits = |part: &Part, waits| takes(part, waits, |trace, it| trace.awaited.extend([it.clone()]));
+    assert_eq!(awaits(&deployment(None), Steps), ["get, watch deployments.apps web"]);
+    assert!(awaits(&deployment(None), Nothing).is_empty());
+    let definition = |change| part("apiextensions.k8s.io/v1", "CustomResourceDefinition", change);
+    let on = |verbs: &str| vec![format!("{verbs} customresourcedefinitions.apiextensions.k8s.io web")];
+    assert_eq!(awaits(&definition(None), Steps), on("get, watch"));
+    assert_eq!(awaits(&definition(Some(Change::Create)), Steps), on("create, patch"), "discovery tells");
+    let reads = takes(&deployment(None), Nothing, |trace, it| trace.reads.extend([it.clone()]));
+    assert_eq!(reads, ["get deployments.apps web"]);
+    let rule = crate::capability::kubernetes::RuleText::parse("get:ConfigMap:prod/a").unwrap();
+    let readable = KubernetesScope::resolve([&rule], &Default::default()).unwrap();
+    let readable = rights_of(&Trace::default(), &[], &[], &readable, Nothing);
+    assert_eq!(readable, ["get configmaps a"]);
+}
+
+#[test]
+fn what_the_runtime_removes_is_looked_for_removed_and_waited_for() {
+    use Waits::{Everything, Steps};
+    let (going, gone) = (deployment(None).object, part("v1", "ConfigMap", None).object);
+    let removed = [ObjectChange::removal(going.clone(), Value::Null)];
+    let of = |looked_for: &[ObjectRef], waits| {
+        rights_of(&Trace::default(), &removed, looked_for, &KubernetesScope::default(), waits)
+    };
+    assert_eq!(of(&[], Everything), ["delete, get, watch deployments.apps web"]);
+    assert_eq!(of(std::slice::from_ref(&going), Steps), ["delete, get deployments.apps web"]);
+    let both: BTreeSet<_> = of(&[going, gone], Steps).into_iter().collect();
+    let expected = ["delete, get deployments.apps web", "get configmaps web"].map(str::to_owned);
+    assert_eq!(both, expected.into());
 }
 
 /// A plan with that many roles, bindings of them, objects to remove, and policies that are bound and not written.

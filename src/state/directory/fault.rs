@@ -66,3 +66,31 @@ fn meaning(error: &rusqlite::Error) -> DatabaseFault {
         _ => DatabaseFault::Other(error.sqlite_error().map_or(0, |error| error.extended_code)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn each_fault_of_the_database_is_told_by_what_can_be_done_about_it() {
+        let told = |code| meaning(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for (code, expected) in [
+            (ffi::SQLITE_CANTOPEN, DatabaseFault::CannotOpen),
+            (ffi::SQLITE_PERM, DatabaseFault::CannotOpen),
+            (ffi::SQLITE_BUSY, DatabaseFault::Busy),
+            (ffi::SQLITE_LOCKED, DatabaseFault::Busy),
+            (ffi::SQLITE_PROTOCOL, DatabaseFault::Busy),
+            (ffi::SQLITE_CORRUPT, DatabaseFault::Damaged),
+            (ffi::SQLITE_FULL, DatabaseFault::Full),
+            (ffi::SQLITE_NOTADB, DatabaseFault::Foreign),
+            (ffi::SQLITE_READONLY, DatabaseFault::ReadOnly),
+            (ffi::SQLITE_IOERR, DatabaseFault::Failed),
+            (ffi::SQLITE_INTERNAL, DatabaseFault::Other(ffi::SQLITE_INTERNAL)),
+        ] {
+            assert_eq!(told(code), expected, "{code}");
+        }
+        assert_eq!(meaning(&rusqlite::Error::QueryReturnedNoRows), DatabaseFault::Foreign);
+    }
+}
