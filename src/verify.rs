@@ -316,3 +316,6 @@ impl Verified {
         &self.decision
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,15 +169,17 @@ async fn the_list_says_what_a_signature_is() {
     let mut copy = to.repository().await;
     save(&bare, subject().digest, &mut copy).await.unwrap();
     assert_eq!(referrers::of(&copy, subject().digest, "the list").await.unwrap(), listed);
-    // A list of others, without either.
-    let plain = Home::new();
-    let mut other = plain.repository().await;
-    bare[0].carrier.artifact_type = None;
-    bare[0].carrier.annotations.clear();
-    save(&bare, subject().digest, &mut other).await.unwrap();
-    let found = gather(&other, subject().digest).await.unwrap();
-    assert_eq!(found[0].carrier, *carrier);
-    assert_eq!(found[0].claimed(), Some(key.public().id()));
+    // Lists of others, without either, or with the type of the configuration.
+    for artifact_type in [None, Some(EMPTY.to_owned())] {
+        let other = Home::new();
+        let mut repository = other.repository().await;
+        bare[0].carrier.artifact_type = artifact_type;
+        bare[0].carrier.annotations.clear();
+        save(&bare, subject().digest, &mut repository).await.unwrap();
+        let found = gather(&repository, subject().digest).await.unwrap();
+        assert_eq!(found[0].carrier, *carrier);
+        assert_eq!(found[0].claimed(), Some(key.public().id()));
+    }
     repository.add(BYTES, b"payload").await.unwrap();
     classic(&mut repository, &[layer(b"payload", Some("c2ln"))]).await;
     let found = gather(&repository, subject().digest).await.unwrap();
