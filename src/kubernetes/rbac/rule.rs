@@ -69,6 +69,14 @@ impl PolicyRule {
         Self { resource_names: set(name), ..Self::all(group, resource, &[verb]) }
     }
 
+    /// Whether another rule is the same but for its verbs.
+    pub(super) fn is_about_the_same(&self, other: &Self) -> bool {
+        self.resource_names == other.resource_names
+            && self.resources == other.resources
+            && self.api_groups == other.api_groups
+            && self.non_resource_urls == other.non_resource_urls
+    }
+
     /// Verbs on all objects of a resource.
     pub fn all(group: &str, resource: &str, verbs: &[ApiVerb]) -> Self {
         let verbs = verbs.iter().map(ApiVerb::to_string).collect();
