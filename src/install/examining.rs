@@ -1,5 +1,7 @@
 //! Looks at what the plan of a comparison does not show: objects that no step is about, fields of others, readiness, inputs.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::cluster::concurrent;
@@ -30,10 +32,10 @@ impl Run<'_> {
         let mut found = Found::default();
         let mut examined = Examined { inputs: self.changed_inputs(files), ..Examined::default() };
         for row in trace.changes.iter() {
-            found.note(&row.object, row.before.clone());
+            found.note(&row.object, row.before.as_ref().map(Cow::Borrowed));
         }
         for removal in removals {
-            found.note(removal.recorded.object(), removal.found.clone());
+            found.note(removal.recorded.object(), removal.found.as_ref().map(Cow::Borrowed));
             if let Some(left) = removal.left() {
                 examined.unknown.push(ObjectReason { object: left.object, reason: left.why });
             }
@@ -77,13 +79,13 @@ impl Examined {
         site: &mut Site,
         rest: Vec<RecordedObject>,
         has_refusals: bool,
-        found: &mut Found,
+        found: &mut Found<'_>,
     ) -> Result<(), Error> {
         for looked in site.look_all(rest).await? {
             let object = looked.recorded.object();
             let reason = match looked.sight {
                 Ok(Sight::There(live)) => {
-                    found.note(object, Some(live));
+                    found.note(object, Some(Cow::Owned(live)));
                     if has_refusals {
                         self.not_compared.push(object.clone());
                     }
@@ -105,12 +107,12 @@ impl Examined {
     }
 }
 
-/// Objects as they were found.
+/// Objects as they were found. They may be long, so none of them is copied.
 #[derive(Default)]
-struct Found(Objects<(ObjectRef, Option<Value>)>);
+struct Found<'a>(Objects<(ObjectRef, Option<Cow<'a, Value>>)>);
 
-impl Found {
-    fn note(&mut self, object: &ObjectRef, live: Option<Value>) {
+impl<'a> Found<'a> {
+    fn note(&mut self, object: &ObjectRef, live: Option<Cow<'a, Value>>) {
         self.0.insert(object, (object.clone(), live));
     }
 
@@ -122,22 +124,22 @@ impl Found {
         self.0.iter().count()
     }
 
-    fn there(&self) -> Vec<(ObjectRef, Value)> {
-        self.0.iter().filter_map(|(object, live)| Some((object.clone(), live.clone()?))).collect()
+    fn there(&self) -> Vec<(&ObjectRef, &Value)> {
+        self.0.iter().filter_map(|(object, live)| Some((object, live.as_deref()?))).collect()
     }
 }
 
-async fn unready(site: &Site, there: &[(ObjectRef, Value)]) -> Result<Vec<ObjectReason>, Error> {
-    let judge = |(object, live): &(ObjectRef, Value)| {
-        let (object, live) = (object.clone(), live.clone());
-        async move {
-            let reason = match site.target().judged(&object, &live, site.kinds()).await? {
+async fn unready(site: &Site, there: &[(&ObjectRef, &Value)]) -> Result<Vec<ObjectReason>, Error> {
+    let mut judged = Vec::new();
+    for (object, live) in there.iter().copied() {
+        judged.push(async move {
+            let reason = match site.target().judged(object, live, site.kinds()).await? {
                 Readiness::Idle(_) | Readiness::Ready => None,
                 Readiness::NotReady(why) | Readiness::Failed(why) => Some(why),
             };
-            Ok::<_, targets::Error>(reason.map(|reason| ObjectReason { object, reason }))
-        }
-    };
-    let judged = concurrent::collect(there.iter().map(judge).collect()).await?;
+            Ok::<_, targets::Error>(reason.map(|reason| ObjectReason { object: object.clone(), reason }))
+        });
+    }
+    let judged = concurrent::collect(judged).await?;
     Ok(judged.into_iter().flatten().collect())
 }

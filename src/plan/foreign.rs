@@ -39,9 +39,9 @@ pub struct Foreign {
 
 impl Foreign {
     /// What others than `manager` hold in these objects.
-    pub fn of(objects: &[(ObjectRef, Value)], manager: &str) -> Self {
+    pub fn of(objects: &[(&ObjectRef, &Value)], manager: &str) -> Self {
         let (mut fields, mut powers, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-        for (object, live) in objects {
+        for (object, live) in objects.iter().copied() {
             let found = foreign_fields::foreign_fields(live, manager);
             if found.is_empty() {
                 continue;
@@ -109,11 +109,15 @@ mod tests {
         json!({ "name": "web", "image": "a/b" })
     }
 
+    fn foreign_in((object, live): &(ObjectRef, Value)) -> Foreign {
+        Foreign::of(&[(object, live)], US)
+    }
+
     #[test]
     fn what_others_added_is_told_by_manager_and_what_it_can_do_by_the_rules_of_powers() {
         let spec = json!({ "hostNetwork": true, "containers": [web(), { "name": "side", "image": "c/d" }] });
         let theirs = json!({ "f:hostNetwork": {}, "f:containers": { "k:{\"name\":\"side\"}": { ".": {}, "f:name": {} } } });
-        let foreign = Foreign::of(&[live(spec, theirs)], US);
+        let foreign = foreign_in(&live(spec, theirs));
         assert_eq!(foreign.fields.len(), 1);
         assert_eq!(foreign.fields[0].manager, "kubectl-edit");
         assert_eq!(foreign.fields[0].fields, ["/spec/containers[name=\"side\"]", "/spec/hostNetwork"]);
@@ -127,9 +131,9 @@ mod tests {
     fn what_the_object_could_do_before_is_not_told() {
         let spec = json!({ "hostNetwork": true, "containers": [web()], "hostname": "x" });
         let theirs = json!({ "f:hostname": {} });
-        let foreign = Foreign::of(&[live(spec, theirs)], US);
+        let foreign = foreign_in(&live(spec, theirs));
         assert_eq!(foreign.fields[0].fields, ["/spec/hostname"]);
         assert!(foreign.powers.is_empty(), "{:?}", foreign.powers);
-        assert!(Foreign::of(&[live(json!({ "containers": [web()] }), json!({}))], US).is_empty());
+        assert!(foreign_in(&live(json!({ "containers": [web()] }), json!({}))).is_empty());
     }
 }
