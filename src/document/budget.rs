@@ -41,6 +41,11 @@ impl MemoryBudget {
         self.spent.get()
     }
 
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.left.get()
+    }
+
     /// Whether a document needed more than was left, and would have had it otherwise.
     pub fn is_exceeded(&self) -> bool {
         self.is_exceeded.get()
@@ -54,6 +59,11 @@ impl MemoryBudget {
         self.left.set(left);
         self.spent.set(self.spent.get().saturating_add(bytes));
         Ok(())
+    }
+
+    /// Takes what a document took that was read before, from a copy of it. Whether there was as much left.
+    pub fn take_again(&self, bytes: usize) -> bool {
+        self.take::<serde::de::value::Error>(bytes).is_ok()
     }
 
     /// The part of the budget that a document of this length may take.

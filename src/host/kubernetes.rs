@@ -1,6 +1,6 @@
 //! `carnet:kubernetes`: reading, applying, deleting and waiting for objects of the target.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -73,7 +73,8 @@ impl Kubernetes<'_> {
             let text = format!("{} manifests in one call, more than {MAX_OBJECTS}", manifests.len());
             return Err(CallError::invalid(text));
         }
-        let objects = self.all_parsed(self.all_read(manifests)?).await?;
+        let values = self.all_read(manifests)?;
+        let objects = self.all_parsed(values).await?;
         check_distinct(objects.iter().map(|parsed| parsed.object.reference()))?;
         let decide = |Parsed { object, placements, placed }| {
             self.granted.apply(object).map(|permit| (permit, placements, placed))
@@ -121,21 +122,32 @@ impl Kubernetes<'_> {
     /// permitted.
     async fn all_parsed(&mut self, values: Vec<Value>) -> Result<Vec<Parsed>, CallError> {
         let named: Vec<_> = values.iter().map(manifest::named).collect::<Result<_, _>>()?;
-        for (value, _) in values.iter().zip(&named).filter(|(_, object)| object.is_definition()) {
-            let definition = self.parsed(value.clone())?.object;
+        let (mut all, mut others) = (BTreeMap::new(), Vec::new());
+        for (at, (value, object)) in values.into_iter().zip(&named).enumerate() {
+            if !object.is_definition() {
+                others.push((at, value));
+                continue;
+            }
+            let Parsed { object, placements, placed } = self.parsed(value)?;
             // Invariant: nothing is learned before it is permitted, so that no permit changes what it is for.
-            self.pass.learn_defined(&self.granted.apply(definition)?)?;
+            let permit = self.granted.apply(object)?;
+            self.pass.learn_defined(&permit)?;
+            all.insert(at, Parsed { object: permit.into_inner().0, placements, placed });
         }
         self.learn(&named).await?;
-        values.into_iter().map(|value| self.parsed(value)).collect()
+        for (at, value) in others {
+            all.insert(at, self.parsed(value)?);
+        }
+        Ok(all.into_values().collect())
     }
 
     /// Reads the texts of manifests, and takes lists apart: each of their objects counts as one. What they take is held
     /// for the component until the run ends, so it counts as its memory, and a call that would take more than is left
     /// ends the run before it does.
-    fn all_read(&self, manifests: &[String]) -> Result<Vec<Value>, CallError> {
+    fn all_read(&mut self, manifests: &[String]) -> Result<Vec<Value>, CallError> {
         let budget = MemoryBudget::new(usize::try_from(self.memory.left()).unwrap_or(usize::MAX));
-        let read: Result<Vec<_>, _> = manifests.iter().map(|text| manifest::read(text, &budget)).collect();
+        let kept = self.pass.manifests();
+        let read: Result<Vec<_>, _> = manifests.iter().map(|text| kept.read(text, &budget)).collect();
         if budget.is_exceeded() {
             return Err(CallError::Run(self.memory.hit().into()));
         }
@@ -211,7 +223,7 @@ fn answered(change: Change, has_credentials: bool) -> wit::apply::Change {
 }
 
 fn check_distinct<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> Result<(), CallError> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     for object in objects {
         if !seen.insert(object.id()) {
             return Err(CallError::invalid(format!("{object} occurs twice in one call")));

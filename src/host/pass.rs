@@ -4,6 +4,7 @@
 //! A component is called in the same way in both, and learns nothing about which of them it is in: the acting pass
 //! returns to it what the planning pass returned.
 
+mod manifests;
 mod site;
 mod script;
 mod planning;
@@ -23,6 +24,7 @@ use super::progress::Unready;
 use super::told::CallError;
 
 pub use acting::{Acting, Done, ObjectRemoval, UnderWay};
+pub use manifests::KeptManifests;
 pub use planning::Planning;
 pub use script::{Departure, Script};
 pub use site::{Site, Waiting};

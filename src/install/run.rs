@@ -60,7 +60,10 @@ impl Run<'_> {
     pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
         let inventory = self.earlier.map(Installation::inventoried).unwrap_or_default();
         let options = &self.operation.options;
-        Site::new(target, inventory, options.overrides, self.waiting(), observer).taking(options.take.clone())
+        let site = Site::new(target, inventory, options.overrides, self.waiting(), observer);
+        let site = site.taking(options.take.clone());
+        // Where something may follow the plan, the component hands over the same manifests again.
+        if self.mode == Mode::Act { site.keeping_manifests() } else { site }
     }
 
     pub(super) fn waiting(&self) -> Waiting {

@@ -30,11 +30,11 @@ pub fn is_unchanged(body: &Value, live: &Value, manager: &str) -> bool {
 
 /// Whether the field managers of two states of an object own the same fields, as far as `manager` is concerned.
 pub fn is_held_alike(before: &Value, after: &Value, manager: &str) -> bool {
-    let held = |object| -> Vec<(Option<String>, Option<Value>)> {
+    let held = |object| {
         let own = entries(object).filter(|entry| entry.is_applied_by(manager));
-        own.map(|entry| (entry.text("apiVersion").map(str::to_owned), entry.fields().cloned())).collect()
+        own.map(|entry| (entry.text("apiVersion"), entry.fields()))
     };
-    held(before) == held(after)
+    held(before).eq(held(after))
 }
 
 /// All entries of an object, with that of `manager` under the version that `body` is written in. None: it is already,

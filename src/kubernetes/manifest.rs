@@ -91,6 +91,11 @@ impl Object {
         &self.body
     }
 
+    /// The body, taken out.
+    pub fn into_body(self) -> Value {
+        self.body
+    }
+
     /// A second object that applying this one acts through: the account whose token the server would put into a Secret.
     pub fn acts_through(&self) -> Option<ObjectRef> {
         let account = self.body.pointer("/metadata/annotations")?.get(TOKEN_OF)?.as_str().unwrap_or_default();

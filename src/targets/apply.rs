@@ -63,10 +63,10 @@ impl Target {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let before = cluster.before(&prepared.permit, kinds, listing).await?;
                 if let Some(going) = before.as_ref().filter(|before| metadata::is_being_deleted(before)) {
-                    return Ok(Preview::succeeding(going.clone(), &filled.body));
+                    return Ok(Preview::succeeding(going.clone(), filled.body(prepared.body())));
                 }
                 let adopts = adopts(before.as_ref(), prepared, inventory, overrides, mode)?;
-                let body = sent(filled, &filled.body);
+                let body = sent(filled, filled.body(prepared.body()));
                 let tried = cluster.preview(&prepared.permit, body, kinds, before, (mode, adopts)).await;
                 let preview = match tried.map_err(refused) {
                     Err(Error::Cluster(ClusterError::Conflict { fields, .. })) => {
@@ -103,7 +103,7 @@ impl Target {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let before = cluster.before(&prepared.permit, kinds, &ListedObjects::default()).await?;
                 adopts(before.as_ref(), prepared, inventory, overrides, DryRunMode::Reads)?;
-                Ok(cluster.foretell(&filled.body, before, why))
+                Ok(cluster.foretell(filled.body(prepared.body()), before, why))
             }
             (Self::Directory(directory), Form::File(rendered)) => {
                 directory.preview(&prepared.permit, rendered, inventory, overrides)
@@ -127,15 +127,15 @@ impl Target {
         match (self, &prepared.form) {
             (Self::Cluster(cluster), Form::Body(filled)) => {
                 let force = overrides.forces();
-                let body = same_as_seen(&filled.body, seen);
+                let body = same_as_seen(filled.body(prepared.body()), seen);
                 let applied = cluster.apply_over(&prepared.permit, sent(filled, &body), seen, kinds, force);
                 let applied = applied.await.map_err(refused)?;
                 // What is written to an object that goes, goes with it.
                 if metadata::is_being_deleted(&applied.after) {
                     return Err(Error::held(prepared.object().to_string(), &going(&applied.after)));
                 }
-                let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null).clone()) };
-                let change = cluster.compared(before, applied.after).change;
+                let before = if applied.created { None } else { Some(seen.unwrap_or(&Value::Null)) };
+                let change = cluster.change(before, &applied.after);
                 Ok((change, Recorded { uid: Some(applied.uid), ..prepared.recorded() }))
             }
             (Self::Directory(directory), Form::File(rendered)) => {

@@ -24,6 +24,9 @@ use placeholder::{MARK, identity, mentions};
 pub use placeholder::{Encoding, placeholder};
 pub use stored::{REDACTED, Unrecoverable, generated, redacted};
 
+/// The members of a Secret that may hold credentials.
+const VALUES: [&str; 2] = ["data", "stringData"];
+
 /// Credentials that were lent or made, by the identity in their placeholders. No `Debug`: it holds secrets.
 #[derive(Default)]
 pub struct LentCredentials(BTreeMap<String, Held>);
@@ -48,10 +51,22 @@ struct Found {
 
 /// An object as it goes to the target. No `Debug`: it may hold secrets.
 pub struct Filled {
-    /// The object.
-    pub body: Value,
+    /// The object, where it is another one than the component wrote: most are not, and some are long.
+    changed: Option<Value>,
     /// Whether a credential is in it.
     pub is_secret: bool,
+}
+
+impl Filled {
+    #[cfg(test)]
+    pub(super) fn for_tests(is_secret: bool) -> Self {
+        Self { changed: None, is_secret }
+    }
+
+    /// The object, which the component wrote so.
+    pub fn body<'a>(&'a self, written: &'a Value) -> &'a Value {
+        self.changed.as_ref().unwrap_or(written)
+    }
 }
 
 /// Why an object with placeholders is refused. The texts name places, never contents.
@@ -111,16 +126,13 @@ impl LentCredentials {
     }
 
     fn find(&self, object: &Object) -> Result<Found, Misplaced> {
-        let mut outside = object.body().clone();
         let mut found = Found { placements: Placements::new(), kept: BTreeMap::new() };
-        if object.reference().is_secret() {
-            for member in ["data", "stringData"] {
-                let Some(value) = outside.as_object_mut().and_then(|body| body.remove(member)) else {
-                    continue;
-                };
-                for (key, text) in texts(&value)? {
+        let inside = if object.reference().is_secret() { &VALUES[..] } else { &[] };
+        for member in inside {
+            if let Some(value) = object.body().get(member) {
+                for (key, text) in texts(value)? {
                     let names = self.named_in(key, text)?;
-                    if member == "data" && !names.is_empty() && self.whole(text).is_none() {
+                    if *member == "data" && !names.is_empty() && self.whole(text).is_none() {
                         return Err(Misplaced::Data(key.into()));
                     }
                     if key.contains(MARK) {
@@ -135,7 +147,7 @@ impl LentCredentials {
                 }
             }
         }
-        if mentions(&outside) {
+        if mentions_outside(object.body(), inside) {
             return Err(Misplaced::Outside);
         }
         let generated = self.0.values().filter(|held| held.is_generated).map(|held| &held.name);
@@ -180,12 +192,14 @@ impl LentCredentials {
     pub fn fill(&self, object: &Object, placed: &[Permitted<PlaceCredential>]) -> Result<Filled, Misplaced> {
         let found = self.find_placed(object, placed)?;
         self.length(object)?;
-        let mut body = object.body().clone();
-        if object.reference().is_secret() {
-            self.fill_secret(&mut body)?;
+        if !object.reference().is_secret() {
+            // There is no other place for a credential.
+            return Ok(Filled { changed: None, is_secret: false });
         }
+        let mut body = object.body().clone();
+        self.fill_secret(&mut body)?;
         annotate(&mut body, &found)?;
-        Ok(Filled { body, is_secret: !found.placements.is_empty() })
+        Ok(Filled { changed: Some(body), is_secret: !found.placements.is_empty() })
     }
 
     /// The bytes of an object's values once the credentials are in place; 0 where there are none. Nothing is filled for
@@ -204,16 +218,19 @@ impl LentCredentials {
     pub fn omit(&self, object: &Object, placed: &[Permitted<PlaceCredential>]) -> Result<Filled, Misplaced> {
         let found = self.find_placed(object, placed)?;
         let placements = &found.placements;
+        if placements.is_empty() {
+            return Ok(Filled { changed: None, is_secret: false });
+        }
         let mut body = object.body().clone();
-        for member in ["data", "stringData"] {
+        for member in VALUES {
             let Some(Value::Object(values)) = body.get_mut(member) else { continue };
             values.retain(|key, _| !placements.contains_key(key));
-            if values.is_empty() && !placements.is_empty() {
+            if values.is_empty() {
                 body.as_object_mut().map(|body| body.remove(member));
             }
         }
         annotate(&mut body, &found)?;
-        Ok(Filled { body, is_secret: false })
+        Ok(Filled { changed: Some(body), is_secret: false })
     }
 
     fn fill_secret(&self, body: &mut Value) -> Result<(), Misplaced> {
@@ -252,6 +269,13 @@ impl LentCredentials {
             })
             .collect()
     }
+}
+
+/// Whether a placeholder stands anywhere else than in these members of an object.
+fn mentions_outside(body: &Value, inside: &[&str]) -> bool {
+    let Value::Object(members) = body else { return mentions(body) };
+    let mut outside = members.iter().filter(|(name, _)| !inside.contains(&name.as_str()));
+    outside.any(|(name, value)| name.contains(MARK) || mentions(value))
 }
 
 fn texts(values: &Value) -> Result<Vec<(&str, &str)>, Misplaced> {

@@ -30,7 +30,7 @@ use crate::oci::file::open_plain;
 use super::cluster::Owner;
 use super::credentials::{Filled, LentCredentials};
 use super::failure::Error;
-use super::inventory::Inventory;
+use super::inventory::{Inventory, Recorded};
 use super::overrides::Overrides;
 use super::preview::{Change, Marks, NotDryRun, Preview};
 
@@ -75,9 +75,8 @@ struct Identity {
 
 /// An object as its file will hold it.
 pub(super) struct Rendered {
-    body: Value,
+    filled: Filled,
     bytes: Vec<u8>,
-    is_secret: bool,
     /// Whether its fields were compared with those of its kind.
     is_checked: bool,
 }
@@ -183,11 +182,11 @@ impl Directory {
         lent: &LentCredentials,
     ) -> Result<Rendered, Error> {
         let is_checked = check_fields(&permit.0)?;
-        let Filled { body, is_secret } = match self.secrets {
+        let filled = match self.secrets {
             Secrets::Omit => lent.omit(&permit.0, placed)?,
             Secrets::Plain => lent.fill(&permit.0, placed)?,
         };
-        Ok(Rendered { bytes: yaml(&body), body, is_secret, is_checked })
+        Ok(Rendered { bytes: yaml(filled.body(permit.0.body())), filled, is_checked })
     }
 
     /// Compares the file that would be written with the current one.
@@ -199,7 +198,7 @@ impl Directory {
         overrides: Overrides,
     ) -> Result<Preview, Error> {
         let object = permit.0.reference();
-        let after = rendered.body.clone();
+        let after = rendered.filled.body(permit.0.body()).clone();
         let not_dry_run = (!rendered.is_checked).then_some(NotDryRun::Unchecked);
         let marks = Marks { not_dry_run, ..Marks::default() };
         let Some(bytes) = self.read(object)? else {
@@ -283,15 +282,11 @@ impl Directory {
         overrides: Overrides,
     ) -> Result<(), Error> {
         let found = parsed(object, bytes).ok();
-        // The file counts by what it holds: a formatter changes nothing that anybody would lose.
-        let digests = [Some(Digest::of(bytes)), found.as_ref().map(|found| Digest::of(&yaml(found)))];
         found.as_ref().map_or(Ok(()), |found| check_alone(object, found))?;
         let owner = found.as_ref().and_then(metadata::owner);
         let is_ours = owner == Some(&*self.owner) || owner.is_none() && !inventory.is_shared();
         match inventory.find(object) {
-            Some(recorded) if recorded.digests().any(|known| digests.contains(&Some(known))) && is_ours => {
-                Ok(())
-            }
+            Some(recorded) if is_ours && is_known(recorded, bytes, found.as_ref()) => Ok(()),
             Some(_) if overrides.force_conflicts && is_ours => Ok(()),
             _ if overrides.take_ownership => Ok(()),
             Some(_) if is_ours => {
@@ -321,7 +316,7 @@ impl Directory {
         let root = self.writable()?;
         let file = file(object);
         root.create_dir_all(file.parent().unwrap_or(Path::new("")))?;
-        let unfinished = Unfinished::new(root, &file, &rendered.bytes, rendered.is_secret)?;
+        let unfinished = Unfinished::new(root, &file, &rendered.bytes, rendered.filled.is_secret)?;
         root.rename(&unfinished.name, root, &file)
     }
 
@@ -358,6 +353,12 @@ impl Rendered {
     pub(super) fn digest(&self) -> Digest {
         Digest::of(&self.bytes)
     }
+}
+
+/// Whether a file is as it was written. It counts by what it holds: a formatter changes nothing that anybody would lose.
+fn is_known(recorded: &Recorded, bytes: &[u8], found: Option<&Value>) -> bool {
+    let holds = |digest: Digest| recorded.digests().any(|known| known == digest);
+    holds(Digest::of(bytes)) || found.is_some_and(|found| holds(Digest::of(&yaml(found))))
 }
 
 /// Refuses a file that holds another object of the same file name.

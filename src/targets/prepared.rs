@@ -36,6 +36,11 @@ impl Prepared {
         self.permit.0.body()
     }
 
+    /// The object as the component wrote it, taken out.
+    pub fn into_body(self) -> Value {
+        self.permit.into_inner().0.into_body()
+    }
+
     /// The permit to wait for it, which follows from that to apply it.
     pub fn wait(&self) -> Permitted<Wait> {
         after_apply(&self.permit)

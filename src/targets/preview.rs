@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cluster::FieldConflict;
-use crate::kubernetes::difference::{overlaid, without_bookkeeping};
+use crate::kubernetes::difference::{is_same, overlaid};
 
 /// A change of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +41,17 @@ pub enum DryRunMode {
     /// By reading the objects; only those that are missing or would change get a dry run, if the caller may do that. For a
     /// comparison.
     ReadsIfAllowed,
+}
+
+impl Change {
+    /// The change from `before` to `after`.
+    pub fn between(before: Option<&Value>, after: &Value) -> Self {
+        match before {
+            None => Self::Create,
+            Some(before) if is_same(before, after) => Self::Unchanged,
+            Some(_) => Self::Update,
+        }
+    }
 }
 
 impl DryRunMode {
@@ -138,12 +149,8 @@ impl fmt::Display for Change {
 impl Preview {
     /// The change from `before` to `after`.
     pub fn of(before: Option<Value>, after: Value) -> Self {
-        let change = match &before {
-            None => Change::Create,
-            Some(before) if without_bookkeeping(before) == without_bookkeeping(&after) => Change::Unchanged,
-            Some(_) => Change::Update,
-        };
-        Self { change, before, after, marks: Marks::default(), immutable: Vec::new(), conflicts: Vec::new() }
+        let change = Change::between(before.as_ref(), &after);
+        Self { before, after, ..Self::done(change) }
     }
 
     /// The replacement of `before` by `body`, because of these fields. The server's defaults for the new object are

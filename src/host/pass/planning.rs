@@ -1,7 +1,7 @@
 //! The planning pass: nothing is written. Each step is traced, and reads see the effects of earlier steps (the
 //! overlay).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ use super::{ApplyItem, steps_of};
 pub struct Planning {
     site: Site,
     mode: DryRunMode,
-    /// The overlay: objects as earlier steps would have left them, or that they are gone.
-    overlay: BTreeMap<ObjectId, Option<Value>>,
+    /// The overlay: objects that earlier steps were about. Their changes say how they would have left them.
+    overlay: HashSet<ObjectId>,
     reads: BTreeSet<ObjectRef>,
     awaited: BTreeSet<ObjectRef>,
     guarded: Vec<GuardedStep>,
@@ -46,7 +46,7 @@ impl Planning {
         Self {
             site,
             mode,
-            overlay: BTreeMap::new(),
+            overlay: HashSet::new(),
             reads: BTreeSet::new(),
             awaited: BTreeSet::new(),
             guarded: Vec::new(),
@@ -77,7 +77,7 @@ impl Planning {
     pub(super) async fn get(&mut self, permit: &Permitted<Get>) -> Result<Option<Value>, targets::Error> {
         note(&mut self.reads, &permit.0);
         match self.overlaid(&permit.0) {
-            Some(overlaid) => Ok(overlaid.clone()),
+            Some(overlaid) => Ok(overlaid.cloned()),
             None => self.site.get(permit).await,
         }
     }
@@ -98,8 +98,9 @@ impl Planning {
         items: Vec<ApplyItem>,
         granted: &Granted,
     ) -> Result<Vec<Change>, CallError> {
-        let tried = self.try_all(&items, granted).await;
-        self.script.note(steps_of(&items).collect(), &tried);
+        let steps = steps_of(&items).collect();
+        let tried = self.try_all(items, granted).await;
+        self.script.note(steps, &tried);
         tried
     }
 
@@ -111,9 +112,9 @@ impl Planning {
         looked.map(drop)
     }
 
-    async fn try_all(&mut self, items: &[ApplyItem], granted: &Granted) -> Result<Vec<Change>, CallError> {
+    async fn try_all(&mut self, items: Vec<ApplyItem>, granted: &Granted) -> Result<Vec<Change>, CallError> {
         let together: HashSet<_> = items.iter().map(|item| item.prepared.object().id()).collect();
-        let mut previews = self.preview_all(items, &together).await?;
+        let mut previews = self.preview_all(&items, &together).await?;
         // A call is traced only if all of it would succeed.
         for (item, preview) in items.iter().zip(&mut previews) {
             self.check_replacement(item.prepared.object(), preview, granted)?;
@@ -122,11 +123,11 @@ impl Planning {
             }
         }
         let changes = previews.iter().map(|preview| preview.change).collect();
-        self.guard(items, &previews).await;
-        for (item, preview) in items.iter().zip(previews) {
-            let object = item.prepared.object();
-            self.overlay.insert(object.id(), Some(preview.after.clone()));
-            self.changed(object, preview, Some(item.prepared.body().clone()), item.placements.clone());
+        self.guard(&items, &previews).await;
+        for (item, preview) in items.into_iter().zip(previews) {
+            let ApplyItem { step, prepared, placements } = item;
+            self.overlay.insert(step.object.id());
+            self.changed(&step.object, preview, Some(prepared.into_body()), placements);
         }
         Ok(changes)
     }
@@ -194,9 +195,7 @@ impl Planning {
     fn refers_to_own(&self, prepared: &Prepared, together: &HashSet<ObjectId>) -> bool {
         let (object, body) = (prepared.object(), prepared.body());
         let named = if object.group() == RBAC { bound(object, body) } else { bound_policy(object, body) };
-        named.is_some_and(|named| {
-            matches!(self.overlaid(&named), Some(Some(_))) || together.contains(&named.id())
-        })
+        named.is_some_and(|named| self.overlaid(&named).flatten().is_some() || together.contains(&named.id()))
     }
 
     /// Notes what the server judges by more than the right to write it.
@@ -221,7 +220,8 @@ impl Planning {
 
     async fn look_all(&mut self, permits: &[Permitted<Delete>]) -> Result<Vec<Change>, CallError> {
         let look = |permit: &Permitted<Delete>| {
-            let (overlaid, permit) = (self.overlaid(&permit.0).cloned(), before_delete(permit));
+            let overlaid = self.overlaid(&permit.0).map(Option::<&Value>::cloned);
+            let permit = before_delete(permit);
             let site = &self.site;
             async move {
                 match overlaid {
@@ -233,7 +233,7 @@ impl Planning {
         let found = concurrent::collect(permits.iter().map(look).collect()).await?;
         self.calls += 1;
         for (permit, before) in permits.iter().zip(found) {
-            self.overlay.insert(permit.0.id(), None);
+            self.overlay.insert(permit.0.id());
             if is_guarded(&permit.0) {
                 let (call, object, before) = (self.calls, permit.0.clone(), before.clone());
                 let step = GuardedStep {
@@ -266,7 +266,7 @@ impl Planning {
         if preview.change != Change::Replace {
             return Ok(());
         }
-        if self.overlaid(object) == Some(&None) {
+        if self.overlaid(object) == Some(None) {
             preview.change = Change::Update;
             return Ok(());
         }
@@ -311,8 +311,9 @@ impl Planning {
     }
 
     /// The overlay's answer to a read: `None` where the target itself is to be read.
-    fn overlaid(&self, object: &ObjectRef) -> Option<&Option<Value>> {
-        self.overlay.get(&object.id())
+    fn overlaid(&self, object: &ObjectRef) -> Option<Option<&Value>> {
+        let left = || self.changes.get(object).and_then(|row| row.after.as_ref());
+        self.overlay.contains(&object.id()).then(left)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::targets::{
     Preview, Reached, Recorded, Removed, Spared, Take, Target, overrides_of, untaken,
 };
 
+use crate::host::pass::KeptManifests;
 use crate::host::progress::Observer;
 use crate::host::wait::{Waiter, now};
 
@@ -33,6 +34,7 @@ pub struct Site {
     takes: Vec<Take>,
     waiting: Waiting,
     lent: LentCredentials,
+    manifests: KeptManifests,
     observer: Arc<dyn Observer>,
 }
 
@@ -79,6 +81,7 @@ impl Site {
             takes: Vec::new(),
             waiting,
             lent: LentCredentials::default(),
+            manifests: KeptManifests::none(),
             observer,
         }
     }
@@ -89,10 +92,17 @@ impl Site {
         Self { takes, ..self }
     }
 
+    /// Keeps the manifests that are read, for another pass that reads the same ones.
+    #[must_use]
+    pub fn keeping_manifests(self) -> Self {
+        Self { manifests: KeptManifests::of_a_first_pass(), ..self }
+    }
+
     /// Resets the site for another pass: no credential was lent in it yet.
     #[must_use]
     pub fn again(self, waiting: Waiting, observer: Arc<dyn Observer>) -> Self {
-        Self { waiting, observer, lent: LentCredentials::default(), ..self }
+        let (lent, manifests) = (LentCredentials::default(), self.manifests.again());
+        Self { waiting, observer, lent, manifests, ..self }
     }
 
     /// Discovers how these kinds are served.
@@ -127,6 +137,11 @@ impl Site {
     /// Goes back to the kinds that were known before a call that failed.
     pub(crate) fn unlearn(&mut self, kinds: Kinds) {
         self.kinds = kinds;
+    }
+
+    /// The manifests that were read.
+    pub(crate) fn manifests_mut(&mut self) -> &mut KeptManifests {
+        &mut self.manifests
     }
 
     /// Lends a credential.

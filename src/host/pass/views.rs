@@ -16,7 +16,7 @@ use crate::kubernetes::object::{InvalidObjectRef, ObjectRef};
 use crate::targets::credentials::{self, Misplaced, Placements};
 use crate::targets::{self, Change, Prepared};
 
-use super::{ApplyItem, Pass};
+use super::{ApplyItem, KeptManifests, Pass};
 
 /// The pass of functions for credentials: lends them, and finds those again that the host made.
 ///
@@ -95,6 +95,11 @@ impl ObjectPass<'_> {
     /// Learns how a kind is served that the run itself brings, by its definition, which was permitted.
     pub(in crate::host) fn learn_defined(&mut self, permit: &Permitted<Apply>) -> Result<(), Redefined> {
         self.0.site_mut().learn_defined(permit)
+    }
+
+    /// The manifests that were read.
+    pub(in crate::host) fn manifests(&mut self) -> &mut KeptManifests {
+        self.0.site_mut().manifests_mut()
     }
 
     /// Goes back to the kinds that were known before a call that failed.

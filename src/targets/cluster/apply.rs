@@ -1,5 +1,6 @@
 //! Applies one object by server-side apply, or previews that.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::StatusCode;
@@ -115,13 +116,11 @@ impl Cluster {
     }
 
     /// The change from `before` to `after`, field managers included.
-    pub fn compared(&self, before: Option<Value>, after: Value) -> Preview {
-        let held_alike =
-            before.as_ref().is_none_or(|before| managed_fields::is_held_alike(before, &after, &self.manager));
-        let preview = Preview::of(before, after);
-        match preview.change {
-            Change::Unchanged if !held_alike => Preview { change: Change::Update, ..preview },
-            _ => preview,
+    pub fn change(&self, before: Option<&Value>, after: &Value) -> Change {
+        let is_held_alike = |before| managed_fields::is_held_alike(before, after, &self.manager);
+        match Change::between(before, after) {
+            Change::Unchanged if !before.is_none_or(is_held_alike) => Change::Update,
+            change => change,
         }
     }
 
@@ -134,9 +133,9 @@ impl Cluster {
     fn tried(&self, body: &Value, before: Option<Value>, after: Value) -> Preview {
         let is_told =
             before.as_ref().is_some_and(|live| managed_fields::is_unchanged(body, live, &self.manager));
-        let mut preview = self.compared(before, after);
-        preview.marks.in_doubt = preview.change == Change::Unchanged && !is_told;
-        preview
+        let change = self.change(before.as_ref(), &after);
+        let marks = Marks { in_doubt: change == Change::Unchanged && !is_told, ..Marks::default() };
+        Preview { before, after, marks, ..Preview::done(change) }
     }
 
     /// The change that applying `body` would make, estimated from reads.
@@ -288,11 +287,11 @@ fn check_names(body: &Value, object: &ObjectRef) -> Result<(), Error> {
 
 /// The body with the UID of the planned object as a precondition: the server refuses another object that has taken its
 /// name since.
-pub(in crate::targets) fn same_as_seen(body: &Value, seen: Option<&Value>) -> Value {
+pub(in crate::targets) fn same_as_seen<'a>(body: &'a Value, seen: Option<&Value>) -> Cow<'a, Value> {
+    let Some(uid) = seen.and_then(metadata::uid) else { return Cow::Borrowed(body) };
     let mut body = body.clone();
-    let uid = seen.and_then(metadata::uid);
-    if let (Some(uid), Some(Value::Object(metadata))) = (uid, body.get_mut("metadata")) {
+    if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
         metadata.insert("uid".into(), uid.into());
     }
-    body
+    Cow::Owned(body)
 }

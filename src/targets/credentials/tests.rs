@@ -45,8 +45,13 @@ fn a_credential_goes_only_where_a_permit_places_it() {
     assert!(lent().fill(&without, &[]).is_ok(), "nothing is placed there");
 }
 
+/// The object, which is another one than was written.
+fn body(filled: &Filled) -> &Value {
+    filled.body(&Value::Null)
+}
+
 fn decoded(filled: &Filled, key: &str) -> String {
-    let text = filled.body["data"][key].as_str().unwrap();
+    let text = body(filled)["data"][key].as_str().unwrap();
     String::from_utf8(BASE64.decode(text).unwrap()).unwrap()
 }
 
@@ -67,8 +72,8 @@ fn each_encoding_writes_the_credential_its_way() {
     assert_eq!(decoded(&filled, "url"), "postgres://me:p%22%C3%A4%2Fss%20w%3Ard@db/x");
     let parsed: Value = serde_json::from_str(&decoded(&filled, "json")).unwrap();
     assert_eq!(parsed["password"], VALUE);
-    assert_eq!(filled.body["data"]["other"], "eA==");
-    assert!(filled.is_secret && filled.body.get("stringData").is_none());
+    assert_eq!(body(&filled)["data"]["other"], "eA==");
+    assert!(filled.is_secret && body(&filled).get("stringData").is_none());
 }
 
 /// Secrets that hold this credential's placeholder so often, in each place and encoding.
@@ -97,7 +102,7 @@ fn the_length_that_is_foretold_is_that_of_what_is_filled() {
     let lent = lent();
     for secret in repeated(3) {
         let filled = lent.fill(&secret, &placed("db")).unwrap();
-        let keys = filled.body["data"].as_object().unwrap().keys();
+        let keys = body(&filled)["data"].as_object().unwrap().keys();
         let length: usize = keys.map(|key| decoded(&filled, key).len()).sum();
         assert_eq!(lent.length(&secret), Ok(length));
     }
@@ -141,18 +146,36 @@ fn data_takes_nothing_but_a_whole_base64_placeholder() {
 }
 
 #[test]
+fn an_object_that_takes_no_credential_goes_out_as_it_was_written() {
+    let written = json!("as it was written");
+    let map = object("ConfigMap", json!({"data": {"a": "b"}, "stringData": {"c": "d"}}));
+    for filled in [lent().fill(&map, &[]).unwrap(), lent().omit(&map, &[]).unwrap()] {
+        assert_eq!((filled.body(&written), filled.is_secret), (&written, false));
+    }
+    let secret = object("Secret", json!({"stringData": {"a": "b"}, "data": {"c": "eA=="}}));
+    assert_eq!(lent().omit(&secret, &[]).unwrap().body(&written), &written);
+    let filled = lent().fill(&secret, &[]).unwrap();
+    assert_eq!(
+        body(&filled)["data"],
+        json!({"a": BASE64.encode("b"), "c": "eA=="}),
+        "as the server keeps it"
+    );
+    assert!(body(&filled).get("stringData").is_none() && !filled.is_secret);
+}
+
+#[test]
 fn what_is_omitted_is_named_and_not_there() {
     let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
     let filled = lent().omit(&secret, &placed("db")).unwrap();
-    assert_eq!(filled.body["stringData"], json!({"b": "x"}));
-    assert_eq!(filled.body["metadata"]["annotations"][CREDENTIALS], r#"{"a":["db"]}"#);
-    assert!(!filled.body.to_string().contains("ss w"));
+    assert_eq!(body(&filled)["stringData"], json!({"b": "x"}));
+    assert_eq!(body(&filled)["metadata"]["annotations"][CREDENTIALS], r#"{"a":["db"]}"#);
+    assert!(!body(&filled).to_string().contains("ss w"));
 }
 
 #[test]
 fn a_component_reads_back_a_redacted_value() {
     let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
-    let read = redacted(lent().fill(&secret, &placed("db")).unwrap().body);
+    let read = redacted(body(&lent().fill(&secret, &placed("db")).unwrap()).clone());
     assert_eq!(read["data"]["a"], BASE64.encode(REDACTED));
     assert_eq!(read["data"]["b"], BASE64.encode("x"));
 }
@@ -175,10 +198,10 @@ fn a_generated_credential_is_found_again_where_it_stands_whole() {
         let mut text = json!({"stringData": {"a-url": url}});
         text[member]["z"] = placeholder("key", encoding).into();
         let filled = made().fill(&object("Secret", text), &placed("key")).unwrap();
-        assert_eq!(filled.body["metadata"]["annotations"][GENERATED], r#"{"key":"z"}"#);
-        assert_eq!(found(&filled.body, "key").as_deref(), Some("letters"));
-        assert_eq!(found(&filled.body, "other"), None);
-        assert_eq!(redacted(filled.body)["data"]["z"], BASE64.encode(REDACTED));
+        assert_eq!(body(&filled)["metadata"]["annotations"][GENERATED], r#"{"key":"z"}"#);
+        assert_eq!(found(body(&filled), "key").as_deref(), Some("letters"));
+        assert_eq!(found(body(&filled), "other"), None);
+        assert_eq!(redacted(body(&filled).clone())["data"]["z"], BASE64.encode(REDACTED));
     }
 }
 
@@ -196,8 +219,8 @@ fn a_generated_credential_that_could_not_be_found_again_is_refused() {
 fn a_lent_credential_is_never_taken_for_a_generated_one() {
     let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw)}}));
     let filled = lent().fill(&secret, &placed("db")).unwrap();
-    assert_eq!(filled.body["metadata"]["annotations"].get(GENERATED), None);
-    assert_eq!(found(&filled.body, "db"), None);
+    assert_eq!(body(&filled)["metadata"]["annotations"].get(GENERATED), None);
+    assert_eq!(found(body(&filled), "db"), None);
 }
 
 #[test]

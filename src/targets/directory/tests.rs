@@ -185,7 +185,8 @@ fn what_stands_where_a_file_is_written_is_not_written_into() {
     let unfinished = place.with_added_extension(&UNFINISHED[1..]);
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     let directory = Directory::open(home.path(), Secrets::Plain, &owner()).unwrap();
-    let rendered = Rendered { body: json!({}), bytes: b"{}".to_vec(), is_secret: true, is_checked: true };
+    let filled = Filled::for_tests(true);
+    let rendered = Rendered { filled, bytes: b"{}".to_vec(), is_checked: true };
     let elsewhere = home.path().join("elsewhere");
     let put: [&dyn Fn(); 3] = [
         &|| {
