@@ -72,6 +72,9 @@ pub enum DependencyError {
         /// What would do.
         wanted: String,
     },
+    /// Others can write the record that says what it was made for, and nobody looks at the plan.
+    #[error("`{0}` is recorded where others can write, so its record does not decide that it goes unseen")]
+    Shared(String),
     /// There are more than anybody could look through.
     #[error("the bundle depends on more than {bundles} bundles, or through more than {depth} others")]
     TooMany {

@@ -113,6 +113,7 @@ impl Installing<'_> {
         let Needed { name, path, dependency, installation, .. } = needed;
         // Another that is needed may be the same one, and be there by now.
         let standing = standing(self.services.state(), owner, (name, dependency), installation)?;
+        let is_new = matches!(standing, Standing::Free);
         if let Standing::WillDo(there) = standing {
             let bundle = format!("{} {}", there.settings.bundle_name, there.settings.bundle_version);
             let (dependency, installation) = (path.clone(), installation.clone());
@@ -122,7 +123,9 @@ impl Installing<'_> {
         let Some(reference) = &needed.change else {
             return Err(DependencyError::NotThere(path.clone()).into());
         };
-        self.check_unneeded(installation, owner)?;
+        if !is_new {
+            self.check_unneeded(installation, owner)?;
+        }
         let (requires, below) = self.all(&needed.dependencies, installation).await?;
         self.services.tell(&Notice::DependencyWanted {
             dependency: path.clone(),

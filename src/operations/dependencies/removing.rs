@@ -60,7 +60,9 @@ fn removed<'a>(
         if depth >= MAX_DEPTH {
             return Ok(outcomes);
         }
-        for name in made_for(services.state(), &request.name, found.as_ref())? {
+        for made in made_for(services.state(), &request.name, found.as_ref())? {
+            check_seen(&made, request.change.confirmed)?;
+            let name = made.name;
             let by = needed_by(services.state(), &name)?;
             if !by.is_empty() {
                 services.tell(&Notice::DependencyKept { installation: name, by });
@@ -74,7 +76,7 @@ fn removed<'a>(
 }
 
 /// What was made for an installation and is still there, in the reverse of the order in which it was needed.
-fn made_for(state: &State, name: &str, owner: Option<&Installation>) -> Result<Vec<String>, Error> {
+fn made_for(state: &State, name: &str, owner: Option<&Installation>) -> Result<Vec<Installation>, Error> {
     let order = owner.map(|owner| owner.settings.requires.as_slice()).unwrap_or_default();
     let at = |made: &Installation| order.iter().position(|required| required.installation == made.name);
     let is_made = |it: &Installation| {
@@ -82,7 +84,16 @@ fn made_for(state: &State, name: &str, owner: Option<&Installation>) -> Result<V
     };
     let mut made: Vec<_> = state.list()?.into_iter().filter(is_made).collect();
     made.sort_by_key(|made| std::cmp::Reverse(at(made)));
-    Ok(made.into_iter().map(|made| made.name).collect())
+    Ok(made)
+}
+
+/// Whoever can write the record of an installation could have it removed with another. So somebody looks at its plan, or
+/// names it.
+fn check_seen(made: &Installation, is_confirmed: bool) -> Result<(), Error> {
+    if made.is_shared() && is_confirmed {
+        return Err(DependencyError::Shared(made.name.clone()).into());
+    }
+    Ok(())
 }
 
 /// Its own record says where it is. Nothing that is granted to the one that needed it is granted to it.

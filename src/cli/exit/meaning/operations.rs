@@ -94,6 +94,8 @@ fn of_dependency(error: &DependencyError) -> Meaning {
         | DependencyError::OtherVersion { dependency, .. } => Meaning::from(ERROR).hint(
             CommandLine::of("say where one is: --dependency").word(format_args!("{dependency}:from=REF")),
         ),
+        DependencyError::Shared(name) => Meaning::from(ERROR)
+            .hint(CommandLine::of("look at its plan, without `-y`: carnet uninstall").word(name)),
         DependencyError::Unknown { .. } => Meaning::from(USAGE).hint("carnet inspect REF"),
         _ => ERROR.into(),
     }
