@@ -105,3 +105,19 @@ fn of_dependency(request: &InstallationRequest, name: &str) -> InstallationReque
         ..InstallationRequest::new(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::places::tests::ended;
+
+    #[test]
+    fn what_others_may_have_written_removes_nothing_unseen() {
+        let own = ended("install", "succeeded");
+        assert!(check_seen(&own, true).is_ok() && check_seen(&own, false).is_ok());
+        let shared = own.shared();
+        assert!(check_seen(&shared, false).is_ok());
+        let told = check_seen(&shared, true).unwrap_err().to_string();
+        assert!(told.starts_with("`web` is recorded where others can write"), "{told}");
+    }
+}
