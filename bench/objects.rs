@@ -17,7 +17,7 @@ use std::fs;
 use std::path::Path;
 
 use carnet::document;
-use carnet::kubernetes::manifest::{MAX_MANIFEST, named, taken_apart};
+use carnet::kubernetes::manifest::{MAX_OBJECT, named, taken_apart};
 use guest::Script;
 use serde_json::{Value, json};
 
@@ -120,7 +120,7 @@ fn documents(folder: &Path) -> Vec<String> {
 
 /// A document, or the items of a list that is longer than one manifest may be.
 fn in_parts(text: String) -> Vec<String> {
-    if text.len() <= MAX_MANIFEST {
+    if text.len() <= MAX_OBJECT {
         return vec![text];
     }
     taken_apart(document::yaml(&text).unwrap()).unwrap().iter().map(ToString::to_string).collect()

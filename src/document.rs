@@ -60,6 +60,16 @@ pub enum InvalidDocument {
     /// The bytes are not UTF-8.
     #[error("the document is not UTF-8 text")]
     Utf8,
+    /// A part of the document has another type than is read there. Nothing of its value is told, which may be secret.
+    #[error("{}{what}", words::place(*line, place))]
+    Misfit {
+        /// The part, as a JSON pointer.
+        place: String,
+        /// Its line, where that is known.
+        line: Option<usize>,
+        /// What is there, and what may be.
+        what: String,
+    },
     /// The YAML text breaks a rule.
     #[error("{}", visible(.0))]
     Yaml(String),
@@ -103,12 +113,15 @@ impl From<serde_json::Error> for InvalidDocument {
 
 impl InvalidDocument {
     fn number(text: &str, place: Option<&ChangedNumber>) -> Self {
-        let short = |text: &str| visible(text).chars().take(100).collect::<String>();
-        let place = place.map(|at| match &*at.member {
-            "" => format!("line {}: ", at.line),
-            member => format!("line {}, `{}`: ", at.line, short(member)),
-        });
-        Self::Number(place.unwrap_or_default(), short(text))
+        let place = place.map(|at| words::place(Some(at.line), &at.member));
+        Self::Number(place.unwrap_or_default(), words::short(text))
+    }
+
+    /// With the line of a part that does not fit in the YAML text that it was read from.
+    pub fn on_its_line(self, text: &str) -> Self {
+        let Self::Misfit { place, line: None, what } = self else { return self };
+        let line = lines_of(text, &BTreeSet::from([place.clone()])).remove(&place);
+        Self::Misfit { place, line, what }
     }
 }
 
@@ -123,10 +136,16 @@ pub fn json_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Vec<String>), In
 /// Turns a value into `T`, and names the members that `T` has no place for (as JSON pointers).
 ///
 /// # Errors
-/// [`InvalidDocument::Json`] for what `T` does not accept.
+/// [`InvalidDocument::Misfit`] for what `T` does not accept.
 pub fn typed<T: DeserializeOwned>(value: Value) -> Result<(T, Vec<String>), InvalidDocument> {
     let mut unknown = Vec::new();
-    let value = serde_ignored::deserialize(value, |path| unknown.push(pointer(&path)))?;
+    let mut ignored = |path: serde_ignored::Path<'_>| unknown.push(pointer(&path));
+    let read = serde_path_to_error::deserialize(serde_ignored::Deserializer::new(value, &mut ignored));
+    let value = read.map_err(|error| InvalidDocument::Misfit {
+        place: words::pointer(error.path()),
+        line: None,
+        what: words::of_misfit(&error.inner().to_string()),
+    })?;
     Ok((value, unknown))
 }
 
@@ -144,6 +163,28 @@ pub fn yaml(text: &str) -> Result<Value, InvalidDocument> {
 /// # Errors
 /// [`InvalidDocument`] as for [`yaml`]. Where the shared budget was exceeded, it says so itself.
 pub fn yaml_within(text: &str, shared: &MemoryBudget) -> Result<Value, InvalidDocument> {
+    yaml_with(text, shared, Booleans::Two)
+}
+
+/// Reads a manifest as [`yaml_within`], but that the words for true and false are those of YAML 1.1 (`yes`, `off`), as
+/// kubectl has them.
+///
+/// # Errors
+/// [`InvalidDocument`] as for [`yaml_within`].
+pub fn manifest_within(text: &str, shared: &MemoryBudget) -> Result<Value, InvalidDocument> {
+    yaml_with(text, shared, Booleans::Many)
+}
+
+/// The words that are no text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Booleans {
+    /// `true` and `false`.
+    Two,
+    /// Those of YAML 1.1 besides.
+    Many,
+}
+
+fn yaml_with(text: &str, shared: &MemoryBudget, booleans: Booleans) -> Result<Value, InvalidDocument> {
     if text.len() > MAX_BYTES {
         return Err(InvalidDocument::TooLong(text.len(), MAX_BYTES));
     }
@@ -153,7 +194,7 @@ pub fn yaml_within(text: &str, shared: &MemoryBudget) -> Result<Value, InvalidDo
     let text = &*empty::without_empty(text);
     let share = shared.share(text.len());
     let limits = serde_saphyr::budget! { max_depth: MAX_DEPTH, max_documents: 1 };
-    let options = serde_saphyr::options! { budget: limits, with_snippet: false, strict_booleans: true, legacy_octal_numbers: true };
+    let options = serde_saphyr::options! { budget: limits, with_snippet: false, strict_booleans: booleans == Booleans::Two, legacy_octal_numbers: true };
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
         Strict { depth: MAX_DEPTH, budget: &share }.deserialize(deserializer)
     });
@@ -171,7 +212,7 @@ pub fn yaml_within(text: &str, shared: &MemoryBudget) -> Result<Value, InvalidDo
 /// # Errors
 /// [`InvalidDocument`] as for [`yaml`], [`InvalidDocument::Unknown`], and for what `T` does not accept.
 pub fn yaml_as<T: DeserializeOwned>(text: &str) -> Result<T, InvalidDocument> {
-    match typed(yaml(text)?)? {
+    match typed(yaml(text)?).map_err(|error| error.on_its_line(text))? {
         (value, unknown) if unknown.is_empty() => Ok(value),
         (_, unknown) => Err(InvalidDocument::Unknown(unknown)),
     }

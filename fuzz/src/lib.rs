@@ -32,7 +32,7 @@ use carnet::document::{self, MAX_BYTES, MAX_DEPTH, MemoryBudget};
 use carnet::grant::is_wider;
 use carnet::grant::spec::{Deny, FileGrant, GrantFile, GrantSpec};
 use carnet::kubernetes::kinds::Kinds;
-use carnet::kubernetes::manifest::{MAX_MANIFEST, Object, read};
+use carnet::kubernetes::manifest::{Object, read};
 use carnet::signature::sigstore::{SigstoreBundle, sign};
 use carnet::signature::{PrivateKey, PublicKey, classic};
 use carnet::state::record_text::{installation_record, packed_record, unpacked_record};
@@ -70,7 +70,7 @@ pub fn manifest(bytes: &[u8]) {
     let memory = MemoryBudget::default();
     match read(text, &memory) {
         Ok(value) => {
-            assert!(text.len() <= MAX_MANIFEST, "{} bytes were read", text.len());
+            assert!(text.len() <= MAX_BYTES, "{} bytes were read", text.len());
             assert!(
                 memory.spent() <= MIN_MEMORY + MAX_GROWTH * text.len(),
                 "{} bytes were taken",

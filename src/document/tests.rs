@@ -28,7 +28,7 @@ fn deep_nesting_is_refused() {
     let deep = "[".repeat(1000);
     assert!(refusal(&deep).contains("nested too deeply"));
     assert!(yaml(&deep).is_err());
-    assert!(json("[".repeat(60).as_bytes()).unwrap_err().to_string().contains("EOF"));
+    assert!(json("[".repeat(60).as_bytes()).unwrap_err().to_string().contains("the text ends amid a list"));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn what_a_parser_says_about_names_is_safe_to_show() {
     let yaml = yaml_as::<Nothing>("\"\\e[2J\": 1").unwrap_err();
     for error in [json, yaml] {
         let text = error.to_string();
-        assert!(text.starts_with("unknown field `\\u{1b}[2J`"), "{text}");
+        assert!(text.contains("there is no member `\\u{1b}[2J`"), "{text}");
         assert_eq!(chain(&error), text);
     }
     assert_eq!(chain(&std::io::Error::other("a\nb")), "a\\u{a}b");
@@ -48,8 +48,8 @@ fn what_a_parser_says_about_names_is_safe_to_show() {
 
 #[test]
 fn a_byte_order_mark_and_trailing_bytes_are_refused() {
-    assert!(refusal("\u{feff}{}").contains("expected value"));
-    assert!(refusal("{} {}").contains("trailing characters"));
+    assert!(refusal("\u{feff}{}").contains("this is no JSON value"));
+    assert!(refusal("{} {}").contains("something follows the document"));
     assert!(yaml("a: 1\n---\nb: 2").is_err());
 }
 
@@ -76,8 +76,15 @@ fn what_is_expected_is_told_in_words_of_the_document() {
         _names: Vec<u16>,
     }
     let told = |text: &str| yaml_as::<Settings>(text).unwrap_err().to_string();
-    assert_eq!(told("text"), "invalid type: string \"text\", expected a mapping of names to values");
-    assert_eq!(told("_names: 7"), "invalid type: integer `7`, expected a list");
+    assert_eq!(told("text"), "line 1: text is there, where a mapping of names to values is expected");
+    assert_eq!(told("_names: 7"), "line 1, `/_names`: a number is there, where a list is expected");
+    let of_item = "a whole number that is not negative is expected";
+    assert_eq!(
+        told("_names:\n- 1\n- -1"),
+        format!("line 3, `/_names/1`: a number is there, where {of_item}")
+    );
+    assert_eq!(told("_names:\n- '1'"), format!("line 2, `/_names/0`: text is there, where {of_item}"));
+    assert_eq!(told("other: 1"), "line 1: the member `_names` is missing");
 }
 
 #[test]
@@ -167,4 +174,39 @@ fn what_could_deceive_a_reader_is_made_visible() {
         assert_eq!(visible(&hidden.to_string()), hidden.escape_unicode().to_string());
     }
     assert_eq!(visible("e\u{301}\u{302}\u{303}\u{304}x\u{301}"), "e\u{301}\u{302}\\u{303}\\u{304}x\u{301}");
+}
+
+/// A file that is named by mistake may be a key, a password or a whole database.
+#[test]
+fn no_message_holds_what_does_not_fit() {
+    #[derive(Debug, serde::Deserialize, Default)]
+    #[serde(default, deny_unknown_fields)]
+    struct All {
+        _flag: bool,
+        _list: Vec<String>,
+        _map: BTreeMap<String, u8>,
+        _number: u64,
+        _text: String,
+    }
+    let secret = "hunter2".repeat(1000);
+    for text in [
+        secret.clone(),
+        format!("[{secret}]"),
+        format!("_flag: {secret}"),
+        format!("_flag: [{secret}]"),
+        format!("_list: {secret}"),
+        "_list: {hunter2: 1}".into(),
+        format!("_map: {{a: {secret}}}"),
+        format!("_number: {secret}"),
+        "_number: -77742".into(),
+        "_flag: 77742".into(),
+        "_text: 77742".into(),
+        "_text: 77742.5".into(),
+    ] {
+        let told = yaml_as::<All>(&text).unwrap_err().to_string();
+        assert!(!told.contains("hunter2") && !told.contains("77742") && told.len() < 200, "{told}");
+        assert!(told.contains(" is there, where ") && told.contains("line 1"), "{told}");
+    }
+    let wrong_name = yaml_as::<All>(&format!("{secret}: 1")).unwrap_err().to_string();
+    assert!(wrong_name.len() < 300, "{wrong_name}");
 }

@@ -16,9 +16,9 @@ use super::kinds::Kinds;
 use super::metadata::{self, LAST_APPLIED, TOKEN_OF};
 use super::object::{InvalidObjectRef, ObjectRef};
 
-/// The longest manifest, in bytes: 1 MiB, more than the 1.5 MiB request limit of etcd lets through with overhead.
-/// Without it one call could make the host hold many copies of a huge document.
-pub const MAX_MANIFEST: usize = 1 << 20;
+/// The largest object, in bytes of JSON: 1 MiB, more than the 1.5 MiB request limit of etcd lets through with overhead.
+/// Its text may be longer: indentation alone makes four of it.
+pub const MAX_OBJECT: usize = 1 << 20;
 
 /// One object as a manifest describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,9 +43,14 @@ pub enum InvalidManifest {
     /// The text is no document.
     #[error("the manifest cannot be read: {0}")]
     Text(String),
-    /// The manifest is longer than [`MAX_MANIFEST`].
-    #[error("the manifest has {0} bytes, more than {MAX_MANIFEST}")]
-    TooLong(usize),
+    /// The object is larger than [`MAX_OBJECT`].
+    #[error("{object} has {bytes} bytes as JSON, more than the {MAX_OBJECT} that an object may have")]
+    TooLarge {
+        /// Which one.
+        object: ObjectRef,
+        /// Its size.
+        bytes: usize,
+    },
 }
 
 impl Object {
@@ -72,6 +77,10 @@ impl Object {
             return Err(InvalidManifest::Text("it is not a mapping".into()));
         };
         let reference = kinds.resolve(named_by(&body)?, namespace)?;
+        let bytes = size(&body);
+        if bytes > MAX_OBJECT {
+            return Err(InvalidManifest::TooLarge { object: reference, bytes });
+        }
         refuse_reserved(&body)?;
         if reference.is(RBAC, "ClusterRole") && has_selectors(&body) {
             // They are its controller's, who overwrites whatever stands there.
@@ -117,23 +126,12 @@ impl Object {
     }
 }
 
-/// Reads the text of a manifest within a budget of memory, without asking what is in it.
-///
-/// # Errors
-/// [`InvalidManifest`] for what is too long or no document, or takes too much memory.
-pub fn read(manifest: &str, memory: &MemoryBudget) -> Result<Value, InvalidManifest> {
-    if manifest.len() > MAX_MANIFEST {
-        return Err(InvalidManifest::TooLong(manifest.len()));
-    }
-    read_list(manifest, memory)
-}
-
-/// Reads a document which may be a list, and so longer than any object, within a budget of memory.
+/// Reads the text of a manifest within a budget of memory, without asking what is in it: an object, or a list of them.
 ///
 /// # Errors
 /// [`InvalidManifest`] for what is no document or takes too much memory.
-pub fn read_list(text: &str, memory: &MemoryBudget) -> Result<Value, InvalidManifest> {
-    let value = document::yaml_within(text, memory);
+pub fn read(manifest: &str, memory: &MemoryBudget) -> Result<Value, InvalidManifest> {
+    let value = document::manifest_within(manifest, memory);
     let value = value.map_err(|error| InvalidManifest::Text(error.to_string()))?;
     // Servers take `1.0` for no whole number, and what programs of Kubernetes send of it is `1`.
     Ok(document::with_whole_numbers(value))
@@ -280,7 +278,30 @@ fn refuse_marks(marks: Option<&Value>, otherwise: &str) -> Result<(), InvalidMan
 }
 
 fn is_empty(value: &Value) -> bool {
-    value.is_null() || value.as_object().is_some_and(Map::is_empty)
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(is_empty),
+        Value::Object(members) => members.values().all(is_empty),
+    }
+}
+
+/// The bytes of an object as compact JSON, but for escapes.
+fn size(members: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::Null => 4,
+            Value::Bool(_) => 5,
+            // The longest number of 64 bits.
+            Value::Number(_) => 20,
+            Value::String(text) => text.len() + 2,
+            Value::Array(items) => items.iter().map(|item| of(item) + 1).sum::<usize>() + 1,
+            Value::Object(members) => size(members),
+        }
+    }
+    members.iter().map(|(name, value)| name.len() + of(value) + 4).sum::<usize>() + 1
 }
 
 fn settle(body: &mut Map<String, Value>, reference: &ObjectRef) {
@@ -386,5 +407,62 @@ mod tests {
         let through = object(members("Secret")).unwrap().acts_through();
         assert_eq!(through.map(|account| account.to_string()), Some("ServiceAccount prod/admin".into()));
         assert_eq!(object(members("ConfigMap")).unwrap().acts_through(), None);
+    }
+
+    #[test]
+    fn words_for_true_and_false_are_those_of_kubectl() {
+        let text = "{apiVersion: v1, kind: X, metadata: {name: a}, \
+                    spec: {a: yes, b: 'yes', c: off, d: \"no\", e: True, f: on, g: yesterday, h: [No, n]}}";
+        let value = read(text, &MemoryBudget::default()).unwrap();
+        let expected = json!({"a": true, "b": "yes", "c": false, "d": "no", "e": true, "f": true, "g": "yesterday",
+                              "h": [false, false]});
+        assert_eq!(value["spec"], expected);
+        // Documents of carnet's own are read as YAML is written today.
+        assert_eq!(document::yaml("{a: yes, b: off}").unwrap(), json!({"a": "yes", "b": "off"}));
+    }
+
+    #[test]
+    fn a_status_that_says_nothing_is_left_out() {
+        for status in [
+            json!({}),
+            json!(null),
+            json!({"loadBalancer": {}}),
+            json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": [], "storedVersions": []}),
+            json!({"currentHealthy": 0, "disruptionsAllowed": 0, "ready": false}),
+        ] {
+            let body =
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "status": status});
+            let object = Object::of(body, "prod", &Kinds::default());
+            assert_eq!(object.map(|it| it.body().get("status").cloned()), Ok(None), "{status}");
+        }
+        for status in [json!({"replicas": 1}), json!({"phase": "Active"}), json!([true])] {
+            let body =
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "status": status});
+            let refused = Object::of(body, "prod", &Kinds::default());
+            assert_eq!(refused, Err(InvalidManifest::Reserved("status")), "{status}");
+        }
+    }
+
+    /// Definitions are mostly indentation.
+    #[test]
+    fn an_object_is_as_large_as_its_json() {
+        let manifest = |lines: usize, indent: usize| {
+            let data: String = (0..lines).map(|at| format!("{}k{at}: v\n", " ".repeat(indent))).collect();
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n{data}")
+        };
+        let indented = manifest(20_000, 80);
+        assert!(indented.len() > MAX_OBJECT);
+        assert!(Object::parse(&indented, "prod", &Kinds::default()).is_ok());
+        let large = format!("{}  long: {}\n", manifest(1, 2), "x".repeat(MAX_OBJECT));
+        let refused = Object::parse(&large, "prod", &Kinds::default()).unwrap_err().to_string();
+        assert!(refused.starts_with("ConfigMap prod/a has 10") && refused.contains("1048576"), "{refused}");
+    }
+
+    #[test]
+    fn the_size_of_an_object_is_that_of_its_json() {
+        let value = json!({"a": [1, true, null, "text", {}, []], "b": {"c": "d", "e": {"f": -1.5}}});
+        let Value::Object(members) = &value else { unreachable!() };
+        let (size, written) = (size(members), value.to_string().len());
+        assert!((written..written + 60).contains(&size), "{size} for {written}");
     }
 }

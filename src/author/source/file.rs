@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::shape::{Misfits, below};
 use crate::capability::Requests;
-use crate::document;
+use crate::document::{self, InvalidDocument};
 
 /// The content of a `carnet.yaml`.
 #[derive(Deserialize, JsonSchema)]
@@ -167,6 +167,9 @@ pub(super) fn each<T: DeserializeOwned>(
         }
         match document::typed(value) {
             Ok((value, _)) => drop(read.insert(name, value)),
+            Err(InvalidDocument::Misfit { place: inside, what, .. }) => {
+                misfits.fault(&(place + &inside), what);
+            }
             Err(error) => drop(misfits.fault(&place, error.to_string())),
         }
     }

@@ -174,15 +174,15 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_the_component_may_hold_and_than_the_bound() {
         let mut manifests = KeptManifests::of_a_first_pass();
-        let long = format!("a: {}\n", "x".repeat(manifest::MAX_MANIFEST - 10));
-        let tight = MemoryBudget::new(manifest::MAX_MANIFEST + 10_000);
+        let long = format!("a: {}\n", "x".repeat(manifest::MAX_OBJECT - 10));
+        let tight = MemoryBudget::new(manifest::MAX_OBJECT + 10_000);
         manifests.read(&long, &tight).unwrap();
         assert!(manifests.kept.is_empty(), "a second time would not have fitted");
         let ample = MemoryBudget::new(usize::MAX);
         for at in 0..20 {
             manifests.read(&long.replacen('a', &format!("a{at:02}"), 1), &ample).unwrap();
         }
-        assert_eq!(manifests.kept.len(), MAX_KEPT / manifest::MAX_MANIFEST);
+        assert_eq!(manifests.kept.len(), MAX_KEPT / manifest::MAX_OBJECT);
         assert!(manifests.bytes <= MAX_KEPT, "{}", manifests.bytes);
         assert_eq!(manifests.bytes, manifests.kept.values().map(|kept| kept.json.len()).sum::<usize>());
     }

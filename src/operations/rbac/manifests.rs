@@ -102,7 +102,7 @@ fn documents(files: &[ManifestFile]) -> Result<Vec<ManifestDocument<'_>>, Unusab
     for file in files {
         for (line, text) in manifest::documents(&file.text) {
             let of = |value| ManifestDocument { file: &file.name, line, value };
-            let read = manifest::read_list(text, &memory).and_then(manifest::taken_apart);
+            let read = manifest::read(text, &memory).and_then(manifest::taken_apart);
             let values = read.map_err(|source| of(Value::Null).fault(source))?;
             found.extend(values.into_iter().map(of));
             if found.len() > MAX_OBJECTS {

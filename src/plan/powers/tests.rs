@@ -824,7 +824,7 @@ fn tokens_priorities_and_open_namespaces_are_found() {
     };
     assert_found(&found(&[&priority(2_000_000_000)]), High, "priority/system", &["2000000000"]);
     assert_found(&found(&[&priority(10)]), Medium, "priority/default", &["every new pod"]);
-    let namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: n, labels: {pod-security.kubernetes.io/enforce: privileged}}}";
+    let namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: space, labels: {pod-security.kubernetes.io/enforce: privileged}}}";
     assert_found(&found(&[namespace]), Medium, "namespace/privileged", &["any pod"]);
     let request = "{apiVersion: certificates.k8s.io/v1, kind: CertificateSigningRequest, metadata: {name: c}, spec: {signerName: a/b}}";
     assert_found(&found(&[request]), Medium, "certificate/request", &["`a/b`"]);

@@ -337,7 +337,7 @@ mod scripted {
         let other = config_map("prod", "y", json!({})).to_string();
         for (body, why) in [
             (r#"{"kind":"a","kind":"b"}"#, "kind"),
-            ("<html>", "expected value"),
+            ("<html>", "this is no JSON value"),
             ("{}", "another object"),
             (other.as_str(), "another object"),
         ] {

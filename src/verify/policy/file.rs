@@ -12,7 +12,7 @@ use super::scope::RuleScope;
 use super::{TrustPolicy, TrustRule, TrustedKey, literal};
 use crate::capability::severity::Severity;
 use crate::digest::Digest;
-use crate::document;
+use crate::document::{self, InvalidDocument};
 use crate::signature::PublicKey;
 
 #[derive(Deserialize)]
@@ -90,13 +90,14 @@ impl TrustPolicy {
     /// [`PolicyError`] for everything that is unknown, contradictory or could not work.
     pub fn parse(yaml: &str) -> Result<Self, PolicyError> {
         let value = document::yaml(yaml)?;
-        let (head, _) = document::typed::<PolicyHead>(value.clone())?;
+        let on_its_line = |error: InvalidDocument| error.on_its_line(yaml);
+        let (head, _) = document::typed::<PolicyHead>(value.clone()).map_err(on_its_line)?;
         if head.api_version != API_VERSION || head.kind != "TrustPolicy" {
             return Err(PolicyError::Kind { api_version: head.api_version, kind: head.kind });
         }
-        let (PolicyFile { spec, .. }, unknown) = document::typed::<PolicyFile>(value)?;
+        let (PolicyFile { spec, .. }, unknown) = document::typed::<PolicyFile>(value).map_err(on_its_line)?;
         if !unknown.is_empty() {
-            return Err(document::InvalidDocument::Unknown(unknown).into());
+            return Err(InvalidDocument::Unknown(unknown).into());
         }
         Self::of_spec(spec, Digest::of(yaml.as_bytes()))
     }

@@ -119,7 +119,7 @@ fn storage_that_is_not_ones_own_is_found() {
 
 #[test]
 fn nodes_devices_and_trust_are_found() {
-    let node = |rest: &str| format!("{{apiVersion: v1, kind: Node, metadata: {{name: n, {rest}}}");
+    let node = |rest: &str| format!("{{apiVersion: v1, kind: Node, metadata: {{name: node, {rest}}}");
     assert_rule(&node("labels: {a: b}}"), Medium, "node/labels");
     assert_rule(&node("labels: {node-role.kubernetes.io/control-plane: ''}}"), High, "node/labels");
     assert_rule(&node("}, spec: {taints: [{key: a, effect: NoSchedule}]}"), Medium, "node/taints");
@@ -141,7 +141,7 @@ fn nodes_devices_and_trust_are_found() {
 #[test]
 fn lowered_guards_are_found() {
     let namespace = |labels: &str| {
-        format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: n, labels: {{{labels}}}}}}}")
+        format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: space, labels: {{{labels}}}}}}}")
     };
     assert_rule(&namespace("pod-security.kubernetes.io/enforce-version: v1.20"), Low, "namespace/old-rules");
     assert_eq!(rules(&namespace("pod-security.kubernetes.io/enforce-version: v1.30")), []);
