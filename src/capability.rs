@@ -13,6 +13,8 @@ pub mod files;
 pub mod credentials;
 pub mod functions;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -28,6 +30,7 @@ use credentials::generate::{GenerateScope, GenerateText};
 use credentials::{CredentialScope, CredentialText};
 use files::{FileScope, FileText};
 pub use invalid_scope::InvalidScope;
+pub(crate) use invalid_scope::check_count;
 use kubernetes::{KubernetesScope, RuleText, Verb};
 use template::Names;
 
@@ -168,8 +171,8 @@ impl Requests {
         if let Some(action) = unknown {
             return Err(InvalidRequests::Handles(document::visible(action)));
         }
-        let lent = |name: &String| self.credentials.iter().any(|request| request.text.name == *name);
-        let twice = self.generate.iter().map(|request| &request.text.name).find(|name| lent(name));
+        let lent: BTreeSet<_> = self.credentials.iter().map(|request| &request.text.name).collect();
+        let twice = self.generate.iter().map(|request| &request.text.name).find(|name| lent.contains(name));
         twice.map_or(Ok(()), |name| Err(InvalidRequests::Twice(document::visible(name))))?;
         self.check_names()
     }
@@ -177,9 +180,9 @@ impl Requests {
     /// Checks that each name is one of what it names, with any value in the place of its placeholders.
     fn check_names(&self) -> Result<(), InvalidRequests> {
         let names = Names::default();
-        for request in &self.kubernetes {
-            request.text.outlined()?.resolve(&names)?;
-        }
+        let kubernetes: Vec<_> =
+            self.kubernetes.iter().map(|request| request.text.outlined()).collect::<Result<_, _>>()?;
+        KubernetesScope::resolve(&kubernetes, &names)?;
         let files: Vec<_> =
             self.files.iter().map(|request| request.text.outlined()).collect::<Result<_, _>>()?;
         FileScope::resolve(&files, &names)?;

@@ -26,6 +26,7 @@ mod refused;
 mod ungranted;
 mod consent;
 mod consent_key;
+mod filled;
 mod guard;
 
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ use crate::capability::functions::{unprovided, unrequested};
 use crate::capability::kubernetes::{self, KubernetesScope, Verb};
 use crate::capability::pattern::Pattern;
 use crate::capability::template::Names;
-use crate::capability::{Capabilities, Requests};
+use crate::capability::{Capabilities, Requests, check_count};
 use crate::document::visible;
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::ObjectRef;
@@ -300,6 +301,13 @@ impl Granted {
         Ok(Permitted::assertion(PlaceCredential { credential: name.into(), secret: secret.clone() }))
     }
 
+    /// Whether any credential may be in a Secret by what is granted.
+    pub fn may_hold_credentials(&self, secret: &ObjectRef) -> bool {
+        let Capabilities { credentials, generate, .. } = &self.allowed;
+        credentials.names().any(|name| credentials.allows_into(name, secret))
+            || generate.names().any(|name| generate.allows_into(name, secret))
+    }
+
     fn kubernetes(&self, verb: Verb, object: &ObjectRef) -> Result<(), Denied> {
         if self.reading_only && matches!(verb, Verb::Apply | Verb::Delete) {
             return Err(Denied::reading_only(format!("{verb} {object}")));
@@ -368,6 +376,7 @@ fn allowed(grant: &GrantSpec, names: &Names) -> Result<Capabilities, InvalidGran
 }
 
 fn files(grant: &GrantSpec, names: &Names) -> Result<Vec<(Pattern, PathBuf)>, InvalidGrant> {
+    check_count(grant.files.len())?;
     let bind = |file: &FileGrant| Ok((files::pattern(&file.name, names)?, file.path.clone()));
     grant.files.iter().map(bind).collect()
 }

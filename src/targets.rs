@@ -33,6 +33,7 @@ use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::object::ObjectRef;
 
 use self::cluster::Cluster;
+use credentials::FoundAs;
 use directory::Directory;
 
 pub use self::cluster::{Followed, ListedObjects, Removed, Sight};
@@ -121,6 +122,17 @@ impl Target {
         match self {
             Self::Cluster(cluster) => cluster.list(objects, kinds, |it| inventory.find(it).is_some()).await,
             Self::Directory(_) => ListedObjects::default(),
+        }
+    }
+
+    /// How an object was found that was written here, or by somebody else.
+    pub fn found_as(&self, object: &ObjectRef, found: &Value, inventory: &Inventory) -> FoundAs {
+        match self {
+            Self::Cluster(_) => FoundAs::Managed,
+            Self::Directory(directory) if directory.is_as_written(object, found, inventory) => {
+                FoundAs::Written
+            }
+            Self::Directory(_) => FoundAs::Edited,
         }
     }
 

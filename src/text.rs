@@ -8,7 +8,9 @@
 pub mod json;
 pub mod shell;
 pub mod url;
+mod variable;
 pub mod yaml;
 
 pub use shell::{Blank, CommandLine, Filling};
+pub use variable::variables;
 pub use yaml::YamlText;

@@ -29,7 +29,7 @@ mod refusal;
 mod policy;
 mod approval;
 
-pub use approval::{Approved, ApprovedBy, PlanToApprove, Unapproved};
+pub use approval::{Approved, ApprovedBy, MAX_VALIDITY, PlanToApprove, Unapproved};
 pub use policy::{
     ApprovalRuleSummary, Forbidden, KeySummary, PlanFacts, PolicyError, PolicySummary, RuleSummary,
     TargetKind, TrustPolicy,

@@ -300,6 +300,7 @@ fn on_a_machine_a_policy_that_others_can_write_stops_everything() {
             "mkdir -m 777 /etc/open && mv /etc/carnet/trust.yaml /etc/open && ln -s /etc/open/trust.yaml /etc/carnet",
             "can be written by others",
         ),
+        ("rm -r /etc/carnet && touch /etc/carnet", "`/etc/carnet` is no directory"),
         ("rm /etc/carnet/trust.yaml && ln -s /nowhere /etc/carnet/trust.yaml", "cannot be used"),
     ] {
         on_a_machine_of_its_own(&site, &format!("{spoil} && {install}")).expect(10).says(&[why]);

@@ -55,6 +55,17 @@ impl Claim {
         read.ok_or(faults)
     }
 
+    /// As [`Claim::read`], of one claim among many: the checking of values takes from what is left for all of them.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read_within(work: &mut usize, value: &Value) -> Result<Self, Vec<Fault>> {
+        let mut validator = Validator::new(Purpose::Read).within(*work);
+        let read = validator.claim(value).filter(|_| !validator.refused);
+        *work = validator.budget.left();
+        read.ok_or(validator.faults)
+    }
+
     /// Reads a claim that is about to be published, which has to be without any fault.
     ///
     /// # Errors
@@ -188,7 +199,9 @@ impl Validator {
     /// The bundle was published by somebody else, so it is judged as one that is read.
     fn bundle_of_claim(&mut self, members: &Members<'_>) -> Option<Bundle> {
         let value = self.required(members, "bundle", "CNAB 400 #146")?;
-        let (content, faults) = read::content(value, Purpose::Read);
+        let mut work = self.budget.left();
+        let (content, faults) = read::content_within(&mut work, value, Purpose::Read);
+        self.budget.leave(work);
         self.adopt(&members.below("bundle"), faults);
         Some(Bundle { bytes: document::written(value).into_bytes(), content: content? })
     }

@@ -17,8 +17,9 @@ mod extent;
 mod laws;
 mod patterns;
 
-pub(super) use extent::{Budget, children};
+pub(crate) use extent::Budget;
 use extent::{Extent, MAX_MATCHING};
+pub(super) use extent::{MAX_WORK_TOGETHER, children};
 use patterns::Patterns;
 
 /// How many times a schema may be applied to a part of a value. Without it, ten thousand schemas for the items of a
@@ -30,6 +31,9 @@ const TEXT_WEIGHT: usize = 64;
 
 /// The most faults of one value that are reported.
 const MAX_FAULTS: usize = 10;
+
+/// The longest text of a fault, in bytes: it may repeat what a definition allows, which may be megabytes.
+const MAX_FAULT: usize = 500;
 
 /// A definition, ready to check values.
 pub struct Definition<'a> {
@@ -77,7 +81,7 @@ impl<'a> Definition<'a> {
         Self::within(&mut Budget::default(), schema)
     }
 
-    pub(super) fn within(budget: &mut Budget, schema: &'a Value) -> Result<Self, InvalidDefinition> {
+    pub(crate) fn within(budget: &mut Budget, schema: &'a Value) -> Result<Self, InvalidDefinition> {
         Self::read(budget, Cow::Borrowed(schema))
     }
 
@@ -101,9 +105,16 @@ impl<'a> Definition<'a> {
         self.patterns.work(self.extent.patterns, value)
     }
 
-    /// Checks a value, with a budget for what several values take to be matched.
-    pub(super) fn check_within(&self, budget: &mut Budget, value: &Value) -> Result<(), Vec<String>> {
-        if budget.match_patterns(self.matching(value)) { self.check(value) } else { Err(too_large()) }
+    /// Checks a value, with a budget for what several values take to be checked and matched.
+    pub(crate) fn check_within(&self, budget: &mut Budget, value: &Value) -> Result<(), Vec<String>> {
+        let is_left = budget.check_values(self.work(value)) && budget.match_patterns(self.matching(value));
+        if is_left { self.check(value) } else { Err(too_large()) }
+    }
+
+    /// The cost of checking a value, apart from its patterns: each part of it may be compared with each part of the
+    /// definition.
+    fn work(&self, value: &Value) -> usize {
+        weight(value).saturating_mul(self.extent.work())
     }
 
     /// Checks a value.
@@ -111,8 +122,7 @@ impl<'a> Definition<'a> {
     /// # Errors
     /// The faults of the value, one text for each. The texts never repeat the value, which may be a secret.
     pub fn check(&self, value: &Value) -> Result<(), Vec<String>> {
-        let work = weight(value).saturating_mul(self.extent.schemas);
-        if work > MAX_WORK || self.matching(value) > MAX_MATCHING {
+        if self.work(value) > MAX_WORK || self.matching(value) > MAX_MATCHING {
             return Err(too_large());
         }
         let faults: Vec<_> =
@@ -181,7 +191,12 @@ impl<'a> Definition<'a> {
             return format!("value breaks the rule `{}`", error.kind().keyword());
         }
         let (at, what) = (error.instance_path().to_string(), error.masked());
-        if at.is_empty() { what.to_string() } else { format!("`{at}`: {what}") }
+        let mut text = if at.is_empty() { what.to_string() } else { format!("`{at}`: {what}") };
+        if text.len() > MAX_FAULT {
+            text.truncate(text.floor_char_boundary(MAX_FAULT));
+            text.push('…');
+        }
+        text
     }
 }
 
@@ -223,7 +238,10 @@ pub fn is_write_only(schema: &Value) -> bool {
 fn weight(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
-        Value::Object(members) => 1 + members.values().map(weight).sum::<usize>(),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| name.len() / TEXT_WEIGHT + weight(value);
+            1 + members.iter().map(member).sum::<usize>()
+        }
         Value::String(text) => 1 + text.len() / TEXT_WEIGHT,
         _ => 1,
     }
@@ -337,6 +355,68 @@ mod tests {
         let faults = definition.check(&json!(vec![5_000; 2_000])).unwrap_err();
         assert_eq!(faults, ["value is too large to be checked by its definition"]);
         assert_eq!(definition.check(&json!(vec![5_000; 200])), Ok(()));
+    }
+
+    /// Values of which no two are equal, which takes a look at each.
+    fn values(count: usize) -> Vec<Value> {
+        (0..count).map(|number| json!({ "a": number })).collect()
+    }
+
+    #[test]
+    fn what_a_value_is_compared_with_counts_as_much_as_schemas() {
+        let many = Value::from(values(5_000));
+        let names: Vec<_> = (0..5_000).map(|number| number.to_string()).collect();
+        let fits = |schema: &Value, value: &Value| {
+            let checked = Definition::new(schema).unwrap().check(value);
+            checked.is_ok() || checked.is_err_and(|faults| faults != too_large())
+        };
+        for schema in [
+            json!({"items": {"enum": many}}),
+            json!({"contains": {"enum": many}}),
+            json!({"items": {"const": many}}),
+            json!({"items": {"required": names}}),
+            json!({"items": {"dependencies": {"a": names}}}),
+            json!({"items": {"$ref": "#/definitions/a"}, "definitions": {"a": {"enum": many}}}),
+        ] {
+            assert!(!fits(&schema, &json!(values(3_000))) && fits(&schema, &json!(values(30))));
+        }
+        // Each item is compared with few others, or found by its digest.
+        let unique = json!({"type": "array", "uniqueItems": true});
+        assert!(fits(&unique, &json!(values(100_000))));
+        let nested = json!({"items": {"items": {"uniqueItems": true}}, "uniqueItems": true});
+        assert!(fits(&nested, &json!(vec![values(20); 1_000])));
+    }
+
+    #[test]
+    fn many_values_that_are_each_checked_are_too_many_together() {
+        let schema = json!({"items": {"enum": values(1_000)}});
+        let definition = Definition::new(&schema).unwrap();
+        let (mut budget, value) = (Budget::default(), json!(vec![json!({ "a": 999 }); 1_000]));
+        let checked: Vec<_> = (0..10).map(|_| definition.check_within(&mut budget, &value)).collect();
+        assert!(checked[0].is_ok() && checked[9] == Err(too_large()), "{checked:?}");
+        assert_eq!(definition.check(&value), Ok(()));
+    }
+
+    #[test]
+    fn a_long_definition_that_is_read_again_and_again_is_read_no_more() {
+        let schema = json!({"type": "string", "x-notes": vec![0; 1_000_000]});
+        let mut budget = Budget::default();
+        let read: Vec<_> = (0..5).map(|_| Definition::within(&mut budget, &schema).map(drop)).collect();
+        assert_eq!((&read[0], &read[4]), (&Ok(()), &Err(InvalidDefinition::Large)));
+        let twice = json!({"allOf": vec![json!({"$ref": "#/definitions/a"}); 300],
+            "definitions": {"a": {"enum": values(2_000)}}});
+        assert_eq!(refusal(&twice), InvalidDefinition::Large);
+    }
+
+    #[test]
+    fn a_fault_repeats_little_of_what_a_definition_allows() {
+        let schema = json!({"items": {"enum": ["ä".repeat(400), "ö".repeat(400)]}});
+        let faults = Definition::new(&schema).unwrap().check(&json!(["x", "y"])).unwrap_err();
+        assert_eq!(faults.len(), 2);
+        assert!(
+            faults.iter().all(|fault| fault.len() <= MAX_FAULT + 3 && fault.ends_with('…')),
+            "{faults:?}"
+        );
     }
 
     #[test]

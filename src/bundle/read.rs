@@ -6,7 +6,7 @@
 use semver::Version;
 use serde_json::{Map, Value};
 
-use super::definition::{Definition, children};
+use super::definition::{Definition, MAX_WORK_TOGETHER, children};
 use super::dependencies::DEPENDENCIES;
 use super::fault::{Fault, FaultSeverity, Purpose};
 use super::parameter_sources::PARAMETER_SOURCES;
@@ -21,8 +21,18 @@ mod consistency;
 
 /// Reads the content of a bundle. It is there if and only if no fault is an error.
 pub(super) fn content(value: &Value, purpose: Purpose) -> (Option<Content>, Vec<Fault>) {
-    let mut validator = Validator::new(purpose);
+    content_within(&mut { MAX_WORK_TOGETHER }, value, purpose)
+}
+
+/// As [`content`], of which the checking of values takes from what is left for it.
+pub(super) fn content_within(
+    work: &mut usize,
+    value: &Value,
+    purpose: Purpose,
+) -> (Option<Content>, Vec<Fault>) {
+    let mut validator = Validator::new(purpose).within(*work);
     let content = validator.bundle(value).filter(|_| !validator.refused);
+    *work = validator.budget.left();
     (content, validator.faults)
 }
 

@@ -49,6 +49,11 @@ impl Validator {
     pub(super) fn new(purpose: Purpose) -> Self {
         Self { purpose, faults: Vec::new(), refused: false, budget: Budget::default() }
     }
+
+    /// This one, which has that much left for checking values.
+    pub(super) fn within(self, work: usize) -> Self {
+        Self { budget: Budget::of_work(work), ..self }
+    }
 }
 
 impl Members<'_> {

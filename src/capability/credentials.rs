@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InvalidScope;
 use super::grammar::Grammar;
+use super::invalid_scope::check_count;
 use super::pattern::Pattern;
 use super::template::{Names, outlines};
 use crate::kubernetes::object::ObjectRef;
@@ -88,6 +89,7 @@ impl CredentialScope {
     /// # Errors
     /// [`InvalidScope`] with the text that cannot be used.
     pub fn resolve(credentials: &[CredentialText], names: &Names) -> Result<Self, InvalidScope> {
+        check_count(credentials.iter().map(|it| 1 + it.into.as_ref().map_or(0, Vec::len)).sum())?;
         let mut scope = Self::default();
         for credential in credentials {
             Grammar::Credential.check(&credential.name)?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InvalidScope;
 use super::grammar::Grammar;
+use super::invalid_scope::check_count;
 use super::kubernetes::patterns;
 use super::pattern::Pattern;
 use super::template::{Names, outline};
@@ -60,6 +61,7 @@ impl FileScope {
     /// # Errors
     /// [`InvalidScope`] with the text that cannot be used.
     pub fn resolve(files: &[FileText], names: &Names) -> Result<Self, InvalidScope> {
+        check_count(files.len())?;
         let texts: Vec<_> = files.iter().map(|file| file.name.clone()).collect();
         patterns(&texts, names, Grammar::File).map(Self)
     }

@@ -3,6 +3,17 @@
 use super::pattern::InvalidPattern;
 use super::template::InvalidTemplate;
 
+/// The most names and patterns in the rules of one kind: each of those requested is compared with each that is granted.
+const MAX_NAMES: usize = 20_000;
+
+/// Checks that there are not too many of them to be compared with as many others.
+///
+/// # Errors
+/// [`InvalidScope::Many`] where there are.
+pub(crate) fn check_count(names: usize) -> Result<(), InvalidScope> {
+    if names > MAX_NAMES { Err(InvalidScope::Many(names)) } else { Ok(()) }
+}
+
 /// Why a scope cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +43,15 @@ pub enum InvalidScope {
         /// The kind that it means, as `group/Kind`.
         kind: String,
     },
+    /// A product of lists that is too large.
+    #[error(
+        "the rules name more than 50000 objects one by one (verbs × kinds × namespaces × names); write fewer, or \
+         names that end in `*`"
+    )]
+    Large,
+    /// More names than anybody reads.
+    #[error("the rules have {0} names, more than {MAX_NAMES}; write fewer, or names that end in `*`")]
+    Many(usize),
     /// A name that cannot be one of what it should name.
     #[error("`{text}` is not {what}")]
     Name {

@@ -13,6 +13,7 @@ use std::fmt::Display;
 use serde::Serialize;
 
 use super::InvalidScope;
+use super::invalid_scope::check_count;
 use super::pattern::Pattern;
 use super::template::Names;
 use crate::kubernetes::api;
@@ -24,6 +25,10 @@ pub use rule::Rule;
 pub(super) use text::patterns;
 pub use text::{RuleText, kind_pattern, namespace_pattern};
 pub use verb::Verb;
+
+/// The most that a scope may name one by one: verbs times kinds times namespaces times names, of all rules together. A
+/// product of four short lists could otherwise take all memory there is where it is written out, as lines to grant.
+const MAX_ATOMS: usize = 50_000;
 
 /// The flag that allows something, written `VERB:KIND:NAMESPACE/NAME`.
 pub fn flag(action: impl Display) -> CommandLine {
@@ -49,7 +54,18 @@ impl KubernetesScope {
         rules: impl IntoIterator<Item = &'a RuleText>,
         names: &Names,
     ) -> Result<Self, InvalidScope> {
-        rules.into_iter().map(|rule| rule.resolve(names)).collect::<Result<_, _>>().map(Self)
+        let (mut scope, mut atoms, mut patterns) = (Self::default(), 0_usize, 0_usize);
+        for rule in rules {
+            let rule = rule.resolve(names)?;
+            atoms = atoms.saturating_add(rule.size());
+            patterns = patterns.saturating_add(rule.patterns());
+            if atoms > MAX_ATOMS {
+                return Err(InvalidScope::Large);
+            }
+            check_count(patterns)?;
+            scope.0.push(rule);
+        }
+        Ok(scope)
     }
 
     /// The rules.
@@ -80,7 +96,7 @@ impl KubernetesScope {
 
     /// Whether everything in `other` is in this set.
     pub fn covers(&self, other: &Self) -> bool {
-        other.0.iter().flat_map(Rule::atoms).all(|atom| self.covers_atom(&atom))
+        other.minus(self).is_empty()
     }
 
     /// The intersection of both sets.
@@ -93,13 +109,24 @@ impl KubernetesScope {
     /// set. Empty exactly when `other` covers this set.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
-        let left = self.0.iter().flat_map(Rule::atoms).filter(|atom| !other.covers_atom(atom));
-        Self(left.map(Rule::from).collect())
+        let uncovered = self.0.iter().filter(|rule| !other.0.iter().any(|wide| wide.covers(rule)));
+        let left = |rule: &Rule| {
+            let whole = vec![rule.clone()];
+            other
+                .0
+                .iter()
+                .fold(whole, |left, wide| left.into_iter().flat_map(|it| it.without(wide)).collect())
+        };
+        Self(uncovered.flat_map(left).collect())
     }
 
     /// The set as few rules: equal ones are joined over their verbs and names.
     #[must_use]
     pub fn condensed(&self) -> Self {
+        // What two scopes have in common may be far more than either was read with.
+        if self.size() > MAX_ATOMS {
+            return self.clone();
+        }
         let mut by_verbs = BTreeMap::<_, BTreeSet<Pattern>>::new();
         for atom in self.0.iter().flat_map(Rule::atoms) {
             by_verbs.entry((atom.verb, atom.kind, atom.namespace)).or_default().insert(atom.name);
@@ -121,9 +148,14 @@ impl KubernetesScope {
         Self(rules.collect())
     }
 
-    /// The objects of which the set names just this one, for reading. Scopes say nothing about versions, so neither do
-    /// these references: they are for finding out how a kind is served.
-    pub fn single_reads(&self) -> Vec<ObjectRef> {
+    /// The objects in these places of which the set names just this one, for reading. Scopes say nothing about versions,
+    /// so neither do these references: they are for finding out how a kind is served.
+    pub fn single_reads(&self, is_meant: impl Fn(Option<&str>) -> bool) -> Vec<ObjectRef> {
+        let is_in_place = |namespace: Option<&Pattern>| match namespace {
+            Some(Pattern::Exact(namespace)) => is_meant(Some(namespace)),
+            Some(Pattern::Prefix(_)) => false,
+            None => is_meant(None),
+        };
         let exact = |pattern: &Pattern| match pattern {
             Pattern::Exact(name) => Some(name.clone()),
             Pattern::Prefix(_) => None,
@@ -138,17 +170,18 @@ impl KubernetesScope {
             let object = ObjectRef::new(api::v1(group), kind, namespace.as_deref(), exact(&atom.name)?);
             (Verb::read(&object) == atom.verb).then_some(object)
         };
-        self.0.iter().flat_map(Rule::atoms).filter_map(read).collect()
+        let atoms = self.0.iter().flat_map(|rule| rule.atoms_in(is_in_place));
+        atoms.filter_map(read).take(MAX_ATOMS).collect()
     }
 
     /// The set, an atom a line, in the form `VERB:KIND:NAMESPACE/NAME`.
     pub fn lines(&self) -> Vec<String> {
         let atoms: BTreeSet<String> =
-            self.0.iter().flat_map(Rule::atoms).map(|atom| atom.to_string()).collect();
+            self.0.iter().flat_map(Rule::atoms).take(MAX_ATOMS).map(|atom| atom.to_string()).collect();
         atoms.into_iter().collect()
     }
 
-    fn covers_atom(&self, atom: &Atom) -> bool {
-        self.0.iter().any(|rule| rule.covers(atom))
+    fn size(&self) -> usize {
+        self.0.iter().map(Rule::size).fold(0, usize::saturating_add)
     }
 }

@@ -68,6 +68,15 @@ impl Pattern {
         }
     }
 
+    /// Whether every name of `narrow` is in one of these sets.
+    pub(super) fn any_covers(patterns: &BTreeSet<Self>, narrow: &Self) -> bool {
+        if patterns.len() <= FEW {
+            return patterns.iter().any(|pattern| pattern.covers(narrow));
+        }
+        let mut beginnings = patterns.iter().rev().take_while(|pattern| matches!(pattern, Self::Prefix(_)));
+        patterns.contains(narrow) || beginnings.any(|pattern| pattern.covers(narrow))
+    }
+
     /// Whether `name` is in one of these sets. A grant may have thousands of names, and as many objects are checked.
     pub(super) fn any(patterns: &BTreeSet<Self>, name: &str) -> bool {
         if patterns.len() <= FEW {

@@ -40,7 +40,7 @@ pub enum InvalidTemplate {
     )]
     Unknown(String),
     /// A value that would change the meaning of the scope, by a wildcard or a separator.
-    #[error("the value of `${{{0}}}` may not be empty or hold `*`, `/`, `:` or white space here")]
+    #[error("the value of `${{{0}}}` may not be empty or hold `*`, `/`, `:`, `${{` or white space here")]
     Value(String),
 }
 
@@ -73,7 +73,8 @@ impl Names {
             let (name, after) = after.split_once('}').ok_or_else(|| InvalidTemplate::Open(text.into()))?;
             let value = self.value(text, name)?;
             let deceives = |c: char| "*/:".contains(c) || c.is_whitespace() || c.is_control();
-            if value.is_empty() || value.contains(deceives) {
+            // Nor another placeholder: what is filled once is not filled again.
+            if value.is_empty() || value.contains(deceives) || value.contains("${") {
                 return Err(InvalidTemplate::Value(name.into()));
             }
             filled.push_str(before);

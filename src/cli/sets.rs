@@ -180,7 +180,7 @@ fn generate(kind: SetKind, args: &Generate, context: &Context) -> anyhow::Result
 fn asked(kind: SetKind, found: &Inspection, context: &Context) -> anyhow::Result<Option<Vec<String>>> {
     let questions: Vec<_> = match kind {
         SetKind::Parameters => found.parameters.iter().map(text::of_parameter).collect(),
-        SetKind::Credentials => found.credentials.iter().map(text::of_credential).collect(),
+        SetKind::Credentials => text::of_credentials(&found.credentials),
     };
     let mut answers = Vec::new();
     for question in questions {

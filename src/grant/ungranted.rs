@@ -1,5 +1,7 @@
 //! What of a bundle's requests is not granted, and whether a run may start all the same.
 
+use std::collections::BTreeSet;
+
 use crate::bundle::Bundle;
 use crate::bundle::component::Component;
 use crate::capability::template::Names;
@@ -38,7 +40,8 @@ pub fn shortfall(
     check_required(&requests, names, &allowed, &refused)?;
     let required = refused.missing(&allowed, &requests.required(names)?);
     let mut optional = refused.missing(&allowed, &requests.all(names)?);
-    optional.retain(|line| !required.contains(line));
+    let are_required: BTreeSet<_> = required.iter().collect();
+    optional.retain(|line| !are_required.contains(line));
     Ok(Ungranted { required, optional })
 }
 
@@ -49,11 +52,11 @@ pub(super) fn check_required(
     allowed: &Capabilities,
     refused: &Refused,
 ) -> Result<(), Shortfall> {
-    let mut missing: Vec<CommandLine> = Vec::new();
+    let (mut missing, mut told) = (Vec::new(), BTreeSet::new());
     for wanted in requests.required_each(names)? {
         if !refused.leaves_any(&wanted.intersect(allowed)) {
             let lines = refused.missing(allowed, &wanted);
-            missing.extend(lines.into_iter().filter(|line| !missing.contains(line)).collect::<Vec<_>>());
+            missing.extend(lines.into_iter().filter(|line| told.insert(line.clone())));
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(Shortfall::Missing(missing)) }

@@ -12,7 +12,7 @@ use crate::kubernetes::metadata::OWNER;
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::trace::Step;
 use crate::targets::Change;
-use crate::targets::credentials::{self, Placements};
+use crate::targets::credentials::{self, Account, Placements};
 
 use super::GuestError;
 use super::bindings::carnet::kubernetes as wit;
@@ -52,7 +52,8 @@ impl Kubernetes<'_> {
         let Some(value) = self.pass.get(&permit).await? else {
             return Err(GuestError::NotFound(permit.0.to_string()).into());
         };
-        Ok(shown(&permit.0, value).to_string())
+        let account = self.pass.account(&permit.0, &value, self.granted);
+        Ok(shown(&permit.0, value, &account).to_string())
     }
 
     /// Nothing is applied unless every object is permitted. Of a call that fails, nothing is learned either.
@@ -204,11 +205,12 @@ impl Kubernetes<'_> {
 }
 
 /// An object as a component reads it.
-fn shown(object: &ObjectRef, mut value: Value) -> Value {
+fn shown(object: &ObjectRef, value: Value, account: &Account) -> Value {
+    let mut value = if object.is_secret() { credentials::redacted(value, account) } else { value };
     if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
         metadata.remove("managedFields");
     }
-    if object.is_secret() { credentials::redacted(value) } else { value }
+    value
 }
 
 /// The change that a component is told of. For an object with a credential in it, it does not learn whether anything

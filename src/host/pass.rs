@@ -16,8 +16,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::grant::{Delete, Get, Granted, Permitted, Wait};
+use crate::kubernetes::object::ObjectRef;
 use crate::plan::trace::Step;
-use crate::targets::credentials::Placements;
+use crate::targets::credentials::{Account, Placements};
 use crate::targets::{self, Change, Prepared};
 
 use super::progress::Unready;
@@ -148,6 +149,14 @@ impl Pass {
         match self {
             Self::Acting(acting) => acting.get(permit).await,
             Self::Planning(planning) => planning.get(permit).await,
+        }
+    }
+
+    /// What is known of a Secret that was read in this pass.
+    pub(super) fn account(&self, secret: &ObjectRef, found: &Value, granted: &Granted) -> Account {
+        match self {
+            Self::Acting(acting) => acting.site().account(secret, found, granted),
+            Self::Planning(planning) => planning.account(secret, found, granted),
         }
     }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::grant;
 use crate::plan::{Plan, PlannedChange};
-use crate::state::Installation;
 use crate::targets::Change;
 use crate::verify::{Forbidden, PlanFacts, PlanToApprove, TargetKind};
 
 use super::Operation;
 use super::actor::Actor;
+use super::decide::granted_before;
 use super::run::Run;
 
 impl Run<'_> {
@@ -43,8 +43,8 @@ impl Run<'_> {
     fn has_wider_grant(&self) -> bool {
         let Some(granted) = self.actor.granted() else { return false };
         let earlier = self.earlier.filter(|earlier| !earlier.is_deleted() && !earlier.is_shared());
-        let before = earlier.map(|earlier: &Installation| &earlier.settings.grant);
-        before.is_none_or(|before| grant::is_wider(before, &self.decided.grant, granted.names()))
+        let before = earlier.and_then(|earlier| granted_before(earlier, granted.names()));
+        before.is_none_or(|before| grant::is_wider(&before, &self.decided.grant, granted.names()))
     }
 }
 

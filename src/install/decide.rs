@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::bundle::parameters::{self, Resolved};
+use crate::bundle::parameters::{self, RecordedValues, Resolved};
 use crate::bundle::{Bundle, Image};
 use crate::capability::Requests;
 use crate::capability::template::Names;
@@ -68,6 +68,8 @@ pub(super) fn decide(
     let granted = Granted::new(verified, &grant, names);
     let granted = granted.map_err(|shortfall| Error::from(earlier.explain(shortfall.with(guard))));
     let (granted, credentials) = all_there(granted, unresolved, credentials)?;
+    // Invariant: a consent holds the names that it was given to. What fills them later is not the operator's word.
+    let grant = grant.filled(granted.names()).map_err(Shortfall::from)?;
     let granted = if responsibilities.modifies { granted } else { granted.reading_only() };
     let decision = Decision {
         trust,
@@ -108,6 +110,16 @@ fn continues(earlier: &Installation, operation: &Operation, mode: Mode) -> bool 
     mode == Mode::Examine || (operation.action != "install" && !earlier.is_deleted())
 }
 
+/// What was granted to an installation, with the names that it was granted for. An earlier version of the program recorded
+/// the texts, which are filled with the parameters of that run. None: they are not on record.
+pub(super) fn granted_before(earlier: &Installation, names: &Names) -> Option<GrantSpec> {
+    let parameters = match earlier.last_parameters() {
+        RecordedValues::Own(values) => values.clone(),
+        RecordedValues::Nothing | RecordedValues::OfOthers(_) => BTreeMap::new(),
+    };
+    earlier.settings.grant.filled(&Names { parameters, ..names.clone() }).ok()
+}
+
 /// The grant of the last run.
 #[derive(Default)]
 struct Earlier {
@@ -133,11 +145,18 @@ impl Earlier {
         if !operation.consent.documents.is_empty() || operation.consent.approve.is_some() {
             return Self::default();
         }
+        let kept =
+            granted_before(earlier, &Names::of(&operation.name, &operation.namespace, &Resolved::default()));
+        let mut changes: Vec<String> = kept
+            .is_none()
+            .then(|| "a parameter that filled a scope of it is not on record".to_owned())
+            .into_iter()
+            .collect();
         if verified.digest() == settings.bundle {
-            return Self { kept: Some(settings.grant.clone()), ..Self::default() };
+            return Self { kept, changes, ..Self::default() };
         }
-        let changes = ConsentKey::changes(settings.consent.as_ref(), ConsentKey::of(verified).as_ref());
-        let kept = changes.is_empty().then(|| settings.grant.clone());
+        changes.extend(ConsentKey::changes(settings.consent.as_ref(), ConsentKey::of(verified).as_ref()));
+        let kept = kept.filter(|_| changes.is_empty());
         Self { is_carried_over: kept.is_some(), kept, changes, is_shared: false }
     }
 

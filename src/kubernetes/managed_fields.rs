@@ -57,14 +57,26 @@ pub fn carried_over(body: &Value, live: &Value, manager: &str) -> Option<Vec<Val
 
 /// Whether somebody has applied a member of an object, rather than changed it in passing.
 pub fn is_applied(object: &Value, path: &[&str]) -> bool {
+    is_applied_by(object, path, |_| true)
+}
+
+/// Whether a manager of such a name has applied a member of an object.
+pub fn is_applied_by(object: &Value, path: &[&str], is_meant: impl Fn(&str) -> bool) -> bool {
     let holds = |entry: Entry<'_>| {
         let held = |fields: &Value| {
             let member = |fields, name: &&str| Value::get(fields, format!("{MEMBER}{name}"));
             path.iter().try_fold(fields, member).is_some()
         };
-        entry.text("operation") == Some("Apply") && entry.fields().is_some_and(held)
+        entry.text("operation") == Some("Apply")
+            && entry.text("manager").is_some_and(&is_meant)
+            && entry.fields().is_some_and(held)
     };
     entries(object).any(holds)
+}
+
+/// Whether a manager of such a name holds anything of an object.
+pub fn has_manager(object: &Value, is_meant: impl Fn(&str) -> bool) -> bool {
+    entries(object).any(|entry| entry.text("manager").is_some_and(&is_meant))
 }
 
 /// Whether somebody has written the status of an object.

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::document;
 use crate::plan::Plan;
 use crate::signature::{ApprovalStatement, PrivateKey, sigstore};
+use crate::verify::MAX_VALIDITY;
 
 use super::{API_VERSION, Document, Error};
 
@@ -75,7 +76,7 @@ impl Approval {
 fn end(now: Timestamp, valid_for: Duration) -> Result<Timestamp, Error> {
     let valid_for = SignedDuration::try_from(valid_for).map_err(|_| Error::Validity)?;
     let end = now.checked_add(valid_for).map_err(|_| Error::Validity)?;
-    if valid_for.is_zero() { Err(Error::Validity) } else { Ok(end) }
+    if valid_for.is_zero() || valid_for > MAX_VALIDITY { Err(Error::Validity) } else { Ok(end) }
 }
 
 /// Approves a plan, from now on for so long. Whoever calls this has shown it as
@@ -109,7 +110,9 @@ mod tests {
     fn an_approval_ends() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         assert_eq!(end(now, Duration::from_secs(3600)).unwrap().to_string(), "2026-01-01T01:00:00Z");
-        for odd in [Duration::ZERO, Duration::MAX, Duration::from_secs(1 << 62)] {
+        assert!(end(now, Duration::from_secs(90 * 86_400)).is_ok());
+        let long = Duration::from_secs(90 * 86_400 + 1);
+        for odd in [Duration::ZERO, long, Duration::MAX, Duration::from_secs(1 << 62)] {
             assert!(matches!(end(now, odd), Err(Error::Validity)), "{odd:?}");
         }
     }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::bundle::is_own_action;
 use crate::digest::Digest;
 use crate::reference::Reference;
-use crate::text::CommandLine;
+use crate::text::{CommandLine, variables};
 
-use super::inspect::{BundleSummary, CredentialSummary, Inspection, ParameterSummary, inspect};
+use super::inspect::{BundleSummary, Inspection, ParameterSummary, inspect};
 use super::{Bundles, Document, Error};
 
 /// What to type with a bundle.
@@ -115,8 +115,9 @@ impl Steps<'_> {
 
     /// A credential set whose values come from the environment.
     fn credentials(&self) -> ExplainedStep {
-        let from = |credential: &CredentialSummary| json!({ "name": credential.name, "source": { "env": variable(&credential.name) } });
-        let all: Vec<_> = self.inspected.credentials.iter().map(from).collect();
+        let names = self.inspected.credentials.iter().map(|credential| &*credential.name);
+        let from = |(name, variable): (&str, String)| json!({ "name": name, "source": { "env": variable } });
+        let all: Vec<_> = names.clone().zip(variables(names)).map(from).collect();
         let set = json!({ "schemaVersion": "1.0.0", "name": self.name, "credentials": all });
         let line = CommandLine::of("printf '%s\\n'").word(set).own(">").word(CREDENTIALS);
         step("Say where its credentials are: here, each in a variable of the environment", [line])
@@ -183,14 +184,6 @@ fn value_of(parameter: &ParameterSummary) -> Option<String> {
     })
 }
 
-/// The variable for a credential: `DB_PASSWORD` for `db-password`.
-fn variable(name: &str) -> String {
-    let letter =
-        |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
-    let name: String = name.chars().map(letter).collect();
-    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("_{name}") } else { name }
-}
-
 /// What an installation of a bundle can be called: the last part of its name, as the names of objects are.
 fn installation(bundle: &str) -> String {
     let last = bundle.rsplit('/').next().unwrap_or_default();
@@ -232,7 +225,6 @@ mod tests {
         }
         let choices = ParameterSummary { choices: vec![json!("red")], ..parameter("string", None, true) };
         assert_eq!(value_of(&choices).as_deref(), Some("red"));
-        assert_eq!((variable("db-password"), variable("1st.é")), ("DB_PASSWORD".into(), "_1ST__".into()));
         for (bundle, name) in
             [("acme/web", "web"), ("Guest_Book", "guest-book"), ("-9-", "mine"), ("é", "mine")]
         {

@@ -262,6 +262,6 @@ pub enum Error {
     #[error("the requests cannot be written as a grant")]
     Unwritable,
     /// An approval would be over at once, or last for ever.
-    #[error("an approval is valid for some time, such as `24h`")]
+    #[error("an approval is valid for some time, such as `24h`, and for 90 days at most")]
     Validity,
 }

@@ -134,7 +134,11 @@ impl Needed<'_> {
             self.rights.uses(object, self.kinds, to_wait(object, None), "the component waits for it");
         }
         let is_possible = |object: &ObjectRef| self.kinds.is_namespaced(object) == object.namespace.is_some();
-        for object in readable.single_reads().into_iter().filter(is_possible) {
+        // Of what it may read besides, it can only come upon what is where it acts: it read the rest when the plan was made.
+        let acted_on = trace.steps.iter().map(|(step, _)| &step.object).chain(&trace.reads);
+        let near: HashSet<_> = acted_on.map(|object| object.namespace.as_deref()).collect();
+        let readable = readable.single_reads(|namespace| near.contains(&namespace));
+        for object in readable.into_iter().filter(is_possible) {
             self.rights.uses(&object, self.kinds, &[ApiVerb::Get], "the component may read it");
         }
     }

@@ -40,11 +40,12 @@ impl Target {
         placed: &[Permitted<PlaceCredential>],
         lent: &LentCredentials,
     ) -> Result<Prepared, Error> {
+        let keys = lent.keys(&permit.0)?;
         let form = match self {
             Self::Cluster(_) => Form::Body(lent.fill(&permit.0, placed)?),
             Self::Directory(directory) => Form::File(directory.render(&permit, placed, lent)?),
         };
-        Ok(Prepared { permit, form })
+        Ok(Prepared { permit, form, keys })
     }
 
     /// Previews the apply of an object, of which a list may have told already. Writes nothing.

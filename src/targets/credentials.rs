@@ -8,6 +8,7 @@
 
 mod placeholder;
 mod filling;
+mod keys;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +22,9 @@ use crate::kubernetes::metadata::{CREDENTIALS, GENERATED};
 
 use placeholder::{MARK, identity, mentions};
 
+pub use keys::SecretKeys;
 pub use placeholder::{Encoding, placeholder};
-pub use stored::{REDACTED, Unrecoverable, generated, redacted};
+pub use stored::{Account, FoundAs, REDACTED, Unrecoverable, generated, redacted};
 
 /// The members of a Secret that may hold credentials.
 const VALUES: [&str; 2] = ["data", "stringData"];
@@ -123,6 +125,14 @@ impl LentCredentials {
     /// credential that could not be found again.
     pub fn placements(&self, object: &Object) -> Result<Placements, Misplaced> {
         Ok(self.find(object)?.placements)
+    }
+
+    /// The keys of a Secret, and which of them hold credentials. None: the object is no Secret.
+    ///
+    /// # Errors
+    /// [`Misplaced`] as for [`LentCredentials::placements`].
+    pub fn keys(&self, object: &Object) -> Result<Option<SecretKeys>, Misplaced> {
+        Ok(SecretKeys::of(object, &self.find(object)?.placements))
     }
 
     fn find(&self, object: &Object) -> Result<Found, Misplaced> {

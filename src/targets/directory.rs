@@ -169,6 +169,12 @@ impl Directory {
         Ok(Some(value))
     }
 
+    /// Whether an object's file is as it was written, or was about to be.
+    pub(super) fn is_as_written(&self, object: &ObjectRef, found: &Value, inventory: &Inventory) -> bool {
+        let digest = Digest::of(&yaml(found));
+        inventory.find(object).is_some_and(|recorded| recorded.digests().any(|known| known == digest))
+    }
+
     /// Whether credentials are left out.
     pub(super) fn omits(&self) -> bool {
         self.secrets == Secrets::Omit

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::objects::Objects;
 
+use super::credentials::SecretKeys;
 use super::failure::Error;
 
 /// An object that an installation has put, or was about to put, into a target.
@@ -33,6 +34,9 @@ pub struct Recorded {
     /// Whether its controller removes it once it is done, as it was applied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub passing: bool,
+    /// Which keys of a Secret hold credentials. None: it is no Secret, or an earlier version of the program recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Box<SecretKeys>>,
 }
 
 /// A run of an action of the bundle's own.
@@ -77,7 +81,16 @@ pub trait Ledger: Send {
 impl Recorded {
     /// An object of which nothing is known but that it may be there.
     pub fn of(object: ObjectRef) -> Self {
-        Self { object, uid: None, written: None, intended: None, made_by: None, since: None, passing: false }
+        Self {
+            object,
+            uid: None,
+            written: None,
+            intended: None,
+            made_by: None,
+            since: None,
+            passing: false,
+            keys: None,
+        }
     }
 
     /// The digests that the object's file may have.
@@ -109,7 +122,8 @@ impl Inventory {
     }
 
     /// Records objects, in the place of what was recorded of them. What their files held stays known until they are
-    /// written, and what an install has made is not an action's for being applied by it. Who recorded one first stays.
+    /// written, and what an install has made is not an action's for being applied by it. Who recorded one first stays,
+    /// and so does which keys of a Secret ever held a credential.
     pub fn record(&mut self, more: &[Recorded]) {
         for new in more {
             let old = self.objects.get(&new.object);
@@ -117,7 +131,9 @@ impl Inventory {
             let is_settled = old.is_some_and(|old| old.made_by.is_none());
             let made_by = new.made_by.clone().filter(|_| !is_settled);
             let since = old.map_or_else(|| new.since.clone(), |old| old.since.clone());
-            self.objects.insert(&new.object, Recorded { written, made_by, since, ..new.clone() });
+            let keys = SecretKeys::followed(old.map(|old| old.keys.as_deref()), new.keys.as_deref());
+            let keys = keys.map(Box::new);
+            self.objects.insert(&new.object, Recorded { written, made_by, since, keys, ..new.clone() });
         }
     }
 

@@ -6,7 +6,7 @@ use crate::grant::{Apply, Permitted, Wait, after_apply};
 use crate::kubernetes::object::ObjectRef;
 use crate::kubernetes::readiness::removes_itself;
 
-use super::credentials::Filled;
+use super::credentials::{Filled, SecretKeys};
 use super::directory::Rendered;
 use super::inventory::Recorded;
 
@@ -15,6 +15,8 @@ use super::inventory::Recorded;
 pub struct Prepared {
     pub(super) permit: Permitted<Apply>,
     pub(super) form: Form,
+    /// The keys of a Secret.
+    pub(super) keys: Option<SecretKeys>,
 }
 
 /// The form of an object in a target.
@@ -46,6 +48,11 @@ impl Prepared {
         after_apply(&self.permit)
     }
 
+    /// The keys that are put into a Secret. None: it is none.
+    pub fn keys(&self) -> Option<&SecretKeys> {
+        self.keys.as_ref()
+    }
+
     /// The record that is written before the object is sent.
     pub fn recorded(&self) -> Recorded {
         // Nobody removes a file because a Job is done.
@@ -53,6 +60,7 @@ impl Prepared {
             Form::Body(_) => (None, removes_itself(self.body())),
             Form::File(rendered) => (Some(rendered.digest()), false),
         };
-        Recorded { intended, passing, ..Recorded::of(self.object().clone()) }
+        let keys = self.keys.clone().map(Box::new);
+        Recorded { intended, passing, keys, ..Recorded::of(self.object().clone()) }
     }
 }

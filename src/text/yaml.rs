@@ -94,13 +94,18 @@ impl fmt::Display for YamlText {
     }
 }
 
+/// A value on one line, as JSON, which is YAML too: no character in it ends the line for any reader.
+pub fn line(value: &Value) -> String {
+    json::escaped(&value.to_string(), escape)
+}
+
 /// A text as YAML: unquoted where it is a plain word, else quoted as in JSON.
 fn scalar(text: &str) -> String {
     let is_plain = is_word(text.strip_prefix("./").unwrap_or(text)) && !is_special(text);
     if is_plain || text.parse::<Digest>().is_ok() {
         return text.into();
     }
-    json::escaped(&Value::from(text).to_string(), escape)
+    line(&Value::from(text))
 }
 
 /// YAML escapes characters, where JSON escapes units of UTF-16.

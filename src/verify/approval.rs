@@ -16,6 +16,9 @@ use crate::signature::{ApprovalStatement, SignatureFault};
 use super::policy::{ApprovalRule, Forbidden, PlanFacts, Required, TargetKind};
 use super::{Flaw, TrustPolicy};
 
+/// How long an approval counts at most. One without an end would be for whoever finds it years later.
+pub const MAX_VALIDITY: SignedDuration = SignedDuration::from_hours(90 * 24);
+
 /// How far the clock of an approver may be ahead.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -114,6 +117,8 @@ enum ApprovalFlaw {
     Future(Timestamp),
     #[error(transparent)]
     Key(#[from] Flaw),
+    #[error("it is for more than 90 days, from {0} to {1}")]
+    Long(Timestamp, Timestamp),
     #[error("it approves another plan, {0}")]
     OtherPlan(Digest),
     #[error("key `{0}` signed the bundle, and who did so may not approve its plan")]
@@ -261,6 +266,9 @@ impl TrustPolicy {
         let digest = plan.digest.ok_or(ApprovalFlaw::Unsaved)?;
         if stated.plan != digest {
             return Err(ApprovalFlaw::OtherPlan(stated.plan));
+        }
+        if stated.expires_at.duration_since(stated.approved_at) > MAX_VALIDITY {
+            return Err(ApprovalFlaw::Long(stated.approved_at, stated.expires_at));
         }
         if now >= stated.expires_at {
             return Err(ApprovalFlaw::Expired(stated.expires_at));

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::InvalidDefinition;
+use super::{InvalidDefinition, weight};
 
 /// How deep schemas may be nested once references are written out. Without it, a chain of references would use up the
 /// stack.
@@ -13,6 +13,20 @@ const MAX_DEPTH: usize = 128;
 /// How much text may be matched with patterns: the product of both, where a pattern counts for what it may take.
 /// Without it, a text of a megabyte and a hundred patterns that are made for it would keep the host busy for hours.
 pub(super) const MAX_MATCHING: usize = 2 << 20;
+
+/// How much the values of all definitions together may be compared with, in units of [`MAX_WORK`](super::MAX_WORK).
+/// Without it, thousands of values that each take almost as much as one may would keep the host busy for minutes.
+pub(in crate::bundle) const MAX_WORK_TOGETHER: usize = 10_000_000;
+
+/// How many parts of definitions are read, those that mean nothing and what is referred to included. Without it, thousands of
+/// parameters could each have the same long definition read.
+const MAX_READ: usize = 4_000_000;
+
+/// How many values a definition compares others with, as often as its references lead to them.
+const MAX_LITERALS: usize = 1_000_000;
+
+/// How much it weighs that no two items of a list may be equal: few are compared each with each.
+const UNIQUE: usize = 8;
 
 /// Members of a schema that hold one schema.
 const SCHEMA: [&str; 8] =
@@ -24,11 +38,14 @@ const NAMED_SCHEMAS: [&str; 4] = ["definitions", "dependencies", "patternPropert
 
 /// How much the definitions of one bundle may hold in total.
 #[derive(Debug)]
-pub(in crate::bundle) struct Budget {
+pub(crate) struct Budget {
     schemas: usize,
     patterns: usize,
     /// The texts that may be matched with patterns, in units of [`Extent`].
     matching: usize,
+    read: usize,
+    literals: usize,
+    work: usize,
 }
 
 /// The parts of a schema, with references written out.
@@ -38,6 +55,15 @@ pub(super) struct Extent {
     pub(super) schemas: usize,
     /// How many patterns.
     pub(super) patterns: usize,
+    /// How much there is that each part of a value may be compared with: values of an `enum`, required names.
+    pub(super) literals: usize,
+}
+
+impl Extent {
+    /// What checking a part of a value may take.
+    pub(super) fn work(self) -> usize {
+        self.schemas.saturating_add(self.literals)
+    }
 }
 
 impl Budget {
@@ -46,12 +72,39 @@ impl Budget {
     /// # Errors
     /// [`InvalidDefinition`] when it is more than is left, and for references that are not followed.
     pub(super) fn spend_on(&mut self, schema: &Value) -> Result<Extent, InvalidDefinition> {
+        spend(&mut self.read, weight(schema))?;
         if has_inner_id(schema, true) {
             return Err(InvalidDefinition::Id);
         }
-        let before = Extent { schemas: self.schemas, patterns: self.patterns };
+        let before = Extent { schemas: self.schemas, patterns: self.patterns, literals: self.literals };
         WrittenOut { root: schema, budget: self, open: Vec::new() }.visit(schema, 0)?;
-        Ok(Extent { schemas: before.schemas - self.schemas, patterns: before.patterns - self.patterns })
+        Ok(Extent {
+            schemas: before.schemas - self.schemas,
+            patterns: before.patterns - self.patterns,
+            literals: before.literals - self.literals,
+        })
+    }
+
+    /// A budget for another document, whose values share with others what is left for checking them.
+    pub(crate) fn of_work(work: usize) -> Self {
+        Self { work, ..Self::default() }
+    }
+
+    /// Notes what is left for checking values.
+    pub(crate) fn leave(&mut self, work: usize) {
+        self.work = work;
+    }
+
+    /// What is left for checking values.
+    pub(crate) fn left(&self) -> usize {
+        self.work
+    }
+
+    /// Takes the checking of a value from the budget; false where there is not enough left.
+    pub(super) fn check_values(&mut self, work: usize) -> bool {
+        let left = self.work.checked_sub(work);
+        self.work = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Takes matching from the budget; false where there is not enough left.
@@ -64,7 +117,14 @@ impl Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { schemas: 10_000, patterns: 300, matching: MAX_MATCHING }
+        Self {
+            schemas: 10_000,
+            patterns: 300,
+            matching: MAX_MATCHING,
+            read: MAX_READ,
+            literals: MAX_LITERALS,
+            work: MAX_WORK_TOGETHER,
+        }
     }
 }
 
@@ -106,6 +166,7 @@ impl<'a> WrittenOut<'a, '_> {
     fn check(&mut self, members: &Map<String, Value>) -> Result<(), InvalidDefinition> {
         let named = members.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
         spend(&mut self.budget.patterns, named + usize::from(members.contains_key("pattern")))?;
+        spend(&mut self.budget.literals, compared(members))?;
         if members.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty) {
             return Err(InvalidDefinition::NoValues);
         }
@@ -114,6 +175,15 @@ impl<'a> WrittenOut<'a, '_> {
             Some(_) => Err(InvalidDefinition::WriteOnly),
         }
     }
+}
+
+/// How much a part of a value is compared with by a schema, apart from the schemas inside.
+fn compared(members: &Map<String, Value>) -> usize {
+    let values = ["const", "enum", "required"].into_iter().filter_map(|name| members.get(name));
+    let named = members.get("dependencies").and_then(Value::as_object).into_iter().flatten();
+    let lists = named.map(|(_, list)| list).filter(|list| list.is_array());
+    let unique = members.get("uniqueItems") == Some(&Value::Bool(true));
+    values.chain(lists).map(weight).sum::<usize>() + if unique { UNIQUE } else { 0 }
 }
 
 fn spend(budget: &mut usize, amount: usize) -> Result<(), InvalidDefinition> {

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::InvalidScope;
+use crate::capability::invalid_scope::check_count;
 use crate::capability::template::{Names, outlines};
 use crate::document;
 use crate::kubernetes::object::{ObjectRef, is_label};
@@ -43,6 +44,7 @@ impl GenerateScope {
     /// # Errors
     /// [`InvalidScope`] with the text that cannot be used.
     pub fn resolve(credentials: &[GenerateText], names: &Names) -> Result<Self, InvalidScope> {
+        check_count(credentials.iter().map(|it| 1 + it.into.len()).sum())?;
         let mut scope = Self::default();
         for credential in credentials {
             if !is_label(&credential.name) {

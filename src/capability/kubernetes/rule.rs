@@ -63,8 +63,14 @@ impl Rule {
 
     /// The rule as a union of atoms: one verb, one pattern for each of the rest.
     pub(super) fn atoms(&self) -> impl Iterator<Item = Atom> {
-        let namespaces: Vec<Option<&Pattern>> =
+        self.atoms_in(|_| true)
+    }
+
+    /// The atoms in namespaces that are meant, or outside of them.
+    pub(super) fn atoms_in(&self, is_meant: impl Fn(Option<&Pattern>) -> bool) -> impl Iterator<Item = Atom> {
+        let mut namespaces: Vec<Option<&Pattern>> =
             if self.namespaces.is_empty() { vec![None] } else { self.namespaces.iter().map(Some).collect() };
+        namespaces.retain(|namespace| is_meant(*namespace));
         self.verbs.iter().flat_map(move |verb| {
             let namespaces = namespaces.clone();
             self.kinds.iter().flat_map(move |kind| {
@@ -80,19 +86,57 @@ impl Rule {
         })
     }
 
-    /// Whether this rule alone holds all of the atom. See [`Pattern`]: if any union of rules does, one of them does.
-    pub(super) fn covers(&self, atom: &Atom) -> bool {
-        let any = |patterns: &BTreeSet<Pattern>, narrow: &Pattern| {
-            patterns.iter().any(|pattern| pattern.covers(narrow))
+    /// How many atoms the rule has.
+    pub(super) fn size(&self) -> usize {
+        let sets = [self.verbs.len(), self.kinds.len(), self.namespaces.len().max(1), self.names.len()];
+        sets.into_iter().fold(1, usize::saturating_mul)
+    }
+
+    /// How many patterns the rule is made of.
+    pub(super) fn patterns(&self) -> usize {
+        self.kinds.len() + self.namespaces.len() + self.names.len()
+    }
+
+    /// Whether this rule alone holds all of the other one.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let all = |wide: &BTreeSet<Pattern>, narrow: &BTreeSet<Pattern>| {
+            narrow.iter().all(|pattern| Pattern::any_covers(wide, pattern))
         };
-        let place = match &atom.namespace {
-            Some(namespace) => any(&self.namespaces, namespace),
-            None => self.namespaces.is_empty(),
+        self.namespaces.is_empty() == other.namespaces.is_empty()
+            && other.verbs.is_subset(&self.verbs)
+            && all(&self.kinds, &other.kinds)
+            && all(&self.namespaces, &other.namespaces)
+            && all(&self.names, &other.names)
+    }
+
+    /// The rule without the atoms that are wholly in another one, as few rules: an atom is, if each of its parts is. See
+    /// [`Pattern`]: if any union of rules holds an atom, one of them does. Nothing is multiplied out for that.
+    pub(super) fn without(self, other: &Self) -> Vec<Self> {
+        if self.namespaces.is_empty() != other.namespaces.is_empty() {
+            return vec![self];
+        }
+        let parts = |set: &BTreeSet<Pattern>, wide: &BTreeSet<Pattern>| {
+            set.iter().cloned().partition::<BTreeSet<_>, _>(|pattern| Pattern::any_covers(wide, pattern))
         };
-        place
-            && self.verbs.contains(&atom.verb)
-            && any(&self.kinds, &atom.kind)
-            && any(&self.names, &atom.name)
+        let (verbs, other_verbs): (BTreeSet<_>, BTreeSet<_>) =
+            self.verbs.iter().copied().partition(|verb| other.verbs.contains(verb));
+        let (kinds, other_kinds) = parts(&self.kinds, &other.kinds);
+        let (namespaces, other_namespaces) = parts(&self.namespaces, &other.namespaces);
+        let (names, other_names) = parts(&self.names, &other.names);
+        let is_outside = self.namespaces.is_empty();
+        if verbs.is_empty() || kinds.is_empty() || names.is_empty() || !is_outside && namespaces.is_empty() {
+            return vec![self];
+        }
+        let mut left = vec![Self { verbs: other_verbs, ..self.clone() }];
+        left.push(Self { verbs: verbs.clone(), kinds: other_kinds, ..self.clone() });
+        if !is_outside {
+            let (verbs, kinds) = (verbs.clone(), kinds.clone());
+            left.push(Self { verbs, kinds, namespaces: other_namespaces, names: self.names });
+            left.retain(|rule| !rule.namespaces.is_empty());
+        }
+        left.push(Self { verbs, kinds, namespaces, names: other_names });
+        left.retain(|rule| !rule.verbs.is_empty() && !rule.kinds.is_empty() && !rule.names.is_empty());
+        left
     }
 
     /// The objects and verbs of both. None: there are none.
@@ -106,17 +150,6 @@ impl Rule {
         }
         let verbs = self.verbs.intersection(&other.verbs).copied().collect();
         Self::of(verbs, common(&self.kinds, &other.kinds), namespaces, common(&self.names, &other.names)).ok()
-    }
-}
-
-impl From<Atom> for Rule {
-    fn from(atom: Atom) -> Self {
-        Self {
-            verbs: [atom.verb].into(),
-            kinds: [atom.kind].into(),
-            namespaces: atom.namespace.into_iter().collect(),
-            names: [atom.name].into(),
-        }
     }
 }
 
@@ -137,5 +170,10 @@ impl fmt::Display for Rule {
 }
 
 fn common(a: &BTreeSet<Pattern>, b: &BTreeSet<Pattern>) -> BTreeSet<Pattern> {
-    a.iter().flat_map(|a| b.iter().filter_map(|b| a.intersect(b))).collect()
+    let within = |narrow: &BTreeSet<Pattern>, wide: &BTreeSet<Pattern>| -> BTreeSet<Pattern> {
+        narrow.iter().filter(|pattern| Pattern::any_covers(wide, pattern)).cloned().collect()
+    };
+    let (mut both, others) = (within(a, b), within(b, a));
+    both.extend(others);
+    both
 }

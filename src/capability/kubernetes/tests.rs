@@ -112,7 +112,7 @@ fn single_reads_are_of_whole_names_and_by_the_verb_that_reads_them() {
         scope.extend(parse(more));
     }
     let reads: Vec<_> = scope
-        .single_reads()
+        .single_reads(|_| true)
         .iter()
         .map(|object| (object.group_kind().into_owned(), object.namespace.clone(), object.name.clone()))
         .collect();
@@ -287,4 +287,80 @@ fn a_request_that_mixes_kinds_is_one_for_those_that_live_where_it_is_for() {
     // One of which nothing is left is refused as it is.
     assert_eq!(left(&["Namespace"], &["prod"]), ["Namespace"]);
     assert_eq!(left(&["*"], &["prod"]), ["*"]);
+}
+
+/// One rule for this many kinds, namespaces and names.
+fn product(kinds: usize, namespaces: usize, names: usize) -> RuleText {
+    let each = |count: usize, start: &str| (0..count).map(|at| format!("{start}{at}")).collect();
+    RuleText {
+        verbs: vec![Verb::Apply],
+        kinds: each(kinds, "example.com/K"),
+        namespaces: each(namespaces, "n"),
+        names: each(names, "o"),
+    }
+}
+
+#[test]
+fn a_product_that_is_too_large_to_be_written_out_is_refused_when_it_is_read() {
+    let read =
+        |rules: &[RuleText]| KubernetesScope::resolve(rules, &Names::default()).map(|scope| scope.size());
+    assert_eq!(read(&[product(50, 50, 20)]), Ok(50_000));
+    assert_eq!(read(&[product(50, 50, 20), product(1, 1, 1)]), Err(InvalidScope::Large));
+    assert_eq!(read(&[product(200, 200, 200)]), Err(InvalidScope::Large));
+    assert_eq!(read(&[product(1, 1, 19_998)]), Ok(19_998));
+    assert_eq!(read(&[product(1, 1, 19_998), product(1, 1, 1)]), Err(InvalidScope::Many(20_003)));
+    let outside = RuleText { namespaces: Vec::new(), ..product(50, 1, 1001) };
+    assert_eq!(read(&[outside]), Err(InvalidScope::Large));
+}
+
+#[test]
+fn rules_are_taken_from_one_another_without_being_multiplied_out() {
+    let scope = |rules: &[RuleText]| KubernetesScope::resolve(rules, &Names::default()).unwrap();
+    let (all, part) = (scope(&[product(36, 36, 36)]), scope(&[product(35, 35, 35)]));
+    assert!(all.minus(&all).is_empty() && part.minus(&all).is_empty());
+    let left = all.minus(&part);
+    assert_eq!((left.rules().len(), left.size()), (3, 36 * 36 * 36 - 35 * 35 * 35));
+    assert!(left.intersect(&part).is_empty() && !part.covers(&all) && all.covers(&left));
+    // Each has few, and what they have in common is many: it is not written out.
+    let many = |kinds: usize, places: usize| RuleText {
+        kinds: if kinds == 0 { vec!["example.com/K*".into()] } else { product(kinds, 1, 1).kinds },
+        namespaces: if places == 0 { vec!["n*".into()] } else { product(1, places, 1).namespaces },
+        names: if places == 0 { vec!["o*".into()] } else { product(1, 1, places).names },
+        ..product(1, 1, 1)
+    };
+    let both = scope(&[many(0, 200)]).intersect(&scope(&[many(200, 0)]));
+    assert_eq!((both.size(), both.condensed().rules().len(), both.lines().len()), (8_000_000, 1, 50_000));
+}
+
+#[test]
+fn single_reads_are_those_of_the_places_that_are_meant() {
+    let mut text = product(1, 3, 2);
+    text.verbs = vec![Verb::Get];
+    text.namespaces.push("m*".into());
+    let scope =
+        KubernetesScope::resolve(&[text, RuleText::parse("get:Node:a").unwrap()], &Names::default()).unwrap();
+    let read = |place: Option<&str>| -> Vec<String> {
+        scope.single_reads(|namespace| namespace == place).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(read(Some("n1")), ["example.com/K0 n1/o0", "example.com/K0 n1/o1"]);
+    assert_eq!(read(None), ["Node a"]);
+    assert!(read(Some("m1")).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn taking_rules_away_leaves_what_no_rule_of_them_holds_alone(a in scope(), b in scope()) {
+        let held = |atom: &Atom| {
+            let alone = Rule {
+                verbs: [atom.verb].into(),
+                kinds: [atom.kind.clone()].into(),
+                namespaces: atom.namespace.clone().into_iter().collect(),
+                names: [atom.name.clone()].into(),
+            };
+            b.0.iter().any(|rule| rule.covers(&alone))
+        };
+        let all = |scope: &KubernetesScope| -> BTreeSet<Atom> { scope.0.iter().flat_map(Rule::atoms).collect() };
+        let expected: BTreeSet<_> = all(&a).into_iter().filter(|atom| !held(atom)).collect();
+        prop_assert_eq!(all(&a.minus(&b)), expected);
+    }
 }

@@ -62,6 +62,22 @@ impl RuleText {
         })
     }
 
+    /// The rule with its placeholders filled, as a text.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] with the placeholder that cannot be filled.
+    pub fn filled(&self, names: &Names) -> Result<Self, InvalidScope> {
+        let fill = |texts: &[String]| -> Result<Vec<String>, InvalidScope> {
+            texts.iter().map(|text| Ok(names.fill(text)?)).collect()
+        };
+        Ok(Self {
+            verbs: self.verbs.clone(),
+            kinds: fill(&self.kinds)?,
+            namespaces: fill(&self.namespaces)?,
+            names: fill(&self.names)?,
+        })
+    }
+
     /// Leaves out kinds that live elsewhere than the rule is for, if others live there: they would cover nothing, and
     /// the rest is meant. Whoever writes a rule is told.
     pub(in crate::capability) fn leave_out_misplaced(&mut self) {

@@ -115,6 +115,13 @@ pub fn has_entry(path: &Path) -> bool {
     path.symlink_metadata().is_ok() || path.ancestors().skip(1).any(blocks)
 }
 
+/// What stands on the way to a file and is no directory: then nobody can tell what was meant to be there.
+#[expect(clippy::disallowed_methods, reason = "the file was named by the person who called us")]
+pub(super) fn in_the_way(path: &Path) -> Option<&Path> {
+    let mut above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    above.find(|above| above.symlink_metadata().is_ok() && !above.is_dir())
+}
+
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -148,5 +155,7 @@ mod tests {
             assert!(text_if_there(&at(name)).is_err(), "{name}");
         }
         assert_eq!(text_if_there(&at("link")).unwrap().as_deref(), Some("x"));
+        assert_eq!(in_the_way(&at("file/carnet/trust.yaml")), Some(&*at("file")));
+        assert_eq!(in_the_way(&at("absent/trust.yaml")), None);
     }
 }

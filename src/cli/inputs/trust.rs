@@ -8,7 +8,7 @@ use crate::verify::TrustPolicy;
 
 use super::super::exit::Untrusted;
 use super::environment::directory;
-use super::files::{cannot_use, text, text_if_there};
+use super::files::{cannot_use, in_the_way, text, text_if_there};
 use super::settings::{Settings, given};
 
 /// The trust policy of the machine, where the user has none.
@@ -44,7 +44,12 @@ pub fn trust(named: Option<&Path>) -> anyhow::Result<Trust> {
 pub fn machine_policy() -> anyhow::Result<Option<TrustPolicy>> {
     let file = Path::new(SYSTEM_TRUST);
     let unusable = |source| anyhow::Error::from(Untrusted::new(file.to_owned(), source));
-    let Some(text) = text_if_there(file).map_err(unusable)? else { return Ok(None) };
+    let Some(text) = text_if_there(file).map_err(unusable)? else {
+        return match in_the_way(file) {
+            None => Ok(None),
+            Some(other) => Err(unusable(anyhow::anyhow!("`{}` is no directory", other.display()))),
+        };
+    };
     check_of_root(file).map_err(unusable)?;
     TrustPolicy::parse(&text).map(Some).map_err(|error| unusable(error.into()))
 }

@@ -2,6 +2,7 @@
 
 use crate::document::visible;
 use crate::operations::inspect::{BundleSummary, CredentialSummary, Inspection, ParameterSummary};
+use crate::text::{variables, yaml};
 
 /// The longest line of a comment that is written of an author's words.
 const MAX_WORDS: usize = 300;
@@ -32,12 +33,25 @@ pub(super) fn of_parameter(parameter: &ParameterSummary) -> String {
 }
 
 /// The question for a credential.
-pub(super) fn of_credential(credential: &CredentialSummary) -> String {
-    let name = variable(&credential.name);
+pub(super) fn of_credential(credential: &CredentialSummary, variable: &str) -> String {
     format!(
-        "{}: which variable has it, or which file (a path)? [{name}] ",
+        "{}: which variable has it, or which file (a path)? [{variable}] ",
         words(&credential.name, &credential.description)
     )
+}
+
+/// The questions for credentials, each with the variable that it has if nothing is answered.
+pub(super) fn of_credentials(credentials: &[CredentialSummary]) -> Vec<String> {
+    let variables = variables_of(credentials);
+    credentials
+        .iter()
+        .zip(&variables)
+        .map(|(credential, variable)| of_credential(credential, variable))
+        .collect()
+}
+
+fn variables_of(credentials: &[CredentialSummary]) -> Vec<String> {
+    variables(credentials.iter().map(|credential| &*credential.name))
 }
 
 /// A set of parameters: those that were answered, and the others as comments.
@@ -55,8 +69,8 @@ pub(super) fn parameter_set(bundle: &Inputs<'_>, answers: &[String]) -> String {
             false => crate::document::json(answer.as_bytes()).unwrap_or_else(|_| answer.as_str().into()),
         });
         let (mark, value) = match (value, &parameter.default) {
-            (Some(value), _) => ("", value.to_string()),
-            (None, Some(default)) if !parameter.sensitive => ("# ", default.to_string()),
+            (Some(value), _) => ("", yaml::line(&value)),
+            (None, Some(default)) if !parameter.sensitive => ("# ", yaml::line(default)),
             (None, _) => ("# ", String::new()),
         };
         text.push_str(&format!("{mark}{}: {value}\n", quoted(&parameter.name)));
@@ -70,14 +84,15 @@ pub(super) fn credential_set(name: &str, bundle: &Inputs<'_>, answers: &[String]
     comment(&mut text, "A source is one of `env: NAME`, `path: FILE`, `value: TEXT` and `command: LINE`");
     text.push_str(&format!("schemaVersion: 1.0.1\nname: {}\n", quoted(name)));
     text.push_str(if bundle.credentials.is_empty() { "credentials: []\n" } else { "credentials:\n" });
-    for (index, credential) in bundle.credentials.iter().enumerate() {
+    let variables = variables_of(bundle.credentials);
+    for (index, (credential, variable)) in bundle.credentials.iter().zip(&variables).enumerate() {
         let required = if credential.required { " (required)" } else { "" };
         comment(&mut text, &format!("{}{required}", credential.description));
         let answer = answers.get(index).filter(|answer| !answer.is_empty());
         let source = match answer {
             Some(path) if path.contains(['/', '.']) => format!("path: {}", quoted(path)),
-            Some(variable) => format!("env: {}", quoted(variable)),
-            None => format!("env: {}", quoted(&variable(&credential.name))),
+            Some(named) => format!("env: {}", quoted(named)),
+            None => format!("env: {}", quoted(variable)),
         };
         text.push_str(&format!("- name: {}\n  source: {{ {source} }}\n", quoted(&credential.name)));
     }
@@ -101,14 +116,9 @@ fn words(name: &str, description: &str) -> String {
     if description.is_empty() { visible(name) } else { format!("{}: {description}", visible(name)) }
 }
 
-/// A text of somebody else's as JSON, which is YAML too: nothing in it ends the line or the value.
+/// A text of somebody else's: nothing in it ends the line or the value.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// A variable that is named after a credential.
-fn variable(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+    yaml::line(&text.into())
 }
 
 #[cfg(test)]
@@ -154,6 +164,34 @@ mod tests {
     }
 
     #[test]
+    fn no_character_of_a_default_or_an_answer_ends_its_line_for_any_reader() {
+        for odd in ['\u{85}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{feff}', '\u{1f}', '\u{e0041}'] {
+            let text = format!("a{odd}num: 7");
+            let parameter = ParameterSummary {
+                name: format!("p{odd}q: 1"),
+                r#type: "string".into(),
+                choices: vec![json!(text)],
+                default: Some(json!(text)),
+                required: false,
+                sensitive: false,
+                apply_to: Vec::new(),
+                description: text.clone(),
+            };
+            let bundle =
+                BundleSummary { name: text.clone(), version: "1.0.0".into(), description: String::new() };
+            let inputs =
+                Inputs { bundle: &bundle, parameters: std::slice::from_ref(&parameter), credentials: &[] };
+            for (answers, expected) in
+                [(vec![], Value::Null), (vec![text.clone()], json!({ (parameter.name.clone()): text }))]
+            {
+                let written = parameter_set(&inputs, &answers);
+                assert!(!written.contains(odd), "{odd:?}: {written:?}");
+                assert_eq!(document::yaml(&written).unwrap(), expected, "{written}");
+            }
+        }
+    }
+
+    #[test]
     fn a_new_set_of_credentials_names_variables_and_files() {
         let sources = |answers: &[&str]| {
             let answers: Vec<_> = answers.iter().map(|&it| it.to_owned()).collect();
@@ -173,7 +211,7 @@ mod tests {
     #[test]
     fn questions_say_what_the_author_says() {
         let (parameter, credential) = with_inputs(|inputs| {
-            (of_parameter(&inputs.parameters[1]), of_credential(&inputs.credentials[0]))
+            (of_parameter(&inputs.parameters[1]), of_credentials(inputs.credentials).remove(0))
         });
         assert!(parameter.ends_with("(integer; nothing for 3): "), "{parameter}");
         assert!(credential.contains("db-password: A\\u{a}- name: evil: which variable"), "{credential}");

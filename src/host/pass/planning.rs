@@ -1,7 +1,7 @@
 //! The planning pass: nothing is written. Each step is traced, and reads see the effects of earlier steps (the
 //! overlay).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::kubernetes::objects::Objects;
 use crate::kubernetes::rbac::{bound, bound_policy, parameters};
 use crate::kubernetes::resource::builtin;
 use crate::plan::trace::{GuardedStep, ObjectChange, Step, Trace};
-use crate::targets::credentials::Placements;
+use crate::targets::credentials::{Account, FoundAs, Placements, SecretKeys};
 use crate::targets::{
     self, Change, DryRunMode, ListedObjects, NotDryRun, Prepared, Preview, check_replaceable,
 };
@@ -30,6 +30,8 @@ pub struct Planning {
     mode: DryRunMode,
     /// The overlay: objects that earlier steps were about. Their changes say how they would have left them.
     overlay: HashSet<ObjectId>,
+    /// The keys of Secrets, as earlier steps would have put them on record.
+    keys: BTreeMap<ObjectId, SecretKeys>,
     reads: BTreeSet<ObjectRef>,
     awaited: BTreeSet<ObjectRef>,
     guarded: Vec<GuardedStep>,
@@ -47,6 +49,7 @@ impl Planning {
             site,
             mode,
             overlay: HashSet::new(),
+            keys: BTreeMap::new(),
             reads: BTreeSet::new(),
             awaited: BTreeSet::new(),
             guarded: Vec::new(),
@@ -79,6 +82,32 @@ impl Planning {
         match self.overlaid(&permit.0) {
             Some(overlaid) => Ok(overlaid.cloned()),
             None => self.site.get(permit).await,
+        }
+    }
+
+    /// What is known of a Secret that was read, as the run would have left it.
+    pub(super) fn account(&self, secret: &ObjectRef, found: &Value, granted: &Granted) -> Account {
+        let account = self.site.account(secret, found, granted);
+        match self.overlaid(secret) {
+            Some(_) => {
+                Account { keys: self.keys.get(&secret.id()).cloned(), found: FoundAs::Written, ..account }
+            }
+            None => account,
+        }
+    }
+
+    /// Notes which keys of a Secret would be on record after this step.
+    fn note_keys(&mut self, prepared: &Prepared, before: Option<&Value>) {
+        let object = prepared.object();
+        let recorded = self.site.inventory().find(object).map(|recorded| recorded.keys.as_deref());
+        let old = match self.overlaid(object) {
+            Some(_) => self.keys.get(&object.id()).map(Some),
+            None => recorded,
+        };
+        let before = before.filter(|_| old.is_none());
+        let new = prepared.keys().cloned().map(|keys| keys.put_into(before));
+        if let Some(keys) = SecretKeys::followed(old, new.as_ref()) {
+            self.keys.insert(object.id(), keys);
         }
     }
 
@@ -125,6 +154,7 @@ impl Planning {
         let changes = previews.iter().map(|preview| preview.change).collect();
         self.guard(&items, &previews).await;
         for (item, preview) in items.into_iter().zip(previews) {
+            self.note_keys(&item.prepared, preview.before.as_ref());
             let ApplyItem { step, prepared, placements } = item;
             self.overlay.insert(step.object.id());
             self.changed(&step.object, preview, Some(prepared.into_body()), placements);
@@ -234,6 +264,7 @@ impl Planning {
         self.calls += 1;
         for (permit, before) in permits.iter().zip(found) {
             self.overlay.insert(permit.0.id());
+            self.keys.remove(&permit.0.id());
             if is_guarded(&permit.0) {
                 let (call, object, before) = (self.calls, permit.0.clone(), before.clone());
                 let step = GuardedStep {

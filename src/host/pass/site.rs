@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use crate::cluster;
 use crate::grant::recorded::RecordedObject;
-use crate::grant::{Apply, Delete, Generate, Get, Lend, Permitted, PlaceCredential, after_delete};
+use crate::grant::{Apply, Delete, Generate, Get, Granted, Lend, Permitted, PlaceCredential, after_delete};
 use crate::kubernetes::definition;
 use crate::kubernetes::kinds::{Kinds, Redefined};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::{InvalidObjectRef, ObjectRef};
 use crate::kubernetes::readiness::Readiness;
 use crate::plan::Waits;
-use crate::targets::credentials::{LentCredentials, Misplaced, Placements};
+use crate::targets::credentials::{Account, LentCredentials, Misplaced, Placements};
 use crate::targets::{
     self, Awaited, Change, DryRunMode, Inventory, ListedObjects, Looked, NotDryRun, Overrides, Prepared,
     Preview, Reached, Recorded, Removed, Spared, Take, Target, overrides_of, untaken,
@@ -280,6 +280,18 @@ impl Site {
     /// Whether an object's contents belong to the installation.
     pub(super) fn is_own(&self, object: &ObjectRef, found: &Value, installation: &str) -> bool {
         targets::is_own(object, found, installation, self.overrides)
+    }
+
+    /// What is known of a Secret that was read from the target.
+    pub(super) fn account(&self, secret: &ObjectRef, found: &Value, granted: &Granted) -> Account {
+        let keys = self.inventory.find(secret).and_then(|recorded| recorded.keys.as_deref().cloned());
+        let found = self.target.found_as(secret, found, &self.inventory);
+        Account {
+            keys,
+            found,
+            reader: granted.names().owner(),
+            may_hold: granted.may_hold_credentials(secret),
+        }
     }
 
     /// Reads objects together, as far as that takes fewer requests.

@@ -13,7 +13,7 @@ use crate::host::told::CallError;
 use crate::kubernetes::kinds::{Kinds, Redefined};
 use crate::kubernetes::manifest::Object;
 use crate::kubernetes::object::{InvalidObjectRef, ObjectRef};
-use crate::targets::credentials::{self, Misplaced, Placements};
+use crate::targets::credentials::{self, Account, Misplaced, Placements};
 use crate::targets::{self, Change, Prepared};
 
 use super::{ApplyItem, KeptManifests, Pass};
@@ -87,6 +87,11 @@ impl CredentialPass<'_> {
 }
 
 impl ObjectPass<'_> {
+    /// What is known of a Secret that was read.
+    pub(in crate::host) fn account(&self, secret: &ObjectRef, found: &Value, granted: &Granted) -> Account {
+        self.0.account(secret, found, granted)
+    }
+
     /// Discovers how these kinds are served.
     pub(in crate::host) async fn learn(&mut self, objects: &[ObjectRef]) -> Result<(), targets::Error> {
         self.0.site_mut().learn(objects).await

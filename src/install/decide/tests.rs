@@ -180,6 +180,74 @@ async fn consent_is_carried_over_to_a_bundle_of_the_same_name_signers_and_terms(
     assert_eq!(missing(upgrade(verified, &unsigned)).len(), 3, "an unsigned bundle hands nothing on");
 }
 
+/// What the bundle requests, as far as it is of this theme.
+fn themed() -> GrantSpec {
+    let mut grant = grant();
+    grant.kubernetes[0].names = vec!["web-${parameters.theme}".into()];
+    grant.deny.kubernetes = vec![grant.kubernetes[0].clone()];
+    grant.deny.kubernetes[0].names = vec!["no-${parameters.theme}".into()];
+    grant
+}
+
+/// The names that are granted and denied.
+fn names_of(grant: &GrantSpec) -> (&str, &str) {
+    (&grant.kubernetes[0].names[0], &grant.deny.kubernetes[0].names[0])
+}
+
+#[tokio::test]
+async fn a_consent_is_to_the_names_that_a_parameter_had_when_it_was_given() {
+    let site = Site::new().await;
+    let theme = |theme: &str| [("theme".to_owned(), json!(theme))].into();
+    let mut asked = with_credential("install");
+    asked.consent.grant = themed();
+    let installed = decided(site.signed().await, &asked, None, Mode::Act).unwrap();
+    assert_eq!(names_of(&installed.grant), ("web-plain", "no-plain"), "the default of then");
+
+    let verified = site.signed().await;
+    let mut another = made_by_another(&verified);
+    another.settings.grant = installed.grant;
+    let mut same = another.clone();
+    same.settings.bundle = verified.digest();
+    for earlier in [another, same] {
+        for parameters in [BTreeMap::new(), theme("kube")] {
+            let asked = Operation { parameters, ..with_credential("upgrade") };
+            let upgraded = decided(site.signed().await, &asked, Some(&earlier), Mode::Act).unwrap();
+            assert_eq!(names_of(&upgraded.grant), ("web-plain", "no-plain"));
+            assert!(upgraded.decision.granted.iter().any(|line| line.contains("web-plain")));
+            assert!(!upgraded.decision.granted.iter().any(|line| line.contains("web-kube")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_a_consent_that_was_recorded_as_a_text_the_parameters_of_its_run_count() {
+    let site = Site::new().await;
+    let verified = site.signed().await;
+    let mut texts = made_by_another(&verified);
+    texts.settings.grant = themed();
+    texts.last.as_mut().unwrap().parameters = [("theme".to_owned(), json!("dark"))].into();
+    let given = [("theme".to_owned(), json!("kube"))].into();
+    let asked = Operation { parameters: given, ..with_credential("upgrade") };
+    let upgraded = decided(verified, &asked, Some(&texts), Mode::Act).unwrap();
+    assert_eq!(names_of(&upgraded.grant), ("web-dark", "no-dark"));
+
+    // Of a `writeOnly` one nobody knows what was granted then.
+    texts.last.as_mut().unwrap().parameters.clear();
+    let mut same = texts.clone();
+    let verified = site.signed().await;
+    same.settings.bundle = verified.digest();
+    for earlier in [texts, same] {
+        let refused = decided(site.signed().await, &asked, Some(&earlier), Mode::Act);
+        let Err(Error::Shortfall(Shortfall::GivenToAnother { changes, missing })) =
+            refused.map(|run| run.decision)
+        else {
+            panic!("it was carried over")
+        };
+        assert_eq!(changes, ["a parameter that filled a scope of it is not on record"]);
+        assert_eq!(missing.len(), 3);
+    }
+}
+
 #[tokio::test]
 async fn consent_counts_while_the_installation_is_there_and_nobody_decides_anew() {
     let site = Site::new().await;

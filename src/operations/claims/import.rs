@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::bundle::claim::{Claim, ClaimResult, ResultStatus};
-use crate::bundle::definition::Definition;
+use crate::bundle::definition::{Budget, Definition};
 use crate::bundle::parameters::text_of;
 use crate::bundle::{CnabKind, Fault};
 use crate::digest::Digest;
@@ -18,6 +18,10 @@ use crate::targets::Place;
 
 use super::super::{Document, Error};
 use super::{ClaimEntry, ClaimList, RUN, unread};
+
+/// How much the checking of all values in a document may take, in units of
+/// [`Definition::check`](crate::bundle::definition::Definition::check). Each of its claims brings definitions of its own.
+const MAX_WORK: usize = 50_000_000;
 
 const RULE: &str = "CNAB 400";
 
@@ -104,9 +108,9 @@ struct Gathered {
 impl Gathered {
     /// Nothing of a document is recorded while anything of it is wrong, so all of it is looked at.
     fn of(entries: Vec<ClaimEntry>) -> Self {
-        let mut gathered = Self::default();
+        let (mut gathered, mut work) = (Self::default(), MAX_WORK);
         for (index, entry) in entries.into_iter().enumerate() {
-            match importable(entry, &mut gathered.withheld) {
+            match importable(&mut work, entry, &mut gathered.withheld) {
                 Err(faults) => gathered.faults.extend(
                     faults
                         .into_iter()
@@ -137,11 +141,17 @@ fn entries(value: &Value) -> Result<Vec<ClaimEntry>, Error> {
     if let Value::Array(items) = value {
         let mut entries: Vec<_> =
             items.iter().filter(|item| CnabKind::of(item) == Some(CnabKind::Claim)).map(alone).collect();
+        let mut places = BTreeMap::new();
+        for (place, entry) in entries.iter().enumerate() {
+            let id = entry.claim.get("id").and_then(Value::as_str).unwrap_or_default();
+            places.entry(id.to_owned()).or_insert(place);
+        }
         for (index, item) in items.iter().enumerate() {
             match CnabKind::of(item) {
                 Some(CnabKind::Claim) => {}
                 Some(CnabKind::ClaimResult) => {
-                    let of = entries.iter_mut().find(|entry| entry.claim.get("id") == item.get("claimId"));
+                    let id = item.get("claimId").and_then(Value::as_str);
+                    let of = id.and_then(|id| entries.get_mut(*places.get(id)?));
                     let of =
                         of.ok_or_else(|| wrong(format!("/{index}/claimId"), "is the id of no claim here"))?;
                     of.results.push(item.clone());
@@ -182,13 +192,17 @@ fn of_item(item: &Value, at: &str, wrong: &impl Fn(String, &str) -> Error) -> Re
 }
 
 /// A claim as it is recorded, without values that must not be stored.
-fn importable(entry: ClaimEntry, withheld: &mut Vec<String>) -> Result<Importable, Vec<Fault>> {
+fn importable(
+    work: &mut usize,
+    entry: ClaimEntry,
+    withheld: &mut Vec<String>,
+) -> Result<Importable, Vec<Fault>> {
     let ClaimEntry { claim: mut document, results, mut outputs } = entry;
     let under = |at: &str, faults: Vec<Fault>| {
         let faults = faults.into_iter();
         faults.map(|fault| Fault { pointer: format!("{at}{}", fault.pointer), ..fault }).collect::<Vec<_>>()
     };
-    let claim = Claim::read(&document).map_err(|faults| under("/claim", faults))?;
+    let claim = Claim::read_within(work, &document).map_err(|faults| under("/claim", faults))?;
     let mut last: Option<ClaimResult> = None;
     for (index, result) in results.iter().enumerate() {
         let result = claim.result(result).map_err(|faults| under(&format!("/results/{index}"), faults))?;
@@ -198,7 +212,7 @@ fn importable(entry: ClaimEntry, withheld: &mut Vec<String>) -> Result<Importabl
     }
     // A run elsewhere that went on when this was written is none of ours, and how it ended is not known.
     let result = last.filter(|last| !matches!(last.status, ResultStatus::Pending | ResultStatus::Running));
-    check_outputs(&claim, result.as_ref(), &outputs)?;
+    check_outputs(work, &claim, result.as_ref(), &outputs)?;
     outputs.retain(|name, _| {
         let is_shown = !claim.bundle.is_write_only_output(name);
         if !is_shown {
@@ -212,6 +226,7 @@ fn importable(entry: ClaimEntry, withheld: &mut Vec<String>) -> Result<Importabl
 
 /// The values are those that the last result names by their digests.
 fn check_outputs(
+    work: &mut usize,
     claim: &Claim,
     result: Option<&ClaimResult>,
     outputs: &BTreeMap<String, Value>,
@@ -224,7 +239,10 @@ fn check_outputs(
                 let digest = Digest::of(text_of(Some(value)).as_bytes()).to_string();
                 let definition =
                     claim.bundle.outputs().get(name).and_then(|it| claim.bundle.definition(&it.definition));
-                let checked = definition.map(|schema| Definition::new(schema).map(|it| it.check(value)));
+                let mut budget = Budget::of_work(*work);
+                let checked = definition
+                    .map(|schema| Definition::new(schema).map(|it| it.check_within(&mut budget, value)));
+                *work = budget.left();
                 match checked {
                     Some(Ok(Err(faults))) => faults.join("; "),
                     Some(Err(invalid)) => format!("its definition {invalid}"),

@@ -278,8 +278,19 @@ fn what_a_component_reads_and_waits_for_is_read_and_watched() {
     assert_eq!(reads, ["get deployments.apps web"]);
     let rule = crate::capability::kubernetes::RuleText::parse("get:ConfigMap:prod/a").unwrap();
     let readable = KubernetesScope::resolve([&rule], &Default::default()).unwrap();
-    let readable = rights_of(&Trace::default(), &[], &[], &readable, Nothing);
-    assert_eq!(readable, ["get configmaps a"]);
+    let rights = |reads: Option<&str>| {
+        let read = reads.map(|namespace| ObjectRef::new("v1", "ConfigMap", Some(namespace), "b"));
+        rights_of(
+            &Trace { reads: read.into_iter().collect(), ..Trace::default() },
+            &[],
+            &[],
+            &readable,
+            Nothing,
+        )
+    };
+    assert_eq!(rights(Some("prod")), ["get configmaps a, b"], "it may come upon that");
+    assert_eq!(rights(Some("other")), ["get configmaps b"], "it has nothing to do there");
+    assert!(rights(None).is_empty());
 }
 
 #[test]

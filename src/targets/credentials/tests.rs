@@ -172,10 +172,19 @@ fn what_is_omitted_is_named_and_not_there() {
     assert!(!body(&filled).to_string().contains("ss w"));
 }
 
+/// What a reader knows of a Secret that nothing but the Secret itself tells of.
+fn unrecorded(found: FoundAs) -> Account {
+    Account { keys: None, found, reader: "prod/web".into(), may_hold: true }
+}
+
+fn read_as_written(secret: Value) -> Value {
+    redacted(secret, &unrecorded(FoundAs::Written))
+}
+
 #[test]
 fn a_component_reads_back_a_redacted_value() {
     let secret = object("Secret", json!({"stringData": {"a": placeholder("db", Encoding::Raw), "b": "x"}}));
-    let read = redacted(body(&lent().fill(&secret, &placed("db")).unwrap()).clone());
+    let read = read_as_written(body(&lent().fill(&secret, &placed("db")).unwrap()).clone());
     assert_eq!(read["data"]["a"], BASE64.encode(REDACTED));
     assert_eq!(read["data"]["b"], BASE64.encode("x"));
 }
@@ -201,7 +210,7 @@ fn a_generated_credential_is_found_again_where_it_stands_whole() {
         assert_eq!(body(&filled)["metadata"]["annotations"][GENERATED], r#"{"key":"z"}"#);
         assert_eq!(found(body(&filled), "key").as_deref(), Some("letters"));
         assert_eq!(found(body(&filled), "other"), None);
-        assert_eq!(redacted(body(&filled).clone())["data"]["z"], BASE64.encode(REDACTED));
+        assert_eq!(read_as_written(body(&filled).clone())["data"]["z"], BASE64.encode(REDACTED));
     }
 }
 
@@ -225,13 +234,17 @@ fn a_lent_credential_is_never_taken_for_a_generated_one() {
 
 #[test]
 fn what_an_annotation_says_is_not_believed_blindly() {
-    let secret = |annotation: &str, value: &str| json!({"metadata": {"annotations": {GENERATED: annotation}}, "data": {"a": value}});
+    let secret = |annotation: &str, value: &str| {
+        let annotations = json!({ GENERATED: annotation, CREDENTIALS: r#"{"a": ["key"], "z": ["db"]}"# });
+        json!({"metadata": {"annotations": annotations}, "data": {"a": value, "z": "eA=="}})
+    };
     for (annotation, value) in
         [(r#"{"key":"b"}"#, "eA=="), (r#"{"other":"a"}"#, "eA=="), (r#"{"key":"a"}"#, "")]
     {
         assert_eq!(found(&secret(annotation, value), "key"), None, "{annotation} {value}");
     }
-    for annotation in [r#"{"key":["a"]}"#, r#"{"key":"a","key":"a"}"#, "key", ""] {
+    // The key of a credential that was lent, which could be placed as the generated one.
+    for annotation in [r#"{"key":"z"}"#, r#"{"key":["a"]}"#, r#"{"key":"a","key":"a"}"#, "key", ""] {
         let error = generated(&secret(annotation, "eA=="), "key").err();
         assert_eq!(error, Some(Unrecoverable::Annotation("key".into())), "{annotation}");
     }
@@ -260,17 +273,136 @@ fn where_it_cannot_be_told_which_values_are_credentials_none_is_shown() {
             "data": {"a": "aGVsbG8=", "b": "aGVsbG8="},
             "stringData": {"c": "hello"},
         });
-        let text = redacted(secret).to_string();
+        let text = read_as_written(secret).to_string();
         assert!(!text.contains("aGVsbG8=") && !text.contains("hello"), "{text}");
     }
     let odd = json!({"metadata": {"annotations": {CREDENTIALS: "{\"a\":[\"db\"]}"}}, "data": ["aGVsbG8="]});
-    assert!(!redacted(odd).to_string().contains("aGVsbG8="));
+    assert!(!read_as_written(odd).to_string().contains("aGVsbG8="));
     let plain = json!({"metadata": {}, "data": {"a": "aGVsbG8="}});
-    assert_eq!(redacted(plain.clone()), plain);
+    assert_eq!(read_as_written(plain.clone()), plain);
 }
 
 #[test]
 fn a_copy_that_kubectl_keeps_of_a_secret_is_not_shown() {
     let kept = json!({"metadata": {"annotations": {LAST_APPLIED: "aGVsbG8="}}, "data": {}});
-    assert!(!redacted(kept).to_string().contains("aGVsbG8="));
+    assert!(!read_as_written(kept).to_string().contains("aGVsbG8="));
+}
+
+/// A Secret as a server has it: each holder with the keys that it applied.
+fn managed(data: &Value, annotations: &Value, holders: &[(&str, &[&str], bool)]) -> Value {
+    let entry = |(manager, keys, has_annotation): &(&str, &[&str], bool)| {
+        let keys: Map<_, _> = keys.iter().map(|key| (format!("f:{key}"), json!({}))).collect();
+        let marks = if *has_annotation { json!({ (format!("f:{CREDENTIALS}")): {} }) } else { json!({}) };
+        json!({"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:data": keys, "f:metadata": {"f:annotations": marks}}})
+    };
+    let entries: Vec<_> = holders.iter().map(entry).collect();
+    json!({"metadata": {"annotations": annotations, "managedFields": entries}, "data": data})
+}
+
+fn shown_keys(secret: &Value, account: &Account) -> Vec<String> {
+    let read = redacted(secret.clone(), account);
+    let is_shown = |(key, value): &(&String, &Value)| **value == secret["data"][key.as_str()];
+    read["data"].as_object().unwrap().iter().filter(is_shown).map(|(key, _)| key.clone()).collect()
+}
+
+fn recorded(lent: &[&str], plain: &[&str], found: FoundAs) -> Account {
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let keys = SecretKeys { lent: set(lent), plain: set(plain), is_partial: false };
+    Account { keys: Some(keys), ..unrecorded(found) }
+}
+
+#[test]
+fn a_credential_is_hidden_by_the_record_whatever_the_secret_says_of_itself() {
+    let data = json!({"a": "aGVsbG8=", "b": "d29ybGQ=", "c": "b3RoZXI="});
+    let ours = ("carnet/prod/web", &["a", "b"][..], true);
+    let theirs = ("backup", &["a", "c"][..], false);
+    let own = |credentials: Option<&str>| json!({ "carnet.dev/installation": "prod/web", CREDENTIALS: credentials });
+    let removed = json!({ "carnet.dev/installation": "prod/web" });
+    let account = recorded(&["a"], &["b"], FoundAs::Managed);
+    for annotations in [own(Some(r#"{"a":["db"]}"#)), own(Some("{}")), own(None), removed, json!({})] {
+        let secret = managed(&data, &annotations, &[ours, theirs]);
+        let shown = shown_keys(&secret, &account);
+        assert!(shown.is_empty() || shown == ["b"], "{annotations}: {shown:?}");
+        assert!(!redacted(secret, &account).to_string().contains("aGVsbG8="));
+    }
+    // The next version does not apply `a`, which another manager holds as well.
+    let left = managed(&data, &own(None), &[("carnet/prod/web", &["b"], false), theirs]);
+    let removed = managed(&data, &json!({}), &[("carnet/prod/web", &["b"], false), theirs]);
+    assert!(shown_keys(&left, &account).is_empty(), "the annotation is no text");
+    assert_eq!(shown_keys(&removed, &account), ["b"], "`c` is on no record");
+}
+
+#[test]
+fn a_plain_value_that_somebody_else_has_replaced_is_not_shown_beside_credentials() {
+    let data = json!({"a": "aGVsbG8=", "b": "aGVsbG8="});
+    let annotations = json!({ CREDENTIALS: r#"{"a":["db"]}"# });
+    let account = recorded(&["a"], &["b"], FoundAs::Managed);
+    let with = |keys: &[&str]| {
+        managed(&data, &annotations, &[("carnet/prod/web", keys, true), ("backup", &["b"], false)])
+    };
+    assert_eq!(shown_keys(&with(&["a", "b"]), &account), ["b"]);
+    assert!(shown_keys(&with(&["a"]), &account).is_empty(), "it is not the one that was applied");
+    let file = json!({"metadata": {"annotations": annotations}, "data": data});
+    assert_eq!(shown_keys(&file, &recorded(&["a"], &["b"], FoundAs::Written)), ["b"]);
+    assert!(shown_keys(&file, &recorded(&["a"], &["b"], FoundAs::Edited)).is_empty());
+}
+
+#[test]
+fn a_secret_that_never_held_a_credential_is_shown_as_it_is() {
+    let data = json!({"a": "aGVsbG8=", "token": "d29ybGQ="});
+    let own = json!({ "carnet.dev/installation": "prod/web" });
+    let secret =
+        managed(&data, &own, &[("carnet/prod/web", &["a"], false), ("controller", &["token"], false)]);
+    assert_eq!(shown_keys(&secret, &recorded(&[], &["a"], FoundAs::Managed)), ["a", "token"]);
+    let mut partial = recorded(&[], &["a"], FoundAs::Managed);
+    partial.keys = partial.keys.map(|keys| SecretKeys { is_partial: true, ..keys });
+    assert_eq!(shown_keys(&secret, &partial), ["a"], "it was there before it was on record");
+    let foreign = json!({"metadata": {"annotations": {"x": "y"}}, "data": data});
+    assert_eq!(shown_keys(&foreign, &unrecorded(FoundAs::Managed)), ["a", "token"]);
+}
+
+#[test]
+fn of_a_secret_on_no_record_nothing_is_shown_that_it_does_not_account_for_itself() {
+    let data = json!({"a": "aGVsbG8=", "b": "d29ybGQ="});
+    let annotations = |owner: &str, credentials: Option<&str>| {
+        let mut all = json!({ "carnet.dev/installation": owner });
+        if let Some(text) = credentials {
+            all[CREDENTIALS] = text.into();
+        }
+        all
+    };
+    let told = Some(r#"{"a":["db"]}"#);
+    for (owner, manager, credentials, is_held, may_hold, shown) in [
+        ("prod/web", "carnet/prod/web", told, true, true, &["b"][..]),
+        ("prod/other", "carnet/prod/other", told, true, true, &["b"]),
+        ("prod/web", "carnet/prod/web", told, false, true, &[]),
+        ("prod/web", "carnet/prod/web", Some("{}"), false, true, &[]),
+        ("prod/web", "carnet/prod/web", None, false, true, &[]),
+        ("prod/web", "carnet/prod/web", None, false, false, &["a", "b"]),
+        ("prod/other", "carnet/prod/other", None, false, false, &[]),
+        ("prod/other", "backup", None, false, false, &[]),
+    ] {
+        let secret = managed(&data, &annotations(owner, credentials), &[(manager, &["a", "b"], is_held)]);
+        let account = Account { may_hold, ..unrecorded(FoundAs::Managed) };
+        assert_eq!(shown_keys(&secret, &account), shown, "{owner} {credentials:?} {is_held} {may_hold}");
+    }
+    let unmarked = managed(&data, &json!({}), &[("carnet/prod/other", &["a", "b"], false)]);
+    assert!(
+        shown_keys(&unmarked, &unrecorded(FoundAs::Managed)).is_empty(),
+        "its manager tells whose it was"
+    );
+}
+
+#[test]
+fn no_label_and_no_annotation_repeats_a_value_that_is_hidden() {
+    let marks = json!({
+        CREDENTIALS: r#"{"a":["db"]}"#, "kapp/original": r#"{"data":{"a":"aGVsbG8="}}"#, "x": "say hello", "y": "z",
+    });
+    let secret = json!({
+        "metadata": {"annotations": marks, "labels": {"l": "hello", "m": "n"}}, "data": {"a": "aGVsbG8="},
+    });
+    let read = read_as_written(secret);
+    assert_eq!(read["metadata"]["annotations"], json!({ CREDENTIALS: r#"{"a":["db"]}"#, "y": "z" }));
+    assert_eq!(read["metadata"]["labels"], json!({"m": "n"}));
 }

@@ -111,6 +111,11 @@ fn an_approval_is_of_one_plan_and_ends() {
         (hour(&case.alice), after(now(), 3600), "it ended at"),
         (approval(&case.alice, Digest::of(b"other"), now(), after(now(), 60)), now(), "another plan"),
         (approval(&case.alice, digest(), after(now(), 301), after(now(), 900)), now(), "has not come"),
+        (
+            approval(&case.alice, digest(), now(), after(now(), 90 * 86_400 + 1)),
+            now(),
+            "for more than 90 days",
+        ),
         (hour(&case.stranger), now(), "no key of the trust policy"),
         (sigstore::sign(digest(), &case.alice).unwrap(), now(), "not the approval of a plan"),
         (b"no json".to_vec(), now(), "malformed"),

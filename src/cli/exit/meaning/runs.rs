@@ -125,7 +125,10 @@ fn of_failed_run(source: &RunError, refusal: Option<&targets::Error>, denials: &
     let told: Vec<String> =
         std::iter::once(format!("the target: {}", chain(refusal))).chain(denials.to_vec()).collect();
     let target = of_target(refusal);
-    let decides = run.code == ERROR || target.code == NO_RIGHTS && run.code == NOT_GRANTED;
+    // A component that goes on after a planned step did not come to its end in time leaves the plan for that reason alone.
+    let decides = run.code == ERROR
+        || target.code == NO_RIGHTS && run.code == NOT_GRANTED
+        || target.code == NOT_READY && run.code == STALE;
     if decides { target } else { run }.details(&told)
 }
 

@@ -42,6 +42,29 @@ fn an_operation_means_what_stopped_it() {
 }
 
 #[test]
+fn what_a_component_passed_over_decides_where_its_own_error_follows_from_it() {
+    use crate::host::GuestError;
+    use crate::host::pass::Departure;
+    use crate::run::RunError;
+    let departed = || RunError::from(Departure { planned: "a".into(), actual: "a call that failed".into() });
+    let held = || crate::targets::Error::held("ConfigMap prod/a".into(), "held by a finalizer");
+    let edited = || crate::targets::Error::Edited { object: "ConfigMap prod/a".into(), file: "a".into() };
+    let failed = || RunError::Reported(GuestError::Failed(String::new()));
+    for (source, refusal, expected) in [
+        (departed(), Some(held()), 15),
+        (departed(), Some(edited()), 13),
+        (departed(), None, 13),
+        (failed(), Some(held()), 17),
+    ] {
+        let (unready, done) = (Vec::new().into(), Vec::new());
+        let refusal = refusal.map(Box::new);
+        let error =
+            install::Error::Run { source, refusal, denials: Vec::new(), unready, done, log: Vec::new() };
+        assert_eq!(code(operations::Error::Install(error)), expected);
+    }
+}
+
+#[test]
 fn a_bare_star_is_refused_with_the_flag_that_allows_it() {
     let refused = Shortfall::InvalidGrant(InvalidGrant::Wildcard("get ConfigMap in * named x".into()));
     let hint = of_shortfall(&refused).hint.unwrap().to_string();

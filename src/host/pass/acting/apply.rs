@@ -27,7 +27,7 @@ const TOGETHER: usize = concurrent::MOST_AT_ONCE;
 /// The result of one request.
 enum Sent {
     /// The object was applied.
-    Done(Change, Recorded),
+    Done(Change, Box<Recorded>),
     /// These fields are immutable, so the object has to be replaced.
     Fixed(Vec<String>),
 }
@@ -112,11 +112,14 @@ impl Acting {
     /// The record of an object before it is sent. It keeps the UID only if that is the planned object's: a new object
     /// will have another.
     fn intended(&self, prepared: &Prepared) -> Recorded {
-        let seen = self.seen.get(&prepared.object().id());
-        let seen = seen.and_then(|seen| seen.pointer("/metadata/uid")?.as_str());
-        let recorded = self.site.inventory().find(prepared.object()).and_then(|it| it.uid.clone());
-        let uid = recorded.filter(|uid| seen == Some(uid));
-        Recorded { uid, ..prepared.recorded() }
+        let there = self.seen.get(&prepared.object().id());
+        let seen = there.and_then(|seen| seen.pointer("/metadata/uid")?.as_str());
+        let old = self.site.inventory().find(prepared.object());
+        let uid = old.and_then(|it| it.uid.clone()).filter(|uid| seen == Some(uid));
+        let recorded = prepared.recorded();
+        let before = there.filter(|_| old.is_none());
+        let keys = recorded.keys.map(|keys| Box::new(keys.put_into(before)));
+        Recorded { uid, keys, ..recorded }
     }
 
     /// Sends one wave. Every response is recorded, also when another request failed. Returns the changes.
@@ -134,7 +137,7 @@ impl Acting {
             let kept = seen.filter(|_| settled.contains(&id)).and_then(|seen| site.settled(prepared, seen));
             requests.push(async move {
                 match kept {
-                    Some(recorded) => Ok(Sent::Done(Change::Unchanged, recorded)),
+                    Some(recorded) => Ok(Sent::Done(Change::Unchanged, Box::new(recorded))),
                     None => {
                         under_way.begin(prepared.object());
                         progress.begun(prepared.object());
@@ -151,7 +154,7 @@ impl Acting {
                 under_way.end(item.prepared.object());
             }
             if let Sent::Done(_, recorded) = &answer {
-                applied.push(recorded.clone());
+                applied.push(Recorded::clone(recorded));
             }
             sent.extend(items.get(at).map(|item| (at, *item, answer)));
             if applied.len() < TOGETHER { Ok(()) } else { ledger.applied(&std::mem::take(&mut applied)) }
@@ -176,7 +179,7 @@ impl Acting {
             match answer {
                 Sent::Done(change, recorded) => {
                     self.done.applied(&item.step.object, change);
-                    self.site.record(std::slice::from_ref(&recorded));
+                    self.site.record(std::slice::from_ref(&*recorded));
                     changed.extend((change != Change::Unchanged).then_some(item));
                 }
                 Sent::Fixed(fields) => fixed.push((item, fields)),
@@ -256,7 +259,7 @@ impl Sent {
             Err(targets::Error::Cluster(cluster::Error::Immutable { fields, .. })) if overrides.replace => {
                 Ok(Self::Fixed(fields))
             }
-            answer => answer.map(|(change, recorded)| Self::Done(change, recorded)),
+            answer => answer.map(|(change, recorded)| Self::Done(change, Box::new(recorded))),
         }
     }
 }
