@@ -179,9 +179,10 @@ impl Graph<'_> {
                 if is_new {
                     left.push((candidate.digest, depth + 1));
                 }
-                listed.push(candidate);
+                listed.push(as_listed(self.from, candidate).await?);
             }
             if !listed.is_empty() {
+                listed.sort_by_key(|referrer| referrer.digest);
                 lists.push((subject, listed));
             }
             for ending in COMPANIONS {
@@ -229,7 +230,7 @@ impl Graph<'_> {
         if was_there {
             observer.skipped(blob);
         } else {
-            to.receive(self.from.stream(blob).await?.watched(observer)).await?;
+            to.take(blob, self.from, observer).await?;
         }
         Ok((!was_there).then_some(blob.size))
     }
@@ -260,6 +261,23 @@ async fn refers_to(from: &Repository, candidate: &Descriptor, subject: Digest) -
         Err(OciError::Absent(_)) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// How many bytes of remarks a list has of a referrer. A thousand of those with more would be no list that anybody reads.
+const MAX_REMARKS: usize = 1 << 10;
+
+/// How a list has a referrer: with the type and the remarks that its own document gives (OCI distribution 1.1). Registries leave
+/// them out of their lists, or have others, and a copy would differ by the way that it took.
+async fn as_listed(from: &Repository, referrer: Descriptor) -> Result<Descriptor, OciError> {
+    let members = DocumentMembers::parse(&from.read(&referrer, MAX_DOCUMENT).await?)?;
+    let config = || members.descriptor("config").ok().map(|config| config.media_type);
+    let artifact_type =
+        members.optional_text("artifactType")?.filter(|text| !text.is_empty()).or_else(config);
+    let mut annotations = members.texts("annotations")?;
+    if annotations.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>() > MAX_REMARKS {
+        annotations.clear();
+    }
+    Ok(Descriptor { artifact_type, annotations, ..referrer })
 }
 
 fn is_document(descriptor: &Descriptor) -> bool {
