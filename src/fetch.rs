@@ -17,7 +17,7 @@ use crate::bundle::{Bundle, Fault};
 use crate::digest::Digest;
 use crate::oci::media_type::BYTES;
 use crate::oci::registry::RegistryClient;
-use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository};
+use crate::oci::{Descriptor, EMPTY_BLOB, Layout, MAX_DOCUMENT, OciError, Repository, Store};
 use crate::reference::{Reference, RegistryReference};
 use crate::signature::{self, Evidence};
 
@@ -56,6 +56,8 @@ pub struct Fetched {
     signatures: Vec<Evidence>,
     absent_images: Vec<String>,
     warnings: Vec<Fault>,
+    /// Where its blobs are kept, if it came from a registry.
+    store: Option<Arc<Store>>,
 }
 
 /// A component's bytes, and what was read from them.
@@ -175,6 +177,7 @@ impl Fetched {
     /// [`FetchError`] when `into` is something else than a layout or empty, or cannot be written.
     pub async fn save(&self, into: &Dir) -> Result<(), FetchError> {
         let layout = Layout::open_or_new(into.try_clone().map_err(system("."))?).await?;
+        let layout = layout.sharing(self.store.clone());
         let mut repository = Repository::Layout(layout);
         for bytes in self.blobs.values() {
             repository.add(BYTES, bytes).await?;
@@ -236,6 +239,7 @@ async fn whole(
         blobs: kept.blobs,
         absent_images,
         warnings,
+        store: repository.store().cloned(),
     })
 }
 

@@ -20,6 +20,7 @@ mod index;
 mod blob;
 pub(crate) mod file;
 mod listing;
+mod store;
 mod layout;
 mod archive;
 pub mod registry;
@@ -37,6 +38,7 @@ pub use listing::{LayoutEntry, Listing};
 pub use manifest::Manifest;
 pub use members::DocumentMembers;
 pub use repository::{Repository, copy};
+pub use store::{Kept, Removed, Store};
 
 /// The longest OCI manifest or index that is read, in bytes: the size that registries must accept.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
@@ -156,6 +158,11 @@ pub enum OciError {
 }
 
 impl OciError {
+    /// Whether nobody answered at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.is_silence())
+    }
+
     fn system(name: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let name = name.into();
         move |source| Self::System { name, source }

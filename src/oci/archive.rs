@@ -21,9 +21,9 @@ pub use fault::ArchiveFault;
 
 use header::{BLOCK, BLOCK_SIZE, Header, Kind};
 use members::{Extent, Members};
-use spool::{SharedFile, Spool};
+use spool::Spool;
 
-use super::file::{self, CHUNK, Unfinished, blocking};
+use super::file::{self, CHUNK, SharedFile, Unfinished, blocking};
 use super::listing::{INDEX, LAYOUT, Listing, MAX_VERSION, VERSION, path};
 use super::{BlobStream, Descriptor, MAX_DOCUMENT, OciError};
 use crate::digest::Digest;

@@ -7,7 +7,13 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
+use bytes::Bytes;
 use cap_std::fs::{Dir, File, OpenOptions};
+use futures_util::stream::{self, Stream};
+
+mod shared;
+
+pub(super) use shared::SharedFile;
 
 use super::OciError;
 
@@ -114,6 +120,13 @@ pub(crate) fn write(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), Oci
     file.finish()
 }
 
+/// Writes a file that has all of its bytes, or is of no use, after a power cut: whoever reads it can tell.
+pub(super) fn write_unsynced(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), OciError> {
+    let mut file = Unfinished::new(directory, name)?;
+    file.write(bytes)?;
+    file.named()
+}
+
 /// Opens a plain file. Links are none.
 pub(super) fn open(directory: &Dir, name: &str) -> Result<File, OciError> {
     let mut options = OpenOptions::new();
@@ -201,6 +214,40 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.map_err(|error| OciError::system("the layout")(io::Error::other(error)))?
 }
 
+/// The bytes of a file, `left` of them at most.
+pub(super) fn chunks(
+    file: File,
+    name: String,
+    left: u64,
+) -> impl Stream<Item = Result<Bytes, OciError>> + Send {
+    stream::unfold(Some((file, left)), move |state| {
+        let name = name.clone();
+        async move {
+            let (file, left) = state?;
+            match blocking(move || chunk(file, left).map_err(OciError::system(name))).await {
+                Ok((_, chunk)) if chunk.is_empty() => None,
+                Ok((file, chunk)) => {
+                    let left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+                    Some((Ok(chunk), Some((file, left))))
+                }
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    })
+}
+
+fn chunk(mut file: File, left: u64) -> io::Result<(File, Bytes)> {
+    let mut chunk = vec![0; usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))];
+    let length = loop {
+        match file.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    chunk.truncate(length);
+    Ok((file, chunk.into()))
+}
+
 /// Removes unfinished files that nobody writes any more: their writers were cut off. Which names they would have had,
 /// `is_ours` says.
 pub(super) fn remove_unfinished(directory: &Dir, is_ours: impl Fn(&str) -> bool) -> Result<(), OciError> {
@@ -217,23 +264,24 @@ pub(super) fn remove_unfinished(directory: &Dir, is_ours: impl Fn(&str) -> bool)
     Ok(())
 }
 
+/// Takes the lock of a file, if nobody has it.
 #[cfg(unix)]
-fn is_free(file: &File) -> bool {
+pub(super) fn is_free(file: &File) -> bool {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 #[cfg(not(unix))]
-fn is_free(_: &File) -> bool {
+pub(super) fn is_free(_: &File) -> bool {
     false
 }
 
 #[cfg(unix)]
-fn is_named(file: &File) -> io::Result<bool> {
+pub(super) fn is_named(file: &File) -> io::Result<bool> {
     Ok(rustix::fs::fstat(file)?.st_nlink > 0)
 }
 
 #[cfg(not(unix))]
-fn is_named(_: &File) -> io::Result<bool> {
+pub(super) fn is_named(_: &File) -> io::Result<bool> {
     Ok(true)
 }
 
@@ -265,6 +313,12 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// A name of its own for a file on its way, which keeps two writers of one blob apart. It need not be a secret: the
+/// cryptographic generator would take 40 ms to gather entropy before its first byte.
+pub(super) fn temporary(name: &str) -> String {
+    format!("{name}.{}", ulid::Ulid::generate())
+}
+
 /// A file that is being written under a name of its own. It takes its place when all of it is on the disk; until then
 /// it is nothing to anybody, and it is gone when it is given up.
 pub(super) struct Unfinished {
@@ -290,9 +344,7 @@ impl Unfinished {
 
     fn begun(directory: &Dir, name: &str) -> io::Result<Self> {
         loop {
-            // A name of its own keeps two writers of one blob apart. It need not be a secret: the cryptographic
-            // generator would take 40 ms to gather entropy before its first byte.
-            let temporary = format!("{name}.{}", ulid::Ulid::generate());
+            let temporary = temporary(name);
             let mut options = OpenOptions::new();
             options.write(true).create_new(true);
             let file = directory.open_with(&temporary, &options)?;
@@ -309,8 +361,12 @@ impl Unfinished {
         self.file.write_all(bytes).map_err(OciError::system(&*self.name))
     }
 
-    pub(super) fn finish(mut self) -> Result<(), OciError> {
+    pub(super) fn finish(self) -> Result<(), OciError> {
         self.file.sync_all().map_err(OciError::system(&*self.name))?;
+        self.named()
+    }
+
+    fn named(mut self) -> Result<(), OciError> {
         if let Some(temporary) = &self.temporary {
             let renamed = self.directory.rename(temporary, &self.directory, &self.name);
             renamed.map_err(OciError::system(&*self.name))?;

@@ -6,22 +6,23 @@
 //! Files are read and written on the runtime's blocking threads, a chunk at a time: the one thread that runs a command
 //! has other blobs under way, and neither a slow disk nor an `fsync` may hold them up.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cap_std::fs::{Dir, File};
-use futures_util::stream::{self, Stream};
+use cap_std::fs::Dir;
 
-use super::file::{self, CHUNK, Unfinished, blocking};
+use super::file::{self, CHUNK, Unfinished, blocking, chunks};
 use super::listing::{BLOBS, INDEX, LAYOUT, Listing, MAX_VERSION, VERSION, path};
-use super::{BlobStream, Descriptor, MAX_DOCUMENT, OciError};
+use super::{BlobStream, Descriptor, MAX_DOCUMENT, OciError, Store};
 use crate::digest::Digest;
 
 /// An OCI image layout.
 pub struct Layout {
     directory: Arc<Dir>,
     listing: Listing,
+    /// What is in there need not be written once more.
+    shared: Option<Arc<Store>>,
 }
 
 impl Layout {
@@ -33,7 +34,7 @@ impl Layout {
         let directory = Arc::new(directory);
         let here = Arc::clone(&directory);
         let listing = blocking(move || listing(&here)).await?;
-        Ok(Self { directory, listing })
+        Ok(Self { directory, listing, shared: None })
     }
 
     /// Opens a layout, or creates one where there is none, or only an incomplete one of an interrupted process.
@@ -44,8 +45,14 @@ impl Layout {
         if directory.exists(INDEX) {
             Self::open(directory).await
         } else {
-            Ok(Self { directory: Arc::new(directory), listing: Listing::default() })
+            Ok(Self { directory: Arc::new(directory), listing: Listing::default(), shared: None })
         }
+    }
+
+    /// The same, with a store whose blobs are in both where that can be.
+    #[must_use]
+    pub fn sharing(self, store: Option<Arc<Store>>) -> Self {
+        Self { shared: store, ..self }
     }
 
     /// What `index.json` lists.
@@ -98,12 +105,29 @@ impl Layout {
         blocking(|| file.finish()).await
     }
 
+    /// Has a blob of a store as well, without a copy where the disk lets it. Says whether it has. The store hashed it just
+    /// now, or while it came.
+    pub(super) async fn borrow(&self, blob: &Descriptor, store: &Arc<Store>) -> Result<bool, OciError> {
+        let (directory, store, blob) = (Arc::clone(&self.directory), Arc::clone(store), blob.clone());
+        blocking(move || {
+            directory.create_dir_all(BLOBS).map_err(OciError::system(BLOBS))?;
+            Ok(store.lend(&blob, &directory, &path(blob.digest)))
+        })
+        .await
+    }
+
     /// Stores a blob that is in memory.
     ///
     /// # Errors
     /// [`OciError::System`] when it cannot be written.
     pub async fn add(&self, bytes: &[u8]) -> Result<Digest, OciError> {
         let digest = Digest::of(bytes);
+        if let Some(store) = &self.shared {
+            let blob = Descriptor::of("", bytes);
+            if store.holds(&blob).await.unwrap_or(false) && self.borrow(&blob, store).await? {
+                return Ok(digest);
+            }
+        }
         let mut file = self.begin(digest).await?;
         for piece in bytes.chunks(CHUNK) {
             file = append(file, vec![Bytes::copy_from_slice(piece)]).await?;
@@ -128,10 +152,13 @@ impl Layout {
             if let Ok(blobs) = directory.open_dir(BLOBS) {
                 file::remove_unfinished(&blobs, |stem| stem.len() == 64)?;
             }
+            // The names of all blobs are on the disk before that of the index is.
+            if let Ok(blobs) = directory.open(BLOBS) {
+                file::sync(&blobs).map_err(OciError::system(BLOBS))?;
+            }
             file::write(&directory, LAYOUT, VERSION)?;
             file::write(&directory, INDEX, &current.with(&added).written())?;
-            drop(held);
-            Ok(())
+            file::sync(&held).map_err(OciError::system("."))
         })
         .await
     }
@@ -150,36 +177,6 @@ impl Layout {
 fn listing(directory: &Dir) -> Result<Listing, OciError> {
     let layout = file::read(directory, LAYOUT, MAX_VERSION)?;
     Listing::read(&layout, &file::read(directory, INDEX, MAX_DOCUMENT)?)
-}
-
-/// The bytes of a file, `left` of them at most.
-fn chunks(file: File, name: String, left: u64) -> impl Stream<Item = Result<Bytes, OciError>> + Send {
-    stream::unfold(Some((file, left)), move |state| {
-        let name = name.clone();
-        async move {
-            let (file, left) = state?;
-            match blocking(move || chunk(file, left).map_err(OciError::system(name))).await {
-                Ok((_, chunk)) if chunk.is_empty() => None,
-                Ok((file, chunk)) => {
-                    let left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-                    Some((Ok(chunk), Some((file, left))))
-                }
-                Err(error) => Some((Err(error), None)),
-            }
-        }
-    })
-}
-
-fn chunk(mut file: File, left: u64) -> io::Result<(File, Bytes)> {
-    let mut chunk = vec![0; usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))];
-    let length = loop {
-        match file.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => break read?,
-        }
-    };
-    chunk.truncate(length);
-    Ok((file, chunk.into()))
 }
 
 async fn append(mut file: Unfinished, pieces: Vec<Bytes>) -> Result<Unfinished, OciError> {

@@ -29,12 +29,19 @@ pub async fn of(
     name: &'static str,
 ) -> Result<Vec<Descriptor>, OciError> {
     let noted = match repository {
-        Repository::Registry(registry) => registry.referrers(subject, name).await?,
-        Repository::Archive(_) | Repository::Layout(_) => None,
+        Repository::Registry(registry) => registry.referrers(subject, name).await,
+        Repository::Archive(_) | Repository::Layout(_) => Ok(None),
     };
     let entries = match noted {
-        Some(noted) => noted,
-        None => entries(repository, subject, name).await?,
+        Ok(Some(noted)) => noted,
+        Ok(None) => entries(repository, subject, name).await?,
+        // Where the registry itself is silent, a mirror may have the list at its tag. That it has none says nothing.
+        Err(error) => match repository.tagged(&fallback_tag(subject)).await {
+            Ok(Some(found)) if error.is_silence() => {
+                list(&repository.read(&found, MAX_DOCUMENT).await?, name)?
+            }
+            _ => return Err(error),
+        },
     };
     Ok(entries.iter().map(Descriptor::parse).collect::<Result<Vec<_>, _>>()?)
 }

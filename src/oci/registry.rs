@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{BlobStream, Descriptor, OciError};
+use super::{BlobStream, Descriptor, OciError, Store};
 use crate::digest::Digest;
 use crate::sync::Mutex;
 
@@ -34,6 +34,7 @@ mod download;
 mod upload;
 mod pages;
 mod mirrors;
+mod kept;
 
 pub use auth_file::AuthFiles;
 pub use client::RegistryClient;
@@ -47,6 +48,8 @@ use ask::Ask;
 use documents::is_document;
 use host::Host;
 use mirrors::Standing;
+
+pub(super) use kept::Source;
 
 /// A repository in a registry.
 pub struct Registry {
@@ -62,6 +65,10 @@ pub struct Registry {
     /// Registries that are asked before, where it is only read.
     mirrors: Vec<Self>,
     standing: Standing,
+    /// Where what is read is kept; none for those who write, and for mirrors.
+    store: Option<Arc<Store>>,
+    /// Whether nobody is asked.
+    is_offline: bool,
 }
 
 /// The most bytes of documents that are kept.
@@ -77,6 +84,7 @@ impl Registry {
         for mirror in client.mirrors(host)? {
             registry.mirrors.push(Self::new(client, &mirror.host, &mirror.repository(name), false)?);
         }
+        registry.store = client.store()?;
         Ok(registry)
     }
 
@@ -95,6 +103,7 @@ impl Registry {
         is_written: bool,
     ) -> Result<Self, RegistryError> {
         Ok(Self {
+            is_offline: client.is_offline()?,
             host: client.host(host)?,
             name: name.to_owned(),
             is_written,
@@ -102,6 +111,7 @@ impl Registry {
             noted: Mutex::default(),
             mirrors: Vec::new(),
             standing: Standing::default(),
+            store: None,
         })
     }
 
@@ -124,9 +134,10 @@ impl Registry {
 
     /// The bytes of a blob or a document.
     pub(super) async fn stream(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
-        if !is_document(&blob.media_type) {
-            return self.download(blob).await;
-        }
+        if is_document(&blob.media_type) { self.document(blob).await } else { self.blob(blob).await }
+    }
+
+    async fn document(&self, blob: &Descriptor) -> Result<BlobStream, OciError> {
         let kept = self.documents.lock().get(&blob.digest).cloned();
         let found = match kept {
             Some(kept) => Some(kept),
@@ -135,6 +146,11 @@ impl Registry {
         let (found, bytes) = found.ok_or(OciError::Absent(blob.digest))?;
         documents::same_type(blob, &found)?;
         Ok(BlobStream::new(blob, futures_util::stream::iter([Ok(bytes)])))
+    }
+
+    /// Where what is read is kept.
+    pub(super) fn store(&self) -> Option<&Arc<Store>> {
+        self.store.as_ref()
     }
 
     /// Whether a blob or document is there already.

@@ -2,10 +2,12 @@
 //!
 //! Fetching, signing and copying work on any kind of repository, by the same few verbs.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::registry::Registry;
-use super::{Archive, BlobStream, Descriptor, Layout, Listing, OciError};
+use super::registry::{Registry, Source};
+use super::{Archive, BlobStream, CopyObserver, Descriptor, Layout, Listing, OciError, Store};
 use crate::digest::Digest;
 
 /// A collection of blobs, manifests and tags.
@@ -38,6 +40,14 @@ impl Repository {
             Self::Archive(archive) => Some(archive.listing()),
             Self::Layout(layout) => Some(layout.listing()),
             Self::Registry(_) => None,
+        }
+    }
+
+    /// Where what is read of a registry is kept.
+    pub(crate) fn store(&self) -> Option<&Arc<Store>> {
+        match self {
+            Self::Registry(registry) => registry.store(),
+            Self::Archive(_) | Self::Layout(_) => None,
         }
     }
 
@@ -110,6 +120,28 @@ impl Repository {
             Ok(stream) => stream.holds().await,
             Err(OciError::Absent(_) | OciError::Size { .. }) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Stores a blob of another repository, by as few copies as there can be, and tells an observer what comes.
+    pub(super) async fn take(
+        &self,
+        blob: &Descriptor,
+        from: &Self,
+        observer: &Arc<dyn CopyObserver>,
+    ) -> Result<(), OciError> {
+        let Self::Registry(registry) = from else {
+            return self.receive(from.stream(blob).await?.watched(observer)).await;
+        };
+        if matches!(self, Self::Registry(_)) {
+            return self.receive(registry.passing(blob).await?.watched(observer)).await;
+        }
+        match registry.source(blob, Some(observer)).await? {
+            Source::Registry(stream) => self.receive(stream).await,
+            Source::Store(store, stream) => match self {
+                Self::Layout(layout) if layout.borrow(blob, &store).await? => Ok(()),
+                _ => self.receive(stream).await,
+            },
         }
     }
 

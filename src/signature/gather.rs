@@ -43,7 +43,11 @@ pub async fn gather(repository: &Repository, subject: Digest) -> Result<Vec<Evid
         }
     }
     let mut all: Vec<Evidence> = found.into_values().collect();
-    let tagged = repository.tagged(&classic_tag(subject)).await?;
+    let tagged = match repository.tagged(&classic_tag(subject)).await {
+        // Whoever has signatures by a mirror needs no others. That there are none, a registry that is silent does not say.
+        Err(error) if error.is_silence() && !all.is_empty() => None,
+        tagged => tagged?,
+    };
     let saved = repository
         .saved_signatures()
         .into_iter()

@@ -11,6 +11,7 @@ use super::secrets::Secrets;
 use super::settings::{self, RegistrySettings};
 use super::token::Token;
 use super::transport::Transport;
+use crate::oci::Store;
 use crate::sync::Mutex;
 
 /// Reads the settings, or says why they cannot be read.
@@ -80,6 +81,15 @@ impl RegistryClient {
         let made = Arc::new(Transport::new(own, &tls, &settings.proxies, settings.patience));
         self.transports.lock().insert(name.to_owned(), Arc::clone(&made));
         Ok(made)
+    }
+
+    /// Where what is read is kept.
+    pub(super) fn store(&self) -> Result<Option<Arc<Store>>, RegistryError> {
+        Ok(self.settings()?.store.clone())
+    }
+
+    pub(super) fn is_offline(&self) -> Result<bool, RegistryError> {
+        Ok(self.settings()?.is_offline)
     }
 
     /// The registries that are asked before this one.

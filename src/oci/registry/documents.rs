@@ -44,7 +44,9 @@ impl Registry {
         let ask = self.ask(Method::GET, &format!("manifests/{reference}")).accepting(ACCEPTED);
         let answer = self.host.expect(&ask, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return Ok(None);
+            // Whoever stands in between may say 404 to everything, and knows nothing of signatures that there are.
+            let why = "it says 404, and not that it is the document that is unknown";
+            return if answer.names_unknown().await { Ok(None) } else { Err(self.host.broken(why).into()) };
         }
         let (declared, promised) = (content_type(&answer), promised(&answer));
         let bytes = answer.read(MAX_DOCUMENT).await.map_err(|unread| match unread {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::header::CONTENT_RANGE;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
@@ -21,27 +21,38 @@ const MAX_BREAKS: u32 = 4;
 const SLOWEST: u64 = 4 << 10;
 
 impl Registry {
-    /// The bytes of a blob that the registry itself has.
-    pub(super) async fn own_download(&self, blob: &Descriptor) -> Result<Option<BlobStream>, OciError> {
+    /// The bytes of a blob that the registry itself has, from `start` on. From another place than the first one on they
+    /// cannot be checked, and it is for the caller to add those before.
+    pub(super) async fn own_download(
+        &self,
+        blob: &Descriptor,
+        start: u64,
+    ) -> Result<Option<BlobStream>, OciError> {
         let ask = self.ask(Method::GET, &format!("blobs/{}", blob.digest));
-        let answer = self.host.expect(&ask, &[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
+        let expected = [StatusCode::OK, StatusCode::PARTIAL_CONTENT, StatusCode::NOT_FOUND];
+        let expected = if start > 0 { &expected[..] } else { &[StatusCode::OK, StatusCode::NOT_FOUND] };
+        let answer = self.host.expect(&ask.clone().from(start), expected).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        if answer.length().is_some_and(|length| length != blob.size) {
+        let promised = if answer.status == StatusCode::OK { blob.size } else { blob.size - start };
+        if answer.length().is_some_and(|length| length != promised) {
             return Err(OciError::Size { digest: blob.digest, expected: blob.size });
         }
         let allowed = answer.patience().document + Duration::from_secs(blob.size / SLOWEST);
-        let download = Download {
+        let mut download = Download {
             host: self.host.clone(),
             ask,
-            answer: Some(answer),
-            got: 0,
+            answer: None,
+            got: start,
             size: blob.size,
             breaks: 0,
             until: Instant::now() + allowed,
         };
-        Ok(Some(BlobStream::new(blob, stream::try_unfold(download, Download::step))))
+        let first = download.go_on(answer).await?;
+        download.got += first.as_ref().map_or(0, length);
+        let first = stream::iter(first.map(Ok));
+        Ok(Some(BlobStream::new(blob, first.chain(stream::try_unfold(download, Download::step)))))
     }
 }
 
@@ -72,7 +83,7 @@ impl Download {
             match came {
                 Ok(Some(bytes)) if bytes.is_empty() => {}
                 Ok(Some(bytes)) => {
-                    self.got = self.got.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                    self.got = self.got.saturating_add(length(&bytes));
                     self.breaks = 0;
                     return Ok(Some((bytes, self)));
                 }
@@ -94,7 +105,12 @@ impl Download {
     /// Asks for the rest. Bytes of a registry that sends all from the start again are read and not passed on.
     async fn resume(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let ask = self.ask.clone().from(self.got);
-        let mut answer = self.host.expect(&ask, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT]).await?;
+        let answer = self.host.expect(&ask, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT]).await?;
+        self.go_on(answer).await
+    }
+
+    /// Goes on with an answer, which may begin with bytes that were passed on before.
+    async fn go_on(&mut self, mut answer: Answer) -> Result<Option<Bytes>, RegistryError> {
         let mut skip = self.got;
         if answer.status == StatusCode::PARTIAL_CONTENT {
             let start = format!("bytes {}-", self.got);
@@ -106,7 +122,7 @@ impl Download {
         let mut left = None;
         while skip > 0 {
             let Some(mut bytes) = answer.next().await? else { break };
-            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let length = length(&bytes);
             if length > skip {
                 left = Some(bytes.split_off(usize::try_from(skip).unwrap_or(usize::MAX)));
             }
@@ -115,4 +131,8 @@ impl Download {
         self.answer = Some(answer);
         Ok(left)
     }
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

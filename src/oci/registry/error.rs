@@ -31,6 +31,14 @@ pub enum RegistryError {
         /// Whether it was told who asks.
         with_credential: bool,
     },
+    /// No registry is to be asked, and the store has not what it would be asked for.
+    #[error("{missing} of {place} is not in the cache, and with --offline no registry is asked")]
+    Offline {
+        /// What is missing.
+        missing: String,
+        /// Registry and repository.
+        place: String,
+    },
     /// An answer that the distribution specification does not know.
     #[error("{host} answered against the rules of registries: {why}")]
     Protocol {
@@ -89,7 +97,7 @@ pub enum RegistryError {
 
 impl RegistryError {
     /// Whether nobody answered at all.
-    pub(super) fn is_silence(&self) -> bool {
+    pub(in crate::oci) fn is_silence(&self) -> bool {
         matches!(self, Self::TimedOut { .. } | Self::Unreachable { .. })
     }
 }

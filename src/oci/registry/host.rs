@@ -94,6 +94,9 @@ impl Host {
 
     /// Sends a request, says who asks where that is wanted, and tries again what may succeed then.
     pub(super) async fn send(&self, ask: &Ask) -> Result<Answer, RegistryError> {
+        if self.client.is_offline()? {
+            return Err(RegistryError::Offline { missing: "an answer".into(), place: self.name.clone() });
+        }
         let mut tries = 1;
         loop {
             let sent = self.send_as_known(ask).await;
@@ -295,5 +298,31 @@ fn absolute(base: &str, place: &str) -> Result<String, RegistryError> {
         let path = base.split(['?', '#']).next().unwrap_or_default();
         let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
         Ok(if place.starts_with('?') { format!("{path}{place}") } else { format!("{folder}/{place}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_a_browser_reads_it() {
+        let base = "http://r.example:5000/v2/a/blobs/uploads/1?state=x";
+        for (place, expected) in [
+            ("/v2/b?c=d", "http://r.example:5000/v2/b?c=d"),
+            ("2?e=f", "http://r.example:5000/v2/a/blobs/uploads/2?e=f"),
+            ("?e=f", "http://r.example:5000/v2/a/blobs/uploads/1?e=f"),
+            ("//other.example/x", "http://other.example/x"),
+            ("https://other.example/x", "https://other.example/x"),
+        ] {
+            assert_eq!(absolute(base, place).unwrap(), expected, "{place}");
+        }
+    }
+
+    #[test]
+    fn only_what_leads_on_is_a_redirect() {
+        let all = (300..=308).filter(|status| is_redirect(StatusCode::from_u16(*status).unwrap()));
+        assert_eq!(all.collect::<Vec<_>>(), [301, 302, 303, 307, 308]);
+        assert!(!is_redirect(StatusCode::OK) && !is_redirect(StatusCode::CREATED));
     }
 }

@@ -15,3 +15,16 @@ impl Mirror {
         self.below.as_ref().map_or_else(|| name.to_owned(), |below| format!("{below}/{name}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_has_its_own_name_or_one_below_the_path() {
+        let named = |below: Option<&str>| {
+            Mirror { host: "m.example".into(), below: below.map(str::to_owned) }.repository("acme/web")
+        };
+        assert_eq!((&*named(None), &*named(Some("cache/a"))), ("acme/web", "cache/a/acme/web"));
+    }
+}

@@ -16,6 +16,9 @@ use crate::document;
 /// The longest document of an error that is read, in bytes.
 const MAX_ERROR: u64 = 64 << 10;
 
+/// Codes of errors that do not say what there is (OCI distribution 1.1), whatever the status is.
+const NO_ANSWER: [&str; 4] = ["DENIED", "TOOMANYREQUESTS", "UNAUTHORIZED", "UNSUPPORTED"];
+
 /// The head of an answer, whose body is still to come.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -105,6 +108,14 @@ impl Answer {
         };
         let late = |_| Unread::Failed(RegistryError::TimedOut { host, stage: "a document came too slowly" });
         tokio::time::timeout(allowed, reading).await.map_err(late)?
+    }
+
+    /// Whether an error is a registry's own word that it has not what it was asked for.
+    pub(super) async fn names_unknown(self) -> bool {
+        let Ok(bytes) = self.read(MAX_ERROR).await else { return false };
+        let code = document::json(&bytes).ok();
+        let code = code.as_ref().and_then(|it| it.pointer("/errors/0/code")?.as_str());
+        code.is_some_and(|code| !NO_ANSWER.contains(&code))
     }
 
     /// The registry's reason for an error, as it gives it: what it says may repeat what it was sent.

@@ -57,7 +57,9 @@ impl Secrets {
                 self.hide(host, own);
                 self.hide(why, own);
             }
-            RegistryError::Configuration(_) | RegistryError::Credential { .. } => {}
+            RegistryError::Configuration(_)
+            | RegistryError::Credential { .. }
+            | RegistryError::Offline { .. } => {}
         }
         error
     }

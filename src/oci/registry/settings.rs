@@ -14,6 +14,7 @@ use super::credential::{Anonymous, RegistryCredentials};
 use super::mirror::Mirror;
 use super::origin::Origin;
 use super::transport::{Patience, Proxies};
+use crate::oci::Store;
 
 /// A certificate and its key, texts in PEM.
 #[derive(Debug, Clone)]
@@ -43,6 +44,10 @@ pub struct RegistrySettings {
     pub proxies: Proxies,
     /// How long each step may take.
     pub patience: Patience,
+    /// Where what is read is kept, if anywhere.
+    pub store: Option<Arc<Store>>,
+    /// Whether no registry is asked, and all comes from the store.
+    pub is_offline: bool,
 }
 
 impl Default for RegistrySettings {
@@ -56,6 +61,8 @@ impl Default for RegistrySettings {
             credentials: Box::new(Anonymous),
             proxies: Proxies::default(),
             patience: Patience::default(),
+            store: None,
+            is_offline: false,
         }
     }
 }

@@ -11,6 +11,8 @@ use super::super::media_type::{OCI_INDEX, OCI_MANIFEST};
 use super::super::{Descriptor, OciError, Repository, copy, referrers};
 use super::*;
 
+mod copies;
+mod kept;
 mod server;
 mod tags;
 
@@ -202,7 +204,7 @@ async fn no_text_of_a_registry_brings_a_credential_into_an_error_wherever_it_sta
             // The credential is known to the registry by then.
             let registry = Repository::Registry(open(&server));
             server.answer(|seen| match authorization(seen) {
-                Some(_) => Some(reply(404, "")),
+                Some(_) => Some(reply(404, r#"{"errors": [{"code": "MANIFEST_UNKNOWN"}]}"#)),
                 None => Some(reply(401, "").with("WWW-Authenticate", "Basic realm=\"x\"")),
             });
             assert_eq!(registry.tagged("1").await.unwrap(), None);
