@@ -53,6 +53,7 @@ mod key;
 mod list;
 mod misuse;
 mod login;
+mod cache;
 mod outputs;
 mod plan;
 mod rbac;
@@ -120,6 +121,9 @@ pub struct Global {
     /// Reach this registry without encryption (those on this machine are in any case)
     #[arg(long, global = true, value_name = "HOST", value_parser = inputs::registries::named)]
     plain_http: Vec<String>,
+    /// Ask no registry: what came from one must be in the cache
+    #[arg(long, global = true)]
+    offline: bool,
 }
 
 /// All that a verb works with.
@@ -156,14 +160,14 @@ impl Context {
     /// # Errors
     /// When the configuration, or a file that it names, cannot be read.
     pub fn registry_settings(&self) -> anyhow::Result<RegistrySettings> {
-        inputs::registry_settings(&self.global.plain_http)
+        inputs::registry_settings(&self.global.plain_http, self.global.offline)
     }
 
     /// The registries that references may name.
     pub fn registries(&self) -> Arc<RegistryClient> {
-        let plain = self.global.plain_http.clone();
+        let (plain, is_offline) = (self.global.plain_http.clone(), self.global.offline);
         RegistryClient::reading(move || {
-            inputs::registry_settings(&plain).map_err(|error| format!("{error:#}"))
+            inputs::registry_settings(&plain, is_offline).map_err(|error| format!("{error:#}"))
         })
     }
 

@@ -37,6 +37,7 @@ pub mod diff;
 pub mod drift;
 pub mod copy;
 pub mod login;
+pub mod cache;
 pub mod verify;
 pub mod inspect;
 pub mod explain;

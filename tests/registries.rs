@@ -6,6 +6,8 @@
     reason = "tests run the program, read files and are a registry"
 )]
 
+#[path = "registries/cache.rs"]
+mod cache;
 mod support;
 #[expect(dead_code, reason = "tests of the library use all of it")]
 #[path = "../src/oci/registry/tests/server.rs"]
@@ -89,6 +91,7 @@ impl Site {
         for (name, folder) in [("HOME", "."), ("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data")] {
             command.env(name, self.path(folder));
         }
+        command.env("CARNET_CACHE", self.path("cache"));
         // Compiled code is shared by all tests of this file.
         command.env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("registries"));
         command.env("PATH", self.path("bin")).env("COSIGN_PASSWORD", "");
@@ -163,10 +166,14 @@ fn a_bundle_goes_to_registries_and_comes_back_as_it_was() {
 
 /// An image at a registry: its name there by digest, and the size of its manifest.
 fn image(server: &Server) -> (String, usize) {
-    let (config, layer) = (server.blob(b"{}"), server.blob(&[7; 300_000]));
+    image_of(server, 300_000)
+}
+
+fn image_of(server: &Server, length: usize) -> (String, usize) {
+    let (config, layer) = (server.blob(b"{}"), server.blob(&vec![7; length]));
     let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
-        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": layer, "size": 300_000}]});
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": layer, "size": length}]});
     let bytes = manifest.to_string().into_bytes();
     (format!("{}/acme/app@{}", server.host(), server.document(OCI_MANIFEST, &bytes)), bytes.len())
 }
@@ -615,6 +622,7 @@ fn who_can_reach_a_mirror_alone_has_what_it_has() {
         unreachable.text()
     );
     mirror.answer(|seen| seen.path.contains("/blobs/").then(|| reply(200, "other bytes")));
+    site.run(&["cache", "clear"]).expect(0);
     assert_eq!(site.run(&["inspect", &at]).code, 10);
 }
 

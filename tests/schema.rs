@@ -37,6 +37,7 @@ impl Site {
             .env("HOME", self.home.path("home"))
             .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema"))
             .env("CARNET_STATE", self.home.path("state"))
+            .env("CARNET_CACHE", self.home.path("cache"))
             .env("CARNET_TARGET", format!("dir:{}", self.home.path("rendered").display()))
             .env("CARNET_TRUST", example("trust.yaml"))
             .env("COSIGN_PASSWORD", "")
@@ -197,6 +198,15 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     site.prints("Approval", &["approve", "plan.json", "--key", "key.key", "--yes"]);
     site.prints("Copy", &["copy", "layout:layout", "layout:other"]);
     site.prints("Login", &["logout", "registry.example"]);
+    std::fs::create_dir_all(site.home.path("cache/blobs/sha256")).unwrap();
+    let (digest, empty) = (format!("sha256:{}", "0".repeat(64)), site.home.path("cache/blobs/sha256"));
+    std::fs::write(empty.join("0".repeat(64)), "damaged").unwrap();
+    assert_eq!(site.prints("Cache", &["cache", "list"])["items"][0]["digest"], digest);
+    assert_eq!(site.prints("CacheCheck", &["cache", "verify"])["damaged"], json!([digest]));
+    site.prints("CacheRemoval", &["cache", "clear"]);
+    let bundle = json!({"apiVersion": "carnet.dev/v1alpha1", "kind": "CachedBundle", "digest": digest,
+        "reference": "registry.example/acme/web:1.2"});
+    site.accepts("CachedBundle", &bundle);
 
     for (kind, file) in [
         ("Grant", example("guestbook/grants.yaml")),
@@ -223,6 +233,8 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
             true,
         ),
         (json!({"registries": {"a.example": {"mirror": "b.example"}}}), false),
+        (json!({"cache": {"directory": "~/kept", "size": "1Gi"}}), true),
+        (json!({"cache": {"limit": "1Gi"}}), false),
         (json!({"registry": {}}), false),
     ] {
         assert_eq!(configuration.is_valid(&document), is_valid, "{document}");

@@ -8,8 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::bundle::canonical::canonical;
 use crate::oci::{CopyObserver, Descriptor};
+use crate::operations::cache;
 use crate::operations::copy::{CarriedDependency, Carries, Copied, copy};
 use crate::reference::Reference;
+use crate::text::CommandLine;
 
 use super::exit::{self, Code, Usage};
 use super::ui::{Page, Report, Tone, Words, mixed};
@@ -37,10 +39,21 @@ pub(super) struct Push {
 #[command(after_help = "\
 Examples:
   carnet pull registry.example/acme/web:1.2 layout:bundles/web
-  carnet pull registry.example/acme/web@sha256:… archive:web.tar:1.2")]
+  carnet pull registry.example/acme/web@sha256:… archive:web.tar:1.2
+  carnet pull registry.example/acme/web:1.2")]
 pub(super) struct Pull {
+    /// Where the bundle is
+    #[arg(value_name = "SRC")]
+    from: Reference,
+    /// Where it goes: a layout or archive, which is made where there is none. Without it, what an installation needs is
+    /// kept in the cache, for later runs and for `--offline`
+    #[arg(value_name = "DST")]
+    to: Option<Reference>,
+    /// Leave out what the bundle depends on, which goes along into a layout or archive
+    #[arg(long)]
+    without_dependencies: bool,
     #[command(flatten)]
-    places: Places,
+    map: RelocationMap,
 }
 
 /// Copy a bundle from one place to another, with its images and signatures
@@ -74,7 +87,7 @@ struct Places {
 }
 
 /// The relocation mapping of CNAB, to be written to a file.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct RelocationMap {
     /// Write where the images are to be pulled from, by their names in the bundle (a relocation mapping, CNAB 103)
     #[arg(long, value_name = "FILE")]
@@ -104,7 +117,21 @@ pub(super) fn push(args: &Push, context: &Context) -> anyhow::Result<Code> {
 }
 
 pub(super) fn pull(args: &Pull, context: &Context) -> anyhow::Result<Code> {
-    run(&args.places, context)
+    let Some(to) = &args.to else { return keep(args, context) };
+    let (from, to, map) = (args.from.clone(), to.clone(), args.map.clone());
+    run(&Places { from, to, without_dependencies: args.without_dependencies, map }, context)
+}
+
+fn keep(args: &Pull, context: &Context) -> anyhow::Result<Code> {
+    args.map.check(&[])?;
+    if args.from.is_local() {
+        let message = "there is no DST, and a bundle that is in no registry needs none";
+        return Err(Usage::new(message, CommandLine::of("carnet copy").word(&args.from).own("DST")).into());
+    }
+    // Without it nothing would be kept.
+    drop(inputs::store::opened(&inputs::Settings::load()?.cache)?);
+    context.ui.report(&context.wait(cache::keep(&args.from, &context.registries()))?)?;
+    Ok(exit::DONE)
 }
 
 pub(super) fn copy_verb(args: &Copy, context: &Context) -> anyhow::Result<Code> {

@@ -15,6 +15,7 @@ mod files;
 mod environment;
 mod writing;
 pub mod registries;
+pub mod store;
 mod settings;
 mod trust;
 pub mod sets;

@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 use clap::{ArgMatches, Args, Command};
 
 use super::{
-    Global, apply, approve, build, claims, completion, copy, dev, diff, doctor, drift, explain, grant,
+    Global, apply, approve, build, cache, claims, completion, copy, dev, diff, doctor, drift, explain, grant,
     history, init, inspect, install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema,
     sets, sign, status, test, trust, uninstall, unlock, verify, version,
 };
@@ -22,6 +22,7 @@ const VERBS: &[(&str, Augment)] = &[
     ("apply", apply::Args::augment_args),
     ("approve", approve::Args::augment_args),
     ("build", build::Args::augment_args),
+    ("cache", cache::Args::augment_args),
     ("claims", claims::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("copy", copy::Copy::augment_args),

@@ -4,9 +4,9 @@ use clap::Subcommand;
 
 use super::exit::Code;
 use super::{
-    Context, apply, approve, build, claims, completion, copy, dev, diff, doctor, drift, explain, grant,
-    history, init, inspect, install, invoke, key, lint, list, login, outputs, plan, rbac, rollback, schema,
-    sets, sign, status, test, trust, uninstall, unlock, verify, version,
+    Context, apply, approve, build, cache, claims, completion, copy, dev, diff, doctor, drift, explain,
+    grant, history, init, inspect, install, invoke, key, lint, list, login, outputs, plan, rbac, rollback,
+    schema, sets, sign, status, test, trust, uninstall, unlock, verify, version,
 };
 
 #[derive(Debug, Subcommand)]
@@ -23,6 +23,7 @@ pub(super) enum Verb {
     Copy(copy::Copy),
     Login(login::Args),
     Logout(login::Logout),
+    Cache(cache::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Explain(explain::Args),
@@ -67,6 +68,7 @@ pub(super) fn dispatch(verb: &Verb, context: &Context) -> anyhow::Result<Code> {
         Verb::Copy(args) => copy::copy_verb(args, context),
         Verb::Login(args) => login::run(args, context),
         Verb::Logout(args) => login::forget(args, context),
+        Verb::Cache(args) => cache::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Inspect(args) => inspect::run(args, context),
         Verb::Explain(args) => explain::run(args, context),

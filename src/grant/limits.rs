@@ -140,7 +140,10 @@ fn larger<T: Ord>(
 }
 
 /// Reads a size as Kubernetes writes it: bytes, or with `Ki`, `Mi`, `Gi`.
-fn parse_size(text: &str) -> Result<u64, InvalidLimit> {
+///
+/// # Errors
+/// [`InvalidLimit`] for anything else.
+pub fn parse_size(text: &str) -> Result<u64, InvalidLimit> {
     let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("", 0)];
     let (digits, shift) = units
         .iter()

@@ -19,6 +19,7 @@ use crate::verify::TrustPolicy;
 use super::approve::Approval;
 
 use super::build::Build;
+use super::cache::{CacheCheck, CacheContents, CacheRemoval, CachedBundle};
 use super::claims::{ClaimList, ClaimsImported};
 use super::copy::Copied;
 use super::diff::Difference;
@@ -90,6 +91,10 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::printed::<Account>(),
         DocumentKind::printed::<Approval>(),
         DocumentKind::printed::<Build>(),
+        DocumentKind::printed::<CacheContents>(),
+        DocumentKind::printed::<CacheCheck>(),
+        DocumentKind::printed::<CacheRemoval>(),
+        DocumentKind::printed::<CachedBundle>(),
         DocumentKind::printed::<ClaimList>(),
         DocumentKind::printed::<ClaimsImported>(),
         DocumentKind::printed::<Copied>(),

@@ -75,6 +75,8 @@ pub fn settings(
         credentials: Box::new(auth_files()),
         proxies: proxies(),
         patience: Patience::default(),
+        store: None,
+        is_offline: false,
     })
 }
 

@@ -17,7 +17,7 @@ use crate::text::CommandLine;
 use super::super::exit::Usage;
 use super::environment::{directory, path_in, raw_variable};
 use super::files::{cannot_use, text_if_there};
-use super::registries;
+use super::{registries, store};
 
 /// The user's configuration file, `config.yaml`. Paths in it are below its directory.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -31,6 +31,8 @@ pub struct Settings {
     pub trust: Option<PathBuf>,
     /// Registries, by host.
     pub registries: BTreeMap<String, registries::RegistryEntry>,
+    /// Where what came from registries is kept, and how much of it.
+    pub cache: store::CacheSettings,
 }
 
 /// Where installations are recorded.
@@ -119,13 +121,17 @@ pub fn unexpanded(flag: &'static str, prefix: &str, path: &str) -> anyhow::Error
     Usage::new(told, CommandLine::of(flag).word(format_args!("{prefix}{right}"))).into()
 }
 
-/// The settings for registries. `plain` are those that a flag names as without encryption.
+/// The settings for registries. `plain` are those that a flag names as without encryption. None
+/// is asked where `is_offline`.
 ///
 /// # Errors
 /// When the configuration, or a file that it names, cannot be read.
-pub fn registry_settings(plain: &[String]) -> anyhow::Result<RegistrySettings> {
+pub fn registry_settings(plain: &[String], is_offline: bool) -> anyhow::Result<RegistrySettings> {
     let directory = directory("XDG_CONFIG_HOME", ".config").unwrap_or_default();
-    registries::settings(&Settings::load()?.registries, &directory, plain)
+    let settings = Settings::load()?;
+    let store = store::usable(&settings.cache)?;
+    let read = registries::settings(&settings.registries, &directory, plain)?;
+    Ok(RegistrySettings { store, is_offline, ..read })
 }
 
 #[cfg(test)]

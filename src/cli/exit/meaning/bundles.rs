@@ -43,6 +43,10 @@ pub(super) fn of_oci(error: &OciError) -> Meaning {
         | OciError::NotAFile(_)
         | OciError::Size { .. } => NOT_TRUSTED.into(),
         OciError::Registry(error) => of_registry(error),
+        OciError::System { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            Meaning::from(ERROR)
+                .hint("the disk is full; what is kept of registries can go: carnet cache clear")
+        }
         _ => ERROR.into(),
     }
 }
@@ -53,6 +57,7 @@ fn of_registry(error: &RegistryError) -> Meaning {
         RegistryError::Denied { with_credential: false, host, .. } => {
             meaning.hint(CommandLine::of("carnet login").word(host).own("-u USER"))
         }
+        RegistryError::Offline { .. } => meaning.hint("with a network: carnet pull REF"),
         RegistryError::Realm { .. } => meaning.hint(
             "if that host belongs to the registry, name it among its `tokenHosts` in `config.yaml` (docs/operating.md)",
         ),
