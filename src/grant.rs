@@ -315,7 +315,7 @@ impl Granted {
         self.decide(
             || format!("{verb} {object}"),
             |by| by.kubernetes.allows(verb, object),
-            |refused| refused.kubernetes.allows(verb, object),
+            |refused| refused.object(verb, object),
             || {
                 let (kind, name) = (object.group_kind(), &object.name);
                 match &object.namespace {

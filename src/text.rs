@@ -14,3 +14,20 @@ pub mod yaml;
 pub use shell::{Blank, CommandLine, Filling};
 pub use variable::variables;
 pub use yaml::YamlText;
+
+/// How many there are of what has a plural with an `s`.
+pub fn counted(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_more_than_one() {
+        for (count, expected) in [(0, "0 claims"), (1, "1 claim"), (2, "2 claims"), (1000, "1000 claims")] {
+            assert_eq!(counted(count, "claim"), expected);
+        }
+    }
+}

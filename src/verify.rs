@@ -29,10 +29,10 @@ mod refusal;
 mod policy;
 mod approval;
 
-pub use approval::{Approved, ApprovedBy, MAX_VALIDITY, PlanToApprove, Unapproved};
+pub use approval::{Approved, ApprovedBy, GivenApproval, MAX_VALIDITY, PlanToApprove, Unapproved};
 pub use policy::{
-    ApprovalRuleSummary, Forbidden, KeySummary, PlanFacts, PolicyError, PolicySummary, RuleSummary,
-    TargetKind, TrustPolicy,
+    ApprovalRuleSummary, Forbidden, KeyStanding, KeySummary, PlaceExplanation, PlanFacts, PolicyError,
+    PolicyRemark, PolicySummary, RuleSummary, TargetKind, TrustPolicy,
 };
 use policy::{TrustRule, TrustedKey};
 pub use refusal::{Flaw, Refusal, Unruled};
@@ -260,7 +260,7 @@ impl TrustPolicy {
         valid.map_or_else(|| self.window(last, now).map(|()| (*last).clone()), |name| Ok((*name).clone()))
     }
 
-    fn window(&self, name: &str, now: Timestamp) -> Result<(), Flaw> {
+    pub(in crate::verify) fn window(&self, name: &str, now: Timestamp) -> Result<(), Flaw> {
         let Some(TrustedKey { from, until, .. }) = self.keys.get(name) else {
             return Err(Flaw::Unlisted(name.to_owned()));
         };

@@ -225,7 +225,7 @@ fn a_grant_is_not_overwritten_and_a_document_is_checked_as_what_it_says_it_is() 
     let site = Site::new();
     site.carnet(&["grant", "new", "layout:one", "--to", "grant.yaml"]).expect(0);
     let said = site.carnet(&["grant", "new", "layout:two", "--to", "grant.yaml"]).expect(1);
-    assert_eq!(said.hint(), "`--force` overwrites it");
+    assert_eq!(said.hint(), "name another file, or overwrite this one with `--force`");
     let said = site.carnet(&["lint", "grant.yaml"]).expect(0);
     assert_eq!(said.stderr, "Errors: 0. Warnings: 0.\n");
     let grant = fs::read_to_string(site.0.path("grant.yaml")).unwrap();
@@ -346,7 +346,7 @@ fn whoever_has_no_policy_is_told_how_to_make_one() {
 
     assert_eq!(
         site.carnet(&[&new[..], &["--to", &file]].concat()).expect(1).hint(),
-        "`--force` overwrites it"
+        "name another file, or overwrite this one with `--force`"
     );
     let printed = site.carnet(&[&new[..], &["-o", "json"]].concat()).expect(0).document;
     assert_eq!(
@@ -414,7 +414,7 @@ fn history_that_is_imported_is_no_right_to_anything() {
 
     let there = ["--state", "there"];
     let import = ["claims", "import", "web.json", "--target", "dir:rendered", "-n", "prod"];
-    site.carnet(&[&import[..], &there].concat()).expect(0).says(&["1 claims of web in prod were imported"]);
+    site.carnet(&[&import[..], &there].concat()).expect(0).says(&["Imported 1 claim of web in prod"]);
     site.carnet(&[&import[..], &there].concat()).expect(0).says(&["web has all of these claims"]);
     let history = site.carnet(&[&["history", "web", "-o", "json"][..], &there].concat()).expect(0).document;
     assert_eq!(
@@ -497,7 +497,11 @@ fn sets_are_made_of_a_bundle_changed_in_an_editor_and_taken_by_name() {
         Said::of(command.output().unwrap())
     };
     let before = fs::read_to_string(&file).unwrap();
-    edit("echo '- no map' >").expect(1).says(&["is as it was"]);
+    let rejected = file.with_extension("rejected.yaml");
+    let here = format!("what you wrote is in `{}`", rejected.display());
+    edit("echo '- no map' >").expect(1).says(&["is as it was", &here]);
+    assert_eq!((fs::read_to_string(&rejected).unwrap().as_str(), mode(&rejected)), ("- no map\n", 0o600));
+    fs::remove_file(&rejected).unwrap();
     edit("false").expect(1).says(&["ended with an error"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), before);
     edit("true").expect(0).says(&["Nothing was changed"]);

@@ -645,6 +645,17 @@ fn a_mirror_is_told_no_credential_of_the_registry() {
 /// it by a flag, as there is no terminal.
 fn typed(site: &Site, reference: &str, folder: &Path) -> Vec<String> {
     let explained = site.run(&["explain", reference]).expect(0).document;
+    let prepared: Vec<_> = explained["prepare"].as_array().unwrap().iter().collect();
+    let mut variables = Vec::new();
+    for it in prepared {
+        let name = it["name"].as_str().unwrap();
+        match it["kind"].as_str().unwrap() {
+            "file" => std::fs::write(folder.join(name), "# mine\n").unwrap(),
+            "variable" => variables.push((name.to_owned(), "hunter2")),
+            "publicKey" => assert!(folder.join(name).is_file(), "{name}"),
+            other => assert_eq!(other, "file"),
+        }
+    }
     let steps = explained["steps"].as_array().unwrap().iter();
     let lines = steps.flat_map(|step| step["lines"].as_array().unwrap()).map(|line| line.as_str().unwrap());
     let lines: Vec<String> = lines.map(str::to_owned).collect();
@@ -658,7 +669,7 @@ fn typed(site: &Site, reference: &str, folder: &Path) -> Vec<String> {
         shell.env_clear().envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
         shell
             .env("PATH", format!("{}:/usr/bin:/bin", site.path("bin").display()))
-            .env("DB_PASSWORD", "hunter2");
+            .envs(variables.iter().cloned());
         let shell =
             shell.args(["-c", &format!("{line}{}", if asks { " -y" } else { "" })]).current_dir(folder);
         let output = shell.stdin(Stdio::null()).output().unwrap();
@@ -673,7 +684,6 @@ fn the_lines_that_explain_a_bundle_work_as_they_stand() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest-examples");
     let folder = site.path("somewhere else's");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(examples.join("guestbook/site.conf"), folder.join("site.conf")).unwrap();
     let policy = std::fs::read_to_string(examples.join("trust.yaml")).unwrap();
     let start = policy.find("-----BEGIN").unwrap();
     let pem: Vec<_> = policy[start..].lines().map(str::trim).take(4).collect();
@@ -702,7 +712,7 @@ fn the_lines_that_explain_a_bundle_work_as_they_stand() {
     );
     std::fs::create_dir_all(site.path("config/carnet")).unwrap();
     std::fs::copy(site.trust(&server), site.path("config/carnet/trust.yaml")).unwrap();
-    std::fs::remove_file(folder.join("grants.yaml")).unwrap();
+    std::fs::remove_file(folder.join("web-grants.yaml")).unwrap();
     let lines = typed(&site, &at, &folder);
     assert!(lines.iter().all(|line| !line.contains("trust")), "{lines:?}");
 }

@@ -134,6 +134,8 @@ fn every_document_that_is_printed_or_read_is_valid_by_its_schema_and_no_other_is
     site.prints("Explanation", &["explain", &first]);
     site.prints("Verification", &["verify", &first]);
     site.prints("Trust", &["trust", "show"]);
+    site.prints("TrustCheck", &["trust", "check"]);
+    site.prints("TrustExplanation", &["trust", "explain", &first]);
     site.prints("Lint", &["lint", &first]);
     let grant = site.prints("Grant", &["grant", "new", &first]);
     assert_eq!(grant["spec"]["bundle"], site.printed(&["inspect", &first])["digest"]);

@@ -76,6 +76,40 @@ impl Site {
     }
 }
 
+/// An editor that says that it is there, and then waits until it is told to end.
+const EDITOR: &str = "sh -c 'echo > there; exec cat hold'";
+
+#[test]
+fn an_editor_leaves_no_copy_whatever_ends_the_program() {
+    for (kind, text) in
+        [("params", "a: 1\n"), ("credentials", "{schemaVersion: 1.0.1, name: a, credentials: []}\n")]
+    {
+        for signal in ["TERM", "HUP"] {
+            let site = Site { home: Home::new(), digest: String::new() };
+            let sets = site.home.path(".config/carnet").join(kind);
+            std::fs::create_dir_all(&sets).unwrap();
+            std::fs::write(sets.join("prod.yaml"), text).unwrap();
+            for pipe in ["there", "hold"] {
+                assert!(Command::new("mkfifo").arg(site.home.path(pipe)).status().unwrap().success());
+            }
+            let mut edit = site.carnet();
+            edit.args([kind, "edit", "prod"]).env("EDITOR", EDITOR).env("PATH", "/usr/bin:/bin");
+            let mut child = edit.current_dir(site.home.root.path()).stderr(Stdio::null()).spawn().unwrap();
+            drop(std::fs::read(site.home.path("there")).unwrap());
+            let copies = std::fs::read_dir(&sets).unwrap().count();
+            assert_eq!(copies, 2, "there is a copy to be edited");
+            let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+            assert!(sent.unwrap().success());
+            assert_eq!(child.wait().unwrap().code(), Some(1), "{kind} {signal}");
+            // Whatever the shell made of the editor ends as well.
+            drop(std::fs::OpenOptions::new().read(true).write(true).open(site.home.path("hold")).unwrap());
+            let left: Vec<_> = std::fs::read_dir(&sets).unwrap().map(|it| it.unwrap().file_name()).collect();
+            assert_eq!(left, ["prod.yaml"], "{kind} {signal}");
+            assert_eq!(std::fs::read_to_string(sets.join("prod.yaml")).unwrap(), text);
+        }
+    }
+}
+
 #[test]
 fn each_signal_that_asks_a_program_to_end_stops_a_run_like_ctrl_c() {
     let ends = ["INT", "TERM", "HUP"].map(|signal| {

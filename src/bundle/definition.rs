@@ -10,17 +10,19 @@ use std::fmt;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use crate::document;
+use crate::document::{self, visible};
 
 mod extent;
 #[cfg(test)]
 mod laws;
 mod patterns;
+pub mod words;
 
 pub(crate) use extent::Budget;
 use extent::{Extent, MAX_MATCHING};
 pub(super) use extent::{MAX_WORK_TOGETHER, children};
 use patterns::Patterns;
+use words::{ValueFault, faults};
 
 /// How many times a schema may be applied to a part of a value. Without it, ten thousand schemas for the items of a
 /// list of a million would keep the host busy for minutes.
@@ -87,14 +89,7 @@ impl<'a> Definition<'a> {
 
     fn read(budget: &mut Budget, schema: Cow<'a, Value>) -> Result<Self, InvalidDefinition> {
         let extent = budget.spend_on(&schema)?;
-        let wrong = |error: ValidationError<'_>| {
-            let at = error.instance_path().to_string();
-            InvalidDefinition::Schema(if at.is_empty() {
-                error.to_string()
-            } else {
-                format!("`{at}`: {error}")
-            })
-        };
+        let wrong = |error: ValidationError<'_>| InvalidDefinition::Schema(told(&schema_faults(&error)));
         jsonschema::draft7::meta::validate(&schema).map_err(wrong)?;
         let (patterns, validator) = Patterns::of(&schema).map_err(wrong)?;
         Ok(Self { schema, extent, patterns, validator })
@@ -125,9 +120,9 @@ impl<'a> Definition<'a> {
         if self.work(value) > MAX_WORK || self.matching(value) > MAX_MATCHING {
             return Err(too_large());
         }
-        let faults: Vec<_> =
+        let found: Vec<_> =
             self.validator.iter_errors(value).take(MAX_FAULTS).map(|error| self.tell(&error)).collect();
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        if found.is_empty() { Ok(()) } else { Err(found) }
     }
 
     /// Whether values must not be shown.
@@ -188,16 +183,37 @@ impl<'a> Definition<'a> {
     /// Names of members can be as secret as values, so of a hidden value only the broken keyword is reported.
     fn tell(&self, error: &ValidationError<'_>) -> String {
         if self.is_write_only() {
-            return format!("value breaks the rule `{}`", error.kind().keyword());
+            return format!("it breaks the rule `{}`", error.kind().keyword());
         }
-        let (at, what) = (error.instance_path().to_string(), error.masked());
-        let mut text = if at.is_empty() { what.to_string() } else { format!("`{at}`: {what}") };
+        let mut text = told(&faults(error, false));
         if text.len() > MAX_FAULT {
             text.truncate(text.floor_char_boundary(MAX_FAULT));
             text.push('…');
         }
         text
     }
+}
+
+/// The types of JSON Schema, and what a list of them is.
+const TYPES: &str =
+    "must be one of `array`, `boolean`, `integer`, `null`, `number`, `object`, `string`, or a list of these";
+
+/// The faults of a schema. What its own schema says in several forms is one to whoever wrote it.
+fn schema_faults(error: &ValidationError<'_>) -> Vec<ValueFault> {
+    let mut found = faults(error, true);
+    for fault in found.iter_mut().filter(|it| it.pointer.rsplit('/').next() == Some("type")) {
+        fault.what = TYPES.into();
+    }
+    found
+}
+
+/// Faults as one text, each with its place.
+fn told(faults: &[ValueFault]) -> String {
+    let one = |fault: &ValueFault| match fault.pointer.as_str() {
+        "" => format!("it {}", fault.what),
+        at => format!("`{}` {}", visible(at), fault.what),
+    };
+    faults.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn named(kind: &str) -> &str {
@@ -248,7 +264,7 @@ fn weight(value: &Value) -> usize {
 }
 
 fn too_large() -> Vec<String> {
-    vec!["value is too large to be checked by its definition".into()]
+    vec!["it is too large to be checked by its definition".into()]
 }
 
 #[cfg(test)]
@@ -282,7 +298,10 @@ mod tests {
             "items": [{"type": "integer"}], "additionalItems": false});
         let definition = Definition::new(&schema).unwrap();
         assert_eq!(definition.check(&json!([1])), Ok(()));
-        assert_eq!(definition.check(&json!(["1"])).unwrap_err(), ["`/0`: value is not of type \"integer\""]);
+        assert_eq!(
+            definition.check(&json!(["1"])).unwrap_err(),
+            ["`/0` must be a whole number, and is text"]
+        );
         assert!(definition.check(&json!([1, 2])).is_err());
     }
 
@@ -353,7 +372,7 @@ mod tests {
         let schema = json!({"items": {"allOf": schemas}});
         let definition = Definition::new(&schema).unwrap();
         let faults = definition.check(&json!(vec![5_000; 2_000])).unwrap_err();
-        assert_eq!(faults, ["value is too large to be checked by its definition"]);
+        assert_eq!(faults, ["it is too large to be checked by its definition"]);
         assert_eq!(definition.check(&json!(vec![5_000; 200])), Ok(()));
     }
 

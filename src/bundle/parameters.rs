@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(
             resolve(&bundle, "install", &given, RecordedValues::Nothing).unwrap_err().to_string(),
             "the bundle has no parameter `q` (there are: `p`); the given value of the parameter `p` is not allowed: \
-             value is not of type \"integer\""
+             it must be a whole number, and is text"
         );
         let stored =
             resolve(&bundle, "install", &none, RecordedValues::Own(&values(Some(json!("x"))))).unwrap_err();

@@ -89,6 +89,13 @@ impl KubernetesScope {
         self.0.iter().any(|rule| rule.allows(verb, &kind, object))
     }
 
+    /// Whether a rule may have been meant for the verb on this object: its kind is the object's in another spelling, or it
+    /// leaves out the namespace that the object is in.
+    pub fn may_mean(&self, verb: Verb, object: &ObjectRef) -> bool {
+        let kind = object.group_kind();
+        self.0.iter().any(|rule| rule.may_mean(verb, &kind, object))
+    }
+
     /// Whether anything of this kind is in the set.
     pub fn concerns(&self, group_kind: &str) -> bool {
         self.0.iter().any(|rule| rule.kinds.iter().any(|pattern| pattern.matches(group_kind)))

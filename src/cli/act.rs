@@ -21,13 +21,15 @@ use super::inputs;
 use super::inputs::prompt::Stopped;
 
 pub(super) use args::{
-    BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs, namespace,
+    AnywhereArgs, BundleArgs, ClusterArgs, HomeArgs, InputArgs, InstalledArgs, TargetArgs, UnsignedArgs,
+    installation, namespace,
 };
 pub(super) use change::{ChangeArgs, IdentityArgs, NoWaitArgs, PowerArgs, TakeArgs, TimeoutArgs, time};
 pub(super) use console::{Console, Reply, ask};
 pub(super) use outcome::{
     Show, diff_lines, manifest_lines, output_text, plan_page, report, show_outputs, show_parameters,
 };
+pub(super) use signals::ended_by_signal;
 
 /// Has an operation done that works with installations. The console follows it.
 pub(super) fn carry_out<T>(

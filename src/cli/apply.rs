@@ -123,7 +123,9 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Plan> {
 fn approval(file: &Path) -> anyhow::Result<Approval> {
     let most = u64::try_from(approve::MAX_BYTES).unwrap_or(u64::MAX);
     let text = super::inputs::text_within(file, most)?;
-    Approval::read(text.as_bytes()).with_context(|| format!("`{}` is no approval", file.display()))
+    let approval = Approval::read(text.as_bytes());
+    let approval = approval.with_context(|| format!("`{}` is no approval", file.display()))?;
+    Ok(Approval { file: file.display().to_string(), ..approval })
 }
 
 fn standard_input(most: u64) -> anyhow::Result<Vec<u8>> {

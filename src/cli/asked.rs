@@ -3,6 +3,8 @@
 //!
 //! Only what stood on the command line is repeated. The environment and the configuration hold for the next command as well.
 
+use std::path::Path;
+
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _};
 
@@ -11,6 +13,7 @@ use crate::text::{Blank, CommandLine, Filling};
 
 use super::act::HomeArgs;
 use super::exit::Failure;
+use super::inputs;
 
 /// The flags that say where an installation and a bundle are, by their names among the arguments.
 const PLACE: [(&str, &str); 8] = [
@@ -36,6 +39,7 @@ pub(super) struct Asked {
     name: Option<String>,
     reference: Option<String>,
     plan: Option<String>,
+    has_credentials: bool,
     place: Vec<(&'static str, String)>,
     home: Option<HomeArgs>,
 }
@@ -55,6 +59,7 @@ impl Asked {
             name: typed(innermost, "name"),
             reference: typed(innermost, "reference"),
             plan: typed(innermost, "plan"),
+            has_credentials: typed(innermost, "credentials").is_some(),
             place: place.map(|(_, flag, value)| (flag, value)).collect(),
             home: has_home.then(|| HomeArgs::from_arg_matches(innermost).ok()).flatten(),
         }
@@ -63,6 +68,18 @@ impl Asked {
     /// The installation that was asked about.
     pub(super) fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// Whether a credential set was named.
+    pub(super) fn has_credentials(&self) -> bool {
+        self.has_credentials
+    }
+
+    /// The same, with the bundle that is on record where none was named.
+    pub(super) fn about(&self, recorded: Option<String>) -> Self {
+        let mut asked = self.clone();
+        asked.reference = asked.reference.or(recorded);
+        asked
     }
 
     /// Which namespace of which cluster was asked about, where the verb has such flags.
@@ -79,6 +96,7 @@ impl Asked {
     /// ours that takes them.
     pub(super) fn completed(&self, hint: &CommandLine) -> CommandLine {
         let filled = hint.filled(|blank| match blank {
+            Blank::Grant => free_grant().map(Filling::Word),
             Blank::Host => self.host().map(Filling::Word),
             Blank::Kubectl => self.kubectl().map(Filling::Line),
             Blank::Name => self.name.clone().map(Filling::Word),
@@ -106,6 +124,15 @@ impl Asked {
         said.peek()?;
         Some(said.fold(CommandLine::of("kubectl"), |line, (flag, value)| line.own(flag).word(value)))
     }
+}
+
+/// A name for a new grant, where the usual one is taken.
+fn free_grant() -> Option<String> {
+    let is_there = |name: &str| inputs::has_entry(Path::new(name));
+    if !is_there(Blank::Grant.word()) {
+        return None;
+    }
+    (2..100).map(|number| format!("grant-{number}.yaml")).find(|name| !is_there(name))
 }
 
 /// The value of an argument that stood on the command line. Those with the place of a bundle are typed, so what stood there

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::operations::Document as _;
 use crate::operations::claims::{ClaimList, ClaimsImported, ImportRequest, export, import};
-use crate::text::json;
+use crate::text::{counted, json};
 
-use super::act::{HomeArgs, TargetArgs};
+use super::act::{self, HomeArgs, TargetArgs};
 use super::exit::{self, Code};
 use super::ui::{Page, Report, Tone, mixed};
 use super::{Context, inputs};
@@ -39,7 +39,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct Export {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: Option<String>,
     /// Write to this file
     #[arg(long, value_name = "FILE")]
@@ -72,7 +72,11 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
 fn run_export(args: &Export, context: &Context) -> anyhow::Result<Code> {
     let list = export(args.name.as_deref(), args.home.namespace(), &args.home.state(context)?)?;
     match &args.to {
-        Some(file) => write(&list, file)?,
+        Some(file) => {
+            write(&list, file)?;
+            let count = counted(list.items.len(), "claim");
+            context.ui.status(format_args!("Wrote `{}`: {count}.", file.display()));
+        }
         None => context.ui.document(ClaimList::KIND, &list)?,
     }
     for line in &list.left_out {
@@ -101,8 +105,8 @@ impl Report for ClaimsImported {
         match self.claims.len() {
             0 => page.line("", Tone::Plain, mixed!("{} has all of these claims.", self.name)),
             count => {
-                let (name, namespace) = (&self.name, &self.namespace);
-                page.line("", Tone::Good, mixed!("{count} claims of {name} in {namespace} were imported."));
+                let (count, name, namespace) = (counted(count, "claim"), &self.name, &self.namespace);
+                page.line("", Tone::Good, mixed!("Imported {count} of {name} in {namespace}."));
             }
         }
         for value in &self.withheld {

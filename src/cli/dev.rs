@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(value_name = "DIR", default_value = ".")]
     directory: PathBuf,
     /// Name of the installation
-    #[arg(long, value_name = "NAME", default_value = "dev")]
+    #[arg(long, value_name = "NAME", default_value = "dev", value_parser = act::installation)]
     name: String,
     #[command(flatten)]
     target: TargetArgs,

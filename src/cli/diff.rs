@@ -4,7 +4,7 @@ use crate::operations::diff::{Difference, diff};
 use crate::targets::Change;
 
 use super::Context;
-use super::act::{self, InstalledArgs, diff_lines};
+use super::act::{self, AnywhereArgs, InstalledArgs, diff_lines};
 use super::exit::Code;
 use super::findings;
 use super::ui::{Page, Report, mixed};
@@ -22,7 +22,7 @@ Examples:
   carnet diff web --exit-code")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
     /// Exit with 3 when anything differs
     #[arg(long)]
@@ -31,13 +31,17 @@ pub(super) struct Args {
     #[arg(long)]
     foreign: bool,
     #[command(flatten)]
+    anywhere: AnywhereArgs,
+    #[command(flatten)]
     installed: InstalledArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let request = args.installed.request(&args.name)?;
+    let installed =
+        args.installed.in_namespace(args.anywhere.home(&args.name, &args.installed.home, context)?);
+    let request = installed.request(&args.name)?;
     let difference =
-        act::carry_out(&args.installed.home, context, async |services| diff(&request, services).await)?;
+        act::carry_out(&installed.home, context, async |services| diff(&request, services).await)?;
     context.ui.long_report(&difference)?;
     let differs = !difference.changes.is_empty() || !difference.findings.is_as_installed();
     Ok(act::pending(args.exit_code, differs || args.foreign && difference.findings.has_foreign()))

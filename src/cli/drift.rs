@@ -3,7 +3,7 @@
 use crate::operations::drift::{Drift, drift, fix};
 
 use super::Context;
-use super::act::{self, ChangeArgs, InstalledArgs};
+use super::act::{self, AnywhereArgs, ChangeArgs, InstalledArgs};
 use super::exit::{self, Code};
 use super::findings;
 use super::ui::{Page, Report, Tone, Words, mixed};
@@ -24,7 +24,7 @@ Examples:
   carnet drift web --fix -c credentials.yaml")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
     /// Exit with 3 when anything has drifted
     #[arg(long, conflicts_with = "fix")]
@@ -36,24 +36,27 @@ pub(super) struct Args {
     #[arg(long)]
     fix: bool,
     #[command(flatten)]
+    anywhere: AnywhereArgs,
+    #[command(flatten)]
     installed: InstalledArgs,
     #[command(flatten)]
     change: ChangeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let request = args.change.on(args.installed.request(&args.name)?);
+    let installed =
+        args.installed.in_namespace(args.anywhere.home(&args.name, &args.installed.home, context)?);
+    let request = args.change.on(installed.request(&args.name)?);
     if args.fix {
         let outcome =
-            act::carry_out(&args.installed.home, context, async |services| fix(&request, services).await)?;
+            act::carry_out(&installed.home, context, async |services| fix(&request, services).await)?;
         if outcome.plan().is_empty() {
             context.ui.status("Nothing had to be put back.");
         }
         act::report(&outcome, &context.ui)?;
         return Ok(exit::DONE);
     }
-    let drift =
-        act::carry_out(&args.installed.home, context, async |services| drift(&request, services).await)?;
+    let drift = act::carry_out(&installed.home, context, async |services| drift(&request, services).await)?;
     context.ui.report(&drift)?;
     let has_drifted = !drift.objects.is_empty() || !drift.findings.is_as_installed();
     Ok(act::pending(args.exit_code, has_drifted || args.foreign && drift.findings.has_foreign()))

@@ -159,6 +159,8 @@ pub struct Failure {
 pub enum Circumstance {
     /// A run ended before it was done. Whether it has begun to change anything is on record.
     CutShort,
+    /// A credential is missing, whether a credential set was named or not.
+    NoCredential,
     /// There is no trust policy in any of the places where one is looked for.
     NoPolicy,
     /// The trust policy has no rule for the place of a bundle.

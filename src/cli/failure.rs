@@ -13,7 +13,10 @@ use super::inputs::{self, StatePlace};
 impl Context {
     /// An error as it is told, with hints for what was typed, and with the place that was looked at where nothing was there.
     pub fn failure(&self, error: &anyhow::Error) -> Failure {
-        let mut failure = self.asked.explained(Failure::of(error));
+        let failure = Failure::of(error);
+        let looks = failure.hint.as_ref().is_some_and(|hint| hint.as_str().starts_with("carnet inspect REF"));
+        let recorded = if looks { self.recorded_reference() } else { None };
+        let mut failure = self.asked.about(recorded).explained(failure);
         match failure.circumstance {
             Some(Circumstance::NothingThere) => failure.details.extend(self.looked_at()),
             Some(Circumstance::NoPolicy) => {
@@ -38,9 +41,22 @@ impl Context {
                 let way_on = self.way_on().map(|hint| self.asked.completed(&hint));
                 failure.hint = way_on.or(failure.hint);
             }
-            None => {}
+            Some(Circumstance::NoCredential) if self.asked.has_credentials() => {
+                let names = "the credential set that `-c` names has none of this name: write it there";
+                failure.hint = Some(names.into());
+            }
+            Some(Circumstance::NoCredential) | None => {}
         }
         failure
+    }
+
+    /// Where the bundle of the installation is from that was asked about. A cluster is not asked for it.
+    fn recorded_reference(&self) -> Option<String> {
+        if self.state().ok()? == StatePlace::Kube {
+            return None;
+        }
+        let state = self.asked.home()?.state(self).ok()?;
+        Some(state.find(self.asked.name()?).ok()??.settings.reference).filter(|it| !it.is_empty())
     }
 
     /// What can be done about a run that was cut short. None: nothing was done yet. A cluster is not asked once more: the

@@ -2,6 +2,7 @@
 
 use crate::capability::severity::Severity;
 use crate::operations::examine::Findings;
+use crate::text::counted;
 
 use super::ui::{Page, Tone, Words, mixed};
 
@@ -13,7 +14,7 @@ pub(super) fn show(page: &mut Page, findings: &Findings, is_unchanged: bool) {
         page.line(
             "",
             Tone::Quiet,
-            mixed!("Looked at {looked_at} objects: what was set, and what others hold."),
+            mixed!("Looked at {}: what was set, and what others hold.", counted(*looked_at, "object")),
         );
         return;
     }
@@ -21,7 +22,10 @@ pub(super) fn show(page: &mut Page, findings: &Findings, is_unchanged: bool) {
         page.line(
             "",
             Tone::Plain,
-            mixed!("What was set is as it was installed, in all {looked_at} objects."),
+            match looked_at {
+                1 => "What was set is as it was installed, in the 1 object.".into(),
+                more => mixed!("What was set is as it was installed, in all {more} objects."),
+            },
         );
     }
     unfinished(page, findings);

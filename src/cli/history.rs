@@ -4,7 +4,7 @@ use crate::operations::history::{RevisionList, history};
 use crate::state::Revision;
 
 use super::Context;
-use super::act::{HomeArgs, time_of};
+use super::act::{self, AnywhereArgs, HomeArgs, time_of};
 use super::exit::{self, Code};
 use super::ui::{Page, Report, Tone, mixed};
 
@@ -17,15 +17,18 @@ const SHORT: usize = 10;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
+    #[command(flatten)]
+    anywhere: AnywhereArgs,
     #[command(flatten)]
     home: HomeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let state = args.home.state(context)?;
-    context.ui.report(&history(&args.name, args.home.namespace(), &state)?)?;
+    let home = args.anywhere.home(&args.name, &args.home, context)?;
+    let state = home.state(context)?;
+    context.ui.report(&history(&args.name, home.namespace(), &state)?)?;
     Ok(exit::DONE)
 }
 

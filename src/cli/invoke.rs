@@ -16,7 +16,7 @@ Example:
   carnet invoke guestbook dev.carnet.guestbook.backup --param backup-name=monday")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
     /// The action
     #[arg(value_name = "ACTION")]

@@ -88,6 +88,8 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("SourceDirectory", "`init`", "`name`, `directory`, `language`, `attempt`, `publish`"),
     ("TestReport", "`test`", "`cases`: each with `name`, `differences`"),
     ("Trust", "`trust show`", "`file`, `keys`, `rules`, `refusedDigests`, `approvals`, `isBelowMachine`"),
+    ("TrustCheck", "`trust check`", "`policies`: each with `file`, `isMachines`, `rules`, `remarks`"),
+    ("TrustExplanation", "`trust explain`", "`reference`, `canBeTrusted`, `policies`"),
     ("TrustPolicy", "`trust new`", "`spec`: the policy itself"),
     ("Verification", "`verify`", "`digest`, `trusted`, `by`, `rule`, `reason`, `signatures`"),
     ("Version", "`version`", "`version`, `cnab`, `hostInterfaces`"),

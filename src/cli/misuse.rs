@@ -174,8 +174,8 @@ mod tests {
             ("drift web --fix --exit-code", "--fix cannot be used with --exit-code", "carnet drift --help"),
             ("trust new", "`carnet trust new` lacks --key PUB, --name BUNDLE", "carnet trust new --help"),
             (
-                "status web -A",
-                "`-A` is no flag of `carnet status`",
+                "uninstall web -A",
+                "`-A` is no flag of `carnet uninstall`",
                 "all installations, in all namespaces: carnet list -A",
             ),
             ("trust", "`carnet trust` lacks a verb", "carnet trust --help"),

@@ -4,7 +4,7 @@ use crate::operations::Document;
 use crate::operations::outputs::{OutputList, OutputValue, outputs};
 
 use super::Context;
-use super::act::{HomeArgs, output_text, show_outputs, show_parameters};
+use super::act::{self, AnywhereArgs, HomeArgs, output_text, show_outputs, show_parameters};
 use super::exit::{self, Code};
 use super::ui::{Page, Report};
 
@@ -12,18 +12,21 @@ use super::ui::{Page, Report};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
     /// Show this output alone, as it is; with `-o json` or `-o yaml` as a document
     #[arg(value_name = "OUTPUT")]
     only: Option<String>,
     #[command(flatten)]
+    anywhere: AnywhereArgs,
+    #[command(flatten)]
     home: HomeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let state = args.home.state(context)?;
-    let outputs = outputs(&args.name, args.home.namespace(), &state)?;
+    let home = args.anywhere.home(&args.name, &args.home, context)?;
+    let state = home.state(context)?;
+    let outputs = outputs(&args.name, home.namespace(), &state)?;
     match &args.only {
         None => context.ui.report(&outputs)?,
         Some(name) => {

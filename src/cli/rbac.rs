@@ -47,7 +47,7 @@ Examples:
   carnet rbac --from manifests/ crds.yaml -n prod")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME", required_unless_present = "from")]
+    #[arg(value_name = "NAME", required_unless_present = "from", value_parser = act::installation)]
     name: Option<String>,
     /// Where the bundle is
     #[arg(value_name = "REF", required_unless_present_any = ["from", "revoke", "rollback"])]
@@ -254,6 +254,18 @@ fn preface(text: &mut YamlText, report: &RightsReport, has_second: bool) {
             "For `kubectl apply --server-side` of the manifests: only that creates objects by their names.",
         );
     }
+    if let Some(home) = home_of(report) {
+        comment(&format!(
+            "The account is set apart, in the namespace `{home}`: its rights reach beyond `{}`, and whoever may",
+            report.namespace
+        ));
+        comment(
+            "act as accounts of that namespace (the built-in role `edit` is enough) would have them as well. Give nobody",
+        );
+        comment(&format!(
+            "rights in `{home}` who does not have these; another one of that kind: `--identity-namespace`."
+        ));
+    }
     report.escalations.iter().for_each(|escalation| comment(escalation));
     let later = report.later.join(", ");
     match (has_second, &report.plan) {
@@ -279,6 +291,12 @@ fn preface(text: &mut YamlText, report: &RightsReport, has_second: bool) {
     }
 }
 
+/// The namespace of the account, where that is not the installation's.
+fn home_of(report: &RightsReport) -> Option<&str> {
+    let account = report.objects.iter().find(|object| object["kind"] == "ServiceAccount")?;
+    account["metadata"]["namespace"].as_str().filter(|home| *home != report.namespace)
+}
+
 impl Report for RightsCheck {
     fn show(&self, page: &mut Page) {
         for line in &self.missing {
@@ -298,5 +316,35 @@ impl Report for Account {
             Tone::Plain,
             mixed!("It can do this plan and nothing else, until {}.", self.record.expires),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn printed(account_in: &str) -> String {
+        let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "carnet-web", "namespace": account_in } });
+        let report = RightsReport {
+            name: "web".into(),
+            namespace: "prod".into(),
+            plan: None,
+            objects: vec![account],
+            escalations: vec!["it hands on: x".into()],
+            later: Vec::new(),
+        };
+        yaml(&report).as_str().to_owned()
+    }
+
+    #[test]
+    fn an_account_that_is_set_apart_says_why() {
+        let apart = printed("carnet-identities");
+        for line in ["# The account is set apart, in the namespace `carnet-identities`", "# it hands on: x"] {
+            assert!(apart.contains(line), "{apart}");
+        }
+        assert!(apart.lines().all(|line| line.chars().count() <= 120), "{apart}");
+        assert!(!printed("prod").contains("set apart"));
     }
 }

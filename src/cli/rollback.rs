@@ -24,7 +24,7 @@ Examples:
   carnet rollback web 01KB1V2M3N")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
     /// Revision, or how it begins; else the last one that succeeded before the last change
     #[arg(value_name = "REVISION")]

@@ -1,12 +1,7 @@
 //! `carnet params` and `carnet credentials`: the user's own sets.
 
-use std::io::IsTerminal as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use anyhow::Context as _;
 use schemars::JsonSchema;
-use secrecy::SecretString;
 use serde::Serialize;
 
 use crate::operations::Document;
@@ -22,8 +17,10 @@ use super::inputs::sets::SetKind;
 use super::inputs::{self, credentials, parameters};
 use super::ui::{Page, Report, Tone, Words, mixed};
 
+mod edit;
 mod text;
 
+use edit::edit;
 use text::{Inputs, credential_set, parameter_set};
 
 /// Keep values of parameters as sets, by name
@@ -220,51 +217,6 @@ fn shown(kind: SetKind, name: &str) -> anyhow::Result<Set> {
     let items = items.with_context(|| format!("the set `{}` cannot be used", file.display()))?;
     let items = items.into_iter().map(|(name, source)| SetItem { name, source }).collect();
     Ok(Set { name: name.into(), file: file.display().to_string(), items })
-}
-
-/// Has the user's editor change a copy, which replaces the set only where it can be used.
-fn edit(kind: SetKind, name: &str, context: &Context) -> anyhow::Result<()> {
-    let (file, before) = there(kind, name)?;
-    let copy = inputs::private_copy(&file, &SecretString::from(before.clone()))?;
-    loop {
-        run_editor(copy.path())?;
-        let after = inputs::text(copy.path())?;
-        match check(kind, &after) {
-            Ok(()) if after == before => {
-                context.ui.status(format_args!("Nothing was changed."));
-                return Ok(());
-            }
-            Ok(()) => {
-                kind.keep(name, &after.into(), true)?;
-                context.ui.status(format_args!("Kept: {}", file.display()));
-                return Ok(());
-            }
-            Err(fault) => {
-                context.ui.warning(format_args!("{fault:#}"));
-                if ask("It cannot be used so. Edit it again?") != Reply::Yes {
-                    return Err(fault.context(format!("`{}` is as it was", file.display())));
-                }
-            }
-        }
-    }
-}
-
-/// Runs the editor of the user's environment, as other programs do: as words of a shell, with the file after them.
-fn run_editor(file: &Path) -> anyhow::Result<()> {
-    let named = ["VISUAL", "EDITOR"].into_iter().find_map(inputs::variable);
-    let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    anyhow::ensure!(
-        named.is_some() || has_terminal,
-        "there is no terminal to edit on: set EDITOR to a program that needs none, or write the file"
-    );
-    let editor = named.unwrap_or_else(|| "vi".into());
-    #[expect(clippy::disallowed_methods, reason = "the user's own editor, on a file of theirs")]
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(file);
-    let status = command.stdin(Stdio::inherit()).status();
-    let status = status.with_context(|| format!("the editor `{editor}` could not be started"))?;
-    anyhow::ensure!(status.success(), "the editor `{editor}` ended with an error, so nothing was changed");
-    Ok(())
 }
 
 fn delete(kind: SetKind, args: &Delete, context: &Context) -> anyhow::Result<Code> {

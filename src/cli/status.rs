@@ -5,7 +5,7 @@ use crate::operations::status::{InstallationStatus, ObjectStatus, StatusRequest,
 use crate::state::RequiredInstallation;
 
 use super::Context;
-use super::act::{HomeArgs, show_outputs, show_parameters, time_of};
+use super::act::{self, AnywhereArgs, HomeArgs, show_outputs, show_parameters, time_of};
 use super::exit::{self, Code};
 use super::ui::{Page, Report, Tone, Words, mixed};
 
@@ -16,16 +16,19 @@ Example:
   carnet status web -o json")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
+    #[command(flatten)]
+    anywhere: AnywhereArgs,
     #[command(flatten)]
     home: HomeArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
-    let state = args.home.state(context)?;
-    let namespace = args.home.namespace().map(str::to_owned);
-    let request = StatusRequest { name: args.name.clone(), namespace, access: args.home.access()? };
+    let home = args.anywhere.home(&args.name, &args.home, context)?;
+    let state = home.state(context)?;
+    let namespace = home.namespace().map(str::to_owned);
+    let request = StatusRequest { name: args.name.clone(), namespace, access: home.access()? };
     let status = context.wait(status(&request, &state, &context.ui))?;
     context.ui.report(&status)?;
     Ok(exit::DONE)

@@ -7,8 +7,10 @@ use super::exit::Code;
 
 mod new;
 mod show;
+mod check;
+mod explain;
 
-/// Write trust policies, and show the one that decides here
+/// Write trust policies, and say what the one that decides here demands
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -19,11 +21,15 @@ pub(super) struct Args {
 enum Verb {
     New(new::Args),
     Show(show::Args),
+    Check(check::Args),
+    Explain(explain::Args),
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     match &args.verb {
         Verb::New(args) => new::run(args, context),
         Verb::Show(args) => show::run(args, context),
+        Verb::Check(args) => check::run(args, context),
+        Verb::Explain(args) => explain::run(args, context),
     }
 }

@@ -18,7 +18,7 @@ Examples:
   carnet uninstall web --with-dependencies")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
     /// Remove also what was made for it and nobody else needs, after it and in reverse order
     #[arg(long)]

@@ -3,7 +3,7 @@
 use crate::operations::unlock::{LockReport, look, unlock};
 
 use super::Context;
-use super::act::{HomeArgs, Reply, ask};
+use super::act::{self, HomeArgs, Reply, ask};
 use super::exit::{self, Code, Unasked};
 use super::inputs::prompt::Stopped;
 use super::ui::{Page, Report, Tone, mixed};
@@ -21,7 +21,7 @@ Examples:
   carnet unlock web --state kube -n prod --yes")]
 pub(super) struct Args {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = act::installation)]
     name: String,
     /// Confirm it
     #[arg(short, long)]

@@ -4,8 +4,9 @@ use std::fmt::Display;
 
 use crate::capability::Capabilities;
 use crate::capability::files::FileScope;
-use crate::capability::kubernetes::KubernetesScope;
+use crate::capability::kubernetes::{KubernetesScope, RuleText, Verb};
 use crate::capability::template::Names;
+use crate::kubernetes::object::ObjectRef;
 use crate::text::CommandLine;
 
 use super::spec::{GrantSpec, InvalidGrant};
@@ -21,12 +22,19 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn resolve(grant: &GrantSpec, names: &Names) -> Result<Self, InvalidGrant> {
+        let kubernetes: Vec<_> = grant.deny.kubernetes.iter().map(reading_secrets).collect();
         Ok(Self {
-            kubernetes: KubernetesScope::resolve(&grant.deny.kubernetes, names)?,
+            kubernetes: KubernetesScope::resolve(&kubernetes, names)?,
             files: FileScope::resolve(&grant.deny.files, names)?,
             credentials: grant.deny.credentials.clone(),
             reveal: grant.deny.reveal.clone(),
         })
+    }
+
+    /// Whether the verb on this object is refused, also by another spelling of its kind: only the server of a kind of
+    /// others knows how it is written, and a refusal that refuses nothing would be found out too late.
+    pub(super) fn object(&self, verb: Verb, object: &ObjectRef) -> bool {
+        self.kubernetes.allows(verb, object) || self.kubernetes.may_mean(verb, object)
     }
 
     /// Whether the credential of this name is refused altogether.
@@ -66,6 +74,15 @@ impl Refused {
         lines.extend(credentials.map(|name| refusal("# refused by deny: the credential", name)));
         lines
     }
+}
+
+/// Who refuses reading refuses it for Secrets as well.
+fn reading_secrets(rule: &RuleText) -> RuleText {
+    let mut rule = rule.clone();
+    if rule.verbs.contains(&Verb::Get) && !rule.verbs.contains(&Verb::GetSecret) {
+        rule.verbs.push(Verb::GetSecret);
+    }
+    rule
 }
 
 /// A line beside those that would grant something: a comment, since no flag does.

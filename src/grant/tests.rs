@@ -596,6 +596,38 @@ async fn a_deny_wins_for_every_kind_of_power_and_for_nothing_beside_it() {
 }
 
 #[tokio::test]
+async fn a_deny_counts_in_any_spelling_of_a_kind_of_others_and_for_reading_secrets() {
+    let rule = "{ verbs: [delete, get-secret], kinds: [x.example/Thing, Secret], namespaces: [prod], names: ['web-*'], optional: true }";
+    let allowed = json!([{
+        "verbs": ["delete", "get-secret"], "kinds": ["x.example/Thing", "Secret"], "namespaces": ["prod"], "names": ["web-*"],
+    }]);
+    let denying = async |deny: Value| {
+        let grant = json!({"kubernetes": allowed, "deny": {"kubernetes": [deny]}});
+        granted(&format!("requests: {{ kubernetes: [{rule}] }}"), grant).await.unwrap()
+    };
+    let thing = || ObjectRef::new("x.example/v1", "Thing", Some("prod"), "web-a");
+    for kind in ["Thing", "thing", "THING", "things"] {
+        let deny = json!({"verbs": ["delete"], "kinds": [format!("x.example/{kind}")], "namespaces": ["prod"], "names": ["web-a"]});
+        let granted = denying(deny).await;
+        assert_eq!(reason(granted.delete(thing())), "refused", "{kind}");
+        assert!(
+            granted.delete(ObjectRef { name: "web-b".into(), ..thing() }).is_ok(),
+            "{kind}: another name"
+        );
+    }
+    let anywhere = json!({"verbs": ["delete"], "kinds": ["x.example/Thing"], "names": ["web-a"]});
+    assert_eq!(reason(denying(anywhere).await.delete(thing())), "refused", "without a namespace");
+    for kind in ["x.example/Thin", "y.example/Thing", "x.example/Things2"] {
+        let other = json!({"verbs": ["delete"], "kinds": [kind], "namespaces": ["prod"], "names": ["web-a"]});
+        assert!(denying(other).await.delete(thing()).is_ok(), "{kind}");
+    }
+    let reading = json!({"verbs": ["get"], "kinds": ["Secret"], "namespaces": ["prod"], "names": ["web-a"]});
+    let granted = denying(reading).await;
+    assert_eq!(reason(granted.get(secret("web-a"))), "refused");
+    assert!(granted.get(secret("web-b")).is_ok());
+}
+
+#[tokio::test]
 async fn a_denied_credential_is_neither_lent_placed_nor_shown() {
     let requests = "requests: { credentials: [{ name: token, into: [prod/Secret/web-db], reveal: true, optional: true }] }";
     let grant = json!({

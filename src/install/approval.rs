@@ -7,19 +7,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::fetch::Fetched;
-use crate::verify::{Approved, PlanToApprove, TrustPolicy, Unapproved};
+use crate::verify::{Approved, GivenApproval, PlanToApprove, TrustPolicy, Unapproved};
 
 /// The approvals that are at hand, and the policy that may demand some. The default demands none.
 #[derive(Clone, Default)]
 pub struct Approvals {
     policy: Option<Arc<TrustPolicy>>,
-    given: Vec<Vec<u8>>,
+    given: Vec<GivenApproval>,
     now: Timestamp,
 }
 
 impl Approvals {
-    /// These approvals, as bytes of Sigstore bundles, under a policy. None: nothing is demanded.
-    pub fn new(policy: Option<Arc<TrustPolicy>>, given: Vec<Vec<u8>>, now: Timestamp) -> Self {
+    /// These approvals, under a policy. None: nothing is demanded.
+    pub fn new(policy: Option<Arc<TrustPolicy>>, given: Vec<GivenApproval>, now: Timestamp) -> Self {
         Self { policy, given, now }
     }
 

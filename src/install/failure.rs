@@ -75,7 +75,7 @@ pub enum Error {
     #[error("left in place, and still on record: {}", some(&left_texts(.0)))]
     Left(Vec<LeftObject>),
     /// Several things that the action needs are missing.
-    #[error("{first}; {}", more.iter().map(|error| document::chain(error)).collect::<Vec<_>>().join("; "))]
+    #[error("{}; {}", document::chain(first), more.iter().map(|error| document::chain(error)).collect::<Vec<_>>().join("; "))]
     Missing {
         /// The one that decides about the exit code.
         first: Box<Self>,
@@ -101,6 +101,8 @@ pub enum Error {
     Place {
         /// The installation.
         name: String,
+        /// Its namespace.
+        namespace: String,
         /// Where it is.
         recorded: String,
         /// Where it was looked for.

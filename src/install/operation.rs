@@ -176,6 +176,7 @@ impl Operation {
     pub(super) fn elsewhere(&self, earlier: &Installation) -> Error {
         Error::Place {
             name: self.name.clone(),
+            namespace: earlier.namespace.clone(),
             recorded: described(&earlier.settings.place, &earlier.namespace),
             asked: described(&self.place.clone().into(), &self.namespace),
         }

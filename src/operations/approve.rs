@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::document;
 use crate::plan::Plan;
 use crate::signature::{ApprovalStatement, PrivateKey, sigstore};
-use crate::verify::MAX_VALIDITY;
+use crate::verify::{GivenApproval, MAX_VALIDITY};
 
 use super::{API_VERSION, Document, Error};
 
@@ -32,6 +32,9 @@ pub struct Approval {
     pub expires_at: String,
     /// The signature: a Sigstore bundle v0.3 around an in-toto statement about the plan's digest.
     pub signature: Value,
+    /// The file that it was read from, for people.
+    #[serde(skip)]
+    pub file: String,
 }
 
 /// Why a file is no approval.
@@ -66,9 +69,9 @@ impl Approval {
         Ok(document::typed(value)?.0)
     }
 
-    /// The bytes of the signature.
-    pub(super) fn signature(&self) -> Vec<u8> {
-        document::written(&self.signature).into_bytes()
+    /// What counts of it: the signature.
+    pub(super) fn given(&self) -> GivenApproval {
+        GivenApproval { file: self.file.clone(), bytes: document::written(&self.signature).into_bytes() }
     }
 }
 
@@ -99,6 +102,7 @@ pub fn approve(
         approved_at: stated.approved_at.to_string(),
         expires_at: stated.expires_at.to_string(),
         signature: document::json(&signature).unwrap_or_default(),
+        file: String::new(),
     })
 }
 

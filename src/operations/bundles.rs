@@ -54,7 +54,7 @@ impl Bundles {
             (Ok(policy), _) => Some(policy.clone()),
             (Err(_), Ok(machine)) => machine.clone(),
         };
-        let given = given.iter().map(Approval::signature).collect();
+        let given = given.iter().map(Approval::given).collect();
         Ok(Approvals::new(policy.map(Arc::new), given, self.now))
     }
 

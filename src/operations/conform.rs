@@ -1,10 +1,7 @@
 //! Checks a document of ours against the schema that is published for its kind, and lists every fault.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{JsonType, ValidationError};
-use serde_json::Value;
-
-use crate::document::{self, visible};
+use crate::bundle::definition::words;
+use crate::document;
 
 use super::API_VERSION;
 use super::lint::{Lint, LintFault, LintSeverity};
@@ -31,73 +28,13 @@ pub fn conform(kind: &DocumentKind, text: &str) -> Lint {
     let Ok(validator) = jsonschema::draft202012::new(&kind.schema()) else {
         return Lint { faults: vec![fault(String::new(), "has a kind without a schema".into())] };
     };
-    let faults = validator.iter_errors(&value).take(MAX_FAULTS).flat_map(|error| {
-        let at = error.instance_path().to_string();
-        words(&error).into_iter().map(move |(name, what)| (beneath(&at, name.as_deref()), what))
-    });
-    Lint { faults: faults.map(|(pointer, what)| fault(pointer, what)).collect() }
-}
-
-fn beneath(at: &str, name: Option<&str>) -> String {
-    name.map_or_else(|| at.to_owned(), |name| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")))
-}
-
-/// The faults that an error stands for: the member that is meant, if it is one of the place, and what is wrong.
-fn words(error: &ValidationError<'_>) -> Vec<(Option<String>, String)> {
-    let one = |what: String| vec![(None, what)];
-    match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
-            .iter()
-            .map(|name| (Some(name.clone()), "is a member that this kind does not have".into()))
-            .collect(),
-        ValidationErrorKind::Required { property } => {
-            vec![(property.as_str().map(str::to_owned), "is missing".into())]
-        }
-        ValidationErrorKind::Type { kind } => one(format!("must be {}", types(kind))),
-        ValidationErrorKind::Constant { expected_value } => {
-            one(format!("must be `{}`", plain(expected_value)))
-        }
-        ValidationErrorKind::Enum { options } => {
-            let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-            let options: Vec<_> = options.iter().map(|option| format!("`{}`", plain(option))).collect();
-            one(format!("must be one of {}", options.join(", ")))
-        }
-        ValidationErrorKind::Pattern { pattern } => one(format!("must match `{pattern}`")),
-        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-            one("has none of the forms that it may have here".into())
-        }
-        ValidationErrorKind::OneOfMultipleValid { .. } => one("may have one of these members alone".into()),
-        kind => one(format!("breaks the rule `{}` of its schema", kind.keyword())),
-    }
-}
-
-fn plain(value: &Value) -> String {
-    visible(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-}
-
-fn types(kind: &TypeKind) -> String {
-    match kind {
-        TypeKind::Single(one) => name(*one).into(),
-        TypeKind::Multiple(many) => many.iter().map(name).collect::<Vec<_>>().join(" or "),
-    }
-}
-
-fn name(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Array => "a list",
-        JsonType::Boolean => "true or false",
-        JsonType::Integer => "a whole number",
-        JsonType::Null => "empty",
-        JsonType::Number => "a number",
-        JsonType::Object => "a mapping of names to values",
-        JsonType::String => "text",
-    }
+    let faults = validator.iter_errors(&value).take(MAX_FAULTS).flat_map(|error| words::faults(&error, true));
+    Lint { faults: faults.map(|found| fault(found.pointer, found.what)).collect() }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::schema::kinds;
     use super::*;
@@ -125,11 +62,11 @@ mod tests {
             told,
             [
                 format!("/apiVersion: must be `carnet.dev/v1alpha1` {rule}"),
-                format!("/faults/0/pointer: must be text {rule}"),
-                format!("/faults/0/severity: has none of the forms that it may have here {rule}"),
+                format!("/faults/0/pointer: must be text, and is a number {rule}"),
+                format!("/faults/0/severity: has none of the forms that it may have {rule}"),
                 format!("/faults/0/what: is missing {rule}"),
-                format!("/faults/1: must be a mapping of names to values {rule}"),
-                format!("/more: is a member that this kind does not have {rule}"),
+                format!("/faults/1: must be a mapping of names to values, and is text {rule}"),
+                format!("/more: is a member that is not allowed there {rule}"),
             ]
         );
     }

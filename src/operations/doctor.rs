@@ -13,6 +13,7 @@ use crate::grant::{self, beside};
 use crate::kubernetes::rbac::{IdentityRecord, RoleScope};
 use crate::state::{Installations, State, StateError};
 use crate::targets::{Place, Target};
+use crate::text::counted;
 
 use super::places::Located;
 use super::{Access, Document};
@@ -113,7 +114,7 @@ fn check_state(state: Result<&State, &String>) -> Check {
             let unreadable = unreadable.chain(spoiled.iter().chain(&identities).map(|error| chain(error)));
             let details: Vec<_> = cut_off.chain(unreadable).map(|line| visible(&line)).collect();
             let state = if details.is_empty() { Finding::Ok } else { Finding::Warning };
-            Check { what: "state", state, text: format!("{} installations", installations.len()), details }
+            Check { what: "state", state, text: counted(installations.len(), "installation"), details }
         }
     }
 }

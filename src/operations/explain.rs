@@ -1,8 +1,8 @@
 //! Explains a bundle by the command lines that a person types with it, from the first look to its removal, with the names
 //! that it gives to its parameters and credentials.
 //!
-//! Every line works as it stands, in this order and in one directory, once the files are there that a step names. Nothing
-//! is decided here, and nothing runs.
+//! Every line works as it stands, in this order and in one directory, once that is there which it says to prepare, and
+//! with values of one's own for those that it says are made up. Nothing is decided here, and nothing runs.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,8 +23,48 @@ pub struct Explanation {
     pub digest: Digest,
     /// Its name.
     pub bundle: BundleSummary,
+    /// What has to be there before the lines are typed.
+    pub prepare: Vec<Preparation>,
+    /// What stands in the lines for a value of one's own.
+    pub replace: Vec<Replacement>,
     /// What to do with it, in order.
     pub steps: Vec<ExplainedStep>,
+}
+
+/// Something that has to be there before the lines are typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Preparation {
+    /// What it is.
+    pub kind: PreparationKind,
+    /// Its name, as the lines have it.
+    pub name: String,
+    /// What it is for, in words of the author where there are some.
+    pub why: String,
+}
+
+/// What has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PreparationKind {
+    /// A directory of files.
+    Directory,
+    /// A file.
+    File,
+    /// A public key.
+    PublicKey,
+    /// A variable of the environment.
+    Variable,
+}
+
+/// A value that was made up, for which one's own has to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Replacement {
+    /// The parameter.
+    pub parameter: String,
+    /// The value that stands for it.
+    pub value: String,
+    /// What it is for, in words of the author.
+    pub why: String,
 }
 
 /// Something to do with a bundle.
@@ -40,10 +80,8 @@ impl Document for Explanation {
     const KIND: &'static str = "Explanation";
 }
 
-/// The files that the lines name.
-const POLICY: &str = "trust.yaml";
-const GRANTS: &str = "grants.yaml";
-const CREDENTIALS: &str = "credentials.yaml";
+/// The file that a public key is to be in.
+const KEY: &str = "release.pub";
 
 /// Writes down what to type with a bundle.
 ///
@@ -51,8 +89,33 @@ const CREDENTIALS: &str = "credentials.yaml";
 /// [`Error`] when it cannot be fetched, or the trust policy cannot be used.
 pub async fn explain(reference: &Reference, bundles: &Bundles) -> Result<Explanation, Error> {
     let inspected = inspect(reference, bundles).await?;
+    let (prepare, replace) = (preparations(&inspected), replacements(&inspected));
     let steps = Steps { reference, name: installation(&inspected.bundle.name), inspected: &inspected }.all();
-    Ok(Explanation { digest: inspected.digest, bundle: inspected.bundle, steps })
+    Ok(Explanation { digest: inspected.digest, bundle: inspected.bundle, prepare, replace, steps })
+}
+
+/// What has to be there before the lines are typed.
+fn preparations(inspected: &Inspection) -> Vec<Preparation> {
+    let of = |kind, name: String, why: &str| Preparation { kind, name, why: why.into() };
+    let key = "the public key of whoever signs it, which you have from them";
+    let key = (!inspected.trusted).then(|| of(PreparationKind::PublicKey, KEY.into(), key));
+    let files = inspected.requests.files.iter().map(|file| match file.text.name.strip_suffix("/*") {
+        Some(directory) => of(PreparationKind::Directory, format!("./{directory}"), &file.reason),
+        None => of(PreparationKind::File, format!("./{}", file.text.name), &file.reason),
+    });
+    let credentials = inspected.credentials.iter();
+    let variables = credentials.map(|it| of(PreparationKind::Variable, variable(&it.name), &it.description));
+    key.into_iter().chain(files).chain(variables).collect()
+}
+
+/// The values in the lines that were made up: whoever types them has better ones.
+fn replacements(inspected: &Inspection) -> Vec<Replacement> {
+    let made_up = |it: &&ParameterSummary| it.default.is_none() && it.choices.is_empty();
+    let of = |it: &ParameterSummary| {
+        let (parameter, why) = (it.name.clone(), it.description.clone());
+        Some(Replacement { parameter, value: value_of(it)?, why })
+    };
+    inspected.parameters.iter().filter(made_up).filter_map(of).collect()
 }
 
 struct Steps<'a> {
@@ -66,8 +129,8 @@ impl Steps<'_> {
     fn all(&self) -> Vec<ExplainedStep> {
         let look = step("See what it can do, and what it asks for", [self.with_bundle("carnet inspect")]);
         let trust = (!self.inspected.trusted).then(|| self.trust());
-        let grant = self.with_bundle("carnet grant new").own("--to").word(GRANTS);
-        let grant = step(self.purpose_of_grant(), [grant]);
+        let grant = self.with_bundle("carnet grant new").own("--to").word(self.file("grants"));
+        let grant = step("Decide what it may do: read the file, and take out what you do not want", [grant]);
         let credentials = (!self.inspected.credentials.is_empty()).then(|| self.credentials());
         let change = [self.install("carnet plan"), self.install("carnet install")];
         let change = step("See what it would change, and let it", change);
@@ -82,6 +145,19 @@ impl Steps<'_> {
         first.into_iter().flatten().collect()
     }
 
+    /// A file that the lines make. It is named after the installation, so that it is nobody else's.
+    fn file(&self, what: &str) -> String {
+        format!("{}-{what}.yaml", self.name)
+    }
+
+    /// The line with the flag that a bare `*` takes, where something is asked for by one.
+    fn by_grant(&self, line: CommandLine) -> CommandLine {
+        let is_bare = |texts: &[String]| texts.iter().any(|text| text == "*");
+        let rules = self.inspected.requests.kubernetes.iter().map(|request| &request.text);
+        let mut bare = rules.filter(|it| is_bare(&it.kinds) || is_bare(&it.namespaces) || is_bare(&it.names));
+        if bare.next().is_some() { line.own("--dangerous-wildcards") } else { line }
+    }
+
     fn with_bundle(&self, verb: &'static str) -> CommandLine {
         CommandLine::of(verb).word(self.reference)
     }
@@ -92,25 +168,13 @@ impl Steps<'_> {
             Reference::Archive(_) => "archive".into(),
             Reference::Layout(_) | Reference::Path(_) => "layout".into(),
         };
-        let new =
-            CommandLine::of("carnet trust new --key release.pub --name").word(&self.inspected.bundle.name);
-        let new = new.own("--match").quoted(place).own("--to").word(POLICY);
+        let new = CommandLine::of("carnet trust new --key")
+            .word(KEY)
+            .own("--name")
+            .word(&self.inspected.bundle.name);
+        let new = new.own("--match").quoted(place).own("--to").word(self.file("trust"));
         let verify = self.by_policy(self.with_bundle("carnet verify"));
-        step(
-            "Trust whoever signs it, by their public key in `release.pub`, which you have from them",
-            [new, verify],
-        )
-    }
-
-    fn purpose_of_grant(&self) -> String {
-        let files: Vec<_> =
-            self.inspected.requests.files.iter().map(|file| format!("./{}", file.text.name)).collect();
-        let decide = "Decide what it may do: read the file, and take out what you do not want";
-        if files.is_empty() {
-            decide.into()
-        } else {
-            format!("{decide}. It names files of yours: {}", files.join(", "))
-        }
+        step("Trust whoever signs it, by their public key", [new, verify])
     }
 
     /// A credential set whose values come from the environment.
@@ -119,13 +183,14 @@ impl Steps<'_> {
         let from = |(name, variable): (&str, String)| json!({ "name": name, "source": { "env": variable } });
         let all: Vec<_> = names.clone().zip(variables(names)).map(from).collect();
         let set = json!({ "schemaVersion": "1.0.0", "name": self.name, "credentials": all });
-        let line = CommandLine::of("printf '%s\\n'").word(set).own(">").word(CREDENTIALS);
+        let line = CommandLine::of("printf '%s\\n'").word(set).own(">").word(self.file("credentials"));
         step("Say where its credentials are: here, each in a variable of the environment", [line])
     }
 
     fn install(&self, verb: &'static str) -> CommandLine {
         let line = CommandLine::of(verb).word(&self.name).word(self.reference);
-        let line = self.by_policy(line.own("--target dir:rendered --grants").word(GRANTS));
+        let line = self.by_grant(line);
+        let line = self.by_policy(line.own("--target dir:rendered --grants").word(self.file("grants")));
         self.with_inputs(line, "install")
     }
 
@@ -133,13 +198,13 @@ impl Steps<'_> {
         let own = self.inspected.actions.iter().filter(|action| is_own_action(&action.name));
         let invoked = own.map(|action| {
             let line = CommandLine::of("carnet invoke").word(&self.name).word(&action.name);
-            self.with_inputs(self.by_policy(line), &action.name)
+            self.with_inputs(self.by_policy(self.by_grant(line)), &action.name)
         });
         invoked.collect()
     }
 
     fn by_policy(&self, line: CommandLine) -> CommandLine {
-        if self.inspected.trusted { line } else { line.own("--trust").word(POLICY) }
+        if self.inspected.trusted { line } else { line.own("--trust").word(self.file("trust")) }
     }
 
     /// The parameters and credentials of an action. What has a value already is left out where it is not an install: it
@@ -154,7 +219,7 @@ impl Steps<'_> {
             }
         });
         let has_credentials = self.inspected.credentials.iter().any(|it| is_for(&it.apply_to));
-        if has_credentials { line.own("-c").word(CREDENTIALS) } else { line }
+        if has_credentials { line.own("-c").word(self.file("credentials")) } else { line }
     }
 }
 

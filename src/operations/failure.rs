@@ -85,6 +85,14 @@ pub enum Error {
     /// A namespace has to be there before rights in it can be given.
     #[error("no rights can be given in the namespace `{0}`, which the plan makes itself")]
     NamespaceOfPlan(String),
+    /// Installations of one name are in several namespaces.
+    #[error("`{name}` is in {} namespaces: {}", .namespaces.len(), .namespaces.join(", "))]
+    Namespaces {
+        /// The name.
+        name: String,
+        /// The namespaces, in order.
+        namespaces: Vec<String>,
+    },
     /// A policy could not be loaded, so it was not written.
     #[error("that would be no trust policy: {0}")]
     NewPolicy(#[from] PolicyError),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::{chain, visible};
-use crate::state::State;
+use crate::state::{State, StateError};
 
 use super::status::InstallationStatus;
 use super::{Document, Error};
@@ -57,4 +57,31 @@ pub fn list(request: &ListRequest, state: &State) -> Result<InstallationList, Er
     let unreadable = unreadable.iter().map(|error| visible(&chain(error))).collect();
     let looked_at = state.looked_at(request.namespace.as_deref(), request.all_namespaces);
     Ok(InstallationList { items, unreadable, looked_at })
+}
+
+/// The namespace that the installation of this name is in, of all that the state knows. One that is there counts before
+/// those that were uninstalled.
+///
+/// # Errors
+/// [`Error::State`] when the state cannot be read or has no such installation, and [`Error::Namespaces`] when it has
+/// several.
+pub fn namespace_of(name: &str, state: &State) -> Result<String, Error> {
+    let found = state.readable(true)?;
+    let named: Vec<_> = found.readable.iter().filter(|it| it.name == name).collect();
+    let there: Vec<_> = named.iter().filter(|it| !it.is_deleted()).collect();
+    let candidates = if there.is_empty() { named.iter().collect() } else { there };
+    match candidates.as_slice() {
+        [one] => Ok(one.namespace.clone()),
+        [] => Err(found
+            .unreadable
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| StateError::Missing(name.into()))
+            .into()),
+        several => {
+            let mut namespaces: Vec<_> = several.iter().map(|it| it.namespace.clone()).collect();
+            namespaces.sort();
+            Err(Error::Namespaces { name: name.into(), namespaces })
+        }
+    }
 }

@@ -38,7 +38,7 @@ use super::rbac::{Account, RightsCheck, RightsReport};
 use super::sign::{KeyPair, Signature};
 use super::status::InstallationStatus;
 use super::test::TestReport;
-use super::trust::Trust;
+use super::trust::{Trust, TrustCheck, TrustExplanation};
 use super::unlock::LockReport;
 use super::verify::Verification;
 use super::version::Version;
@@ -125,6 +125,8 @@ pub fn kinds() -> Vec<DocumentKind> {
         DocumentKind::read::<CasesSpec>("SourceTest"),
         DocumentKind::printed::<TestReport>(),
         DocumentKind::printed::<Trust>(),
+        DocumentKind::printed::<TrustCheck>(),
+        DocumentKind::printed::<TrustExplanation>(),
         DocumentKind::read::<TrustPolicy>("TrustPolicy"),
         DocumentKind::printed::<Verification>(),
         DocumentKind::printed::<Version>(),

@@ -10,6 +10,10 @@ use crate::verify::{PolicySummary, TrustPolicy};
 
 use super::{API_VERSION, Document, Error};
 
+mod explained;
+
+pub use explained::{CheckedPolicy, ExplainedPolicy, TrustCheck, TrustExplanation, check, explain};
+
 /// A policy to be written.
 #[derive(Debug, Clone)]
 pub struct NewPolicy {
@@ -40,6 +44,30 @@ pub struct Trust {
     /// Keys, rules and refused digests.
     #[serde(flatten)]
     pub policy: PolicySummary,
+    /// The machine's policy, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachinePolicy>,
+}
+
+/// The machine's policy, which has to agree whichever decides.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct MachinePolicy {
+    /// Its file.
+    pub file: String,
+    /// Keys, rules and refused digests.
+    #[serde(flatten)]
+    pub policy: PolicySummary,
+}
+
+impl Trust {
+    /// The policy in a file, with the machine's.
+    pub fn of((file, policy): (&str, &TrustPolicy), machine: &str) -> Self {
+        let deciding = explained::deciding((file, policy), machine);
+        let other = deciding.into_iter().nth(1);
+        let machine =
+            other.map(|(file, policy)| MachinePolicy { file: file.into(), policy: policy.summary() });
+        Self { file: file.into(), policy: policy.summary(), machine }
+    }
 }
 
 impl Document for Trust {

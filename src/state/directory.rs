@@ -192,7 +192,10 @@ impl DirectoryState {
     /// is decided by that, not by where the copy is.
     pub(super) async fn load(&self, digest: Digest, origin: &str) -> Result<Fetched, StateError> {
         let place = self.bundle_directory(digest);
-        let directory = open_directory(&place).map_err(|error| StateError::Io(place.clone(), error))?;
+        let directory = open_directory(&place).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StateError::NoBundle(digest),
+            _ => StateError::Io(place.clone(), error),
+        })?;
         Ok(fetch::load(&directory, digest, origin::origin(origin, digest, Some(&place))).await?)
     }
 

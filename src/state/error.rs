@@ -78,7 +78,7 @@ pub enum StateError {
         known: i64,
     },
     /// The bundle is not kept.
-    #[error("the state in the cluster does not hold the bundle {0}")]
+    #[error("the state does not hold the bundle {0}")]
     NoBundle(Digest),
     /// Nothing can be written to the state.
     #[error("the state in `{}` can be read, and not be written", .0.display())]

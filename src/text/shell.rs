@@ -28,6 +28,8 @@ pub struct CommandLine {
 /// A word in our own words that stands for one of the reader's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blank {
+    /// The file of a new grant.
+    Grant,
     /// The host of the registry that a bundle is in.
     Host,
     /// The client of a cluster, which may have to be told which one.
@@ -51,11 +53,13 @@ pub enum Filling {
 
 impl Blank {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Host, Self::Kubectl, Self::Name, Self::Plan, Self::Reference];
+    pub const ALL: [Self; 6] =
+        [Self::Grant, Self::Host, Self::Kubectl, Self::Name, Self::Plan, Self::Reference];
 
     /// The word that stands for it.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Grant => "grant.yaml",
             Self::Host => "HOST",
             Self::Kubectl => "kubectl",
             Self::Name => "NAME",

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::digest::Digest;
+use crate::document::visible;
 use crate::fetch::Fetched;
 use crate::signature::sigstore::SigstoreBundle;
 use crate::signature::{ApprovalStatement, SignatureFault};
@@ -38,6 +39,15 @@ pub struct PlanToApprove {
     pub facts: PlanFacts,
     /// What is done that a rule may forbid.
     pub liberties: BTreeSet<Forbidden>,
+}
+
+/// An approval that somebody handed over.
+#[derive(Debug, Clone)]
+pub struct GivenApproval {
+    /// The file that it is from, for people.
+    pub file: String,
+    /// The bytes of a Sigstore bundle.
+    pub bytes: Vec<u8>,
 }
 
 /// Somebody who approved a plan, as it is recorded.
@@ -111,6 +121,8 @@ pub enum Unapproved {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 enum ApprovalFlaw {
+    #[error("key `{key}` has approved it already, in `{}`, and counts once", visible(.file))]
+    Again { key: String, file: String },
     #[error("it ended at {0}")]
     Expired(Timestamp),
     #[error("it is of {0}, which has not come")]
@@ -146,15 +158,15 @@ impl Approved {
 }
 
 impl TrustPolicy {
-    /// Who has approved a plan, if that is enough for each rule that is about it. `given` are the bytes of the approvals
-    /// that are at hand.
+    /// Who has approved a plan, if that is enough for each rule that is about it. `given` are the approvals that are at
+    /// hand.
     ///
     /// # Errors
     /// [`Unapproved`] with the first rule that is not met.
     pub fn approved(
         &self,
         plan: &PlanToApprove,
-        given: &[Vec<u8>],
+        given: &[GivenApproval],
         now: Timestamp,
     ) -> Result<Approved, Unapproved> {
         let (made, mut all) = (plan.made, Vec::<ApprovedBy>::new());
@@ -217,7 +229,7 @@ impl TrustPolicy {
         rule: &ApprovalRule,
         origin: &'static str,
         plan: &PlanToApprove,
-        given: &[Vec<u8>],
+        given: &[GivenApproval],
         now: Timestamp,
     ) -> Result<Vec<ApprovedBy>, Unapproved> {
         if !is_demanded(rule, plan) {
@@ -228,12 +240,24 @@ impl TrustPolicy {
         }
         let Some(required) = &rule.required else { return Ok(Vec::new()) };
         let (mut found, mut flaws) = (Vec::<ApprovedBy>::new(), Vec::new());
-        for bytes in given {
-            match self.counts(bytes, required, plan, now) {
+        let mut files = Vec::<&str>::new();
+        for approval in given {
+            let counted = self.counts(&approval.bytes, required, plan, now).and_then(|by| {
                 // Invariant: a threshold counts distinct keys.
-                Ok(by) if found.iter().any(|known| known.key_id == by.key_id) => {}
-                Ok(by) => found.push(by),
-                Err(flaw) => flaws.push(flaw.to_string()),
+                match found.iter().position(|known| known.key_id == by.key_id) {
+                    Some(at) => Err(ApprovalFlaw::Again {
+                        key: by.name,
+                        file: files.get(at).copied().unwrap_or_default().to_owned(),
+                    }),
+                    None => Ok(by),
+                }
+            });
+            match counted {
+                Ok(by) => {
+                    found.push(by);
+                    files.push(&approval.file);
+                }
+                Err(flaw) => flaws.push(format!("`{}`: {flaw}", visible(&approval.file))),
             }
         }
         if found.len() >= required.threshold {

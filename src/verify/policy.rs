@@ -19,10 +19,12 @@ mod scope;
 mod approvals;
 mod file;
 mod summary;
+mod explained;
 
 pub(super) use approvals::{ApprovalRule, Required};
 pub use approvals::{ApprovalRuleSummary, Forbidden, PlanFacts, TargetKind};
 pub use error::PolicyError;
+pub use explained::{KeyStanding, PlaceExplanation, PolicyRemark};
 use scope::RuleScope;
 pub use summary::{KeySummary, PolicySummary, RuleSummary};
 

@@ -61,6 +61,22 @@ impl Rule {
             && Pattern::any(&self.kinds, kind)
     }
 
+    /// Whether the rule may have been meant for the verb on this object. `kind` is the object's, as `group/Kind`.
+    pub(super) fn may_mean(&self, verb: Verb, kind: &str, object: &ObjectRef) -> bool {
+        let place = match &object.namespace {
+            Some(namespace) => self.namespaces.is_empty() || Pattern::any(&self.namespaces, namespace),
+            None => true,
+        };
+        let is_spelling = |pattern: &Pattern| match pattern {
+            Pattern::Exact(text) => may_spell(text, kind),
+            Pattern::Prefix(_) => pattern.matches(kind),
+        };
+        self.verbs.contains(&verb)
+            && place
+            && Pattern::any(&self.names, &object.name)
+            && self.kinds.iter().any(is_spelling)
+    }
+
     /// The rule as a union of atoms: one verb, one pattern for each of the rest.
     pub(super) fn atoms(&self) -> impl Iterator<Item = Atom> {
         self.atoms_in(|_| true)
@@ -153,6 +169,17 @@ impl Rule {
     }
 }
 
+/// Whether a text may be another spelling of a kind: in other letters, or its plural. The group is the same.
+fn may_spell(text: &str, kind: &str) -> bool {
+    let (text, kind) = (text.to_ascii_lowercase(), kind.to_ascii_lowercase());
+    let plurals = [
+        Some(format!("{kind}s")),
+        Some(format!("{kind}es")),
+        kind.strip_suffix('y').map(|it| format!("{it}ies")),
+    ];
+    text == kind || plurals.iter().flatten().any(|plural| *plural == text)
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |patterns: &BTreeSet<Pattern>| {
@@ -176,4 +203,26 @@ fn common(a: &BTreeSet<Pattern>, b: &BTreeSet<Pattern>) -> BTreeSet<Pattern> {
     let (mut both, others) = (within(a, b), within(b, a));
     both.extend(others);
     both
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spelling_is_of_its_group_and_kind_alone() {
+        for text in ["x.example/Thing", "x.example/thing", "x.example/THING", "x.example/things"] {
+            assert!(may_spell(text, "x.example/Thing"), "{text}");
+        }
+        for (text, kind) in
+            [("x.example/policies", "x.example/Policy"), ("x.example/meshes", "x.example/Mesh")]
+        {
+            assert!(may_spell(text, kind), "{text}");
+        }
+        for text in
+            ["y.example/Thing", "Thing", "x.example/Thin", "x.example/Things2", "x.example/Policy", ""]
+        {
+            assert!(!may_spell(text, "x.example/Thing"), "{text}");
+        }
+    }
 }

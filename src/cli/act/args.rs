@@ -12,6 +12,7 @@ use crate::cli::inputs::parameters::ParameterArgs;
 use crate::cli::inputs::{self, Settings, StatePlace};
 use crate::cluster::{ConnectOptions, is_ours};
 use crate::kubernetes::object::is_label;
+use crate::operations::list::namespace_of;
 use crate::operations::{
     Access, GivenInputs, InstallRequest, InstallationRequest, OwnWord, RequestedPlace, TrustMode,
 };
@@ -61,6 +62,15 @@ pub(in crate::cli) struct HomeArgs {
     cluster: ClusterArgs,
 }
 
+/// Where an installation is looked for.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Target")]
+pub(in crate::cli) struct AnywhereArgs {
+    /// Look in all namespaces: of a state in a cluster, else only one is looked at
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+}
+
 /// Which cluster, and as whom.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Target")]
@@ -99,7 +109,7 @@ pub(in crate::cli) struct InputArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct BundleArgs {
     /// Name of the installation
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = installation)]
     pub(in crate::cli) name: String,
     /// Where the bundle is
     #[arg(value_name = "REF")]
@@ -148,6 +158,13 @@ pub(in crate::cli) struct InstalledArgs {
     unsigned: UnsignedArgs,
 }
 
+/// The name of an installation.
+pub(in crate::cli) fn installation(text: &str) -> Result<String, String> {
+    let why =
+        "an installation has lower-case letters, digits and `-`, 63 of them at most, and no `-` at an end";
+    if is_label(text) { Ok(text.into()) } else { Err(why.into()) }
+}
+
 /// The name of a namespace.
 pub(in crate::cli) fn namespace(text: &str) -> Result<String, String> {
     let why = "a namespace has lower-case letters, digits and `-`, 63 of them at most, and no `-` at an end";
@@ -161,7 +178,28 @@ impl UnsignedArgs {
     }
 }
 
+impl AnywhereArgs {
+    /// Which namespace the installation of this name is in, of which cluster.
+    pub(in crate::cli) fn home(
+        self,
+        name: &str,
+        home: &HomeArgs,
+        context: &Context,
+    ) -> anyhow::Result<HomeArgs> {
+        if !self.all_namespaces {
+            return Ok(home.clone());
+        }
+        let namespace = namespace_of(name, &home.state(context)?)?;
+        Ok(HomeArgs { namespace: Some(namespace), cluster: home.cluster.clone() })
+    }
+}
+
 impl InstalledArgs {
+    /// The same action, where the installation is.
+    pub(in crate::cli) fn in_namespace(&self, home: HomeArgs) -> Self {
+        Self { home, ..self.clone() }
+    }
+
     /// The request that these flags make.
     pub(in crate::cli) fn request(&self, name: &str) -> anyhow::Result<InstallationRequest> {
         Ok(InstallationRequest {

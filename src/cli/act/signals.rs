@@ -17,8 +17,12 @@ pub(super) fn listen(cancellation: &Cancellation) {
 }
 
 #[cfg(unix)]
+pub(in crate::cli) use unix::ended_by_signal;
+#[cfg(unix)]
 use unix::signals;
 
+#[cfg(not(unix))]
+pub(in crate::cli) use other::ended_by_signal;
 #[cfg(not(unix))]
 use other::signals;
 
@@ -51,6 +55,29 @@ mod unix {
             .filter_map(|kind| signal(kind).ok())
             .map(SignalListener)
             .collect()
+    }
+
+    /// Waits until something ends the program but Ctrl-C, which belongs to the program that has the terminal meanwhile.
+    /// Inside a runtime only.
+    pub(in crate::cli) async fn ended_by_signal() {
+        let interrupts = signal(SignalKind::interrupt());
+        let mut endings = [SignalKind::terminate(), SignalKind::hangup()].map(|kind| signal(kind).ok());
+        let [terminate, hangup] = &mut endings;
+        tokio::select! {
+            () = next(terminate) => {}
+            () = next(hangup) => {}
+        }
+        drop(interrupts);
+    }
+
+    async fn next(signal: &mut Option<Signal>) {
+        let received = match signal {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if received.is_none() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The signals that a process ignores, a bit for each, from its status.
@@ -93,5 +120,10 @@ mod other {
 
     pub(super) fn signals() -> Vec<SignalListener> {
         vec![SignalListener]
+    }
+
+    /// Never comes: nothing but Ctrl-C can be listened for.
+    pub(in crate::cli) async fn ended_by_signal() {
+        std::future::pending().await
     }
 }

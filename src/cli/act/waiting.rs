@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::cli::ui::wrapped;
 use crate::document::visible;
 use crate::host::progress::Unready;
+use crate::text::counted;
 
 /// How many objects a view shows.
 const MAX_SHOWN: usize = 8;
@@ -19,7 +20,7 @@ const BETWEEN: Duration = Duration::from_secs(5);
 pub(super) fn view(objects: &[Unready], (rows, columns): (u16, u16)) -> String {
     let (rows, columns) = (usize::from(rows), usize::from(columns));
     let width = columns.saturating_sub(BEFORE);
-    let mut lines = fitting("", &format!("Waiting for {}", count(objects.len())), width);
+    let mut lines = fitting("", &format!("Waiting for {}", counted(objects.len(), "object")), width);
     for row in objects.iter().take(MAX_SHOWN) {
         lines.extend(fitting("  ", &format!("{}: {}", row.object, row.why), width));
         for reason in news(row) {
@@ -82,10 +83,6 @@ fn line(objects: &[Unready]) -> Option<String> {
     };
     let reason = news(first).next().map(|reason| format!(" ({reason})")).unwrap_or_default();
     Some(format!("Waiting for {}{more}: {}{reason}.", first.object, first.why))
-}
-
-fn count(objects: usize) -> String {
-    if objects == 1 { "1 object".into() } else { format!("{objects} objects") }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::document::visible;
 use crate::host::progress::Unready;
 use crate::install;
-use crate::text::CommandLine;
+use crate::text::{CommandLine, counted};
 use crate::verify::PolicyError;
 
 use super::{
@@ -52,7 +52,7 @@ impl Meaning {
     fn done(mut self, done: &[String]) -> Self {
         self.details.extend(done.iter().take(install::MAX_SAID).map(|line| said(&format!("done: {line}"))));
         let more = done.len().saturating_sub(install::MAX_SAID);
-        self.details.extend((more > 0).then(|| said(&format!("done: {more} more changes"))));
+        self.details.extend((more > 0).then(|| said(&format!("done: {}", counted(more, "more change")))));
         self
     }
 
@@ -88,7 +88,9 @@ pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<Meaning> {
         .or_else(|| error.downcast_ref().map(|_: &PolicyError| NOT_TRUSTED.into()))
         .or_else(|| error.downcast_ref().map(|_: &Untrusted| NOT_TRUSTED.into()))
         .or_else(|| {
-            error.downcast_ref().map(|_: &Occupied| Meaning::from(ERROR).hint("`--force` overwrites it"))
+            error.downcast_ref().map(|_: &Occupied| {
+                Meaning::from(ERROR).hint("name another file, or overwrite this one with `--force`")
+            })
         })
         .or_else(|| error.downcast_ref().map(|none: &NoSet| Meaning::from(ERROR).hint(none.hint.clone())))
         .or_else(|| error.downcast_ref().map(of_manifests))

@@ -22,7 +22,7 @@ pub(in crate::cli) struct Args {
     #[arg(value_name = "REF")]
     reference: Reference,
     /// The name that the installation would have; the bundle's where none is given
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = crate::cli::act::installation)]
     name: Option<String>,
     /// The namespace that it would have
     #[arg(short, long, value_name = "NS", default_value = "default")]

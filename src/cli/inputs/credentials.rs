@@ -211,7 +211,12 @@ fn load(file: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
 
 fn parse(text: &str, directory: &Path) -> anyhow::Result<BTreeMap<String, Source>> {
     // A fault of shape is told without what stands there: it may be a secret in the wrong place.
-    let set = document::typed::<CredentialSetFile>(document::yaml(text)?);
+    let value = document::yaml(text)?;
+    for (member, example) in [("schemaVersion", "\"1.0.0\""), ("name", "web")] {
+        let is_wrong = value.get(member).is_some_and(|found| !found.is_string());
+        anyhow::ensure!(!is_wrong, "its `{member}` must be text, as in `{member}: {example}`");
+    }
+    let set = document::typed::<CredentialSetFile>(value);
     let (set, _) = set.map_err(|_| {
         anyhow::anyhow!(
             "it is no credential set: each of its `credentials` has a `name`, and a `source` with one of `env`, `path`, \
@@ -251,6 +256,19 @@ mod tests {
         let below = set("[{name: b, source: {path: x/y}}]").unwrap();
         assert!(matches!(&below["b"], Source::Path(path) if path == Path::new("/set/x/y")));
         assert!(matches!(&sources["c"], Source::Env(name) if name == "X"));
+    }
+
+    #[test]
+    fn members_that_are_no_text_are_told_by_name() {
+        for (text, told) in [
+            ("schemaVersion: 1.0\nname: x\ncredentials: []\n", "its `schemaVersion` must be text"),
+            ("schemaVersion: 1.0.0\nname: 7\ncredentials: []\n", "its `name` must be text"),
+            ("schemaVersion: 1.0.0\ncredentials: []\n", "it is no credential set"),
+            ("[]", "it is no credential set"),
+        ] {
+            let error = parse(text, Path::new("/")).err().unwrap().to_string();
+            assert!(error.contains(told), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::cli::exit::{self, Code};
 use crate::cli::inputs::SYSTEM_TRUST;
 use crate::cli::ui::{Page, Report, Tone, Words, mixed};
 use crate::operations::trust::Trust;
-use crate::verify::{ApprovalRuleSummary, KeySummary, Refusal, RuleSummary};
+use crate::verify::{ApprovalRuleSummary, KeySummary, PolicySummary, Refusal, RuleSummary, TrustPolicy};
 
 /// Show the trust policy that decides here, and where it is
 ///
@@ -18,35 +18,41 @@ Examples:
 pub(in crate::cli) struct Args {}
 
 pub(super) fn run(_: &Args, context: &Context) -> anyhow::Result<Code> {
+    let (file, policy) = deciding(context)?;
+    context.ui.report(&Trust::of((&file, &policy), SYSTEM_TRUST))?;
+    Ok(exit::DONE)
+}
+
+/// The policy that decides here, and its file.
+pub(super) fn deciding(context: &Context) -> anyhow::Result<(String, TrustPolicy)> {
     let found = context.trust()?;
     let Some(file) = found.file else { return Err(Refusal::NoPolicy(None).into()) };
-    let trust = Trust { file: file.display().to_string(), policy: found.policy.summary() };
-    context.ui.report(&trust)?;
-    Ok(exit::DONE)
+    Ok((file.display().to_string(), found.policy))
 }
 
 impl Report for Trust {
     fn show(&self, page: &mut Page) {
-        page.heading(mixed!("The policy in {}", self.file));
-        page.rows(self.policy.rules.iter().map(rule_row));
-        page.heading("Its keys");
-        page.rows(self.policy.keys.iter().map(key_row));
-        if !self.policy.approvals.is_empty() {
-            page.heading("Plans that others approve");
-            page.rows(self.policy.approvals.iter().enumerate().map(approval_row));
+        policy_rows(page, &format!("The policy in {}", self.file), &self.policy);
+        if let Some(machine) = &self.machine {
+            let title = format!("The machine's policy in {}, which has to agree as well", machine.file);
+            policy_rows(page, &title, &machine.policy);
         }
-        if self.policy.is_below_machine {
-            page.line(
-                "",
-                Tone::Caution,
-                mixed!("the machine's policy ({SYSTEM_TRUST}) has to agree as well"),
-            );
-        }
-        if !self.policy.refused_digests.is_empty() {
-            page.heading("Bundles that never run");
-            for digest in &self.policy.refused_digests {
-                page.line("  ", Tone::Danger, Words::mixed(digest));
-            }
+    }
+}
+
+fn policy_rows(page: &mut Page, title: &str, policy: &PolicySummary) {
+    page.heading(mixed!("{title}"));
+    page.rows(policy.rules.iter().map(rule_row));
+    page.heading("Its keys");
+    page.rows(policy.keys.iter().map(key_row));
+    if !policy.approvals.is_empty() {
+        page.heading("Plans that others approve");
+        page.rows(policy.approvals.iter().enumerate().map(approval_row));
+    }
+    if !policy.refused_digests.is_empty() {
+        page.heading("Bundles that never run");
+        for digest in &policy.refused_digests {
+            page.line("  ", Tone::Danger, Words::mixed(digest));
         }
     }
 }

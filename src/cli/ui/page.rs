@@ -20,6 +20,9 @@ const MAX_WIDTH: usize = 100;
 /// The least width that is assumed. In a narrower terminal nothing can be read.
 const MIN_WIDTH: usize = 30;
 
+/// The width from which on a cell is better cut than the words of others.
+const LONG: usize = 32;
+
 /// The least width of a column, in which words still can be told apart.
 const MIN_COLUMN: usize = 8;
 
@@ -164,7 +167,8 @@ impl Page {
         let header: Vec<Words> = header.iter().map(|text| Words::from(*text)).collect();
         let shown: Vec<Vec<Words>> =
             rows.iter().map(|row| row.iter().map(|text| self.shown(Words::mixed(text))).collect()).collect();
-        let widths = fitted(&header, &shown, self.width);
+        // What a program reads is a line for each row, as long as it is.
+        let widths = fitted(&header, &shown, if self.is_terminal { self.width } else { usize::MAX });
         for (row, tone) in
             [(&header, Tone::Heading)].into_iter().chain(shown.iter().map(|row| (row, Tone::Plain)))
         {
@@ -212,13 +216,29 @@ fn fitted(header: &[Words], rows: &[Vec<Words>], width: usize) -> Vec<usize> {
         }
     }
     let gaps = 2 * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > width {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > MIN_COLUMN => *widest -= 1,
-            _ => break,
+    let words = words_of(header, rows);
+    // Long paths go on below first, then whatever has several words, and names last.
+    for least in [vec![LONG; widths.len()], words, vec![MIN_COLUMN; widths.len()]] {
+        while widths.iter().sum::<usize>() + gaps > width {
+            let reducible = widths.iter_mut().zip(&least).filter(|(width, least)| **width > **least);
+            match reducible.map(|(width, _)| width).max() {
+                Some(widest) => *widest -= 1,
+                None => break,
+            }
         }
     }
     widths
+}
+
+/// The longest word of each column.
+fn words_of(header: &[Words], rows: &[Vec<Words>]) -> Vec<usize> {
+    let mut longest = vec![MIN_COLUMN; header.len()];
+    for row in std::iter::once(header).chain(rows.iter().map(Vec::as_slice)) {
+        for (cell, longest) in row.iter().zip(&mut longest) {
+            *longest = cell.longest_word().max(*longest);
+        }
+    }
+    longest
 }
 
 /// A message for people on `width` columns, or on one line where nobody says how many there are.
@@ -287,6 +307,27 @@ mod tests {
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.lines().all(|line| line.starts_with("  │ +")), "{text}");
         assert_eq!(text.matches('x').count(), 40);
+    }
+
+    #[test]
+    fn names_and_times_are_whole_and_long_paths_go_on_below() {
+        let row =
+            ["k04-aggregate", "production", "guestbook 1.0.0", "install succeeded", "2026-11-28 15:32:42"];
+        let place = "dir:/a/very/long/path/to/a/directory/of/rendered/manifests";
+        let row: Vec<_> = row.into_iter().chain([place]).map(str::to_owned).collect();
+        let header = ["NAME", "NAMESPACE", "BUNDLE", "LAST ACTION", "TIME (UTC)", "TARGET"];
+        let mut page = Page::of_width(100, false);
+        page.table(&header, std::slice::from_ref(&row));
+        let text = page.into_text();
+        assert!(text.lines().all(|line| columns(line) <= 100), "{text}");
+        for whole in ["k04-aggregate", "production", "2026-11-28", "15:32:42", "1.0.0", "succeeded"] {
+            assert!(text.contains(whole), "{whole} is cut:\n{text}");
+        }
+        let mut piped = Page { is_terminal: false, ..Page::of_width(80, false) };
+        piped.table(&header, &[row]);
+        let text = piped.into_text();
+        assert_eq!(text.lines().count(), 2, "a row is a line to a program:\n{text}");
+        assert!(text.contains(place) && text.contains("2026-11-28 15:32:42"), "{text}");
     }
 
     #[test]

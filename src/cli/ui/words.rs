@@ -54,6 +54,17 @@ impl Words {
         }
     }
 
+    /// The columns of the longest word, and of the margin where they can go on below.
+    pub(super) fn longest_word(&self) -> usize {
+        let (text, margin) = match self {
+            Self::Mixed(text) if text.contains(' ') => (text.as_str(), columns(MARGIN)),
+            Self::Mixed(text) => (text.as_str(), 0),
+            Self::Outside(text) => (text.as_str(), columns(MARGIN)),
+            Self::Own(text) => (*text, 0),
+        };
+        text.split(' ').map(columns).max().unwrap_or(0) + margin
+    }
+
     /// The words in lines of at most `width` columns, at least one.
     pub(super) fn lines(&self, width: usize) -> Vec<String> {
         let inner = width.saturating_sub(columns(MARGIN));

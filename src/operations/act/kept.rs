@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::fetch::Fetched;
 use crate::grant::{Shortfall, shortfall};
 use crate::reference::Reference;
-use crate::state::{Installation, Revision};
+use crate::state::{Installation, Revision, StateError};
 use crate::text::CommandLine;
 use crate::verify::Verified;
 
@@ -117,7 +117,11 @@ impl<'a> Attempt<'a> {
         };
         let found = match named.digest() {
             Some(digest) if digest == kept.digest => {
-                return Ok(services.state().load(digest, &named.to_string()).await?);
+                return match services.state().load(digest, &named.to_string()).await {
+                    // What was imported, or was too large to be kept, is had from where it is said to be.
+                    Err(StateError::NoBundle(_)) => services.bundles.fetched(named).await,
+                    found => Ok(found?),
+                };
             }
             Some(digest) => digest,
             None => {

@@ -179,7 +179,7 @@ fn what_breaks_a_rule_is_not_recorded() {
             json!("https://evil.example"),
             "/items/0/outputs/url: is not what the digest",
         ),
-        ("/items/0/outputs/url", json!(7), "/items/0/outputs/url: value is not of type"),
+        ("/items/0/outputs/url", json!(7), "/items/0/outputs/url: it must be text, and is a number"),
         ("/items/0/outputs", json!([]), "/items/0/outputs: must be a mapping"),
         ("/items/0/results", json!({}), "/items/0/results: must be a list"),
         ("/items", json!([]), "has no claim"),

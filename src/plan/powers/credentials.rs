@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::plan::trace::ObjectChange;
+use crate::text::counted;
 
 use super::accounts::Rbac;
 use super::pods::{Container, PodView};
@@ -81,7 +82,7 @@ fn bounded(readers: BTreeSet<CredentialReader>, omitted: usize) -> Vec<Credentia
         shown.push(CredentialReader {
             object: "the plan".into(),
             image: None,
-            how: format!("there may be {omitted} more readers"),
+            how: format!("there may be {}", counted(omitted, "more reader")),
         });
     }
     shown

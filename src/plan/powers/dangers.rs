@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::capability::severity::Severity;
 use crate::kubernetes::api::RBAC;
+use crate::text::counted;
 
 use super::rights_table::{READ, RIGHTS, Right};
 use super::untyped::{is_there, items, listed, texts};
@@ -185,6 +186,6 @@ fn joined(places: BTreeSet<String>) -> String {
     let shown: Vec<_> = places.into_iter().take(3).collect();
     match count - shown.len() {
         0 => shown.join(", "),
-        more => format!("{} and {more} more places", shown.join(", ")),
+        more => format!("{} and {}", shown.join(", "), counted(more, "more place")),
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::capability::severity::Severity;
+use crate::text::counted;
 
 use super::power::Power;
 use super::untyped;
@@ -52,7 +53,7 @@ impl Found {
         self.shorten();
         if self.omitted > 0 {
             let (severity, omitted) = (self.worst_omitted, self.omitted);
-            let what = format!("can do {omitted} more things, up to the severity {severity}");
+            let what = format!("can do {}, up to the severity {severity}", counted(omitted, "more thing"));
             let (object, rule) = (self.object.clone(), MORE.to_owned());
             self.rows.push(Power { severity, object, what, rule, new: false });
         }

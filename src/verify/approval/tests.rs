@@ -41,6 +41,13 @@ fn approval(key: &PrivateKey, plan: Digest, from: Timestamp, until: Timestamp) -
     sigstore::approve(&ApprovalStatement { plan, approved_at: from, expires_at: until }, key).unwrap()
 }
 
+/// These approvals, each in a file.
+fn files(given: &[Vec<u8>]) -> Vec<GivenApproval> {
+    let file =
+        |(at, bytes): (usize, &Vec<u8>)| GivenApproval { file: format!("{at}.json"), bytes: bytes.clone() };
+    given.iter().enumerate().map(file).collect()
+}
+
 /// An approval of the plan that holds for an hour.
 fn by(key: &PrivateKey) -> Vec<u8> {
     approval(key, digest(), now(), after(now(), 3600))
@@ -86,13 +93,17 @@ fn missing(result: Result<Approved, Unapproved>) -> (usize, Vec<String>) {
 fn as_many_distinct_keys_as_are_demanded_have_to_approve() {
     let case = Case::new();
     let policy = case.wanting(2, "");
-    let check = |given: &[Vec<u8>]| policy.approved(&plan(), given, now());
+    let check = |given: &[Vec<u8>]| policy.approved(&plan(), &files(given), now());
     let names = |given: &[Vec<u8>]| {
         check(given).unwrap().into_by().into_iter().map(|by| by.name).collect::<BTreeSet<_>>()
     };
     assert_eq!(missing(check(&[])).0, 0);
     assert_eq!(missing(check(&[by(&case.alice)])).0, 1);
     assert_eq!(missing(check(&[by(&case.alice), by(&case.alice)])).0, 1, "one key under two names is one");
+    let (_, flaws) = missing(check(&[by(&case.alice), by(&case.alice)]));
+    assert_eq!(flaws.len(), 1);
+    let again = "`1.json`: key `alice";
+    assert!(flaws[0].starts_with(again) && flaws[0].contains("already, in `0.json`"), "{flaws:?}");
     let (found, flaws) = missing(check(&[by(&case.alice), by(&case.stranger)]));
     assert_eq!((found, flaws.len()), (1, 1));
     assert_eq!(names(&[by(&case.bob), by(&case.alice)]).len(), 2);
@@ -104,7 +115,7 @@ fn as_many_distinct_keys_as_are_demanded_have_to_approve() {
 fn an_approval_is_of_one_plan_and_ends() {
     let case = Case::new();
     let policy = case.wanting(1, "");
-    let check = |bytes: Vec<u8>, at: Timestamp| policy.approved(&plan(), &[bytes], at);
+    let check = |bytes: Vec<u8>, at: Timestamp| policy.approved(&plan(), &files(&[bytes]), at);
     let hour = |key| approval(key, digest(), now(), after(now(), 3600));
     assert!(check(hour(&case.alice), after(now(), 3599)).is_ok());
     for (bytes, at, said) in [
@@ -124,7 +135,7 @@ fn an_approval_is_of_one_plan_and_ends() {
         assert!(found == 0 && flaws[0].contains(said), "{said}: {flaws:?}");
     }
     let unsaved = PlanToApprove { digest: None, ..plan() };
-    let (_, flaws) = missing(policy.approved(&unsaved, &[hour(&case.alice)], now()));
+    let (_, flaws) = missing(policy.approved(&unsaved, &files(&[hour(&case.alice)]), now()));
     assert!(flaws[0].contains("not saved"), "{flaws:?}");
 }
 
@@ -133,9 +144,9 @@ fn the_clock_of_an_approver_may_be_five_minutes_ahead() {
     let case = Case::new();
     let policy = case.wanting(1, "");
     let ahead = |seconds| approval(&case.alice, digest(), after(now(), seconds), after(now(), 900));
-    assert!(policy.approved(&plan(), &[ahead(300)], now()).is_ok());
-    let (_, flaws) = missing(policy.approved(&plan(), &[ahead(301)], now()));
-    assert_eq!(flaws, ["it is of 2026-06-01T12:05:01Z, which has not come"]);
+    assert!(policy.approved(&plan(), &files(&[ahead(300)]), now()).is_ok());
+    let (_, flaws) = missing(policy.approved(&plan(), &files(&[ahead(301)]), now()));
+    assert_eq!(flaws, ["`0.json`: it is of 2026-06-01T12:05:01Z, which has not come"]);
 }
 
 /// Whoever is stopped reads what is wanted, by whom and why, and what is wrong with each approval at hand.
@@ -151,7 +162,7 @@ fn what_is_wanted_and_what_is_there_is_said_in_words() {
     let demanded = format!("approved by 2 of alice, alice-again, bob ({rule}, {reason})");
     assert_eq!(policy.demands(&plan), [demanded]);
     let wanted = format!("{rule} wants 2 of alice, alice-again, bob to approve this plan, {reason}");
-    let said = |given: &[Vec<u8>]| policy.approved(&plan, given, now()).unwrap_err().to_string();
+    let said = |given: &[Vec<u8>]| policy.approved(&plan, &files(given), now()).unwrap_err().to_string();
     assert_eq!(said(&[]), format!("{wanted}, and nobody has"));
     assert_eq!(said(&[by(&case.alice)]), format!("{wanted}, and only alice has"));
     let ended = approval(&case.bob, digest(), now(), now());
@@ -160,7 +171,7 @@ fn what_is_wanted_and_what_is_there_is_said_in_words() {
             .split("; an approval does not count: ")
             .take(2)
             .collect::<Vec<_>>(),
-        [format!("{wanted}, and only alice has"), format!("it ended at {NOW}")]
+        [format!("{wanted}, and only alice has"), format!("`1.json`: it ended at {NOW}")]
     );
     assert_eq!(have(&["alice".into(), "bob".into()]), "only alice, bob have");
     plan.facts.has_wider_grant = true;
@@ -209,7 +220,7 @@ fn a_changed_approval_is_nobodys() {
     for at in (0..bytes.len()).step_by(7) {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
-        let result = policy.approved(&plan(), &[changed], now());
+        let result = policy.approved(&plan(), &files(&[changed]), now());
         refused += usize::from(result.is_err());
         if let Ok(found) = result {
             // The hint of the key is for people, and nothing follows from it.
@@ -226,7 +237,7 @@ fn who_signed_the_bundle_does_not_approve_its_plan_unless_the_rule_says_so() {
     let case = Case::new();
     let signers = [case.alice.public().id().hex()].into();
     let of_alice = PlanToApprove { facts: PlanFacts { signers, ..plan().facts }, ..plan() };
-    let check = |policy: &TrustPolicy, key| policy.approved(&of_alice, &[by(key)], now());
+    let check = |policy: &TrustPolicy, key| policy.approved(&of_alice, &files(&[by(key)]), now());
     let (_, flaws) = missing(check(&case.wanting(1, ""), &case.alice));
     assert!(flaws[0].contains("signed the bundle"), "{flaws:?}");
     assert!(check(&case.wanting(1, ""), &case.bob).is_ok());
@@ -271,17 +282,17 @@ fn what_is_forbidden_is_so_whoever_approved_it() {
     let policy = case.wanting(1, "    forbid: [ownIdentity, yes]\n");
     let acting = |liberty| PlanToApprove { liberties: [liberty].into(), ..plan() };
     for liberty in [Forbidden::OwnIdentity, Forbidden::Yes] {
-        let error = policy.approved(&acting(liberty), &[by(&case.alice)], now()).unwrap_err();
+        let error = policy.approved(&acting(liberty), &files(&[by(&case.alice)]), now()).unwrap_err();
         assert!(matches!(error, Unapproved::Forbidden { rule: 1, .. }), "{error}");
     }
-    assert!(policy.approved(&acting(Forbidden::Dangerous), &[by(&case.alice)], now()).is_ok());
+    assert!(policy.approved(&acting(Forbidden::Dangerous), &files(&[by(&case.alice)]), now()).is_ok());
 }
 
 #[test]
 fn each_rule_of_both_policies_has_to_be_met() {
     let case = Case::new();
     let both = "  - require: { threshold: 1, anyOf: [alice] }\n  - require: { threshold: 1, anyOf: [bob] }\n";
-    let check = |policy: &TrustPolicy, given: &[Vec<u8>]| policy.approved(&plan(), given, now());
+    let check = |policy: &TrustPolicy, given: &[Vec<u8>]| policy.approved(&plan(), &files(given), now());
     assert!(check(&case.policy(both), &[by(&case.alice)]).is_err());
     assert_eq!(check(&case.policy(both), &[by(&case.alice), by(&case.bob)]).unwrap().into_by().len(), 2);
     let machine = case.policy("  - require: { threshold: 1, anyOf: [bob] }\n");
@@ -314,10 +325,10 @@ fn a_key_whose_time_is_over_approves_nothing() {
         case.alice.public().to_pem()
     );
     let policy = TrustPolicy::parse(&text).unwrap();
-    let (_, flaws) = missing(policy.approved(&plan(), &[by(&case.alice)], now()));
+    let (_, flaws) = missing(policy.approved(&plan(), &files(&[by(&case.alice)]), now()));
     assert!(flaws[0].contains("was valid until"), "{flaws:?}");
     let earlier = now().checked_sub(Duration::from_secs(1)).unwrap();
-    assert!(policy.approved(&plan(), &[by(&case.alice)], earlier).is_ok());
+    assert!(policy.approved(&plan(), &files(&[by(&case.alice)]), earlier).is_ok());
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl TrustPolicy {
 }
 
 impl KeySummary {
-    fn of(name: &str, key: &TrustedKey) -> Self {
+    pub(super) fn of(name: &str, key: &TrustedKey) -> Self {
         Self {
             name: name.into(),
             key_id: key.public.id().hex(),
@@ -86,7 +86,7 @@ impl KeySummary {
 }
 
 impl RuleSummary {
-    fn of(rule: &TrustRule) -> Self {
+    pub(super) fn of(rule: &TrustRule) -> Self {
         Self {
             r#match: rule.scope.to_string(),
             names: rule.names.clone(),

@@ -15,7 +15,7 @@ pub(super) fn of_operation(error: &operations::Error) -> Option<Meaning> {
     use operations::Error;
     Some(match error {
         Error::AmbiguousRevision { name, .. } | Error::NoRevision { name, .. } => {
-            Meaning::from(USAGE).hint(CommandLine::of("carnet history").word(name))
+            Meaning::from(ERROR).hint(CommandLine::of("carnet history").word(name))
         }
         Error::Author(error) => return of_author(error),
         Error::ClaimsThere(name) => Meaning::from(ERROR).hint(CommandLine::of("carnet history").word(name)),
@@ -31,6 +31,7 @@ pub(super) fn of_operation(error: &operations::Error) -> Option<Meaning> {
         Error::NamespaceOfPlan(name) => {
             Meaning::from(USAGE).hint(CommandLine::of("kubectl create namespace").word(name))
         }
+        Error::Namespaces { .. } => Meaning::from(ERROR).hint("say which one: `-n NAMESPACE`"),
         Error::OtherBundle { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet upgrade").word(name).own("REF"))
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cluster;
+use crate::digest::Digest;
 use crate::kubernetes::object::ObjectRef;
 use crate::state::{DatabaseFault, StateError};
 use crate::targets;
@@ -105,6 +106,13 @@ pub(super) fn of_state(error: &StateError) -> Meaning {
         }
         StateError::Newer { .. } => {
             Meaning::from(ERROR).hint("use the newer carnet that has written it, or another `--state`")
+        }
+        // Claims from elsewhere need not say which one it was.
+        StateError::NoBundle(digest) if *digest == Digest::default() => {
+            Meaning::from(ERROR).hint("it is not on record which one that was: carnet upgrade NAME REF")
+        }
+        StateError::NoBundle(_) => {
+            Meaning::from(ERROR).hint("say where it is from: the same command with `--bundle REF`")
         }
         StateError::ReadOnly(..) => Meaning::from(ERROR).hint(OTHER_STATE),
         _ => ERROR.into(),

@@ -35,6 +35,7 @@ pub(super) fn of_install(error: &install::Error) -> Meaning {
         }
         install::Error::Canceled => Meaning::from(ERROR).under(Circumstance::CutShort),
         install::Error::Credential(_) => Meaning::from(ERROR)
+            .under(Circumstance::NoCredential)
             .hint("name a credential set with `-c`, or make one: carnet credentials generate NAME REF"),
         install::Error::Missing { first, more } => of_all_missing(first, more),
         install::Error::Credentials(error) => meaning(&**error).unwrap_or_else(|| ERROR.into()),
@@ -48,9 +49,8 @@ pub(super) fn of_install(error: &install::Error) -> Meaning {
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
         install::Error::Name(_) => Meaning::from(USAGE)
             .hint("up to 63 lower-case letters, digits and `-`, with no `-` at either end"),
-        install::Error::Place { name, .. } => {
-            Meaning::from(ERROR).hint(CommandLine::of("carnet status").word(name))
-        }
+        install::Error::Place { name, namespace, .. } => Meaning::from(ERROR)
+            .hint(CommandLine::of("carnet status").word(name).own("-n").word(namespace)),
         install::Error::Exists { name, .. } => {
             Meaning::from(ERROR).hint(CommandLine::of("carnet upgrade").word(name).own("REF"))
         }

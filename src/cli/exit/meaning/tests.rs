@@ -34,7 +34,9 @@ fn an_operation_means_what_stopped_it() {
         (Error::Directory, 2),
         (Error::SettledParameter("a".into()), 2),
         (Error::UnrecordedParameter("a".into()), 2),
-        (Error::NoRevision { name: "web".into(), start: "0".into() }, 2),
+        (Error::NoRevision { name: "web".into(), start: "0".into() }, 1),
+        (Error::AmbiguousRevision { name: "web".into(), start: "0".into() }, 1),
+        (Error::Namespaces { name: "web".into(), namespaces: vec!["a".into(), "b".into()] }, 1),
     ] {
         let text = error.to_string();
         assert_eq!(code(error), expected, "{text}");
