@@ -67,7 +67,9 @@ pub async fn act(
     let actor = Actor::of(granted, &responsibilities, environment).await?;
 
     let earlier = earlier.as_ref();
-    let run = Run { operation: &operation, environment, earlier, responsibilities, decided, actor, mode };
+    let record = operation.record(earlier, mode);
+    let run =
+        Run { operation: &operation, environment, earlier, responsibilities, decided, actor, record, mode };
     let planned = run.plan(target).await.map_err(|error| operation.stale(error))?;
     // Invariant: what is applied is what was planned, or it stops.
     if let Some(saved) = &operation.plan {
@@ -83,6 +85,9 @@ pub async fn act(
     }
     // Invariant: whoever acts does not say yes alone where the policy wants somebody else's.
     let approved = operation.approvals.check(&planned.to_approve)?;
+    if operation.goes_back {
+        operation.approvals.check(&run.way_back(planned.plan())).map_err(Error::WayBack)?;
+    }
     let confirmed = run.ask(&planned, approved).await?;
     run.carry_out(planned, &confirmed, lock.as_ref()).await
 }

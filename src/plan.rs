@@ -3,8 +3,8 @@
 //! A plan is made of the [`trace`] of a planning pass. It holds no secret: credentials are placeholders in it, and
 //! values of Secrets are shown as changed or unchanged. Its digest stands for everything that decides what a run does.
 
-pub mod trace;
 mod redaction;
+pub mod trace;
 mod difference;
 mod changed_fields;
 pub mod powers;
@@ -13,6 +13,7 @@ pub mod document;
 mod waits;
 mod rights;
 mod computed;
+mod collateral;
 mod cautions;
 mod proposed;
 mod confirmed;
@@ -34,6 +35,7 @@ use powers::{ClusterContext, Images, Powers};
 use trace::{Calls, ObjectChange, Step, Trace};
 
 pub(crate) use cautions::{Aftermath, generated};
+pub(crate) use collateral::Collateral;
 pub use confirmed::Confirmed;
 pub use document::{
     BundleName, Flow, HeldFields, HostCall, InstallationName, Plan, PlanInputs, PlannedChange, Subject,
@@ -59,7 +61,7 @@ impl Plan {
     ) -> Self {
         let steps = trace
             .writes()
-            .map(|(step, _)| step.clone())
+            .map(|(step, _)| step.documented())
             .chain(removed.iter().map(|row| Step::delete(row.object.clone())));
         let steps = steps.collect();
         let changes: Vec<&ObjectChange> = trace.changes.iter().chain(removed).collect();

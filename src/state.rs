@@ -30,7 +30,7 @@ use crate::cluster::ConnectOptions;
 use crate::digest::Digest;
 use crate::fetch::Fetched;
 use crate::kubernetes::rbac::IdentityRecord;
-use crate::targets::Ledger;
+use crate::targets::{Inventory, Ledger};
 
 pub use claim::{IMPORTED, NewClaim, NewResult, RecordedClaim, RecordedResult, ResultStamp, timestamp, ulid};
 pub use cluster::record_text;
@@ -46,6 +46,7 @@ pub use recorded_files::{RecordedFile, RecordedFiles};
 
 use cluster::ClusterState;
 use directory::DirectoryState;
+use installation::mark;
 
 /// The state of installations, in either backend.
 #[derive(Clone)]
@@ -126,6 +127,14 @@ impl State {
             Backend::Cluster(cluster) => InstallationLock::from(cluster.lock(name)?),
             Backend::Directory(directory) => InstallationLock::from(directory.lock(name)?),
         })
+    }
+
+    /// An inventory of a record of this state that is about to be made.
+    pub fn inventory_of(&self, record: &str) -> Inventory {
+        match &self.0 {
+            Backend::Cluster(_) => Inventory::default().marked(Some(mark(record, true))).shared(),
+            Backend::Directory(_) => Inventory::default().marked(Some(mark(record, false))),
+        }
     }
 
     /// The holder of an installation's lock: a run in progress, or one that was interrupted.

@@ -217,6 +217,51 @@ fn who_signed_the_bundle_does_not_approve_its_plan_whatever_rule_lists_the_key()
 }
 
 #[test]
+fn a_copy_without_a_signature_makes_nobody_an_approver_of_their_own_bundle() {
+    let site = Site::new();
+    site.policy("trust.yaml", "  approvals:\n  - require: { threshold: 1, anyOf: [alice, bob] }\n");
+    let copy = format!("layout:{}", site.0.path("copy").display());
+    site.carnet(&["copy", &site.reference(), &copy]).expect(0);
+    site.carnet(&["sign", &site.reference(), "--key", "alice.key"]).expect(0);
+    let plan = site.plan();
+    assert_eq!(plan["inputs"]["signers"].as_array().unwrap().len(), 2, "{plan}");
+    site.approve("alice", &[]).expect(0);
+    let apply = |by: &str| site.carnet(&["apply", "plan.json", "--bundle", &copy, "--approval", by]);
+    apply("alice.json").expect(10).says(&["key `alice` signed the bundle"]);
+    assert!(site.is_untouched());
+    site.approve("bob", &[]).expect(0);
+    apply("bob.json").expect(0);
+}
+
+#[test]
+fn a_way_back_that_would_have_to_be_approved_is_refused_before_anything_is_done() {
+    let site = Site::new();
+    site.wants_two();
+    site.plan();
+    let approved = ["--approval", "alice.json", "--approval", "bob.json"];
+    for who in ["alice", "bob"] {
+        site.approve(who, &[]).expect(0);
+    }
+    let back = ["apply", "plan.json", "--rollback-on-failure"];
+    site.carnet(&[&back[..], &approved].concat())
+        .expect(10)
+        .says(&["`--rollback-on-failure` would carry out a plan of its own, which nobody can have approved"]);
+    assert!(site.is_untouched());
+    // What going back removes counts, although the plan itself only makes it.
+    site.policy(
+        "trust.yaml",
+        "  approvals:\n  - { when: { deletes: [ConfigMap] }, require: { threshold: 1, anyOf: [alice] } }\n",
+    );
+    site.on("install", &["-y", "--rollback-on-failure"]).expect(10).says(&["rule 1 of `approvals`"]);
+    assert!(site.is_untouched());
+    site.policy(
+        "trust.yaml",
+        "  approvals:\n  - { when: { deletes: [Secret] }, require: { threshold: 1, anyOf: [alice] } }\n",
+    );
+    site.on("install", &["-y", "--rollback-on-failure"]).expect(0);
+}
+
+#[test]
 fn an_approval_is_written_somewhere_and_nothing_is_overwritten() {
     let site = Site::new();
     site.plan();

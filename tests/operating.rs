@@ -404,6 +404,65 @@ fn an_error_that_ends_with_its_cause_says_it_once() {
 }
 
 #[test]
+fn of_two_states_with_one_name_one_has_a_directory_and_the_other_is_told() {
+    let site = Site::new();
+    let with = |state: &'static str, more: &[&'static str]| [&["-y", "--state", state][..], more].concat();
+    let there = |verb: &str, state: &str| {
+        let unsigned = ["--dangerous-unsigned"].into_iter().filter(|_| verb != "status");
+        site.carnet(&[verb, "web", "--state", state].into_iter().chain(unsigned).collect::<Vec<_>>())
+    };
+    site.on("install", "layout:one", &with("a", &[])).expect(0);
+    let refused = site.on("install", "layout:one", &with("b", &[])).expect(1);
+    assert_eq!(refused.hint(), "`--take-ownership` takes it over");
+    refused.says(&["prod/web is in `", "as another state has it on record"]);
+    site.carnet(&["list", "--state", "b"]).expect(0).says(&["Nothing is installed"]);
+
+    site.on("install", "layout:two", &with("b", &["--take-ownership"])).expect(0);
+    let value = site.value();
+    let lost = "is not this installation's any more: prod/web of another state has taken it over";
+    for verb in ["diff", "drift"] {
+        there(verb, "a").expect(16).says(&[lost, "carnet uninstall"]);
+    }
+    site.on("upgrade", "layout:one", &with("a", &[])).expect(16).says(&[lost]);
+    there("status", "a").expect(0).says(&["another state has taken it over"]);
+    site.carnet(&["rollback", "web", "-y", "--dangerous-unsigned", "--state", "a"]).expect(1);
+    let left = site.carnet(&["uninstall", "web", "-y", "--state", "a", "-o", "json"]).expect(0).document;
+    let why = "it belongs to prod/web, as another state has it on record by now";
+    assert_eq!(left["left"][0]["why"], why, "{left}");
+    assert_eq!(site.value(), value, "nothing of another's is touched");
+
+    there("drift", "b").expect(0);
+    site.carnet(&["uninstall", "web", "-y", "--state", "b"]).expect(0);
+    assert!(site.0.rendered().is_empty());
+    // Nothing is left that would tell the next one to stay away.
+    site.on("install", "layout:one", &with("a", &[])).expect(0);
+}
+
+/// A directory as an earlier version left it says nothing of its record, and its state has none.
+#[test]
+fn an_installation_of_an_earlier_version_goes_on_and_is_marked_when_it_is_upgraded() {
+    let site = Site::installed();
+    let holder = site.0.path("rendered/.carnet-installation_prod_web");
+    let marked = fs::read_to_string(&holder).unwrap();
+    fs::remove_file(&holder).unwrap();
+    let database = rusqlite::Connection::open(site.0.path("home/.local/share/carnet/state.db")).unwrap();
+    let unmarked = "update installations set settings = json_remove(settings, '$.record')";
+    assert_eq!(database.execute(unmarked, []).unwrap(), 1);
+    drop(database);
+    site.carnet(&["drift", "web", "--dangerous-unsigned"]).expect(0);
+    // One that has no record of it does not adopt what has the same bytes.
+    let other = ["-y", "--param", "replicas=3", "--param", "pin=1234", "--state", "b"];
+    site.on("install", "layout:one", &other).expect(1).says(&["as another state has it on record"]);
+    let fix = ["drift", "web", "--fix", "-y", "--param", "pin=1", "--dangerous-unsigned"];
+    site.carnet(&fix).expect(0);
+    assert!(!holder.exists(), "what only corrects marks nothing");
+    site.on("upgrade", "layout:two", &["-y", "--param", "pin=1"]).expect(0);
+    assert_ne!(fs::read_to_string(&holder).unwrap(), marked);
+    site.carnet(&["uninstall", "web", "-y"]).expect(0);
+    assert!(!holder.exists());
+}
+
+#[test]
 fn history_that_is_imported_is_no_right_to_anything() {
     let site = Site::installed();
     let here = site.value();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::document::MemoryBudget;
 use crate::grant::{Granted, Permitted, PlaceCredential};
 use crate::kubernetes::manifest::{self, Object};
-use crate::kubernetes::metadata::OWNER;
+use crate::kubernetes::metadata::{OWNER, RECORD};
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::trace::Step;
 use crate::targets::Change;
@@ -209,6 +209,10 @@ fn shown(object: &ObjectRef, value: Value, account: &Account) -> Value {
     let mut value = if object.is_secret() { credentials::redacted(value, account) } else { value };
     if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
         metadata.remove("managedFields");
+        // Which record it is on is no matter of the component's, and differs from run to run while there is none yet.
+        if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+            annotations.remove(RECORD);
+        }
     }
     value
 }

@@ -120,9 +120,12 @@ impl From<wasmtime::Error> for CallError {
 fn told(error: &targets::Error) -> GuestError {
     match error {
         targets::Error::Cluster(error) => told_of_cluster(error),
-        targets::Error::Edited { object, .. } | targets::Error::Foreign { object, .. } => {
+        targets::Error::Edited { object, .. }
+        | targets::Error::Foreign { object, .. }
+        | targets::Error::TakenOver { object, .. } => {
             GuestError::Conflict(format!("another owner holds {object}"))
         }
+        targets::Error::Namesake { .. } => GuestError::Conflict("another owner holds the target".into()),
         targets::Error::Held { object, .. } => {
             GuestError::Timeout(format!("the target does not let go of {object}"))
         }

@@ -160,14 +160,15 @@ impl Run<'_> {
     ) -> Result<Acted, Error> {
         let PlannedRun { mut proposed, to_approve, rehearsal, cleanup, .. } = planned;
         let Rehearsal { site, trace, script, files } = rehearsal;
-        let Cleanup { removals, kept, kept_credentials, by_hand, .. } = cleanup;
+        let Cleanup { removals, kept, swept, kept_credentials, by_hand, .. } = cleanup;
         site.target().sweep()?;
         let observer: Arc<dyn Observer> = self.environment.approver.clone();
         let site = site.again(self.waiting_for(proposed.plan()), observer);
         let ledger = self.marking(self.environment.state.ledger(&self.operation.name));
         let acting = Acting::new(confirmed, site, script, trace.into_seen(), ledger).showing(under_way);
         let Ran { pass: mut acting, ended } = self.pass(acting, files).await?;
-        let left = self.clean_up(&mut acting, removals, &kept).await?;
+        let gone = [kept.clone(), swept].concat();
+        let left = self.clean_up(&mut acting, removals, &gone).await?;
         let unready = acting.await_applied().await?;
         if !unready.is_empty() {
             return Err(Error::Unready(unready));
@@ -208,6 +209,7 @@ impl Run<'_> {
         }
         // Objects that an uninstall leaves in place no longer belong to the installation.
         acting.forget(kept.iter().cloned())?;
+        acting.site().target().release(acting.site().inventory())?;
         if left.iter().any(|left| left.stays) { Err(Error::Left(left)) } else { Ok(left) }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::grant;
-use crate::plan::{Plan, PlannedChange};
+use crate::kubernetes::api::CORE;
+use crate::plan::{Collateral, Plan, PlannedChange};
 use crate::targets::Change;
 use crate::verify::{Forbidden, PlanFacts, PlanToApprove, TargetKind};
 
@@ -15,7 +16,8 @@ use super::run::Run;
 impl Run<'_> {
     /// The plan, as far as approvals depend on it. Powers and objects are those of the plan that was made just now, also
     /// where a saved one is carried out: what a document says beside its digest decides nothing.
-    pub(super) fn to_approve(&self, plan: &Plan) -> PlanToApprove {
+    pub(super) fn to_approve(&self, plan: &Plan, collateral: &Collateral) -> PlanToApprove {
+        let facts = facts(plan);
         PlanToApprove {
             made: plan.digest,
             digest: self.operation.plan.as_ref().map(|saved| saved.digest),
@@ -25,18 +27,49 @@ impl Run<'_> {
                 has_grant: matches!(self.actor, Actor::Component(_)),
                 has_wider_grant: self.has_wider_grant(),
                 signers: self.signers(),
-                ..facts(plan)
+                deletes: facts.deletes.into_iter().chain(collateral.kinds()).collect(),
+                deletes_namespaces: collateral.has_namespaces(),
+                ..facts
             },
             liberties: liberties(self.operation),
         }
     }
 
+    /// The plan of going back after this one has failed, at the worst: what it applies may have to be removed or put back, with
+    /// the grant that was there before. It is not saved, so nobody has approved it.
+    pub(super) fn way_back(&self, plan: &Plan) -> PlanToApprove {
+        let forward = self.to_approve(plan, &Collateral::default());
+        let earlier = self.earlier.filter(|earlier| !earlier.is_deleted());
+        let regrants = earlier.is_some_and(|earlier| {
+            let granted = self.actor.granted();
+            granted.is_none_or(|granted| {
+                grant::is_wider(&self.decided.grant, &earlier.settings.grant, granted.names())
+            })
+        });
+        let changed = || plan.changes.iter().filter(|row| row.action != Change::Unchanged);
+        let powers = plan.powers_gone.iter().map(|power| power.severity).max();
+        PlanToApprove {
+            digest: None,
+            facts: PlanFacts {
+                has_grant: forward.facts.has_grant && earlier.is_some(),
+                has_wider_grant: regrants,
+                deletes: changed().map(|row| row.object.group_kind().into_owned()).collect(),
+                deletes_namespaces: changed().any(|row| row.object.is(CORE, "Namespace")),
+                powers: forward.facts.powers.max(powers),
+                ..forward.facts
+            },
+            liberties: forward.liberties.into_iter().chain([Forbidden::Yes]).collect(),
+            ..forward
+        }
+    }
+
     /// The keys that signed the bundle, whether or not the rule that admitted it lists them.
-    fn signers(&self) -> BTreeSet<String> {
-        self.actor
-            .granted()
-            .map(|granted| self.operation.approvals.signers(granted.verified().fetched()))
-            .unwrap_or_default()
+    /// A copy may have fewer signatures than what was planned, and is the same bundle.
+    pub(super) fn signers(&self) -> BTreeSet<String> {
+        let found = self.actor.granted();
+        let found = found.map(|granted| self.operation.approvals.signers(granted.verified().fetched()));
+        let planned = self.operation.plan.iter().flat_map(|plan| plan.inputs.signers.iter().cloned());
+        found.into_iter().flatten().chain(planned).collect()
     }
 
     /// Whether more is granted than to the installation as it is. A record that others can write counts for nothing.

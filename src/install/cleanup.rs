@@ -10,7 +10,7 @@ use crate::host::pass::Site;
 use crate::kubernetes::api::BATCH;
 use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::plan::trace::{ObjectChange, Trace};
-use crate::plan::{Aftermath, generated};
+use crate::plan::{Aftermath, Collateral, generated};
 use crate::state::Installation;
 use crate::targets::{Protected, Target};
 use crate::text::CommandLine;
@@ -27,6 +27,8 @@ pub(super) struct Cleanup {
     pub(super) removals: Vec<PlannedRemoval>,
     /// Objects that are left in place, and belong to the installation no longer.
     pub(super) kept: Vec<ObjectRef>,
+    /// Objects that go with others that are removed, and belong to the installation no longer.
+    pub(super) swept: Vec<ObjectRef>,
     /// Secrets that are left in place, and stay on record for the next installation of this name.
     pub(super) kept_credentials: Vec<ObjectRef>,
     /// Commands that remove what is kept once nothing here knows of it.
@@ -54,6 +56,14 @@ impl Run<'_> {
         let (mut removals, kept_credentials) = self.keeping_credentials(removals);
         let (claims, left) = self.claims(site, trace, &removals).await?;
         removals.extend(claims);
+        let rows: Vec<_> = removals.iter().filter_map(PlannedRemoval::row).collect();
+        let collateral = match site.target() {
+            Target::Cluster(_) => Collateral::of(trace.changes.iter().chain(&rows)),
+            Target::Directory(_) => Collateral::default(),
+        };
+        let (swept, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(|it| collateral.takes(it));
+        let stays = |(claim, set): &(ObjectRef, ObjectRef)| !collateral.takes_claim(claim, &set.id());
+        let left = left.into_iter().filter(stays).collect();
         let aftermath = Aftermath {
             kept: kept.clone(),
             untouched: self.untouched(trace, &looked_for, &kept),
@@ -61,12 +71,13 @@ impl Run<'_> {
             gone: absent(&removals),
             jobs: self.jobs_that_stay(site, trace, &removals).await,
             goes_back: self.operation.rollback_to.is_some(),
+            collateral,
         };
         let kept: Vec<_> =
             kept.into_iter().chain(aftermath.claims.iter().map(|(claim, _)| claim.clone())).collect();
         let is_forgotten = self.removes_everything();
         let by_hand = if is_forgotten { removing(&kept, &self.operation.place) } else { Vec::new() };
-        Ok(Cleanup { removals, kept, kept_credentials, by_hand, aftermath, looked_for })
+        Ok(Cleanup { removals, kept, swept, kept_credentials, by_hand, aftermath, looked_for })
     }
 
     /// Whether nothing of the installation is to stay.

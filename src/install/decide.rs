@@ -17,8 +17,8 @@ use crate::fetch::Fetched;
 use crate::grant::spec::GrantSpec;
 use crate::grant::{ConsentKey, Granted, Shortfall};
 use crate::host::{InstallationContext, Supplied};
-use crate::state::{Installation, ulid};
-use crate::verify::Verified;
+use crate::state::{Installation, InstallationSettings, ulid};
+use crate::verify::{TrustDecision, Verified};
 
 use super::responsibilities::Responsibilities;
 use super::{Decision, Error, Mode, Operation};
@@ -26,6 +26,8 @@ use super::{Decision, Error, Mode, Operation};
 /// The decisions for a run.
 pub(super) struct DecidedRun {
     pub(super) grant: GrantSpec,
+    /// Whom the grant was given to.
+    pub(super) consent: Option<ConsentKey>,
     pub(super) context: InstallationContext,
     pub(super) credentials: Supplied,
     pub(super) decision: Decision,
@@ -55,7 +57,10 @@ pub(super) fn decide(
     let requests = Requests::of(verified.bundle())?;
     let mut grant = operation.consent.grant(verified.digest(), &requests)?;
     let earlier = earlier.filter(|earlier| continues(earlier, operation, mode));
+    let given_to = earlier.and_then(|earlier| given_to(&earlier.settings, &verified));
     let earlier = earlier.map(|earlier| Earlier::of(&verified, operation, earlier)).unwrap_or_default();
+    // Invariant: what is kept stays given to whom it was given to, also where others have signed the same bytes by now.
+    let consent = if earlier.kept.is_some() { given_to } else { ConsentKey::of(&verified) };
     if let Some(kept) = &earlier.kept {
         grant.add(kept.clone()).map_err(Shortfall::from)?;
         operation.consent.check(&grant)?;
@@ -78,7 +83,7 @@ pub(super) fn decide(
         confirmed: operation.options.confirmed,
         warnings: resolved.warnings.into_iter().chain(warning).collect(),
     };
-    Ok((Some(Arc::new(granted)), DecidedRun { grant, context, credentials, decision }))
+    Ok((Some(Arc::new(granted)), DecidedRun { grant, consent, context, credentials, decision }))
 }
 
 /// What a run needs, or everything of it that is missing. What has to be granted decides about the exit code.
@@ -178,6 +183,19 @@ impl Earlier {
     }
 }
 
+/// Whom a grant was given to that is kept for the same bytes. An earlier version of the program recorded names alone, which
+/// are those of the same keys as long as the rule has them.
+fn given_to(settings: &InstallationSettings, verified: &Verified) -> Option<ConsentKey> {
+    let is_known = match verified.decision() {
+        TrustDecision::Signed { rule, signers, .. } => {
+            settings.rule.as_ref() == Some(rule)
+                && settings.signers.iter().eq(signers.iter().map(|signer| &signer.name))
+        }
+        TrustDecision::Unsigned => false,
+    };
+    settings.consent.clone().or_else(|| ConsentKey::of(verified).filter(|_| is_known))
+}
+
 /// The credentials of the run.
 fn credentials(
     bundle: &Bundle,
@@ -266,6 +284,7 @@ impl DecidedRun {
     fn by_the_runtime(operation: &Operation, earlier: Option<&Installation>) -> Self {
         Self {
             grant: earlier.map(|earlier| earlier.settings.grant.clone()).unwrap_or_default(),
+            consent: earlier.and_then(|earlier| earlier.settings.consent.clone()),
             context: InstallationContext { revision: ulid(), ..InstallationContext::default() },
             credentials: Supplied::default(),
             decision: Decision {

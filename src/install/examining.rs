@@ -44,6 +44,10 @@ impl Run<'_> {
         let rest: Vec<_> = recorded.into_iter().filter(|it| !found.knows(it.object())).collect();
         examined.look_at_rest(site, rest, !trace.refused.is_empty(), &mut found).await?;
         let there = found.there();
+        // What is another's by now is compared with nothing: whoever reads a difference would put it right.
+        if let Some(lost) = there.iter().find_map(|(object, live)| site.lost(object, live)) {
+            return Err(lost.into());
+        }
         examined.looked_at = found.looked_at();
         examined.unready = unready(site, &there).await?;
         if let Target::Cluster(cluster) = site.target() {

@@ -177,6 +177,9 @@ pub enum Error {
     /// Objects did not become ready.
     #[error("not ready: {}", unready_text(.0))]
     Unready(Vec<Unready>),
+    /// Going back after a failure would need an approval that nobody can give beforehand.
+    #[error("`--rollback-on-failure` would carry out a plan of its own, which nobody can have approved")]
+    WayBack(#[source] Unapproved),
 }
 
 impl Error {

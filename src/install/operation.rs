@@ -9,7 +9,7 @@ use crate::grant::{Consent, LoweredGuard};
 use crate::host::Supplied;
 use crate::kubernetes::object::is_label;
 use crate::plan::{HeldFields, Plan};
-use crate::state::{Installation, MadeFor, RecordedFiles, RequiredInstallation, StateError};
+use crate::state::{Installation, MadeFor, RecordedFiles, RequiredInstallation, StateError, ulid};
 use crate::targets::{self, Place, RecordedPlace};
 
 use super::{Approvals, ChangeOptions, Error, Identity};
@@ -44,6 +44,8 @@ pub struct Operation {
     pub rollback_to: Option<String>,
     /// The revisions that it goes back behind, or that the one before it has: what they brought is no part of it.
     pub undone: BTreeSet<String>,
+    /// Whether the caller goes back to what was there where it fails, which is a plan of its own.
+    pub goes_back: bool,
     /// The approvals that are at hand, and the policy that may demand some.
     pub approvals: Approvals,
     /// Guards that were lowered.
@@ -88,6 +90,7 @@ impl Operation {
             reference: String::new(),
             rollback_to: None,
             undone: BTreeSet::new(),
+            goes_back: false,
             approvals: Approvals::default(),
             dangers: Vec::new(),
             files: RecordedFiles::default(),
@@ -105,6 +108,16 @@ impl Operation {
     /// Whether it does not even wait where the component asks for it between its steps.
     pub fn is_unawaited(&self) -> bool {
         !self.options.waits.between_steps()
+    }
+
+    /// The id of the record of this installation. One that an earlier version of the program began has none before it is
+    /// installed or upgraded again: what only compares or corrects leaves its objects as they were made.
+    pub(super) fn record(&self, earlier: Option<&Installation>, mode: Mode) -> Option<String> {
+        let recorded = earlier.and_then(|earlier| earlier.settings.record.clone());
+        let begins = ["install", "upgrade"].contains(&&*self.action)
+            && mode != Mode::Examine
+            && !self.options.waits_for_changes_only;
+        recorded.or_else(|| begins.then(ulid))
     }
 
     /// Whether the recorded installation allows this action, in this place.
@@ -138,6 +151,8 @@ impl Operation {
                 targets::Error::Cluster(Refusal::Conflict { .. } | Refusal::Immutable { .. })
                     | targets::Error::Edited { .. }
                     | targets::Error::Foreign { .. }
+                    | targets::Error::Namesake { .. }
+                    | targets::Error::TakenOver { .. }
             )
         };
         let Some(plan) = &self.plan else { return error };

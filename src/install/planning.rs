@@ -64,7 +64,7 @@ impl Run<'_> {
             }
             Mode::Act | Mode::Plan => None,
         };
-        let to_approve = self.to_approve(proposed.plan());
+        let to_approve = self.to_approve(proposed.plan(), &cleanup.aftermath.collateral);
         Ok(PlannedRun { proposed, to_approve, rehearsal, cleanup, said, examined })
     }
 
@@ -204,6 +204,7 @@ impl Run<'_> {
             delete: self.operation.options.delete.clone(),
             take: self.operation.options.take.clone(),
             dangers: self.operation.dangers.clone(),
+            signers: self.signers(),
         }
     }
 }

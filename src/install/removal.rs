@@ -142,5 +142,8 @@ fn spoiled(sight: Result<Sight, targets::Error>) -> Result<Sight, targets::Error
 
 /// Whether an object has another owner by now, or none.
 fn is_foreign(error: &targets::Error) -> bool {
-    matches!(error, targets::Error::Foreign { .. })
+    matches!(
+        error,
+        targets::Error::Foreign { .. } | targets::Error::TakenOver { .. } | targets::Error::Namesake { .. }
+    )
 }

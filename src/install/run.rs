@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::cluster;
-use crate::grant::{ConsentKey, Denied, LoweredGuard, RecordedGuard, Shortfall};
+use crate::grant::{Denied, LoweredGuard, RecordedGuard, Shortfall};
 use crate::host::gate::Ended;
 use crate::host::pass::{Pass, Phase, Site, Waiting};
 use crate::host::progress::Observer;
@@ -14,7 +14,7 @@ use crate::host::{GuestError, Host, InputFiles};
 use crate::plan::{Plan, Waits};
 use crate::run::RunError;
 use crate::state::{Installation, InstallationSettings, StateError};
-use crate::targets::{self, Target};
+use crate::targets::{self, Inventory, Target};
 use crate::verify::TrustDecision;
 
 use super::actor::Actor;
@@ -31,6 +31,8 @@ pub(super) struct Run<'a> {
     pub(super) decided: DecidedRun,
     /// Who carries it out.
     pub(super) actor: Actor,
+    /// The id of the installation's record. None: an earlier version of the program began it, and this run leaves it so.
+    pub(super) record: Option<String>,
     pub(super) mode: Mode,
 }
 
@@ -58,7 +60,12 @@ impl Run<'_> {
     }
 
     pub(super) fn site(&self, target: Target, observer: Arc<dyn Observer>) -> Site {
-        let inventory = self.earlier.map(Installation::inventoried).unwrap_or_default();
+        let inventory = match (self.earlier, &self.record) {
+            (Some(earlier), Some(record)) => earlier.clone().with_record(record).inventoried(),
+            (Some(earlier), None) => earlier.inventoried(),
+            (None, Some(record)) => self.environment.state.inventory_of(record),
+            (None, None) => Inventory::default(),
+        };
         let options = &self.operation.options;
         let site = Site::new(target, inventory, options.overrides, self.waiting(), observer);
         let site = site.taking(options.take.clone());
@@ -95,6 +102,7 @@ impl Run<'_> {
         };
         InstallationSettings {
             place: self.operation.place.clone().into(),
+            record: self.record.clone(),
             bundle: verified.digest(),
             bundle_name: verified.bundle().name().to_owned(),
             bundle_version: verified.bundle().version().to_string(),
@@ -102,7 +110,7 @@ impl Run<'_> {
             rule,
             signers,
             grant: self.decided.grant.clone(),
-            consent: ConsentKey::of(verified),
+            consent: self.decided.consent.clone(),
             dangers: self.dangers(),
             requires: self.operation.requires.clone().unwrap_or_else(|| recorded.requires.clone()),
             made_for: self.operation.made_for.clone().or_else(|| recorded.made_for.clone()),

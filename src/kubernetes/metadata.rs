@@ -11,6 +11,10 @@ use super::object::ObjectRef;
 /// The annotation that names the installation an object belongs to, `NAMESPACE/NAME`.
 pub const OWNER: &str = "carnet.dev/installation";
 
+/// The annotation that names the record of the installation that an object belongs to. Installations of one name in two
+/// states have two of them.
+pub const RECORD: &str = "carnet.dev/record";
+
 /// The annotation that says which keys of a Secret hold credentials, as JSON: key to names.
 pub const CREDENTIALS: &str = "carnet.dev/credentials";
 
@@ -51,6 +55,11 @@ pub fn is_record(object: &ObjectRef) -> bool {
 /// The installation that an object names as its owner.
 pub fn owner(object: &Value) -> Option<&str> {
     annotation(object, OWNER)
+}
+
+/// The record that an object names, if it names one: earlier versions of the program did not.
+pub fn record(object: &Value) -> Option<&str> {
+    annotation(object, RECORD)
 }
 
 /// An annotation of an object.

@@ -27,6 +27,8 @@ pub use admission::{bound_policy, parameters};
 pub use condensed::{Justified, condensed};
 pub use escalation::{Escalation, bound};
 pub use identity::{IdentityName, IdentityRecord};
+#[cfg(test)]
+pub(crate) use rule::tests::rules_read;
 pub use rule::{ApiVerb, PolicyRule};
 pub use scope::{RoleScope, account, body};
 

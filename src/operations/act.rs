@@ -35,6 +35,8 @@ pub(super) struct Attempt<'a> {
     pub(super) rollback_to: Option<String>,
     /// The revisions that it goes back behind, or that the one before it has.
     pub(super) undone: BTreeSet<String>,
+    /// Whether it is rolled back where it fails.
+    pub(super) goes_back: bool,
     /// Whether all that a source directory asks for is granted.
     pub(super) for_development: bool,
     /// Decisions of a plan or revision that replace grants, parameters and overrides of the request.
@@ -69,6 +71,7 @@ impl<'a> Attempt<'a> {
             mode: Mode::Act,
             rollback_to: None,
             undone: BTreeSet::new(),
+            goes_back: request.rollback_on_failure,
             for_development: false,
             decided: None,
             files: RecordedFiles::default(),

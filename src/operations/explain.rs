@@ -103,8 +103,9 @@ fn preparations(inspected: &Inspection) -> Vec<Preparation> {
         Some(directory) => of(PreparationKind::Directory, format!("./{directory}"), &file.reason),
         None => of(PreparationKind::File, format!("./{}", file.text.name), &file.reason),
     });
-    let credentials = inspected.credentials.iter();
-    let variables = credentials.map(|it| of(PreparationKind::Variable, variable(&it.name), &it.description));
+    let credentials = &inspected.credentials;
+    let named = credentials.iter().zip(variables(credentials.iter().map(|it| it.name.as_str())));
+    let variables = named.map(|(it, name)| of(PreparationKind::Variable, name, &it.description));
     key.into_iter().chain(files).chain(variables).collect()
 }
 

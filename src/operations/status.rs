@@ -134,7 +134,10 @@ async fn ask(installation: &Installation, access: &Access) -> Result<Vec<ObjectS
     let judge = |looked: Looked| async move {
         let object = looked.recorded.object().clone();
         let (ready, reason) = match looked.sight {
-            Ok(Sight::There(found)) => readiness(target.judged(&object, &found, kinds).await?),
+            Ok(Sight::There(found)) => match target.lost(&object, &found, inventory) {
+                Some(_) => (Some(false), Some("another state has taken it over".into())),
+                None => readiness(target.judged(&object, &found, kinds).await?),
+            },
             Ok(Sight::Absent) if inventory.find(&object).is_some_and(|it| it.passing) => {
                 (Some(true), Some("finished and removed by its TTL".to_owned()))
             }

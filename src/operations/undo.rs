@@ -118,7 +118,7 @@ impl Failed<'_> {
     fn attempt<'a>(&'a self, action: &'a str, bundle: Option<Reference>) -> Attempt<'a> {
         let own_word = OwnWord { bundle, place: Some(self.place.clone()).into() };
         let (consent, change) = (self.consent.clone(), self.change.clone());
-        Attempt { consent, own_word, change, ..Attempt::new(action, self.request) }
+        Attempt { consent, own_word, change, goes_back: false, ..Attempt::new(action, self.request) }
     }
 }
 

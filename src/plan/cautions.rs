@@ -9,6 +9,7 @@ use crate::kubernetes::metadata::{self, GENERATED};
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::{Change, Protected};
 
+use super::collateral::Collateral;
 use super::trace::ObjectChange;
 
 /// The most objects that one sentence names.
@@ -29,11 +30,13 @@ pub(crate) struct Aftermath {
     pub(crate) jobs: Vec<(ObjectRef, Value)>,
     /// Whether the plan goes back to an earlier revision.
     pub(crate) goes_back: bool,
+    /// What goes with what is removed. Nothing of it is among the objects that are left in place.
+    pub(crate) collateral: Collateral,
 }
 
 /// The sentences about a plan with these rows.
 pub(super) fn cautions(changes: &[&ObjectChange], beside: &Aftermath) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut said: Vec<_> = beside.collateral.cautions().collect();
     said.extend(beside.kept.iter().map(stays));
     said.extend(left_alone(&beside.untouched));
     for (claim, set) in &beside.claims {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 use crate::kubernetes::difference::without_bookkeeping;
-use crate::kubernetes::metadata::LAST_APPLIED;
+use crate::kubernetes::metadata::{self, LAST_APPLIED, RECORD};
 use crate::kubernetes::object::ObjectRef;
 use crate::targets::credentials::Placements;
 
@@ -23,7 +23,7 @@ pub(super) fn showable(
     before: Option<&Value>,
     after: Option<&Value>,
 ) -> (Option<Value>, Option<Value>) {
-    let (before, after) = (before.map(comparable), after.map(comparable));
+    let (before, after) = without_mark(before.map(comparable), after.map(comparable));
     if object.is_secret() { hidden(before, after) } else { (before, after) }
 }
 
@@ -42,6 +42,24 @@ fn comparable(value: &Value) -> Value {
         annotations.remove(LAST_APPLIED);
     }
     value
+}
+
+/// Two states of an object without the mark of its record, which is another one each time a first installation is planned.
+/// Where it changes, words say so.
+fn without_mark(mut before: Option<Value>, mut after: Option<Value>) -> (Option<Value>, Option<Value>) {
+    let mark = |state: &Option<Value>| state.as_ref().and_then(metadata::record).map(str::to_owned);
+    let changes = before.is_some() && after.is_some() && mark(&before) != mark(&after);
+    for (state, words) in [(&mut before, "(that of another state)"), (&mut after, "(that of this state)")] {
+        let annotations = state.as_mut().and_then(|it| it.pointer_mut("/metadata/annotations"));
+        let Some(Value::Object(annotations)) = annotations else { continue };
+        if let Some(mark) = annotations.get_mut(RECORD) {
+            *mark = words.into();
+        }
+        if !changes {
+            annotations.remove(RECORD);
+        }
+    }
+    (before, after)
 }
 
 /// Values of Secrets become words that tell only whether they differ.
@@ -86,6 +104,30 @@ mod tests {
         let placements = [("b".to_owned(), ["db".to_owned()].into_iter().collect())].into();
         let shown = showable_manifest(&secret(), &body, &placements);
         assert_eq!(shown["data"], json!({"a": VALUE, "b": "(with the credential `db`)"}));
+    }
+
+    #[test]
+    fn the_mark_of_a_record_is_no_part_of_a_plan_and_words_say_that_it_changes() {
+        let config = ObjectRef::new("v1", "ConfigMap", Some("a"), "b");
+        let with = |mark: Option<&str>| json!({"metadata": {"annotations": {"a": "b", RECORD: mark}}});
+        let shown = |before: Option<Value>, after: Option<Value>| {
+            let (before, after) = showable(&config, before.as_ref(), after.as_ref());
+            difference(before.as_ref(), after.as_ref())
+        };
+        let made = shown(None, Some(with(Some("directory/1"))));
+        assert_eq!(made, shown(None, Some(with(Some("directory/2")))));
+        assert!(made.contains("a: b") && !made.contains(RECORD), "{made}");
+        assert!(!shown(Some(with(Some("directory/1"))), None).contains(RECORD));
+        let same = with(Some("directory/1"));
+        assert_eq!(shown(Some(same.clone()), Some(same)), "");
+        let bare = json!({"metadata": {"annotations": {"a": "b"}}});
+        for (before, expected) in [
+            (bare, "+    carnet.dev/record: (that of this state)"),
+            (with(Some("cluster/2")), "-    carnet.dev/record: (that of another state)"),
+        ] {
+            let diff = shown(Some(before), Some(with(Some("directory/1"))));
+            assert!(diff.contains(expected) && !diff.contains("directory/1"), "{diff}");
+        }
     }
 
     #[test]

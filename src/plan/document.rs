@@ -93,6 +93,10 @@ pub struct PlanInputs {
     /// Guards that are lowered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dangers: Vec<LoweredGuard>,
+    /// The ids of the keys, as far as the trust policy knows them, that signed the bundle where the plan was made. Another
+    /// copy may have fewer signatures.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub signers: BTreeSet<String>,
 }
 
 /// A bundle's name.

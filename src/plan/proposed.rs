@@ -187,7 +187,7 @@ mod tests {
         let body = json!({ "apiVersion": "v1", "kind": object.kind });
         let row = ObjectChange::bare(object.clone(), Change::Create, None, Some(body));
         trace.changes.insert(object, row);
-        let step = Step { delete: false, object: object.clone(), manifest: None };
+        let step = Step::of(object.clone());
         trace.steps.push((step, Some(Change::Create)));
         let (removed, kinds) = (Vec::new(), &Kinds::default());
         let noted = Noted {

@@ -17,7 +17,7 @@ use crate::capability::kubernetes::KubernetesScope;
 use crate::kubernetes::api::{CORE, RBAC};
 use crate::kubernetes::kinds::Kinds;
 use crate::kubernetes::manifest::is_gathering;
-use crate::kubernetes::object::ObjectRef;
+use crate::kubernetes::object::{ObjectId, ObjectRef};
 use crate::kubernetes::objects::Objects;
 use crate::kubernetes::rbac::{ApiVerb, Rights, bound, bound_policy};
 use crate::kubernetes::readiness::is_ready_once_there;
@@ -205,13 +205,13 @@ fn of_steps(steps: &[(bool, Change)], mut is_there: bool) -> Vec<(&'static [ApiV
 /// than they hold, and nobody have parameters read that they may not read. Each step is judged by what is there at that
 /// moment.
 fn hand_on(rights: &mut Rights, steps: &Steps<'_>, policies: &[(ObjectRef, Value)], kinds: &Kinds) {
-    let mut beside = Objects::default();
+    let (mut beside, mut held) = (Objects::default(), HashSet::new());
     policies.iter().for_each(|(policy, body)| beside.insert(policy, body));
     for write in steps.writes() {
         let Write { object, before, after, .. } = write;
         match (object.group(), &*object.kind) {
             (RBAC, "Role" | "ClusterRole") => rights.hands_on(object, before, after, kinds),
-            (RBAC, _) => bind(rights, &write, steps, kinds),
+            (RBAC, _) => bind(rights, &write, steps, &mut held, kinds),
             (_, "ValidatingAdmissionPolicy" | "MutatingAdmissionPolicy") => {
                 rights.takes_parameters(object, before, after, kinds);
             }
@@ -221,11 +221,22 @@ fn hand_on(rights: &mut Rights, steps: &Steps<'_>, policies: &[(ObjectRef, Value
 }
 
 /// The rules of a role of the plan are known, and are held, also where the role stays as it is. Those of any other role
-/// may be anything. One that is not there yet has no rules: whoever holds its rules to be is not let through.
-fn bind(rights: &mut Rights, binding: &Write<'_>, steps: &Steps<'_>, kinds: &Kinds) {
+/// may be anything. One that is not there yet has no rules: whoever holds its rules to be is not let through. A role that
+/// many bindings name is read once, `held` are those that were.
+fn bind(
+    rights: &mut Rights,
+    binding: &Write<'_>,
+    steps: &Steps<'_>,
+    held: &mut HashSet<(ObjectId, *const Value)>,
+    kinds: &Kinds,
+) {
     let Some(role) = bound(binding.object, binding.after) else { return };
     match steps.standing(&role, binding.call) {
-        Standing::Known(body) if !is_gathering(body) => drop(rights.holds_rules(&role, body)),
+        Standing::Known(body) if !is_gathering(body) => {
+            if held.insert((role.id(), std::ptr::from_ref(body))) {
+                rights.holds_rules(&role, body);
+            }
+        }
         // What the server cannot judge yet is not tried out.
         Standing::Absent if steps.are_tried() => {}
         _ => rights.binds(binding.object, role, kinds),

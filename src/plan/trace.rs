@@ -18,6 +18,8 @@ use crate::kubernetes::readiness::removes_itself;
 use crate::targets::credentials::Placements;
 use crate::targets::{Change, Marks, Preview};
 
+use super::redaction::{VALUE, redacted};
+
 /// How often each function of the host was called.
 pub type Calls = BTreeMap<Function, u64>;
 
@@ -49,9 +51,13 @@ pub struct Step {
     pub delete: bool,
     /// Which object.
     pub object: ObjectRef,
-    /// The digest of the manifest, with placeholders in the place of credentials.
+    /// The digest of the manifest, with placeholders in the place of credentials. That of a Secret is without its values:
+    /// who reads the digest of a value that has few letters can find it by trying.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub manifest: Option<Digest>,
+    /// The digest of all of it, which no document has: both passes of one run are compared by it.
+    #[serde(skip)]
+    whole: Option<Digest>,
 }
 
 /// A step about a role, a binding or an admission policy. The server judges each by itself, so that what a run writes
@@ -111,13 +117,29 @@ impl Trace {
 impl Step {
     /// The step that applies an object.
     pub fn apply(object: &Object) -> Self {
-        let manifest = document::digest(object.body());
-        Self { delete: false, object: object.reference().clone(), manifest: Some(manifest) }
+        let whole = document::digest(object.body());
+        let shown = object.reference().is_secret().then(|| {
+            let word = |_: &str, _: &str, _: &Value| VALUE.to_owned();
+            document::digest(&redacted(object.body().clone(), word))
+        });
+        let (object, manifest) = (object.reference().clone(), Some(shown.unwrap_or(whole)));
+        Self { delete: false, object, manifest, whole: Some(whole) }
     }
 
     /// The step that removes an object.
     pub fn delete(object: ObjectRef) -> Self {
-        Self { delete: true, object, manifest: None }
+        Self { delete: true, object, manifest: None, whole: None }
+    }
+
+    /// The step that applies an object of which no manifest is known.
+    pub fn of(object: ObjectRef) -> Self {
+        Self { delete: false, ..Self::delete(object) }
+    }
+
+    /// The step as a document has it.
+    #[must_use]
+    pub fn documented(&self) -> Self {
+        Self { whole: None, ..self.clone() }
     }
 
     /// The step, for people.
@@ -289,6 +311,31 @@ mod tests {
         let row =
             ObjectChange::after(row, &object(), preview(Change::Update, Some(2), 3), None, Placements::new());
         assert!(row.unwrap().marks.adopts);
+    }
+
+    /// The step that applies a manifest.
+    fn applied(manifest: Value) -> Step {
+        Step::apply(&Object::of(manifest, "a", &crate::kubernetes::kinds::Kinds::default()).unwrap())
+    }
+
+    #[test]
+    fn what_is_written_of_a_step_tells_nothing_about_the_values_of_a_secret() {
+        let secret = |key: &str, value: &str| {
+            applied(
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b"}, "stringData": {key: value}}),
+            )
+        };
+        let (one, other) = (secret("pin", "1234"), secret("pin", "1235"));
+        assert_ne!(one, other, "both passes of a run apply the same");
+        assert_eq!(one.documented(), other.documented());
+        assert_eq!((json!(one), one.describe()), (json!(other), other.describe()));
+        assert_ne!(one.documented(), secret("puk", "1234").documented(), "its keys count");
+        let map = |value: &str| {
+            applied(
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}, "data": {"a": value}}),
+            )
+        };
+        assert_ne!(map("1").documented(), map("2").documented());
     }
 
     #[test]

@@ -64,6 +64,10 @@ pub struct InstallationSettings {
     /// Where the objects are.
     #[serde(flatten)]
     pub place: RecordedPlace,
+    /// The id of this record, which no other state has for an installation of the same name. None: an earlier version of
+    /// the program began it, and nobody has upgraded it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// The digest of the bundle.
     pub bundle: Digest,
     /// The bundle's name and version, for people.
@@ -275,12 +279,21 @@ impl Installation {
     /// Its objects, as a run goes by them.
     pub fn inventoried(&self) -> Inventory {
         let inventory: Inventory = self.inventory.iter().cloned().collect();
+        let record = self.settings.record.as_deref();
+        let inventory = inventory.marked(record.map(|record| mark(record, self.is_shared)));
         if self.is_shared { inventory.shared() } else { inventory }
     }
 
     /// Its objects, the first recorded first, with the permits that come of being recorded.
     pub fn recorded(&self) -> Vec<RecordedObject> {
         self.inventoried().iter().map(|recorded| RecordedObject::read_back(recorded.object.clone())).collect()
+    }
+
+    /// This installation, with this id of its record.
+    #[must_use]
+    pub(crate) fn with_record(mut self, record: &str) -> Self {
+        self.settings.record = Some(record.to_owned());
+        self
     }
 
     /// Whether the last run was interrupted.
@@ -303,6 +316,12 @@ impl Installation {
     pub(crate) fn shared(self) -> Self {
         Self { is_shared: true, ..self }
     }
+}
+
+/// The mark by which objects say which record they are on. Which kind of state that is comes from the state itself: who can
+/// write a record in a cluster cannot make it that of somebody's directory.
+pub(super) fn mark(record: &str, is_shared: bool) -> String {
+    format!("{}/{record}", if is_shared { "cluster" } else { "directory" })
 }
 
 impl Revision {

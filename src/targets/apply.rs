@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::cluster::Error as ClusterError;
 use crate::grant::{Apply, Permitted, PlaceCredential};
 use crate::kubernetes::kinds::Kinds;
-use crate::kubernetes::metadata;
+use crate::kubernetes::metadata::{self, RECORD};
 use crate::kubernetes::readiness::going;
 
 use super::cluster::{Body, Cluster, same_as_seen};
@@ -39,10 +39,11 @@ impl Target {
         permit: Permitted<Apply>,
         placed: &[Permitted<PlaceCredential>],
         lent: &LentCredentials,
+        inventory: &Inventory,
     ) -> Result<Prepared, Error> {
         let keys = lent.keys(&permit.0)?;
         let form = match self {
-            Self::Cluster(_) => Form::Body(lent.fill(&permit.0, placed)?),
+            Self::Cluster(_) => Form::Body(marked(lent.fill(&permit.0, placed)?, permit.0.body(), inventory)),
             Self::Directory(directory) => Form::File(directory.render(&permit, placed, lent)?),
         };
         Ok(Prepared { permit, form, keys })
@@ -183,6 +184,14 @@ async fn overridden(
     cluster.preview(&prepared.permit, body, kinds, before, (mode, true)).await.map_err(refused)
 }
 
+/// A body that says which record it belongs to. The steps of a plan do not: the record is made with the first run.
+fn marked(filled: Filled, written: &Value, inventory: &Inventory) -> Filled {
+    match inventory.mark() {
+        Some(mark) => filled.annotated(written, RECORD, mark),
+        None => filled,
+    }
+}
+
 /// The body of a request, with what is known of it.
 fn sent<'a>(filled: &Filled, value: &'a Value) -> Body<'a> {
     Body { value, has_credential: filled.is_secret }
@@ -199,7 +208,7 @@ fn adopts(
 ) -> Result<bool, Error> {
     let Some(before) = before else { return Ok(false) };
     let us = metadata::owner(prepared.body());
-    let ownership = Ownership::of(before, |owner| us == Some(owner));
+    let ownership = Ownership::of(prepared.object(), before, inventory, |owner| us == Some(owner));
     let ownership = ownership.or_recorded(prepared.object(), inventory);
     let ownership = ownership.before(prepared.object(), before, inventory);
     let adopts = ownership == Ownership::Nobodys;

@@ -69,6 +69,15 @@ impl Filled {
     pub fn body<'a>(&'a self, written: &'a Value) -> &'a Value {
         self.changed.as_ref().unwrap_or(written)
     }
+
+    /// This object with an annotation of the host's, where the component wrote `written`.
+    pub(super) fn annotated(self, written: &Value, key: &str, value: &str) -> Self {
+        let mut body = self.changed.unwrap_or_else(|| written.clone());
+        if let Some(Value::Object(annotations)) = body.pointer_mut("/metadata/annotations") {
+            annotations.insert(key.into(), value.into());
+        }
+        Self { changed: Some(body), ..self }
+    }
 }
 
 /// Why an object with placeholders is refused. The texts name places, never contents.

@@ -7,6 +7,7 @@
 mod unfinished;
 mod file_name;
 mod identity;
+mod holder;
 mod yaml;
 
 use std::io::{self, Read as _};
@@ -204,6 +205,7 @@ impl Directory {
         overrides: Overrides,
     ) -> Result<Preview, Error> {
         let object = permit.0.reference();
+        self.check_held(object, inventory, overrides)?;
         let after = rendered.filled.body(permit.0.body()).clone();
         let not_dry_run = (!rendered.is_checked).then_some(NotDryRun::Unchecked);
         let marks = Marks { not_dry_run, ..Marks::default() };
@@ -212,6 +214,7 @@ impl Directory {
         };
         // One that was only written otherwise, as formatters do, holds the same.
         if bytes == rendered.bytes || parsed(object, &bytes).is_ok_and(|found| found == after) {
+            self.check_known(object, inventory, overrides)?;
             return Ok(Preview::of(Some(after.clone()), after));
         }
         self.may_replace(object, &bytes, inventory, overrides)?;
@@ -227,6 +230,7 @@ impl Directory {
         overrides: Overrides,
     ) -> Result<Change, Error> {
         let change = self.preview(permit, rendered, inventory, overrides)?.change;
+        self.hold(inventory, overrides)?;
         if change != Change::Unchanged {
             let object = permit.0.reference();
             self.write(object, rendered).map_err(|error| Error::Io(self.path.join(file(object)), error))?;
@@ -242,6 +246,7 @@ impl Directory {
         overrides: Overrides,
     ) -> Result<(), Error> {
         let Some(bytes) = self.read(&permit.0)? else { return Ok(()) };
+        self.check_held(&permit.0, inventory, overrides)?;
         self.may_replace(&permit.0, &bytes, inventory, overrides)?;
         let file = file(&permit.0);
         let Some(root) = self.root.get() else { return Ok(()) };

@@ -67,6 +67,14 @@ pub enum Error {
     /// An object that was made ready for a target of the other kind. A run has one target, so this is a fault of ours.
     #[error("{0} was made ready for another target")]
     Misprepared(String),
+    /// A directory in which an installation of this name is that another state has on record.
+    #[error("{owner} is in `{}` already, as another state has it on record", path.display())]
+    Namesake {
+        /// The directory.
+        path: PathBuf,
+        /// The installation.
+        owner: String,
+    },
     /// A directory that is not the one that an installation wrote to, as where a file system is not mounted.
     #[error(
         "`{}` {}: nothing of it is removed or forgotten",
@@ -86,6 +94,14 @@ pub enum Error {
         object: String,
         /// The object in the file.
         other: String,
+    },
+    /// An object that this installation made, and that one of the same name in another state has taken over.
+    #[error("{object} is not this installation's any more: {owner} of another state has taken it over")]
+    TakenOver {
+        /// Which object.
+        object: String,
+        /// The installation that it belongs to by now.
+        owner: String,
     },
     /// A file that is not an object.
     #[error("the file of {0} cannot be read: {1}")]
@@ -120,7 +136,9 @@ impl Error {
             | Self::Foreign { .. }
             | Self::Irreplaceable { .. }
             | Self::Misplaced(_)
-            | Self::Shared { .. } => true,
+            | Self::Namesake { .. }
+            | Self::Shared { .. }
+            | Self::TakenOver { .. } => true,
             _ => false,
         }
     }

@@ -55,6 +55,8 @@ pub struct Inventory {
     objects: Objects<Recorded>,
     /// Whether others can write it, so that it names objects and decides nothing about them.
     is_shared: bool,
+    /// The mark of the record that it is a part of. None: an earlier version of the program began that, and gave it none.
+    mark: Option<Box<str>>,
 }
 
 /// Where a run writes down what it does to a target, before and after it does it.
@@ -106,6 +108,17 @@ impl Inventory {
         Self { is_shared: true, ..self }
     }
 
+    /// This inventory, as a part of the record with this mark.
+    #[must_use]
+    pub fn marked(self, mark: Option<String>) -> Self {
+        Self { mark: mark.map(String::into_boxed_str), ..self }
+    }
+
+    /// The mark of its record, which tells it from that of an installation of the same name in another state.
+    pub fn mark(&self) -> Option<&str> {
+        self.mark.as_deref()
+    }
+
     /// Whether others can write it.
     pub fn is_shared(&self) -> bool {
         self.is_shared
@@ -152,7 +165,7 @@ impl FromIterator<Recorded> for Inventory {
     fn from_iter<I: IntoIterator<Item = Recorded>>(recorded: I) -> Self {
         let mut objects = Objects::default();
         recorded.into_iter().for_each(|recorded| objects.insert(&recorded.object.clone(), recorded));
-        Self { objects, is_shared: false }
+        Self { objects, ..Self::default() }
     }
 }
 

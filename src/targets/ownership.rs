@@ -1,8 +1,9 @@
 //! Ownership of objects: this installation's, another's, or nobody's.
 //!
 //! Objects of another installation are not ours to change, nor are those that were there before: an uninstall would
-//! remove them. An object says whose it is by an annotation. Of one without it, an inventory that nobody else can write
-//! knows whether it was made here, so that it may be put right; to be removed, it has to say so itself.
+//! remove them. An object says whose it is by annotations: the name of the installation, and the mark of its record, since
+//! two states may have installations of one name. Of one without them, an inventory that nobody else can write knows whether
+//! it was made here, so that it may be put right; to be removed, it has to say so itself.
 
 use serde_json::Value;
 
@@ -20,6 +21,8 @@ use super::protected::Protected;
 pub(super) enum Ownership {
     /// Another installation's, which it names.
     Foreign(String),
+    /// It was this installation's, and is that of another state's by now, which has the same name.
+    Lost(String),
     /// It names this installation, and this state does not know of it: another state has one of the same name.
     Namesakes(String),
     /// Nobody's that is known.
@@ -30,8 +33,19 @@ pub(super) enum Ownership {
 
 impl Ownership {
     /// Determines the owner of `found`. `is_us` recognises this installation by how an object names its owner.
-    pub(super) fn of(found: &Value, is_us: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn of(
+        object: &ObjectRef,
+        found: &Value,
+        inventory: &Inventory,
+        is_us: impl Fn(&str) -> bool,
+    ) -> Self {
+        let is_marked_otherwise = metadata::record(found).is_some_and(|mark| inventory.mark() != Some(mark));
         match metadata::owner(found) {
+            Some(owner) if is_us(owner) && is_marked_otherwise => {
+                let is_recorded = inventory.find(object).is_some();
+                let owner = owner.to_owned();
+                if is_recorded { Self::Lost(owner) } else { Self::Namesakes(owner) }
+            }
             Some(owner) if is_us(owner) => Self::Ours,
             Some(owner) => Self::Foreign(owner.to_owned()),
             None => Self::Nobodys,
@@ -44,15 +58,14 @@ impl Ownership {
         if self == Self::Nobodys && !inventory.is_shared() && is_recorded() { Self::Ours } else { self }
     }
 
-    /// Of an object that is there before it was ever recorded here: what says that it is this installation's is not.
-    /// Everything is recorded before it is made, so another state has it. What an uninstall leaves in place is no
-    /// longer on record.
+    /// Of an object without a mark, as earlier versions made them, that is there before it was ever recorded here: what says
+    /// that it is this installation's is not. Everything is recorded before it is made, so another state has it. What an
+    /// uninstall leaves in place is no longer on record.
     pub(super) fn before(self, object: &ObjectRef, found: &Value, inventory: &Inventory) -> Self {
         let is_left = Protected::of(object).is_some() || metadata::is_being_deleted(found);
+        let is_known = metadata::record(found).is_some() || inventory.find(object).is_some();
         match (self, metadata::owner(found)) {
-            (Self::Ours, Some(owner)) if inventory.find(object).is_none() && !is_left => {
-                Self::Namesakes(owner.to_owned())
-            }
+            (Self::Ours, Some(owner)) if !is_known && !is_left => Self::Namesakes(owner.to_owned()),
             (ownership, _) => ownership,
         }
     }
@@ -64,7 +77,8 @@ impl Ownership {
             Self::Ours => return Ok(()),
             Self::Nobodys => None,
             Self::Foreign(owner) => Some(owner),
-            Self::Namesakes(owner) => Some(format!("{owner}, as another state has it on record")),
+            Self::Lost(owner) => return Err(Error::TakenOver { object: object.to_string(), owner }),
+            Self::Namesakes(owner) => Some(namesake(&owner)),
         };
         Err(Error::Foreign { object: object.to_string(), owner })
     }
@@ -101,6 +115,9 @@ impl Spared {
         let has_uid = inventory.find(object).is_some_and(|recorded| recorded.uid.is_some());
         match refused? {
             Error::Foreign { owner: Some(owner), .. } => Some(Self::Foreign(owner.clone())),
+            Error::Namesake { owner, .. } | Error::TakenOver { owner, .. } => {
+                Some(Self::Foreign(namesake(owner)))
+            }
             _ => Some(Self::Unmarked { is_known: has_uid && !inventory.is_shared() }),
         }
     }
@@ -113,8 +130,20 @@ impl Spared {
 }
 
 /// Whether an object's contents belong to the installation: by its annotation, or because the operator adopts it.
-pub fn is_own(object: &ObjectRef, found: &Value, installation: &str, overrides: Overrides) -> bool {
-    Ownership::of(found, |owner| owner == installation).check(object, overrides).is_ok()
+pub fn is_own(
+    object: &ObjectRef,
+    found: &Value,
+    installation: &str,
+    inventory: &Inventory,
+    overrides: Overrides,
+) -> bool {
+    let ownership = Ownership::of(object, found, inventory, |owner| owner == installation);
+    ownership.check(object, overrides).is_ok()
+}
+
+/// An installation of the same name, in words.
+pub(super) fn namesake(owner: &str) -> String {
+    format!("{owner}, as another state has it on record")
 }
 
 /// Whether an object that was found is the one that is recorded, or none is.
@@ -134,14 +163,16 @@ pub(super) fn refused(error: ClusterError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::metadata::RECORD;
     use crate::targets::Recorded;
     use serde_json::json;
 
     #[test]
     fn an_object_says_itself_whose_it_is() {
+        let object = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
         let of = |owner: Option<&str>| {
             let found = json!({ "metadata": { "annotations": { OWNER: owner } } });
-            Ownership::of(&found, |owner| owner == "prod/web")
+            Ownership::of(&object, &found, &Inventory::default(), |owner| owner == "prod/web")
         };
         assert_eq!(of(Some("prod/web")), Ownership::Ours);
         assert_eq!(of(Some("prod/other")), Ownership::Foreign("prod/other".into()));
@@ -174,7 +205,8 @@ mod tests {
         let recorded: Inventory = std::iter::once(Recorded::of(map.clone())).collect();
         let nothing = Inventory::default();
         let before = |object: &ObjectRef, found: &Value, inventory: &Inventory| {
-            Ownership::of(found, |owner| owner == "prod/web").before(object, found, inventory)
+            let is_us = |owner: &str| owner == "prod/web";
+            Ownership::of(object, found, inventory, is_us).before(object, found, inventory)
         };
         assert_eq!(before(&map, &found, &nothing), Ownership::Namesakes("prod/web".into()));
         assert_eq!(before(&map, &found, &recorded), Ownership::Ours);
@@ -186,6 +218,53 @@ mod tests {
             refused,
             "ConfigMap prod/a is already there and belongs to prod/web, as another state has it on record"
         );
+    }
+
+    /// Whose an object is for an installation of this mark that has it on record or not, where the object has another.
+    #[test]
+    fn of_two_states_with_one_name_the_mark_of_the_record_tells_which_has_an_object() {
+        let map = ObjectRef::new("v1", "ConfigMap", Some("prod"), "a");
+        let claim = ObjectRef::new("v1", "PersistentVolumeClaim", Some("prod"), "a");
+        let of = |object: &ObjectRef, mark: Option<&str>, own: Option<&str>, is_recorded: bool| {
+            let found = json!({ "metadata": { "annotations": { OWNER: "prod/web", RECORD: mark } } });
+            let recorded = is_recorded.then(|| Recorded::of(object.clone()));
+            let inventory: Inventory = recorded.into_iter().collect();
+            let inventory = inventory.marked(own.map(str::to_owned));
+            let ownership = Ownership::of(object, &found, &inventory, |owner| owner == "prod/web");
+            ownership.or_recorded(object, &inventory).before(object, &found, &inventory)
+        };
+        let (lost, namesakes) = (Ownership::Lost("prod/web".into()), Ownership::Namesakes("prod/web".into()));
+        for (mark, own, is_recorded, expected) in [
+            (Some("directory/1"), Some("directory/1"), true, Ownership::Ours),
+            // What an uninstall left, and what a run that was cut off had forgotten.
+            (Some("directory/1"), Some("directory/1"), false, Ownership::Ours),
+            (Some("directory/2"), Some("directory/1"), true, lost.clone()),
+            (Some("cluster/1"), Some("directory/1"), true, lost.clone()),
+            (Some("directory/2"), Some("directory/1"), false, namesakes.clone()),
+            // An earlier version began the record here, and a later one there has taken the object over.
+            (Some("directory/2"), None, true, lost.clone()),
+            (None, None, true, Ownership::Ours),
+            (None, Some("directory/1"), true, Ownership::Ours),
+            (None, Some("directory/1"), false, namesakes.clone()),
+        ] {
+            assert_eq!(of(&map, mark, own, is_recorded), expected, "{mark:?} {own:?} {is_recorded}");
+        }
+        // One that stays when its installation goes is no namesake's for that, but for its mark.
+        assert_eq!(of(&claim, None, Some("directory/1"), false), Ownership::Ours);
+        assert_eq!(of(&claim, Some("directory/2"), Some("directory/1"), false), namesakes);
+        let refused = lost.clone().check(&map, Overrides::default()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "ConfigMap prod/a is not this installation's any more: prod/web of another state has taken it over"
+        );
+        let found = json!({});
+        let spared = Spared::of(Some(&refused), &map, &found, &Inventory::default()).unwrap();
+        assert_eq!(
+            (spared.to_string().as_str(), spared.stays()),
+            ("it belongs to prod/web, as another state has it on record by now", false)
+        );
+        let take = Overrides { take_ownership: true, ..Overrides::default() };
+        assert!(lost.check(&map, take).is_ok());
     }
 
     #[test]

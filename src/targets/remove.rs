@@ -20,9 +20,11 @@ impl Target {
         inventory: &Inventory,
         overrides: Overrides,
     ) -> Option<Spared> {
-        // The bytes of its file tell, when it is removed.
-        let Self::Cluster(cluster) = self else { return None };
-        let refused = check_removal(cluster, object, found, inventory, overrides).err();
+        let refused = match self {
+            Self::Cluster(cluster) => check_removal(cluster, object, found, inventory, overrides).err(),
+            // Otherwise the bytes of its file tell, when it is removed.
+            Self::Directory(directory) => Some(directory.check_held(object, inventory, overrides).err()?),
+        };
         Spared::of(refused.as_ref(), object, found, inventory)
     }
 
@@ -52,6 +54,27 @@ impl Target {
                 directory.delete(permit, inventory, overrides)?;
                 Ok(Removed::Gone)
             }
+        }
+    }
+
+    /// Why an object that is recorded and was found is not this installation's any more. None: it is.
+    pub fn lost(&self, object: &ObjectRef, found: &Value, inventory: &Inventory) -> Option<Error> {
+        let overrides = Overrides::default();
+        let refused = match self {
+            Self::Cluster(cluster) => check_removal(cluster, object, found, inventory, overrides).err(),
+            Self::Directory(directory) => directory.check_held(object, inventory, overrides).err(),
+        };
+        refused.filter(|refused| matches!(refused, Error::TakenOver { .. }))
+    }
+
+    /// Lets go of a directory, once nothing of an installation is there any more.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when that cannot be written down there.
+    pub fn release(&self, inventory: &Inventory) -> Result<(), Error> {
+        match self {
+            Self::Cluster(_) => Ok(()),
+            Self::Directory(directory) => directory.release(inventory),
         }
     }
 
@@ -89,7 +112,7 @@ fn check_removal(
     inventory: &Inventory,
     overrides: Overrides,
 ) -> Result<(), Error> {
-    match Ownership::of(found, |owner| cluster.acts_for(owner)) {
+    match Ownership::of(object, found, inventory, |owner| cluster.acts_for(owner)) {
         Ownership::Nobodys if inventory.find(object).is_none() => Ok(()),
         ownership => ownership.check(object, overrides),
     }

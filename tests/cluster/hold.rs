@@ -181,6 +181,25 @@ fn two_states_do_not_share_objects_unnoticed() {
     assert!(text(&said.document["hint"]).contains("--take-ownership"), "{said}");
     assert_eq!(site.carnet(&["list", "--state", &elsewhere]).done().document["items"], json!([]));
     site.install(&["--state", &elsewhere, "--take-ownership"]).done();
+
+    // The first one learns it at each of its next commands, and removes nothing of the second one's.
+    let there = site.versions();
+    let lost = [&format!(
+        "is not this installation's any more: {here}/guestbook of another state has taken it over"
+    )];
+    for verb in ["diff", "drift"] {
+        site.carnet(&[verb, "guestbook"]).refused(16, &lost.map(String::as_str));
+    }
+    site.install(&[]).refused(1, &["is there already"]);
+    let status = site.carnet(&["status", "guestbook"]).done();
+    let reasons: Vec<_> =
+        status.document["objects"].as_array().unwrap().iter().map(|it| &it["reason"]).collect();
+    assert!(reasons.contains(&&json!("another state has taken it over")), "{status}");
+    let said = site.carnet(&["uninstall", "guestbook", "--yes"]).done();
+    assert!(text(&said.document["left"][0]["why"]).contains("as another state has it on record"), "{said}");
+    assert_eq!(site.versions(), there, "nothing of another's is touched");
+    site.carnet(&["drift", "guestbook", "--state", &elsewhere]).done();
+
     site.carnet(&["uninstall", "guestbook", "--yes", "--state", &elsewhere]).done();
     // What stays in place is nobody's any more.
     site.install(&["--state", &elsewhere]).done();

@@ -190,11 +190,11 @@ impl Home {
         runtime().block_on(act(verified, self.directory(), operation, &environment, Mode::Plan))
     }
 
-    /// The files below `rendered`, by name, but for the one that identifies the directory.
+    /// The files below `rendered`, by name, but for those that say which directory it is, and whose.
     pub fn rendered(&self) -> BTreeMap<String, String> {
         let mut files = BTreeMap::new();
         collect(&self.path("rendered"), "", &mut files);
-        files.remove(".carnet-directory");
+        files.retain(|name, _| !name.starts_with(".carnet-"));
         files
     }
 }

@@ -220,7 +220,7 @@ impl Site {
         permit: Permitted<Apply>,
         placed: &[Permitted<PlaceCredential>],
     ) -> Result<Prepared, targets::Error> {
-        self.target.prepare(permit, placed, &self.lent)
+        self.target.prepare(permit, placed, &self.lent, &self.inventory)
     }
 
     /// Reads an object.
@@ -244,6 +244,11 @@ impl Site {
         self.target.spares(object, found, &self.inventory, self.overrides)
     }
 
+    /// Why an object that was found is another state's by now. None: it is not, or it is on no record here.
+    pub fn lost(&self, object: &ObjectRef, found: &Value) -> Option<targets::Error> {
+        self.target.lost(object, found, &self.inventory)
+    }
+
     /// Looks for objects that a record names, side by side.
     ///
     /// # Errors
@@ -259,6 +264,7 @@ impl Site {
             targets::Error::Foreign { owner: Some(owner), .. } => {
                 (Spared::Foreign(owner.clone()).to_string(), false)
             }
+            targets::Error::TakenOver { .. } => (refused.to_string(), false),
             _ => {
                 let unmarked = Spared::Unmarked { is_known: !self.inventory.is_shared() };
                 (unmarked.to_string(), unmarked.stays())
@@ -279,7 +285,7 @@ impl Site {
 
     /// Whether an object's contents belong to the installation.
     pub(super) fn is_own(&self, object: &ObjectRef, found: &Value, installation: &str) -> bool {
-        targets::is_own(object, found, installation, self.overrides)
+        targets::is_own(object, found, installation, &self.inventory, self.overrides)
     }
 
     /// What is known of a Secret that was read from the target.

@@ -12,7 +12,7 @@ use crate::fetch::tests::component;
 use crate::install::operation::tests::{earlier, operation};
 use crate::oci::registry::RegistryClient;
 use crate::signature::PrivateKey;
-use crate::verify::{TrustDecision, TrustPolicy, dangerously_unsigned};
+use crate::verify::{TrustPolicy, dangerously_unsigned};
 
 const SOURCE: &str = "\
 apiVersion: carnet.dev/v1alpha1
@@ -257,6 +257,22 @@ async fn consent_counts_while_the_installation_is_there_and_nobody_decides_anew(
     let again = decided(verified, &with_credential("upgrade"), Some(&same), Mode::Act).unwrap();
     assert_eq!(again.grant, grant());
     assert!(!again.decision.carried_over, "the same bundle keeps what it has");
+
+    // Others have signed the same bytes by now, or nobody: that gives them nothing that was given to who signed it then.
+    for verified in [site.signed().await, site.unsigned().await] {
+        let mut others = same.clone();
+        others.settings.consent = given_to_another(
+            same.settings.consent.as_ref(),
+            "signers",
+            json!({ "0123456789abcdef": "mallory" }),
+        );
+        let upgraded = decided(verified, &with_credential("upgrade"), Some(&others), Mode::Act).unwrap();
+        assert_eq!((upgraded.grant, &upgraded.consent), (grant(), &others.settings.consent));
+    }
+    let verified = site.signed().await;
+    let signed = ConsentKey::of(&verified);
+    let anew = decided(verified, &granting(with_credential("install")), None, Mode::Act).unwrap();
+    assert_eq!(anew.consent, signed, "a new decision is about who signs it now");
 
     // Nobody vouched for this bundle, and it is still the one that the consent was given to.
     let mut unsigned = same.clone();

@@ -86,6 +86,8 @@ impl PolicyRule {
     /// Reads a rule out of a role, or out of what the server says about somebody's rights. What has another shape is
     /// left out: the server refuses such a role, and grants nothing by it.
     pub fn read(value: &Value) -> Self {
+        #[cfg(test)]
+        tests::count_rule();
         let texts = |name: &str| {
             let items = value.get(name).and_then(Value::as_array).into_iter().flatten();
             items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
@@ -186,4 +188,24 @@ fn holds(wide: &BTreeSet<String>, narrow: &BTreeSet<String>) -> bool {
 
 fn list(items: &BTreeSet<String>) -> String {
     items.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        static RULES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count_rule() {
+        RULES.set(RULES.get() + 1);
+    }
+
+    /// How many rules something reads, which shows how its work grows.
+    pub(crate) fn rules_read(by: impl FnOnce()) -> usize {
+        let before = RULES.get();
+        by();
+        RULES.get() - before
+    }
 }

@@ -43,6 +43,7 @@ impl Attempt<'_> {
             options: decided.as_ref().map_or_else(|| change.clone(), |decided| decided.options(change)),
             reference: self.reference.clone(),
             rollback_to: self.rollback_to.clone(),
+            goes_back: self.goes_back,
             undone: self.undone.clone(),
             requires: self.requires.clone(),
             made_for: self.made_for.clone(),

@@ -21,7 +21,7 @@ pub(crate) fn of_manifests(objects: &[(ObjectRef, Value)], kinds: &Kinds) -> Rig
     let mut trace = Trace::default();
     for (object, body) in objects {
         trace.guarded.push(guarded(object, body));
-        let step = Step { delete: false, object: object.clone(), manifest: None };
+        let step = Step::of(object.clone());
         trace.steps.push((step, Some(Change::Create)));
         trace
             .changes

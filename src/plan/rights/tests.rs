@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::kubernetes::object::tests::ids_made;
+use crate::kubernetes::rbac::rules_read;
 use crate::plan::trace::{GuardedStep, Step};
 use crate::targets::Marks;
 
@@ -220,7 +221,8 @@ fn takes(part: &Part, waits: Waits, more: impl FnOnce(&mut Trace, &ObjectRef)) -
         let marks = Marks { not_dry_run: part.not_dry_run, ..Marks::default() };
         let removal = ObjectChange::removal(part.object.clone(), Value::Null);
         trace.changes.insert(&part.object, ObjectChange { change, marks, ..removal });
-        let step = Step { delete: change == Change::Delete, object: part.object.clone(), manifest: None };
+        let object = part.object.clone();
+        let step = if change == Change::Delete { Step::delete(object) } else { Step::of(object) };
         trace.steps.push((step, Some(change)));
     }
     more(&mut trace, &part.object);
@@ -355,6 +357,29 @@ fn ids_made_for(many: usize) -> usize {
 #[test]
 fn no_object_of_a_plan_is_compared_with_every_other() {
     assert_eq!(ids_made_for(40), 2 * ids_made_for(20));
+}
+
+#[test]
+fn a_role_that_many_bindings_name_is_read_once() {
+    let wide: Vec<_> = (0..20).map(|at| format!("r{at}")).collect();
+    let rules: Vec<_> =
+        wide.iter().map(|it| json!({"apiGroups": [""], "resources": [it], "verbs": ["get"]})).collect();
+    let role = guarded(1, Change::Create, None, json!({"kind": "Role", "rules": rules}));
+    let bindings = (0..30).map(|at| {
+        let step = guarded(1, Change::Create, None, binding());
+        GuardedStep { object: ObjectRef { name: format!("b{at}"), ..step.object.clone() }, ..step }
+    });
+    let trace = Trace { guarded: std::iter::once(role).chain(bindings).collect(), ..Trace::default() };
+    let read = rules_read(|| assert_eq!(taken(&Steps::carried_out(&trace), &[]).len(), 20));
+    assert_eq!(read, 40, "once for the role that is written, and once for all its bindings");
+    // One that changes in between is read again, as it is then.
+    let steps = [
+        guarded(1, Change::Create, None, json!({"kind": "Role", "rules": rules[..2]})),
+        guarded(2, Change::Create, None, binding()),
+        guarded(3, Change::Update, None, json!({"kind": "Role", "rules": rules[2..3]})),
+        guarded(4, Change::Update, None, binding()),
+    ];
+    assert_eq!(held(steps.to_vec()), ["get r0", "get r1", "get r2"]);
 }
 
 #[test]

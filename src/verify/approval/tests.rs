@@ -272,6 +272,7 @@ fn a_rule_is_about_the_plans_that_it_describes() {
     let deletes = "    when: { deletes: [PersistentVolumeClaim, 'apps/*'] }\n";
     assert!(!demands(deletes, |plan| plan.facts.deletes = ["ConfigMap".to_owned()].into()));
     assert!(demands(deletes, |plan| plan.facts.deletes = ["apps/Deployment".to_owned()].into()));
+    assert!(demands(deletes, |plan| plan.facts.deletes_namespaces = true), "nobody knows what is in them");
     let wider = "    when: { widerGrant: true, powers: critical }\n";
     assert!(!demands(wider, |_| ()) && demands(wider, |plan| plan.facts.has_wider_grant = true));
 }

@@ -88,6 +88,8 @@ pub struct PlanFacts {
     pub is_cluster_wide: bool,
     /// The kinds, as `group/Kind`, of objects that it removes or replaces.
     pub deletes: BTreeSet<String>,
+    /// Whether it removes namespaces, and with them objects of whatever kind is there.
+    pub deletes_namespaces: bool,
     /// The most severe power of what it installs.
     pub powers: Option<Severity>,
     /// Whether anything is granted, to a component that runs.
@@ -253,6 +255,7 @@ impl Required {
 impl Condition {
     fn holds(&self, facts: &PlanFacts) -> bool {
         match self {
+            Self::Deletes(_) if facts.deletes_namespaces => true,
             Self::Deletes(kinds) => {
                 facts.deletes.iter().any(|kind| kinds.iter().any(|wanted| wanted.matches(kind)))
             }

@@ -26,6 +26,10 @@ pub(super) const HELD: &str =
 /// The hint for a namespace that goes.
 const TERMINATING: &str = "wait until it is gone and make it anew; what holds it: kubectl get namespace";
 
+/// The hint where another state has an installation by now.
+const TAKEN_OVER: &str = "go on with the state that has it, take it back with `--take-ownership`, or let it go with \
+    `carnet uninstall`, which removes nothing of the other's";
+
 /// The hint where a target directory is not the one that it was.
 const OTHER_DIRECTORY: &str =
     "mount or move it there again, or take what is there as it is with `--take-ownership`";
@@ -75,7 +79,10 @@ pub(super) fn of_target(error: &targets::Error) -> Meaning {
         targets::Error::Held { .. } => Meaning::from(NOT_READY).hint(HELD),
         targets::Error::Unreplaced(_, error) => of_target(error),
         targets::Error::OtherDirectory { .. } => Meaning::from(ERROR).hint(OTHER_DIRECTORY),
-        targets::Error::Foreign { .. } => Meaning::from(ERROR).hint("`--take-ownership` takes it over"),
+        targets::Error::Foreign { .. } | targets::Error::Namesake { .. } => {
+            Meaning::from(ERROR).hint("`--take-ownership` takes it over")
+        }
+        targets::Error::TakenOver { .. } => Meaning::from(LOCKED).hint(TAKEN_OVER),
         _ => ERROR.into(),
     }
 }

@@ -25,6 +25,10 @@ pub(super) const MAX_POWERS: usize = 50;
 /// The hint where somebody else has to approve a plan.
 const UNAPPROVED: &str = "the plan of an install or upgrade can be saved (`-o json`), approved, and carried out: carnet apply PLAN --approval FILE";
 
+/// The hint where a rollback would need an approval.
+const WAY_BACK: &str = "leave out `--rollback-on-failure`; what a failure leaves is undone by a plan of its own, once that is \
+    approved";
+
 /// The hint where a component trapped before anything was done.
 const TRAPPED: &str = "nothing was done: the fault is in the bundle, for its author to mend";
 
@@ -46,6 +50,7 @@ pub(super) fn of_install(error: &install::Error) -> Meaning {
         install::Error::Powers { refused, .. } => of_powers(refused),
         install::Error::Unapproved(Unapproved::Missing { .. }) => Meaning::from(NOT_TRUSTED).hint(UNAPPROVED),
         install::Error::Unapproved(_) => NOT_TRUSTED.into(),
+        install::Error::WayBack(_) => Meaning::from(NOT_TRUSTED).hint(WAY_BACK),
         install::Error::Held(held) => Meaning::from(NOT_READY).unready(held, install::MAX_SAID).hint(HELD),
         install::Error::Name(_) => Meaning::from(USAGE)
             .hint("up to 63 lower-case letters, digits and `-`, with no `-` at either end"),
