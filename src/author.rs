@@ -67,7 +67,7 @@ pub enum AuthorError {
     NoComponent {
         /// Its file.
         file: PathBuf,
-        /// What would make it, as far as the files beside `carnet.yaml` tell.
+        /// The build command, as far as the files beside `carnet.yaml` tell.
         build: Option<CommandLine>,
     },
     /// A directory to start from would overwrite something.

@@ -93,7 +93,7 @@ pub enum OciError {
     Archive {
         /// The file.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         source: ArchiveFault,
     },
     /// A blob was changed or cut.

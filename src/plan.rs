@@ -130,7 +130,7 @@ impl Plan {
         self.changes.iter().filter(|row| row.action == Change::Replace)
     }
 
-    /// What other managers hold of its objects, but for what is taken over.
+    /// Fields of its objects that other managers hold, but for those that are taken over.
     pub fn conflicts(&self, takes: &[Take]) -> Vec<HeldFields> {
         let held = |row: &PlannedChange| HeldFields {
             object: row.object.clone(),

@@ -20,7 +20,7 @@ const AFTERWARDS: Duration = Duration::from_secs(2);
 /// How much of an answer is read at once, in bytes.
 const CHUNK: usize = 16 << 10;
 
-/// What a program reads.
+/// The input of a program.
 pub(crate) enum Given {
     /// Its input is at its end.
     Nothing,
@@ -62,7 +62,7 @@ impl Group {
 pub(crate) struct Answered {
     /// Its exit code or signal.
     pub(crate) status: ExitStatus,
-    /// What it printed on standard output.
+    /// Its standard output.
     pub(crate) answer: Vec<u8>,
 }
 
@@ -111,7 +111,7 @@ struct Program {
     group: Group,
 }
 
-/// What a program has printed when it ended.
+/// The output of a program that ended.
 struct Heard {
     answer: Vec<u8>,
     /// Whether somebody holds its output open.

@@ -54,7 +54,7 @@ pub use warning::Warning;
 pub struct Looked {
     /// The object, in the version of its group in which it was found.
     pub recorded: RecordedObject,
-    /// What was found, or why nobody could look.
+    /// The findings, or why nobody could look.
     pub sight: Result<Sight, Error>,
 }
 

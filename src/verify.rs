@@ -70,7 +70,7 @@ pub enum TrustDecision {
 }
 
 impl TrustDecision {
-    /// What two policies decided that both have to agree: the terms of both, and the lower of both bounds.
+    /// The decision of two policies that both have to agree: the terms of both, and the lower of both bounds.
     fn and(self, theirs: Self) -> Self {
         match (self, theirs) {
             (

@@ -42,17 +42,17 @@ pub struct Case {
     /// Files that are handed over, below the directory, by the name that the component knows.
     #[serde(default)]
     pub files: BTreeMap<String, PathBuf>,
-    /// What is granted, as `VERB:KIND:NAMESPACE/NAME`; left out, everything that the bundle asks for.
+    /// The grant, as `VERB:KIND:NAMESPACE/NAME`; left out, everything that the bundle asks for.
     #[serde(default)]
     pub allow: Option<Vec<String>>,
-    /// What is denied, in the same form.
+    /// The denials, in the same form.
     #[serde(default)]
     pub deny: Vec<String>,
-    /// What it should come to.
+    /// The expected result.
     pub expect: Expected,
 }
 
-/// What a case should come to.
+/// The expected result of a case.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expected {

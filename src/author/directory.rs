@@ -35,7 +35,7 @@ impl<'a> Source<'a> {
         Ok(Self { path, directory, yaml })
     }
 
-    /// What `carnet.yaml` says, if nothing is wrong with it.
+    /// The content of `carnet.yaml`, if nothing is wrong with it.
     pub(super) fn parsed(&self) -> Result<BundleSource, AuthorError> {
         let Reading { source, faults } = BundleSource::read(&self.yaml);
         let faulty = || AuthorError::Faults(self.placed(faults.clone()));

@@ -31,14 +31,14 @@ pub struct Begun {
     pub name: String,
     /// The language.
     pub language: Language,
-    /// What makes the component, in the directory.
+    /// The command that builds the component, in the directory.
     pub build: CommandLine,
 }
 
 /// A file's place and content.
 type File = (&'static str, &'static [u8]);
 
-/// What every language has.
+/// The files that every language has.
 const COMMON: [File; 7] = [
     ("carnet.test.yaml", include_bytes!("template/carnet.test.yaml")),
     ("carnet.yaml", include_bytes!("template/carnet.yaml")),
@@ -118,7 +118,7 @@ impl Language {
         COMMON.iter().chain(own).copied().collect()
     }
 
-    /// What makes the component, in the directory.
+    /// The command that builds the component, in the directory.
     pub fn build(self) -> &'static str {
         match self {
             Self::C | Self::Python => "make",

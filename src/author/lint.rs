@@ -55,7 +55,7 @@ pub fn bundle_faults(bytes: &[u8]) -> Vec<Fault> {
     faults
 }
 
-/// What a `bundle.json` asks for and does not have itself.
+/// References of a `bundle.json` that it does not hold itself.
 pub fn request_faults(bytes: &[u8]) -> Vec<Fault> {
     let Ok(bundle) = document::json(bytes) else { return Vec::new() };
     let declared = bundle.get("credentials").and_then(Value::as_object).into_iter().flat_map(Map::keys);
@@ -65,7 +65,7 @@ pub fn request_faults(bytes: &[u8]) -> Vec<Fault> {
     found.unwrap_or_default().into_iter().map(fault).collect()
 }
 
-/// What a component imports and may not.
+/// Forbidden imports of a component.
 pub fn component_faults(component: &Component, requests: &Requests) -> Vec<Fault> {
     let imports = component.imports();
     let strange = unprovided(imports).into_iter();

@@ -184,7 +184,7 @@ fn requests(members: &mut Map<String, Value>, misfits: &mut Misfits) -> Requests
             if misfits.has(&at) || misfits.has(&format!("/requests/{section}")) {
                 continue;
             }
-            // What is wrong with one text of a request is told at that text, and what is wrong with all of it at the request.
+            // A fault of one text of a request is told at that text, and one of all of it at the request.
             let parts = parts_of(&item, |below, part| {
                 read(&section, part, &names, &format!("{at}{below}"), misfits).is_some()
             });
@@ -192,7 +192,7 @@ fn requests(members: &mut Map<String, Value>, misfits: &mut Misfits) -> Requests
             whole.into_iter().for_each(|one| all.add(one));
         }
     }
-    // What is wrong with several of them together.
+    // Faults of several of them together.
     if let Err(error @ InvalidRequests::Twice(_)) = all.check() {
         misfits.fault("/requests", error.to_string());
     }

@@ -22,7 +22,7 @@ pub use result::{ClaimResult, OutputMetadata, ResultStatus};
 /// The action of a claim that could not be determined.
 pub const UNKNOWN_ACTION: &str = "unknown";
 
-/// What is done with a bundle, as it was recorded before it began.
+/// The action on a bundle, as it was recorded before it began.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// The id, a ULID.
@@ -41,7 +41,7 @@ pub struct Claim {
     pub bundle_reference: Option<String>,
     /// The values of its parameters.
     pub parameters: BTreeMap<String, Value>,
-    /// What the tool adds that wrote it.
+    /// Additions of the tool that wrote it.
     pub custom: Option<Value>,
 }
 
@@ -49,7 +49,7 @@ impl Claim {
     /// Reads a claim that anybody wrote.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn read(value: &Value) -> Result<Self, Vec<Fault>> {
         let (read, faults) = claim(value, Purpose::Read);
         read.ok_or(faults)
@@ -58,7 +58,7 @@ impl Claim {
     /// As [`Claim::read`], of one claim among many: the checking of values takes from what is left for all of them.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn read_within(work: &mut usize, value: &Value) -> Result<Self, Vec<Fault>> {
         let mut validator = Validator::new(Purpose::Read).within(*work);
         let read = validator.claim(value).filter(|_| !validator.refused);
@@ -69,7 +69,7 @@ impl Claim {
     /// Reads a claim that is about to be published, which has to be without any fault.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn checked(value: &Value) -> Result<Self, Vec<Fault>> {
         let (read, faults) = claim(value, Purpose::Lint);
         read.ok_or(faults)
@@ -78,7 +78,7 @@ impl Claim {
     /// Reads a result of this claim that anybody wrote.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn result(&self, value: &Value) -> Result<ClaimResult, Vec<Fault>> {
         let (read, faults) = claim_result(value, Some(self), Purpose::Read);
         read.ok_or(faults)

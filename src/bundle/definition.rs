@@ -165,7 +165,7 @@ impl<'a> Definition<'a> {
         Ok(document::json(text.as_bytes()).ok().filter(|value| self.check(value).is_ok()).unwrap_or(plain))
     }
 
-    /// What a value must be, in words.
+    /// The type of a value, in words.
     pub fn expected(&self) -> String {
         let types = match self.schema.get("type") {
             Some(Value::Array(types)) => {

@@ -46,7 +46,7 @@ pub struct Dependency {
 /// The bundles that a bundle depends on; none where it names none.
 ///
 /// # Errors
-/// What is wrong with them.
+/// The faults.
 pub fn of(bundle: &Bundle) -> Result<Dependencies, Vec<Fault>> {
     let Some(value) = bundle.custom(DEPENDENCIES) else { return Ok(Dependencies::default()) };
     let (dependencies, faults) = read(value, Purpose::Read);

@@ -36,7 +36,7 @@ pub enum ParameterSource {
 /// The sources that a bundle names; none where it names none.
 ///
 /// # Errors
-/// What is wrong with them.
+/// The faults.
 pub fn of(bundle: &Bundle) -> Result<ParameterSources, Vec<Fault>> {
     let Some(value) = bundle.custom(PARAMETER_SOURCES) else { return Ok(ParameterSources::new()) };
     let (sources, faults) = read(value, Purpose::Read);

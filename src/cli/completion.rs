@@ -44,7 +44,7 @@ _carnet_words() {
 complete -F _carnet_words -o bashdefault -o default carnet
 "#;
 
-/// What zsh adds, in the place of its default for words that it knows nothing about.
+/// The part for zsh, in the place of its default for words that it knows nothing about.
 const ZSH: &str = r#"
 _carnet_words() {
     local -a typed found
@@ -59,7 +59,7 @@ _carnet_words() {
 }
 "#;
 
-/// What fish adds.
+/// The part for fish.
 const FISH: &str = r#"
 function __carnet_words
     command carnet complete-words (commandline -opc)[2..] (commandline -ct) 2>/dev/null

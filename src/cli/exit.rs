@@ -149,7 +149,7 @@ pub struct Failure {
     /// A hint at a remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<CommandLine>,
-    /// What has to be looked up before it is told what to do.
+    /// Facts that have to be looked up before a next command can be named.
     #[serde(skip)]
     pub circumstance: Option<Circumstance>,
 }

@@ -28,7 +28,7 @@ impl Context {
                 });
             }
             Some(Circumstance::NoRule) => {
-                // What is there stays: a new policy would take its place.
+                // The existing file stays: a new policy would take its place.
                 let file = self.trust().ok().and_then(|trust| trust.file);
                 let into = file.map(|file| {
                     CommandLine::of("add to")
@@ -59,7 +59,7 @@ impl Context {
         Some(state.find(self.asked.name()?).ok()??.settings.reference).filter(|it| !it.is_empty())
     }
 
-    /// What can be done about a run that was cut short. None: nothing was done yet. A cluster is not asked once more: the
+    /// The way on after a run that was cut short. None: nothing was done yet. A cluster is not asked once more: the
     /// run may have been stopped because it does not answer.
     fn way_on(&self) -> Option<CommandLine> {
         let (name, home) = (self.asked.name()?, self.asked.home()?);

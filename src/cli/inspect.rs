@@ -96,7 +96,7 @@ impl Inspection {
         }
     }
 
-    /// What an image of containers would be handed by a tool that runs it.
+    /// The inputs that a tool which runs an image of containers would hand to it.
     fn handed(&self, page: &mut Page) {
         page.heading("What it could do (level: opaque)");
         let clear = |what: &str, names: Vec<&str>| mixed!("{what}: {}", names.join(", "));

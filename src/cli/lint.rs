@@ -153,7 +153,7 @@ impl Kind {
             "TrustPolicy" => LintKind::TrustPolicy,
             _ => return Ok(by_schema),
         };
-        // What the schema cannot say, the reader does.
+        // The reader checks what a schema cannot say.
         Ok(if by_schema.faults.is_empty() { lint_document(own, text, &whole) } else { by_schema })
     }
 

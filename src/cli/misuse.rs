@@ -98,7 +98,7 @@ fn unusable_value(error: &clap::Error, argument: &str, value: &str) -> String {
     }
 }
 
-/// What may stand there, where only some words may.
+/// The words that may stand there, where only some may.
 fn allowed(error: &clap::Error, value: &str) -> String {
     let words = texts(error, ContextKind::ValidValue);
     if words.is_empty() {

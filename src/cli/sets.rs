@@ -114,7 +114,7 @@ pub(super) struct Set {
     name: String,
     /// Its file.
     file: String,
-    /// What is in it.
+    /// Its content.
     items: Vec<SetItem>,
 }
 
@@ -173,7 +173,7 @@ fn generate(kind: SetKind, args: &Generate, context: &Context) -> anyhow::Result
     Ok(())
 }
 
-/// What somebody at a terminal answers, one for each input of the bundle. None: nobody is there.
+/// The answers of somebody at a terminal, one for each input of the bundle. None: nobody is there.
 fn asked(kind: SetKind, found: &Inspection, context: &Context) -> anyhow::Result<Option<Vec<String>>> {
     let questions: Vec<_> = match kind {
         SetKind::Parameters => found.parameters.iter().map(text::of_parameter).collect(),

@@ -1,6 +1,6 @@
 //! Reads kubeconfig files, and finds what is wrong with a context before anything is made of it.
 //!
-//! What is wrong is told by file, context and member. Nothing of a value is: most of them are secret, and a parser
+//! A fault is told by file, context and member. Nothing of a value is: most of them are secret, and a parser
 //! would print the lines around a fault.
 
 use std::path::{Path, PathBuf};

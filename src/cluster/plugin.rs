@@ -279,7 +279,7 @@ mod tests {
         let issued = plugin(answer).run().unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(issued.token.unwrap().expose_secret(), "hunter2-environment");
         assert_eq!(issued.expires.unwrap().to_string(), "2030-01-01T00:00:00Z");
-        // What it was asked has the shape of what it answers, but for the status.
+        // The question has the shape of the answer, but for the status.
         assert!(told(&plugin("printf '%s' \"$KUBERNETES_EXEC_INFO\"")).ends_with("it has no status"));
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct ApiResponse {
     /// How long the server asks to be left alone.
     pub(super) retry_after: Option<Duration>,
     body: Vec<u8>,
-    /// What goes on after it, where that was asked for.
+    /// The stream that follows it, where that was asked for.
     watch: Option<Watch>,
 }
 

@@ -52,7 +52,7 @@ pub(super) fn reason(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// What the operating system says.
+/// The operating system's reason.
 fn of_system(kind: io::ErrorKind) -> Option<&'static str> {
     Some(match kind {
         io::ErrorKind::ConnectionRefused => "nobody listens there",

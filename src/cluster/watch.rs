@@ -19,7 +19,7 @@ pub(crate) struct Watch {
     searched: usize,
 }
 
-/// What a watch tells of an object. No `Debug`: it may be a Secret.
+/// An event of a watch. No `Debug`: it may hold a Secret.
 pub(crate) enum WatchEvent {
     /// It is gone; this is how it was.
     Gone(Value),
@@ -79,7 +79,7 @@ impl fmt::Debug for Watch {
 mod tests {
     use super::*;
 
-    /// What a watch of this body tells: the names of objects, with a minus where they are gone.
+    /// Events of a watch with this body: the names of objects, with a minus where they are gone.
     async fn told(body: impl Into<Vec<u8>>) -> Vec<String> {
         let mut watch = Watch::of(Body::from(body.into()));
         let mut told = Vec::new();

@@ -75,7 +75,7 @@ mod tests {
             ("---\na: 1\n", "---\na: 1\n"),
             ("# c\n---\n# n\n---\na: 1\n", "\n\n\n---\na: 1\n"),
             ("# c\n%YAML 1.1\n---\na: 1\n...\n", "# c\n%YAML 1.1\n---\na: 1\n"),
-            // What may belong to a text of several lines stays.
+            // A line that may belong to a text of several lines stays.
             ("a: |\n  b\n  # c\n\n", "a: |\n  b\n  # c\n\n"),
             ("a: |\n  b\n  ---\n", "a: |\n  b\n  ---\n"),
             ("a: 1\n---\nb: 2\n", "a: 1\n---\nb: 2\n"),

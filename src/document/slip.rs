@@ -19,7 +19,7 @@ pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
     names.into_iter().filter_map(|name| Some((distance(&name)?, name))).min().map(|(_, name)| name)
 }
 
-/// What a message about a name that is none of these adds, in parentheses: the nearest, and all that there are.
+/// The addition to a message about an unknown name, in parentheses: the nearest, and all that there are.
 pub fn known<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().collect();
     let quoted = |name: &&str| format!("`{}`", visible(name));

@@ -245,7 +245,7 @@ async fn what_is_wrong_with_a_document_is_said_of_the_bundle() {
     let error = site.fetch(":1.0.0").await.unwrap_err();
     assert_eq!(error.to_string(), "the documents around the bundle are not valid");
     assert_eq!(error.source().unwrap().to_string(), "the member `digest` is missing or of the wrong type");
-    // What is said of a blob is said once.
+    // A fault of a blob is told once.
     let error = FetchError::from(OciError::Absent(Digest::of(b"")));
     assert!(error.source().is_none() && error.to_string().ends_with(" is not there"));
 }
@@ -306,7 +306,7 @@ async fn manifests_of_images_have_a_bound_each_and_together() {
     }
 }
 
-/// What a tag was when the bundle was fetched is what it is called where it is kept; without one, its version.
+/// A bundle is kept under the tag that it was fetched by; without one, under its version.
 #[tokio::test]
 async fn a_kept_bundle_has_the_tag_that_it_came_with() {
     let site = Site::new().await;

@@ -1,4 +1,4 @@
-//! What of a bundle's requests is not granted, and whether a run may start all the same.
+//! The part of a bundle's requests that is not granted, and whether a run may start all the same.
 
 use std::collections::BTreeSet;
 

@@ -64,7 +64,7 @@ impl Files<'_> {
     pub(super) fn read(&mut self, name: String) -> Result<String, CallError> {
         check_name(&name)?;
         let permit = self.granted.read(&name)?;
-        // What may not be handed over is not even read.
+        // A file that may not be handed over is not even read.
         let most = self.granted.limits().bytes;
         let read = self.kept.0.entry(name).or_insert_with(|| text(&permit, most));
         read.clone().map_err(|Unread { told, explained }| CallError::Unread { told, explained })

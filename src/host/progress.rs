@@ -77,7 +77,7 @@ pub enum RunEvent {
     },
     /// Something bears the name of an identity and not its marks, so it was not removed.
     IdentityUnmarked {
-        /// What is to be looked at.
+        /// The subject of the comparison.
         why: String,
     },
     /// The record of an identity cannot be read, so it is not known whether anything of it is left.

@@ -72,7 +72,7 @@ pub struct TimedOut {
 struct Rows {
     /// None: its condition is met.
     left: Mutex<Vec<Option<Unready>>>,
-    /// What there was nothing to wait for, by why.
+    /// Objects that there was nothing to wait for, by why.
     idle: Mutex<BTreeMap<String, Vec<ObjectRef>>>,
 }
 
@@ -259,7 +259,7 @@ impl Rows {
         self.idle.lock().entry(why.to_owned()).or_default().extend(object);
     }
 
-    /// What is as it is meant to be and does nothing yet.
+    /// Objects that are as they are meant to be and do nothing yet.
     fn idle(&self) -> Vec<RunEvent> {
         let idle = std::mem::take(&mut *self.idle.lock()).into_iter();
         idle.map(|(why, objects)| RunEvent::NotAwaited { objects, why }).collect()

@@ -39,7 +39,7 @@ impl Approvals {
         self.policy.as_ref().map(|policy| policy.signers_of(fetched)).unwrap_or_default()
     }
 
-    /// What the policy demands of a plan, a sentence for each rule.
+    /// The policy's demands on a plan, a sentence for each rule.
     pub fn demands(&self, plan: &PlanToApprove) -> Vec<String> {
         self.policy.as_ref().map(|policy| policy.demands(plan)).unwrap_or_default()
     }

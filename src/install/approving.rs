@@ -1,4 +1,4 @@
-//! What a plan does, as far as it decides whether somebody else has to approve it.
+//! Effects of a plan, as far as they decide whether somebody else has to approve it.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ impl Run<'_> {
     }
 }
 
-/// What can be read off a plan.
+/// The effects that can be read off a plan.
 fn facts(plan: &Plan) -> PlanFacts {
     let changed = || plan.changes.iter().filter(|row| row.action != Change::Unchanged);
     let namespaces = changed().filter_map(|row| row.object.namespace.clone());
@@ -95,7 +95,7 @@ fn facts(plan: &Plan) -> PlanFacts {
     }
 }
 
-/// What whoever acts allows themselves. The grant of a saved plan is part of what was approved.
+/// Guards that whoever acts has lowered. The grant of a saved plan is part of what was approved.
 fn liberties(operation: &Operation) -> BTreeSet<Forbidden> {
     let Operation { options, consent, plan, .. } = operation;
     let is_new = plan.is_none();

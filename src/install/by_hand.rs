@@ -1,4 +1,4 @@
-//! What to type to remove an object that an uninstall leaves in place: nothing of ours removes it afterwards.
+//! Commands that remove an object which an uninstall leaves in place: nothing of ours removes it afterwards.
 
 use std::collections::BTreeMap;
 

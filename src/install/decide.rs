@@ -43,11 +43,11 @@ pub(super) fn decide(
 ) -> Result<(Option<Arc<Granted>>, DecidedRun), Error> {
     let Some(verified) = verified else { return Ok((None, DecidedRun::by_the_runtime(operation, earlier))) };
     let earlier = earlier.filter(|_| !operation.complete);
-    // What was uninstalled is installed anew.
+    // An uninstalled bundle is installed anew.
     let there = earlier.filter(|earlier| !earlier.is_deleted());
     let recorded = there.map(Installation::last_parameters).unwrap_or_default();
     let resolved = parameters::resolve(verified.bundle(), &operation.action, &operation.parameters, recorded);
-    // What is missing is said all at once, so none of it ends this before the grant is looked at.
+    // Everything missing is said at once, so none of it ends this before the grant is looked at.
     let credentials = credentials(verified.bundle(), operation, responsibilities, mode);
     let (mut resolved, unresolved) = match resolved {
         Ok(resolved) => (resolved, None),
@@ -86,7 +86,7 @@ pub(super) fn decide(
     Ok((Some(Arc::new(granted)), DecidedRun { grant, consent, context, credentials, decision }))
 }
 
-/// What a run needs, or everything of it that is missing. What has to be granted decides about the exit code.
+/// The needs of a run, or all of them that are missing. Missing grants decide about the exit code.
 fn all_there(
     granted: Result<Granted, Error>,
     unresolved: Option<Error>,

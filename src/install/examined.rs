@@ -1,4 +1,4 @@
-//! What a comparison of an installation with what is there finds beside the plan of its last action.
+//! Findings of a comparison of an installation with what is there, beside the plan of its last action.
 //!
 //! A plan knows the fields that its objects set. It does not know of objects on record that no step of it is about, of what
 //! others hold beside these fields, of objects that are not ready, or of inputs that changed since.
@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::kubernetes::object::ObjectRef;
 use crate::plan::foreign::Foreign;
 
-/// What a comparison found beside the plan.
+/// Findings of a comparison beside the plan.
 #[derive(Debug, Clone, Default)]
 pub struct Examined {
     /// How many objects were looked at.
@@ -23,7 +23,7 @@ pub struct Examined {
     pub unknown: Vec<ObjectReason>,
     /// Objects that are there and not ready, and why.
     pub unready: Vec<ObjectReason>,
-    /// What others hold in the objects.
+    /// The fields that others hold in the objects.
     pub foreign: Foreign,
     /// The operator's files that are not what they were.
     pub inputs: Vec<ChangedInput>,

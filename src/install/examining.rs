@@ -97,7 +97,7 @@ impl Examined {
                 }
                 Ok(Sight::Absent) => {
                     found.note(object, None);
-                    // What its controller removes is gone because it is done.
+                    // An object that its controller removes is gone because it is done.
                     let is_done = site.inventory().find(object).is_some_and(|it| it.passing);
                     self.missing.extend((!is_done).then(|| object.clone()));
                     continue;

@@ -149,7 +149,7 @@ pub enum Error {
     /// The saved plan is stale.
     #[error("the plan no longer holds")]
     Stale {
-        /// What differs, a line each.
+        /// The differences, a line each.
         departures: Vec<String>,
         /// The command that makes a new one.
         again: CommandLine,

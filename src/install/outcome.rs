@@ -48,7 +48,7 @@ impl Outcome {
         self.proposed.plan()
     }
 
-    /// What is recorded beside success: what the target refused, what was left in place, and warnings of the server. None:
+    /// Records beside success: what the target refused, what was left in place, and warnings of the server. None:
     /// there is nothing to say.
     pub(super) fn message(&self) -> Option<String> {
         let warnings: Vec<_> = self.plan().warnings().collect();

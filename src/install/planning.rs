@@ -107,7 +107,7 @@ impl Run<'_> {
         Proposed::of(self.subject(site.target()), noted, &context)
     }
 
-    /// What the component wrote before it failed: there will be no acting pass that says it again.
+    /// The component's log before it failed: there will be no acting pass that says it again.
     fn tell_log(&self, error: &Error) {
         if let Error::Run { log, .. } = error {
             log.iter().for_each(|entry| self.environment.approver.logged(entry));

@@ -55,7 +55,7 @@ pub enum Readiness {
 
 use Readiness::{Failed, Idle, NotReady, Ready};
 
-/// What decides about an object and does not stand in it. The default: nothing more is known.
+/// Facts that decide about an object and are not in it. The default: nothing more is known.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Beside {
     /// Whether it is a claim of a class that gives it a volume once a pod uses it.
@@ -178,7 +178,7 @@ fn custom(object: &Value, beside: &Beside) -> Readiness {
         (Some(_), Some(conditions)) if conditions.is_empty() => "it has no conditions yet",
         (Some(_), _) => return required_if_said(object, "Ready")(),
     };
-    // What stands there may be a default of the definition.
+    // The value may be a default of the definition.
     if beside.is_quiet_for(UNWRITTEN) && !managed_fields::has_status_of_somebody(object) {
         Idle("its kind has a status, and nobody in this cluster writes it".into())
     } else {

@@ -73,7 +73,7 @@ impl Archive {
         }
     }
 
-    /// What `index.json` lists.
+    /// The entries of `index.json`.
     pub fn listing(&self) -> &Listing {
         &self.listing
     }

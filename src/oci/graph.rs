@@ -1,7 +1,7 @@
 //! Copies a document with all that it names, and all that refers to it, from one repository to another: every byte as
 //! it came, so that no digest and no signature changes on the way.
 //!
-//! What is there already is not sent again. Blobs go several at once; a document goes after those that it names, so
+//! Whatever is there already is not sent again. Blobs go several at once; a document goes after those that it names, so
 //! that whoever sees it finds the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ const MAX_DEPTH: usize = 8;
 /// The endings of the tags at which cosign keeps what belongs to a digest.
 const COMPANIONS: [&str; 3] = ["sig", "att", "sbom"];
 
-/// What becomes of a document that another one names and that is not there.
+/// The treatment of a document that another one names and that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
     /// It is left out, as in the place that is copied.
@@ -102,7 +102,7 @@ struct Graph<'a> {
     blobs: BTreeMap<Digest, Descriptor>,
     seen: BTreeSet<Digest>,
     left: u64,
-    /// What refers to which document, as far as the place lists it by itself.
+    /// The referrers of each document, as far as the place lists them by itself.
     listed: BTreeMap<Digest, Vec<Descriptor>>,
     to: &'a Repository,
     if_absent: Absent,
@@ -236,7 +236,7 @@ impl Graph<'_> {
     }
 }
 
-/// What the documents refer to that a layout lists by itself, looked up once for all subjects. Damage to one of them
+/// The subjects of the documents that a layout lists by itself, looked up once for all subjects. Damage to one of them
 /// does no harm to a bundle that it does not belong to; which that is cannot be told any more.
 async fn listed(from: &Repository) -> BTreeMap<Digest, Vec<Descriptor>> {
     let (mut referrers, mut seen) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());

@@ -55,7 +55,7 @@ impl Layout {
         Self { shared: store, ..self }
     }
 
-    /// What `index.json` lists.
+    /// The entries of `index.json`.
     pub fn listing(&self) -> &Listing {
         &self.listing
     }
@@ -173,7 +173,7 @@ impl Layout {
     }
 }
 
-/// What is listed in a directory that is a layout.
+/// The index of a directory that is a layout.
 fn listing(directory: &Dir) -> Result<Listing, OciError> {
     let layout = file::read(directory, LAYOUT, MAX_VERSION)?;
     Listing::read(&layout, &file::read(directory, INDEX, MAX_DOCUMENT)?)

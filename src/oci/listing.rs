@@ -141,7 +141,7 @@ impl Listing {
         self.added.push(added);
     }
 
-    /// What was added, to be added to a later reading of the same index.
+    /// The additions, for a later reading of the same index.
     pub(super) fn additions(&self) -> Vec<AddedEntry> {
         self.added.clone()
     }

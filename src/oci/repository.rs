@@ -34,7 +34,7 @@ impl Repository {
         }
     }
 
-    /// What it lists by itself, tagged or not. A registry lists nothing.
+    /// Its own list of documents, tagged or not. A registry lists nothing.
     pub fn listing(&self) -> Option<&Listing> {
         match self {
             Self::Archive(archive) => Some(archive.listing()),

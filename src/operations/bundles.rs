@@ -58,7 +58,7 @@ impl Bundles {
         Ok(Approvals::new(policy.map(Arc::new), given, self.now))
     }
 
-    /// What the policy demands before a plan is carried out, a sentence for each rule.
+    /// The policy's demands before a plan is carried out, a sentence for each rule.
     ///
     /// # Errors
     /// [`Error::Policy`] when the machine's cannot be used.

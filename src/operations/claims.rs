@@ -1,6 +1,6 @@
 //! The history of installations in the form of CNAB Claims 1.0.0, to other programs and from them.
 //!
-//! What comes in is history and decides nothing: no grant, no signer and no object comes with it, so an imported
+//! An imported claim is history and decides nothing: no grant, no signer and no object comes with it, so an imported
 //! installation has nothing that could be removed, and its next action is granted as that of a new one.
 
 use std::collections::BTreeMap;

@@ -163,7 +163,7 @@ async fn image_from(
     copied.await.map(drop).map_err(|error: OciError| document::chain(&error))
 }
 
-/// What copies an image into the layout of a bundle for somebody who can reach it.
+/// The command that copies an image into the layout of a bundle, for somebody who can reach it.
 fn by_other_means(image: &RegistryReference, from: &Reference) -> Option<CommandLine> {
     let (Reference::Layout(LayoutReference { directory, .. }) | Reference::Path(directory)) = from else {
         return None;

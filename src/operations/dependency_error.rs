@@ -32,7 +32,7 @@ pub enum DependencyError {
         dependency: String,
         /// Its place.
         bundle: String,
-        /// What is wrong with it.
+        /// The fault.
         source: crate::reference::InvalidReference,
     },
     /// No version will do.

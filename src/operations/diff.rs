@@ -15,7 +15,7 @@ pub struct Difference {
     pub name: String,
     /// The changes that the plan of the last action would make now.
     pub changes: Vec<PlannedChange>,
-    /// What was found beside them.
+    /// Findings beside them.
     #[serde(flatten)]
     pub findings: Findings,
 }

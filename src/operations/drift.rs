@@ -20,7 +20,7 @@ pub struct Drift {
     pub name: String,
     /// The objects.
     pub objects: Vec<DriftedObject>,
-    /// What was found beside them.
+    /// Findings beside them.
     #[serde(flatten)]
     pub findings: Findings,
 }

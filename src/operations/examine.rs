@@ -18,7 +18,7 @@ use super::places::installation;
 use super::revisions::{bundled, undone_by_last};
 use super::{ChangeOptions, Error, InstallationRequest, Services};
 
-/// What a comparison found beside the changes.
+/// Findings of a comparison beside the changes.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Findings {
@@ -42,7 +42,7 @@ pub struct Findings {
     /// Fields that others hold in the objects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<ForeignFields>,
-    /// What the objects can do by these fields, the worst first.
+    /// The powers that the objects have by these fields, the worst first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub foreign_powers: Vec<Power>,
     /// The operator's files that are not what they were. The objects are compared with what they were, where that is recorded.
@@ -61,7 +61,7 @@ pub struct Unfinished {
 
 /// A comparison.
 pub(super) struct Comparison {
-    /// What would have to change, so that all is as it was installed.
+    /// The changes that would bring all back to what was installed.
     pub(super) changes: Vec<PlannedChange>,
     pub(super) findings: Findings,
 }

@@ -16,7 +16,7 @@ use crate::text::{CommandLine, variables};
 use super::inspect::{BundleSummary, Inspection, ParameterSummary, inspect};
 use super::{Bundles, Document, Error};
 
-/// What to type with a bundle.
+/// Commands for a bundle.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The digest of the bundle.
@@ -27,14 +27,14 @@ pub struct Explanation {
     pub prepare: Vec<Preparation>,
     /// What stands in the lines for a value of one's own.
     pub replace: Vec<Replacement>,
-    /// What to do with it, in order.
+    /// The steps, in order.
     pub steps: Vec<ExplainedStep>,
 }
 
 /// Something that has to be there before the lines are typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Preparation {
-    /// What it is.
+    /// Its type.
     pub kind: PreparationKind,
     /// Its name, as the lines have it.
     pub name: String,
@@ -121,7 +121,7 @@ fn replacements(inspected: &Inspection) -> Vec<Replacement> {
 
 struct Steps<'a> {
     reference: &'a Reference,
-    /// What the installation is called.
+    /// The name of the installation.
     name: String,
     inspected: &'a Inspection,
 }
@@ -250,7 +250,7 @@ fn value_of(parameter: &ParameterSummary) -> Option<String> {
     })
 }
 
-/// What an installation of a bundle can be called: the last part of its name, as the names of objects are.
+/// A name for an installation of a bundle: the last part of its name, as the names of objects are.
 fn installation(bundle: &str) -> String {
     let last = bundle.rsplit('/').next().unwrap_or_default();
     let letter =

@@ -108,7 +108,7 @@ pub enum Error {
         from: String,
         /// The images.
         images: Vec<AbsentImage>,
-        /// What would copy the first of them to where the bundle is, where that is a layout.
+        /// The command that copies the first of them to where the bundle is, where that is a layout.
         copy: Option<CommandLine>,
     },
     /// The component set no such output.
@@ -204,7 +204,7 @@ pub enum Error {
     /// A file holds no public key.
     #[error("`{}` is no public key: the file that ends in `.pub` is one", document::visible(.name))]
     PublicKey {
-        /// What the policy would call it.
+        /// Its name in the policy.
         name: String,
         /// Why it is none.
         source: InvalidPublicKey,

@@ -55,7 +55,7 @@ pub struct OutcomeDocument {
     /// Objects that were to be removed and were left in place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftObject>,
-    /// What was left behind, and what going back has not undone, a sentence each.
+    /// Leftovers, and effects that going back has not undone, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub cautions: Vec<String>,

@@ -326,7 +326,7 @@ impl RightsReport {
         }
     }
 
-    /// What takes namespaces that are made later comes last.
+    /// Objects in namespaces that are made later come last.
     fn in_order(mut self) -> Self {
         let later = &self.later;
         let (second, first): (Vec<_>, Vec<_>) =

@@ -31,23 +31,23 @@ use super::{
     TrustMode,
 };
 
-/// What the cases of a source directory came to.
+/// The results of the cases of a source directory.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TestReport {
     /// The cases, in the order of the file.
     pub cases: Vec<CaseResult>,
 }
 
-/// What one case came to.
+/// The result of one case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CaseResult {
     /// Its name.
     pub name: String,
-    /// What is not as expected. None: it passed.
+    /// The difference from what was expected. None: it passed.
     pub differences: Vec<String>,
 }
 
-/// What the cases are run with.
+/// The environment of the cases.
 pub struct Bench {
     /// Where directories of cases are made, which are gone afterwards.
     pub scratch: PathBuf,

@@ -1,4 +1,4 @@
-//! What is to be known before a plan is carried out: what it leaves behind, and what nothing brings back.
+//! Cautions before a plan is carried out: its leftovers, and losses that nothing brings back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::trace::ObjectChange;
 /// The most objects that one sentence names.
 const MAX_NAMED: usize = 20;
 
-/// What becomes of objects that are not rows of the plan.
+/// The fate of objects that are not rows of the plan.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Aftermath {
     /// Objects that are left in place.
@@ -68,7 +68,7 @@ fn stays(object: &ObjectRef) -> String {
     }
 }
 
-/// What a component that carries out its upgrades itself does not touch.
+/// The objects that a component which carries out its upgrades itself does not touch.
 fn left_alone(untouched: &[ObjectRef]) -> Option<String> {
     if untouched.is_empty() {
         return None;
@@ -101,7 +101,7 @@ pub(crate) fn generated(secret: &Value) -> Option<String> {
     Some(if names.is_empty() { "a password".into() } else { names.join(", ") })
 }
 
-/// What going back does not undo about one object.
+/// Effects on one object that going back does not undo.
 fn not_undone(row: &ObjectChange) -> Vec<String> {
     let object = &row.object;
     match (&row.before, &row.after) {

@@ -146,7 +146,7 @@ pub(super) mod tests {
         serde_json::from_value(plan).unwrap()
     }
 
-    /// What is digested, by its definition: all that a plan says, but for what the digest does not cover.
+    /// The digested part, by its definition: all that a plan says, but for what the digest does not cover.
     fn defined(plan: &Plan) -> Digest {
         let mut value = json!(plan);
         let members = value.as_object_mut().unwrap();

@@ -96,7 +96,7 @@ fn rights_of(roles: &[Value]) -> Rights {
     rights
 }
 
-/// What a rule is about, as `resource.group`.
+/// The resource of a rule, as `resource.group`.
 fn resources_of(rule: &Value) -> Vec<String> {
     let groups = texts(rule, "apiGroups");
     let of_group = |resource: &String| {

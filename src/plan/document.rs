@@ -62,7 +62,7 @@ pub struct Plan {
     /// the target's own.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub refused: Vec<String>,
-    /// What the plan leaves behind, and what going back does not undo, a sentence each. For people.
+    /// Leftovers of the plan, and effects that going back does not undo, a sentence each. For people.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub cautions: Vec<String>,
     /// The writes of the run, in order.

@@ -28,17 +28,17 @@ pub struct ForeignFields {
     pub fields: Vec<String>,
 }
 
-/// What others hold in the objects of an installation.
+/// Fields that others hold in the objects of an installation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Foreign {
     /// The fields, by object and manager.
     pub fields: Vec<ForeignFields>,
-    /// What the objects can do by them, the worst first.
+    /// The powers that the objects have by them, the worst first.
     pub powers: Vec<Power>,
 }
 
 impl Foreign {
-    /// What others than `manager` hold in these objects.
+    /// The fields of others than `manager` in these objects.
     pub fn of(objects: &[(&ObjectRef, &Value)], manager: &str) -> Self {
         let (mut fields, mut powers, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         for (object, live) in objects.iter().copied() {

@@ -63,13 +63,13 @@ pub(crate) struct Noted<'a> {
     pub(crate) images_before: Option<&'a Images>,
     /// Warnings of the server.
     pub(crate) warnings: &'a [Warning],
-    /// What the run waits for.
+    /// The objects and conditions that the run waits for.
     pub(crate) waits: Waits,
     /// Whether the plan is one of a run that waits, whether or not this one does: what was saved is compared with it.
     pub(crate) shows_waits: bool,
     /// How kinds are served.
     pub(crate) kinds: &'a Kinds,
-    /// What becomes of objects that are not rows of the plan.
+    /// The fate of objects that are not rows of the plan.
     pub(crate) aftermath: &'a Aftermath,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) looked_for: &'a [ObjectRef],
     /// Admission policies that the plan does not write and its bindings name.
     pub(super) policies: &'a [(ObjectRef, Value)],
-    /// What the run waits for.
+    /// The objects and conditions that the run waits for.
     pub(super) waits: Waits,
 }
 
@@ -144,7 +144,7 @@ impl Needed<'_> {
     }
 }
 
-/// What it takes to wait for an object. A kind that is there at once is gone at once too, and is not watched; nor is a
+/// The rights to wait for an object. A kind that is there at once is gone at once too, and is not watched; nor is a
 /// Service that needs no address from anybody, once it is there.
 fn to_wait(object: &ObjectRef, after: Option<&Value>) -> &'static [ApiVerb] {
     let is_plain =
@@ -237,7 +237,7 @@ fn bind(
                 rights.holds_rules(&role, body);
             }
         }
-        // What the server cannot judge yet is not tried out.
+        // An object that the server cannot judge yet is not tried out.
         Standing::Absent if steps.are_tried() => {}
         _ => rights.binds(binding.object, role, kinds),
     }

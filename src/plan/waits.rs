@@ -1,11 +1,11 @@
-//! What a run waits for. It is a part of plans since waiting takes rights.
+//! The waits of a run. They are a part of plans since waiting takes rights.
 
-/// What a run waits for.
+/// The waits of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Waits {
     /// Nothing but what its next step needs, although the component asks for more.
     Nothing,
-    /// What the component asks for between its steps; nothing at the end.
+    /// Only the waits that the component asks for between its steps; none at the end.
     Steps,
     /// At the end also, until all is ready or gone.
     #[default]

@@ -74,7 +74,7 @@ fn parts(mut rest: &str) -> Option<Vec<String>> {
             }
             // A number of other digits, up to an underscore.
             'B' | 's' => rest.split_once('_')?.1,
-            // What kind of name follows is one more letter.
+            // One more letter says which kind of name follows.
             'N' => rest.get(2..)?,
             first if first.is_ascii_alphabetic() || first == '_' => rest.get(1..)?,
             _ => return None,

@@ -110,7 +110,7 @@ pub enum StateError {
     Unreachable,
 }
 
-/// What keeps the database of a state directory from being used.
+/// A fault that keeps the database of a state directory from being used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseFault {

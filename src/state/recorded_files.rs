@@ -33,7 +33,7 @@ pub struct RecordedFile {
     /// The digest of its bytes. None: it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// What it held, where that is recorded.
+    /// Its content, where that is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content: Option<String>,
 }
@@ -81,7 +81,7 @@ impl RecordedFiles {
 }
 
 impl RecordedFile {
-    /// What it held: None where that is not recorded, `Some(None)` where it could not be read.
+    /// Its content: None where that is not recorded, `Some(None)` where it could not be read.
     fn known(&self) -> Option<Option<String>> {
         match (self.digest, &self.content) {
             (None, _) => Some(None),

@@ -132,7 +132,7 @@ impl Target {
                 let body = same_as_seen(filled.body(prepared.body()), seen);
                 let applied = cluster.apply_over(&prepared.permit, sent(filled, &body), seen, kinds, force);
                 let applied = applied.await.map_err(refused)?;
-                // What is written to an object that goes, goes with it.
+                // A write to an object that is being deleted is lost with it.
                 if metadata::is_being_deleted(&applied.after) {
                     return Err(Error::held(prepared.object().to_string(), &going(&applied.after)));
                 }

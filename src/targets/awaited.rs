@@ -1,4 +1,4 @@
-//! What is waited for of an object in a target.
+//! The condition that an object in a target is waited for.
 
 use crate::grant::{Permitted, Wait};
 use crate::kubernetes::object::ObjectRef;

@@ -42,7 +42,7 @@ pub enum Blank {
     Reference,
 }
 
-/// What stands in the place of a blank.
+/// The stand-in for a blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filling {
     /// More than one word, or words of ours.

@@ -37,7 +37,7 @@ pub struct PlanToApprove {
     pub changes_anything: bool,
     /// The rest.
     pub facts: PlanFacts,
-    /// What is done that a rule may forbid.
+    /// Effects that a rule may forbid.
     pub liberties: BTreeSet<Forbidden>,
 }
 
@@ -183,7 +183,7 @@ impl TrustPolicy {
         Ok(Approved { plan: made, by: all })
     }
 
-    /// What is demanded before a plan may be carried out, a sentence for each rule.
+    /// Demands before a plan may be carried out, a sentence for each rule.
     pub fn demands(&self, plan: &PlanToApprove) -> Vec<String> {
         let mut said = Vec::new();
         for (policy, origin) in self.each() {

@@ -20,7 +20,7 @@ const MAX_FAULTS: usize = 200;
 /// The shape of a kind of document.
 pub(in crate::author) struct Shape(Value);
 
-/// What does not fit.
+/// The mismatch.
 #[derive(Default)]
 pub(in crate::author) struct Misfits {
     pub(in crate::author) faults: Vec<Fault>,
@@ -129,7 +129,7 @@ pub(in crate::author) fn below(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// What is wrong with a value by itself.
+/// Faults of a value by itself.
 fn wrong(schema: &Value, value: &Value) -> Option<String> {
     if let Some(allowed) = constants(schema) {
         let text = value.as_str();

@@ -80,7 +80,7 @@ pub struct ClaimResult {
     pub outputs: BTreeMap<String, OutputMetadata>,
 }
 
-/// What a result says of an output.
+/// The metadata of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputMetadata {
     /// The digest of the value. Tools leave it out where the value is empty.

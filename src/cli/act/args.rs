@@ -238,7 +238,7 @@ impl BundleArgs {
             ..self.target.home.request(&self.name)?
         };
         let destination = self.target.destination();
-        // What is recorded, and what stands in a plan, must mean the same elsewhere.
+        // A path on record or in a plan must mean the same elsewhere.
         let reference = self.reference.clone().try_map_path(inputs::absolute)?;
         Ok(InstallRequest { reference, destination, installation, for_development })
     }

@@ -79,7 +79,7 @@ pub(in crate::cli) struct TimeoutArgs {
     pub(in crate::cli) timeout: Duration,
 }
 
-/// What is taken over from others.
+/// The fields to take over from others.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Change")]
 pub(in crate::cli) struct TakeArgs {
@@ -160,7 +160,7 @@ impl ChangeArgs {
 }
 
 impl NoWaitArgs {
-    /// What is left to wait for.
+    /// The remaining waits.
     pub(in crate::cli) fn waits(self) -> Waits {
         match self.no_wait {
             None => Waits::Everything,

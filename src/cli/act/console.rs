@@ -29,7 +29,7 @@ pub(in crate::cli) struct Console {
     stopped: AtomicBool,
 }
 
-/// What came of a question.
+/// The answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Reply {
     /// Somebody said something else than yes.

@@ -70,7 +70,7 @@ impl Report for Outcome {
     }
 }
 
-/// What the target refused, as a section.
+/// The target's refusals, as a section.
 fn refusals(page: &mut Page, refused: &[String], heading: &'static str) {
     if !refused.is_empty() {
         page.heading(heading);

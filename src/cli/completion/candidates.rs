@@ -79,7 +79,7 @@ fn is_plain(word: &str) -> bool {
     !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-._:/@+=".contains(c))
 }
 
-/// What stands in the place that is asked about.
+/// The text in the place that is asked about.
 enum Place<'a> {
     /// A positional argument, by what the help calls it.
     Positional(&'a str),
@@ -119,7 +119,7 @@ impl Line {
         is_whole.then_some(Self { verb, positional, flags })
     }
 
-    /// What stands in the place after these words.
+    /// The text in the place after these words.
     fn place(&self, previous: Option<&str>, current: &str) -> Option<Place<'_>> {
         if let Some(flag) = previous.and_then(|word| flag_with_value(&self.verb, word)) {
             return Some(Place::Value(long_name(flag)));
@@ -224,7 +224,7 @@ fn flag_with_value<'a>(verb: &'a Command, word: &str) -> Option<&'a Arg> {
         .filter(|it| it.get_action().takes_values())
 }
 
-/// What may stand behind a scheme: directories, and files where it takes one. Of what is hidden nothing is offered.
+/// Candidates behind a scheme: directories, and files where it takes one. Of what is hidden nothing is offered.
 fn places(current: &str, schemes: &[&str]) -> Vec<String> {
     let Some(scheme) = schemes.iter().find(|scheme| current.starts_with(**scheme)) else {
         return schemes.iter().map(|scheme| (*scheme).to_owned()).collect();

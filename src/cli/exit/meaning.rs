@@ -48,7 +48,7 @@ impl Meaning {
         self
     }
 
-    /// What was done before a run failed, a line each.
+    /// The changes made before a run failed, a line each.
     fn done(mut self, done: &[String]) -> Self {
         self.details.extend(done.iter().take(install::MAX_SAID).map(|line| said(&format!("done: {line}"))));
         let more = done.len().saturating_sub(install::MAX_SAID);

@@ -190,7 +190,7 @@ impl Source {
     }
 }
 
-/// What a command prints, without the line breaks at its end, as in a shell.
+/// The output of a command, without the line breaks at its end, as in a shell.
 fn answer(line: &str) -> anyhow::Result<SecretString> {
     #[expect(clippy::disallowed_methods, reason = "the user's own command, allowed by a flag")]
     let mut command = Command::new("sh");

@@ -17,7 +17,7 @@ const CTRL_BACKSLASH: u8 = 28;
 /// The most bytes that are taken: who types more is no person.
 const MAX_LINE: usize = 4096;
 
-/// What came of a question.
+/// The answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) enum Typed {
     /// A line, without its end.

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::cli::exit::{NoSet, Usage};
 use crate::text::CommandLine;
 
-/// What a set is of.
+/// The subject of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetKind {
     /// Where credentials are found (CNAB 802).

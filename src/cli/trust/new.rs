@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, context: &Context) -> anyhow::Result<Code> {
     Ok(exit::DONE)
 }
 
-/// What a policy calls the key in this file: two keys have two names.
+/// The name of the key in this file in a policy: two keys have two names.
 fn name_of(file: &Path, others: &[(String, String)]) -> String {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let stem = stem.filter(|stem| !stem.is_empty()).unwrap_or_else(|| "key".into());

@@ -12,7 +12,7 @@ const LESS: &str = "FRX";
 pub(super) struct Pager {
     /// The command, for a shell.
     command: String,
-    /// What the user has set for `less`.
+    /// The user's settings for `less`.
     has_less: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Makes and removes the objects that an identity consists of, as the caller.
 //!
-//! What is to be removed is often on a record that others can write. So a name proves nothing: an object is removed if
+//! A removal often follows a record that others can write. So a name proves nothing: an object is removed if
 //! it says itself, by the marks that it was made with, that it is a part of this identity and acts for this
 //! installation.
 
@@ -42,7 +42,7 @@ pub(super) async fn remove(
     }
 }
 
-/// What became of an object that may be a part of an identity.
+/// The fate of an object that may be a part of an identity.
 enum Part {
     /// It is not there, or is another installation's.
     Absent,
@@ -69,7 +69,7 @@ async fn remove_one(caller: &Server, owner: &str, object: &ObjectRef) -> Result<
     }
     let found = response.accepted("get", object)?.object(object)?;
     if !is_part(&found, &object.name, owner) {
-        // What says that it is another's is none of this identity, whatever is on record.
+        // An object that is marked as another's is none of this identity, whatever is on record.
         let is_anothers = metadata::owner(&found).is_some_and(|named| named != owner);
         return Ok(if is_anothers { Part::Absent } else { Part::Unmarked(object.to_string()) });
     }

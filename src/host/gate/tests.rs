@@ -159,7 +159,7 @@ async fn the_path_of_a_file_that_is_not_there_is_told_to_the_operator_alone() {
     );
 }
 
-/// What comes with a call counts before the call is looked at, and what it answers before it is handed over.
+/// Arguments of a call count before the call is looked at, and answers before they are handed over.
 #[tokio::test]
 async fn bytes_count_on_the_way_in_and_on_the_way_out() {
     let length = manifest("web-a").len();

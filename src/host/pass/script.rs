@@ -213,7 +213,7 @@ mod tests {
     fn a_step_that_failed_is_a_departure_also_where_the_component_went_on() {
         let mut follower = Follower::new(script([(&["a", "b"], Ok(vec![Change::Create; 2]))]));
         assert!(follower.take([step("a"), step("b")].into_iter()).is_ok());
-        // What was tried out when it was planned, and is refused now, is one as well.
+        // A step that was tried out when it was planned, and is refused now, is one as well.
         assert!(follower.note(Some(step("a")), Err::<(), _>(CallError::invalid("no")), true).is_err());
         assert!(follower.note(Some(step("b")), Err::<(), _>(CallError::invalid("no")), false).is_err());
         let text = follower.finished().unwrap_err().to_string();

@@ -17,7 +17,7 @@ pub enum ArchiveFault {
     /// A name is there twice, and readers would disagree about which counts.
     #[error("`{}` is in it twice", visible(.0))]
     Duplicate(String),
-    /// What a header says of the next member is not read.
+    /// A header that is about the next member is not read.
     #[error("its extended header for `{}` changes what other readers would read", visible(.0))]
     Extended(String),
     /// A header is not what the format says.
@@ -28,7 +28,7 @@ pub enum ArchiveFault {
     Kind {
         /// The member.
         name: String,
-        /// What it is.
+        /// Its type.
         kind: &'static str,
     },
     /// A name leads out of the archive, or is not one.

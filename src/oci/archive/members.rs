@@ -21,7 +21,7 @@ const MAX_EXTENDED: u64 = 64 << 10;
 /// The most zeroes after the end: writers of tapes fill up a record.
 const MAX_FILL: u64 = 16 << 20;
 
-/// What an extended header may say of a member: nothing that changes its name, its size or where its bytes are.
+/// The part of an extended header that is accepted: nothing that changes its name, its size or where its bytes are.
 const HARMLESS: [&str; 8] = ["atime", "comment", "ctime", "gid", "gname", "mtime", "uid", "uname"];
 const HARMLESS_BELOW: [&str; 6] = [
     "LIBARCHIVE.creationtime",

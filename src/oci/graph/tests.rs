@@ -123,7 +123,7 @@ async fn what_is_missing_or_damaged_stops_the_copy() {
     let sum = copy_graph(&root, &from, &mut to, Absent::LeftOut, &silent()).await.unwrap();
     assert_eq!(sum.absent, [absent.digest]);
     assert!(to.has(&root).await.unwrap());
-    // What is there already needs no source.
+    // A blob that is there already needs no source.
     let mut to = there.open().await;
     to.add(OCI_MANIFEST, b"absent").await.unwrap();
     assert!(copy_graph(&root, &from, &mut to, Absent::Refused, &silent()).await.unwrap().absent.is_empty());
@@ -156,7 +156,7 @@ async fn damage_to_what_another_bundle_has_in_the_layout_does_not_stop_a_copy() 
     let sum = copy_graph(&root, &from, &mut to, Absent::Refused, &silent()).await.unwrap();
     assert_eq!(sum.copied, 2 + 3, "two blobs; manifest, index and its signature");
     assert!(to.has(&signatures[0]).await.unwrap());
-    // What belongs to the bundle itself does stop it.
+    // A missing part of the bundle itself does stop it.
     damage(&root);
     let stopped = copy_graph(&root, &from, &mut to, Absent::Refused, &silent()).await;
     assert!(matches!(stopped, Err(OciError::Digest(_))));

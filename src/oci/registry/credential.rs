@@ -42,7 +42,7 @@ impl RegistryCredential {
         }
     }
 
-    /// What of it nobody else may know.
+    /// Its secret part.
     pub(super) fn secret(&self) -> &str {
         match self {
             Self::Password { password: secret, .. } | Self::Identity(secret) | Self::Token(secret) => {

@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// What the operator says about registries cannot be read.
+    /// The operator's settings for registries cannot be read.
     #[error("the settings for registries cannot be used: {0}")]
     Configuration(String),
     /// A credential cannot be had from where it is configured to be.
@@ -82,7 +82,7 @@ pub enum RegistryError {
     TimedOut {
         /// Who should have answered.
         host: String,
-        /// What was waited for.
+        /// The stage that took too long.
         stage: &'static str,
     },
     /// No connection, or one that broke.

@@ -134,7 +134,7 @@ fn reach_of_v6(it: Ipv6Addr) -> Reach {
     } else if it.is_unique_local() || it.is_multicast() {
         Reach::Private
     } else {
-        // What is left may be a way to an IPv4 address.
+        // The rest may be a way to an IPv4 address.
         match it.segments() {
             // Translated by a gateway, in the form of old, or as it is within one network (ISATAP).
             [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => inner(high, low),

@@ -1,4 +1,4 @@
-//! What an operator says about registries: which are plain HTTP, who makes their tokens, whose certificates count.
+//! The operator's settings for registries: which are plain HTTP, who makes their tokens, whose certificates count.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

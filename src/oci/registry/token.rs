@@ -36,7 +36,7 @@ impl Token {
     }
 }
 
-/// What a token is asked for with.
+/// The credential that a token is asked for with.
 pub(super) struct TokenRequest<'a> {
     pub(super) realm: Uri,
     pub(super) host: String,

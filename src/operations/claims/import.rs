@@ -28,7 +28,7 @@ const RULE: &str = "CNAB 400";
 /// The message of a claim that does not say how its action ended.
 const UNSAID: &str = "the imported claim does not say how the action ended";
 
-/// What was imported.
+/// The imported claims.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ClaimsImported {
     /// The installation.

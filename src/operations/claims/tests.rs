@@ -36,7 +36,7 @@ fn bundle() -> Value {
     })
 }
 
-/// What another program wrote: with a grant, signers and dangers that were none of ours to believe.
+/// A claim of another program: with a grant, signers and dangers that were none of ours to believe.
 fn claim() -> Value {
     json!({
         "id": CLAIM, "installation": "web", "revision": "01E5G8ZYP7REV0000000000000",

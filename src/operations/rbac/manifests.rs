@@ -30,7 +30,7 @@ pub struct ManifestFile {
 pub struct Manifests {
     /// The files.
     pub files: Vec<ManifestFile>,
-    /// What the roles and the account are named after.
+    /// The name that the roles and the account have.
     pub name: String,
     /// The namespace of objects without one, and of the account.
     pub namespace: String,
@@ -49,7 +49,7 @@ pub enum UnusableManifest {
         file: String,
         /// The first line of the document.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         source: InvalidManifest,
     },
     /// There is nothing in the files.

@@ -81,7 +81,7 @@ const TABLE: &[KindRule] = &[
     row("build.openshift.io", &["BuildConfig"], High, BUILDS),
     row("actions.summerwind.dev", &[], High, BUILDS),
     row("actions.github.com", &[], High, BUILDS),
-    // What is outside the cluster.
+    // An agent outside the cluster.
     row(".crossplane.io", &[], High, CLOUD),
     row(".upbound.io", &[], High, CLOUD),
     row(".services.k8s.aws", &[], High, CLOUD),

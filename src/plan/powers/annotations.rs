@@ -10,7 +10,7 @@ use super::{Found, Item};
 
 use Severity::{High, Low, Medium};
 
-/// What an annotation does.
+/// The effect of an annotation.
 struct Annotation {
     /// With a leading or trailing `*`, how the name ends or begins.
     name: &'static str,
@@ -150,7 +150,7 @@ fn judge<'a>(annotations: impl Iterator<Item = (&'a str, &'a Value)>, found: &mu
         let is_much = known.rule == "cloud/identity"
             && MUCH.iter().any(|much| value.to_ascii_lowercase().contains(much));
         let severity = if is_much { High } else { known.severity };
-        // What an ingress controller runs may be long; what it is called says enough.
+        // A snippet for an ingress controller may be long; its name says enough.
         let shown =
             if known.rule.ends_with("snippet") { name.to_owned() } else { format!("{name}: {value}") };
         match rows.iter_mut().find(|(other, worst, _)| (other.what, *worst) == (known.what, severity)) {

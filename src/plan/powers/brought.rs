@@ -1,4 +1,4 @@
-//! What a plan brings itself, by kind and name: what its objects refer to beside that is somebody else's.
+//! The objects that a plan brings itself, by kind and name: a reference to any other is to somebody else's.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

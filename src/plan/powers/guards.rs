@@ -41,7 +41,7 @@ pub(super) fn look(item: &Item<'_>, all: &[Item<'_>], found: &mut Found) {
     }
 }
 
-/// What a namespace let in before and lets in now.
+/// The Pod Security level of a namespace, before and now.
 pub(super) fn look_at_change(row: &ObjectChange, found: &mut Found) {
     let (Some(before), Some(after)) = (&row.before, &row.after) else { return };
     if !row.object.is("", "Namespace") {

@@ -142,7 +142,7 @@ fn shaped<'a>(value: &'a Value, members: &'a Map<String, Value>) -> (Option<PodV
     (is_pod.then_some(pod), rest)
 }
 
-/// What a pod takes of its node, or the account that it runs as, in a map that has no containers.
+/// Powers of a pod over its node, or the account that it runs as, in a map that has no containers.
 fn takes_of_node(value: &Value) -> bool {
     let is_set = |member: &&str| value.get(*member) == Some(&Value::Bool(true));
     let has_path = |volume: &Value| is_there(volume, "/hostPath") && text(volume, "/name").is_some();

@@ -1,4 +1,4 @@
-//! What pods read that the plan does not bring: Secrets and volumes of somebody else.
+//! Reads of pods outside the plan: Secrets and volumes of somebody else.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(super) fn look<'a>(
     let secrets: BTreeSet<_> =
         secrets(pod).into_iter().filter(|name| !brought.has("Secret", namespace, name)).collect();
     if !secrets.is_empty() {
-        // What installs itself in steps has its own accounts make what its pods read.
+        // An application that installs itself in steps has its own accounts make what its pods read.
         let is_made = rbac.plan_makes_secrets(namespace);
         let (severity, who) = match (is_of_the_system(namespace), is_made) {
             (true, _) => (High, "which this plan does not bring"),

@@ -81,7 +81,7 @@ struct Rows<'a>(BTreeMap<Row, Vec<&'a str>>);
 /// Severity, rule and sentence.
 type Row = (Reverse<Severity>, &'static str, Cow<'static, str>);
 
-/// What a container lacks, as the policy "restricted" wants it.
+/// The settings that a container lacks for the policy "restricted".
 const LACKS: [&str; 4] = [
     "pod-security/restricted/capabilities",
     "pod-security/restricted/privilege-escalation",

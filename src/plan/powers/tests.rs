@@ -997,7 +997,7 @@ fn roles_that_many_share_are_looked_at_within_bounds() {
     let workloads = (0..200).map(|n| row(&workload(&format!("serviceAccountName: a{n},"))));
     let changes: Vec<_> = [role, bound].into_iter().chain(workloads).collect();
     let powers = found_in(&changes, &ClusterContext::unknown(Coverage::All));
-    // What nobody had room to look at is not taken for harmless.
+    // An object that nobody had room to look at is not taken for harmless.
     let unknown = powers.iter().filter(|power| power.rule == "pod/service-account-unknown");
     assert!(unknown.clone().count() > 100);
     assert!(unknown.clone().all(|power| power.severity == High));

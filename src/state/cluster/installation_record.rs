@@ -346,7 +346,7 @@ fn parts(content: &[u8]) -> Result<(Head, Inventory), UnreadableRecord> {
         return Err(UnreadableRecord::Repeated);
     }
     let inventory: Inventory = reader.rest::<Recorded>()?.into_iter().collect();
-    // What is read and removed by its name must have one, and none of the state's own.
+    // An object that is read and removed by its name must have one, and none of the state's own.
     let is_object = |recorded: &Recorded| recorded.object.check().is_ok() && !is_record(&recorded.object);
     if inventory.iter().all(is_object) { Ok((head, inventory)) } else { Err(UnreadableRecord::Object) }
 }

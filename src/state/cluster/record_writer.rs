@@ -1,6 +1,6 @@
 //! Writes what a run does into the record of its installation, as long as the run holds the Lease.
 //!
-//! What is about to happen is written at once. What has happened is written soon and together: a record that lacks it
+//! An intention is written at once. Results are written soon and together: a record that lacks it
 //! names the same objects, without their UIDs.
 
 use std::sync::Arc;

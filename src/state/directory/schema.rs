@@ -60,7 +60,7 @@ create table identities (
 /// The version whose tables have indexes beside them. Where nothing can be written, they are done without.
 const INDEXED: i64 = 3;
 
-/// What belongs to one installation is found without a look at what belongs to all others.
+/// Rows of one installation are found without a look at those of all others.
 const INDEXES: &str = "
 create index claims_of_an_installation on claims (installation);
 create index results_of_a_claim on results (claim);

@@ -345,7 +345,7 @@ fn all_that_is_recorded_is_for_its_user_alone_also_where_the_directory_is_not() 
     for name in ["state.db", "state.db-wal", "state.db-shm", "bundles", "locks"] {
         assert!(entries.contains(&path.join(name)), "{name}");
     }
-    // What is below a folder that only its user enters is hidden with it.
+    // Files below a folder that only its user enters are hidden with it.
     let [bundles, locks] = ["bundles", "locks"].map(|name| path.join(name));
     for entry in entries.iter().filter(|it| it.parent() == Some(&path)) {
         assert_eq!(mode(entry) & 0o077, 0, "{}", entry.display());

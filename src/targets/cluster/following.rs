@@ -101,7 +101,7 @@ impl Cluster {
             return Ok(None);
         }
         let request = ApiRequest::watch(path_of_watch(object, kinds)?);
-        // What is left in a namespace stands in its status.
+        // The status of a namespace lists what is left in it.
         let is_bare = matches!(awaited, Awaited::Gone(..)) && !object.is(CORE, "Namespace");
         let request = if is_bare { request.of_metadata() } else { request };
         match self.send(&request).await?.accepted("watch", object) {

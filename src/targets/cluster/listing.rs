@@ -27,14 +27,14 @@ const PAGE: usize = 250;
 /// read by themselves.
 const OTHERS: usize = 2;
 
-/// What lists have told of objects.
+/// Objects as lists have shown them.
 #[derive(Default)]
 pub struct ListedObjects {
     /// Objects as they are. None: they are not there.
     told: HashMap<ObjectId, Option<Value>>,
 }
 
-/// What is wanted of a list.
+/// The wanted part of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     /// Objects that should be there: all of each.

@@ -115,7 +115,7 @@ impl Cluster {
         uid: Option<&str>,
         kinds: &Kinds,
     ) -> Result<Readiness, Error> {
-        // What is left in a namespace stands in its status.
+        // The status of a namespace lists what is left in it.
         let found = if permit.0.is(CORE, "Namespace") {
             self.read(&permit.0, kinds).await
         } else {

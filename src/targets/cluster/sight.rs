@@ -30,7 +30,7 @@ const MAX_DEFINITIONS: usize = 100;
 const PAGE: usize = 500;
 const MAX_PAGES: usize = 20;
 
-/// What became of an object. Its content is not in `Debug`, for it may be a Secret.
+/// The fate of an object. Its content is not in `Debug`, for it may be a Secret.
 pub enum Sight {
     /// It is not there.
     Absent,
@@ -46,7 +46,7 @@ pub struct Seen {
     pub object: ObjectRef,
     /// How its kind is served, where that had to be found out.
     pub resource: Option<Resource>,
-    /// What became of it.
+    /// Its fate.
     pub sight: Sight,
 }
 
@@ -159,7 +159,7 @@ impl Cluster {
         }
     }
 
-    /// What keeps objects of a kind that is not served. None: nothing does.
+    /// The storage of objects of a kind that is not served. None: there is none.
     async fn kept_by(&self, object: &ObjectRef) -> Result<Option<String>, Error> {
         let says =
             |body: &Value, pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

@@ -198,7 +198,7 @@ mod scripted {
         );
     }
 
-    /// What following the Job `prod/x` tells of these events, and how it ends.
+    /// The reports of following the Job `prod/x` through these events, and the end.
     async fn followed(answers: Vec<String>, awaited: &Awaited) -> (Vec<Readiness>, Result<Followed, Error>) {
         let (server, mut told) = (Server::answering(answers), Vec::new());
         let cluster = server.cluster().await;

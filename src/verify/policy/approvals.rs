@@ -68,7 +68,7 @@ pub enum Forbidden {
     Yes,
 }
 
-/// What a plan has to do for a rule to be about it.
+/// The effects that make a rule apply to a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Condition {
     /// It removes or replaces objects of these kinds.
@@ -216,7 +216,7 @@ pub struct ApprovalRuleSummary {
     pub targets: Vec<TargetKind>,
     /// The namespaces, with a `*` at the end where it stands for more.
     pub namespaces: Vec<String>,
-    /// What a plan has to do, any of it. Empty: whatever it does.
+    /// Effects of a plan, any of which makes the rule apply. Empty: it always applies.
     pub when: Vec<String>,
     /// How many keys have to approve. None: nobody, the rule only forbids.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,7 +225,7 @@ pub struct ApprovalRuleSummary {
     pub any_of: Vec<String>,
     /// Whether who signed the bundle may approve its plan.
     pub signers_may_approve: bool,
-    /// What is forbidden.
+    /// The forbidden flags.
     pub forbid: Vec<Forbidden>,
 }
 
@@ -279,7 +279,7 @@ impl fmt::Display for Condition {
 }
 
 impl Forbidden {
-    /// What it is on a command line.
+    /// Its spelling on a command line.
     pub fn words(self) -> &'static str {
         match self {
             Self::Dangerous => "lowering a guard (`--dangerous-…`, `--no-wait=all` and the like)",

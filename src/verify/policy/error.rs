@@ -16,7 +16,7 @@ pub enum PolicyError {
     Approvals {
         /// Where it stands, from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
     },
     /// A refused digest is none.

@@ -27,7 +27,7 @@ pub struct PolicySummary {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeySummary {
-    /// What the policy calls it.
+    /// Its name in the policy.
     pub name: String,
     /// The digest of the key.
     pub key_id: String,

@@ -89,7 +89,7 @@ fn trusting(unruled: Option<&Unruled>) -> CommandLine {
         Some(name) => line.word(name),
         None => line.own("BUNDLE"),
     };
-    // What is in a layout is what a policy is about unless it says otherwise.
+    // A policy is about bundles in layouts unless it says otherwise.
     if place == "layout" { line } else { line.own("--match").word(place) }
 }
 

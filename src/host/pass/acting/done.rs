@@ -1,4 +1,4 @@
-//! What an acting pass has done, object by object. An outcome tells of this, and not of what was planned.
+//! Results of an acting pass, object by object. An outcome tells of this, and not of what was planned.
 
 use std::collections::HashSet;
 
@@ -47,7 +47,7 @@ impl Done {
         std::mem::take(&mut self.left)
     }
 
-    /// What became of a planned change. None: it was not made.
+    /// The result of a planned change. None: it was not made.
     pub fn change(&self, object: &ObjectRef, planned: Change) -> Option<Change> {
         let was_removed = self.removed.contains(&object.id());
         match (planned, self.applied.get(object)) {
@@ -103,7 +103,7 @@ mod tests {
             steps.iter().for_each(|change| done.applied(&object("a"), *change));
             assert_eq!(done.change(&object("a"), planned), Some(expected), "{planned} {steps:?}");
         }
-        // What the run removed first is made anew by design.
+        // An object that the run removed first is made anew by design.
         let mut done = Done::default();
         done.removed(&object("a"));
         done.applied(&object("a"), Create);

@@ -64,7 +64,7 @@ impl Reply {
 
 type Hook = Box<dyn FnMut(&Seen) -> Option<Reply> + Send>;
 
-/// What the registry has.
+/// The contents of the registry.
 #[derive(Default)]
 pub(crate) struct Contents {
     pub(crate) blobs: BTreeMap<String, Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What configures the cluster: settings by name, traffic, storage, nodes, guards, and what keeps others from working.
+//! Configuration of the cluster: settings by name, traffic, storage, nodes, guards, and what keeps others from working.
 
 use super::*;
 

@@ -460,7 +460,7 @@ async fn what_the_server_calls_fixed_is_known_in_all_its_words() {
         assert_eq!(preview.change, Change::Replace, "{after}");
         assert!(!preview.immutable.is_empty(), "{after}");
     }
-    // What is wrong besides would be refused when it is made anew, too.
+    // Any other fault would be refused when it is made anew, too.
     let mut wrong = live.workload("Job", "x", json!({ "completions": 1 }), "runs");
     live.apply(&wrong).await.unwrap();
     wrong["spec"]["completions"] = 2.into();
