@@ -654,6 +654,7 @@ fn without_identity(mut object: Value) -> Value {
         "/status",
         "/spec/clusterIP",
         "/spec/clusterIPs",
+        "/metadata/annotations/carnet.dev~1record",
         "/metadata/annotations/deployment.kubernetes.io~1revision",
     ];
     // A Job's pods are known by its UID; the values of a Secret are encoded, with the namespace in them.
