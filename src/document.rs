@@ -47,6 +47,16 @@ pub enum InvalidDocument {
     /// It would take too much memory, with its aliases written out.
     #[error("the document would take more memory than {0} bytes, which is too much for its length")]
     Large(usize),
+    /// A part of the document has another type than is read there. Nothing of its value is told, which may be secret.
+    #[error("{}{what}", words::place(*line, place))]
+    Misfit {
+        /// The part, as a JSON pointer.
+        place: String,
+        /// Its line, where that is known.
+        line: Option<usize>,
+        /// What is there, and what may be.
+        what: String,
+    },
     /// A number would be another one if it was written again, or is another one to others: its place, if it is known,
     /// and its text.
     #[error("{0}the number {1} would be changed: write it with fewer and plain digits, or as text")]
@@ -60,16 +70,6 @@ pub enum InvalidDocument {
     /// The bytes are not UTF-8.
     #[error("the document is not UTF-8 text")]
     Utf8,
-    /// A part of the document has another type than is read there. Nothing of its value is told, which may be secret.
-    #[error("{}{what}", words::place(*line, place))]
-    Misfit {
-        /// The part, as a JSON pointer.
-        place: String,
-        /// Its line, where that is known.
-        line: Option<usize>,
-        /// What is there, and what may be.
-        what: String,
-    },
     /// The YAML text breaks a rule.
     #[error("{}", visible(.0))]
     Yaml(String),
