@@ -100,17 +100,18 @@ impl CompileOrder {
         let mut bytes = Vec::new();
         let most = u64::try_from(MAX_COMPONENT).unwrap_or(u64::MAX);
         input.take(most).read_to_end(&mut bytes).map_err(|error| RunError::Engine(error.to_string()))?;
-        let engine = Engine::new(self.cache.as_deref())?;
+        let engine = Engine::new(self.cache.as_deref()).map_err(|error| self.failed(error))?;
         let compiled = Component::from_binary(&engine.engine, &bytes);
-        compiled.map(drop).map_err(|error| self.failed(&format!("{error:#}")))
+        compiled.map(drop).map_err(|error| self.failed(RunError::Link(format!("{error:#}"))))
     }
 
-    /// An error of the compiler. Where the system had no more memory, it is the limit that was hit.
-    fn failed(&self, text: &str) -> RunError {
+    /// An error of the engine or the compiler. Where the system had no more memory, it is the limit that was hit.
+    fn failed(&self, error: RunError) -> RunError {
+        let text = error.to_string();
         if text.contains("Cannot allocate memory") || text.contains("out of memory") {
             LimitHit::of_size(COMPILE_MEMORY, self.memory).into()
         } else {
-            RunError::Link(text.into())
+            error
         }
     }
 
