@@ -96,10 +96,11 @@ impl CompileOrder {
     /// [`RunError::Link`] when the component cannot be compiled, [`RunError::Limit`] where there was no more memory,
     /// and [`RunError::Engine`] when nothing could be compiled.
     pub fn carry_out(&self, input: impl std::io::Read) -> Result<(), RunError> {
-        self.limit_this_process().map_err(|error| RunError::Engine(error.to_string()))?;
+        let unusable = |error: std::io::Error| self.failed(RunError::Engine(error.to_string()));
+        self.limit_this_process().map_err(unusable)?;
         let mut bytes = Vec::new();
         let most = u64::try_from(MAX_COMPONENT).unwrap_or(u64::MAX);
-        input.take(most).read_to_end(&mut bytes).map_err(|error| RunError::Engine(error.to_string()))?;
+        input.take(most).read_to_end(&mut bytes).map_err(unusable)?;
         let engine = Engine::new(self.cache.as_deref()).map_err(|error| self.failed(error))?;
         let compiled = Component::from_binary(&engine.engine, &bytes);
         compiled.map(drop).map_err(|error| self.failed(RunError::Link(format!("{error:#}"))))

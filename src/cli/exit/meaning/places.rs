@@ -27,8 +27,8 @@ pub(super) const HELD: &str =
 const TERMINATING: &str = "wait until it is gone and make it anew; what holds it: kubectl get namespace";
 
 /// The hint where another state has an installation by now.
-const TAKEN_OVER: &str = "go on with the state that has it, take it back with `--take-ownership`, or let it go with \
-    `carnet uninstall`, which removes nothing of the other's";
+const TAKEN_OVER: &str = "go on with the state that has it, or take it back with `--take-ownership`; an uninstall with this \
+    state removes nothing of the other's";
 
 /// The hint where a target directory is not the one that it was.
 const OTHER_DIRECTORY: &str =
