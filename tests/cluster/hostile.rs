@@ -221,7 +221,10 @@ fn no_manifest_reaches_around_the_grant() {
         (format!("{good}\n---\n{good}"), unreadable),
         (String::new(), "it is not a mapping"),
         ("- a".into(), "it is not a mapping"),
-        (good.clone() + &" ".repeat(1 << 20), "bytes, more than 1048576"),
+        (
+            good.replace("data: {", &format!("data: {{long: {}, ", "x".repeat(3 << 19))),
+            "bytes as JSON, more than the 1572864",
+        ),
         (manifest(&json!({"kind": "List", "items": ["x"]})), "`/items/0` of the list is no mapping"),
         (manifest(&json!({"kind": "ConfigMapList", "items": [{}]})), "`metadata.name` must be text"),
         ("{apiVersion: v1, kind: ConfigMap}".into(), "`metadata.name` must be text"),
