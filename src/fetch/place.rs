@@ -29,7 +29,7 @@ impl Located {
     /// The bundle, after every byte of it was checked. What its tag meant was settled when it was found.
     ///
     /// # Errors
-    /// [`FetchError`] as for [`fetch`].
+    /// [`FetchError`] as for [`fetch`](super::fetch).
     pub async fn fetched(&self) -> Result<Fetched, FetchError> {
         whole(&self.repository, self.reference.clone(), self.tag.clone(), self.index.clone()).await
     }
