@@ -421,7 +421,7 @@ fn of_two_states_with_one_name_one_has_a_directory_and_the_other_is_told() {
     let value = site.value();
     let lost = "is not this installation's any more: prod/web of another state has taken it over";
     for verb in ["diff", "drift"] {
-        there(verb, "a").expect(16).says(&[lost, "carnet uninstall"]);
+        there(verb, "a").expect(16).says(&[lost, "`--take-ownership`"]);
     }
     site.on("upgrade", "layout:one", &with("a", &[])).expect(16).says(&[lost]);
     there("status", "a").expect(0).says(&["another state has taken it over"]);
