@@ -74,20 +74,14 @@ impl Registry {
     ) -> Result<Option<Vec<Value>>, OciError> {
         let question = self.question("referrers", &subject.to_string());
         if self.is_offline {
-            let kept = match &self.store {
-                Some(store) => store.answer(&question).await,
-                None => None,
-            };
-            return match kept {
+            return match self.answer(&question).await {
                 Some(Value::Array(entries)) => Ok(Some(entries)),
                 Some(Value::Null) => Ok(None),
                 _ => Err(self.offline(format!("the list of what refers to {subject}")).into()),
             };
         }
         let found = self.asked_referrers(subject, name).await?;
-        if let Some(store) = &self.store {
-            store.note(&question, found.clone().map_or(Value::Null, Value::Array)).await;
-        }
+        self.note(&question, || found.clone().map_or(Value::Null, Value::Array)).await;
         Ok(found)
     }
 
@@ -98,17 +92,11 @@ impl Registry {
     pub async fn tags(&self) -> Result<Option<Vec<String>>, OciError> {
         let question = self.question("tags", "all");
         if self.is_offline {
-            let kept = match &self.store {
-                Some(store) => store.answer(&question).await,
-                None => None,
-            };
-            let told = kept.and_then(|kept| serde_json::from_value(kept).ok());
+            let told = self.answer(&question).await.and_then(|kept| serde_json::from_value(kept).ok());
             return Ok(told.ok_or_else(|| self.offline("the list of tags".to_owned()))?);
         }
         let found = self.asked_tags().await?;
-        if let Some(store) = &self.store {
-            store.note(&question, found.clone().into()).await;
-        }
+        self.note(&question, || found.clone().into()).await;
         Ok(found)
     }
 
@@ -227,6 +215,18 @@ impl Registry {
             } else {
                 partial.discard();
             }
+        }
+    }
+
+    /// The last answer to a question, if one is kept.
+    async fn answer(&self, question: &str) -> Option<Value> {
+        self.store.as_ref()?.answer(question).await
+    }
+
+    /// Keeps an answer, where answers are kept.
+    async fn note(&self, question: &str, answer: impl FnOnce() -> Value) {
+        if let Some(store) = &self.store {
+            store.note(question, answer()).await;
         }
     }
 
