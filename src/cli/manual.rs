@@ -27,7 +27,11 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("CachedBundle", "`pull` without DST", "`reference`, `digest`"),
     ("ClaimList", "`claims export`", "`items`: each with `claim`, `results` and `outputs`; `leftOut`"),
     ("ClaimsImported", "`claims import`", "`name`, `namespace`, `claims`, `withheld`"),
-    ("Copy", "`push`, `pull`, `copy`", "`reference`, `digest`, `copied`, `bytes`, `present`, `missing`"),
+    (
+        "Copy",
+        "`push`, `pull`, `copy`",
+        "`reference`, `digest`, `copied`, `bytes`, `present`, `missing`, `dependencies`",
+    ),
     (
         "Diagnosis",
         "`doctor`",
@@ -36,7 +40,11 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Difference", "`diff`", "`name`, `changes`"),
     ("Drift", "`drift`", "`name`, `objects`: each with `state` (`changed`, `missing`, `extra`) and `fields`"),
     ("Error", "any", "`code`, `message`, `causes`, `details`, `unready`, `hint`"),
-    ("Explanation", "`explain`", "`digest`, `bundle`, `steps`: each with `purpose` and `lines`"),
+    (
+        "Explanation",
+        "`explain`",
+        "`digest`, `bundle`, `prepare`, `replace`, `steps`: each with `purpose` and `lines`",
+    ),
     ("Grant", "`grant new`", "`metadata`, `spec`: the grant itself"),
     ("GrantCheck", "`grant check`", "`digest`, `covered`, `missing`, `optional`"),
     (
@@ -44,13 +52,13 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
         "`inspect`",
         "`digest`, `bundle`, `level`, `trusted`, `reason`, `signatures`, `component`, `can`, `cannot`, `requests`, \
          `requestsFault`, `unrequestedImports`, `unusedRequests`, `unprovidedImports`, `images`, `parameters`, \
-         `credentials`, `outputs`, `actions`, `warnings`",
+         `credentials`, `outputs`, `actions`, `dependencies`, `dependenciesFault`, `warnings`",
     ),
     (
         "Installation",
         "`status`",
         "`name`, `namespace`, `bundle`, `digest`, `target`, `server`, `revision`, `action`, `created`, `rollbackTo`, `result`, `message`, `signers`, \
-         `dangers`, `parameters`, `objects`, `outputs`",
+         `dangers`, `parameters`, `objects`, `outputs`, `requires`, `madeFor`",
     ),
     (
         "InstallationList",
@@ -64,7 +72,7 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     (
         "Outcome",
         "`install`, `upgrade`, `apply`, `invoke`, `rollback`, `uninstall`, `drift --fix`",
-        "`name`, `namespace`, `action`, `bundle`, `revision`, `result`, `plan`, `changes`, `outputs`, `denied`, `kept`",
+        "`name`, `namespace`, `action`, `bundle`, `revision`, `result`, `plan`, `changes`, `outputs`, `denied`, `kept`, `dependencies`",
     ),
     ("Output", "`outputs NAME OUTPUT`", "`name`, `output`, `value`"),
     ("OutputList", "`outputs`", "`name`, `outputs`, `parameters`"),
@@ -87,7 +95,11 @@ const DOCUMENTS: &[(&str, &str, &str)] = &[
     ("Signature", "`sign`", "`digest`, `keyId`, `isNew`"),
     ("SourceDirectory", "`init`", "`name`, `directory`, `language`, `attempt`, `publish`"),
     ("TestReport", "`test`", "`cases`: each with `name`, `differences`"),
-    ("Trust", "`trust show`", "`file`, `keys`, `rules`, `refusedDigests`, `approvals`, `isBelowMachine`"),
+    (
+        "Trust",
+        "`trust show`",
+        "`file`, `keys`, `rules`, `refusedDigests`, `approvals`, `isBelowMachine`, `machine`",
+    ),
     ("TrustCheck", "`trust check`", "`policies`: each with `file`, `isMachines`, `rules`, `remarks`"),
     ("TrustExplanation", "`trust explain`", "`reference`, `canBeTrusted`, `policies`"),
     ("TrustPolicy", "`trust new`", "`spec`: the policy itself"),
