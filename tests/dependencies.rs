@@ -46,8 +46,7 @@ impl Site {
     /// Registries with the first version of each.
     fn new() -> Self {
         let home = support::Home::new();
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = support::runtime_for_servers();
         let key = carnet::signature::PrivateKey::generate().unwrap();
         let start = || runtime.block_on(Server::start());
         let servers = [start(), start(), start()];

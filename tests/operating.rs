@@ -32,7 +32,6 @@ const GRANT: [&str; 2] = ["--allow-kube", "apply:ConfigMap:prod/web-*"];
 /// A home with a directory as target.
 struct Site(Home);
 
-/// What the program said, and its code.
 impl Site {
     /// With two versions of a bundle, in `layout:one` and `layout:two`.
     fn new() -> Self {

@@ -32,12 +32,10 @@ struct Site {
     runtime: tokio::runtime::Runtime,
 }
 
-/// What a command said.
 impl Site {
     fn new() -> Self {
         let home = support::Home::new();
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = support::runtime_for_servers();
         let key = carnet::signature::PrivateKey::generate().unwrap();
         std::fs::write(home.path("release.pub"), key.public().to_pem()).unwrap();
         let site = Self { home, key, runtime };
