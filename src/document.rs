@@ -245,6 +245,11 @@ pub fn visible(text: &str) -> String {
     })
 }
 
+/// The beginning of a text as [`visible`] shows it: at most so many characters.
+pub fn shortened(text: &str, most: usize) -> String {
+    visible(text).chars().take(most).collect()
+}
+
 /// As [`visible`], of a text of several lines, as servers write them: they become one, with spaces between them.
 pub fn visible_line(text: &str) -> String {
     visible(&text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))

@@ -86,7 +86,7 @@ impl std::fmt::Display for Reported<'_> {
             GuestError::Timeout(text) => ("timeout", text),
             GuestError::Unavailable(text) => ("unavailable", text),
         };
-        let text: String = crate::document::visible(text).chars().take(2000).collect();
+        let text = crate::document::shortened(text, 2000);
         write!(f, "{kind}: {text}")
     }
 }

@@ -17,7 +17,7 @@ use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
 use crate::digest::Digest;
-use crate::document::visible;
+use crate::document::shortened;
 
 mod allowance;
 mod nesting;
@@ -167,7 +167,7 @@ impl From<wasmparser::Error> for InvalidComponent {
 }
 
 fn invalid(text: &str) -> InvalidComponent {
-    InvalidComponent::Wasm(visible(text).chars().take(MAX_TEXT).collect())
+    InvalidComponent::Wasm(shortened(text, MAX_TEXT))
 }
 
 impl Imports {

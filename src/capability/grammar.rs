@@ -1,7 +1,7 @@
 //! The grammar of the names in scopes: a text that could not name anything is refused when it is read, before it is
 //! compared, shown or written anywhere.
 
-use crate::document::visible;
+use crate::document::shortened;
 use crate::kubernetes::object::{is_kind, is_label, is_object_name, is_subdomain};
 
 use super::InvalidScope;
@@ -61,7 +61,7 @@ impl Grammar {
             Self::Object => "the name of an object",
             Self::Secret => "the name of a Secret",
         };
-        InvalidScope::Name { what, text: visible(text).chars().take(MAX_SHOWN).collect() }
+        InvalidScope::Name { what, text: shortened(text, MAX_SHOWN) }
     }
 
     fn is_name(self, name: &str) -> bool {

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tower::BoxError;
 use tower::filter::AsyncPredicate;
 
-use crate::document::visible;
+use crate::document::shortened;
 
 use super::clock::here;
 use super::file::read;
@@ -157,7 +157,7 @@ fn token_in(path: &Path) -> Result<HeaderValue, CredentialError> {
 }
 
 fn shown(path: &Path) -> String {
-    visible(&path.display().to_string()).chars().take(MAX_PATH).collect()
+    shortened(&path.display().to_string(), MAX_PATH)
 }
 
 fn bearer(token: &str, what: &'static str) -> Result<HeaderValue, CredentialError> {

@@ -9,7 +9,7 @@ use kube::config::{Cluster, Kubeconfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::document::{self, visible};
+use crate::document::{self, shortened};
 
 use super::file::read;
 
@@ -298,7 +298,7 @@ fn none(what: String) -> InvalidKubeconfig {
 }
 
 fn shown(name: &str) -> String {
-    visible(name).chars().take(MAX_NAME).collect()
+    shortened(name, MAX_NAME)
 }
 
 fn at(line: &Option<u64>) -> String {

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::document::{self, visible};
+use crate::document::{self, shortened};
 use crate::subprocess::{self, Answered, AskError, Bounds, Given, Group};
 
 /// The interface of plugins, in the versions that kubectl knows.
@@ -211,7 +211,7 @@ fn variable(entry: &std::collections::HashMap<String, String>) -> Option<(&Strin
 }
 
 fn shown(text: &str) -> String {
-    visible(text).chars().take(MAX_HINT).collect()
+    shortened(text, MAX_HINT)
 }
 
 fn hinted(hint: &Option<String>) -> String {

@@ -6,7 +6,7 @@ use serde_saphyr::budget::BudgetBreach;
 
 use serde_path_to_error::Segment;
 
-use super::{slip, visible};
+use super::{shortened, slip, visible};
 
 /// The most characters of a text from outside that are shown.
 const MAX_SHOWN: usize = 100;
@@ -79,7 +79,7 @@ pub(super) fn place(line: Option<usize>, member: &str) -> String {
 
 /// The beginning of a text from outside.
 pub(super) fn short(text: &str) -> String {
-    visible(text).chars().take(MAX_SHOWN).collect()
+    shortened(text, MAX_SHOWN)
 }
 
 /// The member that a reader of types was at, as a JSON pointer.

@@ -245,7 +245,7 @@ const MAX_WORDS: usize = 200;
 
 fn credentials_text(missing: &[(String, String)]) -> String {
     let one = |(name, words): &(String, String)| {
-        let words: String = document::visible(words).chars().take(MAX_WORDS).collect();
+        let words = document::shortened(words, MAX_WORDS);
         let name = document::visible(name);
         if words.is_empty() { format!("`{name}`") } else { format!("`{name}` ({words})") }
     };

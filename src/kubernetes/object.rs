@@ -177,7 +177,7 @@ fn fits(what: &'static str, text: &str, fits: bool) -> Result<(), InvalidObjectR
 }
 
 fn shown(text: &str) -> String {
-    document::visible(text).chars().take(100).collect()
+    document::shortened(text, 100)
 }
 
 /// An RFC 1123 label: `[a-z0-9]([-a-z0-9]*[a-z0-9])?`, at most 63.

@@ -19,7 +19,7 @@ use wasmtime::component::Component;
 
 use crate::bundle::component::MAX_COMPONENT;
 use crate::digest::Digest;
-use crate::document::visible;
+use crate::document::shortened;
 use crate::grant::limits::Limits;
 use crate::host::meter::LimitHit;
 
@@ -281,7 +281,7 @@ impl Drop for Process {
 
 /// The meaning of how a process that compiles has ended.
 fn ended(status: ExitStatus, said: &str, limits: &Limits) -> Result<(), RunError> {
-    let text: String = visible(said.trim()).chars().take(2000).collect();
+    let text = shortened(said.trim(), 2000);
     let is_out_of_memory = status.code() == Some(OUT_OF_MEMORY.into())
         || (status.code().is_none() && said.contains("memory allocation of"));
     match status.code() {

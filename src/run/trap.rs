@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmtime::{FrameInfo, WasmBacktrace};
 
-use crate::document::visible;
+use crate::document::shortened;
 
 /// The longest reason, in characters.
 const MAX_WHAT: usize = 2000;
@@ -27,7 +27,7 @@ impl Trap {
         // The engine tells the frames as one of the reasons.
         let is_reason = |text: &String| !text.starts_with("error while executing at wasm backtrace");
         let reasons: Vec<_> = error.chain().map(ToString::to_string).filter(is_reason).collect();
-        let what = visible(&reasons.join(": ")).chars().take(MAX_WHAT).collect();
+        let what = shortened(&reasons.join(": "), MAX_WHAT);
         Self { what, frames: frames.iter().map(frame).collect() }
     }
 }
@@ -41,7 +41,7 @@ impl fmt::Display for Trap {
 fn frame(frame: &FrameInfo) -> String {
     let name = frame.func_name().filter(|name| !name.is_empty());
     let name = name.map_or_else(|| format!("function {}", frame.func_index()), plain_name);
-    let name: String = visible(&name).chars().take(MAX_NAME).collect();
+    let name = shortened(&name, MAX_NAME);
     match frame.module_offset() {
         Some(offset) => format!("at {name} ({offset:#x})"),
         None => format!("at {name}"),

@@ -1,6 +1,6 @@
 //! The texts of new sets: what a bundle takes in its author's words, with what was answered.
 
-use crate::document::visible;
+use crate::document::{shortened, visible};
 use crate::operations::inspect::{BundleSummary, CredentialSummary, Inspection, ParameterSummary};
 use crate::text::{variables, yaml};
 
@@ -107,12 +107,12 @@ fn head(what: &str, bundle: &Inputs<'_>) -> String {
 
 /// A text of the author's as one comment, whatever is in it.
 fn comment(text: &mut String, words: &str) {
-    let words: String = visible(words).chars().take(MAX_WORDS).collect();
+    let words = shortened(words, MAX_WORDS);
     text.push_str(&format!("# {}\n", words.trim()));
 }
 
 fn words(name: &str, description: &str) -> String {
-    let description: String = visible(description).chars().take(MAX_WORDS).collect();
+    let description = shortened(description, MAX_WORDS);
     if description.is_empty() { visible(name) } else { format!("{}: {description}", visible(name)) }
 }
 
